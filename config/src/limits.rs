@@ -1,0 +1,30 @@
+//! The range each number must lie in. A range is what keeps a slip of the keyboard from becoming
+//! an outage; it is no recommendation.
+
+use std::ops::RangeInclusive;
+
+/// Bytes of a configuration file.
+pub(crate) const FILE_BYTES: u64 = 1 << 20;
+/// Characters of an API key.
+pub(crate) const API_KEY_CHARS: RangeInclusive<usize> = 8..=1024;
+
+/// Threads of any pool; 0 stands for one per core.
+pub(crate) const THREADS: RangeInclusive<u64> = 0..=1024;
+/// MiB of a request body.
+pub(crate) const BODY_MIB: RangeInclusive<u64> = 1..=1024;
+/// Connections open at once.
+pub(crate) const CONNECTIONS: RangeInclusive<u64> = 1..=1_000_000;
+/// Requests of one kind at work at once.
+pub(crate) const CONCURRENT: RangeInclusive<u64> = 1..=100_000;
+/// Seconds that a stop waits for requests at work.
+pub(crate) const SHUTDOWN_S: RangeInclusive<u64> = 0..=3600;
+/// Photos that wait for an embedding worker.
+pub(crate) const QUEUE: RangeInclusive<u64> = 1..=100_000;
+/// Threads inside one embedding worker.
+pub(crate) const INTRA_THREADS: RangeInclusive<u64> = 1..=64;
+/// MiB of log between two checkpoints.
+pub(crate) const CHECKPOINT_LOG_MIB: RangeInclusive<u64> = 1..=1_048_576;
+/// Seconds between two checkpoints.
+pub(crate) const CHECKPOINT_INTERVAL_S: RangeInclusive<u64> = 1..=86_400;
+/// MiB of one file of the log.
+pub(crate) const SEGMENT_MIB: RangeInclusive<u64> = 1..=4096;

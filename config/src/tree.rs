@@ -1,0 +1,330 @@
+//! The typed tree of settings. Each key is named once, here, with its default and its bounds;
+//! doppel.example.toml explains them to users and is held to this file by a test.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::thread::available_parallelism;
+
+use crate::error::Error;
+use crate::layers::Sources;
+use crate::limits;
+use crate::reader::Reader;
+
+/// All settings of a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// The folder that holds every byte of the database.
+    pub data_dir: PathBuf,
+    /// Where requests are answered; port 0 lets the system choose one.
+    pub listen: SocketAddr,
+    /// What a request must show; absent: nothing.
+    pub api_key: Option<ApiKey>,
+    /// The operator means it: other machines may connect though there is no key.
+    pub insecure: bool,
+    /// The folder of the face models and of ONNX Runtime.
+    pub models_dir: PathBuf,
+    /// How models are obtained.
+    pub models: Models,
+    /// The HTTP server.
+    pub server: Server,
+    /// The pool that turns photos into faces.
+    pub embedding: Embedding,
+    /// When checkpoints are taken.
+    pub checkpoint: Checkpoint,
+    /// The log of the database.
+    pub log: Log,
+    /// What the process writes about itself.
+    pub log_output: LogOutput,
+}
+
+/// How models are obtained.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Models {
+    /// Whether a start without models goes and gets them.
+    pub install_on_start: bool,
+}
+
+/// The HTTP server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Server {
+    /// Threads that parse and answer.
+    pub workers: usize,
+    /// Largest request body in MiB.
+    pub max_body_mib: usize,
+    /// Connections open at once.
+    pub max_connections: usize,
+    /// Searches at work at once; one more is answered 503.
+    pub concurrent_searches: usize,
+    /// Writes at work at once; one more is answered 503.
+    pub concurrent_writes: usize,
+    /// Seconds that a stop waits for requests at work.
+    pub shutdown_s: u64,
+}
+
+/// The pool that turns photos into faces.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Embedding {
+    /// Photos at work at once.
+    pub workers: usize,
+    /// Photos that may wait; one more is answered 503.
+    pub queue: usize,
+    /// Threads that share the work on one photo.
+    pub intra_threads: usize,
+}
+
+/// When checkpoints are taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// After this many MiB of log.
+    pub log_mib: u64,
+    /// After this many seconds, if something was written.
+    pub interval_s: u64,
+}
+
+/// The log of the database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Log {
+    /// MiB after which it goes on in a new file.
+    pub segment_mib: u64,
+}
+
+/// What the process writes about itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogOutput {
+    /// The least important lines still written.
+    pub level: Level,
+    /// How a line looks.
+    pub format: LogFormat,
+}
+
+/// Importance of a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    /// Something failed.
+    Error,
+    /// Something is not as it should be.
+    Warn,
+    /// What an operator wants to see.
+    Info,
+    /// What a developer wants to see.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+/// How a line looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// A secret that a request must show. Its `Debug` does not tell it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ApiKey(String);
+
+impl ApiKey {
+    /// The secret itself.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for ApiKey {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("ApiKey(not shown)")
+    }
+}
+
+impl Config {
+    /// Reads all layers and checks the whole.
+    ///
+    /// # Errors
+    /// The first unknown key, bad value, or combination that would be unsafe.
+    pub fn load(sources: &Sources) -> Result<Self, Error> {
+        let (config, _) = Self::read(sources.merged()?)?;
+        Ok(config)
+    }
+
+    fn read(mut reader: Reader) -> Result<(Self, BTreeMap<&'static str, String>), Error> {
+        let r = &mut reader;
+        let config = Self {
+            data_dir: folder(r, "data_dir", "./data")?,
+            listen: address(r, "listen", "127.0.0.1:6333")?,
+            api_key: r.secret("api_key", limits::API_KEY_CHARS)?.map(ApiKey),
+            insecure: r.boolean("insecure", false)?,
+            models_dir: folder(r, "models_dir", "./models")?,
+            models: Models::read(r)?,
+            server: Server::read(r)?,
+            embedding: Embedding::read(r)?,
+            checkpoint: Checkpoint::read(r)?,
+            log: Log::read(r)?,
+            log_output: LogOutput::read(r)?,
+        };
+        let open = !config.listen.ip().is_loopback();
+        if open && config.api_key.is_none() && !config.insecure {
+            return Err(Error::Exposed {
+                listen: config.listen,
+                origin: reader.origin("listen"),
+            });
+        }
+        Ok((config, reader.finish()?))
+    }
+}
+
+impl Models {
+    fn read(r: &mut Reader) -> Result<Self, Error> {
+        Ok(Self {
+            install_on_start: r.boolean("models.install_on_start", true)?,
+        })
+    }
+}
+
+impl Server {
+    fn read(r: &mut Reader) -> Result<Self, Error> {
+        Ok(Self {
+            workers: threads(r, "server.workers")?,
+            max_body_mib: r.number("server.max_body_mib", 64, limits::BODY_MIB)?,
+            max_connections: r.number("server.max_connections", 4096, limits::CONNECTIONS)?,
+            concurrent_searches: r.number("server.concurrent_searches", 256, limits::CONCURRENT)?,
+            concurrent_writes: r.number("server.concurrent_writes", 64, limits::CONCURRENT)?,
+            shutdown_s: r.number("server.shutdown_s", 30, limits::SHUTDOWN_S)?,
+        })
+    }
+}
+
+impl Embedding {
+    fn read(r: &mut Reader) -> Result<Self, Error> {
+        Ok(Self {
+            workers: threads(r, "embedding.workers")?,
+            queue: r.number("embedding.queue", 64, limits::QUEUE)?,
+            intra_threads: r.number("embedding.intra_threads", 1, limits::INTRA_THREADS)?,
+        })
+    }
+}
+
+impl Checkpoint {
+    fn read(r: &mut Reader) -> Result<Self, Error> {
+        Ok(Self {
+            log_mib: r.number("checkpoint.log_mib", 256, limits::CHECKPOINT_LOG_MIB)?,
+            interval_s: r.number("checkpoint.interval_s", 300, limits::CHECKPOINT_INTERVAL_S)?,
+        })
+    }
+}
+
+impl Log {
+    fn read(r: &mut Reader) -> Result<Self, Error> {
+        Ok(Self {
+            segment_mib: r.number("log.segment_mib", 64, limits::SEGMENT_MIB)?,
+        })
+    }
+}
+
+impl LogOutput {
+    fn read(r: &mut Reader) -> Result<Self, Error> {
+        let levels = [
+            ("error", Level::Error),
+            ("warn", Level::Warn),
+            ("info", Level::Info),
+            ("debug", Level::Debug),
+            ("trace", Level::Trace),
+        ];
+        let formats = [("text", LogFormat::Text), ("json", LogFormat::Json)];
+        Ok(Self {
+            level: r.choice("log_output.level", "info", &levels)?,
+            format: r.choice("log_output.format", "text", &formats)?,
+        })
+    }
+}
+
+impl Level {
+    /// The word that a settings file uses.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+}
+
+/// A path with U+FFFD in it was not UTF-8 where it came from, and would name another folder.
+fn folder(r: &mut Reader, key: &'static str, default: &str) -> Result<PathBuf, Error> {
+    r.text(key, default, "the path of a folder, in UTF-8", |text| {
+        let path = !text.is_empty() && !text.contains(['\0', '\u{fffd}']);
+        path.then(|| PathBuf::from(text))
+    })
+}
+
+/// `localhost` is taken for the loopback address; no other name is looked up.
+fn address(r: &mut Reader, key: &'static str, default: &str) -> Result<SocketAddr, Error> {
+    let expected = "an IP address and a port, such as 127.0.0.1:6333 or [::1]:6333";
+    r.text(key, default, expected, |text| {
+        let port = text.strip_prefix("localhost:");
+        let local = port.map(|port| format!("127.0.0.1:{port}"));
+        local.as_deref().unwrap_or(text).parse().ok()
+    })
+}
+
+/// 0 stands for one per core.
+fn threads(r: &mut Reader, key: &'static str) -> Result<usize, Error> {
+    let asked = r.number(key, 0, limits::THREADS)?;
+    Ok(match asked {
+        0 => available_parallelism().map_or(1, usize::from),
+        threads => threads,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::file;
+
+    const EXAMPLE: &str = include_str!("../../doppel.example.toml");
+
+    fn uncommented() -> String {
+        let lines = EXAMPLE.lines().map(|line| match line.strip_prefix("#") {
+            Some(setting) if !setting.starts_with(' ') => setting,
+            _ => line,
+        });
+        lines.collect::<Vec<_>>().join("\n")
+    }
+
+    fn defaults() -> (Config, BTreeMap<&'static str, String>) {
+        Config::read(Reader::default()).unwrap()
+    }
+
+    #[test]
+    fn the_example_file_as_it_is_sets_nothing() {
+        let settings = file::parse(Path::new("example"), EXAMPLE).unwrap();
+        let sections = settings.iter().all(|(_, s)| s.text.is_empty());
+        assert!(sections, "{settings:?}");
+        let (config, _) = Config::read(Reader::new(settings)).unwrap();
+        assert_eq!(config, defaults().0);
+    }
+
+    #[test]
+    fn the_example_file_uncommented_says_every_key_and_its_default() {
+        let mut settings = file::parse(Path::new("example"), &uncommented()).unwrap();
+        let (config, known) = defaults();
+        let example: BTreeMap<_, _> = settings
+            .iter()
+            .map(|(key, s)| match s.kind {
+                crate::reader::Kind::Text => (key.as_str(), format!("{:?}", s.text)),
+                _ => (key.as_str(), s.text.clone()),
+            })
+            .collect();
+        assert_eq!(example, known);
+        // A key cannot be empty: the example's shows how it is written and means "none".
+        settings.retain(|(key, _)| key != "api_key");
+        assert_eq!(Config::read(Reader::new(settings)).unwrap().0, config);
+    }
+}
