@@ -1,2 +1,35 @@
-//! xtask
-fn main() {}
+//! `cargo xtask ci` is the one gate of this repository, the same on every machine; `cargo xtask
+//! tidy` is the part of it that no compiler checks. Nothing here is shipped.
+
+mod ci;
+mod models;
+mod tidy;
+
+use std::env;
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+const USAGE: &str = "cargo xtask TASK
+
+  ci      formatting, tidy, clippy with warnings denied, all tests, doc tests
+  tidy    which crate may use which, where `unsafe` and files may stand, links, lengths";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let outcome: Result<()> = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["ci"] => ci::run(),
+        ["tidy"] => tidy::run(),
+        _ => {
+            eprintln!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("\nxtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! The gate, step by step; the first failure ends it. The workspace is compiled twice, once for
+//! clippy and once for tests, and never in release: the tests' own build makes the `doppel` binary
+//! that obtains the face models.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+
+use crate::models::{self, Models};
+use crate::tidy;
+
+/// Runs every step and ends with one line that says how it went.
+pub(crate) fn run() -> Result<()> {
+    let start = Instant::now();
+    let nextest = has_nextest();
+    step("formatting", || cargo(&["fmt", "--all", "--check"]))?;
+    step("tidy", tidy::run)?;
+    step("clippy", || {
+        cargo(&[
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--",
+            "-D",
+            "warnings",
+        ])
+    })?;
+    step("build of the tests and of doppel", || {
+        cargo(&["test", "--workspace", "--tests", "--no-run"])
+    })?;
+    let mut models = Models::Absent;
+    step("face models", || {
+        models = models::install(&target_dir()?)?;
+        Ok(())
+    })?;
+    step("tests", || tests(nextest, &models))?;
+    step("doc tests", || cargo(&["test", "--workspace", "--doc"]))?;
+    let note = match models {
+        Models::Installed(_) => "",
+        Models::Absent => ", without face models: tests that need them were skipped",
+    };
+    let seconds = start.elapsed().as_secs_f64();
+    eprintln!("\nci: everything passed in {seconds:.0} s{note}");
+    Ok(())
+}
+
+fn step(name: &str, work: impl FnOnce() -> Result<()>) -> Result<()> {
+    eprintln!("\n=== {name}");
+    let start = Instant::now();
+    let outcome = work();
+    let seconds = start.elapsed().as_secs_f64();
+    match &outcome {
+        Ok(()) => eprintln!("=== {name}: done in {seconds:.1} s"),
+        Err(_) => eprintln!("=== {name}: FAILED after {seconds:.1} s"),
+    }
+    outcome.with_context(|| format!("ci stopped at: {name}"))
+}
+
+fn cargo(arguments: &[&str]) -> Result<()> {
+    run_command(Command::new("cargo").args(arguments))
+}
+
+fn run_command(command: &mut Command) -> Result<()> {
+    let status = command
+        .status()
+        .with_context(|| format!("cannot start {command:?}"))?;
+    if !status.success() {
+        bail!("{command:?} ended with {status}");
+    }
+    Ok(())
+}
+
+fn has_nextest() -> bool {
+    let mut probe = Command::new("cargo");
+    probe.args(["nextest", "--version"]);
+    let probe = probe.stdout(Stdio::null()).stderr(Stdio::null());
+    probe.status().is_ok_and(|status| status.success())
+}
+
+/// With nextest each test has its own process, and a slow one is named.
+fn tests(nextest: bool, models: &Models) -> Result<()> {
+    let mut command = Command::new("cargo");
+    if nextest {
+        command.args(["nextest", "run", "--workspace", "--no-fail-fast"]);
+    } else {
+        command.args(["test", "--workspace", "--tests", "--no-fail-fast"]);
+    }
+    if let Models::Installed(dir) = models {
+        command.env("DOPPEL_MODELS_DIR", dir);
+    }
+    run_command(&mut command)
+}
+
+/// Where this workspace is built, whatever the environment says about it.
+fn target_dir() -> Result<PathBuf> {
+    let metadata = tidy::metadata()?;
+    let path = metadata["target_directory"].as_str();
+    let path = path.context("cargo metadata names no target directory")?;
+    Ok(Path::new(path).to_path_buf())
+}

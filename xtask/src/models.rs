@@ -1,0 +1,37 @@
+//! The face models for the tests, obtained by the binary under test itself. A machine without
+//! network or Python can still run everything else: the gate then says what it skipped.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Result, bail};
+
+/// Whether the tests will find models.
+pub(crate) enum Models {
+    /// They are in this folder, an absolute path.
+    Installed(PathBuf),
+    /// They could not be obtained.
+    Absent,
+}
+
+/// Installs into `DOPPEL_MODELS_DIR` if that is set, else beside what was built. Does nothing
+/// when they are already there.
+pub(crate) fn install(target_dir: &Path) -> Result<Models> {
+    let binary = target_dir.join("debug").join("doppel");
+    if !binary.exists() {
+        bail!("the build has made no {}", binary.display());
+    }
+    let chosen = env::var_os("DOPPEL_MODELS_DIR").map(PathBuf::from);
+    let dir = chosen.unwrap_or_else(|| target_dir.join("doppel-models"));
+    let dir = std::path::absolute(dir)?;
+    let status = Command::new(&binary)
+        .args(["models", "install", "--models-dir"])
+        .arg(&dir)
+        .status()?;
+    if status.success() {
+        return Ok(Models::Installed(dir));
+    }
+    eprintln!("NOTICE: no face models (see above); tests that need them will say `skipped`");
+    Ok(Models::Absent)
+}
