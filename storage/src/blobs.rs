@@ -1,0 +1,222 @@
+//! Blob files: crops and photos, append-only, each with a checksum and the name of its owner.
+//!
+//! A blob is durable once [`Blobs::sync`] has returned; until then the log still holds it. Every
+//! opening starts a new file at the first append, so that a torn tail is never written after.
+//! Blobs that no row points to any more stay until their file is compacted; this module does not
+//! compact.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+
+use crate::bytes::{Take, checksum};
+use crate::disk::{Disk, DiskFile};
+use crate::error::Error;
+use crate::ids::{CollectionId, Lsn, PointId};
+use crate::limits::{BLOB_FILE_BYTES, MAX_BLOB_BYTES};
+
+const SUFFIX: &str = ".blob";
+const MAGIC: &[u8; 8] = b"doppelBL";
+const VERSION: u32 = 1;
+const FILE_HEADER: u64 = 32;
+const BLOB_MAGIC: u32 = 0x424f_4c42;
+/// Bytes before a blob: magic, checksum, length, collection, LSN, kind, id (padded).
+const BLOB_HEADER: usize = 48;
+
+/// Which picture a blob is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BlobKind {
+    /// The cut-out face.
+    Crop = 1,
+    /// The whole photo.
+    Photo = 2,
+}
+
+/// Where a blob is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlobRef {
+    /// The number of its file.
+    pub file: u32,
+    /// Where its header starts.
+    pub offset: u64,
+    /// Its bytes, without the header.
+    pub len: u32,
+}
+
+/// The blob files of a data folder.
+pub struct Blobs {
+    disk: Arc<dyn Disk>,
+    dir: PathBuf,
+    store: u128,
+    inner: Mutex<Inner>,
+}
+
+struct Inner {
+    next_file: u32,
+    writing: Option<Writing>,
+    unsynced: Vec<Arc<dyn DiskFile>>,
+    reading: HashMap<u32, Arc<dyn DiskFile>>,
+    bytes: u64,
+}
+
+struct Writing {
+    number: u32,
+    file: Arc<dyn DiskFile>,
+    end: u64,
+}
+
+impl Blobs {
+    /// Opens the blob files in `dir`.
+    pub fn open(disk: Arc<dyn Disk>, dir: &Path, store: u128) -> Result<Self, Error> {
+        disk.create_dir_all(dir).map_err(Error::io(dir, "make the folder"))?;
+        let (mut next_file, mut bytes) = (1, 0);
+        for name in disk.list(dir).map_err(Error::io(dir, "list"))? {
+            let Some(number) = name.strip_suffix(SUFFIX).and_then(|n| n.parse::<u32>().ok()) else { continue };
+            next_file = next_file.max(number.saturating_add(1));
+            let path = dir.join(&name);
+            let file = disk.open(&path).map_err(Error::io(&path, "open"))?;
+            bytes += file.len().map_err(Error::io(&path, "measure"))?;
+        }
+        let inner = Inner { next_file, writing: None, unsynced: Vec::new(), reading: HashMap::new(), bytes };
+        Ok(Self { disk, dir: dir.to_owned(), store, inner: Mutex::new(inner) })
+    }
+
+    fn path(&self, number: u32) -> PathBuf {
+        self.dir.join(format!("{number:010}{SUFFIX}"))
+    }
+
+    /// Writes a blob at the end; not durable yet.
+    pub fn append(
+        &self,
+        collection: CollectionId,
+        id: &PointId,
+        kind: BlobKind,
+        lsn: Lsn,
+        bytes: &[u8],
+    ) -> Result<BlobRef, Error> {
+        let len = u32::try_from(bytes.len()).ok().filter(|_| bytes.len() <= MAX_BLOB_BYTES);
+        let len = len.ok_or(Error::TooLarge { what: "a picture", got: bytes.len(), limit: MAX_BLOB_BYTES })?;
+        let mut inner = self.inner.lock();
+        if inner.writing.as_ref().is_none_or(|writing| writing.end >= BLOB_FILE_BYTES) {
+            self.start_file(&mut inner)?;
+        }
+        let Inner { writing: Some(writing), bytes: total, .. } = &mut *inner else {
+            return Err(Error::corrupt(&self.dir, 0, "no blob file is open"));
+        };
+        let header = encode_header(collection, id, kind, lsn, len, bytes);
+        let path = self.path(writing.number);
+        let blob = [header.as_slice(), bytes].concat();
+        writing.file.write_at(&blob, writing.end).map_err(Error::io(&path, "write"))?;
+        let place = BlobRef { file: writing.number, offset: writing.end, len };
+        writing.end += blob.len() as u64;
+        *total += blob.len() as u64;
+        Ok(place)
+    }
+
+    fn start_file(&self, inner: &mut Inner) -> Result<(), Error> {
+        let number = inner.next_file;
+        let path = self.path(number);
+        let file: Arc<dyn DiskFile> = self.disk.create(&path).map_err(Error::io(&path, "create"))?.into();
+        let mut header = [MAGIC.as_slice(), &VERSION.to_le_bytes(), &self.store.to_le_bytes()].concat();
+        header.extend_from_slice(&checksum(&[&header]).to_le_bytes());
+        file.write_at(&header, 0).map_err(Error::io(&path, "write"))?;
+        inner.unsynced.push(Arc::clone(&file));
+        inner.reading.insert(number, Arc::clone(&file));
+        inner.writing = Some(Writing { number, file, end: FILE_HEADER });
+        inner.next_file = number.saturating_add(1);
+        Ok(())
+    }
+
+    /// Makes all blobs appended so far durable.
+    pub fn sync(&self) -> Result<(), Error> {
+        let files = {
+            let mut inner = self.inner.lock();
+            let mut files = std::mem::take(&mut inner.unsynced);
+            // The file being written may get more blobs while this runs; it is synced again next time.
+            if let Some(writing) = &inner.writing {
+                let file = Arc::clone(&writing.file);
+                inner.unsynced.push(Arc::clone(&file));
+                files.push(file);
+            }
+            files
+        };
+        for file in files {
+            file.sync().map_err(Error::io(&self.dir, "sync a blob file"))?;
+        }
+        self.disk.sync_dir(&self.dir).map_err(Error::io(&self.dir, "sync the folder"))
+    }
+
+    /// Reads a blob and checks that it is whole and belongs to this point.
+    pub fn read(&self, place: &BlobRef, collection: CollectionId, id: &PointId) -> Result<Vec<u8>, Error> {
+        let path = self.path(place.file);
+        let damaged = |what: &str| Error::corrupt(&path, place.offset, what);
+        if place.len as usize > MAX_BLOB_BYTES {
+            return Err(damaged("the row points to a blob over the limit"));
+        }
+        let file = self.reader(place.file, &path)?;
+        let mut blob = vec![0; BLOB_HEADER + place.len as usize];
+        let got = file.read_at(&mut blob, place.offset).map_err(Error::io(&path, "read"))?;
+        if got < blob.len() {
+            return Err(damaged("the blob is cut off"));
+        }
+        let bytes = blob.split_off(BLOB_HEADER);
+        let owner = decode_header(&blob, &bytes).ok_or_else(|| damaged("the blob's checksum is wrong"))?;
+        if owner != (collection, *id) {
+            return Err(damaged("the blob belongs to another point"));
+        }
+        Ok(bytes)
+    }
+
+    fn reader(&self, number: u32, path: &Path) -> Result<Arc<dyn DiskFile>, Error> {
+        let mut inner = self.inner.lock();
+        if let Some(file) = inner.reading.get(&number) {
+            return Ok(Arc::clone(file));
+        }
+        let file: Arc<dyn DiskFile> = self.disk.open(path).map_err(Error::io(path, "open"))?.into();
+        inner.reading.insert(number, Arc::clone(&file));
+        Ok(file)
+    }
+
+    /// Bytes of all blob files.
+    pub fn total_bytes(&self) -> u64 {
+        self.inner.lock().bytes
+    }
+}
+
+fn encode_header(
+    collection: CollectionId,
+    id: &PointId,
+    kind: BlobKind,
+    lsn: Lsn,
+    len: u32,
+    bytes: &[u8],
+) -> Vec<u8> {
+    let mut body = Vec::with_capacity(BLOB_HEADER);
+    body.extend_from_slice(&len.to_le_bytes());
+    body.extend_from_slice(&collection.0.to_le_bytes());
+    body.extend_from_slice(&lsn.0.to_le_bytes());
+    body.push(kind as u8);
+    let key = id.key();
+    body.push(u8::try_from(key.len()).unwrap_or(0));
+    body.extend_from_slice(&key);
+    body.resize(BLOB_HEADER - 8, 0);
+    let crc = checksum(&[&body, bytes]);
+    [&BLOB_MAGIC.to_le_bytes(), &crc.to_le_bytes(), body.as_slice()].concat()
+}
+
+fn decode_header(header: &[u8], bytes: &[u8]) -> Option<(CollectionId, PointId)> {
+    let mut take = Take::new(header);
+    let (magic, crc) = (take.u32()?, take.u32()?);
+    if magic != BLOB_MAGIC || checksum(&[header.get(8..)?, bytes]) != crc {
+        return None;
+    }
+    let len = take.u32()?;
+    let (collection, _lsn, _kind) = (take.u64()?, take.u64()?, take.u8()?);
+    let key_len = take.u8()?;
+    let key = take.bytes(usize::from(key_len))?;
+    (len as usize == bytes.len()).then_some(())?;
+    Some((CollectionId(collection), PointId::from_key(key)?))
+}

@@ -1,0 +1,80 @@
+//! What can go wrong with the files, told apart by who can mend it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// A storage failure; it names the file.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The operating system refused an operation.
+    #[error("{}: {action}: {source}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What was tried.
+        action: &'static str,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// A file does not hold what it must.
+    #[error("{}: damaged at byte {offset}: {what}", path.display())]
+    Corrupt {
+        /// The file.
+        path: PathBuf,
+        /// Where in the file.
+        offset: u64,
+        /// What was found.
+        what: String,
+    },
+    /// Bytes that are no valid record, row or payload.
+    #[error("cannot decode {what}: {reason}")]
+    Decode {
+        /// What was to be read.
+        what: &'static str,
+        /// Why it could not be.
+        reason: String,
+    },
+    /// More than a limit allows.
+    #[error("{what} of {got} bytes is over the limit of {limit}")]
+    TooLarge {
+        /// What is too large.
+        what: &'static str,
+        /// Its size.
+        got: usize,
+        /// The largest size.
+        limit: usize,
+    },
+    /// The folder is in use.
+    #[error("{}: another process has this data folder open", .0.display())]
+    Locked(PathBuf),
+    /// The folder was written by a newer doppel.
+    #[error(
+        "{}: written in format {found}, and this program knows formats up to {known}; use a newer doppel",
+        path.display()
+    )]
+    NewerFormat {
+        /// The marker file.
+        path: PathBuf,
+        /// The folder's format.
+        found: u32,
+        /// The newest format this program knows.
+        known: u32,
+    },
+    /// An earlier write or sync failed; nothing may be written until a restart.
+    #[error("the log takes no more records until a restart: {0}")]
+    Latched(String),
+    /// The tables failed.
+    #[error("tables: {0}")]
+    Tables(String),
+}
+
+impl Error {
+    pub(crate) fn io(path: &Path, action: &'static str) -> impl FnOnce(io::Error) -> Error {
+        move |source| Error::Io { path: path.to_owned(), action, source }
+    }
+
+    pub(crate) fn corrupt(path: &Path, offset: u64, what: impl Into<String>) -> Error {
+        Error::Corrupt { path: path.to_owned(), offset, what: what.into() }
+    }
+}

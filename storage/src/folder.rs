@@ -1,0 +1,124 @@
+//! The data folder: its lock, its marker, and where everything lies in it.
+
+use std::fs::{File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::bytes::{Take, checksum};
+use crate::disk::{Disk, OsDisk, read_all};
+use crate::error::Error;
+
+/// The on-disk format this program writes.
+pub const FORMAT_VERSION: u32 = 1;
+const MAGIC: &[u8; 8] = b"doppelFM";
+const MARKER_LEN: u64 = 32;
+
+/// An open data folder; the lock is held as long as this lives.
+pub struct DataFolder {
+    dir: PathBuf,
+    store: u128,
+    /// Closing the file gives the lock back.
+    _lock: File,
+}
+
+impl DataFolder {
+    /// Opens a data folder for this process alone, making it if it is not there.
+    pub fn open(dir: &Path) -> Result<Self, Error> {
+        OsDisk.create_dir_all(dir).map_err(Error::io(dir, "make the data folder"))?;
+        let lock = lock(dir)?;
+        let store = match read_format(dir)? {
+            Some((version, store)) if version == FORMAT_VERSION => store,
+            Some((found, _)) => {
+                return Err(Error::NewerFormat { path: marker(dir), found, known: FORMAT_VERSION });
+            }
+            None => create_marker(dir)?,
+        };
+        Ok(Self { dir: dir.to_owned(), store, _lock: lock })
+    }
+
+    /// The number that tells this data folder from all others.
+    pub fn store(&self) -> u128 {
+        self.store
+    }
+
+    /// The folder itself; manifests lie here.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Where the log lies.
+    pub fn log(&self) -> PathBuf {
+        self.dir.join("log")
+    }
+
+    /// Where the sled tables lie.
+    pub fn tables(&self) -> PathBuf {
+        self.dir.join("tables")
+    }
+
+    /// Where blob files lie.
+    pub fn blobs(&self) -> PathBuf {
+        self.dir.join("blobs")
+    }
+
+    /// Where snapshots lie.
+    pub fn snapshots(&self) -> PathBuf {
+        self.dir.join("snapshots")
+    }
+}
+
+fn marker(dir: &Path) -> PathBuf {
+    dir.join("FORMAT")
+}
+
+fn lock(dir: &Path) -> Result<File, Error> {
+    let path = dir.join("LOCK");
+    let file = File::options().create(true).truncate(false).write(true).open(&path);
+    let file = file.map_err(Error::io(&path, "open"))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(Error::Locked(dir.to_owned())),
+        Err(TryLockError::Error(error)) => Err(Error::io(&path, "lock")(error)),
+    }
+}
+
+/// A folder's format version and number; `None` when it has no marker and nothing that needs one.
+pub fn read_format(dir: &Path) -> Result<Option<(u32, u128)>, Error> {
+    let path = marker(dir);
+    let file = match OsDisk.open(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return refuse_unmarked(dir),
+        file => file.map_err(Error::io(&path, "open"))?,
+    };
+    let bytes = read_all(&*file, MARKER_LEN).map_err(Error::io(&path, "read"))?;
+    let decode = || {
+        let mut take = Take::new(&bytes);
+        let (magic, version, store, crc) = (take.bytes(8)?, take.u32()?, take.u128()?, take.u32()?);
+        let good = magic == MAGIC && checksum(&[bytes.get(..28)?]) == crc && take.is_empty();
+        good.then_some((version, store))
+    };
+    decode().map(Some).ok_or_else(|| Error::corrupt(&path, 0, "the format marker is damaged"))
+}
+
+/// A folder without a marker is new only if it holds none of our data.
+fn refuse_unmarked(dir: &Path) -> Result<Option<(u32, u128)>, Error> {
+    for part in ["log", "snapshots"] {
+        let path = dir.join(part);
+        if !OsDisk.list(&path).map_err(Error::io(&path, "list"))?.is_empty() {
+            return Err(Error::corrupt(&marker(dir), 0, format!("the format marker is missing, but `{part}/` holds data")));
+        }
+    }
+    Ok(None)
+}
+
+fn create_marker(dir: &Path) -> Result<u128, Error> {
+    let store = uuid::Uuid::new_v4().as_u128();
+    let mut bytes = [MAGIC.as_slice(), &FORMAT_VERSION.to_le_bytes(), &store.to_le_bytes()].concat();
+    bytes.extend_from_slice(&checksum(&[&bytes]).to_le_bytes());
+    let (path, temporary) = (marker(dir), dir.join("FORMAT.tmp"));
+    let file = OsDisk.create(&temporary).map_err(Error::io(&temporary, "create"))?;
+    file.write_at(&bytes, 0).map_err(Error::io(&temporary, "write"))?;
+    file.sync().map_err(Error::io(&temporary, "sync"))?;
+    OsDisk.rename(&temporary, &path).map_err(Error::io(&path, "rename"))?;
+    OsDisk.sync_dir(dir).map_err(Error::io(dir, "sync the folder"))?;
+    Ok(store)
+}

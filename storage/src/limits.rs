@@ -1,0 +1,22 @@
+//! Every limit of the files in one place.
+
+/// Bytes of one record.
+pub const MAX_RECORD_BYTES: usize = 256 << 20;
+/// Bytes of the records in one frame; a record that is larger alone still gets a frame.
+pub const MAX_FRAME_BYTES: usize = 1 << 30;
+/// Records in one frame.
+pub const MAX_FRAME_RECORDS: usize = 1 << 16;
+/// Bytes after which the blobs go on in a new file.
+pub const BLOB_FILE_BYTES: u64 = 256 << 20;
+/// Bytes of one crop or photo.
+pub const MAX_BLOB_BYTES: usize = 64 << 20;
+/// Bytes of a manifest.
+pub const MAX_MANIFEST_BYTES: u64 = 256 << 20;
+/// Bytes of changes that share one transaction of the tables.
+pub const TRANSACTION_BYTES: usize = 8 << 20;
+/// Seconds that opening the tables may take before they count as broken.
+pub const TABLES_OPEN_LIMIT_S: u64 = 120;
+/// Sections of a snapshot.
+pub const MAX_SECTIONS: usize = 64;
+/// Bytes of one row in a snapshot's list of points.
+pub const MAX_ROW_BYTES: usize = 8 << 20;

@@ -1,0 +1,211 @@
+//! The manifest: what a checkpoint at LSN x consists of.
+//!
+//! Manifests are numbered; the two newest are kept. A new one is written under a temporary name,
+//! synced and renamed, so the newest that verifies is always a complete checkpoint.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::bytes::{Take, checksum};
+use crate::disk::{Disk, read_all};
+use crate::error::Error;
+use crate::ids::{CollectionId, Lsn};
+use crate::limits::MAX_MANIFEST_BYTES;
+use crate::payload::decode_exact;
+use crate::record::CollectionConfig;
+
+const MAGIC: &[u8; 8] = b"doppelMF";
+const VERSION: u32 = 1;
+const PREFIX: &str = "manifest-";
+/// Bytes before the body: magic, version, store, checksum.
+const HEADER: usize = 32;
+
+/// A checkpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Manifest {
+    /// All up to here is in what the manifest names.
+    pub lsn: Lsn,
+    /// The number that the next collection gets.
+    pub next_collection: u64,
+    /// The collections there are.
+    pub collections: Vec<CollectionEntry>,
+}
+
+/// A collection in a manifest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CollectionEntry {
+    /// Its number.
+    pub id: CollectionId,
+    /// Its settings.
+    pub config: CollectionConfig,
+    /// Its snapshot.
+    pub snapshot: SnapshotRef,
+}
+
+/// A snapshot file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SnapshotRef {
+    /// Its name in the folder of snapshots.
+    pub file: String,
+    /// The last record that changed the collection before it was taken.
+    pub changed: u64,
+    /// Its bytes.
+    pub bytes: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Body {
+    lsn: u64,
+    next_collection: u64,
+    collections: Vec<(u64, CollectionConfig, SnapshotRef)>,
+}
+
+/// The manifests of a data folder.
+pub struct Manifests {
+    disk: Arc<dyn Disk>,
+    dir: PathBuf,
+    store: u128,
+    /// Newest last; at most two.
+    kept: Vec<(u64, Manifest)>,
+    next: u64,
+}
+
+impl Manifests {
+    /// Finds the manifests of `dir`; `usable` says whether what a manifest names can be used. Also
+    /// says which newer ones were passed over and why. Fails when there are manifests and none can be used.
+    pub fn open(
+        disk: Arc<dyn Disk>,
+        dir: &Path,
+        store: u128,
+        usable: &dyn Fn(&Manifest) -> Result<(), Error>,
+    ) -> Result<(Self, Vec<String>), Error> {
+        let mut numbers: Vec<u64> = disk
+            .list(dir)
+            .map_err(Error::io(dir, "list"))?
+            .iter()
+            .filter_map(|name| name.strip_prefix(PREFIX)?.parse().ok())
+            .collect();
+        numbers.sort_unstable();
+        let next = numbers.last().map_or(1, |last| last + 1);
+        let mut this = Self { disk, dir: dir.to_owned(), store, kept: Vec::new(), next };
+        let mut skipped = Vec::new();
+        for number in numbers.iter().rev() {
+            match this.load(*number).and_then(|manifest| usable(&manifest).map(|()| manifest)) {
+                Ok(manifest) => this.kept.insert(0, (*number, manifest)),
+                // An older one is kept as a spare only; what is wrong with it can wait.
+                Err(_) if !this.kept.is_empty() => {}
+                Err(error) => skipped.push(error.to_string()),
+            }
+        }
+        if this.kept.is_empty() && !skipped.is_empty() {
+            return Err(Error::corrupt(dir, 0, format!("no manifest can be used: {}", skipped.join("; "))));
+        }
+        Ok((this, skipped))
+    }
+
+    /// The newest manifest that can be used.
+    pub fn newest(&self) -> Option<&Manifest> {
+        self.kept.last().map(|(_, manifest)| manifest)
+    }
+
+    /// The log below this may be released: it is not needed by any manifest that is kept.
+    pub fn release_below(&self) -> Lsn {
+        match self.kept.as_slice() {
+            [(_, older), .., _] => older.lsn.next(),
+            _ => Lsn(0),
+        }
+    }
+
+    /// Writes a manifest, durable on return, and removes all but it and the one before.
+    pub fn write(&mut self, manifest: Manifest) -> Result<(), Error> {
+        let path = self.path(self.next);
+        let temporary = path.with_extension("tmp");
+        let bytes = self.encode(&manifest)?;
+        let file = self.disk.create(&temporary).map_err(Error::io(&temporary, "create"))?;
+        file.write_at(&bytes, 0).map_err(Error::io(&temporary, "write"))?;
+        file.sync().map_err(Error::io(&temporary, "sync"))?;
+        self.disk.rename(&temporary, &path).map_err(Error::io(&path, "rename"))?;
+        self.sync_dir()?;
+        self.kept.push((self.next, manifest));
+        self.next += 1;
+        let surplus = self.kept.len().saturating_sub(2);
+        self.kept.drain(..surplus);
+        self.remove_others()
+    }
+
+    /// Whether a manifest that is kept names this snapshot file.
+    pub fn names_snapshot(&self, file: &str) -> bool {
+        self.kept.iter().flat_map(|(_, manifest)| &manifest.collections).any(|entry| entry.snapshot.file == file)
+    }
+
+    fn path(&self, number: u64) -> PathBuf {
+        self.dir.join(format!("{PREFIX}{number:020}"))
+    }
+
+    fn sync_dir(&self) -> Result<(), Error> {
+        self.disk.sync_dir(&self.dir).map_err(Error::io(&self.dir, "sync the folder"))
+    }
+
+    fn remove_others(&self) -> Result<(), Error> {
+        for name in self.disk.list(&self.dir).map_err(Error::io(&self.dir, "list"))? {
+            let number = name.strip_prefix(PREFIX).and_then(|number| number.parse::<u64>().ok());
+            if number.is_some_and(|number| self.kept.iter().all(|(kept, _)| *kept != number)) {
+                let path = self.dir.join(&name);
+                self.disk.remove(&path).map_err(Error::io(&path, "remove"))?;
+            }
+        }
+        self.sync_dir()
+    }
+
+    fn encode(&self, manifest: &Manifest) -> Result<Vec<u8>, Error> {
+        let collections = manifest.collections.iter();
+        let body = Body {
+            lsn: manifest.lsn.0,
+            next_collection: manifest.next_collection,
+            collections: collections.map(|c| (c.id.0, c.config.clone(), c.snapshot.clone())).collect(),
+        };
+        let body = rmp_serde::to_vec(&body)
+            .map_err(|error| Error::Decode { what: "a manifest", reason: error.to_string() })?;
+        let head = [MAGIC.as_slice(), &VERSION.to_le_bytes(), &self.store.to_le_bytes()].concat();
+        let crc = checksum(&[&head, &body]);
+        Ok([head.as_slice(), &crc.to_le_bytes(), &body].concat())
+    }
+
+    fn load(&self, number: u64) -> Result<Manifest, Error> {
+        let path = self.path(number);
+        let file = self.disk.open(&path).map_err(Error::io(&path, "open"))?;
+        let bytes = read_all(&*file, MAX_MANIFEST_BYTES).map_err(Error::io(&path, "read"))?;
+        let body = self.check(&bytes).map_err(|what| Error::corrupt(&path, 0, what))?;
+        let body: Body = decode_exact("a manifest", body).map_err(|error| Error::corrupt(&path, HEADER as u64, error.to_string()))?;
+        let collections = body.collections.into_iter();
+        Ok(Manifest {
+            lsn: Lsn(body.lsn),
+            next_collection: body.next_collection,
+            collections: collections
+                .map(|(id, config, snapshot)| CollectionEntry { id: CollectionId(id), config, snapshot })
+                .collect(),
+        })
+    }
+
+    fn check<'a>(&self, bytes: &'a [u8]) -> Result<&'a [u8], String> {
+        let (header, body) = bytes.split_at_checked(HEADER).ok_or("the header is cut off")?;
+        let mut take = Take::new(header);
+        let mut read = || Some((take.bytes(8)?, take.u32()?, take.u128()?, take.u32()?));
+        let (magic, version, store, crc) = read().ok_or("the header is cut off")?;
+        if magic != MAGIC {
+            return Err("this is no manifest".into());
+        }
+        if checksum(&[header.get(..HEADER - 4).unwrap_or_default(), body]) != crc {
+            return Err("the checksum is wrong".into());
+        }
+        if version != VERSION {
+            return Err(format!("manifest version {version} is unknown"));
+        }
+        if store != self.store {
+            return Err("the manifest belongs to another data folder".into());
+        }
+        Ok(body)
+    }
+}

@@ -1,0 +1,294 @@
+//! The sled tables: points, payloads, faces and collections by key, a follower of the log.
+//!
+//! sled is a materialised view, never the authority: 0.34 does not fsync when it says so and may
+//! panic on a file that a power cut has torn. So every change goes through one transaction over all
+//! tables, with the applied LSN in it; files are synced by us; opening happens on a guarded thread;
+//! and whatever cannot be trusted is moved aside to be rebuilt from snapshot and log.
+
+mod open;
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use sled::transaction::{ConflictableTransactionError, TransactionError, Transactional};
+use sled::{Batch, Db, Tree};
+
+use crate::blobs::BlobRef;
+use crate::bytes::{pack, unpack};
+use crate::disk::{Disk, OsDisk};
+use crate::error::Error;
+use crate::ids::{CollectionId, Lsn, PointId};
+use crate::limits::TRANSACTION_BYTES;
+use crate::payload::decode_exact;
+use crate::record::CollectionConfig;
+
+pub use open::{Expectation, OpenedTables};
+
+const APPLIED: &[u8] = b"applied_lsn";
+const STORE: &[u8] = b"store";
+
+/// The open tables. Cheap to clone; clones share them.
+#[derive(Clone)]
+pub struct Tables {
+    path: PathBuf,
+    db: Db,
+    meta: Tree,
+    collections: Tree,
+    points: Tree,
+    payloads: Tree,
+    faces: Tree,
+}
+
+/// A change of the tables.
+pub enum TableChange<'a> {
+    /// A collection is there.
+    PutCollection {
+        /// Its number.
+        id: CollectionId,
+        /// Its settings.
+        config: &'a CollectionConfig,
+    },
+    /// A collection is not there any more; its rows go with [`Tables::sweep_dropped`].
+    DropCollection {
+        /// Its number.
+        id: CollectionId,
+    },
+    /// A point is put whole.
+    PutPoint {
+        /// Its collection.
+        collection: CollectionId,
+        /// Its id.
+        id: PointId,
+        /// The record that put it.
+        lsn: Lsn,
+        /// Its vector.
+        vector: &'a [f32],
+        /// Its payload, MessagePack.
+        payload: &'a [u8],
+        /// Its face; a face it had before goes.
+        face: Option<FaceRow>,
+    },
+    /// A point is not there any more.
+    DeletePoint {
+        /// Its collection.
+        collection: CollectionId,
+        /// Its id.
+        id: PointId,
+    },
+}
+
+/// A face as the tables keep it; the pictures lie in blob files.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FaceRow {
+    /// `x, y, width, height` in pixels.
+    pub bounding_box: [f32; 4],
+    /// Five points in pixels.
+    pub landmarks: [[f32; 2]; 5],
+    /// The detector's confidence.
+    pub confidence: f32,
+    /// The cut-out face.
+    pub crop: Option<BlobRef>,
+    /// The whole photo.
+    pub photo: Option<BlobRef>,
+}
+
+#[derive(Default)]
+struct Batches {
+    bytes: usize,
+    collections: Batch,
+    points: Batch,
+    payloads: Batch,
+    faces: Batch,
+}
+
+fn fail(error: impl std::fmt::Display) -> Error {
+    Error::Tables(error.to_string())
+}
+
+fn row_key(collection: CollectionId, id: &PointId) -> Vec<u8> {
+    [collection.0.to_be_bytes().as_slice(), &id.key()].concat()
+}
+
+impl Tables {
+    /// Applies changes in order, atomically in pieces of bounded size; the last piece carries
+    /// `upto`, so that a crash between pieces leaves them to a replay.
+    pub fn apply(&self, upto: Lsn, changes: &[TableChange<'_>]) -> Result<(), Error> {
+        let mut batches = Batches::default();
+        for change in changes {
+            batches.add(change)?;
+            if batches.bytes >= TRANSACTION_BYTES {
+                self.commit(&std::mem::take(&mut batches), None)?;
+            }
+        }
+        self.commit(&batches, Some(upto))
+    }
+
+    fn commit(&self, batches: &Batches, applied: Option<Lsn>) -> Result<(), Error> {
+        let trees = (&self.meta, &self.collections, &self.points, &self.payloads, &self.faces);
+        let done: Result<(), TransactionError<()>> = trees.transaction(|(meta, collections, points, payloads, faces)| {
+            collections.apply_batch(&batches.collections)?;
+            points.apply_batch(&batches.points)?;
+            payloads.apply_batch(&batches.payloads)?;
+            faces.apply_batch(&batches.faces)?;
+            if let Some(lsn) = applied {
+                meta.insert(APPLIED, &lsn.0.to_be_bytes())?;
+            }
+            Ok::<(), ConflictableTransactionError<()>>(())
+        });
+        done.map_err(|error| fail(format!("{error:?}")))
+    }
+
+    /// The last record that was applied.
+    pub fn applied_lsn(&self) -> Result<Lsn, Error> {
+        let bytes = self.meta.get(APPLIED).map_err(fail)?;
+        let number = bytes.map_or(Some(0), |bytes| Some(u64::from_be_bytes(bytes.as_ref().try_into().ok()?)));
+        number.map(Lsn).ok_or_else(|| fail("the applied LSN is malformed"))
+    }
+
+    /// The collections there are.
+    pub fn collections(&self) -> Result<Vec<(CollectionId, CollectionConfig)>, Error> {
+        self.collections.iter().map(|row| {
+            let (key, value) = row.map_err(fail)?;
+            let id = key.as_ref().try_into().map(u64::from_be_bytes).map_err(fail)?;
+            Ok((CollectionId(id), decode_exact("a collection", &value)?))
+        }).collect()
+    }
+
+    /// A point's vector and the record that put it.
+    pub fn point(&self, collection: CollectionId, id: &PointId) -> Result<Option<(Lsn, Vec<f32>)>, Error> {
+        let Some(row) = self.points.get(row_key(collection, id)).map_err(fail)? else { return Ok(None) };
+        let decode = || {
+            let (lsn, vector) = row.split_first_chunk::<8>()?;
+            Some((Lsn(u64::from_le_bytes(*lsn)), unpack(vector)?))
+        };
+        decode().map(Some).ok_or_else(|| fail(format!("the row of point {id} is malformed")))
+    }
+
+    /// A point's payload, MessagePack.
+    pub fn payload(&self, collection: CollectionId, id: &PointId) -> Result<Option<Vec<u8>>, Error> {
+        Ok(self.payloads.get(row_key(collection, id)).map_err(fail)?.map(|row| row.to_vec()))
+    }
+
+    /// A point's face.
+    pub fn face(&self, collection: CollectionId, id: &PointId) -> Result<Option<FaceRow>, Error> {
+        let row = self.faces.get(row_key(collection, id)).map_err(fail)?;
+        row.map(|row| decode_exact("a face", &row)).transpose()
+    }
+
+    /// Whether a point is there.
+    pub fn contains(&self, collection: CollectionId, id: &PointId) -> Result<bool, Error> {
+        self.payloads.contains_key(row_key(collection, id)).map_err(fail)
+    }
+
+    /// The ids of a collection in order, from `from` on.
+    pub fn ids(
+        &self,
+        collection: CollectionId,
+        from: Option<&PointId>,
+    ) -> impl Iterator<Item = Result<PointId, Error>> + use<> {
+        let prefix = collection.0.to_be_bytes();
+        let start = from.map_or_else(|| prefix.to_vec(), |id| row_key(collection, id));
+        // Payload rows are small; rows of points would bring the vectors along.
+        let rows = self.payloads.range(start..).keys().map(|key| key.map_err(fail));
+        let mine = rows.take_while(move |key| key.as_ref().map_or(true, |key| key.starts_with(&prefix)));
+        mine.map(|key| {
+            let key = key?;
+            key.get(8..).and_then(PointId::from_key).ok_or_else(|| fail("a key is malformed"))
+        })
+    }
+
+    /// Whether the tables hold exactly these points in this collection. sled may panic on pages
+    /// that a power cut has torn; that counts as no.
+    pub fn holds_exactly(&self, collection: CollectionId, expected: &HashSet<PointId>) -> bool {
+        let compare = || -> Result<bool, Error> {
+            let mut count = 0;
+            for id in self.ids(collection, None) {
+                let id = id?;
+                if !expected.contains(&id) || !self.points.contains_key(row_key(collection, &id)).map_err(fail)? {
+                    return Ok(false);
+                }
+                count += 1;
+            }
+            Ok(count == expected.len())
+        };
+        matches!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(compare)), Ok(Ok(true)))
+    }
+
+    /// Removes the rows of a dropped collection.
+    pub fn sweep_dropped(&self, collection: CollectionId) -> Result<(), Error> {
+        for tree in [&self.points, &self.payloads, &self.faces] {
+            loop {
+                let mut batch = Batch::default();
+                let keys = tree.scan_prefix(collection.0.to_be_bytes()).keys().take(1_000);
+                let keys: Vec<_> = keys.collect::<Result<_, _>>().map_err(fail)?;
+                if keys.is_empty() {
+                    break;
+                }
+                keys.into_iter().for_each(|key| batch.remove(key));
+                tree.apply_batch(batch).map_err(fail)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes everything applied so far durable. sled's own flush does not fsync, so its files and
+    /// folders are synced here.
+    pub fn flush_and_sync(&self) -> Result<(), Error> {
+        self.db.flush().map_err(fail)?;
+        sync_tree(&self.path)
+    }
+
+    /// Bytes of the files.
+    pub fn disk_bytes(&self) -> u64 {
+        self.db.size_on_disk().unwrap_or(0)
+    }
+}
+
+/// Syncs every file of a folder, then the folder, then those inside.
+fn sync_tree(dir: &Path) -> Result<(), Error> {
+    for name in OsDisk.list(dir).map_err(Error::io(dir, "list"))? {
+        let path = dir.join(name);
+        if path.is_dir() {
+            sync_tree(&path)?;
+            continue;
+        }
+        match OsDisk.open(&path) {
+            // sled removes old snapshot files at any time.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            file => file.and_then(|file| file.sync()).map_err(Error::io(&path, "sync"))?,
+        }
+    }
+    OsDisk.sync_dir(dir).map_err(Error::io(dir, "sync the folder"))
+}
+
+impl Batches {
+    fn add(&mut self, change: &TableChange<'_>) -> Result<(), Error> {
+        let encode = |error: rmp_serde::encode::Error| fail(error);
+        match change {
+            TableChange::PutCollection { id, config } => {
+                self.collections.insert(&id.0.to_be_bytes(), rmp_serde::to_vec(config).map_err(encode)?);
+            }
+            TableChange::DropCollection { id } => self.collections.remove(&id.0.to_be_bytes()),
+            TableChange::PutPoint { collection, id, lsn, vector, payload, face } => {
+                let key = row_key(*collection, id);
+                let row = [lsn.0.to_le_bytes().as_slice(), &pack(vector)].concat();
+                self.bytes += row.len() + payload.len() + 256;
+                self.points.insert(key.as_slice(), row);
+                self.payloads.insert(key.as_slice(), *payload);
+                match face {
+                    Some(face) => self.faces.insert(key, rmp_serde::to_vec(face).map_err(encode)?),
+                    None => self.faces.remove(key),
+                }
+            }
+            TableChange::DeletePoint { collection, id } => {
+                let key = row_key(*collection, id);
+                self.bytes += 64;
+                self.points.remove(key.as_slice());
+                self.payloads.remove(key.as_slice());
+                self.faces.remove(key);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,121 @@
+//! Opening the tables without trusting them.
+
+use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use super::{STORE, Tables, fail};
+use crate::error::Error;
+use crate::ids::Lsn;
+use crate::limits::TABLES_OPEN_LIMIT_S;
+
+/// What the tables must agree with to be used.
+#[derive(Debug, Clone, Copy)]
+pub struct Expectation {
+    /// The data folder's number.
+    pub store: u128,
+    /// The checkpoint that the tables must have reached.
+    pub at_least: Lsn,
+    /// The end of the log, which the tables must not be ahead of.
+    pub at_most: Lsn,
+}
+
+/// Tables that can be used.
+pub struct OpenedTables {
+    /// The tables.
+    pub tables: Tables,
+    /// Why they are empty and must be filled from snapshots, if they are.
+    pub rebuild: Option<String>,
+}
+
+impl Tables {
+    /// Opens the tables at `path`; tables that do not open in time or do not fit are moved aside
+    /// and empty ones made.
+    pub fn open(path: &Path, expected: &Expectation) -> Result<OpenedTables, Error> {
+        let fresh = expected.at_least == Lsn(0) && !path.exists();
+        match open_guarded(path).and_then(|tables| tables.fits(expected).map(|()| tables)) {
+            Ok(tables) => Ok(OpenedTables { tables, rebuild: None }),
+            Err(error) if fresh => Err(error),
+            Err(error) => Self::start_over(path, expected, error.to_string()),
+        }
+    }
+
+    /// Moves the tables at `path` aside and opens empty ones. Nothing else may hold them open.
+    pub fn start_over(path: &Path, expected: &Expectation, reason: String) -> Result<OpenedTables, Error> {
+        move_aside(path)?;
+        let tables = open_guarded(path)?;
+        tables.mark(expected.store)?;
+        Ok(OpenedTables { tables, rebuild: Some(reason) })
+    }
+
+    fn mark(&self, store: u128) -> Result<(), Error> {
+        self.meta.insert(STORE, &store.to_be_bytes()).map_err(fail)?;
+        self.flush_and_sync()
+    }
+
+    /// Fits tables that were never marked only to a folder without a checkpoint.
+    fn fits(&self, expected: &Expectation) -> Result<(), Error> {
+        match self.meta.get(STORE).map_err(fail)? {
+            None if expected.at_least == Lsn(0) && self.payloads.is_empty() => return self.mark(expected.store),
+            None => return Err(fail("they are empty, but a checkpoint says otherwise")),
+            Some(store) if store != expected.store.to_be_bytes() => {
+                return Err(fail("they belong to another data folder"));
+            }
+            Some(_) => {}
+        }
+        let applied = self.applied_lsn()?;
+        if applied < expected.at_least {
+            return Err(fail(format!("they end at LSN {applied}, before the checkpoint at {}", expected.at_least)));
+        }
+        if applied > expected.at_most {
+            return Err(fail(format!("they are at LSN {applied}, but the log ends at {}", expected.at_most)));
+        }
+        Ok(())
+    }
+}
+
+/// sled may panic or hang on damaged files.
+fn open_guarded(path: &Path) -> Result<Tables, Error> {
+    let (sender, receiver) = mpsc::channel();
+    let dir = path.to_owned();
+    std::thread::Builder::new()
+        .name("open-tables".into())
+        .spawn(move || {
+            let opened = catch_unwind(AssertUnwindSafe(|| open_plain(dir)));
+            // Nobody waits any more when the time limit has passed.
+            let _ = sender.send(opened.unwrap_or_else(|_| Err(fail("sled panicked while opening"))));
+        })
+        .map_err(Error::io(path, "start a thread to open"))?;
+    receiver
+        .recv_timeout(Duration::from_secs(TABLES_OPEN_LIMIT_S))
+        .unwrap_or_else(|_| Err(fail(format!("they did not open within {TABLES_OPEN_LIMIT_S} seconds"))))
+}
+
+fn open_plain(path: PathBuf) -> Result<Tables, Error> {
+    let config = sled::Config::new().path(&path).flush_every_ms(None).cache_capacity(128 << 20);
+    let db = config.open().map_err(fail)?;
+    let tree = |name: &str| db.open_tree(name).map_err(fail);
+    Ok(Tables {
+        meta: tree("meta")?,
+        collections: tree("collections")?,
+        points: tree("points")?,
+        payloads: tree("payloads")?,
+        faces: tree("faces")?,
+        path,
+        db,
+    })
+}
+
+/// Keeps the broken tables beside, for whoever wants to look; only the latest are kept.
+fn move_aside(path: &Path) -> Result<(), Error> {
+    if !path.exists() {
+        return Ok(());
+    }
+    let aside = path.with_extension("broken");
+    if aside.exists() {
+        fs::remove_dir_all(&aside).map_err(Error::io(&aside, "remove"))?;
+    }
+    fs::rename(path, &aside).map_err(Error::io(path, "move aside"))
+}
