@@ -1,2 +1,62 @@
-//! cli
-fn main() {}
+//! The `doppel` binary: the server, and the commands that talk to one. Everything a command does
+//! to a running server goes over its REST interface, like any other program's.
+
+mod arguments;
+mod client;
+mod exit;
+mod import;
+mod limits;
+mod logging;
+mod out;
+mod search;
+mod serve;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{CommandFactory, Parser};
+
+use arguments::{Cli, Command, ServerArgs};
+use client::Client;
+use exit::Exit;
+
+const DEFAULT_URL: &str = "http://127.0.0.1:6333";
+
+fn main() -> ExitCode {
+    let outcome = run(Cli::parse());
+    let exit = outcome.unwrap_or_else(|error| {
+        eprintln!("doppel: {error:#}");
+        match error.is::<config::Error>() {
+            true => Exit::Usage,
+            false => Exit::Failure,
+        }
+    });
+    exit.into()
+}
+
+fn run(cli: Cli) -> Result<Exit> {
+    match cli.command.unwrap_or(Command::Serve(cli.serve)) {
+        Command::Serve(arguments) => serve::run(&arguments),
+        Command::Import(arguments) if arguments.data_dir.is_some() => serve::import(&arguments),
+        Command::Import(arguments) => import::run(&arguments, &client(&arguments.server)?),
+        Command::Search(arguments) => search::run(&arguments, &client(&arguments.server)?),
+        Command::Version => print(concat!("doppel ", env!("CARGO_PKG_VERSION"), "\n")),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "doppel", &mut script);
+            print(&String::from_utf8_lossy(&script))
+        }
+    }
+}
+
+fn print(text: &str) -> Result<Exit> {
+    out::print(text)?;
+    Ok(Exit::Success)
+}
+
+fn client(server: &ServerArgs) -> Result<Client> {
+    let named = server.url.clone();
+    let url = named.or_else(|| std::env::var("DOPPEL_URL").ok());
+    let url = url.as_deref().unwrap_or(DEFAULT_URL);
+    Ok(Client::new(url, server.api_key.as_deref())?)
+}

@@ -1,0 +1,27 @@
+//! What can go wrong between a command and its server, in words for the person at the terminal.
+
+/// Why a call failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// Not an address of a server.
+    #[error("`{0}` is not the address of a server; it looks like http://127.0.0.1:6333")]
+    BadUrl(String),
+    /// Nobody answered.
+    #[error("cannot reach {url}: is `doppel serve` running? ({reason})")]
+    Unreachable { url: String, reason: String },
+    /// The connection broke while a request was at work.
+    #[error("the connection to {url} was lost: {reason}")]
+    Lost { url: String, reason: String },
+    /// The key is missing or wrong.
+    #[error("the server wants an API key: set --api-key or DOPPEL_API_KEY ({0})")]
+    Forbidden(String),
+    /// The server said no.
+    #[error("the server refused: {message} (status {status})")]
+    Refused { status: u16, message: String },
+    /// The server stayed busy for longer than a command waits.
+    #[error("the server was busy for {waited_s} s: {message}")]
+    Busy { waited_s: u64, message: String },
+    /// An answer that no doppel server gives.
+    #[error("the server's answer was not understood: {0}")]
+    Unexpected(String),
+}

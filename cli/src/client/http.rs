@@ -1,0 +1,204 @@
+//! One HTTP exchange, and again while the server says that it is busy. Connections are direct: the
+//! proxies of the environment are for the web, not for a database.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use ureq::http::{Method, Request, Response};
+use ureq::{Agent, Body};
+
+use super::error::Error;
+use super::wire::{Envelope, Failure};
+use crate::limits;
+
+pub(super) struct Http {
+    agent: Agent,
+    base: String,
+    api_key: Option<String>,
+}
+
+/// An answer that has been read to its end.
+struct Answer {
+    status: u16,
+    retry_after: Duration,
+    body: Vec<u8>,
+}
+
+impl Http {
+    /// The address of a server, such as `http://127.0.0.1:6333`.
+    pub(super) fn new(url: &str, api_key: Option<&str>) -> Result<Self, Error> {
+        let base = url.trim_end_matches('/');
+        let host = base.strip_prefix("http://").unwrap_or_default();
+        if host.is_empty() || host.contains(['/', '?', '#', '@', ' ']) {
+            return Err(Error::BadUrl(url.to_owned()));
+        }
+        let agent = Agent::config_builder()
+            .http_status_as_error(false)
+            .proxy(None)
+            .max_redirects(0)
+            .timeout_connect(Some(limits::CONNECT))
+            .timeout_global(Some(limits::REQUEST))
+            .build()
+            .new_agent();
+        Ok(Self {
+            agent,
+            base: base.to_owned(),
+            api_key: api_key.map(str::to_owned),
+        })
+    }
+
+    pub(super) fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
+        self.call(&Method::GET, path, &[])
+    }
+
+    pub(super) fn put<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, Error> {
+        self.call(&Method::PUT, path, &encoded(body)?)
+    }
+
+    pub(super) fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, Error> {
+        self.call(&Method::POST, path, &encoded(body)?)
+    }
+
+    fn call<T: DeserializeOwned>(
+        &self,
+        method: &Method,
+        path: &str,
+        body: &[u8],
+    ) -> Result<T, Error> {
+        let start = Instant::now();
+        loop {
+            let answer = self.exchange(method, path, body)?;
+            let busy = matches!(answer.status, 429 | 503);
+            if !busy {
+                return understood(&answer);
+            }
+            if start.elapsed() + answer.retry_after > limits::BUSY_PATIENCE {
+                return Err(Error::Busy {
+                    waited_s: start.elapsed().as_secs(),
+                    message: message_of(&answer),
+                });
+            }
+            thread::sleep(answer.retry_after);
+        }
+    }
+
+    fn exchange(&self, method: &Method, path: &str, body: &[u8]) -> Result<Answer, Error> {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.base));
+        if !body.is_empty() {
+            request = request.header("content-type", "application/json");
+        }
+        if let Some(key) = &self.api_key {
+            request = request.header("api-key", key);
+        }
+        let bad_url = |_| Error::BadUrl(self.base.clone());
+        let outcome = if body.is_empty() {
+            self.agent.run(request.body(()).map_err(bad_url)?)
+        } else {
+            self.agent.run(request.body(body).map_err(bad_url)?)
+        };
+        outcome.and_then(read).map_err(|error| self.broken(&error))
+    }
+
+    fn broken(&self, error: &ureq::Error) -> Error {
+        let (url, reason) = (self.base.clone(), error.to_string());
+        let nobody = match error {
+            ureq::Error::HostNotFound | ureq::Error::ConnectionFailed => true,
+            ureq::Error::Timeout(which) => matches!(which, ureq::Timeout::Connect),
+            ureq::Error::Io(io) => io.kind() == std::io::ErrorKind::ConnectionRefused,
+            _ => false,
+        };
+        match error {
+            ureq::Error::BadUri(_) | ureq::Error::Http(_) => Error::BadUrl(url),
+            _ if nobody => Error::Unreachable { url, reason },
+            _ => Error::Lost { url, reason },
+        }
+    }
+}
+
+fn encoded(body: &impl Serialize) -> Result<Vec<u8>, Error> {
+    serde_json::to_vec(body).map_err(|error| Error::Unexpected(error.to_string()))
+}
+
+fn read(mut response: Response<Body>) -> Result<Answer, ureq::Error> {
+    let header = response.headers().get("retry-after");
+    let seconds = header.and_then(|value| value.to_str().ok()?.parse().ok());
+    let retry_after = Duration::from_secs(seconds.unwrap_or(1)).min(limits::RETRY_AFTER);
+    let status = response.status().as_u16();
+    let body = response.body_mut().with_config();
+    let body = body.limit(limits::ANSWER_BYTES).read_to_vec()?;
+    Ok(Answer {
+        status,
+        retry_after,
+        body,
+    })
+}
+
+fn understood<T: DeserializeOwned>(answer: &Answer) -> Result<T, Error> {
+    match answer.status {
+        200..=299 => {
+            let envelope: Result<Envelope<T>, _> = serde_json::from_slice(&answer.body);
+            let envelope = envelope.map_err(|error| Error::Unexpected(error.to_string()))?;
+            Ok(envelope.result)
+        }
+        401 | 403 => Err(Error::Forbidden(message_of(answer))),
+        status => Err(Error::Refused {
+            status,
+            message: message_of(answer),
+        }),
+    }
+}
+
+/// What the server says is wrong; something that is no doppel server may say anything.
+fn message_of(answer: &Answer) -> String {
+    let failure: Result<Failure, _> = serde_json::from_slice(&answer.body);
+    match failure {
+        Ok(failure) => failure.status.error,
+        Err(_) => String::from_utf8_lossy(&answer.body)
+            .chars()
+            .take(200)
+            .collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_plain_addresses_of_a_server_are_taken() {
+        let fine = [
+            "http://127.0.0.1:6333",
+            "http://localhost:6333/",
+            "http://faces.lan",
+        ];
+        for url in fine {
+            assert!(Http::new(url, None).is_ok(), "{url}");
+        }
+        let wrong = [
+            "",
+            "127.0.0.1:6333",
+            "https://x",
+            "http://",
+            "http://a/b",
+            "http://a@b",
+        ];
+        for url in wrong {
+            assert!(
+                matches!(Http::new(url, None), Err(Error::BadUrl(_))),
+                "{url}"
+            );
+        }
+    }
+}

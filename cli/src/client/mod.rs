@@ -1,0 +1,119 @@
+//! The REST client of the commands: typed calls, answers checked, errors that say what to do. A
+//! busy server (429, 503) is asked again after the time it names, within a bound; nothing else is
+//! tried twice.
+
+mod error;
+mod http;
+mod wire;
+
+use std::collections::HashSet;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+pub(crate) use error::Error;
+use http::Http;
+pub(crate) use wire::{AddFaces, Added, FaceHits, ImageError, NewImage};
+
+/// A server, by its address and key.
+pub(crate) struct Client {
+    http: Http,
+}
+
+impl Client {
+    pub(crate) fn new(url: &str, api_key: Option<&str>) -> Result<Self, Error> {
+        let http = Http::new(url, api_key)?;
+        Ok(Self { http })
+    }
+
+    /// The names of all collections.
+    pub(crate) fn collections(&self) -> Result<Vec<String>, Error> {
+        let answer: wire::Collections = self.http.get("/collections")?;
+        Ok(answer.collections.into_iter().map(|c| c.name).collect())
+    }
+
+    /// Makes a collection for faces unless there is one of that name.
+    pub(crate) fn ensure_collection(&self, name: &str) -> Result<(), Error> {
+        let path = collection_path(name);
+        match self.http.get::<Value>(&path) {
+            Err(Error::Refused { status: 404, .. }) => {}
+            other => return other.map(drop),
+        }
+        let body = json!({"embedder": "facenet-128"});
+        match self.http.put::<Value>(&path, &body) {
+            Err(Error::Refused { status: 409, .. }) => Ok(()),
+            other => other.map(drop),
+        }
+    }
+
+    /// Which of these ids the collection holds; none if there is no such collection.
+    pub(crate) fn known_ids(&self, collection: &str, ids: &[Uuid]) -> Result<HashSet<Uuid>, Error> {
+        let path = format!("{}/points", collection_path(collection));
+        let body = json!({"ids": ids, "with_payload": false, "with_vector": false});
+        match self.http.post::<Vec<wire::Known>>(&path, &body) {
+            Ok(points) => Ok(points.into_iter().map(|point| point.id).collect()),
+            Err(Error::Refused { status: 404, .. }) => Ok(HashSet::new()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Adds the largest face of each photo.
+    pub(crate) fn add_faces(&self, collection: &str, faces: &AddFaces<'_>) -> Result<Added, Error> {
+        let path = format!("{}/faces", collection_path(collection));
+        self.http.post(&path, faces)
+    }
+
+    /// The server's answer to a photo, as it came.
+    pub(crate) fn search(
+        &self,
+        collection: &str,
+        photo: &[u8],
+        limit: u32,
+    ) -> Result<Value, Error> {
+        let path = format!("{}/faces/search", collection_path(collection));
+        let body = json!({"image": base64_of(photo), "limit": limit});
+        self.http.post(&path, &body)
+    }
+}
+
+/// How bytes travel in JSON.
+pub(crate) fn base64_of(bytes: &[u8]) -> String {
+    BASE64_STANDARD.encode(bytes)
+}
+
+/// The faces of an answer to [`Client::search`].
+pub(crate) fn faces_of(answer: &Value) -> Result<Vec<FaceHits>, Error> {
+    let faces = serde_json::from_value::<wire::Found>(answer.clone());
+    Ok(faces
+        .map_err(|error| Error::Unexpected(error.to_string()))?
+        .faces)
+}
+
+/// Every byte of a name that means something in a URL is escaped (RFC 3986).
+fn collection_path(name: &str) -> String {
+    let mut path = String::from("/collections/");
+    for byte in name.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
+            path.push(char::from(byte));
+        } else {
+            path.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    path
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_escaped_in_paths() {
+        assert_eq!(collection_path("stars-1.2_x~"), "/collections/stars-1.2_x~");
+        assert_eq!(
+            collection_path("a b/../é"),
+            "/collections/a%20b%2F..%2F%C3%A9"
+        );
+    }
+}

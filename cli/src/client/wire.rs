@@ -1,0 +1,103 @@
+//! What goes over the wire, as the server writes it. Fields that no command needs are left out.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+#[derive(Deserialize)]
+pub(super) struct Envelope<T> {
+    pub(super) result: T,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Failure {
+    pub(super) status: FailureStatus,
+}
+
+#[derive(Deserialize)]
+pub(super) struct FailureStatus {
+    pub(super) error: String,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Collections {
+    pub(super) collections: Vec<Named>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Named {
+    pub(super) name: String,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Known {
+    pub(super) id: Uuid,
+}
+
+/// A request that adds photos.
+#[derive(Debug, Serialize)]
+pub(crate) struct AddFaces<'a> {
+    pub(crate) images: Vec<&'a NewImage>,
+    pub(crate) faces: &'static str,
+    pub(crate) keep_crop: bool,
+    pub(crate) keep_photo: bool,
+}
+
+/// A photo to add.
+#[derive(Debug, Serialize)]
+pub(crate) struct NewImage {
+    /// The file, in base64.
+    pub(crate) image: String,
+    pub(crate) id: Uuid,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) person: Option<String>,
+    pub(crate) payload: Map<String, Value>,
+    pub(crate) name: String,
+}
+
+/// What became of the photos of one request, each by its place in it.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct Added {
+    pub(crate) faces: Vec<AddedFace>,
+    #[serde(default)]
+    pub(crate) errors: Vec<ImageError>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct AddedFace {
+    #[serde(default)]
+    pub(crate) image_index: usize,
+}
+
+/// Why a photo was not added.
+#[derive(Debug, Deserialize)]
+pub(crate) struct ImageError {
+    pub(crate) image_index: usize,
+    pub(crate) status: u16,
+    pub(crate) error: String,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Found {
+    pub(super) faces: Vec<FaceHits>,
+}
+
+/// A face of the photo that was looked for, and its look-alikes.
+#[derive(Debug, Deserialize)]
+pub(crate) struct FaceHits {
+    /// x, y, width, height in pixels.
+    #[serde(rename = "box")]
+    pub(crate) bounding_box: [f32; 4],
+    pub(crate) confidence: f32,
+    pub(crate) hits: Vec<Hit>,
+}
+
+/// A look-alike.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Hit {
+    /// A number or a UUID.
+    pub(crate) id: Value,
+    pub(crate) score: f32,
+    pub(crate) person: Option<String>,
+    pub(crate) payload: Option<Map<String, Value>>,
+}

@@ -1,0 +1,266 @@
+//! One request of an import: a few photos, read, sent, and the answer turned into what became of
+//! each. A request that is too large for the server is sent in halves; a photo for which the
+//! server had no room is sent again; a photo it refuses is only that photo's misfortune.
+
+use std::fs::File;
+use std::io::Read;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::{Map, Value};
+
+use super::report::Refused;
+use super::walk::Photo;
+use crate::client::{AddFaces, Added, Client, Error, ImageError, NewImage, base64_of};
+use crate::limits;
+
+/// Where photos go and what is kept of them.
+pub(crate) struct Target<'a> {
+    pub(crate) client: &'a Client,
+    pub(crate) collection: &'a str,
+    pub(crate) keep_crop: bool,
+    pub(crate) keep_photo: bool,
+}
+
+/// What became of one photo.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Imported,
+    Refused(Refused),
+}
+
+/// Neighbours in the listing, few enough and small enough for one request.
+pub(crate) fn split(photos: &[Photo]) -> Vec<&[Photo]> {
+    let mut batches = Vec::new();
+    let mut rest = photos;
+    while !rest.is_empty() {
+        let mut bytes = 0;
+        let fitting = rest.iter().take(limits::BATCH_PHOTOS).take_while(|photo| {
+            bytes += photo.bytes;
+            bytes <= limits::BATCH_BYTES
+        });
+        let (batch, after) = rest.split_at(fitting.count().max(1));
+        batches.push(batch);
+        rest = after;
+    }
+    batches
+}
+
+/// Imports a batch. An error means that nothing more can be sent, by anyone.
+pub(crate) fn import(target: &Target<'_>, photos: &[Photo]) -> Result<Vec<Outcome>, Error> {
+    let mut outcomes = Vec::new();
+    let mut images = Vec::new();
+    for photo in photos {
+        match read(photo) {
+            Ok(image) => images.push(image),
+            Err(reason) => outcomes.push(refused(&photo.file, None, reason)),
+        }
+    }
+    let images: Vec<_> = images.iter().collect();
+    outcomes.extend(send(target, images)?);
+    Ok(outcomes)
+}
+
+fn read(photo: &Photo) -> Result<NewImage, String> {
+    if photo.bytes > limits::PHOTO_BYTES {
+        return Err("too large to be read".to_owned());
+    }
+    let mut bytes = Vec::new();
+    File::open(&photo.path)
+        .and_then(|file| file.take(limits::PHOTO_BYTES).read_to_end(&mut bytes))
+        .map_err(|error| format!("cannot be read: {error}"))?;
+    let file = Value::String(photo.file.clone());
+    Ok(NewImage {
+        image: base64_of(&bytes),
+        id: photo.id,
+        person: photo.person.clone(),
+        payload: Map::from_iter([("file".to_owned(), file)]),
+        name: photo.file.clone(),
+    })
+}
+
+fn send(target: &Target<'_>, images: Vec<&NewImage>) -> Result<Vec<Outcome>, Error> {
+    let start = Instant::now();
+    let mut outcomes = Vec::new();
+    let mut waiting = images;
+    while !waiting.is_empty() {
+        let (done, busy) = settle(&waiting, send_once(target, &waiting)?);
+        outcomes.extend(done);
+        if busy.len() == waiting.len() && start.elapsed() > limits::BUSY_PATIENCE {
+            return Err(Error::Busy {
+                waited_s: start.elapsed().as_secs(),
+                message: "it had no room for any photo".to_owned(),
+            });
+        }
+        if !busy.is_empty() {
+            thread::sleep(Duration::from_secs(1));
+        }
+        waiting = busy;
+    }
+    Ok(outcomes)
+}
+
+fn send_once(target: &Target<'_>, images: &[&NewImage]) -> Result<Added, Error> {
+    let request = AddFaces {
+        images: images.to_vec(),
+        faces: "largest",
+        keep_crop: target.keep_crop,
+        keep_photo: target.keep_photo,
+    };
+    match target.client.add_faces(target.collection, &request) {
+        Err(Error::Refused { status: 413, .. }) if images.len() > 1 => {
+            let (first, second) = images.split_at(images.len() / 2);
+            let added = send_once(target, first)?;
+            Ok(joined(added, send_once(target, second)?, first.len()))
+        }
+        Err(Error::Refused { status, message }) if images.len() == 1 && is_the_photos(status) => {
+            Ok(Added {
+                faces: Vec::new(),
+                errors: vec![ImageError {
+                    image_index: 0,
+                    status,
+                    error: message,
+                }],
+            })
+        }
+        other => other,
+    }
+}
+
+/// Statuses that say something about a photo, not about the collection or the server.
+fn is_the_photos(status: u16) -> bool {
+    matches!(status, 400 | 413 | 415 | 422)
+}
+
+/// Two answers as one; the second's places come after the first's.
+fn joined(mut first: Added, second: Added, offset: usize) -> Added {
+    first.faces.extend(second.faces.into_iter().map(|mut face| {
+        face.image_index += offset;
+        face
+    }));
+    first
+        .errors
+        .extend(second.errors.into_iter().map(|mut error| {
+            error.image_index += offset;
+            error
+        }));
+    first
+}
+
+/// What became of each image, and the images for which the server had no room.
+fn settle<'a>(images: &[&'a NewImage], added: Added) -> (Vec<Outcome>, Vec<&'a NewImage>) {
+    let mut outcomes = Vec::new();
+    let mut busy = Vec::new();
+    for (index, image) in images.iter().enumerate() {
+        let error = added.errors.iter().find(|error| error.image_index == index);
+        let has_face = added.faces.iter().any(|face| face.image_index == index);
+        match error {
+            Some(error) if matches!(error.status, 429 | 503) => busy.push(*image),
+            Some(error) => {
+                let reason = error.error.clone();
+                outcomes.push(refused(&image.name, Some(error.status), reason));
+            }
+            None if has_face => outcomes.push(Outcome::Imported),
+            None => {
+                let reason = "the server did not say what became of it".to_owned();
+                outcomes.push(refused(&image.name, None, reason));
+            }
+        }
+    }
+    (outcomes, busy)
+}
+
+fn refused(file: &str, status: Option<u16>, reason: String) -> Outcome {
+    let file = file.to_owned();
+    Outcome::Refused(Refused {
+        file,
+        status,
+        reason,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn photos(sizes: &[u64]) -> Vec<Photo> {
+        let photo = |bytes: &u64| Photo {
+            path: PathBuf::new(),
+            file: "x".to_owned(),
+            person: None,
+            id: Uuid::nil(),
+            bytes: *bytes,
+        };
+        sizes.iter().map(photo).collect()
+    }
+
+    fn lengths(sizes: &[u64]) -> Vec<usize> {
+        split(&photos(sizes))
+            .iter()
+            .map(|batch| batch.len())
+            .collect()
+    }
+
+    #[test]
+    fn batches_hold_few_and_small_enough_photos_and_all_of_them() {
+        let small = vec![1; limits::BATCH_PHOTOS * 2 + 1];
+        assert_eq!(
+            lengths(&small),
+            [limits::BATCH_PHOTOS, limits::BATCH_PHOTOS, 1]
+        );
+        let half = limits::BATCH_BYTES / 2;
+        assert_eq!(lengths(&[half, half, half]), [2, 1]);
+        assert_eq!(lengths(&[1, limits::BATCH_BYTES * 9, 1]), [1, 1, 1]);
+        assert_eq!(lengths(&[]), [0; 0]);
+    }
+
+    #[test]
+    fn every_image_of_an_answer_is_accounted_for() {
+        let image = |name: &str| NewImage {
+            image: String::new(),
+            id: Uuid::nil(),
+            person: None,
+            payload: Map::new(),
+            name: name.to_owned(),
+        };
+        let images = ["fine", "faceless", "busy", "forgotten"].map(image);
+        let images: Vec<_> = images.iter().collect();
+        let added = serde_json::json!({
+            "faces": [{"image_index": 0, "id": 1}],
+            "errors": [
+                {"image_index": 1, "status": 422, "error": "no face found"},
+                {"image_index": 2, "status": 503, "error": "busy"},
+            ],
+        });
+        let (outcomes, busy) = settle(&images, serde_json::from_value(added).unwrap());
+        assert_eq!(outcomes.len(), 3);
+        assert_eq!(outcomes[0], Outcome::Imported);
+        assert_eq!(
+            outcomes[1],
+            refused("faceless", Some(422), "no face found".to_owned())
+        );
+        let lost = "the server did not say what became of it";
+        assert_eq!(outcomes[2], refused("forgotten", None, lost.to_owned()));
+        assert_eq!(busy.len(), 1);
+        assert_eq!(busy[0].name, "busy");
+    }
+
+    #[test]
+    fn two_halves_of_an_answer_keep_their_places() {
+        let half = |index: usize| {
+            let json = serde_json::json!({
+                "faces": [{"image_index": index}],
+                "errors": [{"image_index": index, "status": 422, "error": ""}],
+            });
+            serde_json::from_value::<Added>(json).unwrap()
+        };
+        let added = joined(half(1), half(0), 2);
+        let places: Vec<_> = added.faces.iter().map(|face| face.image_index).collect();
+        assert_eq!(places, [1, 2]);
+        assert_eq!(added.errors[1].image_index, 2);
+    }
+}

@@ -1,0 +1,27 @@
+//! Every bound of the client commands in one place: how much is read, sent and waited for.
+
+use std::time::Duration;
+
+/// How long a connection may take to come about.
+pub(crate) const CONNECT: Duration = Duration::from_secs(10);
+/// How long one request may take, its answer included.
+pub(crate) const REQUEST: Duration = Duration::from_secs(600);
+/// How long a busy server is asked again before giving up.
+pub(crate) const BUSY_PATIENCE: Duration = Duration::from_secs(300);
+/// The longest single wait that a server's `Retry-After` can ask for.
+pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(30);
+/// Bytes of an answer.
+pub(crate) const ANSWER_BYTES: u64 = 256 << 20;
+
+/// Photos in one request of an import.
+pub(crate) const BATCH_PHOTOS: usize = 8;
+/// Bytes of photos in one request of an import; a larger photo travels alone.
+pub(crate) const BATCH_BYTES: u64 = 16 << 20;
+/// Requests of an import at work at once, unless told otherwise.
+pub(crate) const IN_FLIGHT: u16 = 4;
+/// Ids asked for at once.
+pub(crate) const KNOWN_IDS: usize = 1_000;
+/// Bytes of one photo; a larger file is not read.
+pub(crate) const PHOTO_BYTES: u64 = 256 << 20;
+/// Folders within folders.
+pub(crate) const FOLDER_DEPTH: usize = 64;

@@ -1,0 +1,239 @@
+//! The client commands as a user meets them: the real binary, its output and its exit codes,
+//! against a stand-in that can be busy, picky, locked or gone.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+mod common;
+
+use std::process::Output;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use common::{FakeServer, State, doppel, folder_with};
+use serde_json::Value;
+
+const PHOTOS: [&str; 5] = [
+    "Ada_Lovelace/1.jpg",
+    "Ada_Lovelace/2.jpg",
+    "Bob/1.png",
+    "Bob/2.webp",
+    "Eve.jpg",
+];
+
+fn code(output: &Output) -> i32 {
+    output.status.code().unwrap()
+}
+
+fn complaint(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn import(server: &FakeServer, folder: &tempfile::TempDir, more: &[&str]) -> (Output, Value) {
+    let folder = folder.path().to_str().unwrap();
+    let arguments = ["import", folder, "--collection", "stars", "--json"];
+    let output = server.doppel(&[&arguments[..], more].concat());
+    let report = serde_json::from_slice(&output.stdout).unwrap_or(Value::Null);
+    (output, report)
+}
+
+#[test]
+fn an_import_makes_the_collection_and_sends_every_photo_with_its_person() {
+    let server = FakeServer::start(State::default());
+    let (output, report) = import(&server, &folder_with(&PHOTOS), &[]);
+    assert_eq!(code(&output), 0, "{}", complaint(&output));
+    assert_eq!(
+        (&report["imported"], &report["people"]),
+        (&5.into(), &3.into())
+    );
+    let state = server.state();
+    assert_eq!(
+        state.collection.as_ref().unwrap()["embedder"],
+        "facenet-128"
+    );
+    let mut images = state.images.values();
+    let ada = images
+        .find(|image| image["name"] == "Ada_Lovelace/1.jpg")
+        .unwrap();
+    assert_eq!(ada["person"], "Ada Lovelace");
+    assert_eq!(ada["payload"]["file"], "Ada_Lovelace/1.jpg");
+    let bytes = BASE64_STANDARD
+        .decode(ada["image"].as_str().unwrap())
+        .unwrap();
+    assert_eq!(bytes, b"Ada_Lovelace/1.jpg");
+}
+
+#[test]
+fn a_second_import_sends_nothing() {
+    let server = FakeServer::start(State::default());
+    let folder = folder_with(&PHOTOS);
+    import(&server, &folder, &[]);
+    let posts = server.state().posts;
+    let (output, report) = import(&server, &folder, &[]);
+    assert_eq!(code(&output), 0);
+    assert_eq!(
+        (&report["imported"], &report["already_there"]),
+        (&0.into(), &5.into())
+    );
+    assert_eq!(server.state().posts, posts);
+}
+
+#[test]
+fn refused_photos_are_reported_by_name_and_the_exit_code_says_partial() {
+    let server = FakeServer::start(State::default());
+    let folder = folder_with(&["Ada/1.jpg", "Ada/faceless.jpg", "Ada/notes.txt"]);
+    let file = folder.path().join("report.json");
+    let (output, report) = import(&server, &folder, &["--report", file.to_str().unwrap()]);
+    assert_eq!(code(&output), 3);
+    assert_eq!(report["refused_photos"][0]["file"], "Ada/faceless.jpg");
+    assert_eq!(report["reasons"]["no face found"], 1);
+    assert_eq!(report["skipped_files"][0]["file"], "Ada/notes.txt");
+    let written: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+    assert_eq!(written, report);
+}
+
+#[test]
+fn a_single_photo_that_is_refused_is_reported_like_any_other() {
+    let server = FakeServer::start(State::default());
+    let (output, report) = import(&server, &folder_with(&["Ada/faceless.jpg"]), &[]);
+    assert_eq!(code(&output), 3);
+    assert_eq!(report["refused_photos"][0]["status"], 422);
+}
+
+#[test]
+fn a_busy_server_is_asked_again() {
+    let server = FakeServer::start(State {
+        busy: 3,
+        ..State::default()
+    });
+    let (output, report) = import(&server, &folder_with(&PHOTOS), &[]);
+    assert_eq!(code(&output), 0, "{}", complaint(&output));
+    assert_eq!(report["imported"], 5);
+    assert_eq!(server.state().busy, 0);
+}
+
+#[test]
+fn a_request_that_is_too_large_is_sent_in_parts() {
+    let server = FakeServer::start(State {
+        most_images: Some(2),
+        ..State::default()
+    });
+    let (output, report) = import(&server, &folder_with(&PHOTOS), &["--in-flight", "1"]);
+    assert_eq!(code(&output), 0, "{}", complaint(&output));
+    assert_eq!(report["imported"], 5);
+    assert_eq!(server.state().images.len(), 5);
+}
+
+#[test]
+fn an_import_whose_server_goes_away_says_so_and_goes_on_when_run_again() {
+    let files: Vec<_> = (0..40).map(|n| format!("Ada/{n}.jpg")).collect();
+    let files: Vec<_> = files.iter().map(String::as_str).collect();
+    let folder = folder_with(&files);
+    let server = FakeServer::start(State {
+        gone_at: Some(16),
+        ..State::default()
+    });
+    let (output, report) = import(&server, &folder, &["--in-flight", "1"]);
+    assert_eq!(code(&output), 1);
+    assert_eq!(
+        (&report["imported"], &report["complete"]),
+        (&16.into(), &false.into())
+    );
+    let complaint = complaint(&output);
+    assert!(
+        complaint.contains("run the same command again to go on"),
+        "{complaint}"
+    );
+    assert!(complaint.contains("was lost"), "{complaint}");
+    server.state().gone_at = None;
+    let (output, report) = import(&server, &folder, &[]);
+    assert_eq!(code(&output), 0);
+    assert_eq!(
+        (&report["imported"], &report["already_there"]),
+        (&24.into(), &16.into())
+    );
+    assert_eq!(server.state().images.len(), 40);
+}
+
+#[test]
+fn a_dry_run_sends_nothing_and_makes_nothing() {
+    let server = FakeServer::start(State::default());
+    let (output, report) = import(&server, &folder_with(&PHOTOS), &["--dry-run"]);
+    assert_eq!(code(&output), 0, "{}", complaint(&output));
+    assert_eq!(
+        (&report["photos"], &report["dry_run"]),
+        (&5.into(), &true.into())
+    );
+    assert!(server.state().collection.is_none() && server.state().posts == 0);
+}
+
+#[test]
+fn the_key_is_sent_and_a_missing_one_is_asked_for() {
+    let server = FakeServer::start(State {
+        api_key: Some("correct-horse".to_owned()),
+        ..State::default()
+    });
+    let folder = folder_with(&PHOTOS);
+    let (output, _) = import(&server, &folder, &[]);
+    assert_eq!(code(&output), 1);
+    assert!(complaint(&output).contains("DOPPEL_API_KEY"));
+    let (output, _) = import(&server, &folder, &["--api-key", "correct-horse"]);
+    assert_eq!(code(&output), 0, "{}", complaint(&output));
+}
+
+#[test]
+fn a_server_that_is_not_there_is_named() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let folder = folder_with(&PHOTOS);
+    let folder = folder.path().to_str().unwrap();
+    let output = doppel(&[], &["import", folder, "--collection", "c", "--url", &url]);
+    assert_eq!(code(&output), 1);
+    let expected = format!("cannot reach {url}: is `doppel serve` running?");
+    assert!(
+        complaint(&output).contains(&expected),
+        "{}",
+        complaint(&output)
+    );
+}
+
+#[test]
+fn a_folder_that_is_not_there_is_named() {
+    let output = doppel(&[], &["import", "/nowhere", "--collection", "c"]);
+    assert_eq!(code(&output), 1);
+    assert!(complaint(&output).contains("cannot list /nowhere"));
+}
+
+#[test]
+fn a_search_prints_a_table_or_the_servers_answer() {
+    let server = FakeServer::start(State::default());
+    let folder = folder_with(&["me.jpg"]);
+    let photo = folder.path().join("me.jpg");
+    let output = server.doppel(&["search", photo.to_str().unwrap()]);
+    assert_eq!(code(&output), 0, "{}", complaint(&output));
+    assert!(
+        text(&output).contains("1  0.500  Ada     7   a.jpg"),
+        "{}",
+        text(&output)
+    );
+    let output = server.doppel(&["search", photo.to_str().unwrap(), "--json"]);
+    let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(answer["faces"][0]["hits"][0]["id"], 7);
+}
+
+#[test]
+fn version_and_completions_are_printed() {
+    let version = concat!("doppel ", env!("CARGO_PKG_VERSION"), "\n");
+    assert_eq!(text(&doppel(&[], &["version"])), version);
+    let script = text(&doppel(&[], &["completions", "bash"]));
+    assert!(script.contains("--collection"));
+}
+
+#[test]
+fn what_makes_no_sense_is_refused_with_code_2() {
+    assert_eq!(code(&doppel(&[], &["serve", "--no-such-flag"])), 2);
+    assert_eq!(code(&doppel(&[], &["import"])), 2);
+}
