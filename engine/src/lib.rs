@@ -1,1 +1,56 @@
-//! engine
+//! Collections of points: written through a durable log, searched through an index in RAM.
+//!
+//! [`Engine::open`] recovers a data folder; its methods block until what they promise is done, so
+//! call them from a thread that may block. The log is the truth; tables and indexes follow it (see
+//! `ARCHITECTURE.md`).
+//!
+//! ```
+//! use engine::{Ack, CollectionSpec, Engine, Metric, Options, Point, PointId, Query, Select};
+//!
+//! # let folder = tempfile::tempdir()?;
+//! let engine = Engine::open(Options::new(folder.path()))?;
+//! engine.create_collection("colours", CollectionSpec::new(3, Metric::Euclid))?;
+//! let point = |id, vector: [f32; 3]| Point {
+//!     id: PointId::Num(id),
+//!     vector: vector.to_vec(),
+//!     payload: serde_json::Map::new(),
+//!     face: None,
+//! };
+//! engine.upsert("colours", vec![point(1, [1.0, 0.0, 0.0]), point(2, [0.0, 0.0, 1.0])], Ack::Applied)?;
+//! let query = Query {
+//!     vector: vec![0.9, 0.1, 0.0],
+//!     limit: 1,
+//!     offset: 0,
+//!     ef: None,
+//!     exact: false,
+//!     score_threshold: None,
+//!     select: Select { payload: true, vector: false },
+//! };
+//! assert_eq!(engine.search("colours", &query)?[0].point.id, PointId::Num(1));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod apply;
+mod catalog;
+mod checkpoint;
+mod collection;
+mod commit;
+mod convert;
+mod engine;
+mod error;
+pub mod limits;
+mod options;
+mod point;
+mod read;
+mod recover;
+mod shared;
+mod spec;
+
+pub use engine::Engine;
+pub use error::Error;
+pub use options::{CollectionInfo, Event, Options, Status};
+pub use point::{
+    Ack, Face, FaceImage, NewFace, Page, Payload, Point, Query, ScoredPoint, Select, StoredFace, StoredPoint, Written,
+};
+pub use spec::{CollectionSpec, EmbedderRef, Metric, Quantization, check_name};
+pub use storage::{Lsn, PointId};

@@ -1,1 +1,46 @@
-//! hnsw
+//! One vector index in RAM: an HNSW graph (Malkov & Yashunin 2016, arXiv 1603.09320) that takes
+//! inserts, deletes and searches at any time and never loses a point.
+//!
+//! Vectors are compared on int8 codes while the graph is walked and by their `f32`s at the end, so
+//! every score is exact. The same operations in the same order give the same graph, bit for bit.
+//! There is no I/O, no thread and no lock here but a pool of scratch space; sharing is the caller's.
+//!
+//! ```
+//! use hnsw::{Index, Metric, Params, SearchOptions};
+//!
+//! let mut index = Index::new(Params::new(2, Metric::Euclid))?;
+//! let near = index.insert(1, &[1.0, 1.0])?;
+//! index.insert(2, &[5.0, 5.0])?;
+//! let hits = index.search(&[1.0, 2.0], 1, &SearchOptions::default())?;
+//! assert_eq!((hits[0].slot, hits[0].score), (near, 1.0));
+//! # Ok::<(), hnsw::Error>(())
+//! ```
+
+mod aligned;
+mod anchor;
+mod beam;
+mod check;
+mod distance;
+mod error;
+mod frozen;
+mod index;
+mod insert;
+mod level;
+pub mod limits;
+mod links;
+pub mod measures;
+mod params;
+mod remove;
+mod search;
+mod select;
+mod vectors;
+mod visited;
+
+pub use check::Violation;
+pub use distance::{Kernels, available as available_kernels, kernels};
+pub use error::Error;
+pub use frozen::Frozen;
+pub use index::Index;
+pub use insert::{Planned, Staged};
+pub use params::{Metric, Params, Quantization, Slot};
+pub use search::{Hit, SearchOptions};

@@ -1,0 +1,203 @@
+//! The applier: the one thread that makes the followers follow.
+//!
+//! Records come in the order of the log and only when they are durable. Applying is idempotent:
+//! recovery uses the same function and may start early.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use crossbeam_channel::Receiver;
+use storage::{BlobKind, BlobRef, Blobs, CollectionId, FaceRecord, FaceRow, Lsn, PointId, PointRecord, Record, TableChange, Tables};
+
+use crate::catalog::Catalog;
+use crate::checkpoint::FrozenState;
+use crate::collection::Collection;
+use crate::commit::{Committed, Work};
+use crate::convert;
+use crate::error::Error;
+use crate::options::Event;
+use crate::point::Written;
+use crate::shared::Shared;
+
+/// What follows the log.
+pub(crate) struct Followers<'a> {
+    pub(crate) tables: &'a Tables,
+    pub(crate) blobs: &'a Blobs,
+    pub(crate) catalog: &'a Catalog,
+}
+
+/// A record that did nothing, because its collection had gone.
+pub(crate) type Outcome = Result<(), Error>;
+
+/// Runs until every sender of work is gone.
+pub(crate) fn run(shared: &Arc<Shared>, work: &Receiver<Work>) {
+    let followers = Followers { tables: &shared.tables, blobs: &shared.blobs, catalog: &shared.catalog };
+    for work in work {
+        match work {
+            Work::Group(group) => apply_group(shared, &followers, group),
+            // A checkpoint that gave up needs no answer.
+            Work::Freeze(reply) => drop(reply.send(FrozenState::take(shared))),
+        }
+    }
+}
+
+fn apply_group(shared: &Shared, followers: &Followers<'_>, group: Vec<Committed>) {
+    let started = Instant::now();
+    let (mut records, mut replies, mut bytes) = (Vec::new(), Vec::new(), 0);
+    for committed in group {
+        bytes += committed.bytes;
+        replies.push((committed.lsn, committed.reply));
+        records.push((committed.lsn, committed.record));
+    }
+    let count = records.len();
+    let outcomes = match shared.read_only().filter(|_| shared.apply_failed()) {
+        Some(reason) => Err(Error::ReadOnly(reason)),
+        None => followers.apply(records),
+    };
+    shared.progress.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
+    match outcomes {
+        Ok(outcomes) => {
+            if let Some((last, _)) = replies.last() {
+                shared.progress.applied.store(last.0, Ordering::Release);
+            }
+            for ((lsn, reply), outcome) in replies.into_iter().zip(outcomes) {
+                if let Some(reply) = reply {
+                    // A writer that has gone away needs no answer.
+                    let _ = reply.send(outcome.map(|()| Written { lsn }));
+                }
+            }
+        }
+        Err(error) => {
+            // The records are durable; a restart applies them.
+            shared.latch_apply(&error.to_string());
+            for (_, reply) in replies {
+                if let Some(reply) = reply {
+                    let _ = reply.send(Err(Error::ReadOnly(error.to_string())));
+                }
+            }
+        }
+    }
+    shared.observe(Event::Apply { records: count, duration: started.elapsed() });
+}
+
+/// A record's work on an index, to be done once the tables have it.
+enum IndexWork {
+    None,
+    Missing(CollectionId),
+    Upsert(Arc<Collection>, Vec<(PointId, Vec<f32>)>),
+    Delete(Arc<Collection>, Vec<PointId>),
+    Sweep(CollectionId),
+}
+
+impl Followers<'_> {
+    /// Applies durable records in order: blobs, tables (one transaction), indexes. An outer error
+    /// means that the followers can follow no further in this process.
+    pub(crate) fn apply(&self, records: Vec<(Lsn, Record)>) -> Result<Vec<Outcome>, Error> {
+        let Some(upto) = records.last().map(|(lsn, _)| *lsn) else { return Ok(Vec::new()) };
+        let mut faces = Vec::with_capacity(records.len());
+        let mut known = Vec::with_capacity(records.len());
+        for (lsn, record) in &records {
+            known.push(self.note_collection(*lsn, record)?);
+            faces.push(self.store_blobs(*lsn, record)?);
+        }
+        let mut changes = Vec::new();
+        for (((lsn, record), faces), known) in records.iter().zip(&faces).zip(&known) {
+            if known.is_some() {
+                table_changes(*lsn, record, faces, &mut changes);
+            }
+        }
+        self.tables.apply(upto, &changes)?;
+        drop(changes);
+        let work = records.into_iter().zip(known).map(|((lsn, record), known)| (lsn, index_work(record, known)));
+        work.map(|(lsn, work)| self.do_index_work(lsn, work)).collect()
+    }
+
+    /// The collection a record is about, if it is there; creates and drops take effect here.
+    fn note_collection(&self, lsn: Lsn, record: &Record) -> Result<Option<Option<Arc<Collection>>>, Error> {
+        match record {
+            Record::CreateCollection { id, config } => {
+                if self.catalog.by_id(*id).is_none() {
+                    let collection = Collection::new(*id, config.name.clone(), convert::spec(config))?;
+                    collection.mark_changed(lsn);
+                    self.catalog.insert(collection);
+                }
+                Ok(Some(None))
+            }
+            Record::DropCollection { id } => {
+                self.catalog.remove(*id);
+                Ok(Some(None))
+            }
+            Record::Upsert { collection, .. } | Record::Delete { collection, .. } => {
+                Ok(self.catalog.by_id(*collection).map(Some))
+            }
+        }
+    }
+
+    fn store_blobs(&self, lsn: Lsn, record: &Record) -> Result<Vec<Option<FaceRow>>, Error> {
+        let Record::Upsert { collection, points } = record else { return Ok(Vec::new()) };
+        let row = |point: &PointRecord| -> Result<Option<FaceRow>, Error> {
+            let Some(face) = &point.face else { return Ok(None) };
+            self.face_row(lsn, *collection, &point.id, face).map(Some)
+        };
+        points.iter().map(row).collect()
+    }
+
+    fn face_row(&self, lsn: Lsn, collection: CollectionId, id: &PointId, face: &FaceRecord) -> Result<FaceRow, Error> {
+        let store = |kind, bytes: &Option<Vec<u8>>| -> Result<Option<BlobRef>, Error> {
+            let Some(bytes) = bytes else { return Ok(None) };
+            Ok(Some(self.blobs.append(collection, id, kind, lsn, bytes)?))
+        };
+        Ok(FaceRow {
+            bounding_box: face.bounding_box,
+            landmarks: face.landmarks,
+            confidence: face.confidence,
+            crop: store(BlobKind::Crop, &face.crop)?,
+            photo: store(BlobKind::Photo, &face.photo)?,
+        })
+    }
+
+    fn do_index_work(&self, lsn: Lsn, work: IndexWork) -> Result<Outcome, Error> {
+        let fatal = |error: hnsw::Error| Error::Corrupt(format!("record {lsn} does not fit its index: {error}"));
+        match work {
+            IndexWork::None => {}
+            IndexWork::Missing(id) => return Ok(Err(Error::NoCollection(format!("number {}", id.0)))),
+            IndexWork::Upsert(collection, points) => collection.apply_upsert(lsn, &points).map_err(fatal)?,
+            IndexWork::Delete(collection, ids) => collection.apply_delete(lsn, &ids).map_err(fatal)?,
+            IndexWork::Sweep(id) => self.tables.sweep_dropped(id)?,
+        }
+        Ok(Ok(()))
+    }
+}
+
+fn table_changes<'a>(lsn: Lsn, record: &'a Record, faces: &[Option<FaceRow>], out: &mut Vec<TableChange<'a>>) {
+    match record {
+        Record::CreateCollection { id, config } => out.push(TableChange::PutCollection { id: *id, config }),
+        Record::DropCollection { id } => out.push(TableChange::DropCollection { id: *id }),
+        Record::Upsert { collection, points } => {
+            out.extend(points.iter().zip(faces).map(|(point, face)| TableChange::PutPoint {
+                collection: *collection,
+                id: point.id,
+                lsn,
+                vector: &point.vector,
+                payload: &point.payload,
+                face: face.clone(),
+            }));
+        }
+        Record::Delete { collection, ids } => {
+            out.extend(ids.iter().map(|id| TableChange::DeletePoint { collection: *collection, id: *id }));
+        }
+    }
+}
+
+fn index_work(record: Record, known: Option<Option<Arc<Collection>>>) -> IndexWork {
+    match (record, known.flatten()) {
+        (Record::CreateCollection { .. }, _) => IndexWork::None,
+        (Record::DropCollection { id }, _) => IndexWork::Sweep(id),
+        (Record::Upsert { points, .. }, Some(collection)) => {
+            IndexWork::Upsert(collection, points.into_iter().map(|point| (point.id, point.vector)).collect())
+        }
+        (Record::Delete { ids, .. }, Some(collection)) => IndexWork::Delete(collection, ids),
+        (Record::Upsert { collection, .. } | Record::Delete { collection, .. }, None) => IndexWork::Missing(collection),
+    }
+}

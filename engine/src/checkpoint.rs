@@ -1,0 +1,193 @@
+//! Checkpoints: "all up to LSN x is safe without the log".
+//!
+//! The order is what makes them right after any cut: freeze at x; snapshots of what has changed;
+//! tables and blobs synced; manifest; only then log segments and old snapshots go, and only those
+//! that neither of the two newest manifests needs.
+
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use parking_lot::Mutex;
+use storage::{
+    CollectionEntry, Disk, Lsn, Manifest, Manifests, PointId, PointRow, SnapshotRef, SnapshotWriter, write_row,
+};
+
+use crate::collection::{Collection, FrozenCollection};
+use crate::commit::Work;
+use crate::convert;
+use crate::error::Error;
+use crate::options::Event;
+use crate::shared::Shared;
+
+/// How often the thread looks whether a checkpoint is due.
+const TICK: Duration = Duration::from_millis(500);
+
+/// Everything as it stands between two groups.
+pub(crate) struct FrozenState {
+    lsn: Lsn,
+    next_collection: u64,
+    collections: Vec<(Arc<Collection>, FrozenCollection)>,
+}
+
+impl FrozenState {
+    /// Taken by the applier, so that nothing changes meanwhile.
+    pub(crate) fn take(shared: &Shared) -> Self {
+        let freeze = |collection: Arc<Collection>| {
+            let frozen = collection.freeze();
+            (collection, frozen)
+        };
+        Self {
+            lsn: Lsn(shared.progress.applied.load(Ordering::Acquire)),
+            next_collection: shared.catalog.next_id().0,
+            collections: shared.catalog.all().into_iter().map(freeze).collect(),
+        }
+    }
+}
+
+/// Takes checkpoints, one at a time.
+pub(crate) struct Checkpointer {
+    shared: Arc<Shared>,
+    work: Sender<Work>,
+    manifests: Mutex<Manifests>,
+}
+
+impl Checkpointer {
+    pub(crate) fn new(shared: Arc<Shared>, work: Sender<Work>, manifests: Manifests) -> Self {
+        Self { shared, work, manifests: Mutex::new(manifests) }
+    }
+
+    /// Runs until `stop` is closed, taking a checkpoint whenever one is due.
+    pub(crate) fn run(&self, stop: &Receiver<()>) {
+        let mut last = Instant::now();
+        while let Err(RecvTimeoutError::Timeout) = stop.recv_timeout(TICK) {
+            if self.shared.read_only().is_some() || !self.is_due(last) {
+                continue;
+            }
+            if let Err(error) = self.take() {
+                tracing::error!(%error, "the checkpoint failed");
+            }
+            last = Instant::now();
+        }
+    }
+
+    fn is_due(&self, last: Instant) -> bool {
+        let progress = &self.shared.progress;
+        let applied = progress.applied.load(Ordering::Acquire);
+        let written = applied > progress.checkpoint.load(Ordering::Acquire);
+        let bytes = progress.appended_bytes.load(Ordering::Relaxed);
+        let options = &self.shared.options;
+        written && (bytes >= options.checkpoint_log_bytes || last.elapsed() >= options.checkpoint_interval)
+    }
+
+    /// Takes a checkpoint now; a failure of the disk latches.
+    pub(crate) fn take(&self) -> Result<Lsn, Error> {
+        let mut manifests = self.manifests.lock();
+        if let Some(reason) = self.shared.read_only() {
+            return Err(Error::ReadOnly(reason));
+        }
+        let (reply, frozen) = bounded(1);
+        self.work.send(Work::Freeze(reply)).map_err(|_| Error::Stopped)?;
+        let frozen = frozen.recv().map_err(|_| Error::Stopped)?;
+        if manifests.newest().is_some_and(|newest| newest.lsn == frozen.lsn) {
+            return Ok(frozen.lsn);
+        }
+        self.shared.progress.appended_bytes.store(0, Ordering::Relaxed);
+        self.write(&mut manifests, frozen).inspect_err(|error| self.shared.latch(&error.to_string()))
+    }
+
+    fn write(&self, manifests: &mut Manifests, frozen: FrozenState) -> Result<Lsn, Error> {
+        let started = Instant::now();
+        let shared = &*self.shared;
+        let (mut entries, mut bytes) = (Vec::new(), 0);
+        for (collection, state) in &frozen.collections {
+            let snapshot = match kept_snapshot(manifests, collection, state) {
+                Some(snapshot) => snapshot,
+                None => {
+                    let snapshot = write_snapshot(shared, collection, state, frozen.lsn)?;
+                    bytes += snapshot.bytes;
+                    snapshot
+                }
+            };
+            let config = convert::config(&collection.name, &collection.spec)?;
+            entries.push(CollectionEntry { id: collection.id, config, snapshot });
+        }
+        shared.tables.flush_and_sync()?;
+        shared.blobs.sync()?;
+        let (lsn, next_collection) = (frozen.lsn, frozen.next_collection);
+        manifests.write(Manifest { lsn, next_collection, collections: entries })?;
+        shared.progress.checkpoint.store(lsn.0, Ordering::Release);
+        shared.log.lock().release_below(manifests.release_below())?;
+        remove_unnamed(shared, manifests)?;
+        shared.observe(Event::Checkpoint { lsn, duration: started.elapsed(), bytes });
+        Ok(lsn)
+    }
+}
+
+/// The snapshot of the last checkpoint, if the collection has not changed since.
+fn kept_snapshot(manifests: &Manifests, collection: &Collection, state: &FrozenCollection) -> Option<SnapshotRef> {
+    let entry = manifests.newest()?.collections.iter().find(|entry| entry.id == collection.id)?;
+    (entry.snapshot.changed == state.changed.0).then(|| entry.snapshot.clone())
+}
+
+fn write_snapshot(
+    shared: &Shared,
+    collection: &Collection,
+    state: &FrozenCollection,
+    lsn: Lsn,
+) -> Result<SnapshotRef, Error> {
+    let file = format!("{:010}-{:020}.snap", collection.id.0, lsn.0);
+    let path = shared.folder.snapshots().join(&file);
+    let disk = Arc::clone(&shared.disk);
+    let mut writer = SnapshotWriter::create(disk, &path, shared.folder.store(), collection.id, lsn)?;
+    writer.section("index", |out| state.index.write(out))?;
+    writer.section("ids", |out| write_ids(out, &state.ids))?;
+    // The tables go on changing: rows may be newer than `lsn`. The replay after it mends that.
+    writer.section("points", |out| write_points(out, shared, collection, &state.ids))?;
+    let bytes = writer.finish()?;
+    Ok(SnapshotRef { file, changed: state.changed.0, bytes })
+}
+
+/// Slot by slot: the length of the id's key, and the key.
+fn write_ids(out: &mut dyn Write, ids: &[Option<PointId>]) -> io::Result<()> {
+    for id in ids {
+        let key = id.map(|id| id.key()).unwrap_or_default();
+        out.write_all(&[u8::try_from(key.len()).map_err(io::Error::other)?])?;
+        out.write_all(&key)?;
+    }
+    Ok(())
+}
+
+fn write_points(
+    out: &mut dyn Write,
+    shared: &Shared,
+    collection: &Collection,
+    ids: &[Option<PointId>],
+) -> io::Result<()> {
+    for id in ids.iter().flatten() {
+        let payload = shared.tables.payload(collection.id, id).map_err(io::Error::other)?;
+        // Gone meanwhile: the record that removed it is replayed.
+        let Some(payload) = payload else { continue };
+        let face = shared.tables.face(collection.id, id).map_err(io::Error::other)?;
+        write_row(out, PointRow { id: *id, payload, face })?;
+    }
+    Ok(())
+}
+
+/// Removes snapshots that no kept manifest names, and what a crash left half written.
+pub(crate) fn remove_unnamed(shared: &Shared, manifests: &Manifests) -> Result<(), Error> {
+    remove_unnamed_in(&*shared.disk, &shared.folder.snapshots(), manifests)
+}
+
+fn remove_unnamed_in(disk: &dyn Disk, dir: &Path, manifests: &Manifests) -> Result<(), Error> {
+    let fail = |error: io::Error| Error::Corrupt(format!("{}: {error}", dir.display()));
+    for name in disk.list(dir).map_err(fail)? {
+        if !manifests.names_snapshot(&name) {
+            disk.remove(&dir.join(&name)).map_err(fail)?;
+        }
+    }
+    disk.sync_dir(dir).map_err(fail)
+}

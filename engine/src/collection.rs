@@ -1,0 +1,258 @@
+//! One collection in memory: its index and the two-way map between ids and slots.
+//!
+//! Only the applier changes a collection, record by record in the order of the log; readers share
+//! it under a lock that a writer holds only while it copies rows. Everything done here is a pure
+//! function of the log, so that the same log gives the same index, bit for bit.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use hnsw::{Frozen, Index, Planned, SearchOptions, Slot, Staged};
+use parking_lot::RwLock;
+use storage::{CollectionId, Lsn, PointId};
+
+use crate::error::Error;
+use crate::limits::{INSERT_BATCH, INSERT_BATCH_FRACTION, PARALLEL_PLANS};
+use crate::spec::CollectionSpec;
+
+/// A named collection.
+pub(crate) struct Collection {
+    pub(crate) id: CollectionId,
+    pub(crate) name: String,
+    pub(crate) spec: CollectionSpec,
+    state: RwLock<State>,
+    /// The last record that changed it; a checkpoint keeps the old snapshot while this stands.
+    changed: AtomicU64,
+}
+
+struct State {
+    index: Index,
+    slots: HashMap<PointId, Slot>,
+    /// By slot; `None` for a free slot and for one whose point has been replaced just now.
+    ids: Vec<Option<PointId>>,
+    /// Slots still in the graph whose point has been replaced; searches pass over them.
+    replaced: usize,
+}
+
+/// A collection as it was at one LSN, cheap to take, to be written to a snapshot at leisure.
+pub(crate) struct FrozenCollection {
+    pub(crate) index: Frozen,
+    pub(crate) ids: Vec<Option<PointId>>,
+    pub(crate) changed: Lsn,
+}
+
+impl Collection {
+    pub(crate) fn new(id: CollectionId, name: String, spec: CollectionSpec) -> Result<Self, Error> {
+        let index = Index::new(spec.params()).map_err(|e| Error::BadRequest(e.to_string()))?;
+        Ok(Self::with_index(id, name, spec, index, Vec::new(), Lsn(0)))
+    }
+
+    pub(crate) fn with_index(
+        id: CollectionId,
+        name: String,
+        spec: CollectionSpec,
+        index: Index,
+        ids: Vec<Option<PointId>>,
+        changed: Lsn,
+    ) -> Self {
+        let slots = ids.iter().zip(0u32..).filter_map(|(id, slot)| Some(((*id)?, Slot(slot)))).collect();
+        let state = RwLock::new(State { index, slots, ids, replaced: 0 });
+        Self { id, name, spec, state, changed: AtomicU64::new(changed.0) }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.state.read().slots.len()
+    }
+
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.state.read().index.memory_bytes()
+    }
+
+    pub(crate) fn contains(&self, id: &PointId) -> bool {
+        self.state.read().slots.contains_key(id)
+    }
+
+    pub(crate) fn changed(&self) -> Lsn {
+        Lsn(self.changed.load(Ordering::Acquire))
+    }
+
+    pub(crate) fn mark_changed(&self, lsn: Lsn) {
+        self.changed.store(lsn.0, Ordering::Release);
+    }
+
+    /// A vector as it will be kept: of the right size, finite, normalised under cosine.
+    pub(crate) fn prepare(&self, vector: &[f32]) -> Result<Vec<f32>, hnsw::Error> {
+        self.state.read().index.prepare(vector)
+    }
+
+    /// The stored vectors of `ids`, in their order.
+    pub(crate) fn vectors(&self, ids: &[PointId]) -> Vec<Option<Vec<f32>>> {
+        let state = self.state.read();
+        let vector = |id| state.index.vector(*state.slots.get(id)?).map(<[f32]>::to_vec);
+        ids.iter().map(vector).collect()
+    }
+
+    /// The `k` best points, best first.
+    pub(crate) fn search(
+        &self,
+        query: &[f32],
+        k: usize,
+        ef: usize,
+        exact: bool,
+    ) -> Result<Vec<(PointId, f32)>, hnsw::Error> {
+        let state = self.state.read();
+        let named = |slot: Slot| state.ids.get(slot.0 as usize).is_some_and(Option::is_some);
+        let filter: Option<&(dyn Fn(Slot) -> bool + Sync)> =
+            if state.replaced > 0 { Some(&named) } else { None };
+        let hits = state.index.search(query, k, &SearchOptions { ef, exact, filter })?;
+        let id = |slot: Slot| state.ids.get(slot.0 as usize).copied().flatten();
+        Ok(hits.into_iter().filter_map(|hit| Some((id(hit.slot)?, hit.score))).collect())
+    }
+
+    /// Every id, in no order.
+    pub(crate) fn ids(&self) -> Vec<PointId> {
+        self.state.read().slots.keys().copied().collect()
+    }
+
+    /// Inserts or replaces points; each is searchable as soon as its batch is committed, and a
+    /// replaced point is found in its old or its new place at every moment.
+    pub(crate) fn apply_upsert(
+        &self,
+        lsn: Lsn,
+        points: &[(PointId, Vec<f32>)],
+    ) -> Result<(), hnsw::Error> {
+        let mut rest = points;
+        while !rest.is_empty() {
+            let (batch, after) = rest.split_at(self.batch_len().min(rest.len()));
+            self.apply_batch(batch)?;
+            rest = after;
+        }
+        self.mark_changed(lsn);
+        Ok(())
+    }
+
+    fn batch_len(&self) -> usize {
+        (self.len() / INSERT_BATCH_FRACTION).clamp(1, INSERT_BATCH)
+    }
+
+    fn apply_batch(&self, points: &[(PointId, Vec<f32>)]) -> Result<(), hnsw::Error> {
+        let items: Vec<(u64, &[f32])> =
+            points.iter().map(|(id, vector)| (level_seed(id), vector.as_slice())).collect();
+        let staged = self.state.write().index.stage(&items)?;
+        let plans = self.plan(&staged);
+        let mut replaced = Vec::new();
+        for (((id, _), slot), planned) in points.iter().zip(staged.slots()).zip(plans) {
+            let mut state = self.state.write();
+            state.index.commit_one(planned);
+            replaced.extend(state.name(*id, *slot));
+            state.replaced = replaced.len();
+        }
+        for slot in replaced {
+            self.remove_slot(slot)?;
+        }
+        Ok(())
+    }
+
+    /// Plans every staged point on the graph as it stands, on two threads when that pays; each plan
+    /// is a pure function of the graph, so threads change nothing but the time.
+    fn plan(&self, staged: &Staged) -> Vec<Planned> {
+        let count = staged.slots().len();
+        let plan = |range: Range<usize>| -> Vec<Planned> {
+            let state = self.state.read();
+            range.map(|position| state.index.plan_one(staged, position)).collect()
+        };
+        if count < PARALLEL_PLANS {
+            return plan(0..count);
+        }
+        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(count);
+        let share = count.div_ceil(threads);
+        std::thread::scope(|scope| {
+            let starts: Vec<usize> = (0..count).step_by(share).collect();
+            let spawn = |start: usize| scope.spawn(move || plan(start..(start + share).min(count)));
+            let running: Vec<_> = starts.into_iter().map(spawn).collect();
+            let join = |thread: std::thread::ScopedJoinHandle<'_, Vec<Planned>>| {
+                thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            };
+            running.into_iter().flat_map(join).collect()
+        })
+    }
+
+    /// Removes points; ids that are not there are passed over.
+    pub(crate) fn apply_delete(&self, lsn: Lsn, ids: &[PointId]) -> Result<(), hnsw::Error> {
+        for id in ids {
+            let mut state = self.state.write();
+            if let Some(slot) = state.slots.remove(id) {
+                state.unname(slot);
+                state.index.remove(slot)?;
+            }
+        }
+        self.mark_changed(lsn);
+        Ok(())
+    }
+
+    fn remove_slot(&self, slot: Slot) -> Result<(), hnsw::Error> {
+        let mut state = self.state.write();
+        state.replaced = state.replaced.saturating_sub(1);
+        state.index.remove(slot)
+    }
+
+    /// The collection as it stands between two records; called by the applier alone.
+    pub(crate) fn freeze(&self) -> FrozenCollection {
+        let state = self.state.read();
+        FrozenCollection { index: state.index.freeze(), ids: state.ids.clone(), changed: self.changed() }
+    }
+
+    /// Every invariant of the graph, and of the map beside it.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let state = self.state.read();
+        state.index.check().map_err(|violations| format!("{violations:?}"))?;
+        if state.index.len() != state.slots.len() {
+            return Err(format!("{} points in the graph, {} ids", state.index.len(), state.slots.len()));
+        }
+        for (id, slot) in &state.slots {
+            if state.ids.get(slot.0 as usize) != Some(&Some(*id)) || !state.index.is_live(*slot) {
+                return Err(format!("point {id} and slot {} disagree", slot.0));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl State {
+    /// Gives a slot to an id; the slot the id had before, if any, loses its name.
+    fn name(&mut self, id: PointId, slot: Slot) -> Option<Slot> {
+        let at = slot.0 as usize;
+        if self.ids.len() <= at {
+            self.ids.resize(at + 1, None);
+        }
+        self.ids[at] = Some(id);
+        let before = self.slots.insert(id, slot);
+        if let Some(before) = before {
+            self.unname(before);
+        }
+        before
+    }
+
+    fn unname(&mut self, slot: Slot) {
+        if let Some(id) = self.ids.get_mut(slot.0 as usize) {
+            *id = None;
+        }
+    }
+}
+
+/// The graph level of a point is drawn from its id, so that every replay draws the same.
+fn level_seed(id: &PointId) -> u64 {
+    id.key().chunks(8).fold(0, |hash, piece| {
+        let word = piece.iter().fold(0u64, |word, byte| word << 8 | u64::from(*byte));
+        mix(hash ^ word)
+    })
+}
+
+/// The finaliser of SplitMix64 (Steele, Lea, Flood 2014).
+fn mix(x: u64) -> u64 {
+    let x = x.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    x ^ (x >> 31)
+}

@@ -1,0 +1,276 @@
+//! The engine: an open data folder with its three threads.
+//!
+//! Every change is a record that goes through the log: a caller's thread decides and encodes it,
+//! the committer makes it durable, the applier makes it visible. Calls block until then.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+
+use crossbeam_channel::{Sender, TrySendError, bounded, unbounded};
+use parking_lot::Mutex;
+use storage::{Lsn, PointId, Record};
+
+use crate::checkpoint::{Checkpointer, remove_unnamed};
+use crate::collection::Collection;
+use crate::commit::Proposal;
+use crate::error::Error;
+use crate::limits::{
+    MAX_COLLECTIONS, MAX_IDS_PER_REQUEST, MAX_POINTS_PER_UPSERT, MAX_RECORD_BYTES, QUEUED_BYTES, QUEUED_WRITES,
+    UNAPPLIED_GROUPS,
+};
+use crate::options::{CollectionInfo, Options, Status};
+use crate::point::{Ack, Point, Written};
+use crate::recover::{Report, recover};
+use crate::shared::Shared;
+use crate::spec::{CollectionSpec, check_name};
+use crate::{apply, commit, convert};
+
+/// An open data folder.
+pub struct Engine {
+    shared: Arc<Shared>,
+    report: Report,
+    proposals: Mutex<Option<Sender<Proposal>>>,
+    /// Held while a collection is made or dropped, so that names and numbers are given once.
+    naming: Mutex<()>,
+    checkpointer: Mutex<Option<Arc<Checkpointer>>>,
+    threads: Mutex<Option<Threads>>,
+}
+
+struct Threads {
+    committer: JoinHandle<()>,
+    applier: JoinHandle<()>,
+    checkpointer: JoinHandle<()>,
+    /// Closing it ends the checkpointer.
+    stop: Sender<()>,
+}
+
+impl Engine {
+    /// Opens a data folder and recovers it; returns when everything is searchable.
+    pub fn open(options: Options) -> Result<Engine, Error> {
+        let recovered = recover(options)?;
+        let shared = Arc::new(recovered.shared);
+        remove_unnamed(&shared, &recovered.manifests)?;
+        let (proposals, proposed) = bounded(QUEUED_WRITES);
+        let (work, to_apply) = bounded(UNAPPLIED_GROUPS);
+        let (stop, stopped) = unbounded();
+        let checkpointer = Arc::new(Checkpointer::new(Arc::clone(&shared), work.clone(), recovered.manifests));
+        let threads = Threads {
+            committer: spawn("committer", {
+                let shared = Arc::clone(&shared);
+                move || commit::run(&shared, &proposed, &work)
+            })?,
+            applier: spawn("applier", {
+                let shared = Arc::clone(&shared);
+                move || apply::run(&shared, &to_apply)
+            })?,
+            checkpointer: spawn("checkpointer", {
+                let checkpointer = Arc::clone(&checkpointer);
+                move || checkpointer.run(&stopped)
+            })?,
+            stop,
+        };
+        Ok(Engine {
+            shared,
+            report: recovered.report,
+            proposals: Mutex::new(Some(proposals)),
+            naming: Mutex::new(()),
+            checkpointer: Mutex::new(Some(checkpointer)),
+            threads: Mutex::new(Some(threads)),
+        })
+    }
+
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    pub(crate) fn collection(&self, name: &str) -> Result<Arc<Collection>, Error> {
+        check_name(name)?;
+        self.shared.catalog.by_name(name).ok_or_else(|| Error::NoCollection(name.into()))
+    }
+
+    /// Makes a collection.
+    pub fn create_collection(&self, name: &str, spec: CollectionSpec) -> Result<(), Error> {
+        check_name(name)?;
+        hnsw::Index::new(spec.params()).map_err(|error| Error::BadRequest(error.to_string()))?;
+        let config = convert::config(name, &spec)?;
+        let _naming = self.naming.lock();
+        if self.shared.catalog.by_name(name).is_some() {
+            return Err(Error::Exists(name.into()));
+        }
+        if self.shared.catalog.len() >= MAX_COLLECTIONS {
+            return Err(Error::TooLarge(format!("there may be at most {MAX_COLLECTIONS} collections")));
+        }
+        let id = self.shared.catalog.next_id();
+        self.write(Record::CreateCollection { id, config }, Ack::Applied)?;
+        Ok(())
+    }
+
+    /// Drops a collection with all its points; `false` if there was none.
+    pub fn drop_collection(&self, name: &str) -> Result<bool, Error> {
+        check_name(name)?;
+        let _naming = self.naming.lock();
+        let Some(collection) = self.shared.catalog.by_name(name) else { return Ok(false) };
+        self.write(Record::DropCollection { id: collection.id }, Ack::Applied)?;
+        Ok(true)
+    }
+
+    /// All collections, by name.
+    pub fn collections(&self) -> Vec<CollectionInfo> {
+        self.shared.catalog.all().iter().map(|collection| info(collection)).collect()
+    }
+
+    /// One collection.
+    pub fn describe(&self, name: &str) -> Result<CollectionInfo, Error> {
+        Ok(info(&*self.collection(name)?))
+    }
+
+    /// Puts points, all or none of them; of several with one id the last stands.
+    pub fn upsert(&self, collection: &str, points: Vec<Point>, ack: Ack) -> Result<Written, Error> {
+        let target = self.collection(collection)?;
+        if points.is_empty() {
+            return Err(Error::BadRequest("there are no points to put".into()));
+        }
+        if points.len() > MAX_POINTS_PER_UPSERT {
+            return Err(Error::TooLarge(format!("{} points in one request, the limit is {MAX_POINTS_PER_UPSERT}", points.len())));
+        }
+        let mut last = HashMap::with_capacity(points.len());
+        for (at, point) in points.iter().enumerate() {
+            last.insert(point.id, at);
+        }
+        let mut records = Vec::with_capacity(points.len());
+        for (at, point) in points.into_iter().enumerate() {
+            let bad = |error: hnsw::Error| Error::BadVector { what: format!("point {}: {error}", point.id) };
+            let vector = target.prepare(&point.vector).map_err(bad)?;
+            if last.get(&point.id) == Some(&at) {
+                records.push(convert::point_record(point.id, vector, &point.payload, point.face)?);
+            }
+        }
+        self.write(Record::Upsert { collection: target.id, points: records }, ack)
+            .map_err(|error| rename_missing(error, collection))
+    }
+
+    /// Removes points; unknown ids are fine.
+    pub fn delete(&self, collection: &str, mut ids: Vec<PointId>, ack: Ack) -> Result<Written, Error> {
+        let target = self.collection(collection)?;
+        if ids.len() > MAX_IDS_PER_REQUEST {
+            return Err(Error::TooLarge(format!("{} ids in one request, the limit is {MAX_IDS_PER_REQUEST}", ids.len())));
+        }
+        ids.sort_unstable();
+        ids.dedup();
+        self.write(Record::Delete { collection: target.id, ids }, ack).map_err(|error| rename_missing(error, collection))
+    }
+
+    /// Takes a checkpoint now.
+    pub fn checkpoint(&self) -> Result<Lsn, Error> {
+        let checkpointer = self.checkpointer.lock().clone();
+        checkpointer.ok_or(Error::Stopped)?.take()
+    }
+
+    /// Where the engine stands.
+    pub fn status(&self) -> Status {
+        let progress = &self.shared.progress;
+        let lsn = |number: &std::sync::atomic::AtomicU64| Lsn(number.load(Ordering::Acquire));
+        Status {
+            durable_lsn: lsn(&progress.durable),
+            applied_lsn: lsn(&progress.applied),
+            checkpoint_lsn: lsn(&progress.checkpoint),
+            log_bytes: self.shared.log.lock().bytes(),
+            queued_bytes: progress.queued_bytes.load(Ordering::Relaxed),
+            read_only: self.shared.read_only(),
+            tables_rebuilt: self.report.tables_rebuilt.clone(),
+            recovery_seconds: self.report.seconds,
+            replayed_records: self.report.replayed,
+        }
+    }
+
+    /// Verifies every invariant of a collection's index and that the tables hold the same points.
+    /// Slow; meant for tests and for operators.
+    pub fn check(&self, collection: &str) -> Result<(), Error> {
+        let collection = self.collection(collection)?;
+        let corrupt = |what| Error::Corrupt(format!("collection `{}`: {what}", collection.name));
+        collection.check().map_err(corrupt)?;
+        let ids = collection.ids().into_iter().collect();
+        if !self.shared.tables.holds_exactly(collection.id, &ids) {
+            return Err(corrupt("the tables hold other points than the index".into()));
+        }
+        Ok(())
+    }
+
+    /// Finishes what was accepted, takes a last checkpoint and ends the threads. Later writes are
+    /// refused; reads go on.
+    pub fn shutdown(&self) -> Result<(), Error> {
+        drop(self.proposals.lock().take());
+        let Some(threads) = self.threads.lock().take() else { return Ok(()) };
+        let ended = |_| Error::Corrupt("a thread of the engine has panicked".into());
+        threads.committer.join().map_err(ended)?;
+        drop(threads.stop);
+        threads.checkpointer.join().map_err(ended)?;
+        let last = match self.checkpointer.lock().take() {
+            Some(checkpointer) if self.shared.read_only().is_none() => checkpointer.take().map(|_| ()),
+            _ => Ok(()),
+        };
+        threads.applier.join().map_err(ended)?;
+        last
+    }
+
+    /// Sends a decided fact through the log and waits for it.
+    fn write(&self, record: Record, ack: Ack) -> Result<Written, Error> {
+        if let Some(reason) = self.shared.read_only() {
+            return Err(Error::ReadOnly(reason));
+        }
+        let bytes = record.encode()?;
+        if bytes.len() > MAX_RECORD_BYTES {
+            let (got, limit) = (bytes.len(), MAX_RECORD_BYTES);
+            return Err(Error::TooLarge(format!("{got} bytes in one request, the limit is {limit}: send smaller batches")));
+        }
+        let proposals = self.proposals.lock().clone().ok_or(Error::Stopped)?;
+        let len = bytes.len() as u64;
+        let queued = &self.shared.progress.queued_bytes;
+        if queued.fetch_add(len, Ordering::Relaxed) > QUEUED_BYTES {
+            queued.fetch_sub(len, Ordering::Relaxed);
+            return Err(Error::Busy("too many bytes wait to be written".into()));
+        }
+        let (reply, answer) = bounded(1);
+        proposals.try_send(Proposal { record, bytes, ack, reply }).map_err(|error| {
+            queued.fetch_sub(len, Ordering::Relaxed);
+            match error {
+                TrySendError::Full(_) => Error::Busy("too many writes wait for the log".into()),
+                TrySendError::Disconnected(_) => Error::Stopped,
+            }
+        })?;
+        drop(proposals);
+        answer.recv().map_err(|_| Error::Stopped)?
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        if let Err(error) = self.shutdown() {
+            tracing::error!(%error, "the shutdown failed");
+        }
+    }
+}
+
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, Error> {
+    let thread = std::thread::Builder::new().name(name.into()).spawn(run);
+    thread.map_err(|error| Error::BadRequest(format!("cannot start the {name} thread: {error}")))
+}
+
+fn info(collection: &Collection) -> CollectionInfo {
+    CollectionInfo {
+        name: collection.name.clone(),
+        spec: collection.spec.clone(),
+        points: collection.len(),
+        memory_bytes: collection.memory_bytes(),
+    }
+}
+
+/// The applier knows collections by number; the caller knows the name.
+fn rename_missing(error: Error, name: &str) -> Error {
+    match error {
+        Error::NoCollection(_) => Error::NoCollection(name.into()),
+        other => other,
+    }
+}

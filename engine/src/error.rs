@@ -1,0 +1,56 @@
+//! What can go wrong, told apart by who can mend it. `Display` is a sentence fit for a client.
+
+use std::sync::Arc;
+
+/// An engine failure. Cheap to clone, because one failed group answers many writers.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// No collection has this name.
+    #[error("collection `{0}` does not exist")]
+    NoCollection(String),
+    /// A collection of this name exists already.
+    #[error("collection `{0}` exists already")]
+    Exists(String),
+    /// A name that no collection can have.
+    #[error("collection name `{name}` is refused: {reason}")]
+    BadName {
+        /// The name as it was given.
+        name: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A vector that the collection cannot hold.
+    #[error("wrong vector: {what}")]
+    BadVector {
+        /// Which vector and why.
+        what: String,
+    },
+    /// Another mistake of the caller.
+    #[error("wrong input: {0}")]
+    BadRequest(String),
+    /// More than a limit allows.
+    #[error("too large: {0}")]
+    TooLarge(String),
+    /// The queue of writes is full; the same call may work a moment later.
+    #[error("busy: {0}")]
+    Busy(String),
+    /// A disk error has stopped all writing until the process is started again.
+    #[error("writing has stopped until a restart: {0}")]
+    ReadOnly(String),
+    /// Data on disk that does not hold what it should.
+    #[error("corrupt data: {0}")]
+    Corrupt(String),
+    /// A failure of the storage below.
+    #[error(transparent)]
+    Storage(Arc<storage::Error>),
+    /// The engine is shutting down.
+    #[error("the engine has been shut down")]
+    Stopped,
+}
+
+impl From<storage::Error> for Error {
+    fn from(error: storage::Error) -> Self {
+        Error::Storage(Arc::new(error))
+    }
+}

@@ -1,0 +1,38 @@
+//! Every limit of the engine in one place. At a limit a caller gets a clear refusal, never an
+//! endless wait and never half of an effect.
+
+/// Points in one upsert.
+pub const MAX_POINTS_PER_UPSERT: usize = 10_000;
+/// Ids in one delete or one get.
+pub const MAX_IDS_PER_REQUEST: usize = 100_000;
+/// Bytes of one point's payload, as MessagePack.
+pub const MAX_PAYLOAD_BYTES: usize = 1 << 20;
+/// Bytes of one record in the log; a larger upsert is refused and asks for smaller batches.
+pub const MAX_RECORD_BYTES: usize = 128 << 20;
+/// Characters of a collection's name.
+pub const MAX_NAME_LEN: usize = 255;
+/// Hits a search may skip and return together.
+pub const MAX_HITS: usize = 10_000;
+/// Largest `ef` of a search.
+pub const MAX_EF: usize = 100_000;
+/// Points in one page of a scroll.
+pub const MAX_PAGE: usize = 10_000;
+/// Collections in one data folder.
+pub const MAX_COLLECTIONS: usize = 100_000;
+
+/// Writes that may wait for the log; one more is refused as busy.
+pub(crate) const QUEUED_WRITES: usize = 1_024;
+/// Bytes of records accepted but not applied yet; more are refused as busy.
+pub(crate) const QUEUED_BYTES: u64 = 512 << 20;
+/// Bytes of records that share one frame of the log.
+pub(crate) const GROUP_BYTES: usize = 16 << 20;
+/// Groups that may be durable but not applied; the committer then waits for the applier.
+pub(crate) const UNAPPLIED_GROUPS: usize = 4;
+/// Points that are planned on the same frozen graph. Part of what makes a graph reproducible:
+/// another number gives another (equally good) graph.
+pub(crate) const INSERT_BATCH: usize = 32;
+/// A batch is at most this fraction (1/n) of the live points, so that a young graph grows point
+/// by point.
+pub(crate) const INSERT_BATCH_FRACTION: usize = 64;
+/// Points in a batch from which on it is planned on several threads.
+pub(crate) const PARALLEL_PLANS: usize = 8;

@@ -1,0 +1,103 @@
+//! How an engine is opened, and what it tells about itself while it runs.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::spec::CollectionSpec;
+use storage::Lsn;
+
+/// Settings of an engine.
+#[derive(Clone)]
+pub struct Options {
+    /// The data folder; made if it is not there.
+    pub dir: PathBuf,
+    /// A checkpoint is taken when the log has grown by this much since the last one.
+    pub checkpoint_log_bytes: u64,
+    /// A checkpoint is taken when this has passed since the last one and something was written.
+    pub checkpoint_interval: Duration,
+    /// Size at which the log goes on in a new file.
+    pub segment_bytes: u64,
+    /// Called from the engine's threads with what they have just done; must be quick.
+    pub observer: Option<Arc<dyn Fn(Event) + Send + Sync>>,
+}
+
+impl Options {
+    /// The defaults for a data folder.
+    pub fn new(dir: impl Into<PathBuf>) -> Self {
+        Self {
+            dir: dir.into(),
+            checkpoint_log_bytes: 256 << 20,
+            checkpoint_interval: Duration::from_secs(300),
+            segment_bytes: 64 << 20,
+            observer: None,
+        }
+    }
+}
+
+/// Something a background thread has finished.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub enum Event {
+    /// A group of records has become durable.
+    Commit {
+        /// Records in the group.
+        records: usize,
+        /// Their bytes.
+        bytes: u64,
+        /// How long the write and its sync took.
+        sync: Duration,
+    },
+    /// A group has been applied to tables and indexes.
+    Apply {
+        /// Records in the group.
+        records: usize,
+        /// How long it took.
+        duration: Duration,
+    },
+    /// A checkpoint is complete.
+    Checkpoint {
+        /// All up to here is safe without the log.
+        lsn: Lsn,
+        /// How long it took.
+        duration: Duration,
+        /// Bytes of the snapshots it wrote.
+        bytes: u64,
+    },
+}
+
+/// A collection as it stands.
+#[derive(Debug, Clone)]
+pub struct CollectionInfo {
+    /// Its name.
+    pub name: String,
+    /// Its settings.
+    pub spec: CollectionSpec,
+    /// Live points.
+    pub points: usize,
+    /// Bytes of its index in memory.
+    pub memory_bytes: usize,
+}
+
+/// Where the engine stands.
+#[derive(Debug, Clone)]
+pub struct Status {
+    /// The last record that is on disk.
+    pub durable_lsn: Lsn,
+    /// The last record that searches see.
+    pub applied_lsn: Lsn,
+    /// The last checkpoint.
+    pub checkpoint_lsn: Lsn,
+    /// Bytes of the log.
+    pub log_bytes: u64,
+    /// Bytes of records that are accepted but not applied.
+    pub queued_bytes: u64,
+    /// Why writing has stopped, if it has.
+    pub read_only: Option<String>,
+    /// Why the tables were built anew at this start, if they were.
+    pub tables_rebuilt: Option<String>,
+    /// How long recovery took at this start.
+    pub recovery_seconds: f64,
+    /// Records that recovery replayed.
+    pub replayed_records: u64,
+}

@@ -1,0 +1,136 @@
+//! Points as the engine's callers give and get them.
+
+use storage::{Lsn, PointId};
+
+/// A point's JSON metadata.
+pub type Payload = serde_json::Map<String, serde_json::Value>;
+
+/// Where a face was found in a photo.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Face {
+    /// `x, y, width, height` in pixels of the upright photo.
+    pub bounding_box: [f32; 4],
+    /// Eyes, nose tip and mouth corners, `[x, y]` in pixels.
+    pub landmarks: [[f32; 2]; 5],
+    /// The detector's confidence, 0 to 1.
+    pub confidence: f32,
+}
+
+/// A face to be kept with its point.
+#[derive(Debug, Clone)]
+pub struct NewFace {
+    /// Where it was found.
+    pub face: Face,
+    /// The cut-out face as a JPEG file.
+    pub crop_jpeg: Option<Vec<u8>>,
+    /// The whole photo, as it was sent.
+    pub photo: Option<Vec<u8>>,
+}
+
+/// A point to be inserted; an existing point of the same id is replaced whole.
+#[derive(Debug, Clone)]
+pub struct Point {
+    /// Its id within the collection.
+    pub id: PointId,
+    /// As many numbers as the collection's size.
+    pub vector: Vec<f32>,
+    /// Its metadata.
+    pub payload: Payload,
+    /// The face it came from, if it came from a photo.
+    pub face: Option<NewFace>,
+}
+
+/// When a write is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ack {
+    /// Once its record is on disk (`wait=false`).
+    Durable,
+    /// Once it is on disk and every search sees it (`wait=true`).
+    Applied,
+}
+
+/// The answer to a write.
+#[derive(Debug, Clone, Copy)]
+pub struct Written {
+    /// Its place in the log.
+    pub lsn: Lsn,
+}
+
+/// What to bring along with a point.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Select {
+    /// The payload.
+    pub payload: bool,
+    /// The vector, as stored (normalised under cosine).
+    pub vector: bool,
+}
+
+/// A face as it is kept.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredFace {
+    /// Where it was found.
+    pub face: Face,
+    /// Whether the cut-out can be fetched.
+    pub has_crop: bool,
+    /// Whether the whole photo can be fetched.
+    pub has_photo: bool,
+}
+
+/// A point as it is kept; `payload` and `vector` are there if they were asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredPoint {
+    /// Its id.
+    pub id: PointId,
+    /// Its metadata.
+    pub payload: Option<Payload>,
+    /// Its vector.
+    pub vector: Option<Vec<f32>>,
+    /// The face it came from.
+    pub face: Option<StoredFace>,
+}
+
+/// A search hit.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ScoredPoint {
+    /// Exact similarity (cosine, dot: higher is better) or distance (Euclid, Manhattan).
+    pub score: f32,
+    /// The point.
+    pub point: StoredPoint,
+}
+
+/// A search for the points nearest to a vector.
+#[derive(Debug, Clone)]
+pub struct Query {
+    /// What to search for.
+    pub vector: Vec<f32>,
+    /// How many hits at most.
+    pub limit: usize,
+    /// How many of the best to skip.
+    pub offset: usize,
+    /// Candidates kept while walking the graph; higher is slower and finds more.
+    pub ef: Option<usize>,
+    /// Compare with every point instead of walking the graph.
+    pub exact: bool,
+    /// Leave out hits that are worse than this score.
+    pub score_threshold: Option<f32>,
+    /// What to bring along.
+    pub select: Select,
+}
+
+/// A page of a scroll through a collection in the order of ids.
+#[derive(Debug, Clone)]
+pub struct Page {
+    /// The points of this page.
+    pub points: Vec<StoredPoint>,
+    /// Where the next page starts; `None` at the end.
+    pub next: Option<PointId>,
+}
+
+/// Which picture of a face.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FaceImage {
+    /// The cut-out face.
+    Crop,
+    /// The whole photo.
+    Photo,
+}

@@ -1,0 +1,119 @@
+//! What a collection is made of: its name, and the settings that are fixed at its creation.
+
+use crate::error::Error;
+use crate::limits::MAX_NAME_LEN;
+
+/// How two vectors are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Metric {
+    /// Cosine similarity; vectors are normalised when they come in.
+    Cosine,
+    /// Inner product.
+    Dot,
+    /// Euclidean distance.
+    Euclid,
+    /// Manhattan (L1) distance.
+    Manhattan,
+}
+
+impl Metric {
+    /// Whether a higher score is a better one.
+    pub fn higher_is_better(self) -> bool {
+        matches!(self, Metric::Cosine | Metric::Dot)
+    }
+}
+
+/// What the index walks on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Quantization {
+    /// The `f32` vectors themselves.
+    None,
+    /// One byte a dimension, and exact rescoring of the best.
+    Int8,
+}
+
+/// The embedding model that fixes a collection's vectors.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EmbedderRef {
+    /// The model's name, as in its manifest.
+    pub name: String,
+    /// Hex SHA-256 of the model file; photos embedded by another file are refused.
+    pub sha256: String,
+}
+
+/// A collection's settings.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CollectionSpec {
+    /// Numbers in a vector.
+    pub dim: usize,
+    /// How vectors are compared.
+    pub metric: Metric,
+    /// What the index walks on.
+    pub quantization: Quantization,
+    /// Links of a point on the upper levels of the graph (twice as many on level 0).
+    pub m: usize,
+    /// Candidates that are considered when a point is inserted.
+    pub ef_construct: usize,
+    /// The model that makes this collection's vectors out of photos, if it takes photos.
+    pub embedder: Option<EmbedderRef>,
+}
+
+impl CollectionSpec {
+    /// The defaults for vectors of `dim` numbers under `metric`.
+    pub fn new(dim: usize, metric: Metric) -> Self {
+        Self { dim, metric, quantization: Quantization::Int8, m: 16, ef_construct: 128, embedder: None }
+    }
+
+    pub(crate) fn params(&self) -> hnsw::Params {
+        hnsw::Params {
+            dim: self.dim,
+            metric: match self.metric {
+                Metric::Cosine => hnsw::Metric::Cosine,
+                Metric::Dot => hnsw::Metric::Dot,
+                Metric::Euclid => hnsw::Metric::Euclid,
+                Metric::Manhattan => hnsw::Metric::Manhattan,
+            },
+            m: self.m,
+            ef_construct: self.ef_construct,
+            quantization: match self.quantization {
+                Quantization::None => hnsw::Quantization::None,
+                Quantization::Int8 => hnsw::Quantization::Int8,
+            },
+        }
+    }
+}
+
+/// Refuses a name that could not be part of a URL or a path, and says why.
+pub fn check_name(name: &str) -> Result<(), Error> {
+    let refuse = |reason: &str| {
+        Err(Error::BadName { name: name.chars().take(80).collect(), reason: reason.into() })
+    };
+    if name.is_empty() {
+        return refuse("it is empty");
+    }
+    if name.len() > MAX_NAME_LEN {
+        return refuse(&format!("it is longer than {MAX_NAME_LEN} characters"));
+    }
+    if name.starts_with('.') {
+        return refuse("it starts with a dot");
+    }
+    if !name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.')) {
+        return refuse("only letters, digits, `_`, `-` and `.` are allowed");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_could_leave_a_folder_or_break_a_url_are_refused() {
+        for bad in ["", ".", "..", "../x", "a/b", "a b", "ä", "a\0", "a?b", "%2e", &"x".repeat(256)] {
+            assert!(check_name(bad).is_err(), "{bad:?}");
+        }
+        for good in ["faces", "a.b-c_d", "0", &"x".repeat(255)] {
+            assert!(check_name(good).is_ok(), "{good:?}");
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Every invariant of the graph, looked at one by one.
+
+use std::fmt;
+
+use crate::index::{FREE, Index, NONE};
+
+/// An invariant that does not hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation(String);
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Index {
+    /// Checks links, levels, reverse links, anchors, codes, the free list, the entry, and that every
+    /// live point can be reached on level 0 from where searches start.
+    pub fn check(&self) -> Result<(), Vec<Violation>> {
+        let mut found = self.structure();
+        if found.is_empty() {
+            found.extend(self.reverse_links());
+            found.extend(self.codes());
+            found.extend(self.reachability());
+        }
+        if found.is_empty() { Ok(()) } else { Err(found) }
+    }
+
+    fn live(&self) -> impl Iterator<Item = (u32, u8)> {
+        (0u32..).zip(self.levels.iter().copied()).filter(|(_, level)| *level != FREE)
+    }
+
+    /// What must hold before anything may be followed; also what a frozen index is checked for.
+    pub(crate) fn structure(&self) -> Vec<Violation> {
+        let mut found = Vec::new();
+        let mut say = |what: String| found.push(Violation(what));
+        for (slot, level) in self.live() {
+            for at in 0..=usize::from(level) {
+                if let Some(what) = self.bad_list(slot, at) {
+                    say(format!("slot {slot}, level {at}: {what}"));
+                }
+            }
+            if let Some(what) = self.bad_anchor(slot) {
+                say(format!("slot {slot}: {what}"));
+            }
+        }
+        let highest = self.live().map(|(_, level)| level).max();
+        let entry = self.levels.get(self.entry as usize).copied().filter(|level| *level != FREE);
+        if entry != highest || (self.entry == NONE) != highest.is_none() {
+            say(format!("the entry {} is not of the highest level", self.entry));
+        }
+        let free: std::collections::BTreeSet<u32> = self.free.iter().copied().collect();
+        let dead = (0u32..).zip(&self.levels).filter(|(_, level)| **level == FREE).map(|(slot, _)| slot);
+        if free.len() != self.free.len() || !dead.eq(free.iter().copied()) {
+            say("the free list is not the list of free slots".into());
+        }
+        let births: std::collections::BTreeSet<(u64, u32)> =
+            self.live().map(|(slot, _)| (self.births[slot as usize], slot)).collect();
+        if births != self.by_birth || births.last().is_some_and(|(birth, _)| *birth >= self.next_birth) {
+            say("the order of births is wrong".into());
+        }
+        found
+    }
+
+    fn bad_list(&self, slot: u32, level: usize) -> Option<String> {
+        let list = self.links.get(slot, level);
+        if list.len() > self.params.cap(level) {
+            return Some(format!("{} links, at most {} may be", list.len(), self.params.cap(level)));
+        }
+        for (at, other) in list.iter().enumerate() {
+            let reaches = self.levels.get(*other as usize).is_some_and(|top| *top != FREE && usize::from(*top) >= level);
+            if !reaches {
+                return Some(format!("a link to {other}, which is not on this level"));
+            }
+            if *other == slot || list[..at].contains(other) {
+                return Some(format!("a link to {other} that is its own or there twice"));
+            }
+        }
+        None
+    }
+
+    fn bad_anchor(&self, slot: u32) -> Option<String> {
+        let anchor = self.anchors[slot as usize];
+        if anchor == NONE {
+            let oldest = self.by_birth.first().map(|(_, oldest)| *oldest);
+            return (oldest != Some(slot)).then(|| "no anchor, and it is not the oldest".into());
+        }
+        if self.levels.get(anchor as usize).is_none_or(|level| *level == FREE) {
+            return Some(format!("its anchor {anchor} is not live"));
+        }
+        if self.births[anchor as usize] >= self.births[slot as usize] {
+            return Some(format!("its anchor {anchor} is younger"));
+        }
+        let linked = self.links.get(slot, 0).contains(&anchor) && self.links.get(anchor, 0).contains(&slot);
+        (!linked).then(|| format!("it is not linked both ways with its anchor {anchor}"))
+    }
+
+    fn reverse_links(&self) -> Vec<Violation> {
+        let mut expected = vec![Vec::new(); self.slots()];
+        for (slot, _) in self.live() {
+            for other in self.links.get(slot, 0) {
+                expected[*other as usize].push(slot);
+            }
+        }
+        let wrong = (0..self.slots()).filter(|slot| {
+            let mut list = self.incoming[*slot].clone();
+            list.sort_unstable();
+            list != expected[*slot]
+        });
+        wrong.map(|slot| Violation(format!("slot {slot}: its reverse links are wrong"))).collect()
+    }
+
+    fn codes(&self) -> Vec<Violation> {
+        let wrong = self.live().filter(|(slot, _)| !self.vectors.codes_match(*slot));
+        wrong.map(|(slot, _)| Violation(format!("slot {slot}: its codes are not those of its vector"))).collect()
+    }
+
+    fn reachability(&self) -> Option<Violation> {
+        if self.entry == NONE {
+            return None;
+        }
+        let mut seen = vec![false; self.slots()];
+        let mut next = vec![self.entry];
+        seen[self.entry as usize] = true;
+        let mut count = 1;
+        while let Some(slot) = next.pop() {
+            for other in self.links.get(slot, 0) {
+                if !std::mem::replace(&mut seen[*other as usize], true) {
+                    next.push(*other);
+                    count += 1;
+                }
+            }
+        }
+        (count != self.len()).then(|| Violation(format!("{count} of {} points can be reached", self.len())))
+    }
+}

@@ -1,0 +1,52 @@
+//! What an index refuses, and why.
+
+use std::io;
+
+/// A refusal. The index is as it was before the call.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A vector of another size.
+    #[error("expected a vector of {expected} numbers, got {got}")]
+    Dimension {
+        /// The index's size.
+        expected: usize,
+        /// The vector's.
+        got: usize,
+    },
+    /// A vector with a number that is NaN or infinite.
+    #[error("number {position} of the vector is {value}, only finite numbers can be compared")]
+    NotFinite {
+        /// Its place, from 0.
+        position: usize,
+        /// What it is.
+        value: f32,
+    },
+    /// A vector of length zero (or too long to measure) has no direction.
+    #[error("a vector of length {0} has no direction, which the cosine metric compares")]
+    NoDirection(f32),
+    /// A setting out of its range.
+    #[error("{name} must be between {min} and {max}, got {got}")]
+    Setting {
+        /// The setting.
+        name: &'static str,
+        /// Its least value.
+        min: usize,
+        /// Its greatest value.
+        max: usize,
+        /// What was given.
+        got: usize,
+    },
+    /// A slot that holds no live point.
+    #[error("slot {0} holds no point")]
+    NoSuchSlot(u32),
+    /// No more slots.
+    #[error("the index is full")]
+    Full,
+    /// Bytes that are no frozen index.
+    #[error("the frozen index is damaged: {0}")]
+    Corrupt(String),
+    /// The bytes could not be read.
+    #[error("the frozen index cannot be read: {0}")]
+    Read(#[from] io::Error),
+}
