@@ -1,0 +1,56 @@
+//! What can go wrong between a photo and its faces.
+
+/// A failure of the pipeline; `Display` is a sentence fit for whoever sent the photo.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The bytes are no image.
+    #[error("this is not an image: JPEG, PNG or WebP is expected{seen}")]
+    NotAnImage {
+        /// What it looks like, as ", this looks like ...", or nothing.
+        seen: String,
+    },
+    /// An image of a kind that is not decoded.
+    #[error("{format} images are not supported; send JPEG, PNG or WebP")]
+    Unsupported {
+        /// Its format.
+        format: &'static str,
+    },
+    /// More pixels than allowed.
+    #[error(
+        "the image of {width} x {height} pixels is too large: at most {max_side} on a side and {max_pixels} in all"
+    )]
+    TooLarge {
+        /// Its width.
+        width: u32,
+        /// Its height.
+        height: u32,
+        /// The longest side allowed.
+        max_side: u32,
+        /// The most pixels allowed.
+        max_pixels: u64,
+    },
+    /// More bytes than allowed.
+    #[error("the image file of {got} bytes is too large, at most {limit} are allowed")]
+    TooManyBytes {
+        /// Its bytes.
+        got: usize,
+        /// The most allowed.
+        limit: usize,
+    },
+    /// An image that cannot be decoded.
+    #[error("the image is damaged or incomplete: {0}")]
+    Damaged(String),
+    /// The models are not there.
+    #[error("the face models are not installed: {0}")]
+    NotInstalled(String),
+    /// The models or the runtime failed.
+    #[error("the face models failed: {0}")]
+    Model(String),
+}
+
+impl From<ort::Error> for Error {
+    fn from(error: ort::Error) -> Self {
+        Error::Model(error.to_string())
+    }
+}

@@ -1,0 +1,151 @@
+//! The pipeline on ONNX Runtime.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, OnceLock};
+use std::time::Instant;
+
+use image::RgbImage;
+use ort::environment::Environment;
+use ort::session::Session;
+use ort::session::builder::GraphOptimizationLevel;
+use ort::value::TensorRef;
+
+use crate::crop::{Square, cut, jpeg, letterbox};
+use crate::decode::decode;
+use crate::detect::{Detection, Grid, INPUT_SIDE, STRIDES, distinct, faces_of, input};
+use crate::embed::{normalise, standardised};
+use crate::error::Error;
+use crate::limits::MAX_FACES;
+use crate::manifest::Manifest;
+use crate::models::{Installed, locate};
+use crate::types::{Analysis, Choice, Face, FaceEmbedder, ModelInfo, Timings, Want};
+
+/// The crop kept for people to look at: a little wider than what the model sees.
+const THUMBNAIL_MARGIN: f32 = 1.6;
+/// Its side in pixels.
+const THUMBNAIL_SIDE: u32 = 200;
+
+/// The installed models, ready to run on one thread.
+pub struct OnnxEmbedder {
+    manifest: Manifest,
+    info: ModelInfo,
+    detector: Session,
+    embedder: Session,
+}
+
+/// The runtime is loaded once a process; a second library would not be.
+fn environment(library: &Path) -> Result<&'static Environment, Error> {
+    static LOADED: OnceLock<(PathBuf, Environment)> = OnceLock::new();
+    static LOADING: Mutex<()> = Mutex::new(());
+    let _loading = LOADING.lock().map_err(|_| Error::Model("the runtime could not be loaded before".into()))?;
+    if LOADED.get().is_none() {
+        let builder = ort::init_from(library)
+            .map_err(|error| Error::Model(format!("{}: {error}", library.display())))?;
+        // Nobody else sets it while the lock is held.
+        let _ = LOADED.set((library.to_owned(), builder.with_name("doppel").build()?));
+    }
+    LOADED.get().map(|(_, environment)| environment).ok_or_else(|| Error::Model("the runtime is not loaded".into()))
+}
+
+fn session(environment: &Environment, model: &Path, threads: usize) -> Result<Session, Error> {
+    let fail = |error: &dyn std::fmt::Display| Error::Model(format!("{}: {error}", model.display()));
+    let builder = Session::builder(environment)?;
+    let builder = builder.with_intra_threads(threads).map_err(|e| fail(&e))?;
+    let mut builder = builder.with_optimization_level(GraphOptimizationLevel::Level3).map_err(|e| fail(&e))?;
+    builder.commit_from_file(model).map_err(|e| fail(&e))
+}
+
+impl OnnxEmbedder {
+    /// Loads the models of a folder and runs them once, so that the first photo is not slow.
+    /// `threads` share the work on one photo.
+    pub fn load(dir: &Path, threads: usize) -> Result<Self, Error> {
+        let Installed { library, detector, embedder, manifest } =
+            locate(dir).map_err(|error| Error::NotInstalled(error.to_string()))?;
+        let environment = environment(&library)?;
+        let mut this = Self {
+            info: manifest.info(),
+            detector: session(environment, &detector, threads)?,
+            embedder: session(environment, &embedder, threads)?,
+            manifest,
+        };
+        this.detect(&RgbImage::new(INPUT_SIDE, INPUT_SIDE))?;
+        let side = this.manifest.embedder.input_side;
+        this.embed(&RgbImage::new(side, side))?;
+        Ok(this)
+    }
+
+    fn detect(&mut self, photo: &RgbImage) -> Result<Vec<Detection>, Error> {
+        let (canvas, scale) = letterbox(photo, INPUT_SIDE)?;
+        let pixels = input(&canvas);
+        let side = INPUT_SIDE as usize;
+        let tensor = TensorRef::from_array_view(([1, 3, side, side], pixels.as_slice()))?;
+        let outputs = self.detector.run(ort::inputs!["input" => tensor])?;
+        let mut found = Vec::new();
+        for stride in STRIDES {
+            let output = |name: &str| -> Result<&[f32], Error> {
+                let name = format!("{name}_{stride}");
+                let value = outputs.get(&name).ok_or_else(|| Error::Model(format!("the detector has no output `{name}`")))?;
+                Ok(value.try_extract_tensor::<f32>()?.1)
+            };
+            let grid = Grid { stride, cls: output("cls")?, obj: output("obj")?, bbox: output("bbox")?, kps: output("kps")? };
+            found.extend(faces_of(&grid, self.manifest.detector.threshold));
+        }
+        let mut faces: Vec<Detection> = distinct(found).into_iter().map(|face| face.unscaled(scale)).collect();
+        faces.sort_by(|a, b| b.area().total_cmp(&a.area()));
+        faces.truncate(MAX_FACES);
+        Ok(faces)
+    }
+
+    fn embed(&mut self, face: &RgbImage) -> Result<Vec<f32>, Error> {
+        let side = self.manifest.embedder.input_side as usize;
+        let pixels = standardised(face);
+        let tensor = TensorRef::from_array_view(([1, side, side, 3], pixels.as_slice()))?;
+        let outputs = self.embedder.run(ort::inputs![tensor])?;
+        let mut vector = outputs[0].try_extract_tensor::<f32>()?.1.to_vec();
+        if vector.len() != self.manifest.dim || vector.iter().any(|x| !x.is_finite()) {
+            return Err(Error::Model(format!("the embedder answered {} numbers, {} finite ones are due", vector.len(), self.manifest.dim)));
+        }
+        normalise(&mut vector);
+        Ok(vector)
+    }
+
+    fn face(&mut self, photo: &RgbImage, found: &Detection, want: Want) -> Result<Face, Error> {
+        let (side, margin) = (self.manifest.embedder.input_side, self.manifest.embedder.margin);
+        let mut face = Face {
+            bounding_box: found.bounding_box,
+            landmarks: found.landmarks,
+            confidence: found.confidence,
+            vector: Vec::new(),
+            crop_jpeg: Vec::new(),
+        };
+        if want.vectors {
+            face.vector = self.embed(&cut(photo, Square::around(found.bounding_box, margin), side)?)?;
+        }
+        if want.crop {
+            let square = Square::around(found.bounding_box, THUMBNAIL_MARGIN);
+            face.crop_jpeg = jpeg(&cut(photo, square, THUMBNAIL_SIDE)?)?;
+        }
+        Ok(face)
+    }
+}
+
+impl FaceEmbedder for OnnxEmbedder {
+    fn model(&self) -> &ModelInfo {
+        &self.info
+    }
+
+    fn analyze(&mut self, image: &[u8], want: Want) -> Result<Analysis, Error> {
+        let started = Instant::now();
+        let photo = decode(image)?;
+        let decoded = Instant::now();
+        let mut found = self.detect(&photo)?;
+        if want.faces == Choice::Largest {
+            found.truncate(1);
+        }
+        let detected = Instant::now();
+        let faces = found.iter().map(|face| self.face(&photo, face, want)).collect::<Result<_, _>>()?;
+        let timings =
+            Timings { decode: decoded - started, detect: detected - decoded, embed: detected.elapsed() };
+        Ok(Analysis { width: photo.width(), height: photo.height(), faces, timings })
+    }
+}

@@ -1,0 +1,84 @@
+//! What the pipeline is asked for and what it answers.
+
+use std::time::Duration;
+
+use crate::error::Error;
+
+/// The seam to whatever finds and embeds faces. One instance serves one thread.
+pub trait FaceEmbedder: Send {
+    /// The embedding model.
+    fn model(&self) -> &ModelInfo;
+
+    /// Finds the faces of a photo, the largest first. A photo without a face is no error.
+    fn analyze(&mut self, image: &[u8], want: Want) -> Result<Analysis, Error>;
+}
+
+/// What tells vectors of one model from those of another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelInfo {
+    /// Its name.
+    pub name: String,
+    /// Numbers in a vector.
+    pub dim: usize,
+    /// Hex SHA-256 of the published weights.
+    pub sha256: String,
+}
+
+/// Which faces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Choice {
+    /// The largest only.
+    Largest,
+    /// Every one.
+    All,
+}
+
+/// What to do with a photo.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Want {
+    /// Which faces.
+    pub faces: Choice,
+    /// Whether to embed them.
+    pub vectors: bool,
+    /// Whether to cut them out.
+    pub crop: bool,
+}
+
+/// A photo's faces.
+#[derive(Debug, Clone)]
+pub struct Analysis {
+    /// Pixels of the upright photo.
+    pub width: u32,
+    /// Pixels of the upright photo.
+    pub height: u32,
+    /// The largest first.
+    pub faces: Vec<Face>,
+    /// How long each stage took.
+    pub timings: Timings,
+}
+
+/// A face.
+#[derive(Debug, Clone)]
+pub struct Face {
+    /// `x, y, width, height` in pixels of the upright photo; may reach over its edge.
+    pub bounding_box: [f32; 4],
+    /// Right eye, left eye, nose tip, right and left mouth corner (the person's right), in pixels.
+    pub landmarks: [[f32; 2]; 5],
+    /// The detector's confidence, 0 to 1.
+    pub confidence: f32,
+    /// The embedding, of length 1; empty if not asked for.
+    pub vector: Vec<f32>,
+    /// The face cut out as a JPEG file without metadata; empty if not asked for.
+    pub crop_jpeg: Vec<u8>,
+}
+
+/// Time by stage.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Timings {
+    /// From bytes to upright pixels.
+    pub decode: Duration,
+    /// Finding the faces.
+    pub detect: Duration,
+    /// Cropping and embedding all faces wanted.
+    pub embed: Duration,
+}
