@@ -200,7 +200,7 @@ fn decode_header(header: &[u8], store: u128) -> Result<(CollectionId, Lsn), Stri
 }
 
 fn read_table(file: &dyn DiskFile, len: u64) -> io::Result<Option<Vec<Section>>> {
-    let mut trailer = [0; TRAILER as usize];
+    let mut trailer = [0; 16];
     let Some(at) = len.checked_sub(TRAILER) else { return Ok(None) };
     file.read_at(&mut trailer, at)?;
     let mut take = Take::new(&trailer);
