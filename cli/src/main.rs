@@ -7,6 +7,7 @@ mod exit;
 mod import;
 mod limits;
 mod logging;
+mod models;
 mod out;
 mod search;
 mod serve;
@@ -40,6 +41,7 @@ fn run(cli: Cli) -> Result<Exit> {
         Command::Import(arguments) if arguments.data_dir.is_some() => serve::import(&arguments),
         Command::Import(arguments) => import::run(&arguments, &client(&arguments.server)?),
         Command::Search(arguments) => search::run(&arguments, &client(&arguments.server)?),
+        Command::Models(command) => models::run(&command),
         Command::Version => print(concat!("doppel ", env!("CARGO_PKG_VERSION"), "\n")),
         Command::Completions { shell } => {
             let mut script = Vec::new();

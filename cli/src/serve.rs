@@ -2,21 +2,25 @@
 //! which runs one for itself alone, on a port of its own, for as long as the import takes.
 
 use anyhow::{Context, Result};
-use config::{Config, Level, LogOutput, Sources};
+use config::{ApiKey, Config, Level, LogOutput, Sources};
+use embedder::models;
 
 use crate::arguments::{ImportArgs, ServeArgs};
 use crate::client::Client;
 use crate::exit::Exit;
-use crate::{import, logging};
+use crate::{import, logging, out};
 
-/// Serves until told to stop. The server says where it listens.
+/// Serves until told to stop. The line with the address is part of the interface: whoever starts
+/// a server on port 0 reads from it which port it became.
 pub(crate) fn run(arguments: &ServeArgs) -> Result<Exit> {
     let config = Config::load(&Sources::of_process(
         arguments.config.clone(),
         arguments.flags(),
     ))?;
     logging::start(&config.log_output);
-    server::run(config)?;
+    let server = server::start(config)?;
+    out::print(&format!("listening on http://{}/\n", server.addr()))?;
+    server.wait()?;
     Ok(Exit::Success)
 }
 
@@ -31,12 +35,18 @@ pub(crate) fn import(arguments: &ImportArgs) -> Result<Exit> {
         ..config.log_output
     };
     logging::start(&config.log_output);
+    if config.models.install_on_start && !arguments.dry_run {
+        models::install(&config.models_dir, &mut |step| eprintln!("{step}"))?;
+    }
     let key = config.api_key.clone();
-    let server = server::start(config).context("cannot open the data folder")?;
-    server.wait_ready();
+    let server = server::start(config)?;
     let url = format!("http://{}", server.addr());
-    let client = Client::new(&url, key.as_ref().map(config::ApiKey::as_str))?;
-    let outcome = import::run(arguments, &client);
-    server.stop().context("cannot close the data folder")?;
-    outcome
+    let outcome = server.wait_ready().map_err(Into::into).and_then(|()| {
+        let client = Client::new(&url, key.as_ref().map(ApiKey::as_str))?;
+        import::run(arguments, &client)
+    });
+    let stopped = server.stop();
+    let exit = outcome?;
+    stopped.context("the photos are in, but the data folder could not be closed cleanly")?;
+    Ok(exit)
 }

@@ -19,13 +19,20 @@ impl Square {
     pub(crate) fn around(bounding_box: [f32; 4], margin: f32) -> Self {
         let [x, y, width, height] = bounding_box;
         let side = (width.max(height) * margin).max(1.0);
-        Self { left: x + (width - side) / 2.0, top: y + (height - side) / 2.0, side }
+        Self {
+            left: x + (width - side) / 2.0,
+            top: y + (height - side) / 2.0,
+            side,
+        }
     }
 }
 
 /// The square as an image of `size` x `size` pixels; what lies outside the photo is black.
 pub(crate) fn cut(photo: &RgbImage, square: Square, size: u32) -> Result<RgbImage, Error> {
-    #[expect(clippy::cast_possible_truncation, reason = "rounded, and far below the limits of a photo's sides")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "rounded, and far below the limits of a photo's sides"
+    )]
     let whole = |x: f32| x.round() as i64;
     let side = u32::try_from(whole(square.side).clamp(1, 32_768)).unwrap_or(1);
     let (left, top) = (whole(square.left), whole(square.top));
@@ -37,18 +44,32 @@ pub(crate) fn cut(photo: &RgbImage, square: Square, size: u32) -> Result<RgbImag
 /// Bilinear, widened when an image shrinks so that no pixel is passed over.
 pub(crate) fn resized(image: &RgbImage, width: u32, height: u32) -> Result<RgbImage, Error> {
     let fail = |error: &dyn std::fmt::Display| Error::Model(format!("cannot resize: {error}"));
-    let source = ImageRef::new(image.width(), image.height(), image.as_raw(), PixelType::U8x3).map_err(|e| fail(&e))?;
+    let source = ImageRef::new(
+        image.width(),
+        image.height(),
+        image.as_raw(),
+        PixelType::U8x3,
+    )
+    .map_err(|e| fail(&e))?;
     let mut target = Image::new(width, height, PixelType::U8x3);
     let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
-    Resizer::new().resize(&source, &mut target, &options).map_err(|e| fail(&e))?;
-    RgbImage::from_raw(width, height, target.into_vec()).ok_or_else(|| fail(&"a buffer of the wrong size"))
+    Resizer::new()
+        .resize(&source, &mut target, &options)
+        .map_err(|e| fail(&e))?;
+    RgbImage::from_raw(width, height, target.into_vec())
+        .ok_or_else(|| fail(&"a buffer of the wrong size"))
 }
 
 /// A JPEG file without metadata.
 pub(crate) fn jpeg(image: &RgbImage) -> Result<Vec<u8>, Error> {
     let mut bytes = Vec::new();
     JpegEncoder::new_with_quality(&mut bytes, 88)
-        .encode(image.as_raw(), image.width(), image.height(), ExtendedColorType::Rgb8)
+        .encode(
+            image.as_raw(),
+            image.width(),
+            image.height(),
+            ExtendedColorType::Rgb8,
+        )
         .map_err(|error| Error::Model(format!("cannot write the crop: {error}")))?;
     Ok(bytes)
 }
@@ -56,7 +77,10 @@ pub(crate) fn jpeg(image: &RgbImage) -> Result<Vec<u8>, Error> {
 /// The photo scaled down to fit a square of `size`, at its top left; and the scale.
 pub(crate) fn letterbox(photo: &RgbImage, size: u32) -> Result<(RgbImage, f32), Error> {
     let longest = photo.width().max(photo.height()).max(1);
-    #[expect(clippy::cast_precision_loss, reason = "sides of photos have few digits")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "sides of photos have few digits"
+    )]
     let scale = (size as f32 / longest as f32).min(1.0);
     let mut canvas = RgbImage::from_pixel(size, size, Rgb([0, 0, 0]));
     if scale < 1.0 {
@@ -77,13 +101,29 @@ mod tests {
     #[test]
     fn a_square_keeps_the_centre_of_its_box() {
         let square = Square::around([10.0, 20.0, 30.0, 50.0], 1.2);
-        assert_eq!(square, Square { left: -5.0, top: 15.0, side: 60.0 });
+        assert_eq!(
+            square,
+            Square {
+                left: -5.0,
+                top: 15.0,
+                side: 60.0
+            }
+        );
     }
 
     #[test]
     fn what_lies_outside_the_photo_is_black_and_the_rest_is_the_photo() {
         let photo = RgbImage::from_pixel(10, 10, Rgb([200, 100, 50]));
-        let cut = cut(&photo, Square { left: -10.0, top: 0.0, side: 20.0 }, 20).unwrap();
+        let cut = cut(
+            &photo,
+            Square {
+                left: -10.0,
+                top: 0.0,
+                side: 20.0,
+            },
+            20,
+        )
+        .unwrap();
         assert_eq!(cut.get_pixel(2, 2), &Rgb([0, 0, 0]));
         assert_eq!(cut.get_pixel(15, 5), &Rgb([200, 100, 50]));
         assert_eq!(cut.get_pixel(15, 15), &Rgb([0, 0, 0]));

@@ -32,7 +32,11 @@ pub(crate) struct Grid<'a> {
 
 /// Pixels as the network takes them: blue, green, red planes, 0 to 255.
 pub(crate) fn input(canvas: &RgbImage) -> Vec<f32> {
-    let plane = |channel: usize| canvas.pixels().map(move |pixel| f32::from(pixel.0[channel]));
+    let plane = |channel: usize| {
+        canvas
+            .pixels()
+            .map(move |pixel| f32::from(pixel.0[channel]))
+    };
     plane(2).chain(plane(1)).chain(plane(0)).collect()
 }
 
@@ -52,8 +56,16 @@ pub(crate) fn faces_of(grid: &Grid<'_>, threshold: f32) -> Vec<Detection> {
         let coordinate = |n: u32| f32::from(u16::try_from(n).unwrap_or(0));
         let (column, row) = (coordinate(cell % columns), coordinate(cell / columns));
         let (width, height) = (bbox[2].exp() * stride, bbox[3].exp() * stride);
-        let (x, y) = ((column + bbox[0]) * stride - width / 2.0, (row + bbox[1]) * stride - height / 2.0);
-        let point = |n: usize| [(kps[2 * n] + column) * stride, (kps[2 * n + 1] + row) * stride];
+        let (x, y) = (
+            (column + bbox[0]) * stride - width / 2.0,
+            (row + bbox[1]) * stride - height / 2.0,
+        );
+        let point = |n: usize| {
+            [
+                (kps[2 * n] + column) * stride,
+                (kps[2 * n + 1] + row) * stride,
+            ]
+        };
         Some(Detection {
             bounding_box: [x, y, width, height],
             landmarks: [point(0), point(1), point(2), point(3), point(4)],
@@ -68,7 +80,10 @@ pub(crate) fn distinct(mut found: Vec<Detection>) -> Vec<Detection> {
     found.sort_by(|a, b| b.confidence.total_cmp(&a.confidence));
     let mut kept: Vec<Detection> = Vec::new();
     for face in found {
-        if kept.iter().all(|other| overlap(other.bounding_box, face.bounding_box) <= SAME_FACE_OVERLAP) {
+        if kept
+            .iter()
+            .all(|other| overlap(other.bounding_box, face.bounding_box) <= SAME_FACE_OVERLAP)
+        {
             kept.push(face);
         }
     }
@@ -77,7 +92,8 @@ pub(crate) fn distinct(mut found: Vec<Detection>) -> Vec<Detection> {
 
 /// Intersection over union.
 fn overlap(a: [f32; 4], b: [f32; 4]) -> f32 {
-    let shared = |at: usize| ((a[at] + a[at + 2]).min(b[at] + b[at + 2]) - a[at].max(b[at])).max(0.0);
+    let shared =
+        |at: usize| ((a[at] + a[at + 2]).min(b[at] + b[at + 2]) - a[at].max(b[at])).max(0.0);
     let intersection = shared(0) * shared(1);
     intersection / (a[2] * a[3] + b[2] * b[3] - intersection).max(f32::MIN_POSITIVE)
 }
@@ -86,7 +102,10 @@ impl Detection {
     /// In pixels of the photo, of which the input is `scale` times the size.
     pub(crate) fn unscaled(mut self, scale: f32) -> Self {
         self.bounding_box.iter_mut().for_each(|x| *x /= scale);
-        self.landmarks.iter_mut().flatten().for_each(|x| *x /= scale);
+        self.landmarks
+            .iter_mut()
+            .flatten()
+            .for_each(|x| *x /= scale);
         self
     }
 
@@ -100,13 +119,24 @@ mod tests {
     use super::*;
 
     fn face(x: f32, y: f32, side: f32, confidence: f32) -> Detection {
-        Detection { bounding_box: [x, y, side, side], landmarks: [[x, y]; 5], confidence }
+        Detection {
+            bounding_box: [x, y, side, side],
+            landmarks: [[x, y]; 5],
+            confidence,
+        }
     }
 
     #[test]
     fn of_overlapping_boxes_the_likeliest_stays() {
-        let kept = distinct(vec![face(0.0, 0.0, 10.0, 0.7), face(1.0, 1.0, 10.0, 0.9), face(30.0, 0.0, 10.0, 0.8)]);
-        assert_eq!(kept, [face(1.0, 1.0, 10.0, 0.9), face(30.0, 0.0, 10.0, 0.8)]);
+        let kept = distinct(vec![
+            face(0.0, 0.0, 10.0, 0.7),
+            face(1.0, 1.0, 10.0, 0.9),
+            face(30.0, 0.0, 10.0, 0.8),
+        ]);
+        assert_eq!(
+            kept,
+            [face(1.0, 1.0, 10.0, 0.9), face(30.0, 0.0, 10.0, 0.8)]
+        );
     }
 
     #[test]
@@ -118,11 +148,20 @@ mod tests {
         (cls[cell], obj[cell]) = (0.81, 1.0);
         bbox[cell * 4..][..4].copy_from_slice(&[0.5, 0.25, 2f32.ln(), 0.0]);
         kps[cell * 10..][..2].copy_from_slice(&[1.0, -1.0]);
-        let grid = Grid { stride: 32, cls: &cls, obj: &obj, bbox: &bbox, kps: &kps };
+        let grid = Grid {
+            stride: 32,
+            cls: &cls,
+            obj: &obj,
+            bbox: &bbox,
+            kps: &kps,
+        };
         let found = faces_of(&grid, 0.5);
         assert_eq!(found.len(), 1);
         assert!((found[0].confidence - 0.9).abs() < 1e-6);
-        assert_eq!(found[0].bounding_box, [5.5 * 32.0 - 32.0, 3.25 * 32.0 - 16.0, 64.0, 32.0]);
+        assert_eq!(
+            found[0].bounding_box,
+            [5.5 * 32.0 - 32.0, 3.25 * 32.0 - 16.0, 64.0, 32.0]
+        );
         assert_eq!(found[0].landmarks[0], [6.0 * 32.0, 2.0 * 32.0]);
         assert_eq!(found[0].unscaled_box(0.5), [288.0, 176.0, 128.0, 64.0]);
     }

@@ -7,12 +7,21 @@ pub(crate) fn standardised(face: &RgbImage) -> Vec<f32> {
     let raw = face.as_raw();
     let count = raw.len() as f64;
     let mean = raw.iter().map(|x| f64::from(*x)).sum::<f64>() / count;
-    let variance = raw.iter().map(|x| (f64::from(*x) - mean).powi(2)).sum::<f64>() / count;
+    let variance = raw
+        .iter()
+        .map(|x| (f64::from(*x) - mean).powi(2))
+        .sum::<f64>()
+        / count;
     let deviation = variance.sqrt().max(1.0 / count.sqrt());
-    raw.iter().map(|x| narrow((f64::from(*x) - mean) / deviation)).collect()
+    raw.iter()
+        .map(|x| narrow((f64::from(*x) - mean) / deviation))
+        .collect()
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "a standardised pixel is a small number")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "a standardised pixel is a small number"
+)]
 fn narrow(x: f64) -> f32 {
     x as f32
 }
@@ -31,11 +40,23 @@ mod tests {
 
     #[test]
     fn standardised_pixels_have_mean_zero_and_deviation_one() {
-        let face = RgbImage::from_fn(16, 16, |x, y| image::Rgb([u8::try_from(x * 9).unwrap(), u8::try_from(y * 7).unwrap(), 30]));
+        let face = RgbImage::from_fn(16, 16, |x, y| {
+            image::Rgb([
+                u8::try_from(x * 9).unwrap(),
+                u8::try_from(y * 7).unwrap(),
+                30,
+            ])
+        });
         let pixels = standardised(&face);
         let mean = pixels.iter().sum::<f32>() / 768.0;
         let variance = pixels.iter().map(|x| x * x).sum::<f32>() / 768.0;
-        assert!(mean.abs() < 1e-4 && (variance - 1.0).abs() < 1e-3, "{mean} {variance}");
-        assert!(standardised(&RgbImage::new(4, 4)).iter().all(|x| *x == 0.0), "a flat image divides by no zero");
+        assert!(
+            mean.abs() < 1e-4 && (variance - 1.0).abs() < 1e-3,
+            "{mean} {variance}"
+        );
+        assert!(
+            standardised(&RgbImage::new(4, 4)).iter().all(|x| *x == 0.0),
+            "a flat image divides by no zero"
+        );
     }
 }

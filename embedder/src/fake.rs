@@ -21,7 +21,13 @@ pub struct FakeEmbedder {
 impl FakeEmbedder {
     /// The stand-in.
     pub fn new() -> Self {
-        Self { model: ModelInfo { name: "fake-128".into(), dim: 128, sha256: "0".repeat(64) } }
+        Self {
+            model: ModelInfo {
+                name: "fake-128".into(),
+                dim: 128,
+                sha256: "0".repeat(64),
+            },
+        }
     }
 }
 
@@ -40,26 +46,49 @@ impl FaceEmbedder for FakeEmbedder {
         let started = Instant::now();
         let photo = decode(image)?;
         let (width, height) = photo.dimensions();
-        let mut timings = Timings { decode: started.elapsed(), ..Timings::default() };
+        let mut timings = Timings {
+            decode: started.elapsed(),
+            ..Timings::default()
+        };
         let small = resize(&photo, 16, 8, FilterType::Triangle);
-        let mut vector: Vec<f32> =
-            small.pixels().map(|p| p.0.iter().map(|c| f32::from(*c)).sum::<f32>() / 3.0).collect();
+        let mut vector: Vec<f32> = small
+            .pixels()
+            .map(|p| p.0.iter().map(|c| f32::from(*c)).sum::<f32>() / 3.0)
+            .collect();
         let mean = vector.iter().sum::<f32>() / 128.0;
         timings.embed = started.elapsed() - timings.decode;
         let mut faces = Vec::new();
         if mean >= DARK {
             vector.iter_mut().for_each(|x| *x -= mean / 2.0);
             normalise(&mut vector);
-            let (w, h) = (f32::from(u16::try_from(width).unwrap_or(u16::MAX)), f32::from(u16::try_from(height).unwrap_or(u16::MAX)));
+            let (w, h) = (
+                f32::from(u16::try_from(width).unwrap_or(u16::MAX)),
+                f32::from(u16::try_from(height).unwrap_or(u16::MAX)),
+            );
             let at = |x: f32, y: f32| [w * x, h * y];
             faces.push(Face {
                 bounding_box: [0.0, 0.0, w, h],
-                landmarks: [at(0.3, 0.4), at(0.7, 0.4), at(0.5, 0.6), at(0.35, 0.8), at(0.65, 0.8)],
+                landmarks: [
+                    at(0.3, 0.4),
+                    at(0.7, 0.4),
+                    at(0.5, 0.6),
+                    at(0.35, 0.8),
+                    at(0.65, 0.8),
+                ],
                 confidence: 0.99,
                 vector: if want.vectors { vector } else { Vec::new() },
-                crop_jpeg: if want.crop { jpeg(&resize(&photo, 64, 64, FilterType::Triangle))? } else { Vec::new() },
+                crop_jpeg: if want.crop {
+                    jpeg(&resize(&photo, 64, 64, FilterType::Triangle))?
+                } else {
+                    Vec::new()
+                },
             });
         }
-        Ok(Analysis { width, height, faces, timings })
+        Ok(Analysis {
+            width,
+            height,
+            faces,
+            timings,
+        })
     }
 }

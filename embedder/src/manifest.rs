@@ -68,12 +68,17 @@ impl Manifest {
 
     /// The pipeline that comes with doppel.
     pub fn builtin() -> Self {
-        Self::parse(include_str!("models/facenet-128.json")).expect("a test parses the built-in manifest")
+        Self::parse(include_str!("models/facenet-128.json"))
+            .expect("a test parses the built-in manifest")
     }
 
     /// What tells this model's vectors from others.
     pub fn info(&self) -> ModelInfo {
-        ModelInfo { name: self.name.clone(), dim: self.dim, sha256: self.embedder.sha256.clone() }
+        ModelInfo {
+            name: self.name.clone(),
+            dim: self.dim,
+            sha256: self.embedder.sha256.clone(),
+        }
     }
 }
 
@@ -85,6 +90,11 @@ mod tests {
     fn the_built_in_manifest_parses_and_unknown_keys_are_refused() {
         assert_eq!(Manifest::builtin().name, "facenet-128");
         let json = include_str!("models/facenet-128.json").replacen("\"dim\"", "\"dims\"", 1);
-        assert!(Manifest::parse(&json).unwrap_err().to_string().contains("dims"));
+        assert!(
+            Manifest::parse(&json)
+                .unwrap_err()
+                .to_string()
+                .contains("dims")
+        );
     }
 }

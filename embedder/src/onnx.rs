@@ -37,21 +37,29 @@ pub struct OnnxEmbedder {
 fn environment(library: &Path) -> Result<&'static Environment, Error> {
     static LOADED: OnceLock<(PathBuf, Environment)> = OnceLock::new();
     static LOADING: Mutex<()> = Mutex::new(());
-    let _loading = LOADING.lock().map_err(|_| Error::Model("the runtime could not be loaded before".into()))?;
+    let _loading = LOADING
+        .lock()
+        .map_err(|_| Error::Model("the runtime could not be loaded before".into()))?;
     if LOADED.get().is_none() {
         let builder = ort::init_from(library)
             .map_err(|error| Error::Model(format!("{}: {error}", library.display())))?;
         // Nobody else sets it while the lock is held.
         let _ = LOADED.set((library.to_owned(), builder.with_name("doppel").build()?));
     }
-    LOADED.get().map(|(_, environment)| environment).ok_or_else(|| Error::Model("the runtime is not loaded".into()))
+    LOADED
+        .get()
+        .map(|(_, environment)| environment)
+        .ok_or_else(|| Error::Model("the runtime is not loaded".into()))
 }
 
 fn session(environment: &Environment, model: &Path, threads: usize) -> Result<Session, Error> {
-    let fail = |error: &dyn std::fmt::Display| Error::Model(format!("{}: {error}", model.display()));
+    let fail =
+        |error: &dyn std::fmt::Display| Error::Model(format!("{}: {error}", model.display()));
     let builder = Session::builder(environment)?;
     let builder = builder.with_intra_threads(threads).map_err(|e| fail(&e))?;
-    let mut builder = builder.with_optimization_level(GraphOptimizationLevel::Level3).map_err(|e| fail(&e))?;
+    let mut builder = builder
+        .with_optimization_level(GraphOptimizationLevel::Level3)
+        .map_err(|e| fail(&e))?;
     builder.commit_from_file(model).map_err(|e| fail(&e))
 }
 
@@ -59,8 +67,12 @@ impl OnnxEmbedder {
     /// Loads the models of a folder and runs them once, so that the first photo is not slow.
     /// `threads` share the work on one photo.
     pub fn load(dir: &Path, threads: usize) -> Result<Self, Error> {
-        let Installed { library, detector, embedder, manifest } =
-            locate(dir).map_err(|error| Error::NotInstalled(error.to_string()))?;
+        let Installed {
+            library,
+            detector,
+            embedder,
+            manifest,
+        } = locate(dir).map_err(|error| Error::NotInstalled(error.to_string()))?;
         let environment = environment(&library)?;
         let mut this = Self {
             info: manifest.info(),
@@ -84,13 +96,24 @@ impl OnnxEmbedder {
         for stride in STRIDES {
             let output = |name: &str| -> Result<&[f32], Error> {
                 let name = format!("{name}_{stride}");
-                let value = outputs.get(&name).ok_or_else(|| Error::Model(format!("the detector has no output `{name}`")))?;
+                let value = outputs
+                    .get(&name)
+                    .ok_or_else(|| Error::Model(format!("the detector has no output `{name}`")))?;
                 Ok(value.try_extract_tensor::<f32>()?.1)
             };
-            let grid = Grid { stride, cls: output("cls")?, obj: output("obj")?, bbox: output("bbox")?, kps: output("kps")? };
+            let grid = Grid {
+                stride,
+                cls: output("cls")?,
+                obj: output("obj")?,
+                bbox: output("bbox")?,
+                kps: output("kps")?,
+            };
             found.extend(faces_of(&grid, self.manifest.detector.threshold));
         }
-        let mut faces: Vec<Detection> = distinct(found).into_iter().map(|face| face.unscaled(scale)).collect();
+        let mut faces: Vec<Detection> = distinct(found)
+            .into_iter()
+            .map(|face| face.unscaled(scale))
+            .collect();
         faces.sort_by(|a, b| b.area().total_cmp(&a.area()));
         faces.truncate(MAX_FACES);
         Ok(faces)
@@ -103,14 +126,21 @@ impl OnnxEmbedder {
         let outputs = self.embedder.run(ort::inputs![tensor])?;
         let mut vector = outputs[0].try_extract_tensor::<f32>()?.1.to_vec();
         if vector.len() != self.manifest.dim || vector.iter().any(|x| !x.is_finite()) {
-            return Err(Error::Model(format!("the embedder answered {} numbers, {} finite ones are due", vector.len(), self.manifest.dim)));
+            return Err(Error::Model(format!(
+                "the embedder answered {} numbers, {} finite ones are due",
+                vector.len(),
+                self.manifest.dim
+            )));
         }
         normalise(&mut vector);
         Ok(vector)
     }
 
     fn face(&mut self, photo: &RgbImage, found: &Detection, want: Want) -> Result<Face, Error> {
-        let (side, margin) = (self.manifest.embedder.input_side, self.manifest.embedder.margin);
+        let (side, margin) = (
+            self.manifest.embedder.input_side,
+            self.manifest.embedder.margin,
+        );
         let mut face = Face {
             bounding_box: found.bounding_box,
             landmarks: found.landmarks,
@@ -119,7 +149,11 @@ impl OnnxEmbedder {
             crop_jpeg: Vec::new(),
         };
         if want.vectors {
-            face.vector = self.embed(&cut(photo, Square::around(found.bounding_box, margin), side)?)?;
+            face.vector = self.embed(&cut(
+                photo,
+                Square::around(found.bounding_box, margin),
+                side,
+            )?)?;
         }
         if want.crop {
             let square = Square::around(found.bounding_box, THUMBNAIL_MARGIN);
@@ -143,9 +177,20 @@ impl FaceEmbedder for OnnxEmbedder {
             found.truncate(1);
         }
         let detected = Instant::now();
-        let faces = found.iter().map(|face| self.face(&photo, face, want)).collect::<Result<_, _>>()?;
-        let timings =
-            Timings { decode: decoded - started, detect: detected - decoded, embed: detected.elapsed() };
-        Ok(Analysis { width: photo.width(), height: photo.height(), faces, timings })
+        let faces = found
+            .iter()
+            .map(|face| self.face(&photo, face, want))
+            .collect::<Result<_, _>>()?;
+        let timings = Timings {
+            decode: decoded - started,
+            detect: detected - decoded,
+            embed: detected.elapsed(),
+        };
+        Ok(Analysis {
+            width: photo.width(),
+            height: photo.height(),
+            faces,
+            timings,
+        })
     }
 }

@@ -8,7 +8,10 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use crossbeam_channel::Receiver;
-use storage::{BlobKind, BlobRef, Blobs, CollectionId, FaceRecord, FaceRow, Lsn, PointId, PointRecord, Record, TableChange, Tables};
+use storage::{
+    BlobKind, BlobRef, Blobs, CollectionId, FaceRecord, FaceRow, Lsn, PointId, PointRecord, Record,
+    TableChange, Tables,
+};
 
 use crate::catalog::Catalog;
 use crate::checkpoint::FrozenState;
@@ -32,7 +35,11 @@ pub(crate) type Outcome = Result<(), Error>;
 
 /// Runs until every sender of work is gone.
 pub(crate) fn run(shared: &Arc<Shared>, work: &Receiver<Work>) {
-    let followers = Followers { tables: &shared.tables, blobs: &shared.blobs, catalog: &shared.catalog };
+    let followers = Followers {
+        tables: &shared.tables,
+        blobs: &shared.blobs,
+        catalog: &shared.catalog,
+    };
     for work in work {
         match work {
             Work::Group(group) => apply_group(shared, &followers, group),
@@ -55,7 +62,10 @@ fn apply_group(shared: &Shared, followers: &Followers<'_>, group: Vec<Committed>
         Some(reason) => Err(Error::ReadOnly(reason)),
         None => followers.apply(records),
     };
-    shared.progress.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
+    shared
+        .progress
+        .queued_bytes
+        .fetch_sub(bytes, Ordering::Relaxed);
     match outcomes {
         Ok(outcomes) => {
             if let Some((last, _)) = replies.last() {
@@ -78,7 +88,10 @@ fn apply_group(shared: &Shared, followers: &Followers<'_>, group: Vec<Committed>
             }
         }
     }
-    shared.observe(Event::Apply { records: count, duration: started.elapsed() });
+    shared.observe(Event::Apply {
+        records: count,
+        duration: started.elapsed(),
+    });
 }
 
 /// A record's work on an index, to be done once the tables have it.
@@ -94,7 +107,9 @@ impl Followers<'_> {
     /// Applies durable records in order: blobs, tables (one transaction), indexes. An outer error
     /// means that the followers can follow no further in this process.
     pub(crate) fn apply(&self, records: Vec<(Lsn, Record)>) -> Result<Vec<Outcome>, Error> {
-        let Some(upto) = records.last().map(|(lsn, _)| *lsn) else { return Ok(Vec::new()) };
+        let Some(upto) = records.last().map(|(lsn, _)| *lsn) else {
+            return Ok(Vec::new());
+        };
         let mut faces = Vec::with_capacity(records.len());
         let mut known = Vec::with_capacity(records.len());
         for (lsn, record) in &records {
@@ -109,16 +124,25 @@ impl Followers<'_> {
         }
         self.tables.apply(upto, &changes)?;
         drop(changes);
-        let work = records.into_iter().zip(known).map(|((lsn, record), known)| (lsn, index_work(record, known)));
-        work.map(|(lsn, work)| self.do_index_work(lsn, work)).collect()
+        let work = records
+            .into_iter()
+            .zip(known)
+            .map(|((lsn, record), known)| (lsn, index_work(record, known)));
+        work.map(|(lsn, work)| self.do_index_work(lsn, work))
+            .collect()
     }
 
     /// The collection a record is about, if it is there; creates and drops take effect here.
-    fn note_collection(&self, lsn: Lsn, record: &Record) -> Result<Option<Option<Arc<Collection>>>, Error> {
+    fn note_collection(
+        &self,
+        lsn: Lsn,
+        record: &Record,
+    ) -> Result<Option<Option<Arc<Collection>>>, Error> {
         match record {
             Record::CreateCollection { id, config } => {
                 if self.catalog.by_id(*id).is_none() {
-                    let collection = Collection::new(*id, config.name.clone(), convert::spec(config))?;
+                    let collection =
+                        Collection::new(*id, config.name.clone(), convert::spec(config))?;
                     collection.mark_changed(lsn);
                     self.catalog.insert(collection);
                 }
@@ -135,15 +159,25 @@ impl Followers<'_> {
     }
 
     fn store_blobs(&self, lsn: Lsn, record: &Record) -> Result<Vec<Option<FaceRow>>, Error> {
-        let Record::Upsert { collection, points } = record else { return Ok(Vec::new()) };
+        let Record::Upsert { collection, points } = record else {
+            return Ok(Vec::new());
+        };
         let row = |point: &PointRecord| -> Result<Option<FaceRow>, Error> {
-            let Some(face) = &point.face else { return Ok(None) };
+            let Some(face) = &point.face else {
+                return Ok(None);
+            };
             self.face_row(lsn, *collection, &point.id, face).map(Some)
         };
         points.iter().map(row).collect()
     }
 
-    fn face_row(&self, lsn: Lsn, collection: CollectionId, id: &PointId, face: &FaceRecord) -> Result<FaceRow, Error> {
+    fn face_row(
+        &self,
+        lsn: Lsn,
+        collection: CollectionId,
+        id: &PointId,
+        face: &FaceRecord,
+    ) -> Result<FaceRow, Error> {
         let store = |kind, bytes: &Option<Vec<u8>>| -> Result<Option<BlobRef>, Error> {
             let Some(bytes) = bytes else { return Ok(None) };
             Ok(Some(self.blobs.append(collection, id, kind, lsn, bytes)?))
@@ -158,34 +192,57 @@ impl Followers<'_> {
     }
 
     fn do_index_work(&self, lsn: Lsn, work: IndexWork) -> Result<Outcome, Error> {
-        let fatal = |error: hnsw::Error| Error::Corrupt(format!("record {lsn} does not fit its index: {error}"));
+        let fatal = |error: hnsw::Error| {
+            Error::Corrupt(format!("record {lsn} does not fit its index: {error}"))
+        };
         match work {
             IndexWork::None => {}
-            IndexWork::Missing(id) => return Ok(Err(Error::NoCollection(format!("number {}", id.0)))),
-            IndexWork::Upsert(collection, points) => collection.apply_upsert(lsn, &points).map_err(fatal)?,
-            IndexWork::Delete(collection, ids) => collection.apply_delete(lsn, &ids).map_err(fatal)?,
+            IndexWork::Missing(id) => {
+                return Ok(Err(Error::NoCollection(format!("number {}", id.0))));
+            }
+            IndexWork::Upsert(collection, points) => {
+                collection.apply_upsert(lsn, &points).map_err(fatal)?
+            }
+            IndexWork::Delete(collection, ids) => {
+                collection.apply_delete(lsn, &ids).map_err(fatal)?
+            }
             IndexWork::Sweep(id) => self.tables.sweep_dropped(id)?,
         }
         Ok(Ok(()))
     }
 }
 
-fn table_changes<'a>(lsn: Lsn, record: &'a Record, faces: &[Option<FaceRow>], out: &mut Vec<TableChange<'a>>) {
+fn table_changes<'a>(
+    lsn: Lsn,
+    record: &'a Record,
+    faces: &[Option<FaceRow>],
+    out: &mut Vec<TableChange<'a>>,
+) {
     match record {
-        Record::CreateCollection { id, config } => out.push(TableChange::PutCollection { id: *id, config }),
+        Record::CreateCollection { id, config } => {
+            out.push(TableChange::PutCollection { id: *id, config })
+        }
         Record::DropCollection { id } => out.push(TableChange::DropCollection { id: *id }),
         Record::Upsert { collection, points } => {
-            out.extend(points.iter().zip(faces).map(|(point, face)| TableChange::PutPoint {
-                collection: *collection,
-                id: point.id,
-                lsn,
-                vector: &point.vector,
-                payload: &point.payload,
-                face: face.clone(),
-            }));
+            out.extend(
+                points
+                    .iter()
+                    .zip(faces)
+                    .map(|(point, face)| TableChange::PutPoint {
+                        collection: *collection,
+                        id: point.id,
+                        lsn,
+                        vector: &point.vector,
+                        payload: &point.payload,
+                        face: face.clone(),
+                    }),
+            );
         }
         Record::Delete { collection, ids } => {
-            out.extend(ids.iter().map(|id| TableChange::DeletePoint { collection: *collection, id: *id }));
+            out.extend(ids.iter().map(|id| TableChange::DeletePoint {
+                collection: *collection,
+                id: *id,
+            }));
         }
     }
 }
@@ -194,10 +251,16 @@ fn index_work(record: Record, known: Option<Option<Arc<Collection>>>) -> IndexWo
     match (record, known.flatten()) {
         (Record::CreateCollection { .. }, _) => IndexWork::None,
         (Record::DropCollection { id }, _) => IndexWork::Sweep(id),
-        (Record::Upsert { points, .. }, Some(collection)) => {
-            IndexWork::Upsert(collection, points.into_iter().map(|point| (point.id, point.vector)).collect())
-        }
+        (Record::Upsert { points, .. }, Some(collection)) => IndexWork::Upsert(
+            collection,
+            points
+                .into_iter()
+                .map(|point| (point.id, point.vector))
+                .collect(),
+        ),
         (Record::Delete { ids, .. }, Some(collection)) => IndexWork::Delete(collection, ids),
-        (Record::Upsert { collection, .. } | Record::Delete { collection, .. }, None) => IndexWork::Missing(collection),
+        (Record::Upsert { collection, .. } | Record::Delete { collection, .. }, None) => {
+            IndexWork::Missing(collection)
+        }
     }
 }

@@ -24,7 +24,12 @@ struct Inner {
 impl Catalog {
     /// An empty catalogue that gives ids from `next` on.
     pub(crate) fn starting_at(next: u64) -> Self {
-        Self { inner: RwLock::new(Inner { next, ..Inner::default() }) }
+        Self {
+            inner: RwLock::new(Inner {
+                next,
+                ..Inner::default()
+            }),
+        }
     }
 
     pub(crate) fn by_name(&self, name: &str) -> Option<Arc<Collection>> {
@@ -52,14 +57,19 @@ impl Catalog {
             return;
         }
         let collection = Arc::new(collection);
-        inner.by_name.insert(collection.name.clone(), Arc::clone(&collection));
+        inner
+            .by_name
+            .insert(collection.name.clone(), Arc::clone(&collection));
         inner.by_id.insert(collection.id, collection);
     }
 
     pub(crate) fn remove(&self, id: CollectionId) {
         let mut inner = self.inner.write();
         if let Some(collection) = inner.by_id.remove(&id)
-            && inner.by_name.get(&collection.name).is_some_and(|named| named.id == id)
+            && inner
+                .by_name
+                .get(&collection.name)
+                .is_some_and(|named| named.id == id)
         {
             inner.by_name.remove(&collection.name);
         }

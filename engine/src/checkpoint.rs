@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use parking_lot::Mutex;
 use storage::{
-    CollectionEntry, Disk, Lsn, Manifest, Manifests, PointId, PointRow, SnapshotRef, SnapshotWriter, write_row,
+    CollectionEntry, Disk, Lsn, Manifest, Manifests, PointId, PointRow, SnapshotRef,
+    SnapshotWriter, write_row,
 };
 
 use crate::collection::{Collection, FrozenCollection};
@@ -57,7 +58,11 @@ pub(crate) struct Checkpointer {
 
 impl Checkpointer {
     pub(crate) fn new(shared: Arc<Shared>, work: Sender<Work>, manifests: Manifests) -> Self {
-        Self { shared, work, manifests: Mutex::new(manifests) }
+        Self {
+            shared,
+            work,
+            manifests: Mutex::new(manifests),
+        }
     }
 
     /// Runs until `stop` is closed, taking a checkpoint whenever one is due.
@@ -80,7 +85,9 @@ impl Checkpointer {
         let written = applied > progress.checkpoint.load(Ordering::Acquire);
         let bytes = progress.appended_bytes.load(Ordering::Relaxed);
         let options = &self.shared.options;
-        written && (bytes >= options.checkpoint_log_bytes || last.elapsed() >= options.checkpoint_interval)
+        written
+            && (bytes >= options.checkpoint_log_bytes
+                || last.elapsed() >= options.checkpoint_interval)
     }
 
     /// Takes a checkpoint now; a failure of the disk latches.
@@ -90,13 +97,22 @@ impl Checkpointer {
             return Err(Error::ReadOnly(reason));
         }
         let (reply, frozen) = bounded(1);
-        self.work.send(Work::Freeze(reply)).map_err(|_| Error::Stopped)?;
+        self.work
+            .send(Work::Freeze(reply))
+            .map_err(|_| Error::Stopped)?;
         let frozen = frozen.recv().map_err(|_| Error::Stopped)?;
-        if manifests.newest().is_some_and(|newest| newest.lsn == frozen.lsn) {
+        if manifests
+            .newest()
+            .is_some_and(|newest| newest.lsn == frozen.lsn)
+        {
             return Ok(frozen.lsn);
         }
-        self.shared.progress.appended_bytes.store(0, Ordering::Relaxed);
-        self.write(&mut manifests, frozen).inspect_err(|error| self.shared.latch(&error.to_string()))
+        self.shared
+            .progress
+            .appended_bytes
+            .store(0, Ordering::Relaxed);
+        self.write(&mut manifests, frozen)
+            .inspect_err(|error| self.shared.latch(&error.to_string()))
     }
 
     fn write(&self, manifests: &mut Manifests, frozen: FrozenState) -> Result<Lsn, Error> {
@@ -113,23 +129,43 @@ impl Checkpointer {
                 }
             };
             let config = convert::config(&collection.name, &collection.spec)?;
-            entries.push(CollectionEntry { id: collection.id, config, snapshot });
+            entries.push(CollectionEntry {
+                id: collection.id,
+                config,
+                snapshot,
+            });
         }
         shared.tables.flush_and_sync()?;
         shared.blobs.sync()?;
         let (lsn, next_collection) = (frozen.lsn, frozen.next_collection);
-        manifests.write(Manifest { lsn, next_collection, collections: entries })?;
+        manifests.write(Manifest {
+            lsn,
+            next_collection,
+            collections: entries,
+        })?;
         shared.progress.checkpoint.store(lsn.0, Ordering::Release);
         shared.log.lock().release_below(manifests.release_below())?;
         remove_unnamed(shared, manifests)?;
-        shared.observe(Event::Checkpoint { lsn, duration: started.elapsed(), bytes });
+        shared.observe(Event::Checkpoint {
+            lsn,
+            duration: started.elapsed(),
+            bytes,
+        });
         Ok(lsn)
     }
 }
 
 /// The snapshot of the last checkpoint, if the collection has not changed since.
-fn kept_snapshot(manifests: &Manifests, collection: &Collection, state: &FrozenCollection) -> Option<SnapshotRef> {
-    let entry = manifests.newest()?.collections.iter().find(|entry| entry.id == collection.id)?;
+fn kept_snapshot(
+    manifests: &Manifests,
+    collection: &Collection,
+    state: &FrozenCollection,
+) -> Option<SnapshotRef> {
+    let entry = manifests
+        .newest()?
+        .collections
+        .iter()
+        .find(|entry| entry.id == collection.id)?;
     (entry.snapshot.changed == state.changed.0).then(|| entry.snapshot.clone())
 }
 
@@ -142,13 +178,20 @@ fn write_snapshot(
     let file = format!("{:010}-{:020}.snap", collection.id.0, lsn.0);
     let path = shared.folder.snapshots().join(&file);
     let disk = Arc::clone(&shared.disk);
-    let mut writer = SnapshotWriter::create(disk, &path, shared.folder.store(), collection.id, lsn)?;
+    let mut writer =
+        SnapshotWriter::create(disk, &path, shared.folder.store(), collection.id, lsn)?;
     writer.section("index", |out| state.index.write(out))?;
     writer.section("ids", |out| write_ids(out, &state.ids))?;
     // The tables go on changing: rows may be newer than `lsn`. The replay after it mends that.
-    writer.section("points", |out| write_points(out, shared, collection, &state.ids))?;
+    writer.section("points", |out| {
+        write_points(out, shared, collection, &state.ids)
+    })?;
     let bytes = writer.finish()?;
-    Ok(SnapshotRef { file, changed: state.changed.0, bytes })
+    Ok(SnapshotRef {
+        file,
+        changed: state.changed.0,
+        bytes,
+    })
 }
 
 /// Slot by slot: the length of the id's key, and the key.
@@ -168,11 +211,24 @@ fn write_points(
     ids: &[Option<PointId>],
 ) -> io::Result<()> {
     for id in ids.iter().flatten() {
-        let payload = shared.tables.payload(collection.id, id).map_err(io::Error::other)?;
+        let payload = shared
+            .tables
+            .payload(collection.id, id)
+            .map_err(io::Error::other)?;
         // Gone meanwhile: the record that removed it is replayed.
         let Some(payload) = payload else { continue };
-        let face = shared.tables.face(collection.id, id).map_err(io::Error::other)?;
-        write_row(out, PointRow { id: *id, payload, face })?;
+        let face = shared
+            .tables
+            .face(collection.id, id)
+            .map_err(io::Error::other)?;
+        write_row(
+            out,
+            PointRow {
+                id: *id,
+                payload,
+                face,
+            },
+        )?;
     }
     Ok(())
 }

@@ -56,9 +56,24 @@ impl Collection {
         ids: Vec<Option<PointId>>,
         changed: Lsn,
     ) -> Self {
-        let slots = ids.iter().zip(0u32..).filter_map(|(id, slot)| Some(((*id)?, Slot(slot)))).collect();
-        let state = RwLock::new(State { index, slots, ids, replaced: 0 });
-        Self { id, name, spec, state, changed: AtomicU64::new(changed.0) }
+        let slots = ids
+            .iter()
+            .zip(0u32..)
+            .filter_map(|(id, slot)| Some(((*id)?, Slot(slot))))
+            .collect();
+        let state = RwLock::new(State {
+            index,
+            slots,
+            ids,
+            replaced: 0,
+        });
+        Self {
+            id,
+            name,
+            spec,
+            state,
+            changed: AtomicU64::new(changed.0),
+        }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -89,7 +104,12 @@ impl Collection {
     /// The stored vectors of `ids`, in their order.
     pub(crate) fn vectors(&self, ids: &[PointId]) -> Vec<Option<Vec<f32>>> {
         let state = self.state.read();
-        let vector = |id| state.index.vector(*state.slots.get(id)?).map(<[f32]>::to_vec);
+        let vector = |id| {
+            state
+                .index
+                .vector(*state.slots.get(id)?)
+                .map(<[f32]>::to_vec)
+        };
         ids.iter().map(vector).collect()
     }
 
@@ -103,11 +123,19 @@ impl Collection {
     ) -> Result<Vec<(PointId, f32)>, hnsw::Error> {
         let state = self.state.read();
         let named = |slot: Slot| state.ids.get(slot.0 as usize).is_some_and(Option::is_some);
-        let filter: Option<&(dyn Fn(Slot) -> bool + Sync)> =
-            if state.replaced > 0 { Some(&named) } else { None };
-        let hits = state.index.search(query, k, &SearchOptions { ef, exact, filter })?;
+        let filter: Option<&(dyn Fn(Slot) -> bool + Sync)> = if state.replaced > 0 {
+            Some(&named)
+        } else {
+            None
+        };
+        let hits = state
+            .index
+            .search(query, k, &SearchOptions { ef, exact, filter })?;
         let id = |slot: Slot| state.ids.get(slot.0 as usize).copied().flatten();
-        Ok(hits.into_iter().filter_map(|hit| Some((id(hit.slot)?, hit.score))).collect())
+        Ok(hits
+            .into_iter()
+            .filter_map(|hit| Some((id(hit.slot)?, hit.score)))
+            .collect())
     }
 
     /// Every id, in no order.
@@ -137,8 +165,10 @@ impl Collection {
     }
 
     fn apply_batch(&self, points: &[(PointId, Vec<f32>)]) -> Result<(), hnsw::Error> {
-        let items: Vec<(u64, &[f32])> =
-            points.iter().map(|(id, vector)| (level_seed(id), vector.as_slice())).collect();
+        let items: Vec<(u64, &[f32])> = points
+            .iter()
+            .map(|(id, vector)| (level_seed(id), vector.as_slice()))
+            .collect();
         let staged = self.state.write().index.stage(&items)?;
         let plans = self.plan(&staged);
         let mut replaced = Vec::new();
@@ -160,19 +190,25 @@ impl Collection {
         let count = staged.slots().len();
         let plan = |range: Range<usize>| -> Vec<Planned> {
             let state = self.state.read();
-            range.map(|position| state.index.plan_one(staged, position)).collect()
+            range
+                .map(|position| state.index.plan_one(staged, position))
+                .collect()
         };
         if count < PARALLEL_PLANS {
             return plan(0..count);
         }
-        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(count);
+        let threads = std::thread::available_parallelism()
+            .map_or(1, usize::from)
+            .min(count);
         let share = count.div_ceil(threads);
         std::thread::scope(|scope| {
             let starts: Vec<usize> = (0..count).step_by(share).collect();
             let spawn = |start: usize| scope.spawn(move || plan(start..(start + share).min(count)));
             let running: Vec<_> = starts.into_iter().map(spawn).collect();
             let join = |thread: std::thread::ScopedJoinHandle<'_, Vec<Planned>>| {
-                thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+                thread
+                    .join()
+                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
             };
             running.into_iter().flat_map(join).collect()
         })
@@ -200,15 +236,26 @@ impl Collection {
     /// The collection as it stands between two records; called by the applier alone.
     pub(crate) fn freeze(&self) -> FrozenCollection {
         let state = self.state.read();
-        FrozenCollection { index: state.index.freeze(), ids: state.ids.clone(), changed: self.changed() }
+        FrozenCollection {
+            index: state.index.freeze(),
+            ids: state.ids.clone(),
+            changed: self.changed(),
+        }
     }
 
     /// Every invariant of the graph, and of the map beside it.
     pub(crate) fn check(&self) -> Result<(), String> {
         let state = self.state.read();
-        state.index.check().map_err(|violations| format!("{violations:?}"))?;
+        state
+            .index
+            .check()
+            .map_err(|violations| format!("{violations:?}"))?;
         if state.index.len() != state.slots.len() {
-            return Err(format!("{} points in the graph, {} ids", state.index.len(), state.slots.len()));
+            return Err(format!(
+                "{} points in the graph, {} ids",
+                state.index.len(),
+                state.slots.len()
+            ));
         }
         for (id, slot) in &state.slots {
             if state.ids.get(slot.0 as usize) != Some(&Some(*id)) || !state.index.is_live(*slot) {
@@ -244,7 +291,9 @@ impl State {
 /// The graph level of a point is drawn from its id, so that every replay draws the same.
 fn level_seed(id: &PointId) -> u64 {
     id.key().chunks(8).fold(0, |hash, piece| {
-        let word = piece.iter().fold(0u64, |word, byte| word << 8 | u64::from(*byte));
+        let word = piece
+            .iter()
+            .fold(0u64, |word, byte| word << 8 | u64::from(*byte));
         mix(hash ^ word)
     })
 }

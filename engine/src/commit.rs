@@ -63,7 +63,9 @@ fn gather(first: Proposal, proposals: &Receiver<Proposal>) -> Vec<Proposal> {
     let mut bytes = first.bytes.len();
     let mut group = vec![first];
     while bytes < GROUP_BYTES {
-        let Ok(next) = proposals.try_recv() else { break };
+        let Ok(next) = proposals.try_recv() else {
+            break;
+        };
         bytes += next.bytes.len();
         group.push(next);
     }
@@ -73,8 +75,10 @@ fn gather(first: Proposal, proposals: &Receiver<Proposal>) -> Vec<Proposal> {
 /// Appends a group; on failure every writer of it has been told.
 fn append(shared: &Shared, group: Vec<Proposal>) -> Result<Vec<Committed>, ()> {
     let started = Instant::now();
-    let (frames, rest): (Vec<_>, Vec<_>) =
-        group.into_iter().map(|p| (p.bytes, (p.record, p.ack, p.reply))).unzip();
+    let (frames, rest): (Vec<_>, Vec<_>) = group
+        .into_iter()
+        .map(|p| (p.bytes, (p.record, p.ack, p.reply)))
+        .unzip();
     let sizes: Vec<u64> = frames.iter().map(|bytes| bytes.len() as u64).collect();
     let bytes: u64 = sizes.iter().sum();
     let appended = match shared.read_only() {
@@ -87,7 +91,10 @@ fn append(shared: &Shared, group: Vec<Proposal>) -> Result<Vec<Committed>, ()> {
     let lsns = match appended {
         Ok(lsns) => lsns,
         Err(error) => {
-            shared.progress.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
+            shared
+                .progress
+                .queued_bytes
+                .fetch_sub(bytes, Ordering::Relaxed);
             for (_, _, reply) in rest {
                 // A writer that has gone away needs no answer.
                 let _ = reply.send(Err(error.clone()));
@@ -98,17 +105,33 @@ fn append(shared: &Shared, group: Vec<Proposal>) -> Result<Vec<Committed>, ()> {
     if let Some(last) = lsns.last() {
         shared.progress.durable.store(last.0, Ordering::Release);
     }
-    shared.progress.appended_bytes.fetch_add(bytes, Ordering::Relaxed);
-    shared.observe(Event::Commit { records: lsns.len(), bytes, sync: started.elapsed() });
-    let committed = lsns.into_iter().zip(rest).zip(sizes).map(|((lsn, (record, ack, reply)), bytes)| {
-        let reply = match ack {
-            Ack::Applied => Some(reply),
-            Ack::Durable => {
-                let _ = reply.send(Ok(Written { lsn }));
-                None
-            }
-        };
-        Committed { lsn, record, bytes, reply }
+    shared
+        .progress
+        .appended_bytes
+        .fetch_add(bytes, Ordering::Relaxed);
+    shared.observe(Event::Commit {
+        records: lsns.len(),
+        bytes,
+        sync: started.elapsed(),
     });
+    let committed =
+        lsns.into_iter()
+            .zip(rest)
+            .zip(sizes)
+            .map(|((lsn, (record, ack, reply)), bytes)| {
+                let reply = match ack {
+                    Ack::Applied => Some(reply),
+                    Ack::Durable => {
+                        let _ = reply.send(Ok(Written { lsn }));
+                        None
+                    }
+                };
+                Committed {
+                    lsn,
+                    record,
+                    bytes,
+                    reply,
+                }
+            });
     Ok(committed.collect())
 }

@@ -17,7 +17,9 @@ pub(crate) fn point_record(
     let payload = encode_payload(payload)?;
     if payload.len() > MAX_PAYLOAD_BYTES {
         let (got, limit) = (payload.len(), MAX_PAYLOAD_BYTES);
-        return Err(Error::TooLarge(format!("the payload of point {id} has {got} bytes, the limit is {limit}")));
+        return Err(Error::TooLarge(format!(
+            "the payload of point {id} has {got} bytes, the limit is {limit}"
+        )));
     }
     let face = face.map(|new| FaceRecord {
         bounding_box: new.face.bounding_box,
@@ -26,7 +28,12 @@ pub(crate) fn point_record(
         crop: new.crop_jpeg,
         photo: new.photo,
     });
-    Ok(PointRecord { id, vector, payload, face })
+    Ok(PointRecord {
+        id,
+        vector,
+        payload,
+        face,
+    })
 }
 
 pub(crate) fn payload(bytes: &[u8]) -> Result<Payload, Error> {
@@ -35,14 +42,23 @@ pub(crate) fn payload(bytes: &[u8]) -> Result<Payload, Error> {
 
 pub(crate) fn stored_face(row: FaceRow) -> StoredFace {
     StoredFace {
-        face: Face { bounding_box: row.bounding_box, landmarks: row.landmarks, confidence: row.confidence },
+        face: Face {
+            bounding_box: row.bounding_box,
+            landmarks: row.landmarks,
+            confidence: row.confidence,
+        },
         has_crop: row.crop.is_some(),
         has_photo: row.photo.is_some(),
     }
 }
 
-pub(crate) fn config(name: &str, spec: &CollectionSpec) -> Result<storage::CollectionConfig, Error> {
-    let number = |n: usize| u32::try_from(n).map_err(|_| Error::BadRequest(format!("{n} is too large a setting")));
+pub(crate) fn config(
+    name: &str,
+    spec: &CollectionSpec,
+) -> Result<storage::CollectionConfig, Error> {
+    let number = |n: usize| {
+        u32::try_from(n).map_err(|_| Error::BadRequest(format!("{n} is too large a setting")))
+    };
     Ok(storage::CollectionConfig {
         name: name.to_owned(),
         dim: number(spec.dim)?,
@@ -58,10 +74,13 @@ pub(crate) fn config(name: &str, spec: &CollectionSpec) -> Result<storage::Colle
         },
         m: number(spec.m)?,
         ef_construct: number(spec.ef_construct)?,
-        embedder: spec.embedder.as_ref().map(|embedder| storage::EmbedderConfig {
-            name: embedder.name.clone(),
-            sha256: embedder.sha256.clone(),
-        }),
+        embedder: spec
+            .embedder
+            .as_ref()
+            .map(|embedder| storage::EmbedderConfig {
+                name: embedder.name.clone(),
+                sha256: embedder.sha256.clone(),
+            }),
     })
 }
 

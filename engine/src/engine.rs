@@ -17,8 +17,8 @@ use crate::collection::Collection;
 use crate::commit::Proposal;
 use crate::error::Error;
 use crate::limits::{
-    MAX_COLLECTIONS, MAX_IDS_PER_REQUEST, MAX_POINTS_PER_UPSERT, MAX_RECORD_BYTES, QUEUED_BYTES, QUEUED_WRITES,
-    UNAPPLIED_GROUPS,
+    MAX_COLLECTIONS, MAX_IDS_PER_REQUEST, MAX_POINTS_PER_UPSERT, MAX_RECORD_BYTES, QUEUED_BYTES,
+    QUEUED_WRITES, UNAPPLIED_GROUPS,
 };
 use crate::options::{CollectionInfo, Options, Status};
 use crate::point::{Ack, Point, Written};
@@ -55,7 +55,11 @@ impl Engine {
         let (proposals, proposed) = bounded(QUEUED_WRITES);
         let (work, to_apply) = bounded(UNAPPLIED_GROUPS);
         let (stop, stopped) = unbounded();
-        let checkpointer = Arc::new(Checkpointer::new(Arc::clone(&shared), work.clone(), recovered.manifests));
+        let checkpointer = Arc::new(Checkpointer::new(
+            Arc::clone(&shared),
+            work.clone(),
+            recovered.manifests,
+        ));
         let threads = Threads {
             committer: spawn("committer", {
                 let shared = Arc::clone(&shared);
@@ -87,7 +91,10 @@ impl Engine {
 
     pub(crate) fn collection(&self, name: &str) -> Result<Arc<Collection>, Error> {
         check_name(name)?;
-        self.shared.catalog.by_name(name).ok_or_else(|| Error::NoCollection(name.into()))
+        self.shared
+            .catalog
+            .by_name(name)
+            .ok_or_else(|| Error::NoCollection(name.into()))
     }
 
     /// Makes a collection.
@@ -100,7 +107,9 @@ impl Engine {
             return Err(Error::Exists(name.into()));
         }
         if self.shared.catalog.len() >= MAX_COLLECTIONS {
-            return Err(Error::TooLarge(format!("there may be at most {MAX_COLLECTIONS} collections")));
+            return Err(Error::TooLarge(format!(
+                "there may be at most {MAX_COLLECTIONS} collections"
+            )));
         }
         let id = self.shared.catalog.next_id();
         self.write(Record::CreateCollection { id, config }, Ack::Applied)?;
@@ -111,14 +120,21 @@ impl Engine {
     pub fn drop_collection(&self, name: &str) -> Result<bool, Error> {
         check_name(name)?;
         let _naming = self.naming.lock();
-        let Some(collection) = self.shared.catalog.by_name(name) else { return Ok(false) };
+        let Some(collection) = self.shared.catalog.by_name(name) else {
+            return Ok(false);
+        };
         self.write(Record::DropCollection { id: collection.id }, Ack::Applied)?;
         Ok(true)
     }
 
     /// All collections, by name.
     pub fn collections(&self) -> Vec<CollectionInfo> {
-        self.shared.catalog.all().iter().map(|collection| info(collection)).collect()
+        self.shared
+            .catalog
+            .all()
+            .iter()
+            .map(|collection| info(collection))
+            .collect()
     }
 
     /// One collection.
@@ -133,7 +149,10 @@ impl Engine {
             return Err(Error::BadRequest("there are no points to put".into()));
         }
         if points.len() > MAX_POINTS_PER_UPSERT {
-            return Err(Error::TooLarge(format!("{} points in one request, the limit is {MAX_POINTS_PER_UPSERT}", points.len())));
+            return Err(Error::TooLarge(format!(
+                "{} points in one request, the limit is {MAX_POINTS_PER_UPSERT}",
+                points.len()
+            )));
         }
         let mut last = HashMap::with_capacity(points.len());
         for (at, point) in points.iter().enumerate() {
@@ -141,25 +160,53 @@ impl Engine {
         }
         let mut records = Vec::with_capacity(points.len());
         for (at, point) in points.into_iter().enumerate() {
-            let bad = |error: hnsw::Error| Error::BadVector { what: format!("point {}: {error}", point.id) };
+            let bad = |error: hnsw::Error| Error::BadVector {
+                what: format!("point {}: {error}", point.id),
+            };
             let vector = target.prepare(&point.vector).map_err(bad)?;
             if last.get(&point.id) == Some(&at) {
-                records.push(convert::point_record(point.id, vector, &point.payload, point.face)?);
+                records.push(convert::point_record(
+                    point.id,
+                    vector,
+                    &point.payload,
+                    point.face,
+                )?);
             }
         }
-        self.write(Record::Upsert { collection: target.id, points: records }, ack)
-            .map_err(|error| rename_missing(error, collection))
+        self.write(
+            Record::Upsert {
+                collection: target.id,
+                points: records,
+            },
+            ack,
+        )
+        .map_err(|error| rename_missing(error, collection))
     }
 
     /// Removes points; unknown ids are fine.
-    pub fn delete(&self, collection: &str, mut ids: Vec<PointId>, ack: Ack) -> Result<Written, Error> {
+    pub fn delete(
+        &self,
+        collection: &str,
+        mut ids: Vec<PointId>,
+        ack: Ack,
+    ) -> Result<Written, Error> {
         let target = self.collection(collection)?;
         if ids.len() > MAX_IDS_PER_REQUEST {
-            return Err(Error::TooLarge(format!("{} ids in one request, the limit is {MAX_IDS_PER_REQUEST}", ids.len())));
+            return Err(Error::TooLarge(format!(
+                "{} ids in one request, the limit is {MAX_IDS_PER_REQUEST}",
+                ids.len()
+            )));
         }
         ids.sort_unstable();
         ids.dedup();
-        self.write(Record::Delete { collection: target.id, ids }, ack).map_err(|error| rename_missing(error, collection))
+        self.write(
+            Record::Delete {
+                collection: target.id,
+                ids,
+            },
+            ack,
+        )
+        .map_err(|error| rename_missing(error, collection))
     }
 
     /// Takes a checkpoint now.
@@ -193,7 +240,9 @@ impl Engine {
         collection.check().map_err(corrupt)?;
         let ids = collection.ids().into_iter().collect();
         if !self.shared.tables.holds_exactly(collection.id, &ids) {
-            return Err(corrupt("the tables hold other points than the index".into()));
+            return Err(corrupt(
+                "the tables hold other points than the index".into(),
+            ));
         }
         Ok(())
     }
@@ -202,13 +251,17 @@ impl Engine {
     /// refused; reads go on.
     pub fn shutdown(&self) -> Result<(), Error> {
         drop(self.proposals.lock().take());
-        let Some(threads) = self.threads.lock().take() else { return Ok(()) };
+        let Some(threads) = self.threads.lock().take() else {
+            return Ok(());
+        };
         let ended = |_| Error::Corrupt("a thread of the engine has panicked".into());
         threads.committer.join().map_err(ended)?;
         drop(threads.stop);
         threads.checkpointer.join().map_err(ended)?;
         let last = match self.checkpointer.lock().take() {
-            Some(checkpointer) if self.shared.read_only().is_none() => checkpointer.take().map(|_| ()),
+            Some(checkpointer) if self.shared.read_only().is_none() => {
+                checkpointer.take().map(|_| ())
+            }
             _ => Ok(()),
         };
         threads.applier.join().map_err(ended)?;
@@ -223,7 +276,9 @@ impl Engine {
         let bytes = record.encode()?;
         if bytes.len() > MAX_RECORD_BYTES {
             let (got, limit) = (bytes.len(), MAX_RECORD_BYTES);
-            return Err(Error::TooLarge(format!("{got} bytes in one request, the limit is {limit}: send smaller batches")));
+            return Err(Error::TooLarge(format!(
+                "{got} bytes in one request, the limit is {limit}: send smaller batches"
+            )));
         }
         let proposals = self.proposals.lock().clone().ok_or(Error::Stopped)?;
         let len = bytes.len() as u64;
@@ -233,13 +288,20 @@ impl Engine {
             return Err(Error::Busy("too many bytes wait to be written".into()));
         }
         let (reply, answer) = bounded(1);
-        proposals.try_send(Proposal { record, bytes, ack, reply }).map_err(|error| {
-            queued.fetch_sub(len, Ordering::Relaxed);
-            match error {
-                TrySendError::Full(_) => Error::Busy("too many writes wait for the log".into()),
-                TrySendError::Disconnected(_) => Error::Stopped,
-            }
-        })?;
+        proposals
+            .try_send(Proposal {
+                record,
+                bytes,
+                ack,
+                reply,
+            })
+            .map_err(|error| {
+                queued.fetch_sub(len, Ordering::Relaxed);
+                match error {
+                    TrySendError::Full(_) => Error::Busy("too many writes wait for the log".into()),
+                    TrySendError::Disconnected(_) => Error::Stopped,
+                }
+            })?;
         drop(proposals);
         answer.recv().map_err(|_| Error::Stopped)?
     }

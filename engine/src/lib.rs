@@ -50,7 +50,8 @@ pub use engine::Engine;
 pub use error::Error;
 pub use options::{CollectionInfo, Event, Options, Status};
 pub use point::{
-    Ack, Face, FaceImage, NewFace, Page, Payload, Point, Query, ScoredPoint, Select, StoredFace, StoredPoint, Written,
+    Ack, Face, FaceImage, NewFace, Page, Payload, Point, Query, ScoredPoint, Select, StoredFace,
+    StoredPoint, Written,
 };
 pub use spec::{CollectionSpec, EmbedderRef, Metric, Quantization, check_name};
 pub use storage::{Lsn, PointId};

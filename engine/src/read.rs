@@ -16,10 +16,17 @@ const DEFAULT_EF: usize = 100;
 
 impl Engine {
     /// The points of these ids, in their order; unknown ids are left out.
-    pub fn get(&self, collection: &str, ids: &[PointId], select: Select) -> Result<Vec<StoredPoint>, Error> {
+    pub fn get(
+        &self,
+        collection: &str,
+        ids: &[PointId],
+        select: Select,
+    ) -> Result<Vec<StoredPoint>, Error> {
         let collection = self.collection(collection)?;
         at_most("ids in one request", ids.len(), MAX_IDS_PER_REQUEST)?;
-        let points = ids.iter().filter_map(|id| self.stored(&collection, id, select).transpose());
+        let points = ids
+            .iter()
+            .filter_map(|id| self.stored(&collection, id, select).transpose());
         points.collect()
     }
 
@@ -33,8 +40,12 @@ impl Engine {
         if query.limit == 0 {
             return Err(Error::BadRequest("`limit` must be at least 1".into()));
         }
-        let bad = |error: hnsw::Error| Error::BadVector { what: error.to_string() };
-        let hits = collection.search(&query.vector, k, ef, query.exact).map_err(bad)?;
+        let bad = |error: hnsw::Error| Error::BadVector {
+            what: error.to_string(),
+        };
+        let hits = collection
+            .search(&query.vector, k, ef, query.exact)
+            .map_err(bad)?;
         let higher = collection.spec.metric.higher_is_better();
         let passes = |score: f32| match query.score_threshold {
             None => true,
@@ -42,7 +53,11 @@ impl Engine {
             Some(threshold) => score <= threshold,
         };
         let mut scored = Vec::with_capacity(query.limit.min(hits.len()));
-        for (id, score) in hits.into_iter().filter(|hit| passes(hit.1)).skip(query.offset) {
+        for (id, score) in hits
+            .into_iter()
+            .filter(|hit| passes(hit.1))
+            .skip(query.offset)
+        {
             // Deleted since the index was asked: it must not be returned.
             if let Some(point) = self.stored(&collection, &id, query.select)? {
                 scored.push(ScoredPoint { score, point });
@@ -61,11 +76,20 @@ impl Engine {
     ) -> Result<Page, Error> {
         let collection = self.collection(collection)?;
         at_most("`limit`", limit, MAX_PAGE)?;
-        let ids = self.shared().tables.ids(collection.id, from.as_ref()).take(limit + 1);
+        let ids = self
+            .shared()
+            .tables
+            .ids(collection.id, from.as_ref())
+            .take(limit + 1);
         let mut ids: Vec<PointId> = ids.collect::<Result<_, _>>()?;
         let next = if ids.len() > limit { ids.pop() } else { None };
-        let points = ids.iter().filter_map(|id| self.stored(&collection, id, select).transpose());
-        Ok(Page { points: points.collect::<Result<_, _>>()?, next })
+        let points = ids
+            .iter()
+            .filter_map(|id| self.stored(&collection, id, select).transpose());
+        Ok(Page {
+            points: points.collect::<Result<_, _>>()?,
+            next,
+        })
     }
 
     /// How many points a collection holds.
@@ -74,9 +98,16 @@ impl Engine {
     }
 
     /// A picture of a face; `None` when there is no such point, or no such picture of it.
-    pub fn face_image(&self, collection: &str, id: &PointId, kind: FaceImage) -> Result<Option<Vec<u8>>, Error> {
+    pub fn face_image(
+        &self,
+        collection: &str,
+        id: &PointId,
+        kind: FaceImage,
+    ) -> Result<Option<Vec<u8>>, Error> {
         let collection = self.collection(collection)?;
-        let Some(row) = self.shared().tables.face(collection.id, id)? else { return Ok(None) };
+        let Some(row) = self.shared().tables.face(collection.id, id)? else {
+            return Ok(None);
+        };
         let place = match kind {
             FaceImage::Crop => row.crop,
             FaceImage::Photo => row.photo,
@@ -85,7 +116,12 @@ impl Engine {
         Ok(place.map(read).transpose()?)
     }
 
-    fn stored(&self, collection: &Arc<Collection>, id: &PointId, select: Select) -> Result<Option<StoredPoint>, Error> {
+    fn stored(
+        &self,
+        collection: &Arc<Collection>,
+        id: &PointId,
+        select: Select,
+    ) -> Result<Option<StoredPoint>, Error> {
         if !collection.contains(id) {
             return Ok(None);
         }
@@ -102,13 +138,20 @@ impl Engine {
             false => None,
         };
         let face = tables.face(collection.id, id)?.map(convert::stored_face);
-        Ok(Some(StoredPoint { id: *id, payload, vector, face }))
+        Ok(Some(StoredPoint {
+            id: *id,
+            payload,
+            vector,
+            face,
+        }))
     }
 }
 
 fn at_most(what: &str, got: usize, limit: usize) -> Result<(), Error> {
     if got > limit {
-        return Err(Error::TooLarge(format!("{what} may be at most {limit}, got {got}")));
+        return Err(Error::TooLarge(format!(
+            "{what} may be at most {limit}, got {got}"
+        )));
     }
     Ok(())
 }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use storage::{
-    Blobs, CollectionEntry, DataFolder, Disk, Expectation, FileLog, Log, Lsn, Manifest, Manifests, OsDisk, PointId,
-    Record, SnapshotReader, TableChange, Tables, read_rows,
+    Blobs, CollectionEntry, DataFolder, Disk, Expectation, FileLog, Log, Lsn, Manifest, Manifests,
+    OsDisk, PointId, Record, SnapshotReader, TableChange, Tables, read_rows,
 };
 
 use crate::apply::Followers;
@@ -41,28 +41,48 @@ pub(crate) fn recover(options: Options) -> Result<Recovered, Error> {
     let folder = DataFolder::open(&options.dir)?;
     let disk: Arc<dyn Disk> = Arc::new(OsDisk);
     let snapshots = folder.snapshots();
-    disk.create_dir_all(&snapshots).map_err(|error| Error::Corrupt(format!("{}: {error}", snapshots.display())))?;
+    disk.create_dir_all(&snapshots)
+        .map_err(|error| Error::Corrupt(format!("{}: {error}", snapshots.display())))?;
     let usable = |manifest: &Manifest| {
         manifest.collections.iter().try_for_each(|entry| {
             let path = snapshots.join(&entry.snapshot.file);
             SnapshotReader::open(&*disk, &path, folder.store())?.verify()
         })
     };
-    let (manifests, skipped) = Manifests::open(Arc::clone(&disk), folder.dir(), folder.store(), &usable)?;
+    let (manifests, skipped) =
+        Manifests::open(Arc::clone(&disk), folder.dir(), folder.store(), &usable)?;
     for reason in skipped {
-        tracing::warn!(reason, "a checkpoint cannot be used, the one before is taken");
+        tracing::warn!(
+            reason,
+            "a checkpoint cannot be used, the one before is taken"
+        );
     }
-    let (log, cut) = FileLog::open(Arc::clone(&disk), &folder.log(), folder.store(), options.segment_bytes)?;
+    let (log, cut) = FileLog::open(
+        Arc::clone(&disk),
+        &folder.log(),
+        folder.store(),
+        options.segment_bytes,
+    )?;
     if let Some(cut) = cut {
         tracing::warn!(file = %cut.path.display(), cut.offset, cut.bytes, "a torn tail of the log was cut");
     }
     let base = manifests.newest().cloned();
     let checkpoint = base.as_ref().map_or(Lsn(0), |manifest| manifest.lsn);
     check_continuity(&log, checkpoint)?;
-    let expected = Expectation { store: folder.store(), at_least: checkpoint, at_most: log.last_lsn() };
+    let expected = Expectation {
+        store: folder.store(),
+        at_least: checkpoint,
+        at_most: log.last_lsn(),
+    };
     let opened = Tables::open(&folder.tables(), &expected)?;
     let blobs = Blobs::open(Arc::clone(&disk), &folder.blobs(), folder.store())?;
-    let source = Source { folder: &folder, disk: &*disk, log: &log, blobs: &blobs, base: base.as_ref() };
+    let source = Source {
+        folder: &folder,
+        disk: &*disk,
+        log: &log,
+        blobs: &blobs,
+        base: base.as_ref(),
+    };
     let (mut tables, mut rebuilt) = (opened.tables, opened.rebuild);
     let (mut catalog, replayed) = source.build(&tables, rebuilt.is_some())?;
     // Without records after the checkpoint the tables are what was synced there.
@@ -79,19 +99,31 @@ pub(crate) fn recover(options: Options) -> Result<Recovered, Error> {
     let durable = log.last_lsn();
     let shared = Shared::new(options, folder, disk, Box::new(log), tables, blobs, catalog);
     shared.start_at(durable, checkpoint);
-    let report = Report { tables_rebuilt: rebuilt, seconds: started.elapsed().as_secs_f64(), replayed };
-    Ok(Recovered { shared, manifests, report })
+    let report = Report {
+        tables_rebuilt: rebuilt,
+        seconds: started.elapsed().as_secs_f64(),
+        replayed,
+    };
+    Ok(Recovered {
+        shared,
+        manifests,
+        report,
+    })
 }
 
 /// The log must go on where the checkpoint ends.
 fn check_continuity(log: &FileLog, checkpoint: Lsn) -> Result<(), Error> {
     if log.first_lsn() > checkpoint.next() {
         let first = log.first_lsn();
-        return Err(Error::Corrupt(format!("the checkpoint ends at LSN {checkpoint}, but the log starts at {first}: records are missing")));
+        return Err(Error::Corrupt(format!(
+            "the checkpoint ends at LSN {checkpoint}, but the log starts at {first}: records are missing"
+        )));
     }
     if log.last_lsn() < checkpoint {
         let last = log.last_lsn();
-        return Err(Error::Corrupt(format!("the log ends at LSN {last}, before the checkpoint at {checkpoint}: log files are missing")));
+        return Err(Error::Corrupt(format!(
+            "the log ends at LSN {last}, before the checkpoint at {checkpoint}: log files are missing"
+        )));
     }
     Ok(())
 }
@@ -116,8 +148,12 @@ impl Source<'_> {
     /// The collections at the end of the log, and how many records were replayed. Fills the tables
     /// from the snapshots too if they are empty.
     fn build(&self, tables: &Tables, refill: bool) -> Result<(Catalog, u64), Error> {
-        let catalog = Catalog::starting_at(self.base.map_or(1, |manifest| manifest.next_collection));
-        let entries = self.base.map(|manifest| manifest.collections.as_slice()).unwrap_or_default();
+        let catalog =
+            Catalog::starting_at(self.base.map_or(1, |manifest| manifest.next_collection));
+        let entries = self
+            .base
+            .map(|manifest| manifest.collections.as_slice())
+            .unwrap_or_default();
         for entry in entries {
             let reader = self.open_snapshot(entry)?;
             let collection = load_collection(&reader, entry)?;
@@ -139,13 +175,20 @@ impl Source<'_> {
         let path = self.folder.snapshots().join(&entry.snapshot.file);
         let reader = SnapshotReader::open(self.disk, &path, self.folder.store())?;
         if reader.collection != entry.id {
-            return Err(Error::Corrupt(format!("{}: it holds another collection", path.display())));
+            return Err(Error::Corrupt(format!(
+                "{}: it holds another collection",
+                path.display()
+            )));
         }
         Ok(reader)
     }
 
     fn replay(&self, tables: &Tables, catalog: &Catalog, from: Lsn) -> Result<u64, Error> {
-        let followers = Followers { tables, blobs: self.blobs, catalog };
+        let followers = Followers {
+            tables,
+            blobs: self.blobs,
+            catalog,
+        };
         let (mut group, mut bytes, mut count) = (Vec::new(), 0, 0);
         for record in self.log.read_from(from)? {
             let (lsn, encoded) = record?;
@@ -170,14 +213,26 @@ fn load_collection(reader: &SnapshotReader, entry: &CollectionEntry) -> Result<C
     let len = section.size();
     let index = hnsw::Index::read(&mut section, len).map_err(|error| corrupt(error.to_string()))?;
     if *index.params() != spec.params() {
-        return Err(corrupt("the index has other settings than its collection".into()));
+        return Err(corrupt(
+            "the index has other settings than its collection".into(),
+        ));
     }
     let ids = read_ids(reader.section("ids")?, index.slots()).map_err(corrupt)?;
-    if (0u32..).zip(&ids).any(|(slot, id)| id.is_some() != index.is_live(hnsw::Slot(slot))) {
+    if (0u32..)
+        .zip(&ids)
+        .any(|(slot, id)| id.is_some() != index.is_live(hnsw::Slot(slot)))
+    {
         return Err(corrupt("the ids are not those of the live points".into()));
     }
     let changed = Lsn(entry.snapshot.changed);
-    Ok(Collection::with_index(entry.id, entry.config.name.clone(), spec, index, ids, changed))
+    Ok(Collection::with_index(
+        entry.id,
+        entry.config.name.clone(),
+        spec,
+        index,
+        ids,
+        changed,
+    ))
 }
 
 fn read_ids(mut input: impl Read, slots: usize) -> Result<Vec<Option<PointId>>, String> {
@@ -186,7 +241,9 @@ fn read_ids(mut input: impl Read, slots: usize) -> Result<Vec<Option<PointId>>, 
     while input.read(&mut length).map_err(|error| error.to_string())? == 1 {
         let [length] = length;
         let mut key = vec![0; usize::from(length)];
-        input.read_exact(&mut key).map_err(|error| error.to_string())?;
+        input
+            .read_exact(&mut key)
+            .map_err(|error| error.to_string())?;
         ids.push(match key.as_slice() {
             [] => None,
             key => Some(PointId::from_key(key).ok_or("an id is malformed")?),
@@ -205,7 +262,13 @@ fn refill_tables(
     entry: &CollectionEntry,
     collection: &Collection,
 ) -> Result<(), Error> {
-    tables.apply(Lsn(0), &[TableChange::PutCollection { id: entry.id, config: &entry.config }])?;
+    tables.apply(
+        Lsn(0),
+        &[TableChange::PutCollection {
+            id: entry.id,
+            config: &entry.config,
+        }],
+    )?;
     let mut rows = read_rows(reader.section("points")?);
     loop {
         let piece: Vec<_> = rows.by_ref().take(1_000).collect::<Result<_, _>>()?;

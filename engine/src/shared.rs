@@ -63,7 +63,9 @@ impl Shared {
     pub(crate) fn start_at(&self, durable: Lsn, checkpoint: Lsn) {
         self.progress.durable.store(durable.0, Ordering::Release);
         self.progress.applied.store(durable.0, Ordering::Release);
-        self.progress.checkpoint.store(checkpoint.0, Ordering::Release);
+        self.progress
+            .checkpoint
+            .store(checkpoint.0, Ordering::Release);
     }
 
     /// Stops all writing until a restart; the first reason stands.

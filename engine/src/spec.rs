@@ -61,7 +61,14 @@ pub struct CollectionSpec {
 impl CollectionSpec {
     /// The defaults for vectors of `dim` numbers under `metric`.
     pub fn new(dim: usize, metric: Metric) -> Self {
-        Self { dim, metric, quantization: Quantization::Int8, m: 16, ef_construct: 128, embedder: None }
+        Self {
+            dim,
+            metric,
+            quantization: Quantization::Int8,
+            m: 16,
+            ef_construct: 128,
+            embedder: None,
+        }
     }
 
     pub(crate) fn params(&self) -> hnsw::Params {
@@ -86,7 +93,10 @@ impl CollectionSpec {
 /// Refuses a name that could not be part of a URL or a path, and says why.
 pub fn check_name(name: &str) -> Result<(), Error> {
     let refuse = |reason: &str| {
-        Err(Error::BadName { name: name.chars().take(80).collect(), reason: reason.into() })
+        Err(Error::BadName {
+            name: name.chars().take(80).collect(),
+            reason: reason.into(),
+        })
     };
     if name.is_empty() {
         return refuse("it is empty");
@@ -97,7 +107,10 @@ pub fn check_name(name: &str) -> Result<(), Error> {
     if name.starts_with('.') {
         return refuse("it starts with a dot");
     }
-    if !name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.')) {
+    if !name
+        .bytes()
+        .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'))
+    {
         return refuse("only letters, digits, `_`, `-` and `.` are allowed");
     }
     Ok(())
@@ -109,7 +122,19 @@ mod tests {
 
     #[test]
     fn names_that_could_leave_a_folder_or_break_a_url_are_refused() {
-        for bad in ["", ".", "..", "../x", "a/b", "a b", "ä", "a\0", "a?b", "%2e", &"x".repeat(256)] {
+        for bad in [
+            "",
+            ".",
+            "..",
+            "../x",
+            "a/b",
+            "a b",
+            "ä",
+            "a\0",
+            "a?b",
+            "%2e",
+            &"x".repeat(256),
+        ] {
             assert!(check_name(bad).is_err(), "{bad:?}");
         }
         for good in ["faces", "a.b-c_d", "0", &"x".repeat(255)] {

@@ -18,11 +18,20 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let all = faces(&mut random, n + 1_000, dim);
     // Every so many-th photo is a query, so that most queries have photos of the same person.
     let step = all.len() / 1_000;
-    let (queries, vectors): (Vec<_>, Vec<_>) = all.iter().enumerate().partition(|(at, _)| at % step == 0);
+    let (queries, vectors): (Vec<_>, Vec<_>) =
+        all.iter().enumerate().partition(|(at, _)| at % step == 0);
     let mut out = std::io::stdout().lock();
-    writeln!(out, "{} vectors of {dim}, kernels {}", vectors.len(), hnsw::kernels().name)?;
+    writeln!(
+        out,
+        "{} vectors of {dim}, kernels {}",
+        vectors.len(),
+        hnsw::kernels().name
+    )?;
     for quantization in [Quantization::None, Quantization::Int8] {
-        let mut index = Index::new(Params { quantization, ..Params::new(dim, Metric::Cosine) })?;
+        let mut index = Index::new(Params {
+            quantization,
+            ..Params::new(dim, Metric::Cosine)
+        })?;
         let started = Instant::now();
         let mut inserts = Vec::with_capacity(vectors.len());
         for (_, vector) in &vectors {
@@ -43,13 +52,25 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             index.memory_bytes() / index.len()
         )?;
         let search = |index: &Index, query: &[f32], ef, exact| -> Vec<Slot> {
-            let options = SearchOptions { ef, exact, filter: None };
-            index.search(query, 10, &options).map_or(Vec::new(), |hits| hits.iter().map(|hit| hit.slot).collect())
+            let options = SearchOptions {
+                ef,
+                exact,
+                filter: None,
+            };
+            index
+                .search(query, 10, &options)
+                .map_or(Vec::new(), |hits| hits.iter().map(|hit| hit.slot).collect())
         };
-        let truth: Vec<Vec<Slot>> = queries.iter().map(|(_, query)| search(&index, query, 0, true)).collect();
+        let truth: Vec<Vec<Slot>> = queries
+            .iter()
+            .map(|(_, query)| search(&index, query, 0, true))
+            .collect();
         for ef in [32, 48, 64, 100, 200, 400, 800] {
             let started = Instant::now();
-            let answers: Vec<_> = queries.iter().map(|(_, query)| search(&index, query, ef, false)).collect();
+            let answers: Vec<_> = queries
+                .iter()
+                .map(|(_, query)| search(&index, query, ef, false))
+                .collect();
             let seconds = started.elapsed().as_secs_f64();
             let found: usize = answers
                 .iter()

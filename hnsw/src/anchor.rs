@@ -50,7 +50,9 @@ impl Index {
             if self.anchor_to_any(slot, older.iter().copied()) {
                 continue;
             }
-            orphan = self.take_place(slot, &older).map(|evicted| (evicted, Vec::new()));
+            orphan = self
+                .take_place(slot, &older)
+                .map(|evicted| (evicted, Vec::new()));
         }
     }
 
@@ -61,7 +63,11 @@ impl Index {
     /// Older live points, the youngest of them first: they are the likeliest to have room.
     fn older_than(&self, slot: u32) -> Vec<u32> {
         let birth = self.births[slot as usize];
-        self.by_birth.range(..(birth, 0)).rev().map(|(_, slot)| *slot).collect()
+        self.by_birth
+            .range(..(birth, 0))
+            .rev()
+            .map(|(_, slot)| *slot)
+            .collect()
     }
 
     fn is_older(&self, a: u32, b: u32) -> bool {
@@ -70,7 +76,8 @@ impl Index {
 
     fn anchor_to_neighbour(&mut self, slot: u32) -> bool {
         let mut two_way = self.links.get(slot, 0).iter().copied();
-        let found = two_way.find(|other| self.is_older(*other, slot) && self.links.get(*other, 0).contains(&slot));
+        let found = two_way
+            .find(|other| self.is_older(*other, slot) && self.links.get(*other, 0).contains(&slot));
         if let Some(other) = found {
             self.anchors[slot as usize] = other;
         }
@@ -79,9 +86,14 @@ impl Index {
 
     fn anchor_to_any(&mut self, slot: u32, mut others: impl Iterator<Item = u32>) -> bool {
         let fits = |other: &u32| {
-            self.is_live(crate::Slot(*other)) && self.is_older(*other, slot) && self.has_room(*other, slot) && self.has_room(slot, *other)
+            self.is_live(crate::Slot(*other))
+                && self.is_older(*other, slot)
+                && self.has_room(*other, slot)
+                && self.has_room(slot, *other)
         };
-        let Some(other) = others.find(fits) else { return false };
+        let Some(other) = others.find(fits) else {
+            return false;
+        };
         self.force_link(other, slot);
         self.force_link(slot, other);
         self.anchors[slot as usize] = other;
@@ -91,8 +103,14 @@ impl Index {
     /// Whether `from` can hold an anchored link to `to`. A point that still looks for its own anchor
     /// keeps a place for it.
     fn has_room(&self, from: u32, to: u32) -> bool {
-        let held = self.links.get(from, 0).iter().filter(|other| **other != to && self.is_anchored(from, **other));
-        let looks = self.anchors[from as usize] == NONE && self.oldest() != Some(from) && self.is_older(from, to);
+        let held = self
+            .links
+            .get(from, 0)
+            .iter()
+            .filter(|other| **other != to && self.is_anchored(from, **other));
+        let looks = self.anchors[from as usize] == NONE
+            && self.oldest() != Some(from)
+            && self.is_older(from, to);
         held.count() + 1 + usize::from(looks) <= self.params.cap(0)
     }
 
@@ -104,7 +122,10 @@ impl Index {
         }
         if list.len() == self.params.cap(0) {
             let loose = list.iter().filter(|other| !self.is_anchored(from, **other));
-            let costs = loose.map(|other| Candidate { cost: self.vectors.between(from, *other), slot: *other });
+            let costs = loose.map(|other| Candidate {
+                cost: self.vectors.between(from, *other),
+                slot: *other,
+            });
             if let Some(farthest) = costs.max_by(Candidate::order) {
                 list.retain(|other| *other != farthest.slot);
             }
@@ -117,7 +138,9 @@ impl Index {
     fn take_place(&mut self, slot: u32, older: &[u32]) -> Option<u32> {
         let held = |other: &u32| {
             let younger = self.links.get(*other, 0).iter().copied();
-            let mut younger = younger.filter(|held| self.anchors[*held as usize] == *other && self.is_older(slot, *held));
+            let mut younger = younger.filter(|held| {
+                self.anchors[*held as usize] == *other && self.is_older(slot, *held)
+            });
             younger.next().map(|held| (*other, held))
         };
         let (other, evicted) = older.iter().find_map(held)?;

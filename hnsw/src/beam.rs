@@ -10,7 +10,9 @@ pub(crate) struct Candidate {
 impl Candidate {
     /// By cost, then by slot, so that every order is total and repeatable.
     pub(crate) fn order(&self, other: &Candidate) -> std::cmp::Ordering {
-        self.cost.total_cmp(&other.cost).then(self.slot.cmp(&other.slot))
+        self.cost
+            .total_cmp(&other.cost)
+            .then(self.slot.cmp(&other.slot))
     }
 }
 
@@ -24,19 +26,29 @@ pub(crate) struct Beam {
 
 impl Beam {
     pub(crate) fn new(width: usize) -> Self {
-        Self { width, items: Vec::with_capacity(width + 1), next: 0 }
+        Self {
+            width,
+            items: Vec::with_capacity(width + 1),
+            next: 0,
+        }
     }
 
     /// Whether a candidate of this cost would find a place.
     pub(crate) fn admits(&self, candidate: &Candidate) -> bool {
-        self.items.len() < self.width || self.items.last().is_some_and(|(worst, _)| candidate.order(worst).is_lt())
+        self.items.len() < self.width
+            || self
+                .items
+                .last()
+                .is_some_and(|(worst, _)| candidate.order(worst).is_lt())
     }
 
     pub(crate) fn insert(&mut self, candidate: Candidate) {
         if !self.admits(&candidate) {
             return;
         }
-        let at = self.items.partition_point(|(item, _)| item.order(&candidate).is_lt());
+        let at = self
+            .items
+            .partition_point(|(item, _)| item.order(&candidate).is_lt());
         self.items.insert(at, (candidate, false));
         self.items.truncate(self.width);
         self.next = self.next.min(at);
@@ -56,6 +68,9 @@ impl Beam {
 
     /// All candidates, the nearest first.
     pub(crate) fn into_sorted(self) -> Vec<Candidate> {
-        self.items.into_iter().map(|(candidate, _)| candidate).collect()
+        self.items
+            .into_iter()
+            .map(|(candidate, _)| candidate)
+            .collect()
     }
 }

@@ -28,7 +28,9 @@ impl Index {
     }
 
     fn live(&self) -> impl Iterator<Item = (u32, u8)> {
-        (0u32..).zip(self.levels.iter().copied()).filter(|(_, level)| *level != FREE)
+        (0u32..)
+            .zip(self.levels.iter().copied())
+            .filter(|(_, level)| *level != FREE)
     }
 
     /// What must hold before anything may be followed; also what a frozen index is checked for.
@@ -46,18 +48,34 @@ impl Index {
             }
         }
         let highest = self.live().map(|(_, level)| level).max();
-        let entry = self.levels.get(self.entry as usize).copied().filter(|level| *level != FREE);
+        let entry = self
+            .levels
+            .get(self.entry as usize)
+            .copied()
+            .filter(|level| *level != FREE);
         if entry != highest || (self.entry == NONE) != highest.is_none() {
-            say(format!("the entry {} is not of the highest level", self.entry));
+            say(format!(
+                "the entry {} is not of the highest level",
+                self.entry
+            ));
         }
         let free: std::collections::BTreeSet<u32> = self.free.iter().copied().collect();
-        let dead = (0u32..).zip(&self.levels).filter(|(_, level)| **level == FREE).map(|(slot, _)| slot);
+        let dead = (0u32..)
+            .zip(&self.levels)
+            .filter(|(_, level)| **level == FREE)
+            .map(|(slot, _)| slot);
         if free.len() != self.free.len() || !dead.eq(free.iter().copied()) {
             say("the free list is not the list of free slots".into());
         }
-        let births: std::collections::BTreeSet<(u64, u32)> =
-            self.live().map(|(slot, _)| (self.births[slot as usize], slot)).collect();
-        if births != self.by_birth || births.last().is_some_and(|(birth, _)| *birth >= self.next_birth) {
+        let births: std::collections::BTreeSet<(u64, u32)> = self
+            .live()
+            .map(|(slot, _)| (self.births[slot as usize], slot))
+            .collect();
+        if births != self.by_birth
+            || births
+                .last()
+                .is_some_and(|(birth, _)| *birth >= self.next_birth)
+        {
             say("the order of births is wrong".into());
         }
         found
@@ -66,10 +84,17 @@ impl Index {
     fn bad_list(&self, slot: u32, level: usize) -> Option<String> {
         let list = self.links.get(slot, level);
         if list.len() > self.params.cap(level) {
-            return Some(format!("{} links, at most {} may be", list.len(), self.params.cap(level)));
+            return Some(format!(
+                "{} links, at most {} may be",
+                list.len(),
+                self.params.cap(level)
+            ));
         }
         for (at, other) in list.iter().enumerate() {
-            let reaches = self.levels.get(*other as usize).is_some_and(|top| *top != FREE && usize::from(*top) >= level);
+            let reaches = self
+                .levels
+                .get(*other as usize)
+                .is_some_and(|top| *top != FREE && usize::from(*top) >= level);
             if !reaches {
                 return Some(format!("a link to {other}, which is not on this level"));
             }
@@ -86,13 +111,18 @@ impl Index {
             let oldest = self.by_birth.first().map(|(_, oldest)| *oldest);
             return (oldest != Some(slot)).then(|| "no anchor, and it is not the oldest".into());
         }
-        if self.levels.get(anchor as usize).is_none_or(|level| *level == FREE) {
+        if self
+            .levels
+            .get(anchor as usize)
+            .is_none_or(|level| *level == FREE)
+        {
             return Some(format!("its anchor {anchor} is not live"));
         }
         if self.births[anchor as usize] >= self.births[slot as usize] {
             return Some(format!("its anchor {anchor} is younger"));
         }
-        let linked = self.links.get(slot, 0).contains(&anchor) && self.links.get(anchor, 0).contains(&slot);
+        let linked =
+            self.links.get(slot, 0).contains(&anchor) && self.links.get(anchor, 0).contains(&slot);
         (!linked).then(|| format!("it is not linked both ways with its anchor {anchor}"))
     }
 
@@ -108,12 +138,22 @@ impl Index {
             list.sort_unstable();
             list != expected[*slot]
         });
-        wrong.map(|slot| Violation(format!("slot {slot}: its reverse links are wrong"))).collect()
+        wrong
+            .map(|slot| Violation(format!("slot {slot}: its reverse links are wrong")))
+            .collect()
     }
 
     fn codes(&self) -> Vec<Violation> {
-        let wrong = self.live().filter(|(slot, _)| !self.vectors.codes_match(*slot));
-        wrong.map(|(slot, _)| Violation(format!("slot {slot}: its codes are not those of its vector"))).collect()
+        let wrong = self
+            .live()
+            .filter(|(slot, _)| !self.vectors.codes_match(*slot));
+        wrong
+            .map(|(slot, _)| {
+                Violation(format!(
+                    "slot {slot}: its codes are not those of its vector"
+                ))
+            })
+            .collect()
     }
 
     fn reachability(&self) -> Option<Violation> {
@@ -132,6 +172,7 @@ impl Index {
                 }
             }
         }
-        (count != self.len()).then(|| Violation(format!("{count} of {} points can be reached", self.len())))
+        (count != self.len())
+            .then(|| Violation(format!("{count} of {} points can be reached", self.len())))
     }
 }

@@ -46,10 +46,17 @@ impl Frozen {
         for slot in 0..word(self.levels.len())? {
             write_all(out, self.rows.row(slot).iter().map(|x| x.to_le_bytes()))?;
         }
-        for (slot, level) in (0u32..).zip(&self.levels).filter(|(_, level)| **level != FREE) {
+        for (slot, level) in (0u32..)
+            .zip(&self.levels)
+            .filter(|(_, level)| **level != FREE)
+        {
             for at in 0..=usize::from(*level) {
                 let list = self.links.get(slot, at);
-                out.write_all(&u16::try_from(list.len()).map_err(io::Error::other)?.to_le_bytes())?;
+                out.write_all(
+                    &u16::try_from(list.len())
+                        .map_err(io::Error::other)?
+                        .to_le_bytes(),
+                )?;
                 write_all(out, list.iter().map(|n| n.to_le_bytes()))?;
             }
         }
@@ -82,7 +89,10 @@ impl Frozen {
 }
 
 /// Small arrays through a buffer, so that `out` is not called for each number.
-fn write_all<const N: usize>(out: &mut dyn Write, numbers: impl Iterator<Item = [u8; N]>) -> io::Result<()> {
+fn write_all<const N: usize>(
+    out: &mut dyn Write,
+    numbers: impl Iterator<Item = [u8; N]>,
+) -> io::Result<()> {
     let mut buffer = Vec::with_capacity(8_192 + N);
     for number in numbers {
         buffer.extend_from_slice(&number);
@@ -105,17 +115,28 @@ struct Header {
 impl Header {
     fn parse(bytes: &[u8; HEADER]) -> Result<Self, Error> {
         let corrupt = |what: &str| Error::Corrupt(what.into());
-        let word = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
+        let word = |at: usize| {
+            u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+        };
         if !bytes.starts_with(MAGIC) {
             return Err(corrupt("it does not start as an index"));
         }
         if word(8) != VERSION {
             return Err(Error::Corrupt(format!("version {} is unknown", word(8))));
         }
-        let all = [Metric::Cosine, Metric::Dot, Metric::Euclid, Metric::Manhattan];
-        let metric = all.get(usize::from(bytes[24])).ok_or_else(|| corrupt("the metric is unknown"))?;
+        let all = [
+            Metric::Cosine,
+            Metric::Dot,
+            Metric::Euclid,
+            Metric::Manhattan,
+        ];
+        let metric = all
+            .get(usize::from(bytes[24]))
+            .ok_or_else(|| corrupt("the metric is unknown"))?;
         let all = [Quantization::None, Quantization::Int8];
-        let quantization = all.get(usize::from(bytes[25])).ok_or_else(|| corrupt("the quantization is unknown"))?;
+        let quantization = all
+            .get(usize::from(bytes[25]))
+            .ok_or_else(|| corrupt("the quantization is unknown"))?;
         let params = Params {
             dim: word(12) as usize,
             m: word(16) as usize,
@@ -125,7 +146,13 @@ impl Header {
         };
         params.check()?;
         let next_birth = u64::from(word(36)) | u64::from(word(40)) << 32;
-        Ok(Self { params, slots: word(28) as usize, free: word(32) as usize, next_birth, entry: word(44) })
+        Ok(Self {
+            params,
+            slots: word(28) as usize,
+            free: word(32) as usize,
+            next_birth,
+            entry: word(44),
+        })
     }
 
     /// Bytes that the arrays of fixed size take up, so that nothing is allocated for a lie.
@@ -147,7 +174,9 @@ impl Index {
     pub fn read(input: &mut dyn Read, len: u64) -> Result<Index, Error> {
         let header = Header::parse(&read_array(input)?)?;
         if header.fixed_bytes() > len || header.free > header.slots {
-            return Err(Error::Corrupt("it is too short for what its header says".into()));
+            return Err(Error::Corrupt(
+                "it is too short for what its header says".into(),
+            ));
         }
         let mut index = Index::new(header.params)?;
         index.read_slots(input, &header)?;
@@ -166,7 +195,11 @@ impl Index {
     fn read_slots(&mut self, input: &mut dyn Read, header: &Header) -> Result<(), Error> {
         self.levels = vec![0; header.slots];
         input.read_exact(&mut self.levels)?;
-        if self.levels.iter().any(|level| *level > MAX_LEVEL && *level != FREE) {
+        if self
+            .levels
+            .iter()
+            .any(|level| *level > MAX_LEVEL && *level != FREE)
+        {
             return Err(Error::Corrupt("a level is too high".into()));
         }
         for _ in 0..header.slots {
@@ -181,8 +214,12 @@ impl Index {
         self.next_birth = header.next_birth;
         self.entry = header.entry;
         self.incoming = vec![Vec::new(); header.slots];
-        let live = (0u32..).zip(&self.levels).filter(|(_, level)| **level != FREE);
-        self.by_birth = live.map(|(slot, _)| (self.births[slot as usize], slot)).collect();
+        let live = (0u32..)
+            .zip(&self.levels)
+            .filter(|(_, level)| **level != FREE);
+        self.by_birth = live
+            .map(|(slot, _)| (self.births[slot as usize], slot))
+            .collect();
         Ok(())
     }
 
@@ -190,11 +227,19 @@ impl Index {
         let mut bytes = vec![0; self.params.dim * 4];
         for slot in 0..self.slots() {
             input.read_exact(&mut bytes)?;
-            let vector: Vec<f32> = bytes.as_chunks::<4>().0.iter().map(|x| f32::from_le_bytes(*x)).collect();
+            let vector: Vec<f32> = bytes
+                .as_chunks::<4>()
+                .0
+                .iter()
+                .map(|x| f32::from_le_bytes(*x))
+                .collect();
             if vector.iter().any(|x| !x.is_finite()) {
-                return Err(Error::Corrupt(format!("the vector of slot {slot} is not finite")));
+                return Err(Error::Corrupt(format!(
+                    "the vector of slot {slot} is not finite"
+                )));
             }
-            self.vectors.set(u32::try_from(slot).map_err(|_| Error::Full)?, &vector);
+            self.vectors
+                .set(u32::try_from(slot).map_err(|_| Error::Full)?, &vector);
         }
         Ok(())
     }

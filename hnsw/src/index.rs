@@ -79,7 +79,9 @@ impl Index {
 
     /// Whether a slot holds a point that searches can find.
     pub fn is_live(&self, slot: Slot) -> bool {
-        self.levels.get(slot.at()).is_some_and(|level| *level != FREE)
+        self.levels
+            .get(slot.at())
+            .is_some_and(|level| *level != FREE)
     }
 
     /// A point's vector as stored: normalised under cosine.
@@ -89,17 +91,27 @@ impl Index {
 
     /// Bytes held in RAM.
     pub fn memory_bytes(&self) -> usize {
-        let incoming: usize = self.incoming.iter().map(|list| list.capacity() * 4 + 24).sum();
+        let incoming: usize = self
+            .incoming
+            .iter()
+            .map(|list| list.capacity() * 4 + 24)
+            .sum();
         self.vectors.bytes() + self.links.bytes() + incoming + self.levels.len() * (1 + 8 + 4 + 24)
     }
 
     /// A vector as it will be stored: checked, and normalised under cosine.
     pub fn prepare(&self, vector: &[f32]) -> Result<Vec<f32>, Error> {
         if vector.len() != self.params.dim {
-            return Err(Error::Dimension { expected: self.params.dim, got: vector.len() });
+            return Err(Error::Dimension {
+                expected: self.params.dim,
+                got: vector.len(),
+            });
         }
         if let Some(position) = vector.iter().position(|x| !x.is_finite()) {
-            return Err(Error::NotFinite { position, value: vector[position] });
+            return Err(Error::NotFinite {
+                position,
+                value: vector[position],
+            });
         }
         if self.params.metric != Metric::Cosine {
             return Ok(vector.to_vec());
@@ -151,7 +163,10 @@ impl Index {
     }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "a quotient of at most 1 fits")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "a quotient of at most 1 fits"
+)]
 fn scaled(x: f32, norm: f64) -> f32 {
     (f64::from(x) / norm) as f32
 }

@@ -44,14 +44,23 @@ impl Index {
 
     /// Gives slots to prepared vectors and copies them in.
     pub fn stage(&mut self, items: &[(u64, &[f32])]) -> Result<Staged, Error> {
-        if let Some((_, bad)) = items.iter().find(|(_, vector)| vector.len() != self.params.dim) {
-            return Err(Error::Dimension { expected: self.params.dim, got: bad.len() });
+        if let Some((_, bad)) = items
+            .iter()
+            .find(|(_, vector)| vector.len() != self.params.dim)
+        {
+            return Err(Error::Dimension {
+                expected: self.params.dim,
+                got: bad.len(),
+            });
         }
         let fresh = items.len().saturating_sub(self.free.len());
         if self.slots() + fresh >= NONE as usize {
             return Err(Error::Full);
         }
-        let mut staged = Staged { slots: Vec::new(), levels: Vec::new() };
+        let mut staged = Staged {
+            slots: Vec::new(),
+            levels: Vec::new(),
+        };
         for (seed, vector) in items {
             let slot = self.take_slot();
             self.vectors.set(slot, vector);
@@ -67,7 +76,8 @@ impl Index {
         if let Some(slot) = self.free.pop() {
             return slot;
         }
-        let slot = u32::try_from(self.levels.len()).expect("`stage` has checked that a slot is left");
+        let slot =
+            u32::try_from(self.levels.len()).expect("`stage` has checked that a slot is left");
         self.levels.push(FREE);
         self.births.push(0);
         self.anchors.push(NONE);
@@ -81,8 +91,12 @@ impl Index {
     pub fn plan_one(&self, staged: &Staged, position: usize) -> Planned {
         let (slot, level) = (staged.slots[position].0, staged.levels[position]);
         let query = self.vectors.query_of(slot);
-        let mut planned =
-            Planned { slot, level, neighbours: vec![Vec::new(); usize::from(level) + 1], candidates: Vec::new() };
+        let mut planned = Planned {
+            slot,
+            level,
+            neighbours: vec![Vec::new(); usize::from(level) + 1],
+            candidates: Vec::new(),
+        };
         let mut starts = Vec::new();
         if self.entry != NONE {
             starts.push(self.descend(&query, usize::from(level)));
@@ -95,7 +109,10 @@ impl Index {
             }
             let earlier = staged.slots[..position].iter().zip(&staged.levels);
             let peers = earlier.filter(|(_, level)| usize::from(**level) >= at);
-            candidates.extend(peers.map(|(peer, _)| Candidate { cost: self.vectors.walk(&query, peer.0), slot: peer.0 }));
+            candidates.extend(peers.map(|(peer, _)| Candidate {
+                cost: self.vectors.walk(&query, peer.0),
+                slot: peer.0,
+            }));
             candidates.sort_unstable_by(Candidate::order);
             planned.neighbours[at] = diverse(&self.vectors, &candidates, self.params.m);
             if at == 0 {
@@ -107,7 +124,12 @@ impl Index {
 
     /// Links a planned point and makes it visible. Points of a batch are committed in their order.
     pub fn commit_one(&mut self, planned: Planned) {
-        let Planned { slot, level, neighbours, candidates } = planned;
+        let Planned {
+            slot,
+            level,
+            neighbours,
+            candidates,
+        } = planned;
         self.links.reset(slot, level);
         self.levels[slot as usize] = level;
         self.by_birth.insert((self.births[slot as usize], slot));
@@ -135,10 +157,16 @@ impl Index {
     }
 
     fn thinned(&self, from: u32, list: &[u32], level: usize, cap: usize) -> Vec<u32> {
-        let (mut kept, rest): (Vec<u32>, Vec<u32>) =
-            list.iter().partition(|other| level == 0 && self.is_anchored(from, **other));
-        let mut candidates: Vec<Candidate> =
-            rest.into_iter().map(|slot| Candidate { cost: self.vectors.between(from, slot), slot }).collect();
+        let (mut kept, rest): (Vec<u32>, Vec<u32>) = list
+            .iter()
+            .partition(|other| level == 0 && self.is_anchored(from, **other));
+        let mut candidates: Vec<Candidate> = rest
+            .into_iter()
+            .map(|slot| Candidate {
+                cost: self.vectors.between(from, slot),
+                slot,
+            })
+            .collect();
         candidates.sort_unstable_by(Candidate::order);
         for candidate in candidates {
             if kept.len() == cap {

@@ -22,7 +22,11 @@ mod tests {
 
     #[test]
     fn one_point_in_m_reaches_the_next_level() {
-        let count = |l| (0..100_000u64).filter(|i| level(i.wrapping_mul(0x9e37_79b9_7f4a_7c15), 16) >= l).count();
+        let count = |l| {
+            (0..100_000u64)
+                .filter(|i| level(i.wrapping_mul(0x9e37_79b9_7f4a_7c15), 16) >= l)
+                .count()
+        };
         assert!((6_000..6_500).contains(&count(1)), "{}", count(1));
         assert!((350..430).contains(&count(2)), "{}", count(2));
     }

@@ -21,7 +21,11 @@ pub(crate) struct Links {
 
 impl Links {
     pub(crate) fn new(cap: usize) -> Self {
-        Self { stride: cap + 1, ground: Vec::new(), upper: Vec::new() }
+        Self {
+            stride: cap + 1,
+            ground: Vec::new(),
+            upper: Vec::new(),
+        }
     }
 
     /// Makes room for a slot and gives it empty lists up to `level`.
@@ -41,7 +45,9 @@ impl Links {
         let at = slot as usize;
         if level > 0 {
             let lists = self.upper[at].as_deref();
-            return lists.and_then(|lists| lists.get(level - 1)).map_or(&[], Vec::as_slice);
+            return lists
+                .and_then(|lists| lists.get(level - 1))
+                .map_or(&[], Vec::as_slice);
         }
         let start = at % ROWS * self.stride;
         let row = &self.ground[at / ROWS][start..start + self.stride];
@@ -51,7 +57,10 @@ impl Links {
     pub(crate) fn set(&mut self, slot: u32, level: usize, links: &[u32]) {
         let at = slot as usize;
         if level > 0 {
-            if let Some(list) = self.upper[at].as_mut().and_then(|lists| Arc::make_mut(lists).get_mut(level - 1)) {
+            if let Some(list) = self.upper[at]
+                .as_mut()
+                .and_then(|lists| Arc::make_mut(lists).get_mut(level - 1))
+            {
                 list.clear();
                 list.extend_from_slice(links);
             }
@@ -70,7 +79,12 @@ impl Links {
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        let upper: usize = self.upper.iter().flatten().map(|lists| lists.iter().map(|l| l.capacity() * 4 + 24).sum::<usize>()).sum();
+        let upper: usize = self
+            .upper
+            .iter()
+            .flatten()
+            .map(|lists| lists.iter().map(|l| l.capacity() * 4 + 24).sum::<usize>())
+            .sum();
         self.ground.len() * ROWS * self.stride * 4 + self.upper.len() * 8 + upper
     }
 }

@@ -5,13 +5,19 @@
 /// The true rank of the first answer (0 is right); the number of points if it is not among them.
 /// Averaged over queries this is *chosen position*.
 pub fn chosen_position<T: PartialEq>(answers: &[T], truth: &[T]) -> usize {
-    let first = answers.first().and_then(|first| truth.iter().position(|other| other == first));
+    let first = answers
+        .first()
+        .and_then(|first| truth.iter().position(|other| other == first));
     first.unwrap_or(truth.len())
 }
 
 /// How many of the true ten nearest were answered: *in 10 best*.
 pub fn in_10_best<T: PartialEq>(answers: &[T], truth: &[T]) -> usize {
-    truth.iter().take(10).filter(|near| answers.contains(near)).count()
+    truth
+        .iter()
+        .take(10)
+        .filter(|near| answers.contains(near))
+        .count()
 }
 
 /// Discounted cumulative gain over the true ten best: the sum of `rel / log2(2 + position)` over
@@ -35,7 +41,11 @@ mod tests {
         for (k, expected) in best {
             assert_eq!(chosen_position(&truth[..k], &truth), 0);
             assert_eq!(in_10_best(&truth[..k], &truth), k.min(10));
-            assert!((dcg(&truth[..k], &truth) - expected).abs() < 0.001, "{}", dcg(&truth[..k], &truth));
+            assert!(
+                (dcg(&truth[..k], &truth) - expected).abs() < 0.001,
+                "{}",
+                dcg(&truth[..k], &truth)
+            );
         }
         assert_eq!(chosen_position(&[7, 0], &truth), 7);
         assert_eq!(in_10_best(&[7, 50], &truth), 1);

@@ -43,12 +43,23 @@ pub struct Params {
 impl Params {
     /// M = 16, efConstruction = 128, int8.
     pub fn new(dim: usize, metric: Metric) -> Self {
-        Self { dim, metric, m: 16, ef_construct: 128, quantization: Quantization::Int8 }
+        Self {
+            dim,
+            metric,
+            m: 16,
+            ef_construct: 128,
+            quantization: Quantization::Int8,
+        }
     }
 
     pub(crate) fn check(&self) -> Result<(), Error> {
         let within = |name, got, min, max| match got {
-            got if got < min || got > max => Err(Error::Setting { name, min, max, got }),
+            got if got < min || got > max => Err(Error::Setting {
+                name,
+                min,
+                max,
+                got,
+            }),
             _ => Ok(()),
         };
         within("the size of a vector", self.dim, 1, MAX_DIM)?;

@@ -18,8 +18,11 @@ impl Index {
         let outgoing = self.links.get(slot, 0).to_vec();
         let mut incoming = self.incoming[slot as usize].clone();
         incoming.sort_unstable();
-        let orphans: Vec<u32> =
-            outgoing.iter().copied().filter(|other| self.anchors[*other as usize] == slot).collect();
+        let orphans: Vec<u32> = outgoing
+            .iter()
+            .copied()
+            .filter(|other| self.anchors[*other as usize] == slot)
+            .collect();
         self.by_birth.remove(&(self.births[slot as usize], slot));
         self.relink(slot, 0, &[]);
         self.anchors[slot as usize] = NONE;
@@ -57,11 +60,20 @@ impl Index {
     fn unlink(&mut self, from: u32, gone: u32, level: usize, candidates: &[u32]) {
         let mut list = self.links.get(from, level).to_vec();
         list.retain(|other| *other != gone);
-        let new = candidates.iter().filter(|other| **other != from && !list.contains(other));
-        let mut new: Vec<Candidate> =
-            new.map(|slot| Candidate { cost: self.vectors.between(from, *slot), slot: *slot }).collect();
+        let new = candidates
+            .iter()
+            .filter(|other| **other != from && !list.contains(other));
+        let mut new: Vec<Candidate> = new
+            .map(|slot| Candidate {
+                cost: self.vectors.between(from, *slot),
+                slot: *slot,
+            })
+            .collect();
         new.sort_unstable_by(Candidate::order);
-        if let Some(best) = new.iter().find(|candidate| is_diverse(&self.vectors, candidate, &list)) {
+        if let Some(best) = new
+            .iter()
+            .find(|candidate| is_diverse(&self.vectors, candidate, &list))
+        {
             list.push(best.slot);
         }
         self.relink(from, level, &list);
@@ -71,7 +83,12 @@ impl Index {
     fn remove_above(&mut self, slot: u32, level: usize) {
         for at in 1..=level {
             let outgoing = self.links.get(slot, at).to_vec();
-            let uppers: Vec<u32> = self.links.uppers().filter(|(_, top)| *top >= at).map(|(other, _)| other).collect();
+            let uppers: Vec<u32> = self
+                .links
+                .uppers()
+                .filter(|(_, top)| *top >= at)
+                .map(|(other, _)| other)
+                .collect();
             for other in uppers {
                 if other != slot && self.links.get(other, at).contains(&slot) {
                     self.unlink(other, slot, at, &outgoing);
@@ -82,7 +99,10 @@ impl Index {
 
     /// A live point of the highest level, the lowest slot among them.
     fn highest(&self) -> u32 {
-        let live = (0u32..).zip(&self.levels).filter(|(_, level)| **level != FREE);
-        live.max_by_key(|(slot, level)| (**level, std::cmp::Reverse(*slot))).map_or(NONE, |(slot, _)| slot)
+        let live = (0u32..)
+            .zip(&self.levels)
+            .filter(|(_, level)| **level != FREE);
+        live.max_by_key(|(slot, level)| (**level, std::cmp::Reverse(*slot)))
+            .map_or(NONE, |(slot, _)| slot)
     }
 }

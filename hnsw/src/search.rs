@@ -33,9 +33,19 @@ pub struct SearchOptions<'a> {
 
 impl Index {
     /// The `k` best points, best first, equal ones by slot. Fewer only if fewer there are.
-    pub fn search(&self, query: &[f32], k: usize, options: &SearchOptions<'_>) -> Result<Vec<Hit>, Error> {
+    pub fn search(
+        &self,
+        query: &[f32],
+        k: usize,
+        options: &SearchOptions<'_>,
+    ) -> Result<Vec<Hit>, Error> {
         if k == 0 || k > MAX_K {
-            return Err(Error::Setting { name: "k", min: 1, max: MAX_K, got: k });
+            return Err(Error::Setting {
+                name: "k",
+                min: 1,
+                max: MAX_K,
+                got: k,
+            });
         }
         let query = self.vectors.query(&self.prepare(query)?);
         if self.entry == NONE {
@@ -52,7 +62,10 @@ impl Index {
         let pool = (2 * k).max(k + 32).min(found.len());
         let mut exact: Vec<Candidate> = found[..pool]
             .iter()
-            .map(|found| Candidate { cost: self.vectors.exact(&query, found.slot), slot: found.slot })
+            .map(|found| Candidate {
+                cost: self.vectors.exact(&query, found.slot),
+                slot: found.slot,
+            })
             .collect();
         exact.sort_unstable_by(Candidate::order);
         exact.truncate(k);
@@ -60,7 +73,10 @@ impl Index {
     }
 
     fn hits(&self, candidates: &[Candidate]) -> Vec<Hit> {
-        let hit = |found: &Candidate| Hit { slot: Slot(found.slot), score: self.vectors.score(found.cost) };
+        let hit = |found: &Candidate| Hit {
+            slot: Slot(found.slot),
+            score: self.vectors.score(found.cost),
+        };
         candidates.iter().map(hit).collect()
     }
 
@@ -70,7 +86,9 @@ impl Index {
             None => self.walk_level(query, &[start], 0, ef),
             Some(filter) => {
                 let all = self.walk_level(query, &[start], 0, ef);
-                all.into_iter().filter(|found| filter(Slot(found.slot))).collect()
+                all.into_iter()
+                    .filter(|found| filter(Slot(found.slot)))
+                    .collect()
             }
         }
     }
@@ -82,7 +100,10 @@ impl Index {
             if *level == FREE || options.filter.is_some_and(|filter| !filter(Slot(slot))) {
                 continue;
             }
-            let candidate = Worst(Candidate { cost: self.vectors.exact(query, slot), slot });
+            let candidate = Worst(Candidate {
+                cost: self.vectors.exact(query, slot),
+                slot,
+            });
             if best.len() < k {
                 best.push(candidate);
             } else if best.peek().is_some_and(|worst| candidate < *worst) {
@@ -90,18 +111,31 @@ impl Index {
                 best.push(candidate);
             }
         }
-        let sorted: Vec<Candidate> = best.into_sorted_vec().into_iter().map(|Worst(found)| found).collect();
+        let sorted: Vec<Candidate> = best
+            .into_sorted_vec()
+            .into_iter()
+            .map(|Worst(found)| found)
+            .collect();
         self.hits(&sorted)
     }
 
     /// Greedily down to `level`, and the nearest point found above it.
     pub(crate) fn descend(&self, query: &Query, level: usize) -> Candidate {
-        let mut nearest = Candidate { cost: self.vectors.walk(query, self.entry), slot: self.entry };
+        let mut nearest = Candidate {
+            cost: self.vectors.walk(query, self.entry),
+            slot: self.entry,
+        };
         for upper in (level + 1..=self.top().unwrap_or(0)).rev() {
             loop {
                 let candidates = self.links.get(nearest.slot, upper).iter();
-                let costs = candidates.map(|slot| Candidate { cost: self.vectors.walk(query, *slot), slot: *slot });
-                match costs.min_by(Candidate::order).filter(|best| best.order(&nearest).is_lt()) {
+                let costs = candidates.map(|slot| Candidate {
+                    cost: self.vectors.walk(query, *slot),
+                    slot: *slot,
+                });
+                match costs
+                    .min_by(Candidate::order)
+                    .filter(|best| best.order(&nearest).is_lt())
+                {
                     Some(better) => nearest = better,
                     None => break,
                 }
@@ -111,7 +145,13 @@ impl Index {
     }
 
     /// The beam search of the paper (Algorithm 2) on one level, nearest first.
-    pub(crate) fn walk_level(&self, query: &Query, starts: &[Candidate], level: usize, ef: usize) -> Vec<Candidate> {
+    pub(crate) fn walk_level(
+        &self,
+        query: &Query,
+        starts: &[Candidate],
+        level: usize,
+        ef: usize,
+    ) -> Vec<Candidate> {
         self.visited.with(self.slots(), |visited| {
             let mut beam = Beam::new(ef);
             for start in starts {
@@ -123,7 +163,10 @@ impl Index {
             while let Some(nearest) = beam.pop() {
                 self.unseen(nearest.slot, level, visited, &mut fresh);
                 for slot in &fresh {
-                    beam.insert(Candidate { cost: self.vectors.walk(query, *slot), slot: *slot });
+                    beam.insert(Candidate {
+                        cost: self.vectors.walk(query, *slot),
+                        slot: *slot,
+                    });
                 }
             }
             beam.into_sorted()

@@ -20,5 +20,7 @@ pub(crate) fn diverse(vectors: &Vectors, candidates: &[Candidate], m: usize) -> 
 
 /// Whether a candidate is nearer to the point than to all of its neighbours.
 pub(crate) fn is_diverse(vectors: &Vectors, candidate: &Candidate, neighbours: &[u32]) -> bool {
-    neighbours.iter().all(|other| vectors.between(candidate.slot, *other) > candidate.cost)
+    neighbours
+        .iter()
+        .all(|other| vectors.between(candidate.slot, *other) > candidate.cost)
 }

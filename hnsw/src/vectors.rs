@@ -54,7 +54,12 @@ impl Rows {
     pub(crate) fn new(dim: usize) -> Self {
         let stride = dim.next_multiple_of(16);
         let per_chunk = (CHUNK_BYTES / (stride * 4)).clamp(1, 1_024);
-        Self { dim, stride, per_chunk, chunks: Vec::new() }
+        Self {
+            dim,
+            stride,
+            per_chunk,
+            chunks: Vec::new(),
+        }
     }
 
     /// A row with its padding; slots come from the index and are in range.
@@ -72,7 +77,8 @@ impl Rows {
     fn set(&mut self, slot: u32, vector: &[f32]) {
         let at = slot as usize;
         while self.chunks.len() <= at / self.per_chunk {
-            self.chunks.push(Arc::new(Aligned::zeroed(self.per_chunk * self.stride)));
+            self.chunks
+                .push(Arc::new(Aligned::zeroed(self.per_chunk * self.stride)));
         }
         let start = at % self.per_chunk * self.stride;
         let chunk = Arc::make_mut(&mut self.chunks[at / self.per_chunk]).as_mut_slice();
@@ -84,7 +90,12 @@ impl Codes {
     fn new(dim: usize) -> Self {
         let stride = dim.next_multiple_of(64);
         let per_chunk = (CHUNK_BYTES / stride).clamp(1, 4_096);
-        Self { stride, per_chunk, chunks: Vec::new(), scales: Vec::new() }
+        Self {
+            stride,
+            per_chunk,
+            chunks: Vec::new(),
+            scales: Vec::new(),
+        }
     }
 
     fn row(&self, slot: u32) -> &[i8] {
@@ -96,7 +107,8 @@ impl Codes {
     fn set(&mut self, slot: u32, vector: &[f32]) {
         let at = slot as usize;
         while self.chunks.len() <= at / self.per_chunk {
-            self.chunks.push(Aligned::zeroed(self.per_chunk * self.stride));
+            self.chunks
+                .push(Aligned::zeroed(self.per_chunk * self.stride));
         }
         if self.scales.len() <= at {
             self.scales.resize(at + 1, Scale::default());
@@ -119,10 +131,16 @@ fn encode(vector: &[f32], code: &mut [i8]) -> Scale {
         *code = nearest(x / scale);
     }
     let squared: i64 = code.iter().map(|c| i64::from(*c) * i64::from(*c)).sum();
-    Scale { scale, norm: scale * scale * squared as f32 }
+    Scale {
+        scale,
+        norm: scale * scale * squared as f32,
+    }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "rounded and clamped to the codes' range")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "rounded and clamped to the codes' range"
+)]
 fn nearest(x: f32) -> i8 {
     x.round().clamp(-127.0, 127.0) as i8
 }
@@ -133,7 +151,11 @@ impl Vectors {
     }
 
     fn with_rows(params: &Params, rows: Rows) -> Self {
-        Self { rows, metric: params.metric, codes: params.has_codes().then(|| Codes::new(params.dim)) }
+        Self {
+            rows,
+            metric: params.metric,
+            codes: params.has_codes().then(|| Codes::new(params.dim)),
+        }
     }
 
     pub(crate) fn set(&mut self, slot: u32, vector: &[f32]) {
@@ -146,14 +168,20 @@ impl Vectors {
     pub(crate) fn bytes(&self) -> usize {
         let rows = self.rows.chunks.len() * self.rows.per_chunk * self.rows.stride * 4;
         let codes = self.codes.as_ref();
-        rows + codes.map_or(0, |c| c.chunks.len() * c.per_chunk * c.stride + c.scales.len() * 8)
+        rows + codes.map_or(0, |c| {
+            c.chunks.len() * c.per_chunk * c.stride + c.scales.len() * 8
+        })
     }
 
     pub(crate) fn query(&self, vector: &[f32]) -> Query {
         let mut row = vector.to_vec();
         row.resize(self.rows.stride, 0.0);
         let mut code = vec![0; self.codes.as_ref().map_or(0, |codes| codes.stride)];
-        let scale = if self.codes.is_some() { encode(vector, &mut code) } else { Scale::default() };
+        let scale = if self.codes.is_some() {
+            encode(vector, &mut code)
+        } else {
+            Scale::default()
+        };
         Query { row, code, scale }
     }
 
@@ -174,9 +202,10 @@ impl Vectors {
     /// The cost a walk goes by: of the codes, if there are any.
     pub(crate) fn walk(&self, query: &Query, slot: u32) -> f32 {
         match &self.codes {
-            Some(codes) => {
-                self.cost_codes((&query.code, query.scale), (codes.row(slot), codes.scales[slot as usize]))
-            }
+            Some(codes) => self.cost_codes(
+                (&query.code, query.scale),
+                (codes.row(slot), codes.scales[slot as usize]),
+            ),
             None => self.exact(query, slot),
         }
     }
@@ -192,7 +221,10 @@ impl Vectors {
         }
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "a sum of products of codes has few digits")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a sum of products of codes has few digits"
+    )]
     fn cost_codes(&self, (a, a_scale): (&[i8], Scale), (b, b_scale): (&[i8], Scale)) -> f32 {
         let dot = (kernels().dot_codes)(a, b) as f32 * (a_scale.scale * b_scale.scale);
         match self.metric {
@@ -216,10 +248,13 @@ impl Vectors {
 
     /// Whether the codes are those of the row.
     pub(crate) fn codes_match(&self, slot: u32) -> bool {
-        let Some(codes) = &self.codes else { return true };
+        let Some(codes) = &self.codes else {
+            return true;
+        };
         let mut code = vec![0; codes.stride];
         let scale = encode(self.rows.row(slot), &mut code);
-        code == codes.row(slot) && scale.scale.to_bits() == codes.scales[slot as usize].scale.to_bits()
+        code == codes.row(slot)
+            && scale.scale.to_bits() == codes.scales[slot as usize].scale.to_bits()
     }
 
     /// A score as users know it, from an exact cost.

@@ -18,8 +18,17 @@ fn build(params: Params, vectors: &[Vec<f32>]) -> Index {
 }
 
 fn slots(index: &Index, query: &[f32], k: usize, ef: usize, exact: bool) -> Vec<u32> {
-    let options = SearchOptions { ef, exact, filter: None };
-    index.search(query, k, &options).unwrap().iter().map(|hit| hit.slot.0).collect()
+    let options = SearchOptions {
+        ef,
+        exact,
+        filter: None,
+    };
+    index
+        .search(query, k, &options)
+        .unwrap()
+        .iter()
+        .map(|hit| hit.slot.0)
+        .collect()
 }
 
 #[expect(clippy::cast_precision_loss, reason = "small counts")]
@@ -27,7 +36,10 @@ fn recall(index: &Index, queries: &[Vec<f32>], k: usize, ef: usize) -> f32 {
     let mut found = 0;
     for query in queries {
         let truth = slots(index, query, k, ef, true);
-        found += slots(index, query, k, ef, false).iter().filter(|slot| truth.contains(slot)).count();
+        found += slots(index, query, k, ef, false)
+            .iter()
+            .filter(|slot| truth.contains(slot))
+            .count();
     }
     found as f32 / (queries.len() * k) as f32
 }
@@ -49,13 +61,22 @@ fn ten_thousand_random_unit_vectors_are_answered_as_by_a_linear_scan() {
     let mut random = Random(300);
     let vectors: Vec<_> = (0..10_000).map(|_| unit(random.vector(300))).collect();
     for quantization in [Quantization::None, Quantization::Int8] {
-        let params = Params { m: 24, ef_construct: 200, quantization, ..Params::new(300, Metric::Cosine) };
+        let params = Params {
+            m: 24,
+            ef_construct: 200,
+            quantization,
+            ..Params::new(300, Metric::Cosine)
+        };
         let index = build(params, &vectors);
         index.check().unwrap();
         for _ in 0..100 {
             let query = unit(random.vector(300));
             let walked = slots(&index, &query, 5, 5_000, false);
-            assert_eq!(walked, slots(&index, &query, 5, 0, true), "{quantization:?}");
+            assert_eq!(
+                walked,
+                slots(&index, &query, 5, 0, true),
+                "{quantization:?}"
+            );
         }
     }
 }
@@ -65,14 +86,27 @@ fn recall_on_face_like_vectors_stays_above_its_floor() {
     let mut random = Random(20);
     let all = faces(&mut random, 20_200, 128);
     // Queries are photos of people who are there.
-    let (queries, vectors): (Vec<_>, Vec<_>) = all.into_iter().enumerate().partition(|(at, _)| at % 101 == 0);
-    let strip = |numbered: Vec<(usize, Vec<f32>)>| numbered.into_iter().map(|(_, v)| v).collect::<Vec<_>>();
+    let (queries, vectors): (Vec<_>, Vec<_>) = all
+        .into_iter()
+        .enumerate()
+        .partition(|(at, _)| at % 101 == 0);
+    let strip =
+        |numbered: Vec<(usize, Vec<f32>)>| numbered.into_iter().map(|(_, v)| v).collect::<Vec<_>>();
     let (queries, vectors) = (strip(queries), strip(vectors));
     for quantization in [Quantization::None, Quantization::Int8] {
-        let index = build(Params { quantization, ..Params::new(128, Metric::Cosine) }, &vectors);
+        let index = build(
+            Params {
+                quantization,
+                ..Params::new(128, Metric::Cosine)
+            },
+            &vectors,
+        );
         index.check().unwrap();
         let measured = recall(&index, &queries, 10, 100);
-        assert!(measured >= 0.97, "{quantization:?}: recall@10 is {measured}");
+        assert!(
+            measured >= 0.97,
+            "{quantization:?}: recall@10 is {measured}"
+        );
     }
 }
 
@@ -94,14 +128,22 @@ fn recall_holds_and_no_point_is_lost_when_half_is_replaced_again_and_again() {
         }
         index.check().unwrap();
         let now = recall(&index, &queries, 10, 64);
-        assert!(now >= fresh - 0.01, "round {round}: recall fell from {fresh} to {now}");
+        assert!(
+            now >= fresh - 0.01,
+            "round {round}: recall fell from {fresh} to {now}"
+        );
     }
     assert_eq!(index.slots(), vectors.len());
 }
 
 #[test]
 fn ten_thousand_equal_vectors_all_stay_reachable() {
-    let mut index = Index::new(Params { m: 4, ef_construct: 16, ..Params::new(8, Metric::Euclid) }).unwrap();
+    let mut index = Index::new(Params {
+        m: 4,
+        ef_construct: 16,
+        ..Params::new(8, Metric::Euclid)
+    })
+    .unwrap();
     let mut random = Random(1);
     for _ in 0..10_000 {
         index.insert(random.next(), &[1.0; 8]).unwrap();
@@ -120,7 +162,11 @@ fn a_filter_that_lets_few_through_still_gets_all_there_are() {
     let vectors = faces(&mut random, 3_000, 32);
     let index = build(Params::new(32, Metric::Cosine), &vectors);
     let few = |slot: Slot| slot.0 % 500 == 7;
-    let options = SearchOptions { ef: 10, exact: false, filter: Some(&few) };
+    let options = SearchOptions {
+        ef: 10,
+        exact: false,
+        filter: Some(&few),
+    };
     let hits = index.search(&vectors[0], 10, &options).unwrap();
     let mut found: Vec<u32> = hits.iter().map(|hit| hit.slot.0).collect();
     found.sort_unstable();
@@ -133,7 +179,11 @@ fn scores_are_the_exact_ones_of_each_metric() {
     let expect = |metric, query: &[f32], score: f32| {
         let index = build(Params::new(2, metric), &vectors);
         let hit = index.search(query, 1, &SearchOptions::default()).unwrap()[0];
-        assert!((hit.score - score).abs() < 1e-6, "{metric:?}: {}", hit.score);
+        assert!(
+            (hit.score - score).abs() < 1e-6,
+            "{metric:?}: {}",
+            hit.score
+        );
     };
     expect(Metric::Cosine, &[6.0, 8.0], 1.0);
     expect(Metric::Dot, &[1.0, 1.0], 7.0);
@@ -144,15 +194,45 @@ fn scores_are_the_exact_ones_of_each_metric() {
 #[test]
 fn what_cannot_be_compared_is_refused() {
     let mut index = Index::new(Params::new(2, Metric::Cosine)).unwrap();
-    assert!(matches!(index.insert(1, &[1.0]), Err(Error::Dimension { expected: 2, got: 1 })));
-    assert!(matches!(index.insert(1, &[f32::NAN, 0.0]), Err(Error::NotFinite { position: 0, .. })));
-    assert!(matches!(index.insert(1, &[0.0, f32::INFINITY]), Err(Error::NotFinite { position: 1, .. })));
-    assert!(matches!(index.insert(1, &[0.0, 0.0]), Err(Error::NoDirection(_))));
+    assert!(matches!(
+        index.insert(1, &[1.0]),
+        Err(Error::Dimension {
+            expected: 2,
+            got: 1
+        })
+    ));
+    assert!(matches!(
+        index.insert(1, &[f32::NAN, 0.0]),
+        Err(Error::NotFinite { position: 0, .. })
+    ));
+    assert!(matches!(
+        index.insert(1, &[0.0, f32::INFINITY]),
+        Err(Error::NotFinite { position: 1, .. })
+    ));
+    assert!(matches!(
+        index.insert(1, &[0.0, 0.0]),
+        Err(Error::NoDirection(_))
+    ));
     assert!(matches!(index.remove(Slot(0)), Err(Error::NoSuchSlot(0))));
-    assert!(index.search(&[1.0, 0.0], 5, &SearchOptions::default()).unwrap().is_empty());
-    assert!(index.search(&[1.0, 0.0], 0, &SearchOptions::default()).is_err());
+    assert!(
+        index
+            .search(&[1.0, 0.0], 5, &SearchOptions::default())
+            .unwrap()
+            .is_empty()
+    );
+    assert!(
+        index
+            .search(&[1.0, 0.0], 0, &SearchOptions::default())
+            .is_err()
+    );
     assert!(Index::new(Params::new(0, Metric::Dot)).is_err());
-    assert!(Index::new(Params { m: 1, ..Params::new(2, Metric::Dot) }).is_err());
+    assert!(
+        Index::new(Params {
+            m: 1,
+            ..Params::new(2, Metric::Dot)
+        })
+        .is_err()
+    );
     assert!(index.is_empty());
     index.insert(1, &[f32::MAX, f32::MAX]).unwrap();
     index.insert(1, &[f32::MIN_POSITIVE, 0.0]).unwrap();
@@ -163,7 +243,13 @@ fn what_cannot_be_compared_is_refused() {
 fn a_damaged_frozen_index_is_refused_and_never_a_panic() {
     let mut random = Random(3);
     let vectors: Vec<_> = (0..60).map(|_| random.vector(5)).collect();
-    let mut index = build(Params { m: 3, ..Params::new(5, Metric::Euclid) }, &vectors);
+    let mut index = build(
+        Params {
+            m: 3,
+            ..Params::new(5, Metric::Euclid)
+        },
+        &vectors,
+    );
     index.remove(Slot(4)).unwrap();
     let good = bytes(&index);
     for len in 0..good.len() {
@@ -205,10 +291,17 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 fn insert_batch(index: &mut Index, random: &mut Random, batch: &[Vec<f32>]) -> Vec<Slot> {
-    let items: Vec<(u64, &[f32])> = batch.iter().map(|v| (random.next(), v.as_slice())).collect();
+    let items: Vec<(u64, &[f32])> = batch
+        .iter()
+        .map(|v| (random.next(), v.as_slice()))
+        .collect();
     let staged = index.stage(&items).unwrap();
-    let plans: Vec<_> = (0..batch.len()).map(|position| index.plan_one(&staged, position)).collect();
-    plans.into_iter().for_each(|planned| index.commit_one(planned));
+    let plans: Vec<_> = (0..batch.len())
+        .map(|position| index.plan_one(&staged, position))
+        .collect();
+    plans
+        .into_iter()
+        .for_each(|planned| index.commit_one(planned));
     staged.slots().to_vec()
 }
 

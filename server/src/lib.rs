@@ -1,1 +1,36 @@
-//! server
+//! REST, metrics and the web page: the one place where engine, embedder and settings are joined.
+//!
+//! The vector half speaks a subset of the REST dialect that existing vector-database clients speak;
+//! the face half extends the same tree with `/collections/{c}/faces`. Invariants: no request runs
+//! the engine or a model on a thread that answers requests; every queue, body and number has a
+//! limit and a refusal; a field that would be ignored is refused by name. It holds no data itself.
+//!
+//! ```no_run
+//! let config = config::Config::load(&config::Sources::default())?;
+//! let server = server::start(config)?;
+//! println!("http://{}/", server.addr());
+//! server.wait()?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod app;
+mod auth;
+mod clock;
+mod embed_pool;
+mod error;
+mod faces;
+mod gate;
+mod http;
+mod limits;
+mod metrics;
+mod middleware;
+mod models_task;
+mod refusal;
+mod routes;
+mod start;
+mod wire;
+
+pub use embed_pool::Factory;
+pub use error::Error;
+pub use models_task::Embedding;
+pub use start::{Running, run, start, start_with};

@@ -71,17 +71,34 @@ struct Writing {
 impl Blobs {
     /// Opens the blob files in `dir`.
     pub fn open(disk: Arc<dyn Disk>, dir: &Path, store: u128) -> Result<Self, Error> {
-        disk.create_dir_all(dir).map_err(Error::io(dir, "make the folder"))?;
+        disk.create_dir_all(dir)
+            .map_err(Error::io(dir, "make the folder"))?;
         let (mut next_file, mut bytes) = (1, 0);
         for name in disk.list(dir).map_err(Error::io(dir, "list"))? {
-            let Some(number) = name.strip_suffix(SUFFIX).and_then(|n| n.parse::<u32>().ok()) else { continue };
+            let Some(number) = name
+                .strip_suffix(SUFFIX)
+                .and_then(|n| n.parse::<u32>().ok())
+            else {
+                continue;
+            };
             next_file = next_file.max(number.saturating_add(1));
             let path = dir.join(&name);
             let file = disk.open(&path).map_err(Error::io(&path, "open"))?;
             bytes += file.len().map_err(Error::io(&path, "measure"))?;
         }
-        let inner = Inner { next_file, writing: None, unsynced: Vec::new(), reading: HashMap::new(), bytes };
-        Ok(Self { disk, dir: dir.to_owned(), store, inner: Mutex::new(inner) })
+        let inner = Inner {
+            next_file,
+            writing: None,
+            unsynced: Vec::new(),
+            reading: HashMap::new(),
+            bytes,
+        };
+        Ok(Self {
+            disk,
+            dir: dir.to_owned(),
+            store,
+            inner: Mutex::new(inner),
+        })
     }
 
     fn path(&self, number: u32) -> PathBuf {
@@ -97,20 +114,42 @@ impl Blobs {
         lsn: Lsn,
         bytes: &[u8],
     ) -> Result<BlobRef, Error> {
-        let len = u32::try_from(bytes.len()).ok().filter(|_| bytes.len() <= MAX_BLOB_BYTES);
-        let len = len.ok_or(Error::TooLarge { what: "a picture", got: bytes.len(), limit: MAX_BLOB_BYTES })?;
+        let len = u32::try_from(bytes.len())
+            .ok()
+            .filter(|_| bytes.len() <= MAX_BLOB_BYTES);
+        let len = len.ok_or(Error::TooLarge {
+            what: "a picture",
+            got: bytes.len(),
+            limit: MAX_BLOB_BYTES,
+        })?;
         let mut inner = self.inner.lock();
-        if inner.writing.as_ref().is_none_or(|writing| writing.end >= BLOB_FILE_BYTES) {
+        if inner
+            .writing
+            .as_ref()
+            .is_none_or(|writing| writing.end >= BLOB_FILE_BYTES)
+        {
             self.start_file(&mut inner)?;
         }
-        let Inner { writing: Some(writing), bytes: total, .. } = &mut *inner else {
+        let Inner {
+            writing: Some(writing),
+            bytes: total,
+            ..
+        } = &mut *inner
+        else {
             return Err(Error::corrupt(&self.dir, 0, "no blob file is open"));
         };
         let header = encode_header(collection, id, kind, lsn, len, bytes);
         let path = self.path(writing.number);
         let blob = [header.as_slice(), bytes].concat();
-        writing.file.write_at(&blob, writing.end).map_err(Error::io(&path, "write"))?;
-        let place = BlobRef { file: writing.number, offset: writing.end, len };
+        writing
+            .file
+            .write_at(&blob, writing.end)
+            .map_err(Error::io(&path, "write"))?;
+        let place = BlobRef {
+            file: writing.number,
+            offset: writing.end,
+            len,
+        };
         writing.end += blob.len() as u64;
         *total += blob.len() as u64;
         Ok(place)
@@ -119,13 +158,27 @@ impl Blobs {
     fn start_file(&self, inner: &mut Inner) -> Result<(), Error> {
         let number = inner.next_file;
         let path = self.path(number);
-        let file: Arc<dyn DiskFile> = self.disk.create(&path).map_err(Error::io(&path, "create"))?.into();
-        let mut header = [MAGIC.as_slice(), &VERSION.to_le_bytes(), &self.store.to_le_bytes()].concat();
+        let file: Arc<dyn DiskFile> = self
+            .disk
+            .create(&path)
+            .map_err(Error::io(&path, "create"))?
+            .into();
+        let mut header = [
+            MAGIC.as_slice(),
+            &VERSION.to_le_bytes(),
+            &self.store.to_le_bytes(),
+        ]
+        .concat();
         header.extend_from_slice(&checksum(&[&header]).to_le_bytes());
-        file.write_at(&header, 0).map_err(Error::io(&path, "write"))?;
+        file.write_at(&header, 0)
+            .map_err(Error::io(&path, "write"))?;
         inner.unsynced.push(Arc::clone(&file));
         inner.reading.insert(number, Arc::clone(&file));
-        inner.writing = Some(Writing { number, file, end: FILE_HEADER });
+        inner.writing = Some(Writing {
+            number,
+            file,
+            end: FILE_HEADER,
+        });
         inner.next_file = number.saturating_add(1);
         Ok(())
     }
@@ -144,13 +197,21 @@ impl Blobs {
             files
         };
         for file in files {
-            file.sync().map_err(Error::io(&self.dir, "sync a blob file"))?;
+            file.sync()
+                .map_err(Error::io(&self.dir, "sync a blob file"))?;
         }
-        self.disk.sync_dir(&self.dir).map_err(Error::io(&self.dir, "sync the folder"))
+        self.disk
+            .sync_dir(&self.dir)
+            .map_err(Error::io(&self.dir, "sync the folder"))
     }
 
     /// Reads a blob and checks that it is whole and belongs to this point.
-    pub fn read(&self, place: &BlobRef, collection: CollectionId, id: &PointId) -> Result<Vec<u8>, Error> {
+    pub fn read(
+        &self,
+        place: &BlobRef,
+        collection: CollectionId,
+        id: &PointId,
+    ) -> Result<Vec<u8>, Error> {
         let path = self.path(place.file);
         let damaged = |what: &str| Error::corrupt(&path, place.offset, what);
         if place.len as usize > MAX_BLOB_BYTES {
@@ -158,12 +219,15 @@ impl Blobs {
         }
         let file = self.reader(place.file, &path)?;
         let mut blob = vec![0; BLOB_HEADER + place.len as usize];
-        let got = file.read_at(&mut blob, place.offset).map_err(Error::io(&path, "read"))?;
+        let got = file
+            .read_at(&mut blob, place.offset)
+            .map_err(Error::io(&path, "read"))?;
         if got < blob.len() {
             return Err(damaged("the blob is cut off"));
         }
         let bytes = blob.split_off(BLOB_HEADER);
-        let owner = decode_header(&blob, &bytes).ok_or_else(|| damaged("the blob's checksum is wrong"))?;
+        let owner =
+            decode_header(&blob, &bytes).ok_or_else(|| damaged("the blob's checksum is wrong"))?;
         if owner != (collection, *id) {
             return Err(damaged("the blob belongs to another point"));
         }
@@ -175,7 +239,11 @@ impl Blobs {
         if let Some(file) = inner.reading.get(&number) {
             return Ok(Arc::clone(file));
         }
-        let file: Arc<dyn DiskFile> = self.disk.open(path).map_err(Error::io(path, "open"))?.into();
+        let file: Arc<dyn DiskFile> = self
+            .disk
+            .open(path)
+            .map_err(Error::io(path, "open"))?
+            .into();
         inner.reading.insert(number, Arc::clone(&file));
         Ok(file)
     }
@@ -204,7 +272,12 @@ fn encode_header(
     body.extend_from_slice(&key);
     body.resize(BLOB_HEADER - 8, 0);
     let crc = checksum(&[&body, bytes]);
-    [&BLOB_MAGIC.to_le_bytes(), &crc.to_le_bytes(), body.as_slice()].concat()
+    [
+        &BLOB_MAGIC.to_le_bytes(),
+        &crc.to_le_bytes(),
+        body.as_slice(),
+    ]
+    .concat()
 }
 
 fn decode_header(header: &[u8], bytes: &[u8]) -> Option<(CollectionId, PointId)> {

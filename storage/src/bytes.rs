@@ -43,7 +43,9 @@ impl<'a> Take<'a> {
 
 /// CRC32C (Castagnoli, RFC 3720) over several pieces.
 pub(crate) fn checksum(pieces: &[&[u8]]) -> u32 {
-    pieces.iter().fold(0, |crc, piece| crc32c::crc32c_append(crc, piece))
+    pieces
+        .iter()
+        .fold(0, |crc, piece| crc32c::crc32c_append(crc, piece))
 }
 
 /// `f32`s as packed little-endian bytes.
@@ -58,5 +60,6 @@ pub(crate) fn pack(vector: &[f32]) -> Vec<u8> {
 /// The reverse of [`pack`]; `None` when the length is not a multiple of four.
 pub(crate) fn unpack(bytes: &[u8]) -> Option<Vec<f32>> {
     let (words, rest) = bytes.as_chunks::<4>();
-    rest.is_empty().then(|| words.iter().map(|word| f32::from_le_bytes(*word)).collect())
+    rest.is_empty()
+        .then(|| words.iter().map(|word| f32::from_le_bytes(*word)).collect())
 }

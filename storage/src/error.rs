@@ -71,10 +71,18 @@ pub enum Error {
 
 impl Error {
     pub(crate) fn io(path: &Path, action: &'static str) -> impl FnOnce(io::Error) -> Error {
-        move |source| Error::Io { path: path.to_owned(), action, source }
+        move |source| Error::Io {
+            path: path.to_owned(),
+            action,
+            source,
+        }
     }
 
     pub(crate) fn corrupt(path: &Path, offset: u64, what: impl Into<String>) -> Error {
-        Error::Corrupt { path: path.to_owned(), offset, what: what.into() }
+        Error::Corrupt {
+            path: path.to_owned(),
+            offset,
+            what: what.into(),
+        }
     }
 }

@@ -24,16 +24,26 @@ pub struct DataFolder {
 impl DataFolder {
     /// Opens a data folder for this process alone, making it if it is not there.
     pub fn open(dir: &Path) -> Result<Self, Error> {
-        OsDisk.create_dir_all(dir).map_err(Error::io(dir, "make the data folder"))?;
+        OsDisk
+            .create_dir_all(dir)
+            .map_err(Error::io(dir, "make the data folder"))?;
         let lock = lock(dir)?;
         let store = match read_format(dir)? {
             Some((version, store)) if version == FORMAT_VERSION => store,
             Some((found, _)) => {
-                return Err(Error::NewerFormat { path: marker(dir), found, known: FORMAT_VERSION });
+                return Err(Error::NewerFormat {
+                    path: marker(dir),
+                    found,
+                    known: FORMAT_VERSION,
+                });
             }
             None => create_marker(dir)?,
         };
-        Ok(Self { dir: dir.to_owned(), store, _lock: lock })
+        Ok(Self {
+            dir: dir.to_owned(),
+            store,
+            _lock: lock,
+        })
     }
 
     /// The number that tells this data folder from all others.
@@ -73,7 +83,11 @@ fn marker(dir: &Path) -> PathBuf {
 
 fn lock(dir: &Path) -> Result<File, Error> {
     let path = dir.join("LOCK");
-    let file = File::options().create(true).truncate(false).write(true).open(&path);
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path);
     let file = file.map_err(Error::io(&path, "open"))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
@@ -96,15 +110,25 @@ pub fn read_format(dir: &Path) -> Result<Option<(u32, u128)>, Error> {
         let good = magic == MAGIC && checksum(&[bytes.get(..28)?]) == crc && take.is_empty();
         good.then_some((version, store))
     };
-    decode().map(Some).ok_or_else(|| Error::corrupt(&path, 0, "the format marker is damaged"))
+    decode()
+        .map(Some)
+        .ok_or_else(|| Error::corrupt(&path, 0, "the format marker is damaged"))
 }
 
 /// A folder without a marker is new only if it holds none of our data.
 fn refuse_unmarked(dir: &Path) -> Result<Option<(u32, u128)>, Error> {
     for part in ["log", "snapshots"] {
         let path = dir.join(part);
-        if !OsDisk.list(&path).map_err(Error::io(&path, "list"))?.is_empty() {
-            return Err(Error::corrupt(&marker(dir), 0, format!("the format marker is missing, but `{part}/` holds data")));
+        if !OsDisk
+            .list(&path)
+            .map_err(Error::io(&path, "list"))?
+            .is_empty()
+        {
+            return Err(Error::corrupt(
+                &marker(dir),
+                0,
+                format!("the format marker is missing, but `{part}/` holds data"),
+            ));
         }
     }
     Ok(None)
@@ -112,13 +136,25 @@ fn refuse_unmarked(dir: &Path) -> Result<Option<(u32, u128)>, Error> {
 
 fn create_marker(dir: &Path) -> Result<u128, Error> {
     let store = uuid::Uuid::new_v4().as_u128();
-    let mut bytes = [MAGIC.as_slice(), &FORMAT_VERSION.to_le_bytes(), &store.to_le_bytes()].concat();
+    let mut bytes = [
+        MAGIC.as_slice(),
+        &FORMAT_VERSION.to_le_bytes(),
+        &store.to_le_bytes(),
+    ]
+    .concat();
     bytes.extend_from_slice(&checksum(&[&bytes]).to_le_bytes());
     let (path, temporary) = (marker(dir), dir.join("FORMAT.tmp"));
-    let file = OsDisk.create(&temporary).map_err(Error::io(&temporary, "create"))?;
-    file.write_at(&bytes, 0).map_err(Error::io(&temporary, "write"))?;
+    let file = OsDisk
+        .create(&temporary)
+        .map_err(Error::io(&temporary, "create"))?;
+    file.write_at(&bytes, 0)
+        .map_err(Error::io(&temporary, "write"))?;
     file.sync().map_err(Error::io(&temporary, "sync"))?;
-    OsDisk.rename(&temporary, &path).map_err(Error::io(&path, "rename"))?;
-    OsDisk.sync_dir(dir).map_err(Error::io(dir, "sync the folder"))?;
+    OsDisk
+        .rename(&temporary, &path)
+        .map_err(Error::io(&path, "rename"))?;
+    OsDisk
+        .sync_dir(dir)
+        .map_err(Error::io(dir, "sync the folder"))?;
     Ok(store)
 }

@@ -89,10 +89,19 @@ impl Manifests {
             .collect();
         numbers.sort_unstable();
         let next = numbers.last().map_or(1, |last| last + 1);
-        let mut this = Self { disk, dir: dir.to_owned(), store, kept: Vec::new(), next };
+        let mut this = Self {
+            disk,
+            dir: dir.to_owned(),
+            store,
+            kept: Vec::new(),
+            next,
+        };
         let mut skipped = Vec::new();
         for number in numbers.iter().rev() {
-            match this.load(*number).and_then(|manifest| usable(&manifest).map(|()| manifest)) {
+            match this
+                .load(*number)
+                .and_then(|manifest| usable(&manifest).map(|()| manifest))
+            {
                 Ok(manifest) => this.kept.insert(0, (*number, manifest)),
                 // An older one is kept as a spare only; what is wrong with it can wait.
                 Err(_) if !this.kept.is_empty() => {}
@@ -100,7 +109,11 @@ impl Manifests {
             }
         }
         if this.kept.is_empty() && !skipped.is_empty() {
-            return Err(Error::corrupt(dir, 0, format!("no manifest can be used: {}", skipped.join("; "))));
+            return Err(Error::corrupt(
+                dir,
+                0,
+                format!("no manifest can be used: {}", skipped.join("; ")),
+            ));
         }
         Ok((this, skipped))
     }
@@ -123,10 +136,16 @@ impl Manifests {
         let path = self.path(self.next);
         let temporary = path.with_extension("tmp");
         let bytes = self.encode(&manifest)?;
-        let file = self.disk.create(&temporary).map_err(Error::io(&temporary, "create"))?;
-        file.write_at(&bytes, 0).map_err(Error::io(&temporary, "write"))?;
+        let file = self
+            .disk
+            .create(&temporary)
+            .map_err(Error::io(&temporary, "create"))?;
+        file.write_at(&bytes, 0)
+            .map_err(Error::io(&temporary, "write"))?;
         file.sync().map_err(Error::io(&temporary, "sync"))?;
-        self.disk.rename(&temporary, &path).map_err(Error::io(&path, "rename"))?;
+        self.disk
+            .rename(&temporary, &path)
+            .map_err(Error::io(&path, "rename"))?;
         self.sync_dir()?;
         self.kept.push((self.next, manifest));
         self.next += 1;
@@ -137,7 +156,10 @@ impl Manifests {
 
     /// Whether a manifest that is kept names this snapshot file.
     pub fn names_snapshot(&self, file: &str) -> bool {
-        self.kept.iter().flat_map(|(_, manifest)| &manifest.collections).any(|entry| entry.snapshot.file == file)
+        self.kept
+            .iter()
+            .flat_map(|(_, manifest)| &manifest.collections)
+            .any(|entry| entry.snapshot.file == file)
     }
 
     fn path(&self, number: u64) -> PathBuf {
@@ -145,15 +167,25 @@ impl Manifests {
     }
 
     fn sync_dir(&self) -> Result<(), Error> {
-        self.disk.sync_dir(&self.dir).map_err(Error::io(&self.dir, "sync the folder"))
+        self.disk
+            .sync_dir(&self.dir)
+            .map_err(Error::io(&self.dir, "sync the folder"))
     }
 
     fn remove_others(&self) -> Result<(), Error> {
-        for name in self.disk.list(&self.dir).map_err(Error::io(&self.dir, "list"))? {
-            let number = name.strip_prefix(PREFIX).and_then(|number| number.parse::<u64>().ok());
+        for name in self
+            .disk
+            .list(&self.dir)
+            .map_err(Error::io(&self.dir, "list"))?
+        {
+            let number = name
+                .strip_prefix(PREFIX)
+                .and_then(|number| number.parse::<u64>().ok());
             if number.is_some_and(|number| self.kept.iter().all(|(kept, _)| *kept != number)) {
                 let path = self.dir.join(&name);
-                self.disk.remove(&path).map_err(Error::io(&path, "remove"))?;
+                self.disk
+                    .remove(&path)
+                    .map_err(Error::io(&path, "remove"))?;
             }
         }
         self.sync_dir()
@@ -164,11 +196,20 @@ impl Manifests {
         let body = Body {
             lsn: manifest.lsn.0,
             next_collection: manifest.next_collection,
-            collections: collections.map(|c| (c.id.0, c.config.clone(), c.snapshot.clone())).collect(),
+            collections: collections
+                .map(|c| (c.id.0, c.config.clone(), c.snapshot.clone()))
+                .collect(),
         };
-        let body = rmp_serde::to_vec(&body)
-            .map_err(|error| Error::Decode { what: "a manifest", reason: error.to_string() })?;
-        let head = [MAGIC.as_slice(), &VERSION.to_le_bytes(), &self.store.to_le_bytes()].concat();
+        let body = rmp_serde::to_vec(&body).map_err(|error| Error::Decode {
+            what: "a manifest",
+            reason: error.to_string(),
+        })?;
+        let head = [
+            MAGIC.as_slice(),
+            &VERSION.to_le_bytes(),
+            &self.store.to_le_bytes(),
+        ]
+        .concat();
         let crc = checksum(&[&head, &body]);
         Ok([head.as_slice(), &crc.to_le_bytes(), &body].concat())
     }
@@ -177,20 +218,29 @@ impl Manifests {
         let path = self.path(number);
         let file = self.disk.open(&path).map_err(Error::io(&path, "open"))?;
         let bytes = read_all(&*file, MAX_MANIFEST_BYTES).map_err(Error::io(&path, "read"))?;
-        let body = self.check(&bytes).map_err(|what| Error::corrupt(&path, 0, what))?;
-        let body: Body = decode_exact("a manifest", body).map_err(|error| Error::corrupt(&path, HEADER as u64, error.to_string()))?;
+        let body = self
+            .check(&bytes)
+            .map_err(|what| Error::corrupt(&path, 0, what))?;
+        let body: Body = decode_exact("a manifest", body)
+            .map_err(|error| Error::corrupt(&path, HEADER as u64, error.to_string()))?;
         let collections = body.collections.into_iter();
         Ok(Manifest {
             lsn: Lsn(body.lsn),
             next_collection: body.next_collection,
             collections: collections
-                .map(|(id, config, snapshot)| CollectionEntry { id: CollectionId(id), config, snapshot })
+                .map(|(id, config, snapshot)| CollectionEntry {
+                    id: CollectionId(id),
+                    config,
+                    snapshot,
+                })
                 .collect(),
         })
     }
 
     fn check<'a>(&self, bytes: &'a [u8]) -> Result<&'a [u8], String> {
-        let (header, body) = bytes.split_at_checked(HEADER).ok_or("the header is cut off")?;
+        let (header, body) = bytes
+            .split_at_checked(HEADER)
+            .ok_or("the header is cut off")?;
         let mut take = Take::new(header);
         let mut read = || Some((take.bytes(8)?, take.u32()?, take.u128()?, take.u32()?));
         let (magic, version, store, crc) = read().ok_or("the header is cut off")?;

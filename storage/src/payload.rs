@@ -7,8 +7,10 @@ use crate::error::Error;
 
 /// A value as MessagePack.
 pub fn encode_payload<T: Serialize>(payload: &T) -> Result<Vec<u8>, Error> {
-    rmp_serde::to_vec(payload)
-        .map_err(|error| Error::Decode { what: "a payload", reason: error.to_string() })
+    rmp_serde::to_vec(payload).map_err(|error| Error::Decode {
+        what: "a payload",
+        reason: error.to_string(),
+    })
 }
 
 /// The reverse of [`encode_payload`]; every byte must belong to the value.
@@ -17,7 +19,10 @@ pub fn decode_payload<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
 }
 
 /// A MessagePack value that takes up all of `bytes`.
-pub(crate) fn decode_exact<T: DeserializeOwned>(what: &'static str, bytes: &[u8]) -> Result<T, Error> {
+pub(crate) fn decode_exact<T: DeserializeOwned>(
+    what: &'static str,
+    bytes: &[u8],
+) -> Result<T, Error> {
     let fail = |reason: String| Error::Decode { what, reason };
     let mut deserializer = rmp_serde::Deserializer::new(std::io::Cursor::new(bytes));
     deserializer.set_max_depth(256);

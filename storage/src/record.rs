@@ -90,8 +90,15 @@ impl From<Metric> for u8 {
 impl TryFrom<u8> for Metric {
     type Error = String;
     fn try_from(number: u8) -> Result<Self, String> {
-        let all = [Metric::Cosine, Metric::Dot, Metric::Euclid, Metric::Manhattan];
-        all.get(usize::from(number)).copied().ok_or_else(|| format!("metric {number} is unknown"))
+        let all = [
+            Metric::Cosine,
+            Metric::Dot,
+            Metric::Euclid,
+            Metric::Manhattan,
+        ];
+        all.get(usize::from(number))
+            .copied()
+            .ok_or_else(|| format!("metric {number} is unknown"))
     }
 }
 
@@ -115,7 +122,9 @@ impl TryFrom<u8> for Quantization {
     type Error = String;
     fn try_from(number: u8) -> Result<Self, String> {
         let all = [Quantization::None, Quantization::Int8];
-        all.get(usize::from(number)).copied().ok_or_else(|| format!("quantization {number} is unknown"))
+        all.get(usize::from(number))
+            .copied()
+            .ok_or_else(|| format!("quantization {number} is unknown"))
     }
 }
 
@@ -201,21 +210,31 @@ impl Record {
         };
         let mut bytes = vec![VERSION, kind];
         let written = match self {
-            Record::CreateCollection { id, config } => rmp_serde::encode::write(&mut bytes, &(id.0, config)),
+            Record::CreateCollection { id, config } => {
+                rmp_serde::encode::write(&mut bytes, &(id.0, config))
+            }
             Record::DropCollection { id } => rmp_serde::encode::write(&mut bytes, &(id.0,)),
-            Record::Upsert { collection, points } => return encode_upsert(bytes, *collection, points),
+            Record::Upsert { collection, points } => {
+                return encode_upsert(bytes, *collection, points);
+            }
             Record::Delete { collection, ids } => {
                 let keys: Vec<ByteBuf> = ids.iter().map(|id| ByteBuf::from(id.key())).collect();
                 rmp_serde::encode::write(&mut bytes, &(collection.0, keys))
             }
         };
-        written.map_err(|error| Error::Decode { what: "a record", reason: error.to_string() })?;
+        written.map_err(|error| Error::Decode {
+            what: "a record",
+            reason: error.to_string(),
+        })?;
         Ok(bytes)
     }
 
     /// The reverse of [`Record::encode`]. Never panics, whatever the bytes.
     pub fn decode(bytes: &[u8]) -> Result<Record, Error> {
-        let fail = |reason: String| Error::Decode { what: "a record", reason };
+        let fail = |reason: String| Error::Decode {
+            what: "a record",
+            reason,
+        };
         let (kind, body) = match bytes {
             [VERSION, kind, body @ ..] => (*kind, body),
             [version, _, ..] => return Err(fail(format!("version {version} is unknown"))),
@@ -224,18 +243,26 @@ impl Record {
         match kind {
             CREATE => {
                 let (id, config) = decode_exact("a record", body)?;
-                Ok(Record::CreateCollection { id: CollectionId(id), config })
+                Ok(Record::CreateCollection {
+                    id: CollectionId(id),
+                    config,
+                })
             }
             DROP => {
                 let (id,) = decode_exact("a record", body)?;
-                Ok(Record::DropCollection { id: CollectionId(id) })
+                Ok(Record::DropCollection {
+                    id: CollectionId(id),
+                })
             }
             UPSERT => decode_upsert(body),
             DELETE => {
                 let (id, keys): (u64, Vec<ByteBuf>) = decode_exact("a record", body)?;
                 let ids: Option<_> = keys.iter().map(|key| PointId::from_key(key)).collect();
                 let ids = ids.ok_or_else(|| fail("an id is malformed".into()))?;
-                Ok(Record::Delete { collection: CollectionId(id), ids })
+                Ok(Record::Delete {
+                    collection: CollectionId(id),
+                    ids,
+                })
             }
             other => Err(fail(format!("kind {other} is unknown"))),
         }
@@ -247,26 +274,38 @@ fn encode_upsert(
     collection: CollectionId,
     points: &[PointRecord],
 ) -> Result<Vec<u8>, Error> {
-    let owned: Vec<_> = points.iter().map(|point| (point.id.key(), pack(&point.vector))).collect();
-    let out: Vec<_> = points.iter().zip(&owned).map(|(point, (id, vector))| PointOut {
-        id: Bytes::new(id),
-        vector: Bytes::new(vector),
-        payload: Bytes::new(&point.payload),
-        face: point.face.as_ref().map(|face| FaceOut {
-            bounding_box: face.bounding_box,
-            landmarks: face.landmarks,
-            confidence: face.confidence,
-            crop: face.crop.as_deref().map(Bytes::new),
-            photo: face.photo.as_deref().map(Bytes::new),
-        }),
-    }).collect();
-    rmp_serde::encode::write(&mut bytes, &(collection.0, out))
-        .map_err(|error| Error::Decode { what: "a record", reason: error.to_string() })?;
+    let owned: Vec<_> = points
+        .iter()
+        .map(|point| (point.id.key(), pack(&point.vector)))
+        .collect();
+    let out: Vec<_> = points
+        .iter()
+        .zip(&owned)
+        .map(|(point, (id, vector))| PointOut {
+            id: Bytes::new(id),
+            vector: Bytes::new(vector),
+            payload: Bytes::new(&point.payload),
+            face: point.face.as_ref().map(|face| FaceOut {
+                bounding_box: face.bounding_box,
+                landmarks: face.landmarks,
+                confidence: face.confidence,
+                crop: face.crop.as_deref().map(Bytes::new),
+                photo: face.photo.as_deref().map(Bytes::new),
+            }),
+        })
+        .collect();
+    rmp_serde::encode::write(&mut bytes, &(collection.0, out)).map_err(|error| Error::Decode {
+        what: "a record",
+        reason: error.to_string(),
+    })?;
     Ok(bytes)
 }
 
 fn decode_upsert(body: &[u8]) -> Result<Record, Error> {
-    let fail = |reason: &str| Error::Decode { what: "a record", reason: reason.into() };
+    let fail = |reason: &str| Error::Decode {
+        what: "a record",
+        reason: reason.into(),
+    };
     let (collection, points): (u64, Vec<PointIn>) = decode_exact("a record", body)?;
     let points = points.into_iter().map(|point| {
         Ok(PointRecord {
@@ -282,5 +321,8 @@ fn decode_upsert(body: &[u8]) -> Result<Record, Error> {
             }),
         })
     });
-    Ok(Record::Upsert { collection: CollectionId(collection), points: points.collect::<Result<_, Error>>()? })
+    Ok(Record::Upsert {
+        collection: CollectionId(collection),
+        points: points.collect::<Result<_, Error>>()?,
+    })
 }

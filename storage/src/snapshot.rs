@@ -54,14 +54,29 @@ impl SnapshotWriter {
         lsn: Lsn,
     ) -> Result<Self, Error> {
         let temporary = path.with_extension("tmp");
-        let file = disk.create(&temporary).map_err(Error::io(&temporary, "create"))?;
-        let mut header = [MAGIC.as_slice(), &VERSION.to_le_bytes(), &store.to_le_bytes()].concat();
+        let file = disk
+            .create(&temporary)
+            .map_err(Error::io(&temporary, "create"))?;
+        let mut header = [
+            MAGIC.as_slice(),
+            &VERSION.to_le_bytes(),
+            &store.to_le_bytes(),
+        ]
+        .concat();
         header.extend_from_slice(&collection.0.to_le_bytes());
         header.extend_from_slice(&lsn.0.to_le_bytes());
         header.resize(HEADER - 4, 0);
         header.extend_from_slice(&checksum(&[&header]).to_le_bytes());
-        file.write_at(&header, 0).map_err(Error::io(&temporary, "write"))?;
-        Ok(Self { disk, temporary, path: path.to_owned(), file, end: HEADER as u64, sections: Vec::new() })
+        file.write_at(&header, 0)
+            .map_err(Error::io(&temporary, "write"))?;
+        Ok(Self {
+            disk,
+            temporary,
+            path: path.to_owned(),
+            file,
+            end: HEADER as u64,
+            sections: Vec::new(),
+        })
     }
 
     /// Writes one section with whatever `fill` writes.
@@ -69,10 +84,22 @@ impl SnapshotWriter {
     where
         F: FnOnce(&mut dyn Write) -> io::Result<()>,
     {
-        let mut out = SectionWriter { file: &*self.file, at: self.end, crc: 0, buffer: Vec::with_capacity(BUFFER) };
-        fill(&mut out).and_then(|()| out.flush()).map_err(Error::io(&self.temporary, "write"))?;
+        let mut out = SectionWriter {
+            file: &*self.file,
+            at: self.end,
+            crc: 0,
+            buffer: Vec::with_capacity(BUFFER),
+        };
+        fill(&mut out)
+            .and_then(|()| out.flush())
+            .map_err(Error::io(&self.temporary, "write"))?;
         let len = out.at - self.end;
-        self.sections.push(Section { name: name.to_owned(), offset: self.end, len, crc: out.crc });
+        self.sections.push(Section {
+            name: name.to_owned(),
+            offset: self.end,
+            len,
+            crc: out.crc,
+        });
         self.end += len;
         Ok(())
     }
@@ -92,11 +119,19 @@ impl SnapshotWriter {
         table.extend_from_slice(&len.to_le_bytes());
         table.extend_from_slice(&crc.to_le_bytes());
         table.extend_from_slice(END);
-        self.file.write_at(&table, self.end).map_err(Error::io(&self.temporary, "write"))?;
-        self.file.sync().map_err(Error::io(&self.temporary, "sync"))?;
-        self.disk.rename(&self.temporary, &self.path).map_err(Error::io(&self.path, "rename"))?;
+        self.file
+            .write_at(&table, self.end)
+            .map_err(Error::io(&self.temporary, "write"))?;
+        self.file
+            .sync()
+            .map_err(Error::io(&self.temporary, "sync"))?;
+        self.disk
+            .rename(&self.temporary, &self.path)
+            .map_err(Error::io(&self.path, "rename"))?;
         let dir = self.path.parent().unwrap_or(Path::new("."));
-        self.disk.sync_dir(dir).map_err(Error::io(dir, "sync the folder"))?;
+        self.disk
+            .sync_dir(dir)
+            .map_err(Error::io(dir, "sync the folder"))?;
         Ok(self.end + table.len() as u64)
     }
 }
@@ -149,19 +184,41 @@ impl SnapshotReader {
         let file = disk.open(path).map_err(Error::io(path, "open"))?;
         let len = file.len().map_err(Error::io(path, "measure"))?;
         let mut header = [0; HEADER];
-        let got = file.read_at(&mut header, 0).map_err(Error::io(path, "read"))?;
-        let (collection, lsn) =
-            decode_header(header.get(..got).unwrap_or_default(), store).map_err(|what| Error::corrupt(path, 0, what))?;
+        let got = file
+            .read_at(&mut header, 0)
+            .map_err(Error::io(path, "read"))?;
+        let (collection, lsn) = decode_header(header.get(..got).unwrap_or_default(), store)
+            .map_err(|what| Error::corrupt(path, 0, what))?;
         let sections = read_table(&*file, len).map_err(Error::io(path, "read"))?;
-        let sections = sections.ok_or_else(|| Error::corrupt(path, len.saturating_sub(TRAILER), "the table of sections is damaged"))?;
-        Ok(Self { path: path.to_owned(), file, sections, collection, lsn })
+        let sections = sections.ok_or_else(|| {
+            Error::corrupt(
+                path,
+                len.saturating_sub(TRAILER),
+                "the table of sections is damaged",
+            )
+        })?;
+        Ok(Self {
+            path: path.to_owned(),
+            file,
+            sections,
+            collection,
+            lsn,
+        })
     }
 
     /// A section's bytes. The last of them are given only when the checksum is right.
     pub fn section(&self, name: &str) -> Result<SectionReader<'_>, Error> {
         let section = self.sections.iter().find(|section| section.name == name);
-        let section = section.ok_or_else(|| Error::corrupt(&self.path, 0, format!("section `{name}` is missing")))?;
-        Ok(SectionReader { file: &*self.file, section: section.clone(), read: 0, crc: 0, buffer: Vec::new(), at: 0 })
+        let section = section
+            .ok_or_else(|| Error::corrupt(&self.path, 0, format!("section `{name}` is missing")))?;
+        Ok(SectionReader {
+            file: &*self.file,
+            section: section.clone(),
+            read: 0,
+            crc: 0,
+            buffer: Vec::new(),
+            at: 0,
+        })
     }
 
     /// The file's name, for messages.
@@ -180,12 +237,22 @@ impl SnapshotReader {
 }
 
 fn decode_header(header: &[u8], store: u128) -> Result<(CollectionId, Lsn), String> {
-    let (body, crc) = header.split_at_checked(HEADER - 4).ok_or("the header is cut off")?;
+    let (body, crc) = header
+        .split_at_checked(HEADER - 4)
+        .ok_or("the header is cut off")?;
     if checksum(&[body]).to_le_bytes() != crc {
         return Err("the header's checksum is wrong".into());
     }
     let mut take = Take::new(body);
-    let mut read = || Some((take.bytes(8)?, take.u32()?, take.u128()?, take.u64()?, take.u64()?));
+    let mut read = || {
+        Some((
+            take.bytes(8)?,
+            take.u32()?,
+            take.u128()?,
+            take.u64()?,
+            take.u64()?,
+        ))
+    };
     let (magic, version, owner, collection, lsn) = read().ok_or("the header is cut off")?;
     if magic != MAGIC {
         return Err("this is no snapshot".into());
@@ -201,11 +268,17 @@ fn decode_header(header: &[u8], store: u128) -> Result<(CollectionId, Lsn), Stri
 
 fn read_table(file: &dyn DiskFile, len: u64) -> io::Result<Option<Vec<Section>>> {
     let mut trailer = [0; 16];
-    let Some(at) = len.checked_sub(TRAILER) else { return Ok(None) };
+    let Some(at) = len.checked_sub(TRAILER) else {
+        return Ok(None);
+    };
     file.read_at(&mut trailer, at)?;
     let mut take = Take::new(&trailer);
-    let (Some(size), Some(crc), Some(end)) = (take.u32(), take.u32(), take.bytes(8)) else { return Ok(None) };
-    let Some(start) = at.checked_sub(u64::from(size)) else { return Ok(None) };
+    let (Some(size), Some(crc), Some(end)) = (take.u32(), take.u32(), take.bytes(8)) else {
+        return Ok(None);
+    };
+    let Some(start) = at.checked_sub(u64::from(size)) else {
+        return Ok(None);
+    };
     if end != END || size as usize > MAX_SECTIONS * 300 {
         return Ok(None);
     }
@@ -221,9 +294,16 @@ fn read_table(file: &dyn DiskFile, len: u64) -> io::Result<Option<Vec<Section>>>
             let name_len = usize::from(take.u8()?);
             let name = String::from_utf8(take.bytes(name_len)?.to_vec()).ok()?;
             let (offset, len, crc) = (take.u64()?, take.u64()?, take.u32()?);
-            (offset.checked_add(len)? <= start).then_some(Section { name, offset, len, crc })
+            (offset.checked_add(len)? <= start).then_some(Section {
+                name,
+                offset,
+                len,
+                crc,
+            })
         };
-        let Some(section) = next() else { return Ok(None) };
+        let Some(section) = next() else {
+            return Ok(None);
+        };
         sections.push(section);
     }
     Ok(Some(sections))
@@ -251,9 +331,14 @@ impl SectionReader<'_> {
         let size = usize::try_from(rest).unwrap_or(BUFFER).min(BUFFER);
         self.buffer.resize(size, 0);
         self.at = 0;
-        let got = self.file.read_at(&mut self.buffer, self.section.offset + self.read)?;
+        let got = self
+            .file
+            .read_at(&mut self.buffer, self.section.offset + self.read)?;
         if got < size {
-            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the section is cut off"));
+            return Err(io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                "the section is cut off",
+            ));
         }
         self.crc = crc32c::crc32c_append(self.crc, &self.buffer);
         self.read += size as u64;
@@ -299,7 +384,11 @@ struct RowBody {
 
 /// Writes one row: its length, then MessagePack.
 pub fn write_row(out: &mut dyn Write, row: PointRow) -> io::Result<()> {
-    let body = RowBody { id: ByteBuf::from(row.id.key()), payload: ByteBuf::from(row.payload), face: row.face };
+    let body = RowBody {
+        id: ByteBuf::from(row.id.key()),
+        payload: ByteBuf::from(row.payload),
+        face: row.face,
+    };
     let bytes = rmp_serde::to_vec(&body).map_err(io::Error::other)?;
     let len = u32::try_from(bytes.len()).map_err(io::Error::other)?;
     out.write_all(&len.to_le_bytes())?;
@@ -308,13 +397,18 @@ pub fn write_row(out: &mut dyn Write, row: PointRow) -> io::Result<()> {
 
 /// Reads rows until the end of `input`.
 pub fn read_rows(mut input: impl Read) -> impl Iterator<Item = Result<PointRow, Error>> {
-    let fail = |reason: String| Error::Decode { what: "a row of a snapshot", reason };
+    let fail = |reason: String| Error::Decode {
+        what: "a row of a snapshot",
+        reason,
+    };
     let mut ended = false;
     std::iter::from_fn(move || {
         if ended {
             return None;
         }
-        let row = read_row(&mut input).map_err(|error| fail(error.to_string())).transpose();
+        let row = read_row(&mut input)
+            .map_err(|error| fail(error.to_string()))
+            .transpose();
         ended = row.as_ref().is_none_or(Result::is_err);
         row
     })
@@ -329,11 +423,18 @@ fn read_row(input: &mut impl Read) -> io::Result<Option<PointRow>> {
     input.read_exact(rest)?;
     let len = u32::from_le_bytes(length) as usize;
     if len > MAX_ROW_BYTES {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, format!("a row of {len} bytes is over the limit")));
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("a row of {len} bytes is over the limit"),
+        ));
     }
     let mut bytes = vec![0; len];
     input.read_exact(&mut bytes)?;
     let body: RowBody = decode_exact("a row", &bytes).map_err(io::Error::other)?;
     let id = PointId::from_key(&body.id).ok_or_else(|| io::Error::other("an id is malformed"))?;
-    Ok(Some(PointRow { id, payload: body.payload.into_vec(), face: body.face }))
+    Ok(Some(PointRow {
+        id,
+        payload: body.payload.into_vec(),
+        face: body.face,
+    }))
 }

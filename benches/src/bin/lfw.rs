@@ -48,14 +48,32 @@ fn main() -> Result<()> {
     let embedded = embed_all(&lfw, &arguments)?;
     let seconds = started.elapsed().as_secs_f64();
     let mut out = std::io::stdout().lock();
-    let missed = embedded.iter().filter(|photo| photo.vector.is_none()).count();
-    writeln!(out, "photos              {} in {seconds:.0} s on {} threads", embedded.len(), arguments.threads)?;
+    let missed = embedded
+        .iter()
+        .filter(|photo| photo.vector.is_none())
+        .count();
+    writeln!(
+        out,
+        "photos              {} in {seconds:.0} s on {} threads",
+        embedded.len(),
+        arguments.threads
+    )?;
     writeln!(out, "no face found       {missed}")?;
     let (right, asked, search) = rank_1(&lfw, &embedded)?;
-    writeln!(out, "rank-1              {:.4} ({right} of {asked} photos)", ratio(right, asked))?;
+    writeln!(
+        out,
+        "rank-1              {:.4} ({right} of {asked} photos)",
+        ratio(right, asked)
+    )?;
     let (accuracy, threshold) = verification(&lfw.pairs, &embedded);
-    writeln!(out, "verification        {accuracy:.4} over {} pairs at cosine {threshold:.3}", lfw.pairs.len())?;
-    let stage = |of: fn(&Timings) -> Duration| median(embedded.iter().map(|photo| of(&photo.timings)).collect());
+    writeln!(
+        out,
+        "verification        {accuracy:.4} over {} pairs at cosine {threshold:.3}",
+        lfw.pairs.len()
+    )?;
+    let stage = |of: fn(&Timings) -> Duration| {
+        median(embedded.iter().map(|photo| of(&photo.timings)).collect())
+    };
     writeln!(out, "median decode       {:.2} ms", stage(|t| t.decode))?;
     writeln!(out, "median detect       {:.2} ms", stage(|t| t.detect))?;
     writeln!(out, "median embed        {:.2} ms", stage(|t| t.embed))?;
@@ -70,16 +88,32 @@ fn embed_all(lfw: &Lfw, arguments: &Arguments) -> Result<Vec<Embedded>> {
         let mut done = Vec::new();
         loop {
             let at = next.fetch_add(1, Ordering::Relaxed);
-            let Some(photo) = lfw.photos.get(at) else { return Ok(done) };
+            let Some(photo) = lfw.photos.get(at) else {
+                return Ok(done);
+            };
             let bytes = std::fs::read(&photo.path)?;
-            let want = Want { faces: Choice::Largest, vectors: true, crop: false };
-            let analysis = embedder.analyze(&bytes, want).with_context(|| photo.path.display().to_string())?;
+            let want = Want {
+                faces: Choice::Largest,
+                vectors: true,
+                crop: false,
+            };
+            let analysis = embedder
+                .analyze(&bytes, want)
+                .with_context(|| photo.path.display().to_string())?;
             let vector = analysis.faces.into_iter().next().map(|face| face.vector);
-            done.push((at, Embedded { vector, timings: analysis.timings }));
+            done.push((
+                at,
+                Embedded {
+                    vector,
+                    timings: analysis.timings,
+                },
+            ));
         }
     };
     let mut all = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..arguments.threads.max(1)).map(|_| scope.spawn(work)).collect();
+        let threads: Vec<_> = (0..arguments.threads.max(1))
+            .map(|_| scope.spawn(work))
+            .collect();
         let mut all = Vec::new();
         for thread in threads {
             all.extend(thread.join().map_err(|_| anyhow!("a thread panicked"))??);
@@ -94,12 +128,20 @@ fn embed_all(lfw: &Lfw, arguments: &Arguments) -> Result<Vec<Embedded>> {
 fn rank_1(lfw: &Lfw, embedded: &[Embedded]) -> Result<(usize, usize, Vec<Duration>)> {
     let dir = std::env::temp_dir().join(format!("doppel-lfw-{}", std::process::id()));
     let engine = Engine::open(Options::new(&dir))?;
-    let dim = embedded.iter().find_map(|photo| Some(photo.vector.as_ref()?.len())).context("no face at all")?;
+    let dim = embedded
+        .iter()
+        .find_map(|photo| Some(photo.vector.as_ref()?.len()))
+        .context("no face at all")?;
     engine.create_collection("lfw", CollectionSpec::new(dim, Metric::Cosine))?;
     let mut points = Vec::new();
     for (at, photo) in embedded.iter().enumerate() {
         if let Some(vector) = &photo.vector {
-            points.push(Point { id: PointId::Num(at as u64), vector: vector.clone(), payload: Default::default(), face: None });
+            points.push(Point {
+                id: PointId::Num(at as u64),
+                vector: vector.clone(),
+                payload: Default::default(),
+                face: None,
+            });
         }
     }
     for batch in points.chunks(1_000) {
@@ -110,9 +152,16 @@ fn rank_1(lfw: &Lfw, embedded: &[Embedded]) -> Result<(usize, usize, Vec<Duratio
         *photos_of.entry(&photo.person).or_default() += 1;
     }
     let (mut right, mut asked, mut times) = (0, 0, Vec::new());
-    for (at, photo) in lfw.photos.iter().enumerate().filter(|(_, photo)| photos_of[photo.person.as_str()] > 1) {
+    for (at, photo) in lfw
+        .photos
+        .iter()
+        .enumerate()
+        .filter(|(_, photo)| photos_of[photo.person.as_str()] > 1)
+    {
         asked += 1;
-        let Some(vector) = &embedded[at].vector else { continue };
+        let Some(vector) = &embedded[at].vector else {
+            continue;
+        };
         let query = Query {
             vector: vector.clone(),
             limit: 2,
@@ -120,7 +169,10 @@ fn rank_1(lfw: &Lfw, embedded: &[Embedded]) -> Result<(usize, usize, Vec<Duratio
             ef: None,
             exact: false,
             score_threshold: None,
-            select: Select { payload: true, vector: false },
+            select: Select {
+                payload: true,
+                vector: false,
+            },
         };
         let started = Instant::now();
         let hits = engine.search("lfw", &query)?;
@@ -145,7 +197,10 @@ fn verification(pairs: &[Pair], embedded: &[Embedded]) -> (f64, f32) {
     };
     let scored: Vec<(f32, bool)> = pairs.iter().map(|pair| (cosine(pair), pair.same)).collect();
     let accuracy = |threshold: f32| {
-        let right = scored.iter().filter(|(score, same)| (*score >= threshold) == *same).count();
+        let right = scored
+            .iter()
+            .filter(|(score, same)| (*score >= threshold) == *same)
+            .count();
         (ratio(right, scored.len()), threshold)
     };
     let all = scored.iter().map(|(score, _)| accuracy(*score));
@@ -159,5 +214,8 @@ fn ratio(part: usize, whole: usize) -> f64 {
 
 fn median(mut times: Vec<Duration>) -> f64 {
     times.sort_unstable();
-    times.get(times.len() / 2).map_or(0.0, Duration::as_secs_f64) * 1_000.0
+    times
+        .get(times.len() / 2)
+        .map_or(0.0, Duration::as_secs_f64)
+        * 1_000.0
 }

@@ -1,6 +1,7 @@
-//! One HTTP exchange, and again while the server says that it is busy. Connections are direct: the
-//! proxies of the environment are for the web, not for a database.
+//! One HTTP exchange, and again while the server says that it will not be long (`Retry-After`).
+//! Connections are direct: the proxies of the environment are for the web, not for a database.
 
+use std::sync::Once;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -17,12 +18,14 @@ pub(super) struct Http {
     agent: Agent,
     base: String,
     api_key: Option<String>,
+    told_waiting: Once,
 }
 
 /// An answer that has been read to its end.
 struct Answer {
     status: u16,
-    retry_after: Duration,
+    /// How long to wait before the same request may work; absent: it never will.
+    retry_after: Option<Duration>,
     body: Vec<u8>,
 }
 
@@ -46,6 +49,7 @@ impl Http {
             agent,
             base: base.to_owned(),
             api_key: api_key.map(str::to_owned),
+            told_waiting: Once::new(),
         })
     }
 
@@ -78,17 +82,20 @@ impl Http {
         let start = Instant::now();
         loop {
             let answer = self.exchange(method, path, body)?;
-            let busy = matches!(answer.status, 429 | 503);
-            if !busy {
+            let Some(wait) = answer.retry_after else {
                 return understood(&answer);
-            }
-            if start.elapsed() + answer.retry_after > limits::BUSY_PATIENCE {
+            };
+            if start.elapsed() + wait > limits::BUSY_PATIENCE {
                 return Err(Error::Busy {
                     waited_s: start.elapsed().as_secs(),
                     message: message_of(&answer),
                 });
             }
-            thread::sleep(answer.retry_after);
+            if start.elapsed() > limits::BUSY_SILENCE {
+                let told = || eprintln!("waiting for the server: {}", message_of(&answer));
+                self.told_waiting.call_once(told);
+            }
+            thread::sleep(wait);
         }
     }
 
@@ -134,8 +141,10 @@ fn encoded(body: &impl Serialize) -> Result<Vec<u8>, Error> {
 fn read(mut response: Response<Body>) -> Result<Answer, ureq::Error> {
     let header = response.headers().get("retry-after");
     let seconds = header.and_then(|value| value.to_str().ok()?.parse().ok());
-    let retry_after = Duration::from_secs(seconds.unwrap_or(1)).min(limits::RETRY_AFTER);
     let status = response.status().as_u16();
+    let busy = matches!(status, 429 | 503) || (status >= 400 && seconds.is_some());
+    let wait = Duration::from_secs(seconds.unwrap_or(1)).min(limits::RETRY_AFTER);
+    let retry_after = busy.then_some(wait);
     let body = response.body_mut().with_config();
     let body = body.limit(limits::ANSWER_BYTES).read_to_vec()?;
     Ok(Answer {

@@ -1,6 +1,6 @@
 //! The REST client of the commands: typed calls, answers checked, errors that say what to do. A
-//! busy server (429, 503) is asked again after the time it names, within a bound; nothing else is
-//! tried twice.
+//! server that asks for patience (429, 503, `Retry-After`) is asked again after the time it names,
+//! within a bound; nothing else is tried twice.
 
 mod error;
 mod http;

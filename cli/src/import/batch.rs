@@ -127,9 +127,10 @@ fn send_once(target: &Target<'_>, images: &[&NewImage]) -> Result<Added, Error> 
     }
 }
 
-/// Statuses that say something about a photo, not about the collection or the server.
+/// Statuses that, for a request of one photo, say something about the photo, not about the
+/// collection or the server; 500 is a photo that broke the models.
 fn is_the_photos(status: u16) -> bool {
-    matches!(status, 400 | 413 | 415 | 422)
+    matches!(status, 400 | 413 | 415 | 422 | 500)
 }
 
 /// Two answers as one; the second's places come after the first's.

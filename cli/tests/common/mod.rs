@@ -113,8 +113,13 @@ fn serve(stream: TcpStream, state: &Mutex<State>) {
     };
     let answer = answer.to_string();
     let length = answer.len();
+    let retry = if status == 503 {
+        "retry-after: 0\r\n"
+    } else {
+        ""
+    };
     let text = format!(
-        "HTTP/1.1 {status} Whatever\r\ncontent-type: application/json\r\nretry-after: 0\r\n\
+        "HTTP/1.1 {status} Whatever\r\ncontent-type: application/json\r\n{retry}\
          content-length: {length}\r\nconnection: close\r\n\r\n{answer}"
     );
     drop(reader.get_mut().write_all(text.as_bytes()));

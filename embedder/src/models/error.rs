@@ -8,13 +8,19 @@ use std::path::{Path, PathBuf};
 #[non_exhaustive]
 pub enum InstallError {
     /// Python is not there.
-    #[error("`{0}` was not found; install Python 3.9 or newer (Debian: apt-get install python3 python3-venv), or name it in DOPPEL_PYTHON")]
+    #[error(
+        "`{0}` was not found; install Python 3.9 or newer (Debian: apt-get install python3 python3-venv), or name it in DOPPEL_PYTHON"
+    )]
     NoPython(String),
     /// Python has no virtual environments, hence no pip.
-    #[error("Python cannot make a virtual environment with pip (Debian: apt-get install python3-venv):\n{0}")]
+    #[error(
+        "Python cannot make a virtual environment with pip (Debian: apt-get install python3-venv):\n{0}"
+    )]
     NoPip(String),
     /// A package could not be fetched.
-    #[error("pip could not fetch {package}; is there a network, and does this platform have the package?\n{output}")]
+    #[error(
+        "pip could not fetch {package}; is there a network, and does this platform have the package?\n{output}"
+    )]
     Fetch {
         /// The package.
         package: String,
@@ -70,7 +76,10 @@ impl InstallError {
     pub(super) fn io(path: &Path) -> impl FnOnce(io::Error) -> InstallError {
         move |source| match source.kind() {
             io::ErrorKind::StorageFull => InstallError::DiskFull(path.to_owned()),
-            _ => InstallError::Io { path: path.to_owned(), source },
+            _ => InstallError::Io {
+                path: path.to_owned(),
+                source,
+            },
         }
     }
 }

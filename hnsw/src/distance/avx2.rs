@@ -1,10 +1,12 @@
 //! AVX2 with FMA: 8 floats or 16 codes a step, tails by the scalar code.
 
 use std::arch::x86_64::{
-    __m256, _mm_add_epi32, _mm_add_ps, _mm_add_ss, _mm_cvtsi128_si32, _mm_cvtss_f32, _mm_loadu_si128, _mm_movehdup_ps,
-    _mm_movehl_ps, _mm_shuffle_epi32, _mm256_add_epi32, _mm256_add_ps, _mm256_andnot_ps, _mm256_castps256_ps128,
-    _mm256_castsi256_si128, _mm256_cvtepi8_epi16, _mm256_extractf128_ps, _mm256_extracti128_si256, _mm256_fmadd_ps,
-    _mm256_loadu_ps, _mm256_madd_epi16, _mm256_set1_ps, _mm256_setzero_ps, _mm256_setzero_si256, _mm256_sub_ps,
+    __m256, _mm_add_epi32, _mm_add_ps, _mm_add_ss, _mm_cvtsi128_si32, _mm_cvtss_f32,
+    _mm_loadu_si128, _mm_movehdup_ps, _mm_movehl_ps, _mm_shuffle_epi32, _mm256_add_epi32,
+    _mm256_add_ps, _mm256_andnot_ps, _mm256_castps256_ps128, _mm256_castsi256_si128,
+    _mm256_cvtepi8_epi16, _mm256_extractf128_ps, _mm256_extracti128_si256, _mm256_fmadd_ps,
+    _mm256_loadu_ps, _mm256_madd_epi16, _mm256_set1_ps, _mm256_setzero_ps, _mm256_setzero_si256,
+    _mm256_sub_ps,
 };
 
 use super::{Kernels, scalar};
@@ -12,7 +14,13 @@ use super::{Kernels, scalar};
 /// The kernels, if the CPU has what they need.
 pub(super) fn kernels() -> Option<Kernels> {
     let has = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
-    has.then_some(Kernels { name: "avx2", dot, squared, manhattan, dot_codes })
+    has.then_some(Kernels {
+        name: "avx2",
+        dot,
+        squared,
+        manhattan,
+        dot_codes,
+    })
 }
 
 fn dot(a: &[f32], b: &[f32]) -> f32 {
@@ -75,22 +83,36 @@ fn manhattan_impl(a: &[f32], b: &[f32]) -> f32 {
     let sign = _mm256_set1_ps(-0.0);
     let mut total = _mm256_setzero_ps();
     for (x, y) in a.iter().zip(b) {
-        total = _mm256_add_ps(total, _mm256_andnot_ps(sign, _mm256_sub_ps(load(x), load(y))));
+        total = _mm256_add_ps(
+            total,
+            _mm256_andnot_ps(sign, _mm256_sub_ps(load(x), load(y))),
+        );
     }
     sum(total) + (scalar::KERNELS.manhattan)(a_rest, b_rest)
 }
 
 #[target_feature(enable = "avx2")]
 fn dot_codes_impl(a: &[i8], b: &[i8]) -> i32 {
-    let ((a, a_rest), (b, b_rest)) = (cut(a, b.len()).as_chunks::<16>(), cut(b, a.len()).as_chunks::<16>());
+    let ((a, a_rest), (b, b_rest)) = (
+        cut(a, b.len()).as_chunks::<16>(),
+        cut(b, a.len()).as_chunks::<16>(),
+    );
     let mut total = _mm256_setzero_si256();
     for (x, y) in a.iter().zip(b) {
         // SAFETY: each array holds the sixteen bytes that are read.
-        let (x, y) = unsafe { (_mm_loadu_si128(x.as_ptr().cast()), _mm_loadu_si128(y.as_ptr().cast())) };
+        let (x, y) = unsafe {
+            (
+                _mm_loadu_si128(x.as_ptr().cast()),
+                _mm_loadu_si128(y.as_ptr().cast()),
+            )
+        };
         let products = _mm256_madd_epi16(_mm256_cvtepi8_epi16(x), _mm256_cvtepi8_epi16(y));
         total = _mm256_add_epi32(total, products);
     }
-    let four = _mm_add_epi32(_mm256_castsi256_si128(total), _mm256_extracti128_si256::<1>(total));
+    let four = _mm_add_epi32(
+        _mm256_castsi256_si128(total),
+        _mm256_extracti128_si256::<1>(total),
+    );
     let two = _mm_add_epi32(four, _mm_shuffle_epi32::<0b00_00_11_10>(four));
     let one = _mm_add_epi32(two, _mm_shuffle_epi32::<0b00_00_00_01>(two));
     _mm_cvtsi128_si32(one) + (scalar::KERNELS.dot_codes)(a_rest, b_rest)

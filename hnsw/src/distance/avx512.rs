@@ -1,9 +1,9 @@
 //! AVX-512 with VNNI: 16 floats or 64 codes a step, tails by masks.
 
 use std::arch::x86_64::{
-    __m512, __m512i, _mm512_abs_ps, _mm512_add_ps, _mm512_dpbusd_epi32, _mm512_fmadd_ps, _mm512_maskz_loadu_epi8,
-    _mm512_maskz_loadu_ps, _mm512_reduce_add_epi32, _mm512_reduce_add_ps, _mm512_set1_epi8, _mm512_setzero_ps,
-    _mm512_setzero_si512, _mm512_sub_ps, _mm512_xor_si512,
+    __m512, __m512i, _mm512_abs_ps, _mm512_add_ps, _mm512_dpbusd_epi32, _mm512_fmadd_ps,
+    _mm512_maskz_loadu_epi8, _mm512_maskz_loadu_ps, _mm512_reduce_add_epi32, _mm512_reduce_add_ps,
+    _mm512_set1_epi8, _mm512_setzero_ps, _mm512_setzero_si512, _mm512_sub_ps, _mm512_xor_si512,
 };
 
 use super::Kernels;
@@ -13,7 +13,13 @@ pub(super) fn kernels() -> Option<Kernels> {
     let has = is_x86_feature_detected!("avx512f")
         && is_x86_feature_detected!("avx512bw")
         && is_x86_feature_detected!("avx512vnni");
-    has.then_some(Kernels { name: "avx512", dot, squared, manhattan, dot_codes })
+    has.then_some(Kernels {
+        name: "avx512",
+        dot,
+        squared,
+        manhattan,
+        dot_codes,
+    })
 }
 
 fn dot(a: &[f32], b: &[f32]) -> f32 {
@@ -40,10 +46,17 @@ fn dot_codes(a: &[i8], b: &[i8]) -> i32 {
 #[target_feature(enable = "avx512f")]
 fn load(a: &[f32], b: &[f32], at: usize, len: usize) -> (__m512, __m512) {
     let rest = len - at;
-    let mask: u16 = if rest >= 16 { u16::MAX } else { (1 << rest) - 1 };
+    let mask: u16 = if rest >= 16 {
+        u16::MAX
+    } else {
+        (1 << rest) - 1
+    };
     // SAFETY: `at + rest <= len` is within both slices and masked lanes are not read.
     unsafe {
-        (_mm512_maskz_loadu_ps(mask, a.as_ptr().add(at)), _mm512_maskz_loadu_ps(mask, b.as_ptr().add(at)))
+        (
+            _mm512_maskz_loadu_ps(mask, a.as_ptr().add(at)),
+            _mm512_maskz_loadu_ps(mask, b.as_ptr().add(at)),
+        )
     }
 }
 
@@ -123,9 +136,16 @@ fn dot_codes_impl(a: &[i8], b: &[i8]) -> i32 {
 #[target_feature(enable = "avx512f,avx512bw")]
 fn load_codes(a: &[i8], b: &[i8], at: usize, len: usize) -> (__m512i, __m512i) {
     let rest = len - at;
-    let mask: u64 = if rest >= 64 { u64::MAX } else { (1 << rest) - 1 };
+    let mask: u64 = if rest >= 64 {
+        u64::MAX
+    } else {
+        (1 << rest) - 1
+    };
     // SAFETY: `at + rest <= len` is within both slices and masked lanes are not read.
     unsafe {
-        (_mm512_maskz_loadu_epi8(mask, a.as_ptr().add(at)), _mm512_maskz_loadu_epi8(mask, b.as_ptr().add(at)))
+        (
+            _mm512_maskz_loadu_epi8(mask, a.as_ptr().add(at)),
+            _mm512_maskz_loadu_epi8(mask, b.as_ptr().add(at)),
+        )
     }
 }

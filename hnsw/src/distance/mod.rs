@@ -50,7 +50,8 @@ pub fn kernels() -> &'static Kernels {
     CHOSEN.get_or_init(|| {
         let all = available();
         let forced = std::env::var("DOPPEL_SIMD").ok();
-        let wanted = forced.and_then(|name| all.iter().find(|kernels| kernels.name == name).copied());
+        let wanted =
+            forced.and_then(|name| all.iter().find(|kernels| kernels.name == name).copied());
         wanted.or(all.first().copied()).unwrap_or(scalar::KERNELS)
     })
 }
@@ -85,19 +86,42 @@ mod tests {
         let mut seed = 7;
         let long = |seed: &mut u64| (0..2_100).map(|_| random(seed)).collect::<Vec<f32>>();
         let (a, b) = (long(&mut seed), long(&mut seed));
-        let code = |v: &[f32]| v.iter().map(|x| i8::try_from((x * 127.0).round() as i32).unwrap()).collect::<Vec<i8>>();
+        let code = |v: &[f32]| {
+            v.iter()
+                .map(|x| i8::try_from((x * 127.0).round() as i32).unwrap())
+                .collect::<Vec<i8>>()
+        };
         let (ca, cb) = (code(&a), code(&b));
         for kernels in available() {
             for len in (0..200).chain([511, 512, 1_024, 2_049]) {
                 for offset in [0, 1, 3] {
                     let (x, y) = (&a[offset..offset + len], &b[offset + 1..offset + 1 + len]);
-                    let close = |got: f32, want: f32| (got - want).abs() <= 1e-4 * (1.0 + len as f32).sqrt();
+                    let close = |got: f32, want: f32| {
+                        (got - want).abs() <= 1e-4 * (1.0 + len as f32).sqrt()
+                    };
                     let scalar = scalar::KERNELS;
-                    assert!(close((kernels.dot)(x, y), (scalar.dot)(x, y)), "{} dot {len}", kernels.name);
-                    assert!(close((kernels.squared)(x, y), (scalar.squared)(x, y)), "{} squared {len}", kernels.name);
-                    assert!(close((kernels.manhattan)(x, y), (scalar.manhattan)(x, y)), "{} l1 {len}", kernels.name);
+                    assert!(
+                        close((kernels.dot)(x, y), (scalar.dot)(x, y)),
+                        "{} dot {len}",
+                        kernels.name
+                    );
+                    assert!(
+                        close((kernels.squared)(x, y), (scalar.squared)(x, y)),
+                        "{} squared {len}",
+                        kernels.name
+                    );
+                    assert!(
+                        close((kernels.manhattan)(x, y), (scalar.manhattan)(x, y)),
+                        "{} l1 {len}",
+                        kernels.name
+                    );
                     let (x, y) = (&ca[offset..offset + len], &cb[offset + 1..offset + 1 + len]);
-                    assert_eq!((kernels.dot_codes)(x, y), (scalar.dot_codes)(x, y), "{} codes {len}", kernels.name);
+                    assert_eq!(
+                        (kernels.dot_codes)(x, y),
+                        (scalar.dot_codes)(x, y),
+                        "{} codes {len}",
+                        kernels.name
+                    );
                 }
             }
         }
@@ -107,9 +131,24 @@ mod tests {
     fn codes_at_their_extremes_do_not_overflow() {
         for kernels in available() {
             let (high, low) = (vec![127i8; 65_536], vec![-127i8; 65_536]);
-            assert_eq!((kernels.dot_codes)(&high, &high), 127 * 127 * 65_536, "{}", kernels.name);
-            assert_eq!((kernels.dot_codes)(&high, &low), -127 * 127 * 65_536, "{}", kernels.name);
-            assert_eq!((kernels.dot_codes)(&low, &low), 127 * 127 * 65_536, "{}", kernels.name);
+            assert_eq!(
+                (kernels.dot_codes)(&high, &high),
+                127 * 127 * 65_536,
+                "{}",
+                kernels.name
+            );
+            assert_eq!(
+                (kernels.dot_codes)(&high, &low),
+                -127 * 127 * 65_536,
+                "{}",
+                kernels.name
+            );
+            assert_eq!(
+                (kernels.dot_codes)(&low, &low),
+                127 * 127 * 65_536,
+                "{}",
+                kernels.name
+            );
         }
     }
 }

@@ -1,13 +1,19 @@
 //! NEON: 4 floats or 16 codes a step, tails by the scalar code. Every AArch64 CPU has it.
 
 use std::arch::aarch64::{
-    float32x4_t, vabdq_f32, vaddq_f32, vaddq_s32, vaddvq_f32, vaddvq_s32, vdupq_n_f32, vdupq_n_s32, vfmaq_f32, vget_low_s8,
-    vld1q_f32, vld1q_s8, vmull_high_s8, vmull_s8, vpadalq_s16, vsubq_f32,
+    float32x4_t, vabdq_f32, vaddq_f32, vaddq_s32, vaddvq_f32, vaddvq_s32, vdupq_n_f32, vdupq_n_s32,
+    vfmaq_f32, vget_low_s8, vld1q_f32, vld1q_s8, vmull_high_s8, vmull_s8, vpadalq_s16, vsubq_f32,
 };
 
 use super::{Kernels, scalar};
 
-pub(super) const KERNELS: Kernels = Kernels { name: "neon", dot, squared, manhattan, dot_codes };
+pub(super) const KERNELS: Kernels = Kernels {
+    name: "neon",
+    dot,
+    squared,
+    manhattan,
+    dot_codes,
+};
 
 fn load(a: &[f32; 4]) -> float32x4_t {
     // SAFETY: the array holds the four floats that are read; NEON is always there.
@@ -55,7 +61,10 @@ fn manhattan(a: &[f32], b: &[f32]) -> f32 {
 }
 
 fn dot_codes(a: &[i8], b: &[i8]) -> i32 {
-    let ((a, a_rest), (b, b_rest)) = (cut(a, b.len()).as_chunks::<16>(), cut(b, a.len()).as_chunks::<16>());
+    let ((a, a_rest), (b, b_rest)) = (
+        cut(a, b.len()).as_chunks::<16>(),
+        cut(b, a.len()).as_chunks::<16>(),
+    );
     // SAFETY: each array holds the sixteen bytes that are read; NEON is always there.
     let total = unsafe {
         let (mut low, mut high) = (vdupq_n_s32(0), vdupq_n_s32(0));

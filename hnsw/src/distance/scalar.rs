@@ -2,7 +2,13 @@
 
 use super::Kernels;
 
-pub(super) const KERNELS: Kernels = Kernels { name: "scalar", dot, squared, manhattan, dot_codes };
+pub(super) const KERNELS: Kernels = Kernels {
+    name: "scalar",
+    dot,
+    squared,
+    manhattan,
+    dot_codes,
+};
 
 fn dot(a: &[f32], b: &[f32]) -> f32 {
     a.iter().zip(b).map(|(x, y)| x * y).sum()
@@ -17,5 +23,8 @@ fn manhattan(a: &[f32], b: &[f32]) -> f32 {
 }
 
 fn dot_codes(a: &[i8], b: &[i8]) -> i32 {
-    a.iter().zip(b).map(|(x, y)| i32::from(*x) * i32::from(*y)).sum()
+    a.iter()
+        .zip(b)
+        .map(|(x, y)| i32::from(*x) * i32::from(*y))
+        .sum()
 }

@@ -46,12 +46,19 @@ pub(crate) fn faces(random: &mut Random, n: usize, dim: usize) -> Vec<Vec<f32>> 
         let weights = random.vector(48);
         let mut identity = vec![0.0; dim];
         for (weight, axis) in weights.iter().zip(&basis) {
-            identity.iter_mut().zip(axis).for_each(|(x, a)| *x += weight * a);
+            identity
+                .iter_mut()
+                .zip(axis)
+                .for_each(|(x, a)| *x += weight * a);
         }
         let identity = unit(identity);
         for _ in 0..(1 + random.below(30)).min(n - all.len()) {
             let noise = unit(random.vector(dim));
-            let photo = identity.iter().zip(noise).map(|(x, e)| x + 0.73 * e).collect();
+            let photo = identity
+                .iter()
+                .zip(noise)
+                .map(|(x, e)| x + 0.73 * e)
+                .collect();
             all.push(unit(photo));
         }
     }

@@ -51,8 +51,16 @@ pub trait DiskFile: Send + Sync {
 /// The whole content of a file, at most `limit` bytes.
 pub(crate) fn read_all(file: &dyn DiskFile, limit: u64) -> io::Result<Vec<u8>> {
     let len = file.len()?;
-    let too_long = || io::Error::new(io::ErrorKind::InvalidData, format!("{len} bytes are over the limit of {limit}"));
-    let size = usize::try_from(len).ok().filter(|_| len <= limit).ok_or_else(too_long)?;
+    let too_long = || {
+        io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("{len} bytes are over the limit of {limit}"),
+        )
+    };
+    let size = usize::try_from(len)
+        .ok()
+        .filter(|_| len <= limit)
+        .ok_or_else(too_long)?;
     let mut bytes = vec![0; size];
     let got = file.read_at(&mut bytes, 0)?;
     bytes.truncate(got);

@@ -133,16 +133,32 @@ impl SimDisk {
         dirs.sort();
         dirs.dedup();
         for dir in dirs {
-            let changes: Vec<_> = state.entries.iter().filter(|c| c.dir() == Some(dir)).collect();
+            let changes: Vec<_> = state
+                .entries
+                .iter()
+                .filter(|c| c.dir() == Some(dir))
+                .collect();
             let kept = random.below(changes.len() + 1);
-            changes.iter().take(kept).for_each(|change| change.apply(&mut entries));
+            changes
+                .iter()
+                .take(kept)
+                .for_each(|change| change.apply(&mut entries));
         }
         let mut inodes = BTreeMap::new();
         for (path, number) in &entries {
-            let Some(inode) = state.inodes.get(number) else { continue };
+            let Some(inode) = state.inodes.get(number) else {
+                continue;
+            };
             let _ = path;
             let content = survive(inode, &mut random);
-            inodes.insert(*number, Inode { live: content.clone(), synced: content, pending: Vec::new() });
+            inodes.insert(
+                *number,
+                Inode {
+                    live: content.clone(),
+                    synced: content,
+                    pending: Vec::new(),
+                },
+            );
         }
         SimDisk(Arc::new(Mutex::new(State {
             inodes,
@@ -156,7 +172,9 @@ impl SimDisk {
     /// Changes one byte behind the back of whoever uses the disk.
     pub fn flip(&self, path: &Path, offset: usize, mask: u8) {
         let mut state = self.0.lock();
-        let Some(number) = state.live.get(path).copied() else { return };
+        let Some(number) = state.live.get(path).copied() else {
+            return;
+        };
         if let Some(inode) = state.inodes.get_mut(&number) {
             for content in [&mut inode.live, &mut inode.synced] {
                 if let Some(byte) = content.get_mut(offset) {
@@ -174,8 +192,17 @@ fn survive(inode: &Inode, random: &mut Random) -> Vec<u8> {
         match (random.below(4), change) {
             (0, _) => {}
             (1, Change::Write { offset, bytes }) => {
-                let torn = bytes.get(..random.below(bytes.len())).unwrap_or_default().to_vec();
-                apply(&mut content, &Change::Write { offset: *offset, bytes: torn });
+                let torn = bytes
+                    .get(..random.below(bytes.len()))
+                    .unwrap_or_default()
+                    .to_vec();
+                apply(
+                    &mut content,
+                    &Change::Write {
+                        offset: *offset,
+                        bytes: torn,
+                    },
+                );
             }
             _ => apply(&mut content, change),
         }
@@ -203,7 +230,10 @@ impl State {
     }
 
     fn inode(&self, path: &Path) -> io::Result<u64> {
-        self.live.get(path).copied().ok_or_else(|| io::ErrorKind::NotFound.into())
+        self.live
+            .get(path)
+            .copied()
+            .ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 }
 
@@ -223,12 +253,18 @@ impl Disk for SimDisk {
         let inode = state.inodes.entry(number).or_default();
         inode.live.clear();
         inode.pending.push(Change::SetLen(0));
-        Ok(Box::new(SimFile { disk: self.clone(), number }))
+        Ok(Box::new(SimFile {
+            disk: self.clone(),
+            number,
+        }))
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
         let number = self.0.lock().inode(path)?;
-        Ok(Box::new(SimFile { disk: self.clone(), number }))
+        Ok(Box::new(SimFile {
+            disk: self.clone(),
+            number,
+        }))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -250,7 +286,9 @@ impl Disk for SimDisk {
     fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
         let state = self.0.lock();
         let inside = state.live.keys().filter(|path| path.parent() == Some(dir));
-        Ok(inside.filter_map(|path| Some(path.file_name()?.to_str()?.to_owned())).collect())
+        Ok(inside
+            .filter_map(|path| Some(path.file_name()?.to_str()?.to_owned()))
+            .collect())
     }
 
     fn create_dir_all(&self, _dir: &Path) -> io::Result<()> {
@@ -260,9 +298,12 @@ impl Disk for SimDisk {
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         let mut state = self.0.lock();
         state.step()?;
-        let (durable, rest): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut state.entries).into_iter().partition(|c| c.dir() == Some(dir));
-        durable.iter().for_each(|change| change.apply(&mut state.synced));
+        let (durable, rest): (Vec<_>, Vec<_>) = std::mem::take(&mut state.entries)
+            .into_iter()
+            .partition(|c| c.dir() == Some(dir));
+        durable
+            .iter()
+            .for_each(|change| change.apply(&mut state.synced));
         state.entries = rest;
         Ok(())
     }
@@ -279,7 +320,11 @@ impl SimFile {
         if counted {
             state.step()?;
         }
-        state.inodes.get_mut(&self.number).map(f).ok_or_else(|| io::ErrorKind::NotFound.into())
+        state
+            .inodes
+            .get_mut(&self.number)
+            .map(f)
+            .ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     fn change(&self, change: Change) -> io::Result<()> {
@@ -310,7 +355,10 @@ impl DiskFile for SimFile {
     }
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        self.change(Change::Write { offset: size(offset)?, bytes: bytes.to_vec() })
+        self.change(Change::Write {
+            offset: size(offset)?,
+            bytes: bytes.to_vec(),
+        })
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {

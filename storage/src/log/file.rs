@@ -56,11 +56,14 @@ impl FileLog {
         store: u128,
         segment_bytes: u64,
     ) -> Result<(FileLog, Option<Cut>), Error> {
-        disk.create_dir_all(dir).map_err(Error::io(dir, "make the folder"))?;
+        disk.create_dir_all(dir)
+            .map_err(Error::io(dir, "make the folder"))?;
         let mut segments = list_segments(&*disk, dir, store)?;
         let (next, cut) = check_segments(&*disk, &mut segments)?;
         let active = match segments.last() {
-            Some(segment) => disk.open(&segment.path).map_err(Error::io(&segment.path, "open"))?,
+            Some(segment) => disk
+                .open(&segment.path)
+                .map_err(Error::io(&segment.path, "open"))?,
             None => {
                 let (segment, file) = start_segment(&*disk, dir, store, next)?;
                 segments.push(segment);
@@ -68,11 +71,25 @@ impl FileLog {
             }
         };
         let dir = dir.to_owned();
-        Ok((FileLog { disk, dir, store, segment_bytes, segments, active, next, latched: None }, cut))
+        Ok((
+            FileLog {
+                disk,
+                dir,
+                store,
+                segment_bytes,
+                segments,
+                active,
+                next,
+                latched: None,
+            },
+            cut,
+        ))
     }
 
     fn active(&self) -> &Segment {
-        self.segments.last().expect("a log always has an active segment")
+        self.segments
+            .last()
+            .expect("a log always has an active segment")
     }
 
     fn write(&mut self, records: &[Vec<u8>]) -> Result<(), Error> {
@@ -83,9 +100,16 @@ impl FileLog {
         }
         let segment = self.active();
         let bytes = frame::encode(segment.header.salt, self.next, records);
-        self.active.write_at(&bytes, segment.len).map_err(Error::io(&segment.path, "write"))?;
-        self.active.sync().map_err(Error::io(&segment.path, "sync"))?;
-        let segment = self.segments.last_mut().expect("a log always has an active segment");
+        self.active
+            .write_at(&bytes, segment.len)
+            .map_err(Error::io(&segment.path, "write"))?;
+        self.active
+            .sync()
+            .map_err(Error::io(&segment.path, "sync"))?;
+        let segment = self
+            .segments
+            .last_mut()
+            .expect("a log always has an active segment");
         segment.len += bytes.len() as u64;
         self.next = Lsn(self.next.0 + records.len() as u64);
         Ok(())
@@ -103,35 +127,61 @@ fn start_segment(
     let salt = uuid::Uuid::new_v4().as_u64_pair().0;
     let header = SegmentHeader { store, salt, first };
     let file = disk.create(&path).map_err(Error::io(&path, "create"))?;
-    file.write_at(&header.encode(), 0).map_err(Error::io(&path, "write"))?;
+    file.write_at(&header.encode(), 0)
+        .map_err(Error::io(&path, "write"))?;
     file.sync().map_err(Error::io(&path, "sync"))?;
-    disk.sync_dir(dir).map_err(Error::io(dir, "sync the folder"))?;
-    Ok((Segment { path, header, len: SEGMENT_HEADER as u64 }, file))
+    disk.sync_dir(dir)
+        .map_err(Error::io(dir, "sync the folder"))?;
+    Ok((
+        Segment {
+            path,
+            header,
+            len: SEGMENT_HEADER as u64,
+        },
+        file,
+    ))
 }
 
 /// The segments of a folder in order. A last one without a whole header, which a crash while it was
 /// started leaves behind, is removed.
 fn list_segments(disk: &dyn Disk, dir: &Path, store: u128) -> Result<Vec<Segment>, Error> {
     let names = disk.list(dir).map_err(Error::io(dir, "list"))?;
-    let names: Vec<_> = names.into_iter().filter(|name| name.ends_with(SUFFIX)).collect();
+    let names: Vec<_> = names
+        .into_iter()
+        .filter(|name| name.ends_with(SUFFIX))
+        .collect();
     let mut segments: Vec<Segment> = Vec::new();
     for (at, name) in names.iter().enumerate() {
         let path = dir.join(name);
         let file = disk.open(&path).map_err(Error::io(&path, "open"))?;
         let len = file.len().map_err(Error::io(&path, "measure"))?;
         let mut bytes = [0; SEGMENT_HEADER];
-        let got = file.read_at(&mut bytes, 0).map_err(Error::io(&path, "read"))?;
+        let got = file
+            .read_at(&mut bytes, 0)
+            .map_err(Error::io(&path, "read"))?;
         match SegmentHeader::decode(bytes.get(..got).unwrap_or_default()) {
             Ok(header) if header.store != store => {
-                return Err(Error::corrupt(&path, 12, "the segment belongs to another data folder"));
+                return Err(Error::corrupt(
+                    &path,
+                    12,
+                    "the segment belongs to another data folder",
+                ));
             }
             Ok(header) if name != &format!("{:020}{SUFFIX}", header.first.0) => {
-                return Err(Error::corrupt(&path, 36, format!("the segment starts at LSN {}, its name says otherwise", header.first)));
+                return Err(Error::corrupt(
+                    &path,
+                    36,
+                    format!(
+                        "the segment starts at LSN {}, its name says otherwise",
+                        header.first
+                    ),
+                ));
             }
             Ok(header) => segments.push(Segment { path, header, len }),
             Err(_) if at + 1 == names.len() && len <= SEGMENT_HEADER as u64 => {
                 disk.remove(&path).map_err(Error::io(&path, "remove"))?;
-                disk.sync_dir(dir).map_err(Error::io(dir, "sync the folder"))?;
+                disk.sync_dir(dir)
+                    .map_err(Error::io(dir, "sync the folder"))?;
             }
             Err(what) => return Err(Error::corrupt(&path, 0, what)),
         }
@@ -141,12 +191,17 @@ fn list_segments(disk: &dyn Disk, dir: &Path, store: u128) -> Result<Vec<Segment
 
 /// Checks every frame; gives the next LSN and cuts a torn tail.
 fn check_segments(disk: &dyn Disk, segments: &mut [Segment]) -> Result<(Lsn, Option<Cut>), Error> {
-    let mut next = segments.first().map_or(Lsn(1), |segment| segment.header.first);
+    let mut next = segments
+        .first()
+        .map_or(Lsn(1), |segment| segment.header.first);
     let count = segments.len();
     let mut cut = None;
     for (at, segment) in segments.iter_mut().enumerate() {
         if segment.header.first != next {
-            let what = format!("the segment starts at LSN {}, but {next} is due: a segment is missing", segment.header.first);
+            let what = format!(
+                "the segment starts at LSN {}, but {next} is due: a segment is missing",
+                segment.header.first
+            );
             return Err(Error::corrupt(&segment.path, 36, what));
         }
         let scan = scan_segment(disk, segment, next)?;
@@ -155,15 +210,30 @@ fn check_segments(disk: &dyn Disk, segments: &mut [Segment]) -> Result<(Lsn, Opt
             continue;
         }
         if at + 1 < count {
-            return Err(Error::corrupt(&segment.path, scan.end, "a bad frame in a segment that is not the last"));
+            return Err(Error::corrupt(
+                &segment.path,
+                scan.end,
+                "a bad frame in a segment that is not the last",
+            ));
         }
         if let Some(good) = scan.good_after {
-            return Err(Error::corrupt(&segment.path, scan.end, format!("a bad frame, but a good one follows at byte {good}")));
+            return Err(Error::corrupt(
+                &segment.path,
+                scan.end,
+                format!("a bad frame, but a good one follows at byte {good}"),
+            ));
         }
-        let file = disk.open(&segment.path).map_err(Error::io(&segment.path, "open"))?;
-        file.set_len(scan.end).map_err(Error::io(&segment.path, "cut"))?;
+        let file = disk
+            .open(&segment.path)
+            .map_err(Error::io(&segment.path, "open"))?;
+        file.set_len(scan.end)
+            .map_err(Error::io(&segment.path, "cut"))?;
         file.sync().map_err(Error::io(&segment.path, "sync"))?;
-        cut = Some(Cut { path: segment.path.clone(), offset: scan.end, bytes: segment.len - scan.end });
+        cut = Some(Cut {
+            path: segment.path.clone(),
+            offset: scan.end,
+            bytes: segment.len - scan.end,
+        });
         segment.len = scan.end;
     }
     Ok((next, cut))
@@ -189,15 +259,25 @@ fn scan_segment(disk: &dyn Disk, segment: &Segment, mut next: Lsn) -> Result<Sca
             }
             None => {
                 let after = frame::any_good(salt, next, rest).map(|good| (at + good) as u64);
-                return Ok(Scan { end: at as u64, next, good_after: after });
+                return Ok(Scan {
+                    end: at as u64,
+                    next,
+                    good_after: after,
+                });
             }
         }
     }
-    Ok(Scan { end: at as u64, next, good_after: None })
+    Ok(Scan {
+        end: at as u64,
+        next,
+        good_after: None,
+    })
 }
 
 fn read_segment(disk: &dyn Disk, segment: &Segment) -> Result<Vec<u8>, Error> {
-    let file = disk.open(&segment.path).map_err(Error::io(&segment.path, "open"))?;
+    let file = disk
+        .open(&segment.path)
+        .map_err(Error::io(&segment.path, "open"))?;
     read_all(&*file, u64::MAX).map_err(Error::io(&segment.path, "read"))
 }
 
@@ -228,7 +308,8 @@ impl Log for FileLog {
         check_sizes(records)?;
         let first = self.next;
         if !records.is_empty() {
-            self.write(records).inspect_err(|error| self.latched = Some(error.to_string()))?;
+            self.write(records)
+                .inspect_err(|error| self.latched = Some(error.to_string()))?;
         }
         Ok((first.0..self.next.0).map(Lsn).collect())
     }
@@ -238,11 +319,17 @@ impl Log for FileLog {
     }
 
     fn first_lsn(&self) -> Lsn {
-        self.segments.first().map_or(self.next, |segment| segment.header.first)
+        self.segments
+            .first()
+            .map_or(self.next, |segment| segment.header.first)
     }
 
     fn read_from(&self, from: Lsn) -> Result<Records<'_>, Error> {
-        let skip = self.segments.iter().rposition(|segment| segment.header.first <= from).unwrap_or(0);
+        let skip = self
+            .segments
+            .iter()
+            .rposition(|segment| segment.header.first <= from)
+            .unwrap_or(0);
         let disk = &*self.disk;
         let records = self.segments.iter().skip(skip).flat_map(move |segment| {
             let (records, error) = match segment_records(disk, segment) {
@@ -251,7 +338,9 @@ impl Log for FileLog {
             };
             records.into_iter().map(Ok).chain(error)
         });
-        Ok(Box::new(records.filter(move |record| record.as_ref().map_or(true, |(lsn, _)| *lsn >= from))))
+        Ok(Box::new(records.filter(move |record| {
+            record.as_ref().map_or(true, |(lsn, _)| *lsn >= from)
+        })))
     }
 
     fn release_below(&mut self, lsn: Lsn) -> Result<(), Error> {
@@ -259,8 +348,12 @@ impl Log for FileLog {
             if second.header.first > lsn {
                 break;
             }
-            self.disk.remove(&oldest.path).map_err(Error::io(&oldest.path, "remove"))?;
-            self.disk.sync_dir(&self.dir).map_err(Error::io(&self.dir, "sync the folder"))?;
+            self.disk
+                .remove(&oldest.path)
+                .map_err(Error::io(&oldest.path, "remove"))?;
+            self.disk
+                .sync_dir(&self.dir)
+                .map_err(Error::io(&self.dir, "sync the folder"))?;
             self.segments.remove(0);
         }
         Ok(())
@@ -274,9 +367,16 @@ impl Log for FileLog {
 fn check_sizes(records: &[Vec<u8>]) -> Result<(), Error> {
     let refuse = |what, got, limit| Err(Error::TooLarge { what, got, limit });
     if records.len() > MAX_FRAME_RECORDS {
-        return refuse("a frame's count of records", records.len(), MAX_FRAME_RECORDS);
+        return refuse(
+            "a frame's count of records",
+            records.len(),
+            MAX_FRAME_RECORDS,
+        );
     }
-    if let Some(record) = records.iter().find(|record| record.len() > MAX_RECORD_BYTES) {
+    if let Some(record) = records
+        .iter()
+        .find(|record| record.len() > MAX_RECORD_BYTES)
+    {
         return refuse("a record", record.len(), MAX_RECORD_BYTES);
     }
     let total: usize = records.iter().map(|record| record.len() + 4).sum();

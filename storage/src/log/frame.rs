@@ -54,7 +54,11 @@ impl SegmentHeader {
         if version != VERSION {
             return Err(format!("segment version {version} is unknown"));
         }
-        Ok(Self { store, salt, first: Lsn(first) })
+        Ok(Self {
+            store,
+            salt,
+            first: Lsn(first),
+        })
     }
 }
 
@@ -77,12 +81,18 @@ pub(crate) fn encode(salt: u64, first: Lsn, records: &[Vec<u8>]) -> Vec<u8> {
 
 /// Sizes are checked against the limits before a frame is built.
 fn word(n: usize) -> [u8; 4] {
-    u32::try_from(n).expect("limits keep frames under 4 GiB").to_le_bytes()
+    u32::try_from(n)
+        .expect("limits keep frames under 4 GiB")
+        .to_le_bytes()
 }
 
 fn frame_checksum(salt: u64, frame: &[u8]) -> u32 {
     let (length, rest) = frame.split_at(4);
-    checksum(&[&salt.to_le_bytes(), length, rest.get(4..).unwrap_or_default()])
+    checksum(&[
+        &salt.to_le_bytes(),
+        length,
+        rest.get(4..).unwrap_or_default(),
+    ])
 }
 
 /// A frame that has been read.
@@ -114,12 +124,19 @@ pub(crate) fn decode(salt: u64, bytes: &[u8]) -> Option<Frame> {
         let size = usize::try_from(take.u32()?).ok()?;
         records.push(take.bytes(size)?.to_vec());
     }
-    take.is_empty().then_some(Frame { first, records, len })
+    take.is_empty().then_some(Frame {
+        first,
+        records,
+        len,
+    })
 }
 
 /// Whether a good frame at or after position `from` starts anywhere in `bytes`.
 pub(crate) fn any_good(salt: u64, from: Lsn, bytes: &[u8]) -> Option<usize> {
     (0..bytes.len().saturating_sub(FRAME_HEADER)).find(|at| {
-        bytes.get(*at..).and_then(|rest| decode(salt, rest)).is_some_and(|frame| frame.first >= from)
+        bytes
+            .get(*at..)
+            .and_then(|rest| decode(salt, rest))
+            .is_some_and(|frame| frame.first >= from)
     })
 }

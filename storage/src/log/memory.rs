@@ -34,12 +34,19 @@ impl Log for MemoryLog {
     }
 
     fn read_from(&self, from: Lsn) -> Result<Records<'_>, Error> {
-        let numbered = (self.released + 1..).map(Lsn).zip(self.records.iter().cloned());
-        Ok(Box::new(numbered.filter(move |(lsn, _)| *lsn >= from).map(Ok)))
+        let numbered = (self.released + 1..)
+            .map(Lsn)
+            .zip(self.records.iter().cloned());
+        Ok(Box::new(
+            numbered.filter(move |(lsn, _)| *lsn >= from).map(Ok),
+        ))
     }
 
     fn release_below(&mut self, lsn: Lsn) -> Result<(), Error> {
-        let n = lsn.0.saturating_sub(self.released + 1).min(self.records.len() as u64);
+        let n = lsn
+            .0
+            .saturating_sub(self.released + 1)
+            .min(self.records.len() as u64);
         self.records.drain(..usize::try_from(n).unwrap_or(0));
         self.released += n;
         Ok(())

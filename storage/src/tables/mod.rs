@@ -125,49 +125,83 @@ impl Tables {
     }
 
     fn commit(&self, batches: &Batches, applied: Option<Lsn>) -> Result<(), Error> {
-        let trees = (&self.meta, &self.collections, &self.points, &self.payloads, &self.faces);
-        let done: Result<(), TransactionError<()>> = trees.transaction(|(meta, collections, points, payloads, faces)| {
-            collections.apply_batch(&batches.collections)?;
-            points.apply_batch(&batches.points)?;
-            payloads.apply_batch(&batches.payloads)?;
-            faces.apply_batch(&batches.faces)?;
-            if let Some(lsn) = applied {
-                meta.insert(APPLIED, &lsn.0.to_be_bytes())?;
-            }
-            Ok::<(), ConflictableTransactionError<()>>(())
-        });
+        let trees = (
+            &self.meta,
+            &self.collections,
+            &self.points,
+            &self.payloads,
+            &self.faces,
+        );
+        let done: Result<(), TransactionError<()>> =
+            trees.transaction(|(meta, collections, points, payloads, faces)| {
+                collections.apply_batch(&batches.collections)?;
+                points.apply_batch(&batches.points)?;
+                payloads.apply_batch(&batches.payloads)?;
+                faces.apply_batch(&batches.faces)?;
+                if let Some(lsn) = applied {
+                    meta.insert(APPLIED, &lsn.0.to_be_bytes())?;
+                }
+                Ok::<(), ConflictableTransactionError<()>>(())
+            });
         done.map_err(|error| fail(format!("{error:?}")))
     }
 
     /// The last record that was applied.
     pub fn applied_lsn(&self) -> Result<Lsn, Error> {
         let bytes = self.meta.get(APPLIED).map_err(fail)?;
-        let number = bytes.map_or(Some(0), |bytes| Some(u64::from_be_bytes(bytes.as_ref().try_into().ok()?)));
-        number.map(Lsn).ok_or_else(|| fail("the applied LSN is malformed"))
+        let number = bytes.map_or(Some(0), |bytes| {
+            Some(u64::from_be_bytes(bytes.as_ref().try_into().ok()?))
+        });
+        number
+            .map(Lsn)
+            .ok_or_else(|| fail("the applied LSN is malformed"))
     }
 
     /// The collections there are.
     pub fn collections(&self) -> Result<Vec<(CollectionId, CollectionConfig)>, Error> {
-        self.collections.iter().map(|row| {
-            let (key, value) = row.map_err(fail)?;
-            let id = key.as_ref().try_into().map(u64::from_be_bytes).map_err(fail)?;
-            Ok((CollectionId(id), decode_exact("a collection", &value)?))
-        }).collect()
+        self.collections
+            .iter()
+            .map(|row| {
+                let (key, value) = row.map_err(fail)?;
+                let id = key
+                    .as_ref()
+                    .try_into()
+                    .map(u64::from_be_bytes)
+                    .map_err(fail)?;
+                Ok((CollectionId(id), decode_exact("a collection", &value)?))
+            })
+            .collect()
     }
 
     /// A point's vector and the record that put it.
-    pub fn point(&self, collection: CollectionId, id: &PointId) -> Result<Option<(Lsn, Vec<f32>)>, Error> {
-        let Some(row) = self.points.get(row_key(collection, id)).map_err(fail)? else { return Ok(None) };
+    pub fn point(
+        &self,
+        collection: CollectionId,
+        id: &PointId,
+    ) -> Result<Option<(Lsn, Vec<f32>)>, Error> {
+        let Some(row) = self.points.get(row_key(collection, id)).map_err(fail)? else {
+            return Ok(None);
+        };
         let decode = || {
             let (lsn, vector) = row.split_first_chunk::<8>()?;
             Some((Lsn(u64::from_le_bytes(*lsn)), unpack(vector)?))
         };
-        decode().map(Some).ok_or_else(|| fail(format!("the row of point {id} is malformed")))
+        decode()
+            .map(Some)
+            .ok_or_else(|| fail(format!("the row of point {id} is malformed")))
     }
 
     /// A point's payload, MessagePack.
-    pub fn payload(&self, collection: CollectionId, id: &PointId) -> Result<Option<Vec<u8>>, Error> {
-        Ok(self.payloads.get(row_key(collection, id)).map_err(fail)?.map(|row| row.to_vec()))
+    pub fn payload(
+        &self,
+        collection: CollectionId,
+        id: &PointId,
+    ) -> Result<Option<Vec<u8>>, Error> {
+        Ok(self
+            .payloads
+            .get(row_key(collection, id))
+            .map_err(fail)?
+            .map(|row| row.to_vec()))
     }
 
     /// A point's face.
@@ -178,7 +212,9 @@ impl Tables {
 
     /// Whether a point is there.
     pub fn contains(&self, collection: CollectionId, id: &PointId) -> Result<bool, Error> {
-        self.payloads.contains_key(row_key(collection, id)).map_err(fail)
+        self.payloads
+            .contains_key(row_key(collection, id))
+            .map_err(fail)
     }
 
     /// The ids of a collection in order, from `from` on.
@@ -190,11 +226,18 @@ impl Tables {
         let prefix = collection.0.to_be_bytes();
         let start = from.map_or_else(|| prefix.to_vec(), |id| row_key(collection, id));
         // Payload rows are small; rows of points would bring the vectors along.
-        let rows = self.payloads.range(start..).keys().map(|key| key.map_err(fail));
-        let mine = rows.take_while(move |key| key.as_ref().map_or(true, |key| key.starts_with(&prefix)));
+        let rows = self
+            .payloads
+            .range(start..)
+            .keys()
+            .map(|key| key.map_err(fail));
+        let mine =
+            rows.take_while(move |key| key.as_ref().map_or(true, |key| key.starts_with(&prefix)));
         mine.map(|key| {
             let key = key?;
-            key.get(8..).and_then(PointId::from_key).ok_or_else(|| fail("a key is malformed"))
+            key.get(8..)
+                .and_then(PointId::from_key)
+                .ok_or_else(|| fail("a key is malformed"))
         })
     }
 
@@ -205,14 +248,22 @@ impl Tables {
             let mut count = 0;
             for id in self.ids(collection, None) {
                 let id = id?;
-                if !expected.contains(&id) || !self.points.contains_key(row_key(collection, &id)).map_err(fail)? {
+                if !expected.contains(&id)
+                    || !self
+                        .points
+                        .contains_key(row_key(collection, &id))
+                        .map_err(fail)?
+                {
                     return Ok(false);
                 }
                 count += 1;
             }
             Ok(count == expected.len())
         };
-        matches!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(compare)), Ok(Ok(true)))
+        matches!(
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(compare)),
+            Ok(Ok(true))
+        )
     }
 
     /// Removes the rows of a dropped collection.
@@ -220,7 +271,10 @@ impl Tables {
         for tree in [&self.points, &self.payloads, &self.faces] {
             loop {
                 let mut batch = Batch::default();
-                let keys = tree.scan_prefix(collection.0.to_be_bytes()).keys().take(1_000);
+                let keys = tree
+                    .scan_prefix(collection.0.to_be_bytes())
+                    .keys()
+                    .take(1_000);
                 let keys: Vec<_> = keys.collect::<Result<_, _>>().map_err(fail)?;
                 if keys.is_empty() {
                     break;
@@ -256,10 +310,14 @@ fn sync_tree(dir: &Path) -> Result<(), Error> {
         match OsDisk.open(&path) {
             // sled removes old snapshot files at any time.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            file => file.and_then(|file| file.sync()).map_err(Error::io(&path, "sync"))?,
+            file => file
+                .and_then(|file| file.sync())
+                .map_err(Error::io(&path, "sync"))?,
         }
     }
-    OsDisk.sync_dir(dir).map_err(Error::io(dir, "sync the folder"))
+    OsDisk
+        .sync_dir(dir)
+        .map_err(Error::io(dir, "sync the folder"))
 }
 
 impl Batches {
@@ -267,17 +325,29 @@ impl Batches {
         let encode = |error: rmp_serde::encode::Error| fail(error);
         match change {
             TableChange::PutCollection { id, config } => {
-                self.collections.insert(&id.0.to_be_bytes(), rmp_serde::to_vec(config).map_err(encode)?);
+                self.collections.insert(
+                    &id.0.to_be_bytes(),
+                    rmp_serde::to_vec(config).map_err(encode)?,
+                );
             }
             TableChange::DropCollection { id } => self.collections.remove(&id.0.to_be_bytes()),
-            TableChange::PutPoint { collection, id, lsn, vector, payload, face } => {
+            TableChange::PutPoint {
+                collection,
+                id,
+                lsn,
+                vector,
+                payload,
+                face,
+            } => {
                 let key = row_key(*collection, id);
                 let row = [lsn.0.to_le_bytes().as_slice(), &pack(vector)].concat();
                 self.bytes += row.len() + payload.len() + 256;
                 self.points.insert(key.as_slice(), row);
                 self.payloads.insert(key.as_slice(), *payload);
                 match face {
-                    Some(face) => self.faces.insert(key, rmp_serde::to_vec(face).map_err(encode)?),
+                    Some(face) => self
+                        .faces
+                        .insert(key, rmp_serde::to_vec(face).map_err(encode)?),
                     None => self.faces.remove(key),
                 }
             }

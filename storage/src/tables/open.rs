@@ -36,29 +36,43 @@ impl Tables {
     pub fn open(path: &Path, expected: &Expectation) -> Result<OpenedTables, Error> {
         let fresh = expected.at_least == Lsn(0) && !path.exists();
         match open_guarded(path).and_then(|tables| tables.fits(expected).map(|()| tables)) {
-            Ok(tables) => Ok(OpenedTables { tables, rebuild: None }),
+            Ok(tables) => Ok(OpenedTables {
+                tables,
+                rebuild: None,
+            }),
             Err(error) if fresh => Err(error),
             Err(error) => Self::start_over(path, expected, error.to_string()),
         }
     }
 
     /// Moves the tables at `path` aside and opens empty ones. Nothing else may hold them open.
-    pub fn start_over(path: &Path, expected: &Expectation, reason: String) -> Result<OpenedTables, Error> {
+    pub fn start_over(
+        path: &Path,
+        expected: &Expectation,
+        reason: String,
+    ) -> Result<OpenedTables, Error> {
         move_aside(path)?;
         let tables = open_guarded(path)?;
         tables.mark(expected.store)?;
-        Ok(OpenedTables { tables, rebuild: Some(reason) })
+        Ok(OpenedTables {
+            tables,
+            rebuild: Some(reason),
+        })
     }
 
     fn mark(&self, store: u128) -> Result<(), Error> {
-        self.meta.insert(STORE, &store.to_be_bytes()).map_err(fail)?;
+        self.meta
+            .insert(STORE, &store.to_be_bytes())
+            .map_err(fail)?;
         self.flush_and_sync()
     }
 
     /// Fits tables that were never marked only to a folder without a checkpoint.
     fn fits(&self, expected: &Expectation) -> Result<(), Error> {
         match self.meta.get(STORE).map_err(fail)? {
-            None if expected.at_least == Lsn(0) && self.payloads.is_empty() => return self.mark(expected.store),
+            None if expected.at_least == Lsn(0) && self.payloads.is_empty() => {
+                return self.mark(expected.store);
+            }
             None => return Err(fail("they are empty, but a checkpoint says otherwise")),
             Some(store) if store != expected.store.to_be_bytes() => {
                 return Err(fail("they belong to another data folder"));
@@ -67,10 +81,16 @@ impl Tables {
         }
         let applied = self.applied_lsn()?;
         if applied < expected.at_least {
-            return Err(fail(format!("they end at LSN {applied}, before the checkpoint at {}", expected.at_least)));
+            return Err(fail(format!(
+                "they end at LSN {applied}, before the checkpoint at {}",
+                expected.at_least
+            )));
         }
         if applied > expected.at_most {
-            return Err(fail(format!("they are at LSN {applied}, but the log ends at {}", expected.at_most)));
+            return Err(fail(format!(
+                "they are at LSN {applied}, but the log ends at {}",
+                expected.at_most
+            )));
         }
         Ok(())
     }
@@ -85,16 +105,24 @@ fn open_guarded(path: &Path) -> Result<Tables, Error> {
         .spawn(move || {
             let opened = catch_unwind(AssertUnwindSafe(|| open_plain(dir)));
             // Nobody waits any more when the time limit has passed.
-            let _ = sender.send(opened.unwrap_or_else(|_| Err(fail("sled panicked while opening"))));
+            let _ =
+                sender.send(opened.unwrap_or_else(|_| Err(fail("sled panicked while opening"))));
         })
         .map_err(Error::io(path, "start a thread to open"))?;
     receiver
         .recv_timeout(Duration::from_secs(TABLES_OPEN_LIMIT_S))
-        .unwrap_or_else(|_| Err(fail(format!("they did not open within {TABLES_OPEN_LIMIT_S} seconds"))))
+        .unwrap_or_else(|_| {
+            Err(fail(format!(
+                "they did not open within {TABLES_OPEN_LIMIT_S} seconds"
+            )))
+        })
 }
 
 fn open_plain(path: PathBuf) -> Result<Tables, Error> {
-    let config = sled::Config::new().path(&path).flush_every_ms(None).cache_capacity(128 << 20);
+    let config = sled::Config::new()
+        .path(&path)
+        .flush_every_ms(None)
+        .cache_capacity(128 << 20);
     let db = config.open().map_err(fail)?;
     let tree = |name: &str| db.open_tree(name).map_err(fail);
     Ok(Tables {

@@ -1,0 +1,147 @@
+//! What all requests share, and the way from a thread that answers to one that may block: every
+//! call of the engine passes its gate and runs on a blocking thread. A client that goes away does
+//! not free its place before its call has ended.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+use actix_web::web;
+use config::Config;
+use engine::{Ack, CollectionInfo, Engine, Query, ScoredPoint, Written};
+
+use crate::faces::Faces;
+use crate::gate::Gate;
+use crate::metrics::Metrics;
+use crate::refusal::Refusal;
+
+/// The state of the server.
+pub(crate) struct App {
+    pub(crate) config: Config,
+    pub(crate) metrics: Metrics,
+    pub(crate) faces: Arc<Faces>,
+    engine: OnceLock<Arc<Engine>>,
+    searches: Gate,
+    writes: Gate,
+}
+
+impl App {
+    pub(crate) fn new(config: Config, metrics: Metrics) -> Self {
+        Self {
+            faces: Arc::new(Faces::new()),
+            engine: OnceLock::new(),
+            searches: Gate::new("searches", config.server.concurrent_searches),
+            writes: Gate::new("writes", config.server.concurrent_writes),
+            metrics,
+            config,
+        }
+    }
+
+    /// From now on requests are served.
+    pub(crate) fn opened(&self, engine: Engine) {
+        let first = self.engine.set(Arc::new(engine)).is_ok();
+        assert!(first, "a server opens one engine");
+    }
+
+    /// The engine, once it has recovered.
+    pub(crate) fn engine(&self) -> Option<&Arc<Engine>> {
+        self.engine.get()
+    }
+
+    pub(crate) fn max_body_bytes(&self) -> usize {
+        self.config.server.max_body_mib << 20
+    }
+
+    fn recovered(&self) -> Result<Arc<Engine>, Refusal> {
+        let engine = self.engine().cloned();
+        engine.ok_or_else(|| Refusal::busy("starting: the data is being recovered"))
+    }
+
+    /// Reads from the engine.
+    pub(crate) async fn read<T, F>(&self, work: F) -> Result<T, Refusal>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Engine) -> Result<T, engine::Error> + Send + 'static,
+    {
+        let engine = self.recovered()?;
+        let place = self.searches.enter()?;
+        blocking(move || {
+            let _place = place;
+            work(&engine)
+        })
+        .await
+    }
+
+    /// Searches, and tells the metrics how long it took.
+    pub(crate) async fn search(
+        &self,
+        collection: String,
+        query: Query,
+    ) -> Result<Vec<ScoredPoint>, Refusal> {
+        let metrics = self.metrics.clone();
+        self.read(move |engine| {
+            let started = Instant::now();
+            let hits = engine.search(&collection, &query)?;
+            metrics.searched(query.exact, started.elapsed());
+            Ok(hits)
+        })
+        .await
+    }
+
+    /// Writes.
+    pub(crate) async fn write<T, F>(&self, work: F) -> Result<T, Refusal>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Engine) -> Result<T, engine::Error> + Send + 'static,
+    {
+        let engine = self.recovered()?;
+        let place = self.writes.enter()?;
+        blocking(move || {
+            let _place = place;
+            work(&engine)
+        })
+        .await
+    }
+
+    /// Puts points in.
+    pub(crate) async fn upsert(
+        &self,
+        collection: String,
+        points: Vec<engine::Point>,
+        ack: Ack,
+    ) -> Result<Written, Refusal> {
+        let outcome = self.write(move |engine| engine.upsert(&collection, points, ack));
+        let outcome = outcome.await;
+        self.metrics.wrote("upsert", &outcome);
+        outcome
+    }
+
+    /// Takes points out.
+    pub(crate) async fn delete(
+        &self,
+        collection: String,
+        ids: Vec<engine::PointId>,
+        ack: Ack,
+    ) -> Result<Written, Refusal> {
+        let outcome = self.write(move |engine| engine.delete(&collection, ids, ack));
+        let outcome = outcome.await;
+        self.metrics.wrote("delete", &outcome);
+        outcome
+    }
+
+    /// What a collection is made of.
+    pub(crate) async fn describe(&self, collection: &str) -> Result<CollectionInfo, Refusal> {
+        let name = collection.to_owned();
+        self.read(move |engine| engine.describe(&name)).await
+    }
+}
+
+async fn blocking<T, F>(work: F) -> Result<T, Refusal>
+where
+    T: Send + 'static,
+    F: FnOnce() -> Result<T, engine::Error> + Send + 'static,
+{
+    match web::block(work).await {
+        Ok(outcome) => outcome.map_err(Refusal::from),
+        Err(_) => Err(Refusal::internal("a thread of the server broke down")),
+    }
+}

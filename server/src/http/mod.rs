@@ -1,0 +1,8 @@
+//! Bodies of requests on their way in: read within the limits of size and time, and told apart by
+//! content type. What they mean is the business of `wire`.
+
+mod body;
+mod form;
+
+pub(crate) use body::{Either, json, multipart_or_json, query};
+pub(crate) use form::{Fields, Form};

@@ -1,0 +1,29 @@
+//! Every limit of the server that is no setting, in one place. At a limit a client gets a clear
+//! refusal, never an endless wait.
+
+use std::time::Duration;
+
+/// Photos in one request.
+pub(crate) const IMAGES_PER_REQUEST: usize = 256;
+/// Parts of one multipart body.
+pub(crate) const MULTIPART_PARTS: usize = IMAGES_PER_REQUEST + 16;
+/// Bytes of a multipart field that is no photo.
+pub(crate) const FIELD_BYTES: usize = 1 << 20;
+/// Characters of a person's name.
+pub(crate) const PERSON_CHARS: usize = 1024;
+/// Characters of an `x-request-id` that is taken over from a client.
+pub(crate) const REQUEST_ID_CHARS: usize = 128;
+/// Hits of one search when the request does not say how many.
+pub(crate) const DEFAULT_LIMIT: usize = 10;
+/// Hits of one search, skipped ones included.
+pub(crate) const HITS: usize = engine::limits::MAX_HITS;
+/// Points of one page of a scroll.
+pub(crate) const PAGE: usize = engine::limits::MAX_PAGE;
+/// How long a client may take to send its body.
+pub(crate) const BODY_TIMEOUT: Duration = Duration::from_secs(120);
+/// Bodies above this are parsed on a blocking thread, so that no other request waits for it.
+pub(crate) const INLINE_PARSE_BYTES: usize = 64 << 10;
+/// What a busy answer asks a client to wait.
+pub(crate) const RETRY_AFTER_S: u64 = 1;
+/// Collections that have a metric of their own; the others are summed up.
+pub(crate) const METRIC_COLLECTIONS: usize = 100;

@@ -1,0 +1,128 @@
+//! What happens around every request: its id, its clock, its span, its metrics, and that a panic
+//! becomes an answer; then whether it may be served at all.
+
+use std::panic::AssertUnwindSafe;
+use std::time::Instant;
+
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{self, HeaderName, HeaderValue};
+use actix_web::middleware::Next;
+use actix_web::{Error, ResponseError, web};
+use futures_util::FutureExt;
+use tracing::Instrument;
+use uuid::Uuid;
+
+use crate::app::App;
+use crate::metrics::{Metrics, Route};
+use crate::refusal::Refusal;
+use crate::{auth, clock, limits};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// What the templates of the routes are told as when none matched.
+const NO_ROUTE: &str = "-";
+
+/// The outermost layer.
+pub(crate) async fn observe(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let started = Instant::now();
+    let metrics = app(&request).metrics.clone();
+    let route = request.match_pattern();
+    let route = route.unwrap_or_else(|| NO_ROUTE.to_owned());
+    let method = method_label(&request);
+    let id = request_id(&request);
+    let span = tracing::info_span!("request", id = ?id, method, route);
+    let _in_flight = InFlight::new(&metrics);
+    let work = AssertUnwindSafe(next.call(request)).catch_unwind();
+    let outcome = clock::timed(started, work).instrument(span.clone()).await;
+    let _entered = span.enter();
+    let outcome = outcome.unwrap_or_else(|_| {
+        metrics.panicked();
+        Err(Refusal::internal("the server broke down over this request").into())
+    });
+    let status = match &outcome {
+        Ok(response) => response.status(),
+        Err(error) => error.as_response_error().status_code(),
+    };
+    let template = route.as_str();
+    let took = started.elapsed();
+    metrics.answered(&Route { template, method }, status.as_u16(), took);
+    if status.is_server_error() {
+        tracing::warn!(status = status.as_u16(), ?took, "answered");
+    } else {
+        tracing::debug!(status = status.as_u16(), ?took, "answered");
+    }
+    let mut response = outcome?.map_into_boxed_body();
+    let headers = response.headers_mut();
+    headers.insert(REQUEST_ID, id);
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    Ok(response)
+}
+
+/// The inner layer: who may not be served is answered here, before its body is read.
+pub(crate) async fn guard(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let app = app(&request).clone();
+    let (path, headers) = (request.path(), request.headers());
+    if let Err(denied) = auth::check(app.config.api_key.as_ref(), path, headers) {
+        app.metrics.auth_failed(denied.reason());
+        return Ok(request.into_response(denied.response()));
+    }
+    if let Err(refusal) = auth::check_origin(headers) {
+        return Ok(request.into_response(refusal.error_response()));
+    }
+    Ok(next.call(request).await?.map_into_boxed_body())
+}
+
+fn app(request: &ServiceRequest) -> &web::Data<App> {
+    let app = request.app_data::<web::Data<App>>();
+    app.expect("every worker is started with the state")
+}
+
+/// Methods that nobody serves are one label, so that clients cannot invent series.
+fn method_label(request: &ServiceRequest) -> &'static str {
+    match request.method().as_str() {
+        "GET" => "GET",
+        "HEAD" => "HEAD",
+        "PUT" => "PUT",
+        "POST" => "POST",
+        "DELETE" => "DELETE",
+        _ => "other",
+    }
+}
+
+/// The client's own id if it is a decent one.
+fn request_id(request: &ServiceRequest) -> HeaderValue {
+    let given = request.headers().get(REQUEST_ID).filter(|id| {
+        let bytes = id.as_bytes();
+        let short = (1..=limits::REQUEST_ID_CHARS).contains(&bytes.len());
+        short && bytes.iter().all(u8::is_ascii_graphic)
+    });
+    given.cloned().unwrap_or_else(|| {
+        let id = Uuid::new_v4().to_string();
+        HeaderValue::try_from(id).expect("a UUID is ASCII")
+    })
+}
+
+/// Counts a request as at work until it is dropped, however it ends.
+struct InFlight<'a>(&'a Metrics);
+
+impl<'a> InFlight<'a> {
+    fn new(metrics: &'a Metrics) -> Self {
+        metrics.request_began();
+        Self(metrics)
+    }
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.request_ended();
+    }
+}

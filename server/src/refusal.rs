@@ -1,0 +1,179 @@
+//! What a client is told when its request is not served: a status, one sentence, and sometimes
+//! when to try again. Everything below the routes ends here; no other type becomes an error
+//! answer.
+
+use std::fmt;
+
+use actix_web::http::{StatusCode, header};
+use actix_web::{HttpResponse, ResponseError};
+use serde_json::json;
+
+use crate::clock;
+use crate::limits;
+
+/// An answer other than success.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    status: StatusCode,
+    message: String,
+    retry: bool,
+}
+
+impl Refusal {
+    fn new(status: StatusCode, message: impl Into<String>) -> Self {
+        Self {
+            status,
+            message: message.into(),
+            retry: false,
+        }
+    }
+
+    /// 400: the request is wrong in itself.
+    pub(crate) fn wrong(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, message)
+    }
+
+    /// 403: the request comes from where it must not come from.
+    pub(crate) fn forbidden(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, message)
+    }
+
+    /// 404: what it names is not there.
+    pub(crate) fn not_found(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, message)
+    }
+
+    /// 405: the path is known, the method is not.
+    pub(crate) fn method() -> Self {
+        Self::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "this path does not take this method",
+        )
+    }
+
+    /// 408: the body did not arrive.
+    pub(crate) fn slow_body() -> Self {
+        let seconds = limits::BODY_TIMEOUT.as_secs();
+        let message = format!("the body did not arrive within {seconds} s");
+        Self::new(StatusCode::REQUEST_TIMEOUT, message)
+    }
+
+    /// 409: it does not fit what is there.
+    pub(crate) fn conflict(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, message)
+    }
+
+    /// 413: more than a limit allows.
+    pub(crate) fn too_large(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, message)
+    }
+
+    /// 415: a content type that this path does not take.
+    pub(crate) fn content_type(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message)
+    }
+
+    /// 422: understood, but there is nothing to be made of the photo.
+    pub(crate) fn photo(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, message)
+    }
+
+    /// 500: our fault.
+    pub(crate) fn internal(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, message)
+    }
+
+    /// 501: this server cannot do it as it is set up.
+    pub(crate) fn not_set_up(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_IMPLEMENTED, message)
+    }
+
+    /// 503 with `Retry-After`: the same request may work a moment later.
+    pub(crate) fn busy(message: impl Into<String>) -> Self {
+        Self {
+            retry: true,
+            ..Self::new(StatusCode::SERVICE_UNAVAILABLE, message)
+        }
+    }
+
+    /// 507: a disk error has stopped all writing.
+    pub(crate) fn read_only(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::INSUFFICIENT_STORAGE, message)
+    }
+
+    /// The same refusal, its sentence led by the place it speaks of.
+    pub(crate) fn at(mut self, place: &str) -> Self {
+        self.message = format!("{place}: {}", self.message);
+        self
+    }
+
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// Whether the same request may work a moment later.
+    #[cfg(test)]
+    pub(crate) fn is_busy(&self) -> bool {
+        self.retry
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.message)
+    }
+}
+
+impl ResponseError for Refusal {
+    fn status_code(&self) -> StatusCode {
+        self.status
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let mut response = HttpResponse::build(self.status);
+        if self.retry {
+            response.insert_header((header::RETRY_AFTER, limits::RETRY_AFTER_S));
+        }
+        response.json(json!({
+            "status": {"error": self.message},
+            "time": clock::seconds(),
+        }))
+    }
+}
+
+impl From<engine::Error> for Refusal {
+    fn from(error: engine::Error) -> Self {
+        use engine::Error;
+        let message = error.to_string();
+        match error {
+            Error::NoCollection(_) => Self::not_found(message),
+            Error::Exists(_) => Self::conflict(message),
+            Error::BadName { .. } | Error::BadVector { .. } | Error::BadRequest(_) => {
+                Self::wrong(message)
+            }
+            Error::TooLarge(_) => Self::too_large(message),
+            Error::Busy(_) | Error::Stopped => Self::busy(message),
+            Error::ReadOnly(_) => Self::read_only(message),
+            _ => Self::internal(message),
+        }
+    }
+}
+
+impl From<embedder::Error> for Refusal {
+    fn from(error: embedder::Error) -> Self {
+        use embedder::Error;
+        let message = error.to_string();
+        match error {
+            Error::NotAnImage { .. } | Error::Unsupported { .. } | Error::Damaged(_) => {
+                Self::photo(message)
+            }
+            Error::TooLarge { .. } | Error::TooManyBytes { .. } => Self::too_large(message),
+            Error::NotInstalled(_) => Self::not_set_up(message),
+            _ => Self::internal(message),
+        }
+    }
+}

@@ -1,0 +1,324 @@
+//! Faces: photos in, look-alikes out, and the pictures that are kept.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actix_web::http::header::{self, HeaderMap};
+use actix_web::web::{Data, Path, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+use embedder::Want;
+use engine::{Ack, CollectionInfo, FaceImage, NewFace, Point, PointId, Query, Select};
+
+use super::named;
+use crate::app::App;
+use crate::embed_pool::{Pool, Seen};
+use crate::http::{self, Either};
+use crate::refusal::Refusal;
+use crate::wire::envelope::Answer;
+use crate::wire::face::{
+    AddBody, AddPhotos, Added, AddedFace, Found, FoundFace, Hit, ImageError, KeptFace, Photo,
+    Place, SearchBody, SearchPhoto, Timings,
+};
+use crate::wire::id::Id;
+use crate::wire::params::{ImageKind, ImageParams, ReadParams, WriteParams};
+use crate::wire::point::Updated;
+
+type Outcome<T> = Result<Answer<T>, Refusal>;
+
+const ALL: Select = Select {
+    payload: true,
+    vector: false,
+};
+
+pub(super) async fn add(
+    app: Data<App>,
+    request: HttpRequest,
+    name: Path<String>,
+    payload: Payload,
+) -> Outcome<Added> {
+    let name = named(name.into_inner())?;
+    let params: WriteParams = http::query(request.query_string())?;
+    let pool = pool_for(&app, &app.describe(&name).await?)?;
+    let most = app.max_body_bytes();
+    let body = http::multipart_or_json::<AddBody>(request.headers(), payload, most).await?;
+    let add = match body {
+        Either::Json(body) => AddPhotos::try_from(body)?,
+        Either::Form(form) => AddPhotos::try_from(form)?,
+    };
+    let want = Want {
+        faces: add.faces,
+        vectors: true,
+        crop: add.keep_crop,
+    };
+    let images = add.photos.iter().map(|photo| photo.bytes.clone()).collect();
+    let outcomes = pool.analyze_all(images, want).await?;
+    let single = outcomes.len() == 1;
+    let mut gathered = Gathered::default();
+    for (index, (photo, outcome)) in add.photos.into_iter().zip(outcomes).enumerate() {
+        match outcome.and_then(with_faces) {
+            Ok(seen) => gathered.take(index, photo, seen, add.keep_photo),
+            Err(refusal) if single => return Err(refusal),
+            Err(refusal) => gathered.refuse(index, photo, &refusal),
+        }
+    }
+    if !gathered.points.is_empty() {
+        app.upsert(name, gathered.points, params.ack()).await?;
+    }
+    Ok(Answer(gathered.added))
+}
+
+/// What one request's photos come to.
+#[derive(Default)]
+struct Gathered {
+    points: Vec<Point>,
+    added: Added,
+}
+
+impl Gathered {
+    fn take(&mut self, image_index: usize, photo: Photo, seen: Seen, keep_photo: bool) {
+        for face in seen.analysis.faces {
+            let id = photo.id.unwrap_or_else(Id::random);
+            self.added.faces.push(AddedFace {
+                place: Place::from(&face),
+                id,
+                image_index,
+            });
+            self.points.push(Point {
+                id: id.0,
+                vector: face.vector,
+                payload: photo.payload.clone(),
+                face: Some(NewFace {
+                    face: engine::Face {
+                        bounding_box: face.bounding_box,
+                        landmarks: face.landmarks,
+                        confidence: face.confidence,
+                    },
+                    crop_jpeg: Some(face.crop_jpeg).filter(|crop| !crop.is_empty()),
+                    photo: keep_photo.then(|| photo.bytes.to_vec()),
+                }),
+            });
+        }
+    }
+
+    fn refuse(&mut self, image_index: usize, photo: Photo, refusal: &Refusal) {
+        self.added.errors.push(ImageError {
+            image_index,
+            name: photo.name,
+            status: refusal.status().as_u16(),
+            error: refusal.message().to_owned(),
+        });
+    }
+}
+
+/// The pool, if it makes the vectors that this collection holds.
+fn pool_for(app: &App, info: &CollectionInfo) -> Result<Arc<Pool>, Refusal> {
+    let Some(embedder) = &info.spec.embedder else {
+        return Err(Refusal::conflict(format!(
+            "collection `{}` takes vectors, not photos: it was made without an `embedder`",
+            info.name
+        )));
+    };
+    let pool = app.faces.pool()?;
+    let model = pool.model();
+    if (&model.name, &model.sha256) != (&embedder.name, &embedder.sha256) {
+        return Err(Refusal::conflict(format!(
+            "collection `{}` holds vectors of the model {} ({}), but this server has {} ({}); \
+             vectors of two models cannot be compared",
+            info.name, embedder.name, embedder.sha256, model.name, model.sha256
+        )));
+    }
+    Ok(pool)
+}
+
+fn with_faces(seen: Seen) -> Result<Seen, Refusal> {
+    if seen.analysis.faces.is_empty() {
+        return Err(Refusal::photo("no face found in the photo"));
+    }
+    Ok(seen)
+}
+
+pub(super) async fn search(
+    app: Data<App>,
+    request: HttpRequest,
+    name: Path<String>,
+    payload: Payload,
+) -> Outcome<Found> {
+    let name = named(name.into_inner())?;
+    let _: ReadParams = http::query(request.query_string())?;
+    let pool = pool_for(&app, &app.describe(&name).await?)?;
+    let most = app.max_body_bytes();
+    let body = http::multipart_or_json::<SearchBody>(request.headers(), payload, most).await?;
+    let search = match body {
+        Either::Json(body) => SearchPhoto::try_from(body)?,
+        Either::Form(form) => SearchPhoto::try_from(form)?,
+    };
+    let want = Want {
+        faces: search.faces,
+        vectors: true,
+        crop: false,
+    };
+    let seen = pool.analyze(search.bytes.clone(), want).await?;
+    let Seen { analysis, queued } = with_faces(seen)?;
+    let started = Instant::now();
+    let mut faces = Vec::with_capacity(analysis.faces.len());
+    for face in analysis.faces {
+        let place = Place::from(&face);
+        let hits = app
+            .search(name.clone(), nearest(face.vector, &search))
+            .await?;
+        let hits = hits
+            .into_iter()
+            .map(|hit| Hit::new(&name, hit, &search.payload));
+        let hits = hits.collect();
+        faces.push(FoundFace { place, hits });
+    }
+    Ok(Answer(Found {
+        faces,
+        width: analysis.width,
+        height: analysis.height,
+        timings: Timings {
+            queue_ms: milliseconds(queued),
+            decode_ms: milliseconds(analysis.timings.decode),
+            detect_ms: milliseconds(analysis.timings.detect),
+            embed_ms: milliseconds(analysis.timings.embed),
+            search_ms: milliseconds(started.elapsed()),
+        },
+    }))
+}
+
+/// The payload is always read: the person is in it.
+fn nearest(vector: Vec<f32>, search: &SearchPhoto) -> Query {
+    Query {
+        vector,
+        limit: search.limit,
+        offset: 0,
+        ef: search.options.ef,
+        exact: search.options.exact,
+        score_threshold: search.options.score_threshold,
+        select: ALL,
+    }
+}
+
+fn milliseconds(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1000.0
+}
+
+pub(super) async fn get(
+    app: Data<App>,
+    request: HttpRequest,
+    path: Path<(String, String)>,
+) -> Outcome<KeptFace> {
+    let (name, id) = path.into_inner();
+    let (name, id) = (named(name)?, Id::parse(&id)?);
+    let _: ReadParams = http::query(request.query_string())?;
+    let collection = name.clone();
+    let points = app
+        .read(move |engine| engine.get(&collection, &[id.0], ALL))
+        .await?;
+    let point = points.into_iter().next().ok_or_else(|| no_face(id))?;
+    let face = point.face.clone().ok_or_else(|| no_face(id))?;
+    Ok(Answer(KeptFace::new(&name, point, &face)))
+}
+
+fn no_face(id: Id) -> Refusal {
+    Refusal::not_found(format!("face {id} does not exist"))
+}
+
+pub(super) async fn delete(
+    app: Data<App>,
+    request: HttpRequest,
+    path: Path<(String, String)>,
+) -> Outcome<Updated> {
+    let (name, id) = path.into_inner();
+    let (name, id) = (named(name)?, Id::parse(&id)?);
+    let params: WriteParams = http::query(request.query_string())?;
+    if !is_face(&app, name.clone(), id.0).await? {
+        return Err(no_face(id));
+    }
+    let ack: Ack = params.ack();
+    let written = app.delete(name, vec![id.0], ack).await?;
+    Ok(Answer(Updated::new(written, ack)))
+}
+
+async fn is_face(app: &App, name: String, id: PointId) -> Result<bool, Refusal> {
+    let select = Select {
+        payload: false,
+        vector: false,
+    };
+    let points = app
+        .read(move |engine| engine.get(&name, &[id], select))
+        .await?;
+    Ok(points.first().is_some_and(|point| point.face.is_some()))
+}
+
+/// Pictures of people are cached by nobody but their reader, who asks each time whether they are
+/// still there: what is deleted must be gone.
+pub(super) async fn image(
+    app: Data<App>,
+    request: HttpRequest,
+    path: Path<(String, String)>,
+) -> Result<HttpResponse, Refusal> {
+    let (name, id) = path.into_inner();
+    let (name, id) = (named(name)?, Id::parse(&id)?);
+    let params: ImageParams = http::query(request.query_string())?;
+    let (kind, word) = match params.kind {
+        ImageKind::Crop => (FaceImage::Crop, "crop"),
+        ImageKind::Photo => (FaceImage::Photo, "photo"),
+    };
+    let bytes = app
+        .read(move |engine| engine.face_image(&name, &id.0, kind))
+        .await?;
+    let missing = || Refusal::not_found(format!("no {word} is kept of face {id}"));
+    let bytes = bytes.ok_or_else(missing)?;
+    let tag = etag(&bytes);
+    if is_known(request.headers(), &tag) {
+        return Ok(HttpResponse::NotModified()
+            .insert_header((header::ETAG, tag))
+            .finish());
+    }
+    let (content_type, extension) = sniffed(&bytes);
+    let disposition = format!("inline; filename=\"{id}-{word}.{extension}\"");
+    Ok(HttpResponse::Ok()
+        .content_type(content_type)
+        .insert_header((header::ETAG, tag))
+        .insert_header((header::CACHE_CONTROL, "private, no-cache"))
+        .insert_header((header::CONTENT_DISPOSITION, disposition))
+        .body(bytes))
+}
+
+fn etag(bytes: &[u8]) -> String {
+    let mut hasher = DefaultHasher::new();
+    bytes.hash(&mut hasher);
+    format!("\"{:016x}\"", hasher.finish())
+}
+
+fn is_known(headers: &HeaderMap, tag: &str) -> bool {
+    let known = headers.get(header::IF_NONE_MATCH);
+    let known = known.and_then(|value| value.to_str().ok()).unwrap_or("");
+    known.split(',').any(|known| known.trim() == tag)
+}
+
+/// The type of a picture by its first bytes; what is none of ours is not shown as a picture.
+fn sniffed(bytes: &[u8]) -> (&'static str, &'static str) {
+    match bytes {
+        [0xff, 0xd8, 0xff, ..] => ("image/jpeg", "jpg"),
+        [0x89, b'P', b'N', b'G', ..] => ("image/png", "png"),
+        [
+            b'R',
+            b'I',
+            b'F',
+            b'F',
+            _,
+            _,
+            _,
+            _,
+            b'W',
+            b'E',
+            b'B',
+            b'P',
+            ..,
+        ] => ("image/webp", "webp"),
+        _ => ("application/octet-stream", "bin"),
+    }
+}

@@ -1,0 +1,42 @@
+//! What operators ask: is it alive, is it ready, how is it doing.
+
+use actix_web::HttpResponse;
+use actix_web::web::Data;
+
+use crate::app::App;
+use crate::refusal::Refusal;
+
+pub(super) async fn alive() -> HttpResponse {
+    plain("alive")
+}
+
+/// Ready: everything is recovered, and if there are models, they are loaded.
+pub(super) async fn ready(app: Data<App>) -> Result<HttpResponse, Refusal> {
+    if app.engine().is_none() {
+        return Err(Refusal::busy("starting: the data is being recovered"));
+    }
+    if app.faces.is_loading() {
+        return Err(Refusal::busy("starting: the face models are being loaded"));
+    }
+    Ok(plain("ready"))
+}
+
+pub(super) async fn metrics(app: Data<App>) -> Result<HttpResponse, Refusal> {
+    let waiting = app.faces.waiting();
+    let text = if app.engine().is_some() {
+        let states = app.read(|engine| Ok((engine.status(), engine.collections())));
+        let (status, collections) = states.await?;
+        app.metrics.text(Some((&status, &collections)), waiting)?
+    } else {
+        app.metrics.text(None, waiting)?
+    };
+    Ok(HttpResponse::Ok()
+        .content_type("text/plain; version=0.0.4; charset=utf-8")
+        .body(text))
+}
+
+fn plain(text: &'static str) -> HttpResponse {
+    HttpResponse::Ok()
+        .content_type("text/plain; charset=utf-8")
+        .body(text)
+}

@@ -1,0 +1,87 @@
+//! Points by their ids: put in, retrieve, take out.
+
+use actix_web::HttpRequest;
+use actix_web::web::{Data, Path, Payload};
+use engine::{Point, PointId, Select};
+
+use super::named;
+use crate::app::App;
+use crate::http;
+use crate::refusal::Refusal;
+use crate::wire::envelope::Answer;
+use crate::wire::id::Id;
+use crate::wire::params::{ReadParams, WriteParams};
+use crate::wire::point::{Delete, Record, Retrieve, Updated, Upsert};
+use crate::wire::select::{PayloadView, View};
+
+type Outcome<T> = Result<Answer<T>, Refusal>;
+
+pub(super) async fn upsert(
+    app: Data<App>,
+    request: HttpRequest,
+    name: Path<String>,
+    payload: Payload,
+) -> Outcome<Updated> {
+    let name = named(name.into_inner())?;
+    let params: WriteParams = http::query(request.query_string())?;
+    let body: Upsert = http::json(request.headers(), payload, app.max_body_bytes()).await?;
+    let points = Vec::<Point>::try_from(body)?;
+    let written = app.upsert(name, points, params.ack()).await?;
+    Ok(Answer(Updated::new(written, params.ack())))
+}
+
+pub(super) async fn retrieve(
+    app: Data<App>,
+    request: HttpRequest,
+    name: Path<String>,
+    payload: Payload,
+) -> Outcome<Vec<Record>> {
+    let name = named(name.into_inner())?;
+    let _: ReadParams = http::query(request.query_string())?;
+    let body: Retrieve = http::json(request.headers(), payload, app.max_body_bytes()).await?;
+    let (ids, view) = body.parts()?;
+    let select = view.select();
+    let points = app
+        .read(move |engine| engine.get(&name, &ids, select))
+        .await?;
+    let records = points.into_iter().map(|point| Record::new(point, &view));
+    Ok(Answer(records.collect()))
+}
+
+pub(super) async fn get(
+    app: Data<App>,
+    request: HttpRequest,
+    path: Path<(String, String)>,
+) -> Outcome<Record> {
+    let (name, id) = path.into_inner();
+    let (name, id) = (named(name)?, Id::parse(&id)?);
+    let _: ReadParams = http::query(request.query_string())?;
+    let select = Select {
+        payload: true,
+        vector: true,
+    };
+    let points = app
+        .read(move |engine| engine.get(&name, &[id.0], select))
+        .await?;
+    let point = points.into_iter().next();
+    let point = point.ok_or_else(|| Refusal::not_found(format!("point {id} does not exist")))?;
+    let view = View {
+        payload: PayloadView::All,
+        vector: true,
+    };
+    Ok(Answer(Record::new(point, &view)))
+}
+
+pub(super) async fn delete(
+    app: Data<App>,
+    request: HttpRequest,
+    name: Path<String>,
+    payload: Payload,
+) -> Outcome<Updated> {
+    let name = named(name.into_inner())?;
+    let params: WriteParams = http::query(request.query_string())?;
+    let body: Delete = http::json(request.headers(), payload, app.max_body_bytes()).await?;
+    let ids = Vec::<PointId>::try_from(body)?;
+    let written = app.delete(name, ids, params.ack()).await?;
+    Ok(Answer(Updated::new(written, params.ack())))
+}

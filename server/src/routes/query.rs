@@ -1,0 +1,138 @@
+//! Points by their likeness, by their order, by their number.
+
+use actix_web::HttpRequest;
+use actix_web::web::{Data, Path, Payload};
+use engine::{Query, ScoredPoint, Select};
+
+use super::named;
+use crate::app::App;
+use crate::http;
+use crate::refusal::Refusal;
+use crate::wire::envelope::Answer;
+use crate::wire::id::Id;
+use crate::wire::params::ReadParams;
+use crate::wire::point::{Record, Scored};
+use crate::wire::query::{
+    CountBody, Counted, Hits, QueryBody, Scroll, ScrollBody, ScrollPage, Search, SearchBody, Target,
+};
+
+type Outcome<T> = Result<Answer<T>, Refusal>;
+
+pub(super) async fn query(
+    app: Data<App>,
+    request: HttpRequest,
+    name: Path<String>,
+    payload: Payload,
+) -> Outcome<Hits> {
+    let name = named(name.into_inner())?;
+    let _: ReadParams = http::query(request.query_string())?;
+    let body: QueryBody = http::json(request.headers(), payload, app.max_body_bytes()).await?;
+    let points = find(&app, name, body.try_into()?).await?;
+    Ok(Answer(Hits { points }))
+}
+
+pub(super) async fn search(
+    app: Data<App>,
+    request: HttpRequest,
+    name: Path<String>,
+    payload: Payload,
+) -> Outcome<Vec<Scored>> {
+    let name = named(name.into_inner())?;
+    let _: ReadParams = http::query(request.query_string())?;
+    let body: SearchBody = http::json(request.headers(), payload, app.max_body_bytes()).await?;
+    let points = find(&app, name, body.try_into()?).await?;
+    Ok(Answer(points))
+}
+
+async fn find(app: &App, name: String, search: Search) -> Result<Vec<Scored>, Refusal> {
+    let Search {
+        target,
+        limit,
+        offset,
+        options,
+        view,
+    } = search;
+    let query = |vector| Query {
+        vector,
+        limit,
+        offset,
+        ef: options.ef,
+        exact: options.exact,
+        score_threshold: options.score_threshold,
+        select: view.select(),
+    };
+    let hits = match target {
+        Target::Vector(vector) => app.search(name, query(vector)).await?,
+        Target::Point(id) => {
+            let vector = vector_of(app, name.clone(), id).await?;
+            like_point(app, name, id, query(vector)).await?
+        }
+    };
+    let points = hits.into_iter().map(|hit| Scored::new(hit, &view));
+    Ok(points.collect())
+}
+
+async fn vector_of(app: &App, name: String, id: Id) -> Result<Vec<f32>, Refusal> {
+    let select = Select {
+        payload: false,
+        vector: true,
+    };
+    let points = app
+        .read(move |engine| engine.get(&name, &[id.0], select))
+        .await?;
+    let vector = points.into_iter().next().and_then(|point| point.vector);
+    vector.ok_or_else(|| Refusal::not_found(format!("point {id} does not exist")))
+}
+
+/// One hit more is asked for, because the point itself is among them.
+async fn like_point(
+    app: &App,
+    name: String,
+    id: Id,
+    mut query: Query,
+) -> Result<Vec<ScoredPoint>, Refusal> {
+    let (limit, offset) = (query.limit, query.offset);
+    query.limit = (limit + offset + 1).min(crate::limits::HITS);
+    query.offset = 0;
+    let hits = app.search(name, query).await?;
+    let others = hits.into_iter().filter(|hit| hit.point.id != id.0);
+    Ok(others.skip(offset).take(limit).collect())
+}
+
+pub(super) async fn scroll(
+    app: Data<App>,
+    request: HttpRequest,
+    name: Path<String>,
+    payload: Payload,
+) -> Outcome<ScrollPage> {
+    let name = named(name.into_inner())?;
+    let _: ReadParams = http::query(request.query_string())?;
+    let body: ScrollBody = http::json(request.headers(), payload, app.max_body_bytes()).await?;
+    let Scroll { from, limit, view } = body.try_into()?;
+    let select = view.select();
+    let page = app
+        .read(move |engine| engine.scroll(&name, from, limit, select))
+        .await?;
+    let records = page
+        .points
+        .into_iter()
+        .map(|point| Record::new(point, &view));
+    Ok(Answer(ScrollPage {
+        points: records.collect(),
+        next_page_offset: page.next.map(Id),
+    }))
+}
+
+pub(super) async fn count(
+    app: Data<App>,
+    request: HttpRequest,
+    name: Path<String>,
+    payload: Payload,
+) -> Outcome<Counted> {
+    let name = named(name.into_inner())?;
+    let _: ReadParams = http::query(request.query_string())?;
+    let body: CountBody = http::json(request.headers(), payload, app.max_body_bytes()).await?;
+    body.check()?;
+    let count = app.read(move |engine| engine.count(&name)).await?;
+    Ok(Answer(Counted { count }))
+}

@@ -1,0 +1,239 @@
+//! Starting and stopping. The address is taken first and answers probes at once; the engine
+//! recovers on a thread of its own, then the models are loaded. A folder that cannot be opened
+//! ends the server; models that cannot be loaded do not.
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use actix_web::middleware::from_fn;
+use actix_web::{App as Site, HttpServer, web};
+use config::Config;
+use engine::{Engine, Options};
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::app::App;
+use crate::error::Error;
+use crate::metrics::Metrics;
+use crate::models_task::{self, Embedding};
+use crate::{middleware, routes};
+
+/// How far a server is.
+#[derive(Clone)]
+enum Phase {
+    Starting,
+    Ready,
+    Failed(Error),
+}
+
+/// A server at work, in threads of this process.
+pub struct Running {
+    addr: SocketAddr,
+    app: Arc<App>,
+    handle: ServerHandle,
+    serving: JoinHandle<Result<(), Error>>,
+    opening: JoinHandle<()>,
+    phase: watch::Receiver<Phase>,
+    runtime: Runtime,
+}
+
+/// Serves until the process is told to stop (SIGTERM or SIGINT).
+///
+/// # Errors
+/// The address cannot be listened on, or the data folder cannot be opened or closed.
+pub fn run(config: Config) -> Result<(), Error> {
+    start(config)?.wait()
+}
+
+/// Starts a server with the models of its settings. Returns as soon as it listens.
+///
+/// # Errors
+/// The address cannot be listened on.
+pub fn start(config: Config) -> Result<Running, Error> {
+    start_with(config, Embedding::Models)
+}
+
+/// Starts a server with another source of embedders, for tests.
+///
+/// # Errors
+/// The address cannot be listened on.
+pub fn start_with(config: Config, embedding: Embedding) -> Result<Running, Error> {
+    let listen = |error: std::io::Error| Error::Listen {
+        addr: config.listen,
+        reason: error.to_string(),
+    };
+    let listener = TcpListener::bind(config.listen).map_err(listen)?;
+    let addr = listener.local_addr().map_err(listen)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(Error::system("start a runtime"))?;
+    let app = Arc::new(App::new(config, Metrics::new()));
+    let (handle, serving) = serve(listener, Arc::clone(&app))?;
+    let (progress, phase) = watch::channel(Phase::Starting);
+    let opened = Arc::clone(&app);
+    let opening = thread::Builder::new()
+        .name("opening".to_owned())
+        .spawn(move || open(&opened, embedding, &progress))
+        .map_err(Error::system("start a thread"))?;
+    Ok(Running {
+        addr,
+        app,
+        handle,
+        serving,
+        opening,
+        phase,
+        runtime,
+    })
+}
+
+/// Runs actix on a thread of its own, which has its own runtime.
+fn serve(
+    listener: TcpListener,
+    app: Arc<App>,
+) -> Result<(ServerHandle, JoinHandle<Result<(), Error>>), Error> {
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let serving = thread::Builder::new()
+        .name("http".to_owned())
+        .spawn(move || {
+            actix_web::rt::System::new().block_on(async move {
+                let server =
+                    http_server(listener, app).map_err(Error::system("start the server"))?;
+                // Nobody waits for a handle that nobody wants any more.
+                drop(sender.send(server.handle()));
+                server.await.map_err(Error::system("go on serving"))
+            })
+        });
+    let serving = serving.map_err(Error::system("start a thread"))?;
+    match receiver.recv() {
+        Ok(handle) => Ok((handle, serving)),
+        Err(_) => Err(joined(serving).err().unwrap_or(Error::Ended)),
+    }
+}
+
+fn http_server(listener: TcpListener, app: Arc<App>) -> std::io::Result<actix_web::dev::Server> {
+    let settings = app.config.server.clone();
+    let data = web::Data::from(app);
+    let site = move || {
+        Site::new()
+            .app_data(data.clone())
+            .wrap(from_fn(middleware::guard))
+            .wrap(from_fn(middleware::observe))
+            .configure(routes::configure)
+    };
+    let server = HttpServer::new(site)
+        .workers(settings.workers)
+        .max_connections(settings.max_connections.div_ceil(settings.workers))
+        .shutdown_timeout(settings.shutdown_s)
+        .disable_signals()
+        .listen(listener)?;
+    Ok(server.run())
+}
+
+fn open(app: &Arc<App>, embedding: Embedding, progress: &watch::Sender<Phase>) {
+    match Engine::open(options(app)) {
+        Ok(engine) => {
+            let status = engine.status();
+            let (seconds, records) = (status.recovery_seconds, status.replayed_records);
+            tracing::info!(seconds, records, "recovered");
+            if let Some(why) = status.tables_rebuilt {
+                tracing::warn!(why, "the tables were built anew");
+            }
+            app.opened(engine);
+            models_task::load(app, embedding);
+            tracing::info!("ready");
+            progress.send_replace(Phase::Ready);
+        }
+        Err(error) => {
+            tracing::error!(%error, "the data folder cannot be opened");
+            progress.send_replace(Phase::Failed(Error::Engine(error)));
+        }
+    }
+}
+
+fn options(app: &App) -> Options {
+    let config = &app.config;
+    let metrics = app.metrics.clone();
+    Options {
+        checkpoint_log_bytes: config.checkpoint.log_mib << 20,
+        checkpoint_interval: Duration::from_secs(config.checkpoint.interval_s),
+        segment_bytes: config.log.segment_mib << 20,
+        observer: Some(Arc::new(move |event| metrics.engine_event(event))),
+        ..Options::new(&config.data_dir)
+    }
+}
+
+impl Running {
+    /// Where it listens; the port is the one that the system chose if the settings say 0.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Blocks until everything is recovered and the models, if there are any, are loaded.
+    ///
+    /// # Errors
+    /// The data folder cannot be opened. The server still has to be stopped.
+    pub fn wait_ready(&self) -> Result<(), Error> {
+        let mut phase = self.phase.clone();
+        let phase = self.runtime.block_on(async {
+            let settled = phase.wait_for(|phase| !matches!(phase, Phase::Starting));
+            settled.await.map(|phase| phase.clone())
+        });
+        match phase {
+            Ok(Phase::Failed(error)) => Err(error),
+            Ok(_) => Ok(()),
+            Err(_) => Err(Error::Ended),
+        }
+    }
+
+    /// Blocks until the process gets SIGTERM or SIGINT, or the data folder turns out not to open;
+    /// then stops.
+    ///
+    /// # Errors
+    /// The data folder cannot be opened or closed.
+    pub fn wait(self) -> Result<(), Error> {
+        let mut phase = self.phase.clone();
+        let failed = self.runtime.block_on(async {
+            let mut terminate = signal(SignalKind::terminate())?;
+            let mut interrupt = signal(SignalKind::interrupt())?;
+            tokio::select! {
+                _ = terminate.recv() => tracing::info!("stopping: SIGTERM"),
+                _ = interrupt.recv() => tracing::info!("stopping: SIGINT"),
+                Ok(phase) = phase.wait_for(|phase| matches!(phase, Phase::Failed(_))) => {
+                    return Ok(Some(phase.clone()));
+                }
+            }
+            Ok(None)
+        });
+        let failed = failed.map_err(Error::system("wait for signals"));
+        let stopped = self.stop();
+        match failed? {
+            Some(Phase::Failed(error)) => Err(error),
+            _ => stopped,
+        }
+    }
+
+    /// Stops: takes no more requests, answers those at work, takes a last checkpoint.
+    ///
+    /// # Errors
+    /// The data folder cannot be closed. What was acknowledged is safe nevertheless.
+    pub fn stop(self) -> Result<(), Error> {
+        self.runtime.block_on(self.handle.stop(true));
+        let served = joined(self.serving);
+        let opened = self.opening.join();
+        opened.map_err(|_| Error::Ended)?;
+        self.app.faces.close();
+        if let Some(engine) = self.app.engine() {
+            engine.shutdown()?;
+        }
+        served
+    }
+}
+
+fn joined(thread: JoinHandle<Result<(), Error>>) -> Result<(), Error> {
+    thread.join().unwrap_or(Err(Error::Ended))
+}

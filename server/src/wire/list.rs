@@ -1,0 +1,70 @@
+//! Lists of a body whose mistakes say which item they are in: a client that sends a thousand
+//! points wants to know which one is wrong.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::{Error, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+
+/// Reads a list; use as `#[serde(deserialize_with = "list::numbered")]`.
+pub(crate) fn numbered<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    deserializer.deserialize_seq(Numbered(PhantomData))
+}
+
+/// The same for a list that may be absent.
+pub(crate) fn optional<'de, D, T>(deserializer: D) -> Result<Option<Vec<T>>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    let list: Option<List<T>> = Option::deserialize(deserializer)?;
+    Ok(list.map(|list| list.0))
+}
+
+struct List<T>(Vec<T>);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for List<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        numbered(deserializer).map(Self)
+    }
+}
+
+struct Numbered<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for Numbered<T> {
+    type Value = Vec<T>;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("a list")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Vec<T>, A::Error> {
+        let mut list = Vec::new();
+        loop {
+            let place = list.len();
+            let item = items.next_element();
+            let item = item.map_err(|error| A::Error::custom(format!("item {place}: {error}")))?;
+            match item {
+                Some(item) => list.push(item),
+                None => return Ok(list),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mistake_names_its_item_and_its_place_once() {
+        let error = serde_json::from_str::<List<Vec<f32>>>("[[1], [2, 1e999]]");
+        let error = error.err().unwrap().to_string();
+        assert_eq!(error, "item 1: number out of range at line 1 column 14");
+    }
+}

@@ -1,0 +1,13 @@
+//! What goes over the wire: bodies, parameters and answers, and their way to and from the engine's
+//! types. A field that a client may send and that would be ignored is refused by name.
+
+pub(crate) mod collection;
+pub(crate) mod envelope;
+pub(crate) mod face;
+pub(crate) mod id;
+pub(crate) mod list;
+pub(crate) mod params;
+pub(crate) mod point;
+pub(crate) mod query;
+pub(crate) mod select;
+pub(crate) mod unsupported;

@@ -1,0 +1,289 @@
+//! Points as they travel: what is put in, asked for, deleted, and what is told.
+
+use engine::{Point, ScoredPoint, StoredPoint, Written};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::id::Id;
+use super::list;
+use super::select::{View, WithPayload, WithVector};
+use super::unsupported::{self, Absent};
+use crate::refusal::Refusal;
+
+/// The body of `PUT /collections/{c}/points`, in either of the dialect's forms.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Upsert {
+    #[serde(default, deserialize_with = "list::optional")]
+    points: Option<Vec<PutPoint>>,
+    batch: Option<Batch>,
+    shard_key: Absent,
+    update_filter: Absent,
+    update_mode: Absent,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PutPoint {
+    id: Id,
+    #[serde(deserialize_with = "vector")]
+    vector: Vec<f32>,
+    payload: Option<Map<String, Value>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Batch {
+    #[serde(deserialize_with = "list::numbered")]
+    ids: Vec<Id>,
+    #[serde(deserialize_with = "list::numbered")]
+    vectors: Vec<Vec<f32>>,
+    #[serde(default, deserialize_with = "list::optional")]
+    payloads: Option<Vec<Option<Map<String, Value>>>>,
+}
+
+/// A plain vector; a map of named ones or a sparse one is told apart in the message.
+fn vector<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<f32>, D::Error> {
+    struct Plain;
+    impl<'de> serde::de::Visitor<'de> for Plain {
+        type Value = Vec<f32>;
+
+        fn expecting(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            out.write_str("`vector` as a list of numbers (named and sparse ones are not supported)")
+        }
+
+        fn visit_seq<A: serde::de::SeqAccess<'de>>(
+            self,
+            mut numbers: A,
+        ) -> Result<Vec<f32>, A::Error> {
+            let mut vector = Vec::new();
+            while let Some(number) = numbers.next_element()? {
+                vector.push(number);
+            }
+            Ok(vector)
+        }
+    }
+    deserializer.deserialize_any(Plain)
+}
+
+impl TryFrom<Upsert> for Vec<Point> {
+    type Error = Refusal;
+
+    fn try_from(body: Upsert) -> Result<Self, Refusal> {
+        unsupported::refuse(&[
+            ("shard_key", &body.shard_key),
+            ("update_filter", &body.update_filter),
+            ("update_mode", &body.update_mode),
+        ])?;
+        match (body.points, body.batch) {
+            (Some(points), None) => Ok(points.into_iter().map(Point::from).collect()),
+            (None, Some(batch)) => batch.rows(),
+            _ => Err(Refusal::wrong("give either `points` or `batch`")),
+        }
+    }
+}
+
+impl From<PutPoint> for Point {
+    fn from(point: PutPoint) -> Self {
+        Self {
+            id: point.id.0,
+            vector: point.vector,
+            payload: point.payload.unwrap_or_default(),
+            face: None,
+        }
+    }
+}
+
+impl Batch {
+    fn rows(self) -> Result<Vec<Point>, Refusal> {
+        let count = self.ids.len();
+        let payloads = match self.payloads {
+            Some(payloads) => payloads,
+            None => vec![None; count],
+        };
+        if self.vectors.len() != count || payloads.len() != count {
+            return Err(Refusal::wrong(format!(
+                "`batch` has {count} ids, {} vectors and {} payloads",
+                self.vectors.len(),
+                payloads.len()
+            )));
+        }
+        let columns = self.ids.into_iter().zip(self.vectors).zip(payloads);
+        let rows = columns.map(|((id, vector), payload)| PutPoint {
+            id,
+            vector,
+            payload,
+        });
+        Ok(rows.map(Point::from).collect())
+    }
+}
+
+/// The body of `POST /collections/{c}/points`: points by their ids.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Retrieve {
+    #[serde(deserialize_with = "list::numbered")]
+    pub(crate) ids: Vec<Id>,
+    with_payload: Option<WithPayload>,
+    #[serde(alias = "with_vectors")]
+    with_vector: Option<WithVector>,
+    shard_key: Absent,
+}
+
+impl Retrieve {
+    /// The ids and what to show of each.
+    pub(crate) fn parts(self) -> Result<(Vec<engine::PointId>, View), Refusal> {
+        unsupported::refuse(&[("shard_key", &self.shard_key)])?;
+        let view = View::new(self.with_payload, true, self.with_vector)?;
+        Ok((self.ids.into_iter().map(|id| id.0).collect(), view))
+    }
+}
+
+/// The body of `POST /collections/{c}/points/delete`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Delete {
+    #[serde(default, deserialize_with = "list::optional")]
+    points: Option<Vec<Id>>,
+    filter: Absent,
+    shard_key: Absent,
+}
+
+impl TryFrom<Delete> for Vec<engine::PointId> {
+    type Error = Refusal;
+
+    fn try_from(body: Delete) -> Result<Self, Refusal> {
+        unsupported::refuse(&[("filter", &body.filter), ("shard_key", &body.shard_key)])?;
+        let ids = body.points.ok_or_else(|| {
+            Refusal::wrong("`points` is missing: the list of the ids to be deleted")
+        })?;
+        Ok(ids.into_iter().map(|id| id.0).collect())
+    }
+}
+
+/// The answer to a write.
+#[derive(Debug, Serialize)]
+pub(crate) struct Updated {
+    operation_id: u64,
+    status: &'static str,
+}
+
+impl Updated {
+    /// A durable write, seen by searches or about to be.
+    pub(crate) fn new(written: engine::Written, ack: engine::Ack) -> Self {
+        let Written { lsn } = written;
+        Self {
+            operation_id: lsn.0,
+            status: match ack {
+                engine::Ack::Durable => "acknowledged",
+                engine::Ack::Applied => "completed",
+            },
+        }
+    }
+}
+
+/// A point as it is told.
+#[derive(Debug, Serialize)]
+pub(crate) struct Record {
+    id: Id,
+    payload: Option<Map<String, Value>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    vector: Option<Vec<f32>>,
+}
+
+impl Record {
+    pub(crate) fn new(point: StoredPoint, view: &View) -> Self {
+        Self {
+            id: Id(point.id),
+            payload: view.payload.of(point.payload),
+            vector: point.vector.filter(|_| view.vector),
+        }
+    }
+}
+
+/// A hit as it is told. The dialect wants a `version`; points here carry none.
+#[derive(Debug, Serialize)]
+pub(crate) struct Scored {
+    id: Id,
+    version: u64,
+    score: f32,
+    payload: Option<Map<String, Value>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    vector: Option<Vec<f32>>,
+}
+
+impl Scored {
+    pub(crate) fn new(hit: ScoredPoint, view: &View) -> Self {
+        Self {
+            id: Id(hit.point.id),
+            version: 0,
+            score: hit.score,
+            payload: view.payload.of(hit.point.payload),
+            vector: hit.point.vector.filter(|_| view.vector),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use engine::PointId;
+    use serde_json::json;
+
+    use super::*;
+
+    fn points(body: Value) -> Result<Vec<Point>, String> {
+        let body: Upsert =
+            serde_json::from_str(&body.to_string()).map_err(|error| error.to_string())?;
+        Vec::try_from(body).map_err(|refusal: Refusal| refusal.to_string())
+    }
+
+    #[test]
+    fn both_forms_of_a_batch_are_the_same_points() {
+        let rows = points(json!({"points": [
+            {"id": 1, "vector": [1, 2], "payload": {"a": 1}}, {"id": 2, "vector": [3.5, 4]},
+        ]}));
+        let columns = points(json!({"batch": {
+            "ids": [1, 2], "vectors": [[1, 2], [3.5, 4]], "payloads": [{"a": 1}, null],
+        }}));
+        let (rows, columns) = (rows.unwrap(), columns.unwrap());
+        assert_eq!(format!("{rows:?}"), format!("{columns:?}"));
+        assert_eq!(rows[1].id, PointId::Num(2));
+        assert_eq!(rows[1].vector, [3.5, 4.0]);
+    }
+
+    #[test]
+    fn a_mistake_says_which_point() {
+        let wrong = [
+            (
+                json!({"points": [{"id": 1, "vector": []}, {"id": "x", "vector": []}]}),
+                "item 1",
+            ),
+            (
+                json!({"points": [{"id": 1, "vector": {"a": [1]}}]}),
+                "named",
+            ),
+            (
+                json!({"points": [{"id": 1, "vector": [1], "score": 2}]}),
+                "`score`",
+            ),
+            (
+                json!({"batch": {"ids": [1, 2], "vectors": [[1]]}}),
+                "2 ids, 1 vectors",
+            ),
+            (
+                json!({"points": [], "batch": {"ids": [], "vectors": []}}),
+                "either",
+            ),
+            (json!({}), "either"),
+            (json!({"points": [], "shard_key": "a"}), "`shard_key`"),
+            (
+                json!({"points": [], "update_filter": {}}),
+                "`update_filter`",
+            ),
+        ];
+        for (body, word) in wrong {
+            let error = points(body.clone()).unwrap_err();
+            assert!(error.contains(word), "{body}: {error}");
+        }
+    }
+}

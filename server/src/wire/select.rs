@@ -1,0 +1,159 @@
+//! `with_payload` and `with_vector`: what a client wants to see of a point.
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::refusal::Refusal;
+
+/// `with_payload` as it travels.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum WithPayload {
+    Flag(bool),
+    Keys(Vec<String>),
+    Chosen(Chosen),
+}
+
+/// Keys to show or to leave out.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Chosen {
+    include: Option<Vec<String>>,
+    exclude: Option<Vec<String>>,
+}
+
+/// `with_vector` as it travels; the list is of named vectors, which doppel does not have.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum WithVector {
+    Flag(bool),
+    Names(Vec<String>),
+}
+
+/// Which part of a payload is shown.
+#[derive(Debug, Clone)]
+pub(crate) enum PayloadView {
+    Nothing,
+    All,
+    Only(Vec<String>),
+    Without(Vec<String>),
+}
+
+/// What is shown of a point.
+#[derive(Debug, Clone)]
+pub(crate) struct View {
+    pub(crate) payload: PayloadView,
+    pub(crate) vector: bool,
+}
+
+impl View {
+    /// Reads both fields; `payload_by_default` is what an absent `with_payload` means.
+    pub(crate) fn new(
+        with_payload: Option<WithPayload>,
+        payload_by_default: bool,
+        with_vector: Option<WithVector>,
+    ) -> Result<Self, Refusal> {
+        let payload = with_payload.unwrap_or(WithPayload::Flag(payload_by_default));
+        let vector = match with_vector {
+            None => false,
+            Some(WithVector::Flag(flag)) => flag,
+            Some(WithVector::Names(names)) if names.is_empty() => false,
+            Some(WithVector::Names(_)) => {
+                return Err(Refusal::wrong(
+                    "`with_vector` takes true or false: named vectors are not supported",
+                ));
+            }
+        };
+        Ok(Self {
+            payload: PayloadView::try_from(payload)?,
+            vector,
+        })
+    }
+
+    /// What the engine has to bring along.
+    pub(crate) fn select(&self) -> engine::Select {
+        engine::Select {
+            payload: !matches!(self.payload, PayloadView::Nothing),
+            vector: self.vector,
+        }
+    }
+}
+
+impl TryFrom<WithPayload> for PayloadView {
+    type Error = Refusal;
+
+    fn try_from(wire: WithPayload) -> Result<Self, Refusal> {
+        match wire {
+            WithPayload::Flag(false) => Ok(Self::Nothing),
+            WithPayload::Flag(true) => Ok(Self::All),
+            WithPayload::Keys(keys) => Ok(Self::Only(plain(keys)?)),
+            WithPayload::Chosen(chosen) => match (chosen.include, chosen.exclude) {
+                (Some(keys), None) => Ok(Self::Only(plain(keys)?)),
+                (None, Some(keys)) => Ok(Self::Without(plain(keys)?)),
+                _ => Err(Refusal::wrong(
+                    "`with_payload` takes either `include` or `exclude`",
+                )),
+            },
+        }
+    }
+}
+
+/// A dotted key would reach into an object, which is not done yet.
+fn plain(keys: Vec<String>) -> Result<Vec<String>, Refusal> {
+    match keys.iter().find(|key| key.contains(['.', '['])) {
+        Some(key) => Err(Refusal::wrong(format!(
+            "`with_payload` takes keys of the first level, not `{key}`"
+        ))),
+        None => Ok(keys),
+    }
+}
+
+impl PayloadView {
+    /// The part of a payload that is shown.
+    pub(crate) fn of(&self, payload: Option<Map<String, Value>>) -> Option<Map<String, Value>> {
+        let mut payload = payload?;
+        match self {
+            Self::Nothing => return None,
+            Self::All => {}
+            Self::Only(keys) => payload.retain(|key, _| keys.contains(key)),
+            Self::Without(keys) => payload.retain(|key, _| !keys.contains(key)),
+        }
+        Some(payload)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn shown(with_payload: Value) -> Result<Option<Value>, Refusal> {
+        let wire = serde_json::from_value(with_payload).unwrap();
+        let view = View::new(Some(wire), false, None)?;
+        let payload = json!({"a": 1, "b": {"c": 2}});
+        let shown = view.payload.of(payload.as_object().cloned());
+        Ok(shown.map(Value::Object))
+    }
+
+    #[test]
+    fn each_form_shows_what_it_says() {
+        let all = json!({"a": 1, "b": {"c": 2}});
+        assert_eq!(shown(json!(true)).unwrap(), Some(all));
+        assert_eq!(shown(json!(false)).unwrap(), None);
+        assert_eq!(shown(json!(["a"])).unwrap(), Some(json!({"a": 1})));
+        let include = json!({"include": ["b", "x"]});
+        assert_eq!(shown(include).unwrap(), Some(json!({"b": {"c": 2}})));
+        let exclude = json!({"exclude": ["b"]});
+        assert_eq!(shown(exclude).unwrap(), Some(json!({"a": 1})));
+    }
+
+    #[test]
+    fn what_would_be_misread_is_refused() {
+        assert!(shown(json!(["b.c"])).is_err());
+        assert!(shown(json!({"include": ["a"], "exclude": ["b"]})).is_err());
+        assert!(shown(json!({"include": null})).is_err());
+        let names = WithVector::Names(vec!["front".to_owned()]);
+        assert!(View::new(None, true, Some(names)).is_err());
+    }
+}

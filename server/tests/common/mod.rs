@@ -1,0 +1,276 @@
+//! A server on a port of its own with a data folder of its own, spoken to over HTTP only; its
+//! embedder is the stand-in, or one that waits until the test lets it go on.
+#![allow(dead_code, reason = "each test file uses its own part of this")]
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::path::Path;
+use std::sync::Arc;
+
+use config::{Config, Flag, Sources};
+use embedder::{Analysis, FaceEmbedder, FakeEmbedder, ModelInfo, Want};
+use serde_json::{Value, json};
+use server::{Embedding, Factory, Running};
+use ureq::http::{Method, Request, Response};
+use ureq::{Agent, Body};
+
+/// A server that is stopped at the end of its test.
+pub(crate) struct Server {
+    running: Option<Running>,
+    agent: Agent,
+    base: String,
+    dir: tempfile::TempDir,
+}
+
+/// An answer that has been read to its end.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) response: Response<()>,
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl Server {
+    /// With default settings and the stand-in.
+    pub(crate) fn start() -> Self {
+        Self::start_with(&[], fake())
+    }
+
+    pub(crate) fn start_with(settings: &[(&'static str, &str)], embedding: Embedding) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let running = running(dir.path(), settings, embedding);
+        running.wait_ready().unwrap();
+        let agent = Agent::config_builder().http_status_as_error(false).build();
+        Self {
+            base: format!("http://{}", running.addr()),
+            running: Some(running),
+            agent: agent.new_agent(),
+            dir,
+        }
+    }
+
+    /// Stops it and starts it again over the same data.
+    pub(crate) fn restart(&mut self) {
+        self.running.take().unwrap().stop().unwrap();
+        let running = running(self.dir.path(), &[], fake());
+        running.wait_ready().unwrap();
+        self.base = format!("http://{}", running.addr());
+        self.running = Some(running);
+    }
+
+    pub(crate) fn addr(&self) -> std::net::SocketAddr {
+        self.running.as_ref().unwrap().addr()
+    }
+
+    pub(crate) fn send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Answer {
+        let mut request = Request::builder()
+            .method(Method::from_bytes(method.as_bytes()).unwrap())
+            .uri(format!("{}{path}", self.base));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let response = if body.is_empty() {
+            self.agent.run(request.body(()).unwrap())
+        } else {
+            self.agent.run(request.body(body).unwrap())
+        };
+        answer(response.unwrap())
+    }
+
+    pub(crate) fn get(&self, path: &str) -> Answer {
+        self.send("GET", path, &[], &[])
+    }
+
+    pub(crate) fn delete(&self, path: &str) -> Answer {
+        self.send("DELETE", path, &[], &[])
+    }
+
+    pub(crate) fn json(&self, method: &str, path: &str, body: &Value) -> Answer {
+        self.raw(method, path, &body.to_string())
+    }
+
+    pub(crate) fn raw(&self, method: &str, path: &str, body: &str) -> Answer {
+        let headers = [("content-type", "application/json")];
+        self.send(method, path, &headers, body.as_bytes())
+    }
+
+    pub(crate) fn post(&self, path: &str, body: &Value) -> Answer {
+        self.json("POST", path, body)
+    }
+
+    pub(crate) fn put(&self, path: &str, body: &Value) -> Answer {
+        self.json("PUT", path, body)
+    }
+
+    /// A form; parts named `image` are files.
+    pub(crate) fn form(&self, path: &str, parts: &[(&str, &[u8])]) -> Answer {
+        let (content_type, body) = form(parts);
+        self.send("POST", path, &[("content-type", &content_type)], &body)
+    }
+
+    /// A collection of plain vectors.
+    pub(crate) fn with_vectors(&self, name: &str, size: usize, distance: &str) {
+        let body = json!({"vectors": {"size": size, "distance": distance}});
+        self.put(&format!("/collections/{name}"), &body).ok();
+    }
+
+    /// A collection that takes photos.
+    pub(crate) fn with_faces(&self, name: &str) {
+        let body = json!({"embedder": "fake-128"});
+        self.put(&format!("/collections/{name}"), &body).ok();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(running) = self.running.take() {
+            let stopped = running.stop();
+            if !std::thread::panicking() {
+                stopped.unwrap();
+            }
+        }
+    }
+}
+
+impl Answer {
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.bytes).into_owned()
+    }
+
+    pub(crate) fn body(&self) -> Value {
+        serde_json::from_slice(&self.bytes).unwrap_or_else(|_| panic!("no JSON: {}", self.text()))
+    }
+
+    pub(crate) fn header(&self, name: &str) -> &str {
+        let value = self.response.headers().get(name);
+        value.map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// The result of a success, in its frame.
+    #[track_caller]
+    pub(crate) fn ok(self) -> Value {
+        assert_eq!(self.status, 200, "{}", self.text());
+        let mut body = self.body();
+        assert_eq!(body["status"], "ok");
+        assert!(body["time"].as_f64().unwrap() > 0.0, "{body}");
+        body["result"].take()
+    }
+
+    /// The sentence of a refusal with this status, in its frame.
+    #[track_caller]
+    pub(crate) fn refused(self, status: u16) -> String {
+        assert_eq!(self.status, status, "{}", self.text());
+        let body = self.body();
+        assert!(body["time"].is_number(), "{body}");
+        body["status"]["error"].as_str().unwrap().to_owned()
+    }
+}
+
+fn answer(response: Response<Body>) -> Answer {
+    let (parts, body) = response.into_parts();
+    let bytes = body.into_with_config().limit(64 << 20).read_to_vec();
+    Answer {
+        status: parts.status.as_u16(),
+        bytes: bytes.unwrap(),
+        response: Response::from_parts(parts, ()),
+    }
+}
+
+/// Settings of a server over a folder, on a free port, that never fetches models.
+pub(crate) fn config(dir: &Path, settings: &[(&'static str, &str)]) -> Config {
+    let (data, models) = (dir.join("data"), dir.join("models"));
+    let mut flags = vec![
+        Flag::new("test", "data_dir", data.to_str().unwrap()),
+        Flag::new("test", "models_dir", models.to_str().unwrap()),
+        Flag::new("test", "models.install_on_start", "false"),
+        Flag::new("test", "listen", "127.0.0.1:0"),
+        Flag::new("test", "server.workers", "2"),
+    ];
+    flags.extend(
+        settings
+            .iter()
+            .map(|(key, value)| Flag::new("test", key, *value)),
+    );
+    let sources = Sources {
+        flags,
+        ..Sources::default()
+    };
+    Config::load(&sources).unwrap()
+}
+
+fn running(dir: &Path, settings: &[(&'static str, &str)], embedding: Embedding) -> Running {
+    server::start_with(config(dir, settings), embedding).unwrap()
+}
+
+pub(crate) fn fake() -> Embedding {
+    made(|| Box::new(FakeEmbedder::new()))
+}
+
+pub(crate) fn made(make: impl Fn() -> Box<dyn FaceEmbedder> + Send + Sync + 'static) -> Embedding {
+    let factory: Arc<Factory> = Arc::new(move || Ok(make()));
+    Embedding::Made(factory)
+}
+
+/// Does with each photo what the test says, then what the stand-in does.
+pub(crate) struct Before<F> {
+    pub(crate) act: F,
+    pub(crate) then: FakeEmbedder,
+}
+
+impl<F: FnMut(&[u8]) + Send> FaceEmbedder for Before<F> {
+    fn model(&self) -> &ModelInfo {
+        self.then.model()
+    }
+
+    fn analyze(&mut self, image: &[u8], want: Want) -> Result<Analysis, embedder::Error> {
+        (self.act)(image);
+        self.then.analyze(image, want)
+    }
+}
+
+fn form(parts: &[(&str, &[u8])]) -> (String, Vec<u8>) {
+    let boundary = "a-line-that-no-photo-holds";
+    let mut body = Vec::new();
+    for (name, bytes) in parts {
+        let file = if *name == "image" {
+            "; filename=\"a.png\""
+        } else {
+            ""
+        };
+        let head = format!(
+            "--{boundary}\r\ncontent-disposition: form-data; name=\"{name}\"{file}\r\n\r\n"
+        );
+        body.extend_from_slice(head.as_bytes());
+        body.extend_from_slice(bytes);
+        body.extend_from_slice(b"\r\n");
+    }
+    body.extend_from_slice(format!("--{boundary}--\r\n").as_bytes());
+    (format!("multipart/form-data; boundary={boundary}"), body)
+}
+
+/// A PNG whose left part is bright: the stand-in tells such photos apart by how much of it.
+pub(crate) fn photo(bright_columns: u32) -> Vec<u8> {
+    let picture = image::RgbImage::from_fn(32, 32, |x, y| {
+        let base = if x < bright_columns { 200 } else { 30 };
+        let shade = base + u8::try_from(y).unwrap();
+        image::Rgb([shade; 3])
+    });
+    png(&picture)
+}
+
+/// A PNG in which the stand-in finds no face.
+pub(crate) fn faceless() -> Vec<u8> {
+    png(&image::RgbImage::new(32, 32))
+}
+
+fn png(picture: &image::RgbImage) -> Vec<u8> {
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    picture
+        .write_to(&mut bytes, image::ImageFormat::Png)
+        .unwrap();
+    bytes.into_inner()
+}

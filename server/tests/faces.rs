@@ -1,0 +1,235 @@
+//! The face half over HTTP, with the stand-in for the models: photos in, look-alikes out.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+mod common;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use common::{Server, faceless, photo};
+use serde_json::{Value, json};
+
+fn base64(bytes: &[u8]) -> String {
+    BASE64_STANDARD.encode(bytes)
+}
+
+/// Three people, told apart by how much of their photo is bright.
+fn fill(server: &Server) {
+    server.with_faces("stars");
+    for (columns, person) in [(4, "Ada"), (16, "Bob"), (28, "Cleo")] {
+        let id = columns.to_string();
+        let parts: [(&str, &[u8]); 4] = [
+            ("image", &photo(columns)),
+            ("person", person.as_bytes()),
+            ("id", id.as_bytes()),
+            ("payload", br#"{"file": "x.png"}"#),
+        ];
+        let added = server.form("/collections/stars/faces", &parts).ok();
+        assert_eq!(added["faces"][0]["id"], columns);
+        assert_eq!(added["faces"][0]["box"], json!([0.0, 0.0, 32.0, 32.0]));
+        assert_eq!(added["faces"][0]["landmarks"].as_array().unwrap().len(), 5);
+        assert_eq!(added["errors"], json!([]));
+    }
+}
+
+#[test]
+fn the_person_in_the_photo_comes_first() {
+    let server = Server::start();
+    fill(&server);
+    let parts: [(&str, &[u8]); 2] = [("image", &photo(15)), ("limit", b"2")];
+    let found = server.form("/collections/stars/faces/search", &parts).ok();
+    assert_eq!(found["faces"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        (&found["width"], &found["height"]),
+        (&json!(32), &json!(32))
+    );
+    for stage in ["decode_ms", "detect_ms", "embed_ms", "search_ms"] {
+        assert!(found["timings"][stage].is_number(), "{found}");
+    }
+    let hits = found["faces"][0]["hits"].as_array().unwrap();
+    assert_eq!(hits.len(), 2);
+    assert_eq!(hits[0]["person"], "Bob");
+    assert_eq!(
+        hits[0]["payload"],
+        json!({"file": "x.png", "person": "Bob"})
+    );
+    assert_eq!(hits[0]["image"], "/collections/stars/faces/16/image");
+    assert!(hits[0]["score"].as_f64() > hits[1]["score"].as_f64());
+    let same = json!({"image": base64(&photo(15)), "limit": 2, "with_payload": false});
+    let same = server.post("/collections/stars/faces/search", &same).ok();
+    assert_eq!(same["faces"][0]["hits"][0]["person"], "Bob");
+    assert_eq!(same["faces"][0]["hits"][0]["payload"], Value::Null);
+    assert_eq!(same["faces"][0]["hits"][0]["score"], hits[0]["score"]);
+}
+
+#[test]
+fn a_search_takes_a_threshold_an_ef_and_exactness() {
+    let server = Server::start();
+    fill(&server);
+    let parts: [(&str, &[u8]); 5] = [
+        ("image", &photo(16)),
+        ("score_threshold", b"0.999"),
+        ("hnsw_ef", b"32"),
+        ("exact", b"true"),
+        ("faces", b"largest"),
+    ];
+    let found = server.form("/collections/stars/faces/search", &parts).ok();
+    assert_eq!(found["faces"][0]["hits"].as_array().unwrap().len(), 1);
+    let wrong: [(&str, &[u8]); 2] = [("image", &photo(16)), ("limit", b"many")];
+    let message = server
+        .form("/collections/stars/faces/search", &wrong)
+        .refused(400);
+    assert!(
+        message.contains("`limit`") && message.contains("many"),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_crop_is_kept_by_default_and_the_photo_only_if_asked() {
+    let server = Server::start();
+    fill(&server);
+    let crop = server.get("/collections/stars/faces/16/image");
+    assert_eq!(crop.status, 200);
+    assert_eq!(crop.header("content-type"), "image/jpeg");
+    assert_eq!(crop.header("x-content-type-options"), "nosniff");
+    assert_eq!(crop.header("cache-control"), "private, no-cache");
+    let disposition = "inline; filename=\"16-crop.jpg\"";
+    assert_eq!(crop.header("content-disposition"), disposition);
+    assert_eq!(crop.bytes[..3], [0xff, 0xd8, 0xff]);
+    let tag = crop.header("etag").to_owned();
+    let known = [("if-none-match", tag.as_str())];
+    let again = server.send("GET", "/collections/stars/faces/16/image", &known, &[]);
+    assert_eq!((again.status, again.bytes.len()), (304, 0));
+    server
+        .get("/collections/stars/faces/16/image?kind=photo")
+        .refused(404);
+
+    let original = photo(9);
+    let parts: [(&str, &[u8]); 4] = [
+        ("image", &original),
+        ("id", b"9"),
+        ("keep_photo", b"true"),
+        ("keep_crop", b"false"),
+    ];
+    server.form("/collections/stars/faces", &parts).ok();
+    server.get("/collections/stars/faces/9/image").refused(404);
+    let kept = server.get("/collections/stars/faces/9/image?kind=photo");
+    assert_eq!(kept.header("content-type"), "image/png");
+    assert_eq!(kept.bytes, original);
+    let face = server.get("/collections/stars/faces/9").ok();
+    assert_eq!(face["image"], Value::Null);
+    assert_eq!(face["photo"], "/collections/stars/faces/9/image?kind=photo");
+}
+
+#[test]
+fn a_face_is_told_with_its_place_and_its_person() {
+    let server = Server::start();
+    fill(&server);
+    let face = server.get("/collections/stars/faces/4").ok();
+    assert_eq!(face["person"], "Ada");
+    assert_eq!(face["box"], json!([0.0, 0.0, 32.0, 32.0]));
+    assert_eq!(face["image"], "/collections/stars/faces/4/image");
+    assert_eq!(face["photo"], Value::Null);
+    let info = server.get("/collections/stars").ok();
+    assert_eq!(info["embedder"]["name"], "fake-128");
+    assert_eq!(info["config"]["params"]["vectors"]["size"], 128);
+}
+
+#[test]
+fn a_deleted_face_is_gone_with_its_picture() {
+    let server = Server::start();
+    fill(&server);
+    server.delete("/collections/stars/faces/16").ok();
+    server.get("/collections/stars/faces/16").refused(404);
+    server.get("/collections/stars/faces/16/image").refused(404);
+    server.delete("/collections/stars/faces/16").refused(404);
+    let found = server
+        .form("/collections/stars/faces/search", &[("image", &photo(16))])
+        .ok();
+    let hits = found["faces"][0]["hits"].as_array().unwrap();
+    assert!(hits.iter().all(|hit| hit["person"] != "Bob"), "{hits:?}");
+}
+
+#[test]
+fn a_point_that_is_no_face_has_no_face() {
+    let server = Server::start();
+    server.with_faces("stars");
+    let vector = vec![1.0; 128];
+    let points = json!({"points": [{"id": 1, "vector": vector}]});
+    server.put("/collections/stars/points", &points).ok();
+    server.get("/collections/stars/faces/1").refused(404);
+    server.delete("/collections/stars/faces/1").refused(404);
+    server.get("/collections/stars/points/1").ok();
+}
+
+#[test]
+fn of_many_images_each_has_its_own_outcome() {
+    let server = Server::start();
+    server.with_faces("stars");
+    let images = json!({"images": [
+        {"image": base64(&photo(4)), "id": 1, "person": "Ada", "name": "a.png"},
+        {"image": base64(&faceless()), "id": 2, "name": "b.png"},
+        {"image": base64(b"nothing"), "id": 3, "name": "c.png"},
+        {"image": base64(&photo(28)), "payload": {"a": 1}},
+    ]});
+    let added = server.post("/collections/stars/faces", &images).ok();
+    let indexes: Vec<_> = added["faces"].as_array().unwrap().iter().collect();
+    assert_eq!(indexes.len(), 2);
+    assert_eq!(
+        (&indexes[0]["image_index"], &indexes[0]["id"]),
+        (&json!(0), &json!(1))
+    );
+    assert_eq!(indexes[1]["image_index"], 3);
+    assert_eq!(indexes[1]["id"].as_str().unwrap().len(), 36);
+    let errors = added["errors"].as_array().unwrap();
+    assert_eq!(
+        (&errors[0]["image_index"], &errors[0]["status"]),
+        (&json!(1), &json!(422))
+    );
+    assert_eq!(errors[0]["name"], "b.png");
+    assert!(
+        errors[1]["error"]
+            .as_str()
+            .unwrap()
+            .contains("not an image")
+    );
+    let count = server
+        .post("/collections/stars/points/count", &json!({}))
+        .ok();
+    assert_eq!(count["count"], 2);
+    let one = json!({"images": [{"image": base64(&faceless())}]});
+    server.post("/collections/stars/faces", &one).refused(422);
+}
+
+#[test]
+fn many_images_of_one_form_share_its_fields() {
+    let server = Server::start();
+    server.with_faces("stars");
+    let parts: [(&str, &[u8]); 3] = [
+        ("image", &photo(4)),
+        ("image", &photo(9)),
+        ("person", b"Ada"),
+    ];
+    let added = server.form("/collections/stars/faces", &parts).ok();
+    assert_eq!(added["faces"].as_array().unwrap().len(), 2);
+    for face in added["faces"].as_array().unwrap() {
+        let path = format!("/collections/stars/faces/{}", face["id"].as_str().unwrap());
+        assert_eq!(server.get(&path).ok()["person"], "Ada");
+    }
+}
+
+#[test]
+fn a_restart_keeps_faces_and_their_pictures() {
+    let mut server = Server::start();
+    fill(&server);
+    let before = server.get("/collections/stars/faces/16/image").bytes;
+    server.restart();
+    assert_eq!(
+        server.get("/collections/stars/faces/16/image").bytes,
+        before
+    );
+    let found = server
+        .form("/collections/stars/faces/search", &[("image", &photo(15))])
+        .ok();
+    assert_eq!(found["faces"][0]["hits"][0]["person"], "Bob");
+}

@@ -1,0 +1,363 @@
+//! What operators and browsers see: probes, metrics, keys, limits at work, the page, stopping.
+
+mod common;
+
+use std::sync::Mutex;
+use std::sync::mpsc;
+use std::thread;
+
+use common::{Before, Server, config, faceless, fake, made, photo};
+use embedder::FakeEmbedder;
+use serde_json::json;
+use server::Embedding;
+
+#[test]
+fn programs_get_the_version_and_browsers_the_page() {
+    let server = Server::start();
+    let version = server.get("/").body();
+    assert_eq!(version["version"], "1.19.0");
+    assert_eq!(version["doppel_version"], env!("CARGO_PKG_VERSION"));
+    let html = [("accept", "text/html,application/xhtml+xml,*/*;q=0.8")];
+    let page = server.send("GET", "/", &html, &[]);
+    assert_eq!(page.header("content-type"), "text/html; charset=utf-8");
+    let policy = page.header("content-security-policy");
+    assert!(
+        policy.contains("default-src 'none'") && !policy.contains("unsafe"),
+        "{policy}"
+    );
+    let text = page.text();
+    for (path, content_type) in [
+        ("/app.js", "text/javascript; charset=utf-8"),
+        ("/style.css", "text/css; charset=utf-8"),
+        ("/favicon.svg", "image/svg+xml"),
+    ] {
+        assert!(text.contains(path), "{path}");
+        let part = server.get(path);
+        assert_eq!(
+            (part.status, part.header("content-type")),
+            (200, content_type)
+        );
+        assert!(!part.text().contains("innerHTML"), "{path}");
+    }
+    let scripts = text.matches("<script").count();
+    assert_eq!(
+        scripts,
+        text.matches("<script src=\"/").count(),
+        "an inline script"
+    );
+    assert!(
+        !text.contains("://") && !text.contains(" style="),
+        "the policy forbids it"
+    );
+}
+
+#[test]
+fn probes_say_when_it_is_alive_and_ready() {
+    let server = Server::start();
+    for path in ["/healthz", "/livez", "/readyz"] {
+        assert_eq!(server.get(path).status, 200, "{path}");
+        assert_eq!(server.send("HEAD", path, &[], &[]).status, 200, "{path}");
+    }
+}
+
+#[test]
+fn until_the_models_are_loaded_it_is_alive_but_not_ready() {
+    let (go, wait) = mpsc::channel::<()>();
+    let wait = Mutex::new(wait);
+    let embedding = made(move || {
+        wait.lock().unwrap().recv().unwrap();
+        Box::new(FakeEmbedder::new())
+    });
+    let dir = tempfile::tempdir().unwrap();
+    let settings = [("embedding.workers", "1")];
+    let running = server::start_with(config(dir.path(), &settings), embedding).unwrap();
+    let url = format!("http://{}", running.addr());
+    let agent = ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .build()
+        .new_agent();
+    let get = |path: &str| agent.get(format!("{url}{path}")).call().unwrap();
+    assert_eq!(get("/livez").status(), 200);
+    let ready = get("/readyz");
+    assert_eq!(ready.status(), 503);
+    assert_eq!(ready.headers()["retry-after"], "1");
+    assert_eq!(get("/metrics").status(), 200);
+    go.send(()).unwrap();
+    running.wait_ready().unwrap();
+    assert_eq!(get("/readyz").status(), 200);
+    running.stop().unwrap();
+}
+
+#[test]
+fn without_models_vectors_are_served_and_photos_are_told_how_to_install() {
+    let server = Server::start_with(&[], Embedding::Models);
+    assert_eq!(server.get("/readyz").status, 200);
+    server.with_vectors("v", 2, "Dot");
+    server
+        .put("/collections/f", &json!({"embedder": "facenet-128"}))
+        .ok();
+    assert_eq!(
+        server.get("/collections/f").ok()["config"]["params"]["vectors"]["size"],
+        128
+    );
+    for path in ["/collections/f/faces", "/collections/f/faces/search"] {
+        let message = server.form(path, &[("image", &photo(4))]).refused(501);
+        assert!(
+            message.contains("doppel models install --models-dir"),
+            "{message}"
+        );
+    }
+}
+
+#[test]
+fn a_collection_of_another_model_takes_no_photos() {
+    let dir = tempfile::tempdir().unwrap();
+    let start = |embedding| {
+        let running = server::start_with(config(dir.path(), &[]), embedding).unwrap();
+        running.wait_ready().unwrap();
+        running
+    };
+    let agent = ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .build()
+        .new_agent();
+    let running = start(Embedding::Models);
+    let url = format!("http://{}/collections/f", running.addr());
+    let body = json!({"embedder": "facenet-128"}).to_string();
+    let made = agent.put(&url).content_type("application/json").send(&body);
+    assert_eq!(made.unwrap().status(), 200);
+    running.stop().unwrap();
+    let running = start(fake());
+    let url = format!("http://{}/collections/f/faces", running.addr());
+    let photo = agent.post(&url).content_type("application/json").send("{}");
+    let mut photo = photo.unwrap();
+    assert_eq!(photo.status(), 409);
+    let message = photo.body_mut().read_to_string().unwrap();
+    assert!(
+        message.contains("facenet-128") && message.contains("fake-128"),
+        "{message}"
+    );
+    running.stop().unwrap();
+}
+
+#[test]
+fn a_full_pool_answers_503_and_when_to_come_back() {
+    let (at_work, began) = mpsc::channel::<()>();
+    let (go, wait) = mpsc::channel::<()>();
+    let wait = std::sync::Arc::new(Mutex::new(wait));
+    let embedding = made(move || {
+        let (at_work, wait) = (at_work.clone(), wait.clone());
+        let act = move |_: &[u8]| {
+            at_work.send(()).unwrap();
+            wait.lock().unwrap().recv().unwrap();
+        };
+        let then = FakeEmbedder::new();
+        Box::new(Before { act, then })
+    });
+    let settings = [("embedding.workers", "1"), ("embedding.queue", "1")];
+    let server = Server::start_with(&settings, embedding);
+    server.with_faces("f");
+    let search = || server.form("/collections/f/faces/search", &[("image", &photo(4))]);
+    thread::scope(|scope| {
+        let first = scope.spawn(search);
+        began.recv().unwrap();
+        let second = scope.spawn(search);
+        // The second waits once it can be seen in the queue.
+        while !server
+            .get("/metrics")
+            .text()
+            .contains("doppel_pipeline_queue_length 1")
+        {
+            thread::yield_now();
+        }
+        let third = search();
+        assert_eq!(third.header("retry-after"), "1");
+        let message = third.refused(503);
+        assert!(message.contains("try again"), "{message}");
+        go.send(()).unwrap();
+        go.send(()).unwrap();
+        first.join().unwrap().ok();
+        second.join().unwrap().ok();
+    });
+}
+
+#[test]
+fn a_photo_that_breaks_the_embedder_costs_one_answer() {
+    let embedding = made(|| {
+        let act = |image: &[u8]| assert_ne!(image, b"poison");
+        let then = FakeEmbedder::new();
+        Box::new(Before { act, then })
+    });
+    let server = Server::start_with(&[("embedding.workers", "1")], embedding);
+    server.with_faces("f");
+    server
+        .form("/collections/f/faces", &[("image", b"poison")])
+        .refused(500);
+    server
+        .form("/collections/f/faces", &[("image", &photo(4))])
+        .ok();
+    assert!(
+        server
+            .get("/metrics")
+            .text()
+            .contains("doppel_panics_total 1")
+    );
+}
+
+#[test]
+fn with_a_key_only_probes_and_the_page_are_open() {
+    let server = Server::start_with(&[("api_key", "a-good-secret")], fake());
+    for path in [
+        "/",
+        "/app.js",
+        "/style.css",
+        "/healthz",
+        "/livez",
+        "/readyz",
+    ] {
+        assert_eq!(server.get(path).status, 200, "{path}");
+    }
+    for path in [
+        "/collections",
+        "/metrics",
+        "/collections/x/faces/1/image",
+        "/nowhere",
+    ] {
+        let missing = server.get(path);
+        assert_eq!(missing.status, 401, "{path}");
+        assert_eq!(missing.header("content-type"), "text/plain; charset=utf-8");
+        for (name, value) in [
+            ("api-key", "a-good-secreT"),
+            ("api-key", "a-good-secret2"),
+            ("authorization", "Basic a-good-secret"),
+        ] {
+            let wrong = server.send("GET", path, &[(name, value)], &[]);
+            assert_eq!(wrong.status, 401, "{path} {name}");
+        }
+    }
+    for header in [
+        ("api-key", "a-good-secret"),
+        ("authorization", "Bearer a-good-secret"),
+    ] {
+        assert_eq!(
+            server.send("GET", "/collections", &[header], &[]).status,
+            200
+        );
+    }
+    let metrics = server
+        .send("GET", "/metrics", &[("api-key", "a-good-secret")], &[])
+        .text();
+    assert!(
+        metrics.contains("doppel_auth_failures_total{reason=\"missing\"}"),
+        "{metrics}"
+    );
+}
+
+#[test]
+fn web_pages_of_another_origin_cannot_write() {
+    let server = Server::start();
+    server.with_faces("f");
+    let origin = |origin: &str| {
+        let headers = [("origin", origin)];
+        server.send("GET", "/collections", &headers, &[]).status
+    };
+    assert_eq!(origin("http://evil.example"), 403);
+    assert_eq!(origin("null"), 403);
+    assert_eq!(origin(&format!("http://{}", server.addr())), 200);
+}
+
+#[test]
+fn every_answer_carries_an_id_of_its_request() {
+    let server = Server::start();
+    let own = server.send("GET", "/collections", &[("x-request-id", "abc-1")], &[]);
+    assert_eq!(own.header("x-request-id"), "abc-1");
+    let long = "x".repeat(129);
+    for strange in ["a b", &long] {
+        let made = server.send("GET", "/nowhere", &[("x-request-id", strange)], &[]);
+        assert_eq!(made.header("x-request-id").len(), 36, "{strange}");
+    }
+}
+
+#[test]
+fn metrics_tell_what_happened() {
+    let server = Server::start();
+    server.with_faces("f");
+    server
+        .form("/collections/f/faces", &[("image", &photo(4))])
+        .ok();
+    server
+        .form("/collections/f/faces/search", &[("image", &photo(4))])
+        .ok();
+    server
+        .form("/collections/f/faces", &[("image", &faceless())])
+        .refused(422);
+    server.get("/wp-admin").refused(404);
+    let metrics = server.get("/metrics");
+    assert!(
+        metrics
+            .header("content-type")
+            .starts_with("text/plain; version=0.0.4")
+    );
+    let text = metrics.text();
+    let faces = "/collections/{collection}/faces";
+    let expected = [
+        format!(
+            "doppel_build_info{{version=\"{}\"}} 1",
+            env!("CARGO_PKG_VERSION")
+        ),
+        format!(
+            "doppel_http_requests_total{{api=\"faces\",code=\"200\",method=\"POST\",route=\"{faces}\"}} 1"
+        ),
+        format!(
+            "doppel_http_requests_total{{api=\"faces\",code=\"422\",method=\"POST\",route=\"{faces}\"}} 1"
+        ),
+        "doppel_http_requests_total{api=\"ops\",code=\"404\",method=\"GET\",route=\"-\"} 1".into(),
+        "doppel_http_request_duration_seconds_bucket{".into(),
+        "doppel_http_requests_in_flight 1".into(),
+        "doppel_search_duration_seconds_count{mode=\"hnsw\"} 1".into(),
+        "doppel_writes_total{op=\"upsert\",outcome=\"ok\"} 1".into(),
+        "doppel_writes_total{op=\"delete\",outcome=\"ok\"} 0".into(),
+        "doppel_log_fsync_duration_seconds_count".into(),
+        "doppel_log_durable_lsn".into(),
+        "doppel_log_applied_lsn".into(),
+        "doppel_log_bytes".into(),
+        "doppel_checkpoint_lsn".into(),
+        "doppel_read_only 0".into(),
+        "doppel_recovery_duration_seconds".into(),
+        "doppel_points{collection=\"f\"} 1".into(),
+        "doppel_index_bytes{collection=\"f\"}".into(),
+        "doppel_pipeline_stage_duration_seconds_count{stage=\"embed\"} 3".into(),
+        "doppel_pipeline_images_total{outcome=\"ok\"} 2".into(),
+        "doppel_pipeline_images_total{outcome=\"no_face\"} 1".into(),
+        "doppel_pipeline_queue_length 0".into(),
+        "process_cpu_seconds_total".into(),
+        "process_resident_memory_bytes".into(),
+        "process_open_fds".into(),
+        "process_start_time_seconds".into(),
+    ];
+    for line in expected {
+        assert!(text.contains(&line), "{line} is not in\n{text}");
+    }
+}
+
+#[test]
+fn a_folder_that_another_server_uses_ends_the_server_with_the_reason() {
+    let server = Server::start();
+    let dir = tempfile::tempdir().unwrap();
+    let blocked = dir.path().join("data");
+    std::fs::write(&blocked, "not a folder").unwrap();
+    let running = server::start_with(config(dir.path(), &[]), fake()).unwrap();
+    assert!(running.wait_ready().is_err());
+    let error = running.wait().unwrap_err();
+    assert!(matches!(error, server::Error::Engine(_)), "{error}");
+    let taken = [("listen", server.addr().to_string())];
+    let taken: Vec<_> = taken
+        .iter()
+        .map(|(key, value)| (*key, value.as_str()))
+        .collect();
+    let error = server::start(config(dir.path(), &taken)).err().unwrap();
+    assert!(
+        error.to_string().contains("cannot listen on 127.0.0.1"),
+        "{error}"
+    );
+}

@@ -1,0 +1,217 @@
+//! The vector half over HTTP: collections and points as clients of the dialect use them.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+mod common;
+
+use common::Server;
+use serde_json::{Value, json};
+
+const UUID: &str = "0f9a4b1c-2d3e-4f50-8a6b-7c8d9e0f1a2b";
+
+/// Four points around the circle, 30 degrees apart.
+fn fill(server: &Server) {
+    server.with_vectors("circle", 2, "Cosine");
+    let points = json!({"points": [
+        {"id": 1, "vector": [1.0, 0.0], "payload": {"name": "east", "deep": {"a": 1}}},
+        {"id": 2, "vector": [0.866, 0.5], "payload": {"name": "up a bit"}},
+        {"id": 3, "vector": [0.5, 0.866]},
+        {"id": UUID, "vector": [0.0, 1.0], "payload": {"name": "north"}},
+    ]});
+    let written = server
+        .put("/collections/circle/points?wait=true", &points)
+        .ok();
+    assert_eq!(written["status"], "completed");
+    assert!(written["operation_id"].is_u64());
+}
+
+fn ids(points: &Value) -> Vec<Value> {
+    let points = points.as_array().unwrap();
+    points.iter().map(|point| point["id"].clone()).collect()
+}
+
+#[test]
+fn a_collection_is_made_listed_described_and_dropped() {
+    let server = Server::start();
+    assert_eq!(server.get("/collections").ok()["collections"], json!([]));
+    let exists = |name: &str| server.get(&format!("/collections/{name}/exists")).ok();
+    assert_eq!(exists("circle")["exists"], false);
+    fill(&server);
+    assert_eq!(exists("circle")["exists"], true);
+    assert_eq!(
+        server.get("/collections").ok()["collections"][0]["name"],
+        "circle"
+    );
+    let info = server.get("/collections/circle").ok();
+    assert_eq!(info["status"], "green");
+    assert_eq!(info["points_count"], 4);
+    let vectors = &info["config"]["params"]["vectors"];
+    assert_eq!(*vectors, json!({"size": 2, "distance": "Cosine"}));
+    let again = json!({"vectors": {"size": 2, "distance": "Dot"}});
+    let message = server.put("/collections/circle", &again).refused(409);
+    assert!(message.contains("circle"), "{message}");
+    assert_eq!(server.delete("/collections/circle").ok(), true);
+    assert_eq!(server.delete("/collections/circle").ok(), false);
+    server.get("/collections/circle").refused(404);
+}
+
+#[test]
+fn both_search_dialects_find_the_nearest_first() {
+    let server = Server::start();
+    fill(&server);
+    let query = json!({"query": [0.9, 0.1], "limit": 2, "with_payload": true});
+    let found = server.post("/collections/circle/points/query", &query).ok();
+    assert_eq!(ids(&found["points"]), [json!(1), json!(2)]);
+    assert_eq!(found["points"][0]["payload"]["name"], "east");
+    assert_eq!(found["points"][0]["version"], 0);
+    let score = found["points"][0]["score"].as_f64().unwrap();
+    assert!((score - 0.993_88).abs() < 1e-4, "{score}");
+    let search = json!({"vector": [0.9, 0.1], "limit": 2, "with_vector": true});
+    let same = server
+        .post("/collections/circle/points/search", &search)
+        .ok();
+    assert_eq!(ids(&same), [json!(1), json!(2)]);
+    assert_eq!(same[0]["vector"], json!([1.0, 0.0]));
+    assert_eq!(same[0]["payload"], Value::Null);
+    assert_eq!(same[0]["score"], found["points"][0]["score"]);
+}
+
+#[test]
+fn a_search_can_be_bounded_by_score_skip_and_be_exact() {
+    let server = Server::start();
+    fill(&server);
+    let ask = |body: Value| {
+        let found = server.post("/collections/circle/points/query", &body).ok();
+        ids(&found["points"])
+    };
+    let near = json!({"query": [1.0, 0.0], "score_threshold": 0.8});
+    assert_eq!(ask(near), [json!(1), json!(2)]);
+    let skipped = json!({"query": [1.0, 0.0], "offset": 1, "limit": 2});
+    assert_eq!(ask(skipped), [json!(2), json!(3)]);
+    let exact = json!({"query": [1.0, 0.0], "limit": 1, "params": {"exact": true, "hnsw_ef": 8}});
+    assert_eq!(ask(exact), [json!(1)]);
+    let like_a_point = json!({"query": 1, "limit": 2});
+    assert_eq!(ask(like_a_point), [json!(2), json!(3)]);
+    let like_a_later_one = json!({"query": {"nearest": UUID}, "limit": 1, "offset": 1});
+    assert_eq!(ask(like_a_later_one), [json!(2)]);
+    let none = json!({"query": 99});
+    let message = server
+        .post("/collections/circle/points/query", &none)
+        .refused(404);
+    assert!(message.contains("99"), "{message}");
+}
+
+#[test]
+fn under_a_distance_the_threshold_is_the_most() {
+    let server = Server::start();
+    server.with_vectors("line", 1, "Euclid");
+    let batch = json!({"batch": {"ids": [1, 2, 3], "vectors": [[1], [2], [5]]}});
+    server.put("/collections/line/points", &batch).ok();
+    let query = json!({"query": [0.0], "score_threshold": 2.5});
+    let found = server.post("/collections/line/points/query", &query).ok();
+    assert_eq!(ids(&found["points"]), [json!(1), json!(2)]);
+    assert_eq!(found["points"][1]["score"], 2.0);
+}
+
+#[test]
+fn points_are_retrieved_by_their_ids_with_what_is_asked_for() {
+    let server = Server::start();
+    fill(&server);
+    let one = server.get("/collections/circle/points/1").ok();
+    assert_eq!(one["vector"], json!([1.0, 0.0]));
+    assert_eq!(one["payload"]["deep"]["a"], 1);
+    let by_uuid = server
+        .get(&format!("/collections/circle/points/{UUID}"))
+        .ok();
+    assert_eq!(by_uuid["payload"]["name"], "north");
+    server.get("/collections/circle/points/77").refused(404);
+    let some = json!({"ids": [UUID, 2, 77], "with_payload": ["name"]});
+    let some = server.post("/collections/circle/points", &some).ok();
+    assert_eq!(some.as_array().unwrap().len(), 2);
+    let bare = json!({"ids": [1], "with_payload": {"exclude": ["deep"]}, "with_vector": true});
+    let bare = server.post("/collections/circle/points", &bare).ok();
+    assert_eq!(bare[0]["payload"], json!({"name": "east"}));
+    assert_eq!(bare[0]["vector"], json!([1.0, 0.0]));
+}
+
+#[test]
+fn a_scroll_sees_every_point_once_page_by_page() {
+    let server = Server::start();
+    fill(&server);
+    let (mut seen, mut offset) = (Vec::new(), Value::Null);
+    loop {
+        let body = json!({"limit": 3, "offset": offset, "with_payload": false});
+        let mut page = server.post("/collections/circle/points/scroll", &body).ok();
+        seen.extend(ids(&page["points"]));
+        offset = page["next_page_offset"].take();
+        if offset.is_null() {
+            break;
+        }
+    }
+    assert_eq!(seen, [json!(1), json!(2), json!(3), json!(UUID)]);
+}
+
+#[test]
+fn deleted_points_are_gone_and_the_count_says_so() {
+    let server = Server::start();
+    fill(&server);
+    let count = || {
+        server
+            .post("/collections/circle/points/count", &json!({"exact": true}))
+            .ok()
+    };
+    assert_eq!(count()["count"], 4);
+    let gone = json!({"points": [1, UUID, 77]});
+    server
+        .post("/collections/circle/points/delete?wait=true", &gone)
+        .ok();
+    assert_eq!(count()["count"], 2);
+    server.get("/collections/circle/points/1").refused(404);
+    let found = server
+        .post(
+            "/collections/circle/points/query",
+            &json!({"query": [1, 0]}),
+        )
+        .ok();
+    assert_eq!(ids(&found["points"]), [json!(2), json!(3)]);
+}
+
+#[test]
+fn a_point_that_is_put_again_is_replaced_whole() {
+    let server = Server::start();
+    fill(&server);
+    let again = json!({"points": [{"id": 1, "vector": [-1.0, 0.0]}]});
+    server.put("/collections/circle/points", &again).ok();
+    let one = server.get("/collections/circle/points/1").ok();
+    assert_eq!(one["vector"], json!([-1.0, 0.0]));
+    assert_eq!(one["payload"], json!({}));
+    let counted = server
+        .post("/collections/circle/points/count", &json!({}))
+        .ok();
+    assert_eq!(counted["count"], 4);
+}
+
+#[test]
+fn without_waiting_a_write_is_acknowledged_once_it_is_durable() {
+    let mut server = Server::start();
+    server.with_vectors("line", 1, "Dot");
+    let points = json!({"points": [{"id": 1, "vector": [1]}]});
+    let path = "/collections/line/points?wait=false&ordering=strong";
+    assert_eq!(server.put(path, &points).ok()["status"], "acknowledged");
+    server.restart();
+    assert_eq!(server.get("/collections/line/points/1").ok()["id"], 1);
+}
+
+#[test]
+fn a_restart_keeps_everything() {
+    let mut server = Server::start();
+    fill(&server);
+    let info = server.get("/collections/circle").ok();
+    server.restart();
+    assert_eq!(
+        server.get("/collections/circle").ok()["config"],
+        info["config"]
+    );
+    let query = json!({"query": [0.9, 0.1], "limit": 1, "with_payload": true});
+    let found = server.post("/collections/circle/points/query", &query).ok();
+    assert_eq!(found["points"][0]["payload"]["name"], "east");
+}
