@@ -100,13 +100,13 @@ mod tests {
 
     #[test]
     fn a_square_keeps_the_centre_of_its_box() {
-        let square = Square::around([10.0, 20.0, 30.0, 50.0], 1.2);
+        let square = Square::around([10.0, 20.0, 30.0, 50.0], 1.5);
         assert_eq!(
             square,
             Square {
-                left: -5.0,
-                top: 15.0,
-                side: 60.0
+                left: -12.5,
+                top: 7.5,
+                side: 75.0
             }
         );
     }

@@ -1,4 +1,5 @@
 //! The index against brute force: answers, invariants, churn, freezing, hostile bytes.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod common;
 

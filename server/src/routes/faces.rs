@@ -17,11 +17,11 @@ use crate::http::{self, Either};
 use crate::refusal::Refusal;
 use crate::wire::envelope::Answer;
 use crate::wire::face::{
-    AddBody, AddPhotos, Added, AddedFace, Found, FoundFace, Hit, ImageError, KeptFace, Photo,
-    Place, SearchBody, SearchPhoto, Timings,
+    Added, AddedFace, Found, FoundFace, Hit, ImageError, KeptFace, Place, Timings,
 };
 use crate::wire::id::Id;
 use crate::wire::params::{ImageKind, ImageParams, ReadParams, WriteParams};
+use crate::wire::photo::{AddBody, AddPhotos, Photo, SearchBody, SearchPhoto};
 use crate::wire::point::Updated;
 
 type Outcome<T> = Result<Answer<T>, Refusal>;

@@ -65,6 +65,6 @@ mod tests {
     fn a_mistake_names_its_item_and_its_place_once() {
         let error = serde_json::from_str::<List<Vec<f32>>>("[[1], [2, 1e999]]");
         let error = error.err().unwrap().to_string();
-        assert_eq!(error, "item 1: number out of range at line 1 column 14");
+        assert_eq!(error, "item 1: number out of range at line 1 column 15");
     }
 }

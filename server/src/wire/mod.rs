@@ -7,6 +7,7 @@ pub(crate) mod face;
 pub(crate) mod id;
 pub(crate) mod list;
 pub(crate) mod params;
+pub(crate) mod photo;
 pub(crate) mod point;
 pub(crate) mod query;
 pub(crate) mod select;
