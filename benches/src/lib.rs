@@ -1,5 +1,9 @@
 //! Data sets, workloads and measurements. Nothing here is part of the product.
 
 mod lfw;
+mod process;
+mod vectors;
 
 pub use lfw::{Lfw, Pair, Photo};
+pub use process::Process;
+pub use vectors::faces;

@@ -118,7 +118,7 @@ pub(crate) struct ImportArgs {
     #[arg(value_name = "DIR")]
     pub(crate) folder: PathBuf,
     /// The collection; made for faces if it is not there
-    #[arg(long, value_name = "NAME")]
+    #[arg(short, long, value_name = "NAME")]
     pub(crate) collection: String,
     #[command(flatten)]
     pub(crate) server: ServerArgs,
@@ -157,7 +157,7 @@ pub(crate) struct SearchArgs {
     /// The photo; every face in it is looked for
     pub(crate) photo: PathBuf,
     /// The collection [default: the only one there is]
-    #[arg(long, value_name = "NAME")]
+    #[arg(short, long, value_name = "NAME")]
     pub(crate) collection: Option<String>,
     /// Look-alikes of each face
     #[arg(long, default_value_t = 10)]

@@ -1,6 +1,7 @@
 //! Why a server does not start or stops. What a client is told is a `Refusal`, not one of these.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 /// A failure of the server as a whole.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -17,6 +18,9 @@ pub enum Error {
     /// The data folder cannot be opened, or not be closed.
     #[error(transparent)]
     Engine(#[from] engine::Error),
+    /// The data folder has a format that this program does not read.
+    #[error(transparent)]
+    Format(Arc<migrations::Error>),
     /// The operating system refused something else that a server needs.
     #[error("cannot {what}: {reason}")]
     System {
@@ -28,6 +32,12 @@ pub enum Error {
     /// It has ended without being asked to.
     #[error("the server ended by itself")]
     Ended,
+}
+
+impl From<migrations::Error> for Error {
+    fn from(error: migrations::Error) -> Self {
+        Self::Format(Arc::new(error))
+    }
 }
 
 impl Error {

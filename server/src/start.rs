@@ -12,6 +12,7 @@ use actix_web::middleware::from_fn;
 use actix_web::{App as Site, HttpServer, web};
 use config::Config;
 use engine::{Engine, Options};
+use migrations::Prepared;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -135,7 +136,7 @@ fn http_server(listener: TcpListener, app: Arc<App>) -> std::io::Result<actix_we
 }
 
 fn open(app: &Arc<App>, embedding: Embedding, progress: &watch::Sender<Phase>) {
-    match Engine::open(options(app)) {
+    match recover(app) {
         Ok(engine) => {
             let status = engine.status();
             let (seconds, records) = (status.recovery_seconds, status.replayed_records);
@@ -150,9 +151,16 @@ fn open(app: &Arc<App>, embedding: Embedding, progress: &watch::Sender<Phase>) {
         }
         Err(error) => {
             tracing::error!(%error, "the data folder cannot be opened");
-            progress.send_replace(Phase::Failed(Error::Engine(error)));
+            progress.send_replace(Phase::Failed(error));
         }
     }
+}
+
+fn recover(app: &App) -> Result<Engine, Error> {
+    if let Prepared::Migrated { from } = migrations::prepare(&app.config.data_dir)? {
+        tracing::info!(from, "the data folder was brought to this program's format");
+    }
+    Ok(Engine::open(options(app))?)
 }
 
 fn options(app: &App) -> Options {

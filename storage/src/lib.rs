@@ -2,9 +2,9 @@
 //! and the folder that holds them.
 //!
 //! The log is the truth; everything else is a follower of it. This crate knows how to write and
-//! read each kind of file safely ([`FORMAT.md`](https://docs.rs/storage) beside the sources gives
-//! the layouts and the crash analysis); *when* to do so is the engine's business. It knows nothing
-//! of indexes: a snapshot's sections are streams of bytes to it.
+//! read each kind of file safely (`FORMAT.md` has the layouts and the crash analysis); *when* to do
+//! so is the engine's business. It knows nothing of indexes: a snapshot's sections are streams of
+//! bytes to it.
 //!
 //! Calls block and nothing runs in the background.
 

@@ -1,0 +1,346 @@
+//! A server that is killed (`SIGKILL`) again and again while photos come in, as processes of their
+//! own: what was acknowledged is there and found, and the import goes on where it was.
+//!
+//! Once with the stand-in for the models, which needs nothing, and once with the real binary, the
+//! real models and real photos, where those are.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use config::{Config, Flag, Sources};
+use embedder::{Analysis, FaceEmbedder, FakeEmbedder, ModelInfo, Want};
+use serde_json::{Value, json};
+use server::{Embedding, Factory};
+use ureq::Agent;
+
+const ROUNDS: u64 = 10;
+const COLLECTION: &str = "/collections/people";
+
+/// A process that serves a data folder.
+struct Process {
+    child: Child,
+    url: String,
+    agent: Agent,
+}
+
+impl Process {
+    /// Starts it and waits until it is ready.
+    fn start(mut command: Command) -> Self {
+        let command = command.stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = without_settings(command).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let url = loop {
+            let line = lines.next().expect("the server ended early").unwrap();
+            if let Some((_, url)) = line.split_once("listening on ") {
+                break url.trim_end_matches('/').to_owned();
+            }
+        };
+        // Whatever else it prints must not fill the pipe.
+        thread::spawn(move || lines.for_each(drop));
+        let agent = Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(Duration::from_secs(60)))
+            .build()
+            .new_agent();
+        let this = Self { child, url, agent };
+        let until = Instant::now() + Duration::from_secs(120);
+        while this.get("/readyz").is_none_or(|(status, _)| status != 200) {
+            assert!(Instant::now() < until, "not ready after two minutes");
+            thread::sleep(Duration::from_millis(20));
+        }
+        this
+    }
+
+    fn get(&self, path: &str) -> Option<(u16, String)> {
+        let answer = self.agent.get(format!("{}{path}", self.url)).call();
+        read(answer)
+    }
+
+    fn post(&self, path: &str, body: &Value) -> Option<(u16, Value)> {
+        let (status, text) = post(&self.agent, &self.url, path, body)?;
+        Some((status, serde_json::from_str(&text).unwrap()))
+    }
+
+    fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have been killed already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn post(agent: &Agent, url: &str, path: &str, body: &Value) -> Option<(u16, String)> {
+    let request = agent.post(format!("{url}{path}"));
+    let request = request.header("content-type", "application/json");
+    read(request.send(body.to_string()))
+}
+
+/// Nothing, if the server is gone before the answer is whole.
+fn read(answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Option<(u16, String)> {
+    let mut answer = answer.ok()?;
+    let text = answer.body_mut().read_to_string().ok()?;
+    Some((answer.status().as_u16(), text))
+}
+
+fn without_settings(command: &mut Command) -> &mut Command {
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("DOPPEL_") {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
+/// Runs `doppel import` in the background.
+fn import(photos: &Path, url: &str) -> thread::JoinHandle<Output> {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_doppel"));
+    command
+        .args(["import", "--collection", "people", "--json", "--url", url])
+        .arg(photos);
+    thread::spawn(move || without_settings(&mut command).output().unwrap())
+}
+
+/// Adds one photo after another under ids of its own until the server is gone; gives the ids that
+/// were acknowledged.
+fn insert(url: &str, from: u64, photos: &[PathBuf]) -> thread::JoinHandle<Vec<u64>> {
+    let (url, photos) = (url.to_owned(), photos.to_vec());
+    thread::spawn(move || {
+        let agent = Agent::config_builder().http_status_as_error(false).build();
+        let agent = agent.new_agent();
+        let mut acknowledged = Vec::new();
+        for id in from.. {
+            let photo = &photos[usize::try_from(id).unwrap() % photos.len()];
+            let image = BASE64_STANDARD.encode(fs::read(photo).unwrap());
+            let body = json!({"image": image, "id": id, "payload": {"photo": photo}});
+            match post(&agent, &url, &format!("{COLLECTION}/faces"), &body) {
+                Some((200, _)) => acknowledged.push(id),
+                Some((503, _)) => thread::sleep(Duration::from_millis(2)),
+                // Made by the import, which may not have come to it yet.
+                Some((404, _)) => thread::sleep(Duration::from_millis(2)),
+                Some((status, text)) => panic!("{status}: {text}"),
+                None => break,
+            }
+        }
+        acknowledged
+    })
+}
+
+/// Every acknowledged face is there with its crop, and its photo finds it.
+fn expect_acknowledged(server: &Process, acknowledged: &[u64], photos: &[PathBuf]) {
+    for id in acknowledged {
+        let (status, text) = server.get(&format!("{COLLECTION}/faces/{id}")).unwrap();
+        assert_eq!(status, 200, "face {id}: {text}");
+        let crop = server
+            .agent
+            .get(format!("{}{COLLECTION}/faces/{id}/image", server.url))
+            .call();
+        assert_eq!(crop.unwrap().status(), 200, "the crop of face {id}");
+    }
+    // Searching is the slow part; a sample that differs from round to round.
+    for id in acknowledged.iter().rev().step_by(7).take(8) {
+        let photo = &photos[usize::try_from(*id).unwrap() % photos.len()];
+        let image = BASE64_STANDARD.encode(fs::read(photo).unwrap());
+        let body = json!({"image": image, "faces": "largest", "limit": 100});
+        let path = format!("{COLLECTION}/faces/search");
+        let (status, found) = server.post(&path, &body).unwrap();
+        assert_eq!(status, 200, "{found}");
+        let hits = found["result"]["faces"][0]["hits"].as_array().unwrap();
+        assert!(hits.iter().any(|hit| hit["id"] == *id), "face {id}");
+    }
+}
+
+/// The files that the import has put in, each as often as it is there.
+fn imported(server: &Process) -> Vec<String> {
+    let mut files = Vec::new();
+    let mut offset = Value::Null;
+    loop {
+        let body = json!({"limit": 1_000, "with_payload": true, "offset": offset});
+        let path = format!("{COLLECTION}/points/scroll");
+        let (_, page) = server.post(&path, &body).unwrap();
+        let points = page["result"]["points"].as_array().unwrap();
+        let file = |point: &Value| Some(point["payload"]["file"].as_str()?.to_owned());
+        files.extend(points.iter().filter_map(file));
+        offset = page["result"]["next_page_offset"].clone();
+        if offset.is_null() {
+            return files;
+        }
+    }
+}
+
+/// `server` gives the command that serves the data folder; `moment` is how long a round may last.
+fn survives(server: impl Fn() -> Command, photos: &Path, moment: Duration) {
+    let files = files_in(photos);
+    let mut acknowledged = Vec::new();
+    let mut next = 0;
+    let mut interrupted = 0;
+    for round in 0..ROUNDS {
+        let running = Process::start(server());
+        expect_acknowledged(&running, &acknowledged, &files);
+        let importing = import(photos, &running.url);
+        let inserting = insert(&running.url, next, &files);
+        // Spread over the round, and the same in every run.
+        let share = u32::try_from((round * 7 + 3) % ROUNDS + 1).unwrap();
+        thread::sleep(moment * share / u32::try_from(ROUNDS).unwrap());
+        running.kill();
+        let output = importing.join().unwrap();
+        interrupted += usize::from(output.status.code() == Some(1));
+        let new = inserting.join().unwrap();
+        next = new.last().map_or(next, |last| last + 1) + 1;
+        acknowledged.extend(new);
+    }
+    assert!(interrupted > 5, "only {interrupted} imports were at work");
+    assert!(!acknowledged.is_empty());
+    let running = Process::start(server());
+    let before = imported(&running).len();
+    assert!(before > 0 && before < files.len(), "{before} were there");
+    let output = import(photos, &running.url).join().unwrap();
+    let report = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{report}");
+    let report: Value = serde_json::from_str(&report).unwrap();
+    assert_eq!(report["imported"], files.len() - before, "{report}");
+    let files_there = imported(&running);
+    let distinct: BTreeSet<_> = files_there.iter().collect();
+    assert_eq!(
+        (files_there.len(), distinct.len()),
+        (files.len(), files.len())
+    );
+    expect_acknowledged(&running, &acknowledged, &files);
+}
+
+fn files_in(dir: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+    {
+        if entry.is_dir() {
+            files.extend(files_in(&entry));
+        } else {
+            files.push(entry);
+        }
+    }
+    files.sort();
+    files
+}
+
+/// The stand-in, as slow as a small network.
+struct Slow(FakeEmbedder);
+
+impl FaceEmbedder for Slow {
+    fn model(&self) -> &ModelInfo {
+        self.0.model()
+    }
+
+    fn analyze(&mut self, image: &[u8], want: Want) -> Result<Analysis, embedder::Error> {
+        thread::sleep(Duration::from_millis(3));
+        self.0.analyze(image, want)
+    }
+}
+
+const STAND_IN_DATA: &str = "STAND_IN_DATA";
+
+/// Not a test: the server process of the one below, which this very binary becomes.
+#[test]
+#[ignore = "started by the test below"]
+fn stand_in_server() {
+    let Some(dir) = std::env::var_os(STAND_IN_DATA) else {
+        return;
+    };
+    let dir = PathBuf::from(dir);
+    let flags = [
+        ("data_dir", dir.join("data")),
+        ("models_dir", dir.join("models")),
+        ("listen", "127.0.0.1:0".into()),
+        ("checkpoint.log_mib", "1".into()),
+    ];
+    let flags = flags.map(|(key, value)| Flag::new("test", key, value.to_str().unwrap()));
+    let sources = Sources {
+        flags: flags.into(),
+        ..Sources::default()
+    };
+    let factory: Arc<Factory> = Arc::new(|| Ok(Box::new(Slow(FakeEmbedder::new())) as _));
+    let config = Config::load(&sources).unwrap();
+    let running = server::start_with(config, Embedding::Made(factory)).unwrap();
+    writeln!(std::io::stdout(), "listening on http://{}/", running.addr()).unwrap();
+    running.wait().unwrap();
+}
+
+/// A photo that the stand-in tells from all others.
+fn picture(seed: u32) -> image::RgbImage {
+    let mut state = seed;
+    let mut shades = [0; 128];
+    for shade in &mut shades {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        *shade = u8::try_from(state >> 24).unwrap();
+    }
+    image::RgbImage::from_fn(32, 16, |x, y| {
+        let at = usize::try_from(y / 2 * 16 + x / 2).unwrap();
+        image::Rgb([shades[at]; 3])
+    })
+}
+
+#[test]
+fn ten_kills_during_an_import_lose_nothing_that_was_acknowledged() {
+    let dir = tempfile::tempdir().unwrap();
+    let photos = dir.path().join("photos");
+    for n in 0..2_000 {
+        let person = photos.join(format!("Person_{}", n / 4));
+        fs::create_dir_all(&person).unwrap();
+        picture(n).save(person.join(format!("{n}.png"))).unwrap();
+    }
+    let server = || {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command
+            .args(["--ignored", "--exact", "--nocapture", "stand_in_server"])
+            .env(STAND_IN_DATA, dir.path());
+        command
+    };
+    survives(server, &photos, Duration::from_millis(400));
+}
+
+#[test]
+fn ten_kills_of_the_real_server_with_real_photos_lose_nothing_either() {
+    let shared = std::env::var_os("DOPPEL_SHARED").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared"),
+        PathBuf::from,
+    );
+    let source = shared.join("data/lfw-dev/images");
+    let models = std::env::var_os("DOPPEL_MODELS_DIR");
+    let (Some(models), true) = (models, source.is_dir()) else {
+        eprintln!("skipped: needs DOPPEL_MODELS_DIR and {}", source.display());
+        return;
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let photos = dir.path().join("photos");
+    for file in files_in(&source).iter().step_by(9) {
+        let target = photos.join(file.strip_prefix(&source).unwrap());
+        fs::create_dir_all(target.parent().unwrap()).unwrap();
+        fs::copy(file, target).unwrap();
+    }
+    let server = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_doppel"));
+        command
+            .args(["serve", "--listen", "127.0.0.1:0", "--no-install"])
+            .arg("--data-dir")
+            .arg(dir.path().join("data"))
+            .arg("--models-dir")
+            .arg(&models);
+        command
+    };
+    survives(server, &photos, Duration::from_millis(1_500));
+}
