@@ -182,8 +182,17 @@ fn imported(server: &Process) -> Vec<String> {
     }
 }
 
-/// `server` gives the command that serves the data folder; `moment` is how long a round may last.
-fn survives(server: impl Fn() -> Command, photos: &Path, moment: Duration) {
+/// Faces in the collection.
+fn count(server: &Process) -> u64 {
+    let counted = server.post(&format!("{COLLECTION}/points/count"), &json!({}));
+    let count = counted.map(|(_, body)| body["result"]["count"].as_u64());
+    // The import has not made it yet.
+    count.flatten().unwrap_or(0)
+}
+
+/// `server` gives the command that serves the data folder; a round ends when it has brought some
+/// `step` faces.
+fn survives(server: impl Fn() -> Command, photos: &Path, step: u64) {
     let files = files_in(photos);
     let mut acknowledged = Vec::new();
     let mut next = 0;
@@ -193,9 +202,12 @@ fn survives(server: impl Fn() -> Command, photos: &Path, moment: Duration) {
         expect_acknowledged(&running, &acknowledged, &files);
         let importing = import(photos, &running.url);
         let inserting = insert(&running.url, next, &files);
-        // Spread over the round, and the same in every run.
-        let share = u32::try_from((round * 7 + 3) % ROUNDS + 1).unwrap();
-        thread::sleep(moment * share / u32::try_from(ROUNDS).unwrap());
+        // Not at the same place each time, and a little after an acknowledgement.
+        let until = count(&running) + step / 2 + step * (round * 7 % ROUNDS) / ROUNDS;
+        while count(&running) < until {
+            thread::sleep(Duration::from_millis(1));
+        }
+        thread::sleep(Duration::from_micros(round * 700));
         running.kill();
         let output = importing.join().unwrap();
         interrupted += usize::from(output.status.code() == Some(1));
@@ -238,17 +250,31 @@ fn files_in(dir: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// The stand-in, as slow as a small network.
-struct Slow(FakeEmbedder);
+/// The stand-in, as slow as a small network and under the name that an import asks for.
+struct Slow {
+    model: ModelInfo,
+    inner: FakeEmbedder,
+}
+
+impl Slow {
+    fn new() -> Self {
+        let inner = FakeEmbedder::new();
+        let model = ModelInfo {
+            name: "facenet-128".into(),
+            ..inner.model().clone()
+        };
+        Self { model, inner }
+    }
+}
 
 impl FaceEmbedder for Slow {
     fn model(&self) -> &ModelInfo {
-        self.0.model()
+        &self.model
     }
 
     fn analyze(&mut self, image: &[u8], want: Want) -> Result<Analysis, embedder::Error> {
         thread::sleep(Duration::from_millis(3));
-        self.0.analyze(image, want)
+        self.inner.analyze(image, want)
     }
 }
 
@@ -273,7 +299,7 @@ fn stand_in_server() {
         flags: flags.into(),
         ..Sources::default()
     };
-    let factory: Arc<Factory> = Arc::new(|| Ok(Box::new(Slow(FakeEmbedder::new())) as _));
+    let factory: Arc<Factory> = Arc::new(|| Ok(Box::new(Slow::new()) as _));
     let config = Config::load(&sources).unwrap();
     let running = server::start_with(config, Embedding::Made(factory)).unwrap();
     writeln!(std::io::stdout(), "listening on http://{}/", running.addr()).unwrap();
@@ -310,7 +336,7 @@ fn ten_kills_during_an_import_lose_nothing_that_was_acknowledged() {
             .env(STAND_IN_DATA, dir.path());
         command
     };
-    survives(server, &photos, Duration::from_millis(400));
+    survives(server, &photos, 100);
 }
 
 #[test]
@@ -342,5 +368,5 @@ fn ten_kills_of_the_real_server_with_real_photos_lose_nothing_either() {
             .arg(&models);
         command
     };
-    survives(server, &photos, Duration::from_millis(1_500));
+    survives(server, &photos, 26);
 }

@@ -109,8 +109,18 @@ impl Detection {
         self
     }
 
-    pub(crate) fn area(&self) -> f32 {
-        self.bounding_box[2] * self.bounding_box[3]
+    /// How much this is the face that a photo of this size was taken for: its area, less twice the
+    /// square of its distance from the middle (the rule by which FaceNet's training photos were
+    /// aligned, github.com/davidsandberg/facenet). A bystander at the edge who is a little larger
+    /// comes after the person in the middle.
+    pub(crate) fn prominence(&self, (width, height): (u32, u32)) -> f32 {
+        let [x, y, w, h] = self.bounding_box;
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "sides of photos have few digits"
+        )]
+        let (right, down) = (x + (w - width as f32) / 2.0, y + (h - height as f32) / 2.0);
+        w * h - 2.0 * (right * right + down * down)
     }
 }
 
@@ -124,6 +134,15 @@ mod tests {
             landmarks: [[x, y]; 5],
             confidence,
         }
+    }
+
+    #[test]
+    fn a_large_face_comes_first_unless_a_smaller_one_is_much_nearer_the_middle() {
+        let size = (250, 250);
+        let middle = face(85.0, 85.0, 80.0, 0.9).prominence(size);
+        let edge = face(0.0, 80.0, 90.0, 0.9).prominence(size);
+        let large = face(20.0, 40.0, 160.0, 0.9).prominence(size);
+        assert!(large > middle && middle > edge);
     }
 
     #[test]

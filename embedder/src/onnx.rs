@@ -114,7 +114,8 @@ impl OnnxEmbedder {
             .into_iter()
             .map(|face| face.unscaled(scale))
             .collect();
-        faces.sort_by(|a, b| b.area().total_cmp(&a.area()));
+        let size = photo.dimensions();
+        faces.sort_by(|a, b| b.prominence(size).total_cmp(&a.prominence(size)));
         faces.truncate(MAX_FACES);
         Ok(faces)
     }

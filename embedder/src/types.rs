@@ -27,7 +27,7 @@ pub struct ModelInfo {
 /// Which faces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Choice {
-    /// The largest only.
+    /// The most prominent only: the largest, weighed by how near the middle it is.
     Largest,
     /// Every one.
     All,

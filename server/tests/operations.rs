@@ -342,22 +342,32 @@ fn metrics_tell_what_happened() {
 
 #[test]
 fn a_folder_that_another_server_uses_ends_the_server_with_the_reason() {
-    let server = Server::start();
     let dir = tempfile::tempdir().unwrap();
-    let blocked = dir.path().join("data");
-    std::fs::write(&blocked, "not a folder").unwrap();
+    let first = server::start_with(config(dir.path(), &[]), fake()).unwrap();
+    first.wait_ready().unwrap();
+    let second = server::start_with(config(dir.path(), &[]), fake()).unwrap();
+    let error = second.wait().unwrap_err().to_string();
+    assert!(error.contains("another process has this"), "{error}");
+    first.stop().unwrap();
+}
+
+#[test]
+fn a_data_folder_that_is_a_file_ends_the_server_with_the_reason() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("data"), "not a folder").unwrap();
     let running = server::start_with(config(dir.path(), &[]), fake()).unwrap();
     assert!(running.wait_ready().is_err());
-    let error = running.wait().unwrap_err();
-    assert!(matches!(error, server::Error::Engine(_)), "{error}");
-    let taken = [("listen", server.addr().to_string())];
-    let taken: Vec<_> = taken
-        .iter()
-        .map(|(key, value)| (*key, value.as_str()))
-        .collect();
+    let error = running.wait().unwrap_err().to_string();
+    assert!(error.contains("Not a directory"), "{error}");
+}
+
+#[test]
+fn an_address_that_is_taken_ends_the_server_with_the_reason() {
+    let server = Server::start();
+    let dir = tempfile::tempdir().unwrap();
+    let addr = server.addr().to_string();
+    let taken = [("listen", addr.as_str())];
     let error = server::start(config(dir.path(), &taken)).err().unwrap();
-    assert!(
-        error.to_string().contains("cannot listen on 127.0.0.1"),
-        "{error}"
-    );
+    let error = error.to_string();
+    assert!(error.contains("cannot listen on 127.0.0.1"), "{error}");
 }
