@@ -27,22 +27,83 @@ impl Square {
     }
 }
 
-/// The square as an image of `size` x `size` pixels; what lies outside the photo is black.
+/// The square as an image of `size` x `size` pixels; what lies outside the photo is black. Takes no
+/// more memory for a large face than for a small one.
 pub(crate) fn cut(photo: &RgbImage, square: Square, size: u32) -> Result<RgbImage, Error> {
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "rounded, and far below the limits of a photo's sides"
-    )]
-    let whole = |x: f32| x.round() as i64;
-    let side = u32::try_from(whole(square.side).clamp(1, 32_768)).unwrap_or(1);
-    let (left, top) = (whole(square.left), whole(square.top));
-    let mut region = RgbImage::new(side, side);
-    image::imageops::replace(&mut region, photo, -left, -top);
-    resized(&region, size, size)
+    let mut image = RgbImage::new(size, size);
+    let side = whole(square.side).max(1);
+    let across = Span::of(whole(square.left), side, photo.width());
+    let down = Span::of(whole(square.top), side, photo.height());
+    let (Some(across), Some(down)) = (across, down) else {
+        return Ok(image);
+    };
+    let ((x, width), (y, height)) = (across.scaled(side, size), down.scaled(side, size));
+    let options = bilinear().crop(
+        f64::from(across.start),
+        f64::from(down.start),
+        f64::from(across.length),
+        f64::from(down.length),
+    );
+    let visible = resized_with(photo, width, height, &options)?;
+    image::imageops::replace(&mut image, &visible, x.into(), y.into());
+    Ok(image)
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "rounded, and far below the limits of the type"
+)]
+fn whole(x: f32) -> i64 {
+    x.round() as i64
+}
+
+/// The part of a square's side that lies in the photo, in pixels of the photo, and how much of the
+/// side comes before it.
+struct Span {
+    start: u32,
+    length: u32,
+    before: u32,
+}
+
+impl Span {
+    fn of(from: i64, side: i64, photo: u32) -> Option<Self> {
+        let start = from.clamp(0, photo.into());
+        let end = from.saturating_add(side).clamp(start, photo.into());
+        let span = Self {
+            start: u32::try_from(start).ok()?,
+            length: u32::try_from(end - start).ok()?,
+            before: u32::try_from(start - from).ok()?,
+        };
+        (span.length > 0).then_some(span)
+    }
+
+    /// Where it comes to lie when the side becomes `size`, and how long it is there: at least a
+    /// pixel.
+    fn scaled(&self, side: i64, size: u32) -> (u32, u32) {
+        let (side, size) = (side.unsigned_abs(), u64::from(size));
+        let scaled = |at: u64| u32::try_from((at * size + side / 2) / side).unwrap_or(0);
+        let last = u32::try_from(size - 1).unwrap_or(0);
+        let from = scaled(self.before.into()).min(last);
+        let to = scaled(u64::from(self.before) + u64::from(self.length));
+        (from, to.max(from + 1) - from)
+    }
 }
 
 /// Bilinear, widened when an image shrinks so that no pixel is passed over.
+fn bilinear() -> ResizeOptions {
+    ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear))
+}
+
 pub(crate) fn resized(image: &RgbImage, width: u32, height: u32) -> Result<RgbImage, Error> {
+    resized_with(image, width, height, &bilinear())
+}
+
+fn resized_with(
+    image: &RgbImage,
+    width: u32,
+    height: u32,
+    options: &ResizeOptions,
+) -> Result<RgbImage, Error> {
     let fail = |error: &dyn std::fmt::Display| Error::Model(format!("cannot resize: {error}"));
     let source = ImageRef::new(
         image.width(),
@@ -52,9 +113,8 @@ pub(crate) fn resized(image: &RgbImage, width: u32, height: u32) -> Result<RgbIm
     )
     .map_err(|e| fail(&e))?;
     let mut target = Image::new(width, height, PixelType::U8x3);
-    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
     Resizer::new()
-        .resize(&source, &mut target, &options)
+        .resize(&source, &mut target, options)
         .map_err(|e| fail(&e))?;
     RgbImage::from_raw(width, height, target.into_vec())
         .ok_or_else(|| fail(&"a buffer of the wrong size"))
@@ -127,6 +187,35 @@ mod tests {
         assert_eq!(cut.get_pixel(2, 2), &Rgb([0, 0, 0]));
         assert_eq!(cut.get_pixel(15, 5), &Rgb([200, 100, 50]));
         assert_eq!(cut.get_pixel(15, 15), &Rgb([0, 0, 0]));
+    }
+
+    #[test]
+    fn a_face_larger_than_any_photo_is_cut_to_scale() {
+        let photo = RgbImage::from_pixel(10_000, 10, Rgb([200, 100, 50]));
+        let square = Square {
+            left: -5_000.0,
+            top: -20_000.0,
+            side: 40_000.0,
+        };
+        let cut = cut(&photo, square, 40).unwrap();
+        let lit: Vec<_> = cut.enumerate_pixels().filter(|(.., p)| p[0] > 0).collect();
+        let columns: Vec<_> = lit.iter().map(|(x, ..)| *x).collect();
+        assert_eq!(columns, (5..15).collect::<Vec<_>>());
+        assert!(lit.iter().all(|(_, y, _)| *y == 20));
+    }
+
+    #[test]
+    fn a_square_beside_the_photo_is_black() {
+        let photo = RgbImage::from_pixel(10, 10, Rgb([200, 100, 50]));
+        for left in [-20.0, 10.0, 1e9, -1e9] {
+            let square = Square {
+                left,
+                top: 0.0,
+                side: 20.0,
+            };
+            let cut = cut(&photo, square, 8).unwrap();
+            assert!(cut.pixels().all(|pixel| pixel.0 == [0; 3]), "{left}");
+        }
     }
 
     #[test]
