@@ -8,6 +8,7 @@
 mod open;
 
 use std::collections::HashSet;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -106,6 +107,18 @@ fn fail(error: impl std::fmt::Display) -> Error {
     Error::Tables(error.to_string())
 }
 
+/// sled hides the system's answer in an error of its own, behind a debug text.
+impl From<sled::Error> for Error {
+    fn from(error: sled::Error) -> Self {
+        match error {
+            sled::Error::Io(io) if io.kind() == io::ErrorKind::StorageFull => {
+                fail("the disk is full")
+            }
+            other => fail(other),
+        }
+    }
+}
+
 fn row_key(collection: CollectionId, id: &PointId) -> Vec<u8> {
     [collection.0.to_be_bytes().as_slice(), &id.key()].concat()
 }
@@ -143,12 +156,15 @@ impl Tables {
                 }
                 Ok::<(), ConflictableTransactionError<()>>(())
             });
-        done.map_err(|error| fail(format!("{error:?}")))
+        done.map_err(|error| match error {
+            TransactionError::Abort(()) => fail("a transaction was given up"),
+            TransactionError::Storage(error) => error.into(),
+        })
     }
 
     /// The last record that was applied.
     pub fn applied_lsn(&self) -> Result<Lsn, Error> {
-        let bytes = self.meta.get(APPLIED).map_err(fail)?;
+        let bytes = self.meta.get(APPLIED)?;
         let number = bytes.map_or(Some(0), |bytes| {
             Some(u64::from_be_bytes(bytes.as_ref().try_into().ok()?))
         });
@@ -162,7 +178,7 @@ impl Tables {
         self.collections
             .iter()
             .map(|row| {
-                let (key, value) = row.map_err(fail)?;
+                let (key, value) = row?;
                 let id = key
                     .as_ref()
                     .try_into()
@@ -179,7 +195,7 @@ impl Tables {
         collection: CollectionId,
         id: &PointId,
     ) -> Result<Option<(Lsn, Vec<f32>)>, Error> {
-        let Some(row) = self.points.get(row_key(collection, id)).map_err(fail)? else {
+        let Some(row) = self.points.get(row_key(collection, id))? else {
             return Ok(None);
         };
         let decode = || {
@@ -199,14 +215,13 @@ impl Tables {
     ) -> Result<Option<Vec<u8>>, Error> {
         Ok(self
             .payloads
-            .get(row_key(collection, id))
-            .map_err(fail)?
+            .get(row_key(collection, id))?
             .map(|row| row.to_vec()))
     }
 
     /// A point's face.
     pub fn face(&self, collection: CollectionId, id: &PointId) -> Result<Option<FaceRow>, Error> {
-        let row = self.faces.get(row_key(collection, id)).map_err(fail)?;
+        let row = self.faces.get(row_key(collection, id))?;
         row.map(|row| decode_exact("a face", &row)).transpose()
     }
 
@@ -214,7 +229,7 @@ impl Tables {
     pub fn contains(&self, collection: CollectionId, id: &PointId) -> Result<bool, Error> {
         self.payloads
             .contains_key(row_key(collection, id))
-            .map_err(fail)
+            .map_err(Error::from)
     }
 
     /// The ids of a collection in order, from `from` on.
@@ -230,7 +245,7 @@ impl Tables {
             .payloads
             .range(start..)
             .keys()
-            .map(|key| key.map_err(fail));
+            .map(|key| key.map_err(Error::from));
         let mine =
             rows.take_while(move |key| key.as_ref().map_or(true, |key| key.starts_with(&prefix)));
         mine.map(|key| {
@@ -248,12 +263,7 @@ impl Tables {
             let mut count = 0;
             for id in self.ids(collection, None) {
                 let id = id?;
-                if !expected.contains(&id)
-                    || !self
-                        .points
-                        .contains_key(row_key(collection, &id))
-                        .map_err(fail)?
-                {
+                if !expected.contains(&id) || !self.points.contains_key(row_key(collection, &id))? {
                     return Ok(false);
                 }
                 count += 1;
@@ -275,12 +285,12 @@ impl Tables {
                     .scan_prefix(collection.0.to_be_bytes())
                     .keys()
                     .take(1_000);
-                let keys: Vec<_> = keys.collect::<Result<_, _>>().map_err(fail)?;
+                let keys: Vec<_> = keys.collect::<Result<_, _>>()?;
                 if keys.is_empty() {
                     break;
                 }
                 keys.into_iter().for_each(|key| batch.remove(key));
-                tree.apply_batch(batch).map_err(fail)?;
+                tree.apply_batch(batch)?;
             }
         }
         Ok(())
@@ -289,7 +299,7 @@ impl Tables {
     /// Makes everything applied so far durable. sled's own flush does not fsync, so its files and
     /// folders are synced here.
     pub fn flush_and_sync(&self) -> Result<(), Error> {
-        self.db.flush().map_err(fail)?;
+        self.db.flush()?;
         sync_tree(&self.path)
     }
 
@@ -360,5 +370,19 @@ impl Batches {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_told_in_words() {
+        let full = io::Error::new(io::ErrorKind::StorageFull, "Os { code: 28 }");
+        let error = Error::from(sled::Error::Io(full)).to_string();
+        assert_eq!(error, "tables: the disk is full");
+        let other = Error::from(sled::Error::Unsupported("x".into())).to_string();
+        assert!(other.starts_with("tables: "), "{other}");
     }
 }

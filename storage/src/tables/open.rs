@@ -61,15 +61,13 @@ impl Tables {
     }
 
     fn mark(&self, store: u128) -> Result<(), Error> {
-        self.meta
-            .insert(STORE, &store.to_be_bytes())
-            .map_err(fail)?;
+        self.meta.insert(STORE, &store.to_be_bytes())?;
         self.flush_and_sync()
     }
 
     /// Fits tables that were never marked only to a folder without a checkpoint.
     fn fits(&self, expected: &Expectation) -> Result<(), Error> {
-        match self.meta.get(STORE).map_err(fail)? {
+        match self.meta.get(STORE)? {
             None if expected.at_least == Lsn(0) && self.payloads.is_empty() => {
                 return self.mark(expected.store);
             }
@@ -123,7 +121,7 @@ fn open_plain(path: PathBuf) -> Result<Tables, Error> {
         .path(&path)
         .flush_every_ms(None)
         .cache_capacity(128 << 20);
-    let db = config.open().map_err(fail)?;
+    let db = config.open()?;
     let tree = |name: &str| db.open_tree(name).map_err(fail);
     Ok(Tables {
         meta: tree("meta")?,
