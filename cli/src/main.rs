@@ -26,13 +26,25 @@ const DEFAULT_URL: &str = "http://127.0.0.1:6333";
 fn main() -> ExitCode {
     let outcome = run(Cli::parse());
     let exit = outcome.unwrap_or_else(|error| {
-        eprintln!("doppel: {error:#}");
+        eprintln!("doppel: {}", told(&error));
         match error.is::<config::Error>() {
             true => Exit::Usage,
             false => Exit::Failure,
         }
     });
     exit.into()
+}
+
+/// An error and what caused it, in one line; many errors have told their cause themselves.
+fn told(error: &anyhow::Error) -> String {
+    error.chain().fold(String::new(), |told, cause| {
+        let cause = cause.to_string();
+        match told.as_str() {
+            "" => cause,
+            told if told.contains(&cause) => told.to_owned(),
+            told => format!("{told}: {cause}"),
+        }
+    })
 }
 
 fn run(cli: Cli) -> Result<Exit> {
@@ -61,4 +73,26 @@ fn client(server: &ServerArgs) -> Result<Client> {
     let url = named.or_else(|| std::env::var("DOPPEL_URL").ok());
     let url = url.as_deref().unwrap_or(DEFAULT_URL);
     Ok(Client::new(url, server.api_key.as_deref())?)
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context;
+
+    use super::*;
+
+    #[test]
+    fn no_cause_is_told_twice() {
+        let missing = || std::io::Error::from(std::io::ErrorKind::NotFound);
+        let tells = config::Error::Read {
+            path: "x.toml".into(),
+            source: missing(),
+        };
+        let text = told(&anyhow::Error::new(tells));
+        assert_eq!(text.matches("entity not found").count(), 1, "{text}");
+        let silent = Err::<(), _>(missing())
+            .context("cannot read x")
+            .unwrap_err();
+        assert_eq!(told(&silent), "cannot read x: entity not found");
+    }
 }
