@@ -112,7 +112,8 @@ fn a_crop_is_kept_by_default_and_the_photo_only_if_asked() {
         ("keep_crop", b"false"),
     ];
     server.form("/collections/stars/faces", &parts).ok();
-    server.get("/collections/stars/faces/9/image").refused(404);
+    let message = server.get("/collections/stars/faces/9/image").refused(404);
+    assert!(message.contains("no crop is kept"), "{message}");
     let kept = server.get("/collections/stars/faces/9/image?kind=photo");
     assert_eq!(kept.header("content-type"), "image/png");
     assert_eq!(kept.bytes, original);
@@ -141,7 +142,8 @@ fn a_deleted_face_is_gone_with_its_picture() {
     fill(&server);
     server.delete("/collections/stars/faces/16").ok();
     server.get("/collections/stars/faces/16").refused(404);
-    server.get("/collections/stars/faces/16/image").refused(404);
+    let message = server.get("/collections/stars/faces/16/image").refused(404);
+    assert!(message.contains("does not exist"), "{message}");
     server.delete("/collections/stars/faces/16").refused(404);
     let found = server
         .form("/collections/stars/faces/search", &[("image", &photo(16))])

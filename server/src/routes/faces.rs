@@ -266,11 +266,17 @@ pub(super) async fn image(
         ImageKind::Crop => (FaceImage::Crop, "crop"),
         ImageKind::Photo => (FaceImage::Photo, "photo"),
     };
+    let collection = name.clone();
     let bytes = app
-        .read(move |engine| engine.face_image(&name, &id.0, kind))
+        .read(move |engine| engine.face_image(&collection, &id.0, kind))
         .await?;
-    let missing = || Refusal::not_found(format!("no {word} is kept of face {id}"));
-    let bytes = bytes.ok_or_else(missing)?;
+    let Some(bytes) = bytes else {
+        let there = is_face(&app, name, id.0).await?;
+        return Err(match there {
+            true => Refusal::not_found(format!("no {word} is kept of face {id}")),
+            false => no_face(id),
+        });
+    };
     let tag = etag(&bytes);
     if is_known(request.headers(), &tag) {
         return Ok(HttpResponse::NotModified()
