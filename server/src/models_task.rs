@@ -39,10 +39,11 @@ pub(crate) fn load(app: &App, embedding: Embedding) {
     };
     match embedding {
         Embedding::Made(factory) => task.start_pool(&factory),
-        Embedding::Models => match models::locate(&app.config.models_dir) {
+        // Read to the end: a runtime that is cut short would take the process with it.
+        Embedding::Models => match models::verify(&app.config.models_dir) {
             Ok(_) => task.start_pool(&task.onnx()),
             Err(reason) if app.config.models.install_on_start => {
-                tracing::info!(%reason, "the face models are not there, installing them");
+                tracing::info!(%reason, "the face models are not in place, installing them");
                 task.install_in_background();
             }
             Err(reason) => {

@@ -110,6 +110,43 @@ fn without_models_vectors_are_served_and_photos_are_told_how_to_install() {
 }
 
 #[test]
+fn models_that_are_damaged_are_not_loaded_and_the_server_starts_all_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    let models = dir.path().join("models");
+    std::fs::create_dir(&models).unwrap();
+    let manifest = embedder::Manifest::builtin();
+    let names = [
+        manifest.detector.file,
+        manifest.embedder.file,
+        "libonnxruntime.so.1.32.0".to_owned(),
+    ];
+    for name in &names {
+        std::fs::write(models.join(name), "cut short").unwrap();
+    }
+    let files = names.map(|name| json!({"name": name, "sha256": "00"}));
+    let record = json!({ "files": files }).to_string();
+    std::fs::write(models.join("installed.json"), record).unwrap();
+    let running = server::start_with(config(dir.path(), &[]), Embedding::Models).unwrap();
+    running.wait_ready().unwrap();
+    let agent = ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .build()
+        .new_agent();
+    let url = format!("http://{}/collections/f", running.addr());
+    let send = |request: ureq::RequestBuilder<_>, body: &str| {
+        let sent = request.content_type("application/json").send(body);
+        let mut answer = sent.unwrap();
+        let text = answer.body_mut().read_to_string().unwrap();
+        (answer.status().as_u16(), text)
+    };
+    send(agent.put(&url), r#"{"embedder": "facenet-128"}"#);
+    let (status, message) = send(agent.post(format!("{url}/faces")), "{}");
+    assert_eq!(status, 501);
+    assert!(message.contains("SHA-256"), "{message}");
+    running.stop().unwrap();
+}
+
+#[test]
 fn a_collection_of_another_model_takes_no_photos() {
     let dir = tempfile::tempdir().unwrap();
     let start = |embedding| {
