@@ -56,6 +56,10 @@ impl Server {
         self.running = Some(running);
     }
 
+    pub(crate) fn data_dir(&self) -> std::path::PathBuf {
+        self.dir.path().join("data")
+    }
+
     pub(crate) fn addr(&self) -> std::net::SocketAddr {
         self.running.as_ref().unwrap().addr()
     }
