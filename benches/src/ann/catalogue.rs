@@ -9,9 +9,7 @@ const EF: &[usize] = &[
     10, 14, 20, 28, 40, 56, 80, 112, 160, 224, 320, 448, 640, 900, 1_280, 1_800, 2_560,
 ];
 /// Nodes that annoy inspects.
-const SEARCH_K: &[usize] = &[
-    100, 300, 1_000, 3_000, 10_000, 30_000, 100_000, 300_000,
-];
+const SEARCH_K: &[usize] = &[100, 300, 1_000, 3_000, 10_000, 30_000, 100_000, 300_000];
 /// Lists that an inverted file looks into.
 const PROBES: &[usize] = &[1, 2, 4, 8, 16, 32, 64, 128, 256];
 /// Nothing to choose: the answer is exact.
@@ -76,11 +74,31 @@ pub const KINDS: &[Kind] = &[
         &["rabitqlib"],
         "RaBitQ codes in a graph of fixed degree; options R=32, ef_construction=200",
     ),
-    graph("symphonyqg-8bit", &["rabitqlib"], "the same with 8-bit vectors in its rows"),
-    graph("hnswlib", &["hnswlib"], "HNSW as it comes; options M=16, ef_construction=200"),
-    graph("hnswlib-hugepages", &["hnswlib"], "the same with the C library's 2 MiB pages"),
-    graph("nmslib", &["nmslib"], "its HNSW; options M=16, ef_construction=200"),
-    graph("faiss-hnsw", &["faiss-cpu"], "HNSW on float32; options M=16, ef_construction=200"),
+    graph(
+        "symphonyqg-8bit",
+        &["rabitqlib"],
+        "the same with 8-bit vectors in its rows",
+    ),
+    graph(
+        "hnswlib",
+        &["hnswlib"],
+        "HNSW as it comes; options M=16, ef_construction=200",
+    ),
+    graph(
+        "hnswlib-hugepages",
+        &["hnswlib"],
+        "the same with the C library's 2 MiB pages",
+    ),
+    graph(
+        "nmslib",
+        &["nmslib"],
+        "its HNSW; options M=16, ef_construction=200",
+    ),
+    graph(
+        "faiss-hnsw",
+        &["faiss-cpu"],
+        "HNSW on float32; options M=16, ef_construction=200",
+    ),
     graph(
         "faiss-hnsw-sq8",
         &["faiss-cpu"],
@@ -95,9 +113,17 @@ pub const KINDS: &[Kind] = &[
             "inverted lists of 4-bit product codes, refined on float32; options lists, refine=10",
         )
     },
-    graph("usearch-f32", &["usearch"], "HNSW on float32; options M=16, ef_construction=200"),
+    graph(
+        "usearch-f32",
+        &["usearch"],
+        "HNSW on float32; options M=16, ef_construction=200",
+    ),
     graph("usearch-bf16", &["usearch"], "HNSW on bfloat16"),
-    graph("usearch-i8", &["usearch"], "HNSW on 8-bit codes without refinement"),
+    graph(
+        "usearch-i8",
+        &["usearch"],
+        "HNSW on 8-bit codes without refinement",
+    ),
     graph(
         "vsag",
         &["pyvsag"],
@@ -112,19 +138,35 @@ pub const KINDS: &[Kind] = &[
         sweep: SEARCH_K,
         param_at_least_k: false,
         max_queries: 300,
-        ..graph("annoy", &["annoy"], "random projection trees; options trees=100")
+        ..graph(
+            "annoy",
+            &["annoy"],
+            "random projection trees; options trees=100",
+        )
     },
     Kind {
         metrics: DISTANCE,
-        ..exact("kdtree", &["scikit-learn"], "k-d tree of scikit-learn, exact")
+        ..exact(
+            "kdtree",
+            &["scikit-learn"],
+            "k-d tree of scikit-learn, exact",
+        )
     },
     Kind {
         metrics: DISTANCE,
-        ..exact("balltree", &["scikit-learn"], "ball tree of scikit-learn, exact")
+        ..exact(
+            "balltree",
+            &["scikit-learn"],
+            "ball tree of scikit-learn, exact",
+        )
     },
     Kind {
         max_queries: 200,
-        ..exact("brute", &[], "NumPy, one matrix-vector product a query, exact")
+        ..exact(
+            "brute",
+            &[],
+            "NumPy, one matrix-vector product a query, exact",
+        )
     },
 ];
 
@@ -135,7 +177,9 @@ pub struct Options(Vec<(String, String)>);
 impl Options {
     /// In the order given.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+        self.0
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
     }
 }
 
@@ -239,7 +283,11 @@ mod tests {
         assert_eq!(parse("annoy").sweep(100)[0], 100);
         assert_eq!(parse("brute").sweep(100), [0]);
         let mut choices = [parse("hnswlib:M=8"), parse("doppel")];
-        apply_sweeps(&mut choices, &["30,60".to_owned(), "hnswlib:M=8=5".to_owned()]).unwrap();
+        apply_sweeps(
+            &mut choices,
+            &["30,60".to_owned(), "hnswlib:M=8=5".to_owned()],
+        )
+        .unwrap();
         assert_eq!(choices[0].sweep(10), [5]);
         assert_eq!(choices[1].sweep(10), [30, 60]);
         assert!(apply_sweeps(&mut choices, &["annoy=5".to_owned()]).is_err());

@@ -80,7 +80,13 @@ mod tests {
 
     #[test]
     fn points_that_another_beats_are_not_on_the_front() {
-        let measured = spots(&[(0.9, 100.0), (0.8, 90.0), (0.95, 50.0), (0.95, 40.0), (0.99, 60.0)]);
+        let measured = spots(&[
+            (0.9, 100.0),
+            (0.8, 90.0),
+            (0.95, 50.0),
+            (0.95, 40.0),
+            (0.99, 60.0),
+        ]);
         assert_eq!(front(&measured), spots(&[(0.9, 100.0), (0.99, 60.0)]));
         assert!(front(&[]).is_empty());
     }

@@ -79,9 +79,10 @@ pub struct Dataset {
 /// The program does not lie in such a folder.
 pub fn target_dir() -> Result<PathBuf> {
     let program = std::env::current_exe()?;
-    let named = |path: &&Path| path.join("CACHEDIR.TAG").exists();
-    let dir = program.ancestors().skip(1).find(named);
-    Ok(dir.context("the program is not in a build folder")?.to_owned())
+    let dir = program.parent().and_then(Path::parent);
+    Ok(dir
+        .context("the program is not in a build folder")?
+        .to_owned())
 }
 
 impl Dataset {
@@ -166,7 +167,9 @@ impl Dataset {
             asked.normalise()?;
         }
         let stem = base.file_stem().and_then(|stem| stem.to_str());
-        let stem = stem.unwrap_or("data").replace(|c: char| !c.is_ascii_alphanumeric(), "_");
+        let stem = stem
+            .unwrap_or("data")
+            .replace(|c: char| !c.is_ascii_alphanumeric(), "_");
         let name = format!(
             "{stem}-n{}-d{}-q{}-{:016x}-{}",
             vectors.len(),
@@ -276,7 +279,10 @@ mod tests {
         };
         let third = Dataset::prepare(&read, 10).unwrap();
         assert_eq!(first.truth, third.truth);
-        let part = DataArguments { n: Some(100), ..read };
+        let part = DataArguments {
+            n: Some(100),
+            ..read
+        };
         let part = Dataset::prepare(&part, 10).unwrap();
         assert_eq!(part.base.len(), 100);
         assert!(part.truth.values().iter().all(|id| *id < 100));

@@ -14,10 +14,11 @@ use super::system::{Ask, Built, Pass};
 use super::table::Table;
 use super::truth::Metric;
 
-/// An index, and which vector of the base each of its slots holds.
+/// An index, which vector of the base each of its slots holds, and the other way round.
 pub struct Doppel {
     index: Index,
     rows: Vec<u32>,
+    slots: Vec<Slot>,
 }
 
 impl Doppel {
@@ -44,6 +45,7 @@ impl Doppel {
         Ok(Self {
             index: Index::new(params)?,
             rows: Vec::new(),
+            slots: Vec::new(),
         })
     }
 
@@ -58,7 +60,7 @@ impl Doppel {
             data.base
                 .rows()
                 .enumerate()
-                .try_for_each(|(row, vector)| this.insert(row, vector).map(|_| ()))
+                .try_for_each(|(row, vector)| this.insert(row, vector))
         })?;
         let n = data.base.len() as f64;
         let grown = private_bytes().zip(before);
@@ -72,26 +74,33 @@ impl Doppel {
         Ok((this, built))
     }
 
-    /// Inserts one vector of the base; gives its handle for [`Doppel::remove`].
+    /// Inserts one vector of the base.
     ///
     /// # Errors
     /// The index refuses.
-    pub fn insert(&mut self, row: usize, vector: &[f32]) -> Result<u32> {
-        let Slot(slot) = self.index.insert(Random::new(row as u64).next(), vector)?;
-        let at = slot as usize;
-        if at >= self.rows.len() {
-            self.rows.resize(at + 1, NO_ID);
-        }
+    pub fn insert(&mut self, row: usize, vector: &[f32]) -> Result<()> {
+        let slot = self.index.insert(Random::new(row as u64).next(), vector)?;
+        let at = slot.0 as usize;
+        self.rows.resize(self.rows.len().max(at + 1), NO_ID);
         self.rows[at] = u32::try_from(row)?;
-        Ok(slot)
+        let known = self.slots.len().max(row + 1);
+        self.slots.resize(known, Slot(NO_ID));
+        self.slots[row] = slot;
+        Ok(())
     }
 
-    /// Removes what [`Doppel::insert`] gave a handle of.
+    /// Removes one vector of the base.
     ///
     /// # Errors
     /// It is not there.
-    pub fn remove(&mut self, slot: u32) -> Result<()> {
-        Ok(self.index.remove(Slot(slot))?)
+    pub fn remove(&mut self, row: usize) -> Result<()> {
+        let slot = self.slots.get(row).context("a vector never inserted")?;
+        Ok(self.index.remove(*slot)?)
+    }
+
+    /// How many promises the index finds broken in itself, unreachable points among them.
+    pub fn violations(&self) -> usize {
+        self.index.check().err().map_or(0, |broken| broken.len())
     }
 
     /// Bytes held in RAM, by the index's own count.

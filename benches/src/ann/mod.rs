@@ -2,7 +2,7 @@
 //! one interface, the measurement, and what is written about it.
 
 pub mod catalogue;
-
+pub mod churn;
 pub mod clock;
 pub mod curve;
 pub mod dataset;

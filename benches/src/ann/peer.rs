@@ -14,8 +14,9 @@ use serde_json::{Value, json};
 
 use super::catalogue::Choice;
 use super::dataset::Dataset;
-use super::formats::read_ids;
+use super::formats::{read_ids, write_ids};
 use super::system::{Ask, Built, Pass};
+use super::table::Table;
 
 /// The folder with the peers' scripts.
 pub(crate) fn scripts() -> PathBuf {
@@ -50,6 +51,16 @@ struct PassAnswer {
     mean_us: f64,
     p99_us: f64,
     distances: Option<f64>,
+}
+
+#[derive(Deserialize)]
+struct Spent {
+    cpu_s: f64,
+}
+
+#[derive(Deserialize)]
+struct Size {
+    bytes: u64,
 }
 
 impl Peer {
@@ -156,6 +167,31 @@ impl Peer {
         })
     }
 
+    /// Removes (`remove`) or inserts (`insert`) vectors of the base; gives the CPU seconds.
+    ///
+    /// # Errors
+    /// It cannot do that, or dies.
+    pub fn change(&mut self, what: &str, rows: &[u32]) -> Result<f64> {
+        let path = self.dir.join(format!("{}.rows.npy", self.label));
+        write_ids(&path, &Table::new(1, rows.to_vec())?)?;
+        let mut request = json!({"do": what, "rows": path});
+        if what == "insert" {
+            request["base"] = json!(self.dir.join("base.npy"));
+        }
+        let spent: Spent = self.ask(&request)?;
+        Ok(spent.cpu_s)
+    }
+
+    /// Size of its index, found as at its build.
+    ///
+    /// # Errors
+    /// It dies.
+    pub fn bytes(&mut self) -> Result<u64> {
+        let scratch = self.dir.join(format!("{}.index", self.label));
+        let size: Size = self.ask(&json!({"do": "size", "scratch": scratch}))?;
+        Ok(size.bytes)
+    }
+
     /// Sends one request and understands the answer.
     ///
     /// # Errors
@@ -166,10 +202,13 @@ impl Peer {
         let read = sent.and_then(|()| self.output.read_line(&mut line));
         if !matches!(read, Ok(bytes) if bytes > 0) {
             let status = self.child.wait()?;
-            return Err(anyhow!("its process ended ({status}): {}", self.last_words()));
+            return Err(anyhow!(
+                "its process ended ({status}): {}",
+                self.last_words()
+            ));
         }
-        let answer: Value = serde_json::from_str(&line)
-            .with_context(|| format!("it answered {line:?}"))?;
+        let answer: Value =
+            serde_json::from_str(&line).with_context(|| format!("it answered {line:?}"))?;
         if let Some(error) = answer["error"].as_str() {
             bail!("{error}");
         }

@@ -89,7 +89,15 @@ pub fn tables(
         writeln!(
             out,
             "\n{:<24} {:>4} {:>7} {:>8} {:>6} {:>10} {:>10} {:>9} {:>9} {:>9}",
-            system.label, "k", "param", "recall", "empty", "qps cpu", "qps wall", "mean us", "p99 us",
+            system.label,
+            "k",
+            "param",
+            "recall",
+            "empty",
+            "qps cpu",
+            "qps wall",
+            "mean us",
+            "p99 us",
             "distances"
         )?;
         for point in &system.points {
@@ -105,7 +113,9 @@ pub fn tables(
                 point.qps_wall,
                 point.mean_us,
                 point.p99_us,
-                point.distances.map_or("-".to_owned(), |d| format!("{d:.0}")),
+                point
+                    .distances
+                    .map_or("-".to_owned(), |d| format!("{d:.0}")),
             )?;
         }
     }
@@ -189,7 +199,11 @@ pub fn growth_table(out: &mut impl Write, sizes: &[Grown], k: usize) -> io::Resu
                 write!(out, " {:>14}", cell(speed_at(*goal, &spots), None))?;
             }
             let built = &system.built;
-            writeln!(out, " {:>12.1} {:>9.0}", built.cpu_s, built.bytes_per_vector)?;
+            writeln!(
+                out,
+                " {:>12.1} {:>9.0}",
+                built.cpu_s, built.bytes_per_vector
+            )?;
         }
     }
     Ok(())

@@ -266,7 +266,9 @@ mod tests {
             name: "a \"<b>\" & c".to_owned(),
             points: points.to_vec(),
         };
-        let many: Vec<Series> = (0..20).map(|_| series(&[(0.9, 10.0), (1.0, 5.0)])).collect();
+        let many: Vec<Series> = (0..20)
+            .map(|_| series(&[(0.9, 10.0), (1.0, 5.0)]))
+            .collect();
         let single = [series(&[(1.0, 0.0)])];
         for lines in [&many[..], &single, &[series(&[])], &[]] {
             let plots = [plot(lines, Axis::Recall), plot(lines, Axis::Log)];

@@ -107,7 +107,9 @@ pub fn compare(choices: &[Choice], data: &Dataset, plan: &Plan, venv: &mut Venv)
             }
             Err(why) => {
                 eprintln!("{}: skipped: {why:#}", choice.label);
-                outcome.skipped.push((choice.label.clone(), format!("{why:#}")));
+                outcome
+                    .skipped
+                    .push((choice.label.clone(), format!("{why:#}")));
             }
         }
     }

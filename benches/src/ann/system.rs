@@ -3,6 +3,7 @@
 use anyhow::Result;
 
 use super::catalogue::Choice;
+use super::clock::{cpu_s, pinned};
 use super::dataset::Dataset;
 use super::doppel::Doppel;
 use super::peer::Peer;
@@ -95,4 +96,58 @@ impl System {
             Self::Peer(peer) => peer.search(ask),
         }
     }
+
+    /// Removes vectors of the base on one core; gives the CPU seconds.
+    ///
+    /// # Errors
+    /// It cannot remove.
+    pub fn remove(&mut self, core: usize, rows: &[u32]) -> Result<f64> {
+        match self {
+            Self::Doppel(doppel) => timed(core, || {
+                rows.iter().try_for_each(|row| doppel.remove(*row as usize))
+            }),
+            Self::Peer(peer) => peer.change("remove", rows),
+        }
+    }
+
+    /// Inserts vectors of the base in this order on one core; gives the CPU seconds.
+    ///
+    /// # Errors
+    /// It cannot insert.
+    pub fn insert(&mut self, data: &Dataset, core: usize, rows: &[u32]) -> Result<f64> {
+        match self {
+            Self::Doppel(doppel) => timed(core, || {
+                let mut rows = rows.iter().map(|row| *row as usize);
+                rows.try_for_each(|row| doppel.insert(row, data.base.row(row)))
+            }),
+            Self::Peer(peer) => peer.change("insert", rows),
+        }
+    }
+
+    /// Size of the index in bytes, found as at its build.
+    ///
+    /// # Errors
+    /// Its process is gone.
+    pub fn bytes(&mut self) -> Result<u64> {
+        match self {
+            Self::Doppel(doppel) => Ok(doppel.bytes() as u64),
+            Self::Peer(peer) => peer.bytes(),
+        }
+    }
+
+    /// What it finds broken in itself, if it can tell.
+    pub fn violations(&self) -> Option<usize> {
+        match self {
+            Self::Doppel(doppel) => Some(doppel.violations()),
+            Self::Peer(_) => None,
+        }
+    }
+}
+
+fn timed(core: usize, work: impl FnOnce() -> Result<()>) -> Result<f64> {
+    pinned(core, || {
+        let before = cpu_s();
+        work()?;
+        Ok(cpu_s() - before)
+    })
 }

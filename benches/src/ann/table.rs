@@ -76,7 +76,10 @@ impl Table<f32> {
             if norm == 0.0 || !norm.is_finite() {
                 bail!("vector {at} has no direction, which the cosine metric compares");
             }
-            #[expect(clippy::cast_possible_truncation, reason = "a rounding to f32 is meant")]
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "a rounding to f32 is meant"
+            )]
             row.iter_mut()
                 .for_each(|x| *x = (f64::from(*x) / norm) as f32);
         }

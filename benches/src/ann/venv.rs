@@ -62,7 +62,10 @@ fn install(python: &Path, requirements: &Requirements, package: &str) -> Result<
     let version = requirements.version(package);
     let version = version.with_context(|| format!("requirements.txt does not pin {package}"))?;
     let there = Command::new(python)
-        .args(["-c", "import importlib.metadata as m, sys; print(m.version(sys.argv[1]))"])
+        .args([
+            "-c",
+            "import importlib.metadata as m, sys; print(m.version(sys.argv[1]))",
+        ])
         .arg(package)
         .output()?;
     if String::from_utf8_lossy(&there.stdout).trim() == version {
@@ -70,7 +73,13 @@ fn install(python: &Path, requirements: &Requirements, package: &str) -> Result<
     }
     eprintln!("installing {package} {version}");
     let installed = Command::new(python)
-        .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
+        .args([
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+        ])
         .args(&requirements.options)
         .arg(format!("{package}=={version}"))
         .output()?;
@@ -84,7 +93,9 @@ fn last_line(text: &[u8]) -> String {
     let text = String::from_utf8_lossy(text);
     let mut lines = text.lines().rev().map(str::trim);
     let said = lines.find(|line| line.to_ascii_lowercase().contains("error"));
-    said.or(text.lines().last()).unwrap_or("it did not say why").to_owned()
+    said.or(text.lines().last())
+        .unwrap_or("it did not say why")
+        .to_owned()
 }
 
 /// Pinned versions and options for all of them.
@@ -95,7 +106,9 @@ struct Requirements<'a> {
 
 impl<'a> Requirements<'a> {
     fn parse(text: &'a str) -> Self {
-        let lines = text.lines().map(|line| line.split('#').next().unwrap_or(""));
+        let lines = text
+            .lines()
+            .map(|line| line.split('#').next().unwrap_or(""));
         let lines = lines.map(str::trim).filter(|line| !line.is_empty());
         let (options, pins): (Vec<_>, Vec<_>) = lines.partition(|line| line.starts_with("--"));
         Self {

@@ -48,10 +48,10 @@ use anyhow::{Context, Result, bail};
 use benches::ann::catalogue::{Choice, KINDS, apply_sweeps};
 use benches::ann::clock::last_core;
 use benches::ann::dataset::{DataArguments, Dataset, target_dir};
+use benches::ann::plots;
 use benches::ann::report::{Grown, growth_lines, growth_table, json_lines, tables};
 use benches::ann::sweep::{Outcome, Plan, compare};
 use benches::ann::venv::Venv;
-use benches::ann::plots;
 use clap::Parser;
 
 /// Our index against its peers: recall, speed, memory and build time on one core.
@@ -68,7 +68,11 @@ struct Arguments {
     #[arg(long, value_delimiter = ',', default_value = "10")]
     k: Vec<usize>,
     /// Systems as NAME or NAME:OPTION=VALUE:...; `all` means every one.
-    #[arg(long, value_delimiter = ',', default_value = "doppel,symphonyqg,hnswlib")]
+    #[arg(
+        long,
+        value_delimiter = ',',
+        default_value = "doppel,symphonyqg,hnswlib"
+    )]
     systems: Vec<String>,
     /// Shows the systems with their options, and ends.
     #[arg(long)]

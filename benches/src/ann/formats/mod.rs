@@ -33,7 +33,10 @@ pub fn read_vectors(path: &Path) -> Result<Table<f32>> {
     let table = read(path).with_context(|| path.display().to_string())?;
     if let Some(at) = table.values().iter().position(|x| !x.is_finite()) {
         let row = at / table.width();
-        bail!("{}: vector {row} has a number that is not finite", path.display());
+        bail!(
+            "{}: vector {row} has a number that is not finite",
+            path.display()
+        );
     }
     Ok(table)
 }

@@ -66,11 +66,7 @@ fn start(path: &Path) -> Result<(BufReader<File>, Header, u64)> {
     let text = std::str::from_utf8(&text).context("the header is no text")?;
     let header = parse(text).with_context(|| format!("the header {text:?}"))?;
     let left = len.checked_sub(before + u64::from(header_bytes));
-    Ok((
-        input,
-        header,
-        left.context("the file ends in its header")?,
-    ))
+    Ok((input, header, left.context("the file ends in its header")?))
 }
 
 fn body<const N: usize, T>(
