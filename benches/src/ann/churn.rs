@@ -128,7 +128,7 @@ fn half(data: &Dataset, pattern: Pattern, random: &mut Random) -> Result<Vec<u32
     if pattern == Pattern::Random {
         let order = random.order(n);
         let chosen = order.iter().take(n / 2);
-        return Ok(chosen.map(|at| rows.start + *at as u32).collect());
+        return chosen.map(|at| Ok(u32::try_from(*at)?)).collect();
     }
     let Some(people) = data.identities.iter().max().map(|last| *last as usize + 1) else {
         bail!("whose photo each vector is, is not known: only made faces have clusters");

@@ -5,6 +5,9 @@ use super::report::{GOALS, Grown};
 use super::svg::{Axis, Plot, Series, draw};
 use super::sweep::Outcome;
 
+/// Below this an answer is of no use, and no point is drawn.
+const LEAST_RECALL: f64 = 0.5;
+
 /// Speed over recall, one plot for each `k`, of each system's front.
 pub fn curves(name: &str, outcome: &Outcome, ks: &[usize]) -> String {
     let panels: Vec<(usize, String, Vec<Series>)> = ks
@@ -14,6 +17,7 @@ pub fn curves(name: &str, outcome: &Outcome, ks: &[usize]) -> String {
                 name: system.label.clone(),
                 points: front(&system.spots(*k))
                     .iter()
+                    .filter(|spot| spot.recall >= LEAST_RECALL)
                     .map(|spot| (spot.recall, spot.qps))
                     .collect(),
             });

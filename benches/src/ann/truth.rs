@@ -188,13 +188,12 @@ mod tests {
             let truth = exact(&made.base, &made.queries, metric, 12, live).unwrap();
             assert_eq!((truth.len(), truth.width()), (70, 12));
             for (query, ids) in made.queries.rows().zip(truth.rows()) {
-                let mut all: Vec<usize> = (0..300).filter(|row| live(*row)).collect();
+                let mut all: Vec<u32> = (0..300).filter(|row| live(*row as usize)).collect();
                 all.sort_by(|a, b| {
-                    let cost = |row: &usize| metric.cost(query, made.base.row(*row));
+                    let cost = |row: &u32| metric.cost(query, made.base.row(*row as usize));
                     cost(a).total_cmp(&cost(b))
                 });
-                let expected: Vec<u32> = all.iter().take(12).map(|x| *x as u32).collect();
-                assert_eq!(ids, expected);
+                assert_eq!(ids, &all[..12]);
             }
         }
     }
