@@ -50,7 +50,8 @@ class Symphonyqg(Peer):
     def build(self, base):
         from rabitqlib import SymqgIndex
 
-        metric = self.one_of("ip", "ip", "l2")
+        # At length 1 both give the same order; by distance its codes are the better ones.
+        metric = self.one_of("l2", "ip", "l2")
         self.index = SymqgIndex(
             base.shape[1], self.options["R"], metric=metric, quantization_bits=self.bits
         )
