@@ -2,11 +2,12 @@
 
 use std::io::{self, Write};
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::curve::{Speed, Spot, speed_at};
 use super::dataset::Dataset;
-use super::sweep::{Measured, Outcome};
+use super::sweep::{Measured, Outcome, Point};
 
 /// Recalls at which speeds are compared.
 pub const GOALS: [f64; 4] = [0.90, 0.95, 0.99, 0.999];
@@ -25,6 +26,58 @@ impl Measured {
     }
 }
 
+/// A point as one line, in this order.
+#[derive(Serialize)]
+struct Line<'a> {
+    system: &'a str,
+    k: usize,
+    param: usize,
+    recall: f64,
+    qps_cpu: f64,
+    qps_wall: f64,
+    p99_us: f64,
+    build_cpu_s: f64,
+    bytes_per_vector: f64,
+    bytes_are: &'a str,
+    rss_per_vector: Option<f64>,
+    build_wall_s: f64,
+    mean_us: f64,
+    distances: Option<f64>,
+    empty_handed: usize,
+    queries: usize,
+    data: &'a str,
+    metric: &'static str,
+    n: usize,
+    dim: usize,
+}
+
+impl<'a> Line<'a> {
+    fn new(data: &'a Dataset, system: &'a Measured, point: &Point) -> Self {
+        Self {
+            system: &system.label,
+            k: point.k,
+            param: point.param,
+            recall: point.recall,
+            qps_cpu: point.qps_cpu,
+            qps_wall: point.qps_wall,
+            p99_us: point.p99_us,
+            build_cpu_s: system.built.cpu_s,
+            bytes_per_vector: system.built.bytes_per_vector,
+            bytes_are: &system.built.bytes_are,
+            rss_per_vector: system.built.rss_per_vector,
+            build_wall_s: system.built.wall_s,
+            mean_us: point.mean_us,
+            distances: point.distances,
+            empty_handed: point.empty_handed,
+            queries: point.queries,
+            data: &data.name,
+            metric: data.metric.name(),
+            n: data.base.len(),
+            dim: data.base.width(),
+        }
+    }
+}
+
 /// One JSON object a point, one a system that was skipped.
 ///
 /// # Errors
@@ -32,29 +85,8 @@ impl Measured {
 pub fn json_lines(out: &mut impl Write, data: &Dataset, outcome: &Outcome) -> io::Result<()> {
     for system in &outcome.systems {
         for point in &system.points {
-            let line = json!({
-                "system": system.label,
-                "k": point.k,
-                "param": point.param,
-                "recall": point.recall,
-                "qps_cpu": point.qps_cpu,
-                "qps_wall": point.qps_wall,
-                "p99_us": point.p99_us,
-                "build_cpu_s": system.built.cpu_s,
-                "bytes_per_vector": system.built.bytes_per_vector,
-                "bytes_are": system.built.bytes_are,
-                "rss_per_vector": system.built.rss_per_vector,
-                "build_wall_s": system.built.wall_s,
-                "mean_us": point.mean_us,
-                "distances": point.distances,
-                "empty_handed": point.empty_handed,
-                "queries": point.queries,
-                "data": data.name,
-                "metric": data.metric.name(),
-                "n": data.base.len(),
-                "dim": data.base.width(),
-            });
-            writeln!(out, "{line}")?;
+            let line = Line::new(data, system, point);
+            writeln!(out, "{}", serde_json::to_string(&line)?)?;
         }
     }
     for (system, why) in &outcome.skipped {

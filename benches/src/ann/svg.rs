@@ -49,9 +49,10 @@ const COLOURS: [&str; 8] = [
     "#d55e00", "#0082c8", "#009e73", "#cc79a7", "#b58900", "#56b4e9", "#8c6bb1", "#7f7f7f",
 ];
 const DASHES: [&str; 3] = ["", "6 3", "2 3"];
-const STYLE: &str = "text{font:13px system-ui,sans-serif;fill:#333}.title{font-size:16px;\
+const STYLE: &str = "text{font:13px system-ui,sans-serif;fill:#7a7a7a}.title{font-size:16px;\
     font-weight:600}.grid{stroke:#8888;stroke-width:.5}.line{fill:none;stroke-width:2;\
-    stroke-linejoin:round}@media(prefers-color-scheme:dark){text{fill:#ddd}}";
+    stroke-linejoin:round}@media(prefers-color-scheme:light){text{fill:#333}}@media\
+    (prefers-color-scheme:dark){text{fill:#ddd}}";
 
 /// Several plots below each other as one picture.
 pub fn draw(plots: &[Plot<'_>]) -> String {

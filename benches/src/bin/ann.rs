@@ -36,7 +36,8 @@
 //!
 //! Speeds at recall 0.90, 0.95, 0.99 and 0.999 are read off the front of a system's points, with
 //! the logarithm of the speed linear in recall between neighbours; `>=` where even its quickest
-//! point has a higher recall, `-` where none reaches it. In brackets: times hnswlib's.
+//! point has a higher recall, `-` where none reaches it (in JSON: that point's speed, and `null`). In
+//! brackets: times hnswlib's.
 //!
 //! `--json` prints one object a point; without it, tables. `--svg FILE` draws the curves.
 //! `--growth 10000,50000,...` repeats everything for each size and compares speeds and builds.
