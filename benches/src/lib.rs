@@ -1,5 +1,6 @@
 //! Data sets, workloads and measurements. Nothing here is part of the product.
 
+pub mod ann;
 mod lfw;
 mod process;
 mod vectors;

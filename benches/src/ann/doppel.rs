@@ -1,0 +1,159 @@
+//! Ours, through the public interface of the index: the one file to change when that changes.
+
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use hnsw::{Index, Params, Quantization, SearchOptions, Slot};
+
+use super::catalogue::Options;
+use super::clock::{cpu_s, pinned, private_bytes};
+use super::dataset::Dataset;
+use super::formats::NO_ID;
+use super::random::Random;
+use super::system::{Ask, Built, Pass};
+use super::table::Table;
+use super::truth::Metric;
+
+/// An index, which vector of the base each of its slots holds, and the other way round.
+pub struct Doppel {
+    index: Index,
+    rows: Vec<u32>,
+    slots: Vec<Slot>,
+}
+
+impl Doppel {
+    /// An empty index. Options: `m`, `ef_construct`, `quantization` (`none`, `int8`).
+    ///
+    /// # Errors
+    /// An option that there is not.
+    pub fn new(dim: usize, metric: Metric, options: &Options) -> Result<Self> {
+        let metric = match metric {
+            Metric::Cosine => hnsw::Metric::Cosine,
+            Metric::Dot => hnsw::Metric::Dot,
+            Metric::Euclid => hnsw::Metric::Euclid,
+        };
+        let mut params = Params::new(dim, metric);
+        for (name, value) in options.iter() {
+            match (name, value) {
+                ("m", value) => params.m = value.parse()?,
+                ("ef_construct", value) => params.ef_construct = value.parse()?,
+                ("quantization", "none") => params.quantization = Quantization::None,
+                ("quantization", "int8") => params.quantization = Quantization::Int8,
+                _ => bail!("doppel has no option {name}={value}"),
+            }
+        }
+        Ok(Self {
+            index: Index::new(params)?,
+            rows: Vec::new(),
+            slots: Vec::new(),
+        })
+    }
+
+    /// Builds an index over a base, one vector after another on one core.
+    ///
+    /// # Errors
+    /// The index refuses.
+    pub fn build(options: &Options, data: &Dataset, core: usize) -> Result<(Self, Built)> {
+        let mut this = Self::new(data.base.width(), data.metric, options)?;
+        let (before, started, cpu) = (private_bytes(), Instant::now(), cpu_s());
+        pinned(core, || {
+            data.base
+                .rows()
+                .enumerate()
+                .try_for_each(|(row, vector)| this.insert(row, vector))
+        })?;
+        let n = data.base.len() as f64;
+        let grown = private_bytes().zip(before);
+        let built = Built {
+            cpu_s: cpu_s() - cpu,
+            wall_s: started.elapsed().as_secs_f64(),
+            bytes_per_vector: this.bytes() as f64 / n,
+            bytes_are: "own".to_owned(),
+            rss_per_vector: grown.map(|(now, before)| now.saturating_sub(before) as f64 / n),
+        };
+        Ok((this, built))
+    }
+
+    /// Inserts one vector of the base.
+    ///
+    /// # Errors
+    /// The index refuses.
+    pub fn insert(&mut self, row: usize, vector: &[f32]) -> Result<()> {
+        let slot = self.index.insert(Random::new(row as u64).next(), vector)?;
+        let at = slot.0 as usize;
+        self.rows.resize(self.rows.len().max(at + 1), NO_ID);
+        self.rows[at] = u32::try_from(row)?;
+        let known = self.slots.len().max(row + 1);
+        self.slots.resize(known, Slot(NO_ID));
+        self.slots[row] = slot;
+        Ok(())
+    }
+
+    /// Removes one vector of the base.
+    ///
+    /// # Errors
+    /// It is not there.
+    pub fn remove(&mut self, row: usize) -> Result<()> {
+        let slot = self.slots.get(row).context("a vector never inserted")?;
+        Ok(self.index.remove(*slot)?)
+    }
+
+    /// How many promises the index finds broken in itself, unreachable points among them.
+    pub fn violations(&self) -> usize {
+        self.index.check().err().map_or(0, |broken| broken.len())
+    }
+
+    /// Bytes held in RAM, by the index's own count.
+    pub fn bytes(&self) -> usize {
+        self.index.memory_bytes()
+    }
+
+    /// Adds the rows found to `out`, exactly `k`.
+    fn search(&self, query: &[f32], k: usize, ef: usize, out: &mut Vec<u32>) -> Result<()> {
+        let options = SearchOptions {
+            ef,
+            ..SearchOptions::default()
+        };
+        let hits = self.index.search(query, k, &options)?;
+        let end = out.len() + k;
+        for hit in hits.iter().take(k) {
+            let row = self.rows.get(hit.slot.0 as usize);
+            out.push(*row.context("a slot that was never given")?);
+        }
+        out.resize(end, NO_ID);
+        Ok(())
+    }
+
+    /// Asks the first queries one after another on one core.
+    ///
+    /// # Errors
+    /// The index refuses.
+    pub fn pass(&self, data: &Dataset, core: usize, ask: Ask) -> Result<Pass> {
+        let queries = ask.queries.min(data.queries.len());
+        let mut times_us = Vec::with_capacity(queries);
+        let mut ids = Vec::with_capacity(queries * ask.k);
+        let (cpu, wall) = pinned(core, || {
+            let (started, cpu) = (Instant::now(), cpu_s());
+            for query in data.queries.rows().take(queries) {
+                let one = Instant::now();
+                self.search(query, ask.k, ask.param, &mut ids)?;
+                times_us.push(one.elapsed().as_secs_f64() * 1e6);
+            }
+            Ok((cpu_s() - cpu, started.elapsed().as_secs_f64()))
+        })?;
+        times_us.sort_by(f64::total_cmp);
+        let p99 = times_us.get((times_us.len() * 99).div_ceil(100).saturating_sub(1));
+        Ok(Pass {
+            queries,
+            cpu_s: cpu,
+            wall_s: wall,
+            mean_us: times_us.iter().sum::<f64>() / queries.max(1) as f64,
+            p99_us: p99.copied().unwrap_or(0.0),
+            distances: None,
+            ids: match ask.want_ids {
+                true => Some(Table::new(ask.k, ids)?),
+                false => None,
+            },
+        })
+    }
+}
