@@ -9,8 +9,8 @@ use std::time::Instant;
 
 use crossbeam_channel::Receiver;
 use storage::{
-    BlobKind, BlobRef, Blobs, CollectionId, FaceRecord, FaceRow, Lsn, PointId, PointRecord, Record,
-    TableChange, Tables,
+    BlobKind, BlobRef, Blobs, CollectionId, DataFolder, FaceRecord, FaceRow, Lsn, PointId,
+    PointRecord, Record, TableChange, Tables,
 };
 
 use crate::catalog::Catalog;
@@ -28,6 +28,7 @@ pub(crate) struct Followers<'a> {
     pub(crate) tables: &'a Tables,
     pub(crate) blobs: &'a Blobs,
     pub(crate) catalog: &'a Catalog,
+    pub(crate) folder: &'a DataFolder,
 }
 
 /// A record that did nothing, because its collection had gone.
@@ -39,6 +40,7 @@ pub(crate) fn run(shared: &Arc<Shared>, work: &Receiver<Work>) {
         tables: &shared.tables,
         blobs: &shared.blobs,
         catalog: &shared.catalog,
+        folder: &shared.folder,
     };
     for work in work {
         match work {
@@ -141,8 +143,12 @@ impl Followers<'_> {
         match record {
             Record::CreateCollection { id, config } => {
                 if self.catalog.by_id(*id).is_none() {
-                    let collection =
-                        Collection::new(*id, config.name.clone(), convert::spec(config))?;
+                    let collection = Collection::new(
+                        *id,
+                        config.name.clone(),
+                        convert::spec(config),
+                        self.folder,
+                    )?;
                     collection.mark_changed(lsn);
                     self.catalog.insert(collection);
                 }

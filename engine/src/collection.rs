@@ -8,12 +8,12 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use hnsw::{Frozen, Index, Planned, SearchOptions, Slot, Staged};
+use hnsw::{Batch, Frozen, Index, Prepared, Scratch, SearchOptions, Slot};
 use parking_lot::RwLock;
-use storage::{CollectionId, Lsn, PointId};
+use storage::{CollectionId, DataFolder, Lsn, PointId};
 
 use crate::error::Error;
-use crate::limits::{INSERT_BATCH, INSERT_BATCH_FRACTION, PARALLEL_PLANS};
+use crate::limits::{COMMIT_STEPS, INSERT_BATCH, INSERT_BATCH_FRACTION, PARALLEL_PLANS};
 use crate::spec::CollectionSpec;
 
 /// A named collection.
@@ -31,8 +31,6 @@ struct State {
     slots: HashMap<PointId, Slot>,
     /// By slot; `None` for a free slot and for one whose point has been replaced just now.
     ids: Vec<Option<PointId>>,
-    /// Slots still in the graph whose point has been replaced; searches pass over them.
-    replaced: usize,
 }
 
 /// A collection as it was at one LSN, cheap to take, to be written to a snapshot at leisure.
@@ -43,8 +41,14 @@ pub(crate) struct FrozenCollection {
 }
 
 impl Collection {
-    pub(crate) fn new(id: CollectionId, name: String, spec: CollectionSpec) -> Result<Self, Error> {
-        let index = Index::new(spec.params()).map_err(|e| Error::BadRequest(e.to_string()))?;
+    pub(crate) fn new(
+        id: CollectionId,
+        name: String,
+        spec: CollectionSpec,
+        folder: &DataFolder,
+    ) -> Result<Self, Error> {
+        let index = Index::with_scratch(spec.params(), scratch(&spec, folder)?)
+            .map_err(|e| Error::BadRequest(e.to_string()))?;
         Ok(Self::with_index(id, name, spec, index, Vec::new(), Lsn(0)))
     }
 
@@ -61,12 +65,7 @@ impl Collection {
             .zip(0u32..)
             .filter_map(|(id, slot)| Some(((*id)?, Slot(slot))))
             .collect();
-        let state = RwLock::new(State {
-            index,
-            slots,
-            ids,
-            replaced: 0,
-        });
+        let state = RwLock::new(State { index, slots, ids });
         Self {
             id,
             name,
@@ -122,15 +121,12 @@ impl Collection {
         exact: bool,
     ) -> Result<Vec<(PointId, f32)>, hnsw::Error> {
         let state = self.state.read();
-        let named = |slot: Slot| state.ids.get(slot.0 as usize).is_some_and(Option::is_some);
-        let filter: Option<&(dyn Fn(Slot) -> bool + Sync)> = if state.replaced > 0 {
-            Some(&named)
-        } else {
-            None
+        let options = SearchOptions {
+            ef,
+            exact,
+            filter: None,
         };
-        let hits = state
-            .index
-            .search(query, k, &SearchOptions { ef, exact, filter })?;
+        let hits = state.index.search(query, k, &options)?;
         let id = |slot: Slot| state.ids.get(slot.0 as usize).copied().flatten();
         Ok(hits
             .into_iter()
@@ -164,54 +160,55 @@ impl Collection {
         (self.len() / INSERT_BATCH_FRACTION).clamp(1, INSERT_BATCH)
     }
 
+    /// Searches are kept out while rows are copied, never while distances are computed.
     fn apply_batch(&self, points: &[(PointId, Vec<f32>)]) -> Result<(), hnsw::Error> {
-        let items: Vec<(u64, &[f32])> = points
-            .iter()
-            .map(|(id, vector)| (level_seed(id), vector.as_slice()))
-            .collect();
-        let staged = self.state.write().index.stage(&items)?;
-        let plans = self.plan(&staged);
-        let mut replaced = Vec::new();
-        for (((id, _), slot), planned) in points.iter().zip(staged.slots()).zip(plans) {
-            let mut state = self.state.write();
-            state.index.commit_one(planned);
-            replaced.extend(state.name(*id, *slot));
-            state.replaced = replaced.len();
-        }
-        for slot in replaced {
-            self.remove_slot(slot)?;
+        self.state.write().index.centre();
+        let prepared = self.in_parts(points.len(), |index, part| {
+            let vectors = points[part].iter();
+            vectors.map(|(_, vector)| index.encode(vector)).collect()
+        });
+        let prepared: Vec<Prepared> = prepared.into_iter().collect::<Result<_, _>>()?;
+        let seeds: Vec<u64> = points.iter().map(|(id, _)| level_seed(id)).collect();
+        let mut batch = self.state.write().index.stage(&seeds, &prepared)?;
+        let plans = self.in_parts(points.len(), |index, part| index.plan(&batch, part));
+        batch.set_plans(plans);
+        let lists = self.in_parts(batch.lists(), |index, part| index.thin(&batch, part));
+        batch.set_thinned(lists);
+        while !self.state.write().index.commit(&mut batch, COMMIT_STEPS) {}
+        for slot in self.name(points, &batch) {
+            self.state.write().index.remove(slot)?;
         }
         Ok(())
     }
 
-    /// Plans every staged point on the graph as it stands, on two threads when that pays; each plan
-    /// is a pure function of the graph, so threads change nothing but the time.
-    fn plan(&self, staged: &Staged) -> Vec<Planned> {
-        let count = staged.slots().len();
-        let plan = |range: Range<usize>| -> Vec<Planned> {
-            let state = self.state.read();
-            range
-                .map(|position| state.index.plan_one(staged, position))
-                .collect()
-        };
-        if count < PARALLEL_PLANS {
-            return plan(0..count);
+    /// Gives new points their ids in one step each, so that a search finds a replaced point in its
+    /// old or its new place. Returns the old places.
+    fn name(&self, points: &[(PointId, Vec<f32>)], batch: &Batch) -> Vec<Slot> {
+        let mut replaced = Vec::new();
+        for ((id, _), slot) in points.iter().zip(batch.slots()) {
+            let mut state = self.state.write();
+            state.index.show(*slot);
+            if let Some(before) = state.name(*id, *slot) {
+                state.index.hide(before);
+                replaced.push(before);
+            }
         }
-        let threads = std::thread::available_parallelism()
-            .map_or(1, usize::from)
-            .min(count);
-        let share = count.div_ceil(threads);
-        std::thread::scope(|scope| {
-            let starts: Vec<usize> = (0..count).step_by(share).collect();
-            let spawn = |start: usize| scope.spawn(move || plan(start..(start + share).min(count)));
-            let running: Vec<_> = starts.into_iter().map(spawn).collect();
-            let join = |thread: std::thread::ScopedJoinHandle<'_, Vec<Planned>>| {
-                thread
-                    .join()
-                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-            };
-            running.into_iter().flat_map(join).collect()
-        })
+        replaced
+    }
+
+    /// Has `0..count` worked on, on several threads when that pays. Each result is a pure function
+    /// of the index, so threads change nothing but the time.
+    fn in_parts<T: Send>(
+        &self,
+        count: usize,
+        work: impl Fn(&Index, Range<usize>) -> Vec<T> + Sync,
+    ) -> Vec<T> {
+        let threads = if count < PARALLEL_PLANS {
+            1
+        } else {
+            hnsw::threads()
+        };
+        hnsw::in_parts(threads, count, |part| work(&self.state.read().index, part))
     }
 
     /// Removes points; ids that are not there are passed over.
@@ -225,12 +222,6 @@ impl Collection {
         }
         self.mark_changed(lsn);
         Ok(())
-    }
-
-    fn remove_slot(&self, slot: Slot) -> Result<(), hnsw::Error> {
-        let mut state = self.state.write();
-        state.replaced = state.replaced.saturating_sub(1);
-        state.index.remove(slot)
     }
 
     /// The collection as it stands between two records; called by the applier alone.
@@ -286,6 +277,15 @@ impl State {
             *id = None;
         }
     }
+}
+
+/// The file that vectors lie in instead of RAM, if the collection wants it.
+pub(crate) fn scratch(
+    spec: &CollectionSpec,
+    folder: &DataFolder,
+) -> Result<Option<Scratch>, storage::Error> {
+    let file = spec.on_disk.then(|| folder.scratch()).transpose()?;
+    Ok(file.map(Scratch::new))
 }
 
 /// The graph level of a point is drawn from its id, so that every replay draws the same.

@@ -71,9 +71,13 @@ pub(crate) fn config(
         quantization: match spec.quantization {
             Quantization::None => storage::Quantization::None,
             Quantization::Int8 => storage::Quantization::Int8,
+            Quantization::Bits1 => storage::Quantization::Bits1,
+            Quantization::Bits2 => storage::Quantization::Bits2,
+            Quantization::Bits4 => storage::Quantization::Bits4,
         },
         m: number(spec.m)?,
         ef_construct: number(spec.ef_construct)?,
+        on_disk: spec.on_disk,
         embedder: spec
             .embedder
             .as_ref()
@@ -96,9 +100,13 @@ pub(crate) fn spec(config: &storage::CollectionConfig) -> CollectionSpec {
         quantization: match config.quantization {
             storage::Quantization::None => Quantization::None,
             storage::Quantization::Int8 => Quantization::Int8,
+            storage::Quantization::Bits1 => Quantization::Bits1,
+            storage::Quantization::Bits2 => Quantization::Bits2,
+            storage::Quantization::Bits4 => Quantization::Bits4,
         },
         m: config.m as usize,
         ef_construct: config.ef_construct as usize,
+        on_disk: config.on_disk,
         embedder: config.embedder.as_ref().map(|embedder| EmbedderRef {
             name: embedder.name.clone(),
             sha256: embedder.sha256.clone(),

@@ -30,9 +30,11 @@ pub(crate) const GROUP_BYTES: usize = 16 << 20;
 pub(crate) const UNAPPLIED_GROUPS: usize = 4;
 /// Points that are planned on the same frozen graph. Part of what makes a graph reproducible:
 /// another number gives another (equally good) graph.
-pub(crate) const INSERT_BATCH: usize = 32;
+pub(crate) const INSERT_BATCH: usize = 64;
 /// A batch is at most this fraction (1/n) of the live points, so that a young graph grows point
 /// by point.
 pub(crate) const INSERT_BATCH_FRACTION: usize = 64;
+/// Steps of a batch's commit (a list copied, a point placed) under one lock against searches.
+pub(crate) const COMMIT_STEPS: usize = 64;
 /// Points in a batch from which on it is planned on several threads.
 pub(crate) const PARALLEL_PLANS: usize = 8;

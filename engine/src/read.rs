@@ -11,9 +11,6 @@ use crate::error::Error;
 use crate::limits::{MAX_EF, MAX_HITS, MAX_IDS_PER_REQUEST, MAX_PAGE};
 use crate::point::{FaceImage, Page, Query, ScoredPoint, Select, StoredPoint};
 
-/// Candidates kept by a search that does not say how many.
-const DEFAULT_EF: usize = 100;
-
 impl Engine {
     /// The points of these ids, in their order; unknown ids are left out.
     pub fn get(
@@ -35,7 +32,7 @@ impl Engine {
         let collection = self.collection(collection)?;
         let k = query.limit.saturating_add(query.offset);
         at_most("`limit` and `offset` together", k, MAX_HITS)?;
-        let ef = query.ef.unwrap_or(DEFAULT_EF);
+        let ef = query.ef.unwrap_or(0);
         at_most("`ef`", ef, MAX_EF)?;
         if query.limit == 0 {
             return Err(Error::BadRequest("`limit` must be at least 1".into()));

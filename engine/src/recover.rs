@@ -13,7 +13,7 @@ use storage::{
 
 use crate::apply::Followers;
 use crate::catalog::Catalog;
-use crate::collection::Collection;
+use crate::collection::{Collection, scratch};
 use crate::convert;
 use crate::error::Error;
 use crate::limits::GROUP_BYTES;
@@ -156,7 +156,7 @@ impl Source<'_> {
             .unwrap_or_default();
         for entry in entries {
             let reader = self.open_snapshot(entry)?;
-            let collection = load_collection(&reader, entry)?;
+            let collection = load_collection(&reader, entry, self.folder)?;
             if refill {
                 refill_tables(tables, &reader, entry, &collection)?;
             }
@@ -188,6 +188,7 @@ impl Source<'_> {
             tables,
             blobs: self.blobs,
             catalog,
+            folder: self.folder,
         };
         let (mut group, mut bytes, mut count) = (Vec::new(), 0, 0);
         for record in self.log.read_from(from)? {
@@ -206,12 +207,17 @@ impl Source<'_> {
     }
 }
 
-fn load_collection(reader: &SnapshotReader, entry: &CollectionEntry) -> Result<Collection, Error> {
+fn load_collection(
+    reader: &SnapshotReader,
+    entry: &CollectionEntry,
+    folder: &DataFolder,
+) -> Result<Collection, Error> {
     let corrupt = |what: String| Error::Corrupt(format!("{}: {what}", reader.path().display()));
     let spec = convert::spec(&entry.config);
     let mut section = reader.section("index")?;
     let len = section.size();
-    let index = hnsw::Index::read(&mut section, len).map_err(|error| corrupt(error.to_string()))?;
+    let index = hnsw::Index::read(&mut section, len, scratch(&spec, folder)?)
+        .map_err(|error| corrupt(error.to_string()))?;
     if *index.params() != spec.params() {
         return Err(corrupt(
             "the index has other settings than its collection".into(),

@@ -1,5 +1,7 @@
 //! What a collection is made of: its name, and the settings that are fixed at its creation.
 
+use hnsw::Bits;
+
 use crate::error::Error;
 use crate::limits::MAX_NAME_LEN;
 
@@ -30,6 +32,25 @@ pub enum Quantization {
     None,
     /// One byte a dimension, and exact rescoring of the best.
     Int8,
+    /// One bit a dimension, then int8, then exact.
+    Bits1,
+    /// Two bits a dimension, then int8, then exact.
+    Bits2,
+    /// Four bits a dimension, then int8, then exact.
+    Bits4,
+}
+
+impl Quantization {
+    /// What suits vectors of this size.
+    pub fn fitting(dim: usize) -> Self {
+        match hnsw::Quantization::fitting(dim) {
+            hnsw::Quantization::None => Self::None,
+            hnsw::Quantization::Int8 => Self::Int8,
+            hnsw::Quantization::Packed(Bits::One) => Self::Bits1,
+            hnsw::Quantization::Packed(Bits::Two) => Self::Bits2,
+            hnsw::Quantization::Packed(Bits::Four) => Self::Bits4,
+        }
+    }
 }
 
 /// The embedding model that fixes a collection's vectors.
@@ -54,6 +75,8 @@ pub struct CollectionSpec {
     pub m: usize,
     /// Candidates that are considered when a point is inserted.
     pub ef_construct: usize,
+    /// Whether the `f32` vectors lie in a file that the system pages in and out, instead of in RAM.
+    pub on_disk: bool,
     /// The model that makes this collection's vectors out of photos, if it takes photos.
     pub embedder: Option<EmbedderRef>,
 }
@@ -64,9 +87,10 @@ impl CollectionSpec {
         Self {
             dim,
             metric,
-            quantization: Quantization::Int8,
+            quantization: Quantization::fitting(dim),
             m: 16,
-            ef_construct: 128,
+            ef_construct: 200,
+            on_disk: true,
             embedder: None,
         }
     }
@@ -85,6 +109,9 @@ impl CollectionSpec {
             quantization: match self.quantization {
                 Quantization::None => hnsw::Quantization::None,
                 Quantization::Int8 => hnsw::Quantization::Int8,
+                Quantization::Bits1 => hnsw::Quantization::Packed(Bits::One),
+                Quantization::Bits2 => hnsw::Quantization::Packed(Bits::Two),
+                Quantization::Bits4 => hnsw::Quantization::Packed(Bits::Four),
             },
         }
     }

@@ -21,10 +21,9 @@ impl Index {
     }
 
     /// Anchors a point that has just been linked; all live points are older.
-    pub(crate) fn anchor_new(&mut self, slot: u32, candidates: &[Candidate]) {
+    pub(crate) fn anchor_new(&mut self, slot: u32, near: &[u32]) {
         self.anchors[slot as usize] = NONE;
-        let near: Vec<u32> = candidates.iter().map(|candidate| candidate.slot).collect();
-        self.anchor(slot, &near);
+        self.anchor(slot, near);
     }
 
     /// Gives every orphan an anchor, the oldest first.
@@ -43,16 +42,16 @@ impl Index {
             if self.oldest() == Some(slot) {
                 return;
             }
-            if self.anchor_to_neighbour(slot) || self.anchor_to_any(slot, near.iter().copied()) {
+            if self.anchor_to_neighbour(slot) {
                 continue;
             }
-            let older = self.older_than(slot);
-            if self.anchor_to_any(slot, older.iter().copied()) {
+            let room = self.first_with_room(slot, near.iter().copied());
+            let room = room.or_else(|| self.first_with_room(slot, self.older_than(slot)));
+            if let Some(other) = room {
+                self.bind(slot, other);
                 continue;
             }
-            orphan = self
-                .take_place(slot, &older)
-                .map(|evicted| (evicted, Vec::new()));
+            orphan = self.take_place(slot).map(|evicted| (evicted, Vec::new()));
         }
     }
 
@@ -61,13 +60,10 @@ impl Index {
     }
 
     /// Older live points, the youngest of them first: they are the likeliest to have room.
-    fn older_than(&self, slot: u32) -> Vec<u32> {
+    fn older_than(&self, slot: u32) -> impl Iterator<Item = u32> + '_ {
         let birth = self.births[slot as usize];
-        self.by_birth
-            .range(..(birth, 0))
-            .rev()
-            .map(|(_, slot)| *slot)
-            .collect()
+        let older = self.by_birth.range(..(birth, 0)).rev();
+        older.map(|(_, slot)| *slot)
     }
 
     fn is_older(&self, a: u32, b: u32) -> bool {
@@ -76,28 +72,29 @@ impl Index {
 
     fn anchor_to_neighbour(&mut self, slot: u32) -> bool {
         let mut two_way = self.links.get(slot, 0).iter().copied();
-        let found = two_way
-            .find(|other| self.is_older(*other, slot) && self.links.get(*other, 0).contains(&slot));
+        let found = two_way.find(|other| {
+            self.is_older(*other, slot) && self.incoming.get(slot, 0).contains(other)
+        });
         if let Some(other) = found {
             self.anchors[slot as usize] = other;
         }
         found.is_some()
     }
 
-    fn anchor_to_any(&mut self, slot: u32, mut others: impl Iterator<Item = u32>) -> bool {
-        let fits = |other: &u32| {
+    fn first_with_room(&self, slot: u32, mut others: impl Iterator<Item = u32>) -> Option<u32> {
+        others.find(|other| {
             self.is_live(crate::Slot(*other))
                 && self.is_older(*other, slot)
                 && self.has_room(*other, slot)
                 && self.has_room(slot, *other)
-        };
-        let Some(other) = others.find(fits) else {
-            return false;
-        };
+        })
+    }
+
+    /// Makes `other` the anchor of `slot`.
+    fn bind(&mut self, slot: u32, other: u32) {
         self.force_link(other, slot);
         self.force_link(slot, other);
         self.anchors[slot as usize] = other;
-        true
     }
 
     /// Whether `from` can hold an anchored link to `to`. A point that still looks for its own anchor
@@ -134,20 +131,17 @@ impl Index {
         self.relink(from, 0, &list);
     }
 
-    /// Takes the place of a younger point at one of `older`; returns the point that lost it.
-    fn take_place(&mut self, slot: u32, older: &[u32]) -> Option<u32> {
-        let held = |other: &u32| {
-            let younger = self.links.get(*other, 0).iter().copied();
-            let mut younger = younger.filter(|held| {
-                self.anchors[*held as usize] == *other && self.is_older(slot, *held)
-            });
-            younger.next().map(|held| (*other, held))
+    /// Takes the place of a younger point at an older one; returns the point that lost it.
+    fn take_place(&mut self, slot: u32) -> Option<u32> {
+        let held = |other: u32| {
+            let mut links = self.links.get(other, 0).iter().copied();
+            let held = links
+                .find(|held| self.anchors[*held as usize] == other && self.is_older(slot, *held));
+            held.map(|held| (other, held))
         };
-        let (other, evicted) = older.iter().find_map(held)?;
+        let (other, evicted) = self.older_than(slot).find_map(held)?;
         self.anchors[evicted as usize] = NONE;
-        self.force_link(other, slot);
-        self.force_link(slot, other);
-        self.anchors[slot as usize] = other;
+        self.bind(slot, other);
         Some(evicted)
     }
 }

@@ -1,5 +1,6 @@
 //! Every invariant of the graph, looked at one by one.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::index::{FREE, Index, NONE};
@@ -127,20 +128,26 @@ impl Index {
     }
 
     fn reverse_links(&self) -> Vec<Violation> {
-        let mut expected = vec![Vec::new(); self.slots()];
-        for (slot, _) in self.live() {
-            for other in self.links.get(slot, 0) {
-                expected[*other as usize].push(slot);
+        let mut expected: BTreeMap<(usize, u32), Vec<u32>> = BTreeMap::new();
+        for (slot, top) in self.live() {
+            for level in 0..=usize::from(top) {
+                for other in self.links.get(slot, level) {
+                    expected.entry((level, *other)).or_default().push(slot);
+                }
             }
         }
-        let wrong = (0..self.slots()).filter(|slot| {
-            let mut list = self.incoming[*slot].clone();
-            list.sort_unstable();
-            list != expected[*slot]
-        });
+        let mut wrong = Vec::new();
+        for (slot, top) in self.live() {
+            for level in 0..=usize::from(top) {
+                let mut list = self.incoming.get(slot, level).to_vec();
+                list.sort_unstable();
+                if expected.remove(&(level, slot)).unwrap_or_default() != list {
+                    let what = format!("slot {slot}, level {level}: its reverse links are wrong");
+                    wrong.push(Violation(what));
+                }
+            }
+        }
         wrong
-            .map(|slot| Violation(format!("slot {slot}: its reverse links are wrong")))
-            .collect()
     }
 
     fn codes(&self) -> Vec<Violation> {

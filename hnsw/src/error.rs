@@ -22,6 +22,20 @@ pub enum Error {
         /// What it is.
         value: f32,
     },
+    /// A vector with a number whose square cannot be reckoned with.
+    #[error("number {position} of the vector is {value}, numbers must lie between -1e16 and 1e16")]
+    TooLarge {
+        /// Its place, from 0.
+        position: usize,
+        /// What it is.
+        value: f32,
+    },
+    /// A score that is no number to compare with.
+    #[error("a score of {0} cannot be compared with")]
+    Score(f32),
+    /// A recall that no search has.
+    #[error("a recall of {0} cannot be had, it must be above 0 and at most 1")]
+    Recall(f32),
     /// A vector of length zero (or too long to measure) has no direction.
     #[error("a vector of length {0} has no direction, which the cosine metric compares")]
     NoDirection(f32),
@@ -43,6 +57,9 @@ pub enum Error {
     /// No more slots.
     #[error("the index is full")]
     Full,
+    /// The file that stands in for RAM failed.
+    #[error("no room for vectors in the file that stands in for memory: {0}")]
+    Scratch(#[source] io::Error),
     /// Bytes that are no frozen index.
     #[error("the frozen index is damaged: {0}")]
     Corrupt(String),

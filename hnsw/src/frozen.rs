@@ -1,27 +1,34 @@
 //! An index as a stream of bytes.
 //!
 //! All little-endian: a header (see `header`), then by slot the levels (`u8`, 255 = free), births
-//! (`u64`) and anchors (`u32`), the free list, the vectors, and for every live slot its lists from
-//! level 0 up, each a count (`u16`) and that many slots (`u32`). Codes and reverse links follow from
-//! these and are computed again.
+//! (`u64`) and anchors (`u32`), the free list, the centre that codes are measured from (not in
+//! version 1), the vectors, and for every live slot its lists from level 0 up, each a count (`u16`)
+//! and that many slots (`u32`). Codes and reverse links follow from these and are computed again.
 
 use std::io::{self, Read, Write};
 
+use crate::distance::Bits;
 use crate::error::Error;
 use crate::index::{FREE, Index, NONE};
-use crate::limits::MAX_LEVEL;
+use crate::limits::{MAX_LEVEL, MAX_NUMBER, MAX_SLOTS};
 use crate::links::Links;
+use crate::memory::{Rows, Scratch};
 use crate::params::{Metric, Params, Quantization};
-use crate::vectors::Rows;
+use crate::parts::{in_parts, threads};
 
 const MAGIC: &[u8; 8] = b"doppelHN";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+/// The first one, which had no centre.
+const UNCENTRED: u32 = 1;
 const HEADER: usize = 48;
 
 /// An index as it was when it was frozen.
 pub struct Frozen {
     pub(crate) params: Params,
-    pub(crate) rows: Rows,
+    pub(crate) rows: Rows<f32>,
+    pub(crate) centred: bool,
+    /// All zeros where there are no codes.
+    pub(crate) centre: Vec<f32>,
     pub(crate) links: Links,
     pub(crate) levels: Vec<u8>,
     pub(crate) births: Vec<u64>,
@@ -43,8 +50,10 @@ impl Frozen {
         write_all(out, self.births.iter().map(|n| n.to_le_bytes()))?;
         write_all(out, self.anchors.iter().map(|n| n.to_le_bytes()))?;
         write_all(out, self.free.iter().map(|n| n.to_le_bytes()))?;
+        write_all(out, self.centre.iter().map(|x| x.to_le_bytes()))?;
         for slot in 0..word(self.levels.len())? {
-            write_all(out, self.rows.row(slot).iter().map(|x| x.to_le_bytes()))?;
+            let row = &self.rows.row(slot)[..self.params.dim];
+            write_all(out, row.iter().map(|x| x.to_le_bytes()))?;
         }
         for (slot, level) in (0u32..)
             .zip(&self.levels)
@@ -73,13 +82,16 @@ impl Frozen {
         let quantization = match self.params.quantization {
             Quantization::None => 0,
             Quantization::Int8 => 1,
+            Quantization::Packed(Bits::One) => 2,
+            Quantization::Packed(Bits::Two) => 3,
+            Quantization::Packed(Bits::Four) => 4,
         };
         let mut header = MAGIC.to_vec();
         header.extend_from_slice(&VERSION.to_le_bytes());
         header.extend_from_slice(&word(self.params.dim)?.to_le_bytes());
         header.extend_from_slice(&word(self.params.m)?.to_le_bytes());
         header.extend_from_slice(&word(self.params.ef_construct)?.to_le_bytes());
-        header.extend_from_slice(&[metric, quantization, 0, 0]);
+        header.extend_from_slice(&[metric, quantization, u8::from(self.centred), 0]);
         header.extend_from_slice(&word(self.levels.len())?.to_le_bytes());
         header.extend_from_slice(&word(self.free.len())?.to_le_bytes());
         header.extend_from_slice(&self.next_birth.to_le_bytes());
@@ -105,11 +117,13 @@ fn write_all<const N: usize>(
 }
 
 struct Header {
+    version: u32,
     params: Params,
     slots: usize,
     free: usize,
     next_birth: u64,
     entry: u32,
+    centred: bool,
 }
 
 impl Header {
@@ -121,8 +135,9 @@ impl Header {
         if !bytes.starts_with(MAGIC) {
             return Err(corrupt("it does not start as an index"));
         }
-        if word(8) != VERSION {
-            return Err(Error::Corrupt(format!("version {} is unknown", word(8))));
+        let version = word(8);
+        if !(UNCENTRED..=VERSION).contains(&version) {
+            return Err(Error::Corrupt(format!("version {version} is unknown")));
         }
         let all = [
             Metric::Cosine,
@@ -133,7 +148,13 @@ impl Header {
         let metric = all
             .get(usize::from(bytes[24]))
             .ok_or_else(|| corrupt("the metric is unknown"))?;
-        let all = [Quantization::None, Quantization::Int8];
+        let all = [
+            Quantization::None,
+            Quantization::Int8,
+            Quantization::Packed(Bits::One),
+            Quantization::Packed(Bits::Two),
+            Quantization::Packed(Bits::Four),
+        ];
         let quantization = all
             .get(usize::from(bytes[25]))
             .ok_or_else(|| corrupt("the quantization is unknown"))?;
@@ -147,11 +168,13 @@ impl Header {
         params.check()?;
         let next_birth = u64::from(word(36)) | u64::from(word(40)) << 32;
         Ok(Self {
+            version,
             params,
             slots: word(28) as usize,
             free: word(32) as usize,
             next_birth,
             entry: word(44),
+            centred: bytes[26] == 1,
         })
     }
 
@@ -160,6 +183,23 @@ impl Header {
         let slot = 1 + 8 + 4 + 4 * self.params.dim as u64;
         HEADER as u64 + self.slots as u64 * slot + self.free as u64 * 4
     }
+}
+
+/// Bytes of vectors that are read at once.
+const READ_BYTES: usize = 8 << 20;
+
+fn read_vector(input: &mut dyn Read, dim: usize) -> Result<Vec<f32>, Error> {
+    let mut bytes = vec![0; dim * 4];
+    input.read_exact(&mut bytes)?;
+    let (numbers, _) = bytes.as_chunks::<4>();
+    let vector: Vec<f32> = numbers.iter().map(|x| f32::from_le_bytes(*x)).collect();
+    // Not only finite: what `prepare` would have let in.
+    if vector.iter().any(|x| x.is_nan() || x.abs() > MAX_NUMBER) {
+        return Err(Error::Corrupt(
+            "a number of a vector is out of range".into(),
+        ));
+    }
+    Ok(vector)
 }
 
 fn read_array<const N: usize>(input: &mut dyn Read) -> io::Result<[u8; N]> {
@@ -171,15 +211,21 @@ fn read_array<const N: usize>(input: &mut dyn Read) -> io::Result<[u8; N]> {
 impl Index {
     /// Reads what [`Frozen::write`] wrote; `len` is the number of bytes there are. Nothing in them
     /// is trusted.
-    pub fn read(input: &mut dyn Read, len: u64) -> Result<Index, Error> {
+    pub fn read(input: &mut dyn Read, len: u64, scratch: Option<Scratch>) -> Result<Index, Error> {
         let header = Header::parse(&read_array(input)?)?;
-        if header.fixed_bytes() > len || header.free > header.slots {
+        let crowded = header.slots > MAX_SLOTS || header.free > header.slots;
+        if header.fixed_bytes() > len || crowded {
             return Err(Error::Corrupt(
                 "it is too short for what its header says".into(),
             ));
         }
-        let mut index = Index::new(header.params)?;
+        let mut index = Index::with_scratch(header.params, scratch)?;
         index.read_slots(input, &header)?;
+        if header.version > UNCENTRED {
+            let centre = read_vector(input, header.params.dim)?;
+            index.vectors.set_centre(&centre);
+            index.centred = header.centred;
+        }
         index.read_vectors(input)?;
         index.read_links(input)?;
         if input.read(&mut [0])? != 0 {
@@ -213,7 +259,7 @@ impl Index {
         }
         self.next_birth = header.next_birth;
         self.entry = header.entry;
-        self.incoming = vec![Vec::new(); header.slots];
+        self.incoming.resize(header.slots);
         let live = (0u32..)
             .zip(&self.levels)
             .filter(|(_, level)| **level != FREE);
@@ -223,23 +269,23 @@ impl Index {
         Ok(())
     }
 
+    /// Reads so many vectors at a time and has their codes computed on all cores.
     fn read_vectors(&mut self, input: &mut dyn Read) -> Result<(), Error> {
-        let mut bytes = vec![0; self.params.dim * 4];
-        for slot in 0..self.slots() {
-            input.read_exact(&mut bytes)?;
-            let vector: Vec<f32> = bytes
-                .as_chunks::<4>()
-                .0
-                .iter()
-                .map(|x| f32::from_le_bytes(*x))
-                .collect();
-            if vector.iter().any(|x| !x.is_finite()) {
-                return Err(Error::Corrupt(format!(
-                    "the vector of slot {slot} is not finite"
-                )));
+        let dim = self.params.dim;
+        let share = (READ_BYTES / (4 * dim)).max(1);
+        let mut slots = 0..u32::try_from(self.slots()).map_err(|_| Error::Full)?;
+        while !slots.is_empty() {
+            let some: Vec<u32> = slots.by_ref().take(share).collect();
+            let vectors = some.iter().map(|_| read_vector(input, dim));
+            let vectors = vectors.collect::<Result<Vec<_>, _>>()?;
+            let codes = in_parts(threads(), some.len(), |part| {
+                let vectors = vectors[part].iter();
+                vectors.map(|vector| self.vectors.encode(vector)).collect()
+            });
+            for ((slot, vector), codes) in some.iter().zip(&vectors).zip(&codes) {
+                let set = self.vectors.set(*slot, vector, codes.as_ref());
+                set.map_err(Error::Scratch)?;
             }
-            self.vectors
-                .set(u32::try_from(slot).map_err(|_| Error::Full)?, &vector);
         }
         Ok(())
     }
@@ -269,8 +315,10 @@ impl Index {
     fn derive_incoming(&mut self) {
         for (slot, level) in (0u32..).zip(&self.levels) {
             if *level != FREE {
-                for other in self.links.get(slot, 0) {
-                    self.incoming[*other as usize].push(slot);
+                for at in 0..=usize::from(*level) {
+                    for other in self.links.get(slot, at) {
+                        self.incoming.add(slot, *other, at);
+                    }
                 }
             }
         }

@@ -2,12 +2,15 @@
 
 use std::collections::BTreeSet;
 
+use crate::distance::kernels;
 use crate::error::Error;
 use crate::frozen::Frozen;
-use crate::links::Links;
+use crate::limits::MAX_NUMBER;
+use crate::links::{Incoming, Links};
+use crate::memory::Scratch;
 use crate::params::{Metric, Params, Slot};
+use crate::scratch::Spaces;
 use crate::vectors::Vectors;
-use crate::visited::VisitedPool;
 
 /// No slot.
 pub(crate) const NONE: u32 = u32::MAX;
@@ -19,8 +22,7 @@ pub struct Index {
     pub(crate) params: Params,
     pub(crate) vectors: Vectors,
     pub(crate) links: Links,
-    /// Who points at a slot on level 0, in no order.
-    pub(crate) incoming: Vec<Vec<u32>>,
+    pub(crate) incoming: Incoming,
     /// By slot; `FREE` where there is no live point.
     pub(crate) levels: Vec<u8>,
     /// By slot; a later point has a higher number.
@@ -34,17 +36,26 @@ pub struct Index {
     pub(crate) next_birth: u64,
     /// Where every search starts: a point of the highest level.
     pub(crate) entry: u32,
-    pub(crate) visited: VisitedPool,
+    /// Whether codes are measured from the points' middle by now.
+    pub(crate) centred: bool,
+    /// Live points that searches pass over; few.
+    pub(crate) hidden: Vec<u32>,
+    pub(crate) spaces: Spaces,
 }
 
 impl Index {
-    /// An empty index.
+    /// An empty index, all of it in RAM.
     pub fn new(params: Params) -> Result<Self, Error> {
+        Self::with_scratch(params, None)
+    }
+
+    /// An empty index; with a file its `f32` vectors, which a search reads only few of, lie there.
+    pub fn with_scratch(params: Params, scratch: Option<Scratch>) -> Result<Self, Error> {
         params.check()?;
         Ok(Self {
-            vectors: Vectors::new(&params),
-            links: Links::new(params.cap(0)),
-            incoming: Vec::new(),
+            vectors: Vectors::new(&params, scratch),
+            links: Links::new((params.cap(0), params.cap(1))),
+            incoming: Incoming::default(),
             levels: Vec::new(),
             births: Vec::new(),
             anchors: Vec::new(),
@@ -52,7 +63,9 @@ impl Index {
             free: Vec::new(),
             next_birth: 0,
             entry: NONE,
-            visited: VisitedPool::default(),
+            centred: false,
+            hidden: Vec::new(),
+            spaces: Spaces::default(),
             params,
         })
     }
@@ -86,42 +99,67 @@ impl Index {
 
     /// A point's vector as stored: normalised under cosine.
     pub fn vector(&self, slot: Slot) -> Option<&[f32]> {
-        self.is_live(slot).then(|| self.vectors.rows.row(slot.0))
+        self.is_live(slot).then(|| self.vectors.row(slot.0))
     }
 
-    /// Bytes held in RAM.
+    /// Lets searches find a point that was inserted step by step.
+    pub fn show(&mut self, slot: Slot) {
+        self.hidden.retain(|hidden| *hidden != slot.0);
+    }
+
+    /// Passes over a point in searches from now on; it remains in the graph until it is removed.
+    pub fn hide(&mut self, slot: Slot) {
+        if self.is_live(slot) && !self.hidden.contains(&slot.0) {
+            self.hidden.push(slot.0);
+        }
+    }
+
+    /// Bytes held in RAM; vectors in a file are not among them.
     pub fn memory_bytes(&self) -> usize {
-        let incoming: usize = self
-            .incoming
-            .iter()
-            .map(|list| list.capacity() * 4 + 24)
-            .sum();
-        self.vectors.bytes() + self.links.bytes() + incoming + self.levels.len() * (1 + 8 + 4 + 24)
+        // A level, a birth, an anchor, an entry of the order by birth.
+        let slot = 1 + 8 + 4 + 24;
+        self.vectors.resident_bytes()
+            + self.links.bytes()
+            + self.incoming.bytes()
+            + self.levels.capacity() * slot
     }
 
     /// A vector as it will be stored: checked, and normalised under cosine.
     pub fn prepare(&self, vector: &[f32]) -> Result<Vec<f32>, Error> {
+        let mut prepared = Vec::new();
+        self.prepare_into(vector, &mut prepared)?;
+        Ok(prepared)
+    }
+
+    pub(crate) fn prepare_into(&self, vector: &[f32], out: &mut Vec<f32>) -> Result<(), Error> {
         if vector.len() != self.params.dim {
             return Err(Error::Dimension {
                 expected: self.params.dim,
                 got: vector.len(),
             });
         }
-        if let Some(position) = vector.iter().position(|x| !x.is_finite()) {
-            return Err(Error::NotFinite {
-                position,
-                value: vector[position],
-            });
+        let squares = (kernels().squares)(vector);
+        let first = |wrong: fn(&f32) -> bool| vector.iter().position(wrong).unwrap_or(0);
+        if !squares.is_finite() {
+            let position = first(|x| !x.is_finite());
+            let value = vector[position];
+            return Err(Error::NotFinite { position, value });
         }
-        if self.params.metric != Metric::Cosine {
-            return Ok(vector.to_vec());
+        out.clear();
+        out.extend_from_slice(vector);
+        if self.params.metric == Metric::Cosine {
+            if squares == 0.0 {
+                return Err(Error::NoDirection(0.0));
+            }
+            (kernels().scale)(out, squares.sqrt().recip());
+        } else if squares > f64::from(MAX_NUMBER) * f64::from(MAX_NUMBER)
+            && vector.iter().any(|x| x.abs() > MAX_NUMBER)
+        {
+            let position = first(|x| x.abs() > MAX_NUMBER);
+            let value = vector[position];
+            return Err(Error::TooLarge { position, value });
         }
-        let squared: f64 = vector.iter().map(|x| f64::from(*x) * f64::from(*x)).sum();
-        let norm = squared.sqrt();
-        if norm == 0.0 {
-            return Err(Error::NoDirection(0.0));
-        }
-        Ok(vector.iter().map(|x| scaled(*x, norm)).collect())
+        Ok(())
     }
 
     /// The index as it is now, at the cost of a reference count a chunk; later writes copy the
@@ -130,6 +168,11 @@ impl Index {
         Frozen {
             params: self.params,
             rows: self.vectors.rows.clone(),
+            centred: self.centred,
+            centre: match self.vectors.centre() {
+                Some(centre) => centre.to_vec(),
+                None => vec![0.0; self.params.dim],
+            },
             links: self.links.clone(),
             levels: self.levels.clone(),
             births: self.births.clone(),
@@ -145,28 +188,15 @@ impl Index {
         (self.entry != NONE).then(|| usize::from(self.levels[self.entry as usize]))
     }
 
-    /// Replaces a list and keeps the reverse links of level 0 in step.
+    /// Replaces a list and keeps the reverse links in step.
     pub(crate) fn relink(&mut self, slot: u32, level: usize, links: &[u32]) {
-        if level == 0 {
-            let before = self.links.get(slot, 0).to_vec();
-            for gone in before.iter().filter(|other| !links.contains(other)) {
-                let list = &mut self.incoming[*gone as usize];
-                if let Some(at) = list.iter().position(|from| *from == slot) {
-                    list.swap_remove(at);
-                }
-            }
-            for new in links.iter().filter(|other| !before.contains(other)) {
-                self.incoming[*new as usize].push(slot);
-            }
+        let before = self.links.get(slot, level).to_vec();
+        for gone in before.iter().filter(|other| !links.contains(other)) {
+            self.incoming.remove(slot, *gone, level);
+        }
+        for new in links.iter().filter(|other| !before.contains(other)) {
+            self.incoming.add(slot, *new, level);
         }
         self.links.set(slot, level, links);
     }
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "a quotient of at most 1 fits"
-)]
-fn scaled(x: f32, norm: f64) -> f32 {
-    (f64::from(x) / norm) as f32
 }

@@ -1,75 +1,200 @@
-//! Inserting, in three steps, so that a lock against searches need only be held for the first and
-//! the last, which are short: `stage` copies rows in, `plan_one` does the search for neighbours on
-//! the frozen graph (on any number of threads), `commit_one` links one point and makes it visible.
+//! Inserting a batch, in steps, so that searches are kept out only while rows are copied: *encode*
+//! and *stage* bring the vectors in, *plan* searches neighbours for each new point on the graph as
+//! it stood, *thin* works out the lists of all points that the new ones want to be linked from,
+//! and *commit* copies the lists in.
+//!
+//! Encoding, planning and thinning only read, and each part is a pure function of the graph and of
+//! the batch: they may be done on any number of threads and give the same graph, bit for bit.
+
+use std::ops::Range;
 
 use crate::beam::Candidate;
+use crate::codes::Encoded;
 use crate::error::Error;
 use crate::index::{FREE, Index, NONE};
 use crate::level::level;
+use crate::limits::{CENTRE_LEN, MAX_SLOTS};
 use crate::params::Slot;
-use crate::select::diverse;
+use crate::parts::in_parts;
+use crate::scratch::Space;
+use crate::select::{Chosen, diverse};
 
-/// Points whose rows are in, but which no search can find yet.
-pub struct Staged {
-    slots: Vec<Slot>,
-    levels: Vec<u8>,
+/// A vector in the forms it is stored in.
+pub struct Prepared {
+    vector: Vec<f32>,
+    codes: Option<Encoded>,
 }
 
-impl Staged {
-    /// The slots they got, in the order they were given.
+/// A batch on its way in.
+pub struct Batch {
+    slots: Vec<Slot>,
+    levels: Vec<u8>,
+    plans: Vec<Plan>,
+    lists: Vec<Wanted>,
+    thinned: Vec<Vec<u32>>,
+    /// Steps of the commit that have been taken.
+    done: usize,
+}
+
+/// Where one new point belongs.
+pub struct Plan {
+    /// Chosen neighbours by level.
+    neighbours: Vec<Vec<u32>>,
+    /// Candidates of level 0, nearest first.
+    near: Vec<u32>,
+}
+
+/// A list that new points want to be in.
+struct Wanted {
+    level: usize,
+    of: u32,
+    by: Vec<u32>,
+}
+
+/// Candidates that are kept beside the chosen ones.
+const NEAR: usize = 32;
+
+impl Batch {
+    /// The slots the points got, in the order they were given.
     pub fn slots(&self) -> &[Slot] {
         &self.slots
     }
-}
 
-/// Where one staged point belongs.
-pub struct Planned {
-    slot: u32,
-    level: u8,
-    /// Chosen neighbours by level.
-    neighbours: Vec<Vec<u32>>,
-    /// All candidates of level 0, nearest first.
-    candidates: Vec<Candidate>,
+    /// How many lists there are to be thinned; known once the plans are there.
+    pub fn lists(&self) -> usize {
+        self.lists.len()
+    }
+
+    /// Takes the plans of all points, in their order.
+    pub fn set_plans(&mut self, plans: Vec<Plan>) {
+        let mut wanted: Vec<(usize, u32, u32)> = Vec::new();
+        for (slot, plan) in self.slots.iter().zip(&plans) {
+            for (level, list) in plan.neighbours.iter().enumerate() {
+                wanted.extend(list.iter().map(|of| (level, *of, slot.0)));
+            }
+        }
+        // Stable: among those who want into one list the order of the batch remains.
+        wanted.sort_by_key(|(level, of, _)| (*level, *of));
+        for (level, of, by) in wanted {
+            match self.lists.last_mut() {
+                Some(last) if (last.level, last.of) == (level, of) => last.by.push(by),
+                _ => self.lists.push(Wanted {
+                    level,
+                    of,
+                    by: vec![by],
+                }),
+            }
+        }
+        self.plans = plans;
+    }
+
+    /// Takes the thinned lists, in their order.
+    pub fn set_thinned(&mut self, thinned: Vec<Vec<u32>>) {
+        self.thinned = thinned;
+    }
+
+    fn position(&self, slot: u32) -> Option<usize> {
+        self.slots.iter().position(|other| other.0 == slot)
+    }
 }
 
 impl Index {
     /// Inserts one point; `seed` is a well-mixed hash of its id.
     pub fn insert(&mut self, seed: u64, vector: &[f32]) -> Result<Slot, Error> {
-        let vector = self.prepare(vector)?;
-        let staged = self.stage(&[(seed, &vector)])?;
-        let planned = self.plan_one(&staged, 0);
-        self.commit_one(planned);
-        Ok(staged.slots[0])
+        let slots = self.insert_batch(&[(seed, vector)], 1)?;
+        slots.first().copied().ok_or(Error::Full)
     }
 
-    /// Gives slots to prepared vectors and copies them in.
-    pub fn stage(&mut self, items: &[(u64, &[f32])]) -> Result<Staged, Error> {
-        if let Some((_, bad)) = items
-            .iter()
-            .find(|(_, vector)| vector.len() != self.params.dim)
-        {
-            return Err(Error::Dimension {
-                expected: self.params.dim,
-                got: bad.len(),
-            });
+    /// Inserts points in one batch on so many threads. Seeds are well-mixed hashes of their ids.
+    pub fn insert_batch(
+        &mut self,
+        points: &[(u64, &[f32])],
+        threads: usize,
+    ) -> Result<Vec<Slot>, Error> {
+        self.centre();
+        let prepared = in_parts(threads, points.len(), |part| {
+            let vectors = points[part].iter();
+            vectors.map(|(_, vector)| self.encode(vector)).collect()
+        });
+        let prepared = prepared.into_iter().collect::<Result<Vec<_>, _>>()?;
+        let seeds: Vec<u64> = points.iter().map(|(seed, _)| *seed).collect();
+        let mut batch = self.stage(&seeds, &prepared)?;
+        let plans = in_parts(threads, points.len(), |part| self.plan(&batch, part));
+        batch.set_plans(plans);
+        let thinned = in_parts(threads, batch.lists(), |part| self.thin(&batch, part));
+        batch.set_thinned(thinned);
+        while !self.commit(&mut batch, usize::MAX) {}
+        batch.slots.iter().for_each(|slot| self.show(*slot));
+        Ok(batch.slots)
+    }
+
+    /// Has codes measured from the middle of the points once there are enough to know it: what all
+    /// vectors have in common then costs no precision. Does nothing at any other time.
+    pub fn centre(&mut self) {
+        if self.centred || self.vectors.centre().is_none() || self.len() < CENTRE_LEN {
+            return;
         }
-        let fresh = items.len().saturating_sub(self.free.len());
-        if self.slots() + fresh >= NONE as usize {
+        let mut sums = vec![0f64; self.params.dim];
+        for (_, slot) in &self.by_birth {
+            let row = self.vectors.row(*slot).iter();
+            row.zip(&mut sums)
+                .for_each(|(x, sum)| *sum += f64::from(*x));
+        }
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_precision_loss,
+            reason = "a mean of numbers that fit"
+        )]
+        let centre: Vec<f32> = sums
+            .iter()
+            .map(|sum| (sum / self.len() as f64) as f32)
+            .collect();
+        self.vectors.set_centre(&centre);
+        self.centred = true;
+        for slot in (0u32..).take(self.slots()) {
+            self.vectors.recode(slot);
+        }
+    }
+
+    /// Checks a vector and computes what is stored of it.
+    pub fn encode(&self, vector: &[f32]) -> Result<Prepared, Error> {
+        let vector = self.prepare(vector)?;
+        let codes = self.vectors.encode(&vector);
+        Ok(Prepared { vector, codes })
+    }
+
+    /// Gives slots to vectors and copies them in; no search can find them yet.
+    pub fn stage(&mut self, seeds: &[u64], vectors: &[Prepared]) -> Result<Batch, Error> {
+        let fresh = vectors.len().saturating_sub(self.free.len());
+        if self.slots() + fresh > MAX_SLOTS {
             return Err(Error::Full);
         }
-        let mut staged = Staged {
-            slots: Vec::new(),
-            levels: Vec::new(),
+        let mut batch = Batch {
+            slots: Vec::with_capacity(vectors.len()),
+            levels: Vec::with_capacity(vectors.len()),
+            plans: Vec::new(),
+            lists: Vec::new(),
+            thinned: Vec::new(),
+            done: 0,
         };
-        for (seed, vector) in items {
+        for (seed, prepared) in seeds.iter().zip(vectors) {
             let slot = self.take_slot();
-            self.vectors.set(slot, vector);
+            let set = self
+                .vectors
+                .set(slot, &prepared.vector, prepared.codes.as_ref());
+            if let Err(error) = set {
+                let given: Vec<u32> = batch.slots.iter().map(|slot| slot.0).collect();
+                self.hidden.retain(|hidden| !given.contains(hidden));
+                self.free.extend(given.into_iter().chain([slot]));
+                return Err(Error::Scratch(error));
+            }
             self.births[slot as usize] = self.next_birth;
             self.next_birth += 1;
-            staged.slots.push(Slot(slot));
-            staged.levels.push(level(*seed, self.params.m));
+            self.hidden.push(slot);
+            batch.slots.push(Slot(slot));
+            batch.levels.push(level(*seed, self.params.m));
         }
-        Ok(staged)
+        Ok(batch)
     }
 
     fn take_slot(&mut self) -> u32 {
@@ -81,101 +206,128 @@ impl Index {
         self.levels.push(FREE);
         self.births.push(0);
         self.anchors.push(NONE);
-        self.incoming.push(Vec::new());
+        self.incoming.resize(self.levels.len());
         self.links.reset(slot, 0);
         slot
     }
 
-    /// Finds the neighbours of the staged point at `position`. A pure function of the graph and of
-    /// the points staged before it.
-    pub fn plan_one(&self, staged: &Staged, position: usize) -> Planned {
-        let (slot, level) = (staged.slots[position].0, staged.levels[position]);
-        let query = self.vectors.query_of(slot);
-        let mut planned = Planned {
-            slot,
-            level,
-            neighbours: vec![Vec::new(); usize::from(level) + 1],
-            candidates: Vec::new(),
-        };
-        let mut starts = Vec::new();
-        if self.entry != NONE {
-            starts.push(self.descend(&query, usize::from(level)));
-        }
-        for at in (0..=usize::from(level)).rev() {
-            let mut candidates = Vec::new();
-            if self.top().is_some_and(|top| at <= top) {
-                candidates = self.walk_level(&query, &starts, at, self.params.ef_construct);
-                starts.clone_from(&candidates);
-            }
-            let earlier = staged.slots[..position].iter().zip(&staged.levels);
-            let peers = earlier.filter(|(_, level)| usize::from(**level) >= at);
-            candidates.extend(peers.map(|(peer, _)| Candidate {
-                cost: self.vectors.walk(&query, peer.0),
-                slot: peer.0,
-            }));
-            candidates.sort_unstable_by(Candidate::order);
-            planned.neighbours[at] = diverse(&self.vectors, &candidates, self.params.m);
-            if at == 0 {
-                planned.candidates = candidates;
-            }
-        }
-        planned
+    /// Finds the neighbours of some of a batch's points.
+    pub fn plan(&self, batch: &Batch, part: Range<usize>) -> Vec<Plan> {
+        part.map(|position| self.plan_one(batch, position))
+            .collect()
     }
 
-    /// Links a planned point and makes it visible. Points of a batch are committed in their order.
-    pub fn commit_one(&mut self, planned: Planned) {
-        let Planned {
+    fn plan_one(&self, batch: &Batch, position: usize) -> Plan {
+        self.spaces.with(|Space { query, walk }| {
+            let (slot, level) = (batch.slots[position].0, batch.levels[position]);
+            self.vectors.ask_for(slot, query);
+            let mut plan = Plan {
+                neighbours: vec![Vec::new(); usize::from(level) + 1],
+                near: Vec::new(),
+            };
+            let mut starts = Vec::new();
+            if self.entry != NONE {
+                starts.push(self.descend(query, usize::from(level), walk));
+            }
+            for at in (0..=usize::from(level)).rev() {
+                let mut candidates = Vec::new();
+                if self.top().is_some_and(|top| at <= top) {
+                    let width = (self.params.ef_construct, self.params.ef_construct);
+                    self.walk_level(query, &starts, at, width, walk);
+                    starts = walk.beam.sorted().collect();
+                    candidates = self.refine(query, starts.iter().map(|start| start.slot));
+                }
+                let earlier = batch.slots[..position].iter().zip(&batch.levels);
+                let peers = earlier.filter(|(_, level)| usize::from(**level) >= at);
+                candidates.extend(self.refine(query, peers.map(|(peer, _)| peer.0)));
+                candidates.sort_unstable_by(Candidate::order);
+                plan.neighbours[at] = diverse(&self.vectors, &candidates, self.params.chosen(at));
+                if at == 0 {
+                    let near = candidates.iter().take(NEAR);
+                    plan.near = near.map(|candidate| candidate.slot).collect();
+                }
+            }
+            plan
+        })
+    }
+
+    /// Works out some of the lists that a batch's points want to be in.
+    pub fn thin(&self, batch: &Batch, part: Range<usize>) -> Vec<Vec<u32>> {
+        let lists = batch.lists[part].iter();
+        lists.map(|wanted| self.with_new(batch, wanted)).collect()
+    }
+
+    /// A list with the new links in it; if they are too many it is thinned by the heuristic, but
+    /// keeps its anchors.
+    fn with_new(&self, batch: &Batch, wanted: &Wanted) -> Vec<u32> {
+        let planned = batch.position(wanted.of).and_then(|position| {
+            let plan = batch.plans.get(position)?;
+            plan.neighbours.get(wanted.level).map(Vec::as_slice)
+        });
+        let list = planned.unwrap_or_else(|| self.links.get(wanted.of, wanted.level));
+        let mut list = list.to_vec();
+        list.extend(wanted.by.iter().copied());
+        let cap = self.params.cap(wanted.level);
+        if list.len() <= cap {
+            return list;
+        }
+        let (kept, rest): (Vec<u32>, Vec<u32>) = list
+            .iter()
+            .partition(|other| wanted.level == 0 && self.is_anchored(wanted.of, **other));
+        let cost = |slot| Candidate {
+            cost: self.vectors.between(wanted.of, slot),
             slot,
-            level,
-            neighbours,
-            candidates,
-        } = planned;
+        };
+        let mut candidates: Vec<Candidate> = rest.into_iter().map(cost).collect();
+        candidates.sort_unstable_by(Candidate::order);
+        let mut chosen = Chosen::with(&self.vectors, kept);
+        for candidate in candidates {
+            if chosen.len() == cap {
+                break;
+            }
+            chosen.offer(&candidate);
+        }
+        chosen.into_slots()
+    }
+
+    /// Takes so many steps of copying a batch in; `true` when all is done. New points get their own
+    /// links first, then others are linked with them, then they get their anchors. Between two
+    /// calls the graph may be searched, but not changed otherwise. Searches find a point once it
+    /// is shown ([`Index::show`]).
+    pub fn commit(&mut self, batch: &mut Batch, steps: usize) -> bool {
+        let points = batch.slots.len();
+        let lists = batch.lists.len();
+        let all = 2 * points + lists;
+        let until = batch.done.saturating_add(steps).min(all);
+        for step in batch.done..until {
+            if step < points {
+                self.place(batch, step);
+            } else if let Some(wanted) = batch.lists.get(step - points) {
+                let list = std::mem::take(&mut batch.thinned[step - points]);
+                self.relink(wanted.of, wanted.level, &list);
+            } else {
+                self.settle(batch, step - points - lists);
+            }
+        }
+        batch.done = until;
+        until == all
+    }
+
+    fn place(&mut self, batch: &Batch, position: usize) {
+        let (slot, level) = (batch.slots[position].0, batch.levels[position]);
         self.links.reset(slot, level);
         self.levels[slot as usize] = level;
         self.by_birth.insert((self.births[slot as usize], slot));
-        for (at, list) in neighbours.iter().enumerate() {
+        for (at, list) in batch.plans[position].neighbours.iter().enumerate() {
             self.relink(slot, at, list);
-            for other in list {
-                self.link_back(*other, slot, at);
-            }
         }
-        self.anchor_new(slot, &candidates);
+    }
+
+    fn settle(&mut self, batch: &Batch, position: usize) {
+        let (slot, level) = (batch.slots[position].0, batch.levels[position]);
+        self.anchor_new(slot, &batch.plans[position].near);
         if self.top().is_none_or(|top| usize::from(level) > top) {
             self.entry = slot;
         }
-    }
-
-    /// Adds the link `from -> to`; a full list is thinned by the heuristic, but keeps its anchors.
-    fn link_back(&mut self, from: u32, to: u32, level: usize) {
-        let mut list = self.links.get(from, level).to_vec();
-        list.push(to);
-        let cap = self.params.cap(level);
-        if list.len() > cap {
-            list = self.thinned(from, &list, level, cap);
-        }
-        self.relink(from, level, &list);
-    }
-
-    fn thinned(&self, from: u32, list: &[u32], level: usize, cap: usize) -> Vec<u32> {
-        let (mut kept, rest): (Vec<u32>, Vec<u32>) = list
-            .iter()
-            .partition(|other| level == 0 && self.is_anchored(from, **other));
-        let mut candidates: Vec<Candidate> = rest
-            .into_iter()
-            .map(|slot| Candidate {
-                cost: self.vectors.between(from, slot),
-                slot,
-            })
-            .collect();
-        candidates.sort_unstable_by(Candidate::order);
-        for candidate in candidates {
-            if kept.len() == cap {
-                break;
-            }
-            if crate::select::is_diverse(&self.vectors, &candidate, &kept) {
-                kept.push(candidate.slot);
-            }
-        }
-        kept
     }
 }

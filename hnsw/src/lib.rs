@@ -16,12 +16,13 @@
 //! # Ok::<(), hnsw::Error>(())
 //! ```
 
-mod aligned;
 mod anchor;
 mod beam;
 mod check;
+mod codes;
 mod distance;
 mod error;
+mod filter;
 mod frozen;
 mod index;
 mod insert;
@@ -29,18 +30,31 @@ mod level;
 pub mod limits;
 mod links;
 pub mod measures;
+mod memory;
+mod packed;
 mod params;
+mod parts;
 mod remove;
+mod rotate;
+mod scan;
+mod scratch;
 mod search;
 mod select;
+mod tune;
 mod vectors;
-mod visited;
+mod walk;
 
 pub use check::Violation;
-pub use distance::{Kernels, available as available_kernels, kernels};
+pub use distance::{
+    BLOCK, Bits, Kernels, LANES, PackedDots, available as available_kernels, kernels,
+};
 pub use error::Error;
+pub use filter::SlotSet;
 pub use frozen::Frozen;
 pub use index::Index;
-pub use insert::{Planned, Staged};
+pub use insert::{Batch, Plan, Prepared};
+pub use memory::Scratch;
 pub use params::{Metric, Params, Quantization, Slot};
+pub use parts::{in_parts, threads};
 pub use search::{Hit, SearchOptions};
+pub use tune::Tuned;

@@ -8,10 +8,29 @@ pub const MAX_M: usize = 256;
 pub const MAX_EF_CONSTRUCT: usize = 10_000;
 /// Hits of one search.
 pub const MAX_K: usize = 10_000;
-/// A collection of at most this many points is compared one by one: at this size that is as quick
-/// as the graph, and exact.
-pub const SCAN_LEN: usize = 2_000;
-/// A search keeps at least this many candidates, so that none comes back empty-handed.
-pub const MIN_EF: usize = 32;
+/// Slots of an index.
+pub const MAX_SLOTS: usize = 1 << 31;
+/// Candidates a search expands at most.
+pub const MAX_EF: usize = 1_000_000;
+/// Candidates a search expands when it is not told.
+pub const DEFAULT_EF: usize = 64;
+/// How many points can be looked at in the time of one step of a walk.
+pub const WALK_STEP: usize = 20;
+/// Candidates that a search expands at least.
+pub const MIN_EF: usize = 4;
+/// Candidates that a search keeps at least, so that none comes back empty-handed.
+pub const MIN_WIDTH: usize = 20;
 /// Highest level of the graph.
 pub const MAX_LEVEL: u8 = 15;
+/// A number's largest size: squares of such numbers, and sums of as many as a vector may have, are
+/// still finite.
+pub const MAX_NUMBER: f32 = 1e16;
+/// Live points from which on codes are measured from the points' middle.
+pub const CENTRE_LEN: usize = 1_024;
+/// Candidates a search keeps for a better look beyond those it is asked for: as many again, at most
+/// so many.
+pub const MAX_SPARE: usize = 32;
+/// Points that a wanted recall is measured on.
+pub const TUNE_SAMPLE: usize = 200;
+/// The greatest `ef` that is tried for a wanted recall.
+pub const TUNE_TOP: usize = 4_096;

@@ -1,90 +1,194 @@
 //! Who is linked to whom.
 //!
-//! Level 0 holds a row of fixed length for every slot, in shared chunks like the vectors. Upper
-//! levels are few and held apart. Reverse links of level 0 are kept so that a removal knows who
-//! points at the removed; they follow from the links and are never frozen.
+//! Level 0 holds a row of fixed length for every slot, whole cache lines, in shared chunks like the
+//! vectors. Upper levels are few and held apart. Beside the links of every level stand the reverse
+//! ones, so that a removal knows who points at the removed; they follow from the links and are
+//! never frozen.
 
-use std::sync::Arc;
-
-/// Rows of level 0 in one chunk.
-const ROWS: usize = 1_024;
+use crate::distance::prefetch;
+use crate::index::NONE;
+use crate::memory::{IN_RAM, Rows};
 
 /// The links that are frozen.
 #[derive(Clone)]
 pub(crate) struct Links {
-    stride: usize,
-    /// A row is a count and then that many slots.
-    ground: Vec<Arc<Vec<u32>>>,
-    /// By slot; the lists of levels 1, 2, ... of a point that reaches them.
-    upper: Vec<Option<Arc<Vec<Vec<u32>>>>>,
+    /// By slot; a row is slots and then `NONE`s.
+    ground: Rows<u32>,
+    /// Rows of the upper levels; those of one point stand together, the lowest level first.
+    upper: Rows<u32>,
+    /// By slot; where a point's rows of upper levels are.
+    towers: Vec<Tower>,
+    /// Rows of `upper` that were ever given.
+    upper_len: u32,
+    /// By height: places of towers that are no more.
+    vacant: Vec<Vec<u32>>,
 }
 
+/// A point's part of the upper levels.
+#[derive(Clone, Copy, Default)]
+struct Tower {
+    start: u32,
+    height: u8,
+}
+
+/// Numbers in a cache line.
+const LINE: usize = 16;
 impl Links {
-    pub(crate) fn new(cap: usize) -> Self {
+    /// Lists of at most `caps.0` links on level 0 and `caps.1` above.
+    pub(crate) fn new(caps: (usize, usize)) -> Self {
         Self {
-            stride: cap + 1,
-            ground: Vec::new(),
-            upper: Vec::new(),
+            ground: Rows::new(caps.0.next_multiple_of(LINE), None),
+            upper: Rows::new(caps.1.next_multiple_of(LINE), None),
+            towers: Vec::new(),
+            upper_len: 0,
+            vacant: Vec::new(),
         }
     }
 
     /// Makes room for a slot and gives it empty lists up to `level`.
     pub(crate) fn reset(&mut self, slot: u32, level: u8) {
         let at = slot as usize;
-        while self.ground.len() <= at / ROWS {
-            self.ground.push(Arc::new(vec![0; ROWS * self.stride]));
+        self.ground.reserve(slot).expect(IN_RAM);
+        if self.towers.len() <= at {
+            self.towers.resize(at + 1, Tower::default());
         }
-        if self.upper.len() <= at {
-            self.upper.resize(at + 1, None);
+        let Tower { start, height } = self.towers[at];
+        if height > 0 {
+            self.vacant_of(height).push(start);
         }
-        self.upper[at] = (level > 0).then(|| Arc::new(vec![Vec::new(); usize::from(level)]));
-        self.set(slot, 0, &[]);
+        self.towers[at] = self.new_tower(level);
+        for at in 0..=usize::from(level) {
+            self.set(slot, at, &[]);
+        }
+    }
+
+    fn new_tower(&mut self, height: u8) -> Tower {
+        if height == 0 {
+            return Tower::default();
+        }
+        let start = self.vacant_of(height).pop().unwrap_or_else(|| {
+            let start = self.upper_len;
+            self.upper_len += u32::from(height);
+            self.upper.reserve(self.upper_len - 1).expect(IN_RAM);
+            start
+        });
+        Tower { start, height }
+    }
+
+    fn vacant_of(&mut self, height: u8) -> &mut Vec<u32> {
+        let height = usize::from(height);
+        if self.vacant.len() <= height {
+            self.vacant.resize(height + 1, Vec::new());
+        }
+        &mut self.vacant[height]
     }
 
     pub(crate) fn get(&self, slot: u32, level: usize) -> &[u32] {
-        let at = slot as usize;
-        if level > 0 {
-            let lists = self.upper[at].as_deref();
-            return lists
-                .and_then(|lists| lists.get(level - 1))
-                .map_or(&[], Vec::as_slice);
-        }
-        let start = at % ROWS * self.stride;
-        let row = &self.ground[at / ROWS][start..start + self.stride];
-        &row[1..=row[0] as usize]
+        let row = self.row(slot, level);
+        let len = row.iter().position(|other| *other == NONE);
+        &row[..len.unwrap_or(row.len())]
+    }
+
+    /// The links and then `NONE`s.
+    #[inline]
+    pub(crate) fn row(&self, slot: u32, level: usize) -> &[u32] {
+        let Some(above) = level.checked_sub(1) else {
+            return self.ground.row(slot);
+        };
+        let row = self.towers[slot as usize].row(above);
+        row.map_or(&[], |row| self.upper.row(row))
     }
 
     pub(crate) fn set(&mut self, slot: u32, level: usize, links: &[u32]) {
-        let at = slot as usize;
-        if level > 0 {
-            if let Some(list) = self.upper[at]
-                .as_mut()
-                .and_then(|lists| Arc::make_mut(lists).get_mut(level - 1))
-            {
-                list.clear();
-                list.extend_from_slice(links);
+        let row = match level.checked_sub(1) {
+            None => self.ground.row_mut(slot),
+            Some(above) => {
+                let tower = self.towers[slot as usize];
+                let Some(row) = tower.row(above) else {
+                    return;
+                };
+                self.upper.row_mut(row)
             }
-            return;
-        }
-        let start = at % ROWS * self.stride;
-        let row = &mut Arc::make_mut(&mut self.ground[at / ROWS])[start..start + self.stride];
-        row[0] = u32::try_from(links.len()).expect("a list is no longer than its cap");
-        row[1..=links.len()].copy_from_slice(links);
+        };
+        let row = row.expect(IN_RAM);
+        row[..links.len()].copy_from_slice(links);
+        row[links.len()..].fill(NONE);
     }
 
-    /// The slots that reach a level above the ground.
-    pub(crate) fn uppers(&self) -> impl Iterator<Item = (u32, usize)> {
-        let levels = self.upper.iter().zip(0u32..);
-        levels.filter_map(|(lists, slot)| Some((slot, lists.as_ref()?.len())))
+    /// Brings near what [`Links::get`] will read on level 0.
+    pub(crate) fn prefetch(&self, slot: u32) {
+        prefetch(self.ground.row(slot));
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        let upper: usize = self
-            .upper
-            .iter()
-            .flatten()
-            .map(|lists| lists.iter().map(|l| l.capacity() * 4 + 24).sum::<usize>())
-            .sum();
-        self.ground.len() * ROWS * self.stride * 4 + self.upper.len() * 8 + upper
+        let towers = self.towers.capacity() * size_of::<Tower>();
+        let vacant: usize = self.vacant.iter().map(|places| places.capacity() * 4).sum();
+        self.ground.resident_bytes() + self.upper.resident_bytes() + towers + vacant
+    }
+}
+
+impl Tower {
+    fn row(self, above: usize) -> Option<u32> {
+        let above = u8::try_from(above)
+            .ok()
+            .filter(|above| *above < self.height)?;
+        Some(self.start + u32::from(above))
+    }
+}
+
+/// Who points at a slot, in no order.
+#[derive(Default)]
+pub(crate) struct Incoming {
+    ground: Vec<Vec<u32>>,
+    /// Of levels 1, 2, ...; empty for a point that does not reach them.
+    upper: Vec<Vec<Vec<u32>>>,
+}
+
+impl Incoming {
+    /// Room for so many slots.
+    pub(crate) fn resize(&mut self, slots: usize) {
+        self.ground.resize(slots, Vec::new());
+        self.upper.resize(slots, Vec::new());
+    }
+
+    pub(crate) fn get(&self, slot: u32, level: usize) -> &[u32] {
+        match level.checked_sub(1) {
+            None => &self.ground[slot as usize],
+            Some(at) => self.upper[slot as usize].get(at).map_or(&[], Vec::as_slice),
+        }
+    }
+
+    pub(crate) fn add(&mut self, from: u32, to: u32, level: usize) {
+        self.list(to, level).push(from);
+    }
+
+    pub(crate) fn remove(&mut self, from: u32, to: u32, level: usize) {
+        let list = self.list(to, level);
+        if let Some(at) = list.iter().position(|other| *other == from) {
+            list.swap_remove(at);
+        }
+    }
+
+    /// Forgets the lists of a slot that holds no point any more.
+    pub(crate) fn clear(&mut self, slot: u32) {
+        self.ground[slot as usize] = Vec::new();
+        self.upper[slot as usize] = Vec::new();
+    }
+
+    fn list(&mut self, to: u32, level: usize) -> &mut Vec<u32> {
+        let Some(at) = level.checked_sub(1) else {
+            return &mut self.ground[to as usize];
+        };
+        let lists = &mut self.upper[to as usize];
+        if lists.len() <= at {
+            lists.resize(at + 1, Vec::new());
+        }
+        &mut lists[at]
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        let lists = |lists: &[Vec<u32>]| lists.iter().map(|l| l.capacity() * 4 + 24).sum::<usize>();
+        let upper: usize = self.upper.iter().map(|upper| lists(upper) + 24).sum();
+        lists(&self.ground) + upper
     }
 }

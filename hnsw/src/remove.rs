@@ -5,7 +5,7 @@ use crate::beam::Candidate;
 use crate::error::Error;
 use crate::index::{FREE, Index, NONE};
 use crate::params::Slot;
-use crate::select::is_diverse;
+use crate::select::Chosen;
 
 impl Index {
     /// Removes a point; its slot may be given again.
@@ -14,10 +14,10 @@ impl Index {
             return Err(Error::NoSuchSlot(slot.0));
         }
         let slot = slot.0;
+        // First, because it alone can fail.
+        self.wipe(slot)?;
         let level = usize::from(self.levels[slot as usize]);
         let outgoing = self.links.get(slot, 0).to_vec();
-        let mut incoming = self.incoming[slot as usize].clone();
-        incoming.sort_unstable();
         let orphans: Vec<u32> = outgoing
             .iter()
             .copied()
@@ -29,21 +29,22 @@ impl Index {
         for orphan in &orphans {
             self.anchors[*orphan as usize] = NONE;
         }
-        for from in &incoming {
-            self.unlink(*from, slot, 0, &outgoing);
-        }
-        if level > 0 {
-            self.remove_above(slot, level);
+        self.unlink_all(slot, 0, &outgoing);
+        for at in 1..=level {
+            let outgoing = self.links.get(slot, at).to_vec();
+            self.relink(slot, at, &[]);
+            self.unlink_all(slot, at, &outgoing);
         }
         self.levels[slot as usize] = FREE;
         self.links.reset(slot, 0);
-        self.vectors.set(slot, &vec![0.0; self.params.dim]);
+        self.incoming.clear(slot);
+        self.hidden.retain(|hidden| *hidden != slot);
         self.free.push(slot);
         if self.entry == slot {
             self.entry = self.highest();
         }
         let near = |orphan: &u32| {
-            let mut near: Vec<u32> = self.incoming[*orphan as usize].clone();
+            let mut near: Vec<u32> = self.incoming.get(*orphan, 0).to_vec();
             near.sort_unstable();
             near.extend_from_slice(self.links.get(*orphan, 0));
             near.extend_from_slice(&outgoing);
@@ -70,31 +71,28 @@ impl Index {
             })
             .collect();
         new.sort_unstable_by(Candidate::order);
-        if let Some(best) = new
-            .iter()
-            .find(|candidate| is_diverse(&self.vectors, candidate, &list))
-        {
-            list.push(best.slot);
-        }
+        let mut chosen = Chosen::with(&self.vectors, list);
+        // One is offered after the other until one has been taken.
+        let _ = new.iter().any(|candidate| chosen.offer(candidate));
+        let list = chosen.into_slots();
         self.relink(from, level, &list);
     }
 
-    /// Upper levels are few: whoever points at the removed is found by looking at all.
-    fn remove_above(&mut self, slot: u32, level: usize) {
-        for at in 1..=level {
-            let outgoing = self.links.get(slot, at).to_vec();
-            let uppers: Vec<u32> = self
-                .links
-                .uppers()
-                .filter(|(_, top)| *top >= at)
-                .map(|(other, _)| other)
-                .collect();
-            for other in uppers {
-                if other != slot && self.links.get(other, at).contains(&slot) {
-                    self.unlink(other, slot, at, &outgoing);
-                }
-            }
+    /// Does so for whoever points at the removed.
+    fn unlink_all(&mut self, gone: u32, level: usize, candidates: &[u32]) {
+        let mut incoming = self.incoming.get(gone, level).to_vec();
+        incoming.sort_unstable();
+        for from in incoming {
+            self.unlink(from, gone, level, candidates);
         }
+    }
+
+    /// Leaves nothing of the vector behind.
+    fn wipe(&mut self, slot: u32) -> Result<(), Error> {
+        let nothing = vec![0.0; self.params.dim];
+        let codes = self.vectors.encode(&nothing);
+        let wiped = self.vectors.set(slot, &nothing, codes.as_ref());
+        wiped.map_err(Error::Scratch)
     }
 
     /// A live point of the highest level, the lowest slot among them.

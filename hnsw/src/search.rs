@@ -1,15 +1,17 @@
-//! Searching: down the upper levels to a good start, then a beam over level 0 on codes, then the
-//! exact scores of the best.
+//! Searching: a walk by cheap estimates, then better costs for those that may be among the best,
+//! then exact ones for those that still may. Where few points come into question they are all
+//! looked at instead (see `scan`).
 
 use std::collections::BinaryHeap;
 
-use crate::beam::{Beam, Candidate};
+use crate::beam::Candidate;
 use crate::error::Error;
-use crate::index::{FREE, Index, NONE};
-use crate::limits::{MAX_K, MIN_EF, SCAN_LEN};
+use crate::filter::SlotSet;
+use crate::index::Index;
+use crate::limits::{DEFAULT_EF, MAX_EF, MAX_K, MAX_SPARE, MIN_EF, MIN_WIDTH, WALK_STEP};
 use crate::params::Slot;
+use crate::scratch::{Space, Walk};
 use crate::vectors::Query;
-use crate::visited::Visited;
 
 /// A point found.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -21,14 +23,16 @@ pub struct Hit {
 }
 
 /// How to search.
-#[derive(Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct SearchOptions<'a> {
-    /// Candidates kept while walking; raised to `k` and to a floor.
+    /// The paper's ef: the nearest so many candidates are expanded before a walk ends. Codes may
+    /// misorder what is found, so more are kept and looked at closely: at least `k` and some. 0
+    /// stands for the default, raised to `k`.
     pub ef: usize,
     /// Compare with every point instead of walking.
     pub exact: bool,
-    /// Only points it lets through are found.
-    pub filter: Option<&'a (dyn Fn(Slot) -> bool + Sync)>,
+    /// Only these points are found.
+    pub filter: Option<&'a SlotSet>,
 }
 
 impl Index {
@@ -39,40 +43,81 @@ impl Index {
         k: usize,
         options: &SearchOptions<'_>,
     ) -> Result<Vec<Hit>, Error> {
-        if k == 0 || k > MAX_K {
-            return Err(Error::Setting {
-                name: "k",
-                min: 1,
-                max: MAX_K,
-                got: k,
-            });
-        }
-        let query = self.vectors.query(&self.prepare(query)?);
-        if self.entry == NONE {
-            return Ok(Vec::new());
-        }
-        if options.exact || self.len() <= SCAN_LEN {
-            return Ok(self.scan(&query, k, options));
-        }
-        let found = self.walk(&query, options.ef.max(k).max(MIN_EF), options);
-        if options.filter.is_some() && found.len() < k {
-            return Ok(self.scan(&query, k, options));
-        }
-        // Codes may misorder what is near the k-th, so more than k are rescored.
-        let pool = (2 * k).max(k + 32).min(found.len());
-        let mut exact: Vec<Candidate> = found[..pool]
-            .iter()
-            .map(|found| Candidate {
-                cost: self.vectors.exact(&query, found.slot),
-                slot: found.slot,
-            })
-            .collect();
-        exact.sort_unstable_by(Candidate::order);
-        exact.truncate(k);
-        Ok(self.hits(&exact))
+        let mut answers = self.search_batch(&[query], k, options)?;
+        Ok(answers.pop().unwrap_or_default())
     }
 
-    fn hits(&self, candidates: &[Candidate]) -> Vec<Hit> {
+    /// [`Index::search`] for several queries. Where points are all looked at, each is read once.
+    pub fn search_batch(
+        &self,
+        queries: &[&[f32]],
+        k: usize,
+        options: &SearchOptions<'_>,
+    ) -> Result<Vec<Vec<Hit>>, Error> {
+        within("k", k, 1, MAX_K)?;
+        within("ef", options.ef, 0, MAX_EF)?;
+        let ef = match options.ef {
+            0 => DEFAULT_EF.max(k),
+            ef => ef.max(MIN_EF),
+        };
+        if options.exact || self.scan_is_cheaper(ef.max(k), options.filter) {
+            return self.scan(queries, k, options.filter);
+        }
+        let answer = |vector: &&[f32]| {
+            self.spaces.with(|Space { query, walk }| {
+                self.prepare_into(vector, &mut query.row)?;
+                self.vectors.ask(query);
+                self.walk_from_the_top(query, (ef, k), options.filter, walk);
+                Ok(self.hits(&self.best(query, walk, k)))
+            })
+        };
+        queries.iter().map(answer).collect()
+    }
+
+    /// All points with this score or a better one, best first; at most `limit`, the best.
+    pub fn search_within(
+        &self,
+        query: &[f32],
+        score: f32,
+        limit: usize,
+        options: &SearchOptions<'_>,
+    ) -> Result<Vec<Hit>, Error> {
+        within("limit", limit, 1, usize::MAX)?;
+        if !score.is_finite() {
+            return Err(Error::Score(score));
+        }
+        let worst = self.vectors.cost(score);
+        let mut k = FIRST_RANGE.min(limit);
+        loop {
+            let mut hits = self.search(query, k.min(MAX_K), options)?;
+            let complete = hits.len() < k
+                || k == limit
+                || hits
+                    .last()
+                    .is_some_and(|hit| self.vectors.cost(hit.score) > worst);
+            hits.retain(|hit| self.vectors.cost(hit.score) <= worst);
+            if complete && k <= MAX_K {
+                return Ok(hits);
+            }
+            if k >= MAX_K {
+                let mut hits = self.scan_within(query, worst, options.filter)?;
+                hits.truncate(limit);
+                return Ok(self.hits(&hits));
+            }
+            k = (k * 4).min(limit).min(MAX_K);
+        }
+    }
+
+    /// Looking at all points that come into question costs one step each. A walk takes about `ef`
+    /// steps that are dearer, and more by as much as the filter keeps back.
+    fn scan_is_cheaper(&self, ef: usize, filter: Option<&SlotSet>) -> bool {
+        // A scan also answers for a graph without points.
+        let all = self.len() as u128;
+        let allowed = filter.map_or(self.len(), SlotSet::len).min(self.len()) as u128;
+        allowed * allowed <= WALK_STEP as u128 * ef as u128 * all
+    }
+
+    pub(crate) fn hits(&self, candidates: &[Candidate]) -> Vec<Hit> {
         let hit = |found: &Candidate| Hit {
             slot: Slot(found.slot),
             score: self.vectors.score(found.cost),
@@ -80,125 +125,143 @@ impl Index {
         candidates.iter().map(hit).collect()
     }
 
-    fn walk(&self, query: &Query, ef: usize, options: &SearchOptions<'_>) -> Vec<Candidate> {
-        let start = self.descend(query, 0);
-        match options.filter {
-            None => self.walk_level(query, &[start], 0, ef),
-            Some(filter) => {
-                let all = self.walk_level(query, &[start], 0, ef);
-                all.into_iter()
-                    .filter(|found| filter(Slot(found.slot)))
-                    .collect()
-            }
-        }
-    }
-
-    /// Compares every live point that the filter lets through.
-    fn scan(&self, query: &Query, k: usize, options: &SearchOptions<'_>) -> Vec<Hit> {
-        let mut best: BinaryHeap<Worst> = BinaryHeap::with_capacity(k + 1);
-        for (slot, level) in (0u32..).zip(&self.levels) {
-            if *level == FREE || options.filter.is_some_and(|filter| !filter(Slot(slot))) {
-                continue;
-            }
-            let candidate = Worst(Candidate {
-                cost: self.vectors.exact(query, slot),
-                slot,
-            });
-            if best.len() < k {
-                best.push(candidate);
-            } else if best.peek().is_some_and(|worst| candidate < *worst) {
-                best.pop();
-                best.push(candidate);
-            }
-        }
-        let sorted: Vec<Candidate> = best
-            .into_sorted_vec()
-            .into_iter()
-            .map(|Worst(found)| found)
-            .collect();
-        self.hits(&sorted)
-    }
-
-    /// Greedily down to `level`, and the nearest point found above it.
-    pub(crate) fn descend(&self, query: &Query, level: usize) -> Candidate {
-        let mut nearest = Candidate {
-            cost: self.vectors.walk(query, self.entry),
-            slot: self.entry,
-        };
-        for upper in (level + 1..=self.top().unwrap_or(0)).rev() {
-            loop {
-                let candidates = self.links.get(nearest.slot, upper).iter();
-                let costs = candidates.map(|slot| Candidate {
-                    cost: self.vectors.walk(query, *slot),
-                    slot: *slot,
-                });
-                match costs
-                    .min_by(Candidate::order)
-                    .filter(|best| best.order(&nearest).is_lt())
-                {
-                    Some(better) => nearest = better,
-                    None => break,
-                }
-            }
-        }
-        nearest
-    }
-
-    /// The beam search of the paper (Algorithm 2) on one level, nearest first.
-    pub(crate) fn walk_level(
+    fn walk_from_the_top(
         &self,
         query: &Query,
-        starts: &[Candidate],
-        level: usize,
-        ef: usize,
-    ) -> Vec<Candidate> {
-        self.visited.with(self.slots(), |visited| {
-            let mut beam = Beam::new(ef);
-            for start in starts {
-                if visited.insert(start.slot) {
-                    beam.insert(*start);
-                }
-            }
-            let mut fresh = Vec::with_capacity(self.params.cap(level));
-            while let Some(nearest) = beam.pop() {
-                self.unseen(nearest.slot, level, visited, &mut fresh);
-                for slot in &fresh {
-                    beam.insert(Candidate {
-                        cost: self.vectors.walk(query, *slot),
-                        slot: *slot,
-                    });
-                }
-            }
-            beam.into_sorted()
-        })
+        (ef, k): (usize, usize),
+        filter: Option<&SlotSet>,
+        walk: &mut Walk,
+    ) {
+        let start = self.descend(query, 0, walk);
+        // Estimates may misorder what is near the k-th, so more than k are kept.
+        let width = ef.max(k + k.min(MAX_SPARE)).max(MIN_WIDTH);
+        match filter {
+            None => self.walk_level(query, &[start], 0, (width, ef), walk),
+            Some(filter) => self.walk_filtered(query, start, width, filter, walk),
+        }
     }
 
-    /// The neighbours that were not seen before; their rows are on their way.
-    fn unseen(&self, slot: u32, level: usize, visited: &mut Visited, fresh: &mut Vec<u32>) {
-        fresh.clear();
-        for other in self.links.get(slot, level) {
-            if visited.insert(*other) {
-                self.vectors.prefetch(*other);
-                fresh.push(*other);
-            }
+    /// The `k` best of what a walk found, with their exact costs.
+    fn best(&self, query: &Query, walk: &Walk, k: usize) -> Vec<Candidate> {
+        let mut found: Vec<Candidate> = walk.beam.sorted().collect();
+        if !self.hidden.is_empty() {
+            found.retain(|found| !self.hidden.contains(&found.slot));
         }
+        let mut exact = match self.params.bits() {
+            Some(_) => self.exact_of(query, self.refined_of(query, &found, k), k),
+            None => self.exact_of(query, found, k),
+        };
+        exact.sort_unstable_by(Candidate::order);
+        exact.truncate(k);
+        exact
+    }
+
+    /// Better costs for those whose estimate, with what it may be wrong by, is among the `k` best.
+    fn refined_of(&self, query: &Query, found: &[Candidate], k: usize) -> Vec<Candidate> {
+        let mut refined = Vec::with_capacity(found.len());
+        let mut best = KBest::new(k);
+        let ahead = |at: usize| {
+            if let Some(ahead) = found.get(at) {
+                self.vectors.prefetch_refined(ahead.slot);
+            }
+        };
+        (0..AHEAD).for_each(ahead);
+        for (at, estimate) in found.iter().enumerate() {
+            let margin = self.vectors.walk_margin(query, estimate.slot);
+            if best
+                .worst()
+                .is_some_and(|worst| estimate.cost - margin > worst)
+            {
+                continue;
+            }
+            ahead(at + AHEAD);
+            let cost = self.vectors.refined(query, estimate.slot);
+            best.offer(cost);
+            refined.push(Candidate {
+                cost,
+                slot: estimate.slot,
+            });
+        }
+        refined
+    }
+
+    /// Exact costs for those whose cost, with what it may be wrong by, is among the `k` best.
+    fn exact_of(&self, query: &Query, mut found: Vec<Candidate>, k: usize) -> Vec<Candidate> {
+        found.sort_unstable_by(Candidate::order);
+        let spread = |found: &Candidate| self.vectors.refined_spread(query, found.slot);
+        if let Some(last) = found.get(k - 1) {
+            let worst = last.cost + spread(last);
+            found.retain(|found| found.cost - spread(found) <= worst);
+        }
+        found
+            .iter()
+            .for_each(|found| self.vectors.prefetch_exact(found.slot));
+        for candidate in &mut found {
+            candidate.cost = self.vectors.exact(query, candidate.slot);
+        }
+        found
     }
 }
 
-/// Orders a heap so that the worst candidate is on top.
+/// Rows that are on their way while one is looked at.
+const AHEAD: usize = 8;
+/// Hits that a search within a score asks for first.
+const FIRST_RANGE: usize = 64;
+
+pub(crate) fn within(name: &'static str, got: usize, min: usize, max: usize) -> Result<(), Error> {
+    if (min..=max).contains(&got) {
+        return Ok(());
+    }
+    Err(Error::Setting {
+        name,
+        min,
+        max,
+        got,
+    })
+}
+
+/// The `k` lowest costs so far.
+struct KBest {
+    k: usize,
+    costs: BinaryHeap<Cost>,
+}
+
+impl KBest {
+    fn new(k: usize) -> Self {
+        Self {
+            k,
+            costs: BinaryHeap::with_capacity(k + 1),
+        }
+    }
+
+    fn offer(&mut self, cost: f32) {
+        if self.costs.len() < self.k {
+            self.costs.push(Cost(cost));
+        } else if let Some(mut worst) = self.costs.peek_mut().filter(|worst| cost < worst.0) {
+            *worst = Cost(cost);
+        }
+    }
+
+    /// The `k`-th, once there are as many.
+    fn worst(&self) -> Option<f32> {
+        let full = self.costs.len() == self.k;
+        self.costs.peek().filter(|_| full).map(|worst| worst.0)
+    }
+}
+
 #[derive(PartialEq)]
-struct Worst(Candidate);
+struct Cost(f32);
 
-impl Eq for Worst {}
+impl Eq for Cost {}
 
-impl PartialOrd for Worst {
+impl PartialOrd for Cost {
     fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl Ord for Worst {
+impl Ord for Cost {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.0.order(&other.0)
+        self.0.total_cmp(&other.0)
     }
 }

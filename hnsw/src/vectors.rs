@@ -1,193 +1,132 @@
-//! The vectors and their codes, row by row.
+//! The vectors and what two of them cost.
 //!
-//! `f32` rows lie in shared chunks: a frozen copy holds the chunks, and a later write copies only
-//! the chunk it touches. Codes follow from the vectors and are never frozen.
+//! Costs order points: lower is nearer. Under cosine and dot the cost is the negative inner
+//! product, under Euclid the squared distance. Beside the `f32` rows there may be codes, which give
+//! costs sooner, within bounds that are known.
 
-use std::sync::Arc;
+use std::io;
 
-use crate::aligned::Aligned;
+use crate::codes::{Coded, Codes, Encoded};
 use crate::distance::{kernels, prefetch};
-use crate::params::{Metric, Params};
+use crate::memory::{Rows, Scratch};
+use crate::params::{Metric, Params, Quantization};
 
-/// Bytes of rows in one chunk, about.
-const CHUNK_BYTES: usize = 2 << 20;
+/// How much farther from each other neighbours may seem when they are chosen.
+const RELAXED: f32 = 1.1;
 
 /// All rows of an index.
 pub(crate) struct Vectors {
-    pub(crate) rows: Rows,
+    /// Padded with zeros to whole cache lines.
+    pub(crate) rows: Rows<f32>,
+    dim: usize,
     metric: Metric,
     codes: Option<Codes>,
 }
 
-/// `f32` rows, padded with zeros to whole cache lines.
-#[derive(Clone)]
-pub(crate) struct Rows {
-    dim: usize,
-    stride: usize,
-    per_chunk: usize,
-    chunks: Vec<Arc<Aligned<f32>>>,
-}
-
-/// int8 rows: `x` is about `scale * code`.
-struct Codes {
-    stride: usize,
-    per_chunk: usize,
-    chunks: Vec<Aligned<i8>>,
-    scales: Vec<Scale>,
-}
-
-#[derive(Clone, Copy, Default)]
-struct Scale {
-    scale: f32,
-    /// Squared length of the decoded vector.
-    norm: f32,
-}
-
-/// A query in every form a walk compares.
+/// A query in every form that is compared.
+#[derive(Default)]
 pub(crate) struct Query {
-    row: Vec<f32>,
-    code: Vec<i8>,
-    scale: Scale,
+    pub(crate) row: Vec<f32>,
+    coded: Coded,
 }
 
-impl Rows {
-    pub(crate) fn new(dim: usize) -> Self {
-        let stride = dim.next_multiple_of(16);
-        let per_chunk = (CHUNK_BYTES / (stride * 4)).clamp(1, 1_024);
-        Self {
-            dim,
-            stride,
-            per_chunk,
-            chunks: Vec::new(),
-        }
-    }
-
-    /// A row with its padding; slots come from the index and are in range.
-    pub(crate) fn padded(&self, slot: u32) -> &[f32] {
-        let at = slot as usize;
-        let start = at % self.per_chunk * self.stride;
-        &self.chunks[at / self.per_chunk].as_slice()[start..start + self.stride]
-    }
-
-    /// A row without its padding.
-    pub(crate) fn row(&self, slot: u32) -> &[f32] {
-        &self.padded(slot)[..self.dim]
-    }
-
-    fn set(&mut self, slot: u32, vector: &[f32]) {
-        let at = slot as usize;
-        while self.chunks.len() <= at / self.per_chunk {
-            self.chunks
-                .push(Arc::new(Aligned::zeroed(self.per_chunk * self.stride)));
-        }
-        let start = at % self.per_chunk * self.stride;
-        let chunk = Arc::make_mut(&mut self.chunks[at / self.per_chunk]).as_mut_slice();
-        chunk[start..start + self.dim].copy_from_slice(vector);
-    }
+/// Slots that a walk looks at together.
+#[derive(Default)]
+pub(crate) struct Front<'a> {
+    pub(crate) slots: Vec<u32>,
+    /// Their packed rows, where there are any.
+    pub(crate) rows: Vec<&'a [u8]>,
 }
 
-impl Codes {
-    fn new(dim: usize) -> Self {
-        let stride = dim.next_multiple_of(64);
-        let per_chunk = (CHUNK_BYTES / stride).clamp(1, 4_096);
-        Self {
-            stride,
-            per_chunk,
-            chunks: Vec::new(),
-            scales: Vec::new(),
-        }
+impl Front<'_> {
+    pub(crate) fn clear(&mut self) {
+        self.slots.clear();
+        self.rows.clear();
     }
-
-    fn row(&self, slot: u32) -> &[i8] {
-        let at = slot as usize;
-        let start = at % self.per_chunk * self.stride;
-        &self.chunks[at / self.per_chunk].as_slice()[start..start + self.stride]
-    }
-
-    fn set(&mut self, slot: u32, vector: &[f32]) {
-        let at = slot as usize;
-        while self.chunks.len() <= at / self.per_chunk {
-            self.chunks
-                .push(Aligned::zeroed(self.per_chunk * self.stride));
-        }
-        if self.scales.len() <= at {
-            self.scales.resize(at + 1, Scale::default());
-        }
-        let start = at % self.per_chunk * self.stride;
-        let row = &mut self.chunks[at / self.per_chunk].as_mut_slice()[start..start + self.stride];
-        self.scales[at] = encode(vector, row);
-    }
-}
-
-/// Codes of a vector; the padding of `code` stays zero.
-fn encode(vector: &[f32], code: &mut [i8]) -> Scale {
-    let largest = vector.iter().fold(0f32, |largest, x| largest.max(x.abs()));
-    if largest == 0.0 {
-        code.fill(0);
-        return Scale::default();
-    }
-    let scale = largest / 127.0;
-    for (code, x) in code.iter_mut().zip(vector) {
-        *code = nearest(x / scale);
-    }
-    let squared: i64 = code.iter().map(|c| i64::from(*c) * i64::from(*c)).sum();
-    Scale {
-        scale,
-        norm: scale * scale * squared as f32,
-    }
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "rounded and clamped to the codes' range"
-)]
-fn nearest(x: f32) -> i8 {
-    x.round().clamp(-127.0, 127.0) as i8
 }
 
 impl Vectors {
-    pub(crate) fn new(params: &Params) -> Self {
-        Self::with_rows(params, Rows::new(params.dim))
-    }
-
-    fn with_rows(params: &Params, rows: Rows) -> Self {
+    pub(crate) fn new(params: &Params, scratch: Option<Scratch>) -> Self {
+        let coded = params.quantization != Quantization::None && params.metric != Metric::Manhattan;
         Self {
-            rows,
+            rows: Rows::new(params.dim.next_multiple_of(16), scratch),
+            dim: params.dim,
             metric: params.metric,
-            codes: params.has_codes().then(|| Codes::new(params.dim)),
+            codes: coded.then(|| Codes::new(params)),
         }
     }
 
-    pub(crate) fn set(&mut self, slot: u32, vector: &[f32]) {
-        self.rows.set(slot, vector);
-        if let Some(codes) = &mut self.codes {
-            codes.set(slot, vector);
+    /// A vector without its padding.
+    pub(crate) fn row(&self, slot: u32) -> &[f32] {
+        &self.rows.row(slot)[..self.dim]
+    }
+
+    /// Computes a prepared vector's codes, if there are any. Needs no lock against searches.
+    pub(crate) fn encode(&self, vector: &[f32]) -> Option<Encoded> {
+        self.codes.as_ref().map(|codes| codes.encode(vector))
+    }
+
+    /// Stores a prepared vector and its codes.
+    pub(crate) fn set(
+        &mut self,
+        slot: u32,
+        vector: &[f32],
+        encoded: Option<&Encoded>,
+    ) -> io::Result<()> {
+        self.rows.reserve(slot)?;
+        self.rows.row_mut(slot)?[..self.dim].copy_from_slice(vector);
+        if let (Some(codes), Some(encoded)) = (&mut self.codes, encoded) {
+            codes.set(slot, encoded);
         }
+        Ok(())
     }
 
-    pub(crate) fn bytes(&self) -> usize {
-        let rows = self.rows.chunks.len() * self.rows.per_chunk * self.rows.stride * 4;
-        let codes = self.codes.as_ref();
-        rows + codes.map_or(0, |c| {
-            c.chunks.len() * c.per_chunk * c.stride + c.scales.len() * 8
-        })
-    }
-
-    pub(crate) fn query(&self, vector: &[f32]) -> Query {
-        let mut row = vector.to_vec();
-        row.resize(self.rows.stride, 0.0);
-        let mut code = vec![0; self.codes.as_ref().map_or(0, |codes| codes.stride)];
-        let scale = if self.codes.is_some() {
-            encode(vector, &mut code)
-        } else {
-            Scale::default()
+    /// Computes the codes of a stored vector anew.
+    pub(crate) fn recode(&mut self, slot: u32) {
+        let Some(encoded) = self.encode(self.row(slot)) else {
+            return;
         };
-        Query { row, code, scale }
+        if let Some(codes) = &mut self.codes {
+            codes.set(slot, &encoded);
+        }
     }
 
-    /// Exact cost; lower is nearer.
+    pub(crate) fn resident_bytes(&self) -> usize {
+        self.rows.resident_bytes() + self.codes.as_ref().map_or(0, Codes::resident_bytes)
+    }
+
+    /// What vectors are measured from, if codes are made of them.
+    pub(crate) fn centre(&self) -> Option<&[f32]> {
+        self.codes.as_ref().map(Codes::centre)
+    }
+
+    /// Measures from another centre from now on; every code must be set again.
+    pub(crate) fn set_centre(&mut self, centre: &[f32]) {
+        if let Some(codes) = &mut self.codes {
+            codes.set_centre(centre);
+        }
+    }
+
+    /// Makes a query of the prepared vector that is its row.
+    pub(crate) fn ask(&self, query: &mut Query) {
+        if let Some(codes) = &self.codes {
+            codes.code(&query.row, &mut query.coded);
+        }
+        query.row.resize(self.dim.next_multiple_of(16), 0.0);
+    }
+
+    /// Makes the vector of a slot a query, as if it had been asked for.
+    pub(crate) fn ask_for(&self, slot: u32, query: &mut Query) {
+        query.row.clear();
+        query.row.extend_from_slice(self.rows.row(slot));
+        if let Some(codes) = &self.codes {
+            codes.code_of(slot, &mut query.coded);
+        }
+    }
+
+    /// The exact cost.
     pub(crate) fn exact(&self, query: &Query, slot: u32) -> f32 {
-        self.cost_rows(&query.row, self.rows.padded(slot))
+        self.cost_rows(&query.row, self.rows.row(slot))
     }
 
     fn cost_rows(&self, a: &[f32], b: &[f32]) -> f32 {
@@ -199,62 +138,89 @@ impl Vectors {
         }
     }
 
-    /// The cost a walk goes by: of the codes, if there are any.
-    pub(crate) fn walk(&self, query: &Query, slot: u32) -> f32 {
+    /// Puts a slot among those that a walk looks at next; its row is on its way.
+    #[inline]
+    pub(crate) fn await_walk<'a>(&'a self, slot: u32, next: &mut Front<'a>) {
+        next.slots.push(slot);
         match &self.codes {
-            Some(codes) => self.cost_codes(
-                (&query.code, query.scale),
-                (codes.row(slot), codes.scales[slot as usize]),
-            ),
-            None => self.exact(query, slot),
+            Some(codes) => codes.await_walk(slot, &mut next.rows),
+            None => self.prefetch_exact(slot),
         }
+    }
+
+    /// The costs a walk goes by, of each slot in a front.
+    pub(crate) fn walk<'a>(&'a self, query: &Query, front: &Front<'a>, costs: &mut Vec<f32>) {
+        costs.clear();
+        match &self.codes {
+            Some(codes) => codes.walk(&query.coded, front, costs),
+            None => costs.extend(front.slots.iter().map(|slot| self.exact(query, *slot))),
+        }
+    }
+
+    /// The cost by int8 codes, where there are any; else the exact one.
+    pub(crate) fn refined(&self, query: &Query, slot: u32) -> f32 {
+        let codes = self.codes.as_ref();
+        codes.map_or_else(
+            || self.exact(query, slot),
+            |codes| codes.refined(&query.coded, slot),
+        )
+    }
+
+    /// By how much a cost of a walk may be wrong, about always.
+    pub(crate) fn walk_margin(&self, query: &Query, slot: u32) -> f32 {
+        let codes = self.codes.as_ref();
+        codes.map_or(0.0, |codes| codes.walk_margin(&query.coded, slot))
+    }
+
+    /// By how much [`Vectors::refined`] is wrong at most.
+    pub(crate) fn refined_margin(&self, query: &Query, slot: u32) -> f32 {
+        let codes = self.codes.as_ref();
+        codes.map_or(0.0, |codes| codes.refined_margin(&query.coded, slot))
+    }
+
+    /// By how much [`Vectors::refined`] may be wrong, about always.
+    pub(crate) fn refined_spread(&self, query: &Query, slot: u32) -> f32 {
+        let codes = self.codes.as_ref();
+        codes.map_or(0.0, |codes| codes.refined_spread(&query.coded, slot))
     }
 
     /// The cost between two rows that a graph is built by.
     pub(crate) fn between(&self, a: u32, b: u32) -> f32 {
         match &self.codes {
-            Some(codes) => self.cost_codes(
-                (codes.row(a), codes.scales[a as usize]),
-                (codes.row(b), codes.scales[b as usize]),
-            ),
-            None => self.cost_rows(self.rows.padded(a), self.rows.padded(b)),
+            Some(codes) => codes.between(a, b),
+            None => self.cost_rows(self.rows.row(a), self.rows.row(b)),
         }
     }
 
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "a sum of products of codes has few digits"
-    )]
-    fn cost_codes(&self, (a, a_scale): (&[i8], Scale), (b, b_scale): (&[i8], Scale)) -> f32 {
-        let dot = (kernels().dot_codes)(a, b) as f32 * (a_scale.scale * b_scale.scale);
+    /// A cost that stands for a distance [`RELAXED`] times as long. Inner products of vectors of any
+    /// length are no distances and stay as they are.
+    pub(crate) fn relaxed(&self, cost: f32) -> f32 {
         match self.metric {
-            Metric::Cosine | Metric::Dot => -dot,
-            Metric::Euclid | Metric::Manhattan => a_scale.norm + b_scale.norm - 2.0 * dot,
+            // Half of the squared distance of unit vectors is `1 + cost`.
+            Metric::Cosine => (1.0 + cost) * RELAXED * RELAXED - 1.0,
+            Metric::Dot => cost,
+            Metric::Euclid => cost * RELAXED * RELAXED,
+            Metric::Manhattan => cost * RELAXED,
         }
     }
 
-    /// The row of a slot as a query, as if it had been asked for.
-    pub(crate) fn query_of(&self, slot: u32) -> Query {
-        self.query(self.rows.row(slot))
-    }
-
-    /// Brings near what [`Vectors::walk`] will read.
-    pub(crate) fn prefetch(&self, slot: u32) {
+    /// Brings near what [`Vectors::refined`] will read.
+    pub(crate) fn prefetch_refined(&self, slot: u32) {
         match &self.codes {
-            Some(codes) => prefetch(codes.row(slot)),
-            None => prefetch(self.rows.padded(slot)),
+            Some(codes) => codes.prefetch_refined(slot),
+            None => self.prefetch_exact(slot),
         }
+    }
+
+    /// Brings near what [`Vectors::exact`] will read.
+    pub(crate) fn prefetch_exact(&self, slot: u32) {
+        prefetch(self.rows.row(slot));
     }
 
     /// Whether the codes are those of the row.
     pub(crate) fn codes_match(&self, slot: u32) -> bool {
-        let Some(codes) = &self.codes else {
-            return true;
-        };
-        let mut code = vec![0; codes.stride];
-        let scale = encode(self.rows.row(slot), &mut code);
-        code == codes.row(slot)
-            && scale.scale.to_bits() == codes.scales[slot as usize].scale.to_bits()
+        let codes = self.codes.as_ref();
+        codes.is_none_or(|codes| codes.match_vector(slot, self.row(slot)))
     }
 
     /// A score as users know it, from an exact cost.
@@ -263,6 +229,16 @@ impl Vectors {
             Metric::Cosine | Metric::Dot => -cost,
             Metric::Euclid => cost.max(0.0).sqrt(),
             Metric::Manhattan => cost,
+        }
+    }
+
+    /// The cost of a score; scores as good or better have this cost or a lower one.
+    pub(crate) fn cost(&self, score: f32) -> f32 {
+        match self.metric {
+            Metric::Cosine | Metric::Dot => -score,
+            Metric::Euclid if score < 0.0 => -1.0,
+            Metric::Euclid => score * score,
+            Metric::Manhattan => score,
         }
     }
 }

@@ -6,8 +6,17 @@ mod common;
 use std::collections::BTreeMap;
 
 use common::{Random, faces, unit};
-use hnsw::{Error, Index, Metric, Params, Quantization, SearchOptions, Slot};
+use hnsw::{Bits, Error, Index, Metric, Params, Quantization, SearchOptions, Slot, SlotSet};
 use proptest::prelude::*;
+
+/// What vectors can be walked on.
+const KINDS: [Quantization; 5] = [
+    Quantization::None,
+    Quantization::Int8,
+    Quantization::Packed(Bits::One),
+    Quantization::Packed(Bits::Two),
+    Quantization::Packed(Bits::Four),
+];
 
 fn build(params: Params, vectors: &[Vec<f32>]) -> Index {
     let mut index = Index::new(params).unwrap();
@@ -52,7 +61,7 @@ fn bytes(index: &Index) -> Vec<u8> {
 }
 
 fn read(bytes: &[u8]) -> Result<Index, Error> {
-    Index::read(&mut &bytes[..], bytes.len() as u64)
+    Index::read(&mut &bytes[..], bytes.len() as u64, None)
 }
 
 /// The test doppel's ancestor had: independent directions have no structure a graph could use, so
@@ -61,7 +70,7 @@ fn read(bytes: &[u8]) -> Result<Index, Error> {
 fn ten_thousand_random_unit_vectors_are_answered_as_by_a_linear_scan() {
     let mut random = Random(300);
     let vectors: Vec<_> = (0..10_000).map(|_| unit(random.vector(300))).collect();
-    for quantization in [Quantization::None, Quantization::Int8] {
+    for quantization in KINDS {
         let params = Params {
             m: 24,
             ef_construct: 200,
@@ -94,7 +103,7 @@ fn recall_on_face_like_vectors_stays_above_its_floor() {
     let strip =
         |numbered: Vec<(usize, Vec<f32>)>| numbered.into_iter().map(|(_, v)| v).collect::<Vec<_>>();
     let (queries, vectors) = (strip(queries), strip(vectors));
-    for quantization in [Quantization::None, Quantization::Int8] {
+    for quantization in KINDS {
         let index = build(
             Params {
                 quantization,
@@ -138,7 +147,7 @@ fn recall_holds_and_no_point_is_lost_when_half_is_replaced_again_and_again() {
 }
 
 #[test]
-fn ten_thousand_equal_vectors_all_stay_reachable() {
+fn many_equal_vectors_all_stay_reachable() {
     let mut index = Index::new(Params {
         m: 4,
         ef_construct: 16,
@@ -162,7 +171,7 @@ fn a_filter_that_lets_few_through_still_gets_all_there_are() {
     let mut random = Random(8);
     let vectors = faces(&mut random, 3_000, 32);
     let index = build(Params::new(32, Metric::Cosine), &vectors);
-    let few = |slot: Slot| slot.0 % 500 == 7;
+    let few: SlotSet = (7..3_000).step_by(500).map(Slot).collect();
     let options = SearchOptions {
         ef: 10,
         exact: false,
@@ -235,6 +244,12 @@ fn what_cannot_be_compared_is_refused() {
         .is_err()
     );
     assert!(index.is_empty());
+    let mut euclid = Index::new(Params::new(2, Metric::Euclid)).unwrap();
+    let too_large = euclid.insert(1, &[0.0, 2e16]);
+    assert!(matches!(
+        too_large,
+        Err(Error::TooLarge { position: 1, .. })
+    ));
     index.insert(1, &[f32::MAX, f32::MAX]).unwrap();
     index.insert(1, &[f32::MIN_POSITIVE, 0.0]).unwrap();
     index.check().unwrap();
@@ -292,18 +307,11 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 fn insert_batch(index: &mut Index, random: &mut Random, batch: &[Vec<f32>]) -> Vec<Slot> {
-    let items: Vec<(u64, &[f32])> = batch
+    let points: Vec<(u64, &[f32])> = batch
         .iter()
         .map(|v| (random.next(), v.as_slice()))
         .collect();
-    let staged = index.stage(&items).unwrap();
-    let plans: Vec<_> = (0..batch.len())
-        .map(|position| index.plan_one(&staged, position))
-        .collect();
-    plans
-        .into_iter()
-        .for_each(|planned| index.commit_one(planned));
-    staged.slots().to_vec()
+    index.insert_batch(&points, 2).unwrap()
 }
 
 proptest! {

@@ -45,7 +45,8 @@ fn a_collection_is_made_listed_described_and_dropped() {
     assert_eq!(info["status"], "green");
     assert_eq!(info["points_count"], 4);
     let vectors = &info["config"]["params"]["vectors"];
-    assert_eq!(*vectors, json!({"size": 2, "distance": "Cosine"}));
+    let expected = json!({"size": 2, "distance": "Cosine", "on_disk": true});
+    assert_eq!(*vectors, expected);
     let again = json!({"vectors": {"size": 2, "distance": "Dot"}});
     let message = server.put("/collections/circle", &again).refused(409);
     assert!(message.contains("circle"), "{message}");

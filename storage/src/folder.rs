@@ -71,6 +71,12 @@ impl DataFolder {
         self.dir.join("blobs")
     }
 
+    /// A new file without a name on the folder's disk, for what need not outlive the process. The
+    /// system takes its space back when it is closed, however the process ends.
+    pub fn scratch(&self) -> Result<File, Error> {
+        tempfile::tempfile_in(&self.dir).map_err(Error::io(&self.dir, "make a file for vectors"))
+    }
+
     /// Where snapshots lie.
     pub fn snapshots(&self) -> PathBuf {
         self.dir.join("snapshots")

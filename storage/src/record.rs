@@ -65,6 +65,10 @@ pub struct CollectionConfig {
     pub ef_construct: u32,
     /// The model of a collection that takes photos.
     pub embedder: Option<EmbedderConfig>,
+    /// Whether vectors lie in a file beside RAM; collections older than this setting have them in
+    /// RAM.
+    #[serde(default)]
+    pub on_disk: bool,
 }
 
 /// A metric, by its number on disk.
@@ -110,6 +114,12 @@ pub enum Quantization {
     None,
     /// 1
     Int8,
+    /// 2
+    Bits1,
+    /// 3
+    Bits2,
+    /// 4
+    Bits4,
 }
 
 impl From<Quantization> for u8 {
@@ -121,7 +131,13 @@ impl From<Quantization> for u8 {
 impl TryFrom<u8> for Quantization {
     type Error = String;
     fn try_from(number: u8) -> Result<Self, String> {
-        let all = [Quantization::None, Quantization::Int8];
+        let all = [
+            Quantization::None,
+            Quantization::Int8,
+            Quantization::Bits1,
+            Quantization::Bits2,
+            Quantization::Bits4,
+        ];
         all.get(usize::from(number))
             .copied()
             .ok_or_else(|| format!("quantization {number} is unknown"))

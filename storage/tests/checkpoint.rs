@@ -27,6 +27,7 @@ fn manifest(lsn: u64) -> Manifest {
         m: 16,
         ef_construct: 100,
         embedder: None,
+        on_disk: false,
     };
     let snapshot = SnapshotRef {
         file: format!("{lsn}.snap"),

@@ -45,11 +45,12 @@ prop_compose! {
         name in "\\PC{0,20}",
         (dim, m, ef_construct) in any::<(u32, u32, u32)>(),
         metric in 0u8..4,
-        quantization in 0u8..2,
+        quantization in 0u8..5,
+        on_disk in any::<bool>(),
         embedder in prop::option::of(("\\PC{0,9}", "[0-9a-f]{64}")),
     ) -> CollectionConfig {
         CollectionConfig {
-            name, dim, m, ef_construct,
+            name, dim, m, ef_construct, on_disk,
             metric: Metric::try_from(metric).unwrap(),
             quantization: Quantization::try_from(quantization).unwrap(),
             embedder: embedder.map(|(name, sha256)| EmbedderConfig { name, sha256 }),

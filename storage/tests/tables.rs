@@ -55,6 +55,7 @@ fn what_was_applied_is_there_after_reopening() {
         m: 16,
         ef_construct: 100,
         embedder: None,
+        on_disk: false,
     };
     let OpenedTables { tables, rebuild } = open(dir.path(), expectation(0, 0));
     assert_eq!(rebuild, None);

@@ -8,6 +8,10 @@ use super::truth::Metric;
 const EF: &[usize] = &[
     10, 14, 20, 28, 40, 56, 80, 112, 160, 224, 320, 448, 640, 900, 1_280, 1_800, 2_560,
 ];
+/// Ours: it may expand fewer nodes than it answers with.
+const DEPTH: &[usize] = &[
+    4, 6, 8, 10, 14, 20, 28, 40, 56, 80, 112, 160, 224, 320, 448, 640, 900, 1_280, 1_800, 2_560,
+];
 /// Nodes that annoy inspects.
 const SEARCH_K: &[usize] = &[100, 300, 1_000, 3_000, 10_000, 30_000, 100_000, 300_000];
 /// Lists that an inverted file looks into.
@@ -68,7 +72,16 @@ const fn exact(name: &'static str, packages: &'static [&'static str], about: &'s
 
 /// All systems, ours first.
 pub const KINDS: &[Kind] = &[
-    graph("doppel", &[], "ours; options m, ef_construct, quantization"),
+    // It keeps more candidates than it expands, so that fewer than `k` may be expanded.
+    Kind {
+        sweep: DEPTH,
+        param_at_least_k: false,
+        ..graph(
+            "doppel",
+            &[],
+            "ours; options m, ef_construct, quantization, vectors, threads",
+        )
+    },
     graph(
         "symphonyqg",
         &["rabitqlib"],

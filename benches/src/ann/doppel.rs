@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use hnsw::{Index, Params, Quantization, SearchOptions, Slot};
+use hnsw::{Bits, Index, Params, Quantization, Scratch, SearchOptions, Slot};
 
 use super::catalogue::Options;
 use super::clock::{cpu_s, pinned, private_bytes};
@@ -17,12 +17,14 @@ use super::truth::Metric;
 /// An index, which vector of the base each of its slots holds, and the other way round.
 pub struct Doppel {
     index: Index,
+    threads: usize,
     rows: Vec<u32>,
     slots: Vec<Slot>,
 }
 
 impl Doppel {
-    /// An empty index. Options: `m`, `ef_construct`, `quantization` (`none`, `int8`).
+    /// An empty index. Options: `m`, `ef_construct`, `quantization` (`none`, `int8`, `1`, `2`, `4`
+    /// for so many bits), `vectors` (`file`, as a server keeps them, or `ram`), `threads`.
     ///
     /// # Errors
     /// An option that there is not.
@@ -33,17 +35,26 @@ impl Doppel {
             Metric::Euclid => hnsw::Metric::Euclid,
         };
         let mut params = Params::new(dim, metric);
+        let (mut in_file, mut threads) = (true, 1);
         for (name, value) in options.iter() {
             match (name, value) {
                 ("m", value) => params.m = value.parse()?,
                 ("ef_construct", value) => params.ef_construct = value.parse()?,
                 ("quantization", "none") => params.quantization = Quantization::None,
                 ("quantization", "int8") => params.quantization = Quantization::Int8,
+                ("quantization", "1") => params.quantization = Quantization::Packed(Bits::One),
+                ("quantization", "2") => params.quantization = Quantization::Packed(Bits::Two),
+                ("quantization", "4") => params.quantization = Quantization::Packed(Bits::Four),
+                ("vectors", "file") => in_file = true,
+                ("vectors", "ram") => in_file = false,
+                ("threads", value) => threads = value.parse()?,
                 _ => bail!("doppel has no option {name}={value}"),
             }
         }
+        let scratch = in_file.then(tempfile::tempfile).transpose()?;
         Ok(Self {
-            index: Index::new(params)?,
+            index: Index::with_scratch(params, scratch.map(Scratch::new))?,
+            threads,
             rows: Vec::new(),
             slots: Vec::new(),
         })
@@ -55,17 +66,26 @@ impl Doppel {
     /// The index refuses.
     pub fn build(options: &Options, data: &Dataset, core: usize) -> Result<(Self, Built)> {
         let mut this = Self::new(data.base.width(), data.metric, options)?;
+        let rows: Vec<(usize, &[f32])> = data.base.rows().enumerate().collect();
+        let mut left = rows.as_slice();
+        let mut build = || {
+            while !left.is_empty() {
+                let (batch, rest) = left.split_at(this.batch_len().min(left.len()));
+                this.insert(batch)?;
+                left = rest;
+            }
+            Ok(())
+        };
         let (before, started, cpu) = (private_bytes(), Instant::now(), cpu_s());
-        pinned(core, || {
-            data.base
-                .rows()
-                .enumerate()
-                .try_for_each(|(row, vector)| this.insert(row, vector))
-        })?;
+        match options.iter().any(|(name, _)| name == "threads") {
+            true => build()?,
+            false => pinned(core, build)?,
+        }
+        let cpu = cpu_s() - cpu;
         let n = data.base.len() as f64;
         let grown = private_bytes().zip(before);
         let built = Built {
-            cpu_s: cpu_s() - cpu,
+            cpu_s: cpu,
             wall_s: started.elapsed().as_secs_f64(),
             bytes_per_vector: this.bytes() as f64 / n,
             bytes_are: "own".to_owned(),
@@ -74,18 +94,30 @@ impl Doppel {
         Ok((this, built))
     }
 
-    /// Inserts one vector of the base.
+    /// As many vectors as a server would insert together.
+    pub fn batch_len(&self) -> usize {
+        (self.index.len() / 64).clamp(1, 64)
+    }
+
+    /// Inserts vectors of the base.
     ///
     /// # Errors
     /// The index refuses.
-    pub fn insert(&mut self, row: usize, vector: &[f32]) -> Result<()> {
-        let slot = self.index.insert(Random::new(row as u64).next(), vector)?;
-        let at = slot.0 as usize;
-        self.rows.resize(self.rows.len().max(at + 1), NO_ID);
-        self.rows[at] = u32::try_from(row)?;
-        let known = self.slots.len().max(row + 1);
-        self.slots.resize(known, Slot(NO_ID));
-        self.slots[row] = slot;
+    pub fn insert(&mut self, batch: &[(usize, &[f32])]) -> Result<()> {
+        let seed = |row: usize| Random::new(row as u64).next();
+        let points: Vec<_> = batch
+            .iter()
+            .map(|(row, vector)| (seed(*row), *vector))
+            .collect();
+        let slots = self.index.insert_batch(&points, self.threads)?;
+        for ((row, _), slot) in batch.iter().zip(slots) {
+            let at = slot.0 as usize;
+            self.rows.resize(self.rows.len().max(at + 1), NO_ID);
+            self.rows[at] = u32::try_from(*row)?;
+            let known = self.slots.len().max(row + 1);
+            self.slots.resize(known, Slot(NO_ID));
+            self.slots[*row] = slot;
+        }
         Ok(())
     }
 

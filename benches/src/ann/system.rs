@@ -117,8 +117,12 @@ impl System {
     pub fn insert(&mut self, data: &Dataset, core: usize, rows: &[u32]) -> Result<f64> {
         match self {
             Self::Doppel(doppel) => timed(core, || {
-                let mut rows = rows.iter().map(|row| *row as usize);
-                rows.try_for_each(|row| doppel.insert(row, data.base.row(row)))
+                let rows = rows
+                    .iter()
+                    .map(|row| (*row as usize, data.base.row(*row as usize)));
+                let rows: Vec<_> = rows.collect();
+                rows.chunks(doppel.batch_len())
+                    .try_for_each(|batch| doppel.insert(batch))
             }),
             Self::Peer(peer) => peer.change("insert", rows),
         }

@@ -2,7 +2,8 @@
 //! `cargo build --release && cargo run --release -p benches --bin rest -- 100000 512`.
 //!
 //! Prints how fast batches with `wait=true` go in, how long searches take meanwhile and after, the
-//! recall of the answers, and how long a restart takes, after an orderly stop and after a kill.
+//! recall of the answers, searches while points go in one by one at a steady pace against searches
+//! of an idle server, and how long a restart takes, after an orderly stop and after a kill.
 
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -26,7 +27,13 @@ struct Arguments {
     /// Requests under way at once.
     #[arg(long, default_value_t = 2)]
     clients: usize,
+    /// Points a second that are put in one by one in the steady part.
+    #[arg(long, default_value_t = 100)]
+    steady: u32,
 }
+
+/// How long each half of the steady part takes.
+const STEADY: Duration = Duration::from_secs(8);
 
 /// Vectors that are asked for, not put in.
 const QUERIES: usize = 500;
@@ -85,6 +92,16 @@ fn measure(
     let (times, recall) = search(&server, queries)?;
     writeln!(out, "search after         {}", percentiles(times))?;
     writeln!(out, "recall@{K}            {recall:.4}")?;
+    let idle = search_for(&server, queries, STEADY)?;
+    let (loaded, put) = steadily(&server, arguments, vectors, queries)?;
+    writeln!(out, "search, idle         {}", percentiles(idle))?;
+    writeln!(
+        out,
+        "search, {} inserts/s  {}, {put} went in",
+        arguments.steady,
+        percentiles(loaded)
+    )?;
+    let count = count + put;
     let started = Instant::now();
     server.stop()?;
     let stop = started.elapsed().as_secs_f64();
@@ -162,6 +179,57 @@ fn insert(
         done.store(true, Ordering::Relaxed);
         let meanwhile = looking.join().map_err(|_| anyhow!("a thread panicked"))??;
         failed.map_or(Ok((inserts, meanwhile)), Err)
+    })
+}
+
+/// Searches one after another for a while.
+fn search_for(
+    server: &Process,
+    queries: &[&Vec<f32>],
+    how_long: Duration,
+) -> Result<Vec<Duration>> {
+    let (started, mut times) = (Instant::now(), Vec::new());
+    for query in queries.iter().cycle() {
+        if started.elapsed() >= how_long {
+            break;
+        }
+        times.push(ask(server, query, false)?.1);
+        thread::sleep(Duration::from_millis(1));
+    }
+    Ok(times)
+}
+
+/// The same while points go in one by one; and how many went in.
+fn steadily(
+    server: &Process,
+    arguments: &Arguments,
+    vectors: &[&Vec<f32>],
+    queries: &[&Vec<f32>],
+) -> Result<(Vec<Duration>, usize)> {
+    let done = AtomicBool::new(false);
+    let pace = Duration::from_secs(1) / arguments.steady.max(1);
+    let put = || -> Result<usize> {
+        let started = Instant::now();
+        let mut count = 0;
+        for vector in vectors.iter().cycle() {
+            if done.load(Ordering::Relaxed) {
+                break;
+            }
+            let point = json!({"id": vectors.len() + count, "vector": vector});
+            let body = json!({ "points": [point] });
+            server.send("PUT", &format!("{COLLECTION}/points?wait=true"), &body)?;
+            count += 1;
+            let due = pace * u32::try_from(count)?;
+            thread::sleep(due.saturating_sub(started.elapsed()));
+        }
+        Ok(count)
+    };
+    thread::scope(|scope| {
+        let putting = scope.spawn(put);
+        let times = search_for(server, queries, STEADY);
+        done.store(true, Ordering::Relaxed);
+        let put = putting.join().map_err(|_| anyhow!("a thread panicked"))??;
+        Ok((times?, put))
     })
 }
 

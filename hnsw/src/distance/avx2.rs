@@ -1,15 +1,16 @@
 //! AVX2 with FMA: 8 floats or 16 codes a step, tails by the scalar code.
 
 use std::arch::x86_64::{
-    __m256, _mm_add_epi32, _mm_add_ps, _mm_add_ss, _mm_cvtsi128_si32, _mm_cvtss_f32,
-    _mm_loadu_si128, _mm_movehdup_ps, _mm_movehl_ps, _mm_shuffle_epi32, _mm256_add_epi32,
-    _mm256_add_ps, _mm256_andnot_ps, _mm256_castps256_ps128, _mm256_castsi256_si128,
-    _mm256_cvtepi8_epi16, _mm256_extractf128_ps, _mm256_extracti128_si256, _mm256_fmadd_ps,
-    _mm256_loadu_ps, _mm256_madd_epi16, _mm256_set1_ps, _mm256_setzero_ps, _mm256_setzero_si256,
-    _mm256_sub_ps,
+    __m256, __m256i, _mm_add_epi32, _mm_add_ps, _mm_add_ss, _mm_cvtsi128_si32, _mm_cvtss_f32,
+    _mm_loadu_si128, _mm_movehdup_ps, _mm_movehl_ps, _mm_shuffle_epi32, _mm256_add_epi16,
+    _mm256_add_epi32, _mm256_add_ps, _mm256_and_si256, _mm256_andnot_ps, _mm256_castps256_ps128,
+    _mm256_castsi256_si128, _mm256_cvtepi8_epi16, _mm256_extractf128_ps, _mm256_extracti128_si256,
+    _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_madd_epi16, _mm256_maddubs_epi16,
+    _mm256_set1_epi8, _mm256_set1_epi16, _mm256_set1_ps, _mm256_setzero_ps, _mm256_setzero_si256,
+    _mm256_srli_epi16, _mm256_sub_ps,
 };
 
-use super::{Kernels, scalar};
+use super::{BLOCK, Bits, Kernels, scalar};
 
 /// The kernels, if the CPU has what they need.
 pub(super) fn kernels() -> Option<Kernels> {
@@ -20,6 +21,11 @@ pub(super) fn kernels() -> Option<Kernels> {
         squared,
         manhattan,
         dot_codes,
+        packed,
+        butterflies,
+        quantize,
+        squares,
+        scale,
     })
 }
 
@@ -43,6 +49,31 @@ fn dot_codes(a: &[i8], b: &[i8]) -> i32 {
     unsafe { dot_codes_impl(a, b) }
 }
 
+fn packed(bits: Bits, query: &[i8], rows: &[&[u8]], dots: &mut [i32]) {
+    // SAFETY: as for `dot`.
+    unsafe { packed_impl(bits, query, rows, dots) }
+}
+
+fn butterflies(values: &mut [f32]) {
+    // SAFETY: as for `dot`.
+    unsafe { butterflies_impl(values) }
+}
+
+fn quantize(values: &[f32], codes: &mut [i8]) -> f32 {
+    // SAFETY: as for `dot`.
+    unsafe { quantize_impl(values, codes) }
+}
+
+fn squares(values: &[f32]) -> f64 {
+    // SAFETY: as for `dot`.
+    unsafe { squares_impl(values) }
+}
+
+fn scale(values: &mut [f32], by: f64) {
+    // SAFETY: as for `dot`.
+    unsafe { scale_impl(values, by) }
+}
+
 #[target_feature(enable = "avx2")]
 fn load(a: &[f32; 8]) -> __m256 {
     // SAFETY: the array holds the eight floats that are read.
@@ -59,10 +90,19 @@ fn sum(v: __m256) -> f32 {
 #[target_feature(enable = "avx2,fma")]
 fn dot_impl(a: &[f32], b: &[f32]) -> f32 {
     let ((a, a_rest), (b, b_rest)) = (cut(a, b.len()).as_chunks(), cut(b, a.len()).as_chunks());
-    let mut total = _mm256_setzero_ps();
+    // Four sums, so that the next product need not wait for the last.
+    let ((a, a_few), (b, b_few)) = (a.as_chunks::<4>(), b.as_chunks::<4>());
+    let mut sums = [_mm256_setzero_ps(); 4];
     for (x, y) in a.iter().zip(b) {
-        total = _mm256_fmadd_ps(load(x), load(y), total);
+        for ((x, y), sum) in x.iter().zip(y).zip(&mut sums) {
+            *sum = _mm256_fmadd_ps(load(x), load(y), *sum);
+        }
     }
+    for (x, y) in a_few.iter().zip(b_few) {
+        sums[0] = _mm256_fmadd_ps(load(x), load(y), sums[0]);
+    }
+    let [a, b, c, d] = sums;
+    let total = _mm256_add_ps(_mm256_add_ps(a, b), _mm256_add_ps(c, d));
     sum(total) + (scalar::KERNELS.dot)(a_rest, b_rest)
 }
 
@@ -109,15 +149,91 @@ fn dot_codes_impl(a: &[i8], b: &[i8]) -> i32 {
         let products = _mm256_madd_epi16(_mm256_cvtepi8_epi16(x), _mm256_cvtepi8_epi16(y));
         total = _mm256_add_epi32(total, products);
     }
-    let four = _mm_add_epi32(
-        _mm256_castsi256_si128(total),
-        _mm256_extracti128_si256::<1>(total),
-    );
+    sum_codes(total) + (scalar::KERNELS.dot_codes)(a_rest, b_rest)
+}
+
+#[target_feature(enable = "avx2")]
+fn sum_codes(v: __m256i) -> i32 {
+    let four = _mm_add_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256::<1>(v));
     let two = _mm_add_epi32(four, _mm_shuffle_epi32::<0b00_00_11_10>(four));
     let one = _mm_add_epi32(two, _mm_shuffle_epi32::<0b00_00_00_01>(two));
-    _mm_cvtsi128_si32(one) + (scalar::KERNELS.dot_codes)(a_rest, b_rest)
+    _mm_cvtsi128_si32(one)
+}
+
+#[target_feature(enable = "avx2")]
+fn packed_impl(bits: Bits, query: &[i8], rows: &[&[u8]], dots: &mut [i32]) {
+    match bits {
+        Bits::One => packed_rows::<1>(query, rows, dots),
+        Bits::Two => packed_rows::<2>(query, rows, dots),
+        Bits::Four => packed_rows::<4>(query, rows, dots),
+    }
+}
+
+#[target_feature(enable = "avx2")]
+fn packed_rows<const WIDTH: i32>(query: &[i8], rows: &[&[u8]], dots: &mut [i32]) {
+    for (row, dot) in rows.iter().zip(dots) {
+        *dot = packed_row::<WIDTH>(query, row);
+    }
+}
+
+/// Sixteen-bit sums hold the products of one half block, at most 2 * 15 * 127 * 2 or 2 * 127 * 8.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn packed_row<const WIDTH: i32>(query: &[i8], row: &[u8]) -> i32 {
+    let mask = _mm256_set1_epi8((1 << WIDTH) - 1);
+    let ones = _mm256_set1_epi16(1);
+    let per_byte = 8 / usize::try_from(WIDTH).unwrap_or(1);
+    let (blocks, _) = row.as_chunks::<BLOCK>();
+    let mut total = _mm256_setzero_si256();
+    for (block, query) in blocks.iter().zip(query.chunks_exact(BLOCK * per_byte)) {
+        let (parts, _) = query.as_chunks::<BLOCK>();
+        for half in 0..2 {
+            let mut codes = load_half(block, half);
+            let mut sums = _mm256_setzero_si256();
+            for part in parts {
+                let products =
+                    _mm256_maddubs_epi16(_mm256_and_si256(codes, mask), load_half(part, half));
+                sums = _mm256_add_epi16(sums, products);
+                codes = _mm256_srli_epi16::<WIDTH>(codes);
+            }
+            total = _mm256_add_epi32(total, _mm256_madd_epi16(sums, ones));
+        }
+    }
+    sum_codes(total)
+}
+
+#[target_feature(enable = "avx2")]
+fn load_half<T: Byte>(block: &[T; BLOCK], half: usize) -> __m256i {
+    debug_assert!(half < 2);
+    // SAFETY: the array holds 64 bytes, 32 for each half.
+    unsafe { _mm256_loadu_si256(block.as_ptr().add(half * 32).cast()) }
+}
+
+/// What fills one byte.
+trait Byte {}
+impl Byte for u8 {}
+impl Byte for i8 {}
+
+#[target_feature(enable = "avx2")]
+fn butterflies_impl(values: &mut [f32]) {
+    scalar::butterflies(values);
+}
+
+#[target_feature(enable = "avx2")]
+fn quantize_impl(values: &[f32], codes: &mut [i8]) -> f32 {
+    scalar::quantize(values, codes)
 }
 
 fn cut<T>(slice: &[T], len: usize) -> &[T] {
     &slice[..slice.len().min(len)]
+}
+
+#[target_feature(enable = "avx2")]
+fn squares_impl(values: &[f32]) -> f64 {
+    scalar::squares(values)
+}
+
+#[target_feature(enable = "avx2")]
+fn scale_impl(values: &mut [f32], by: f64) {
+    scalar::scale(values, by);
 }

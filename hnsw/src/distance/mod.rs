@@ -28,6 +28,68 @@ pub struct Kernels {
     pub manhattan: fn(&[f32], &[f32]) -> f32,
     /// Inner product of codes in -127..=127, exact up to 65,536 of them.
     pub dot_codes: fn(&[i8], &[i8]) -> i32,
+    /// Inner products of a query's codes and packed rows (see [`Bits`]).
+    pub packed: PackedDots,
+    /// Sums and differences at every stride from [`LANES`] up, in place; the length is a power of
+    /// two. The same bits from every kernel.
+    pub butterflies: fn(&mut [f32]),
+    /// Codes in -127..=127 and the scale that makes them numbers again. The same bits from every
+    /// kernel.
+    pub quantize: fn(&[f32], &mut [i8]) -> f32,
+    /// Sum of the squares; not finite if a number is not. The same bits from every kernel.
+    pub squares: fn(&[f32]) -> f64,
+    /// Multiplies in place. The same bits from every kernel.
+    pub scale: fn(&mut [f32], f64),
+}
+
+/// Bits of a code, a query's codes, rows, and where their inner products go.
+pub type PackedDots = fn(Bits, &[i8], &[&[u8]], &mut [i32]);
+
+/// The shortest stride of [`Kernels::butterflies`].
+pub const LANES: usize = 8;
+
+/// Bytes of a block of packed codes: a cache line.
+pub const BLOCK: usize = 64;
+
+/// How many bits a packed code has.
+///
+/// A row is made of blocks. Byte `j` of a block holds the codes `j`, `64 + j`, `128 + j`, ... of the
+/// block's codes, the first in its lowest bits: so a shift and a mask bring 64 neighbouring codes
+/// into 64 neighbouring bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bits {
+    /// 512 codes a block.
+    One,
+    /// 256 codes a block.
+    Two,
+    /// 128 codes a block.
+    Four,
+}
+
+impl Bits {
+    /// Bits of a code.
+    pub fn width(self) -> u32 {
+        match self {
+            Bits::One => 1,
+            Bits::Two => 2,
+            Bits::Four => 4,
+        }
+    }
+
+    /// Codes in a byte.
+    pub fn per_byte(self) -> usize {
+        8 / self.width() as usize
+    }
+
+    /// Codes in a block.
+    pub fn per_block(self) -> usize {
+        self.per_byte() * BLOCK
+    }
+
+    /// The lowest code's bits of a byte: also the greatest code.
+    pub fn mask(self) -> u8 {
+        (1 << self.width()) - 1
+    }
 }
 
 /// All kernels this CPU can run, the best first.
@@ -39,7 +101,7 @@ pub fn available() -> Vec<Kernels> {
         all.extend(avx2::kernels());
     }
     #[cfg(target_arch = "aarch64")]
-    all.push(neon::KERNELS);
+    all.extend([neon::KERNELS]);
     all.push(scalar::KERNELS);
     all
 }
@@ -57,11 +119,12 @@ pub fn kernels() -> &'static Kernels {
 }
 
 /// Asks for the first bytes of a row to be brought near.
+#[inline]
 pub(crate) fn prefetch<T>(row: &[T]) {
     #[cfg(target_arch = "x86_64")]
     {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        let bytes = size_of_val(row).min(1024);
+        let bytes = size_of_val(row).min(2_048);
         for line in (0..bytes).step_by(64) {
             // SAFETY: a prefetch reads nothing, and the address lies inside `row`.
             unsafe { _mm_prefetch(row.as_ptr().cast::<i8>().add(line), _MM_HINT_T0) };
@@ -115,6 +178,20 @@ mod tests {
                         "{} l1 {len}",
                         kernels.name
                     );
+                    let quantized = |kernels: &Kernels| {
+                        let mut codes = vec![0; len];
+                        let scale = (kernels.quantize)(x, &mut codes);
+                        (codes, scale.to_bits())
+                    };
+                    assert_eq!(quantized(&kernels), quantized(&scalar), "{}", kernels.name);
+                    let squares = |kernels: &Kernels| (kernels.squares)(x).to_bits();
+                    assert_eq!(squares(&kernels), squares(&scalar), "{}", kernels.name);
+                    let scaled = |kernels: &Kernels| {
+                        let mut scaled = x.to_vec();
+                        (kernels.scale)(&mut scaled, 0.123_456);
+                        scaled.iter().map(|x| x.to_bits()).collect::<Vec<_>>()
+                    };
+                    assert_eq!(scaled(&kernels), scaled(&scalar), "{}", kernels.name);
                     let (x, y) = (&ca[offset..offset + len], &cb[offset + 1..offset + 1 + len]);
                     assert_eq!(
                         (kernels.dot_codes)(x, y),
@@ -123,6 +200,75 @@ mod tests {
                         kernels.name
                     );
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn packed_rows_are_read_alike_by_every_kernel_at_every_length_offset_and_extreme() {
+        let mut seed = 17;
+        let mut byte = || random(&mut seed).to_bits().to_le_bytes()[1];
+        let bytes: Vec<u8> = (0..1_400).map(|_| byte()).collect();
+        let queries: Vec<i8> = (0..9_000)
+            .map(|_| i8::from_le_bytes([byte()]).max(-127))
+            .collect();
+        let full = (
+            vec![u8::MAX; 32_768],
+            vec![-127i8; 65_536],
+            vec![127i8; 65_536],
+        );
+        let packed = |kernels: &Kernels, bits, query: &[i8], row: &[u8]| {
+            let mut dots = [0; 3];
+            (kernels.packed)(bits, query, &[row, row, row], &mut dots);
+            assert_eq!(dots, [dots[0]; 3]);
+            dots[0]
+        };
+        for kernels in available() {
+            for bits in [Bits::One, Bits::Two, Bits::Four] {
+                for blocks in 0..16 {
+                    for offset in [0, 1, 7] {
+                        let row = &bytes[offset..offset + blocks * BLOCK];
+                        let query = &queries[offset..offset + blocks * bits.per_block()];
+                        let want = packed(&scalar::KERNELS, bits, query, row);
+                        let got = packed(&kernels, bits, query, row);
+                        assert_eq!(got, want, "{} {bits:?} {blocks}", kernels.name);
+                    }
+                }
+                let row = &full.0[..65_536 / bits.per_byte()];
+                let greatest = i32::from(bits.mask()) * 127 * 65_536;
+                assert_eq!(
+                    packed(&kernels, bits, &full.1, row),
+                    -greatest,
+                    "{}",
+                    kernels.name
+                );
+                assert_eq!(
+                    packed(&kernels, bits, &full.2, row),
+                    greatest,
+                    "{}",
+                    kernels.name
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn butterflies_give_the_same_bits_everywhere() {
+        let mut seed = 5;
+        for kernels in available() {
+            for len in [8, 16, 64, 512, 2_048] {
+                let values: Vec<f32> = (0..len).map(|_| random(&mut seed)).collect();
+                let run = |kernels: &Kernels| {
+                    let mut values = values.clone();
+                    (kernels.butterflies)(&mut values);
+                    values.iter().map(|x| x.to_bits()).collect::<Vec<_>>()
+                };
+                assert_eq!(
+                    run(&kernels),
+                    run(&scalar::KERNELS),
+                    "{} {len}",
+                    kernels.name
+                );
             }
         }
     }

@@ -1,6 +1,6 @@
 //! The specification: what every other kernel must compute.
 
-use super::Kernels;
+use super::{BLOCK, Bits, Kernels, LANES};
 
 pub(super) const KERNELS: Kernels = Kernels {
     name: "scalar",
@@ -8,6 +8,11 @@ pub(super) const KERNELS: Kernels = Kernels {
     squared,
     manhattan,
     dot_codes,
+    packed,
+    butterflies,
+    quantize,
+    squares,
+    scale,
 };
 
 fn dot(a: &[f32], b: &[f32]) -> f32 {
@@ -27,4 +32,91 @@ fn dot_codes(a: &[i8], b: &[i8]) -> i32 {
         .zip(b)
         .map(|(x, y)| i32::from(*x) * i32::from(*y))
         .sum()
+}
+
+fn packed(bits: Bits, query: &[i8], rows: &[&[u8]], dots: &mut [i32]) {
+    for (row, dot) in rows.iter().zip(dots) {
+        *dot = packed_row(bits, query, row);
+    }
+}
+
+fn packed_row(bits: Bits, query: &[i8], row: &[u8]) -> i32 {
+    let (width, per_byte) = (bits.width(), bits.per_byte());
+    let mask = bits.mask();
+    let mut sum = 0;
+    for (block, query) in row.chunks(BLOCK).zip(query.chunks(BLOCK * per_byte)) {
+        for (part, query) in (0u32..).zip(query.chunks(BLOCK)) {
+            for (byte, q) in block.iter().zip(query) {
+                sum += i32::from((byte >> (part * width)) & mask) * i32::from(*q);
+            }
+        }
+    }
+    sum
+}
+
+/// Written so that it can be compiled for wider registers as it stands: its results do not depend
+/// on how many lanes are added at once.
+#[inline(always)]
+pub(super) fn butterflies(values: &mut [f32]) {
+    let mut stride = LANES;
+    while stride < values.len() {
+        for pair in values.chunks_exact_mut(2 * stride) {
+            let (low, high) = pair.split_at_mut(stride);
+            for (a, b) in low.iter_mut().zip(high) {
+                (*a, *b) = (*a + *b, *a - *b);
+            }
+        }
+        stride *= 2;
+    }
+}
+
+/// As for `butterflies`.
+#[inline(always)]
+pub(super) fn quantize(values: &[f32], codes: &mut [i8]) -> f32 {
+    let (chunks, rest) = values.as_chunks::<16>();
+    let mut lanes = [0f32; 16];
+    for chunk in chunks {
+        for (lane, x) in lanes.iter_mut().zip(chunk) {
+            *lane = if x.abs() > *lane { x.abs() } else { *lane };
+        }
+    }
+    let largest = lanes.iter().chain(rest).fold(0f32, |a, x| a.max(x.abs()));
+    if largest == 0.0 {
+        codes.fill(0);
+        return 0.0;
+    }
+    let (scale, inverse) = (largest / 127.0, 127.0 / largest);
+    for (code, x) in codes.iter_mut().zip(values) {
+        let nearest = (x * inverse).round_ties_even();
+        #[expect(clippy::cast_possible_truncation, reason = "clamped to a code's range")]
+        let nearest = nearest.clamp(-127.0, 127.0) as i32 as i8;
+        *code = nearest;
+    }
+    scale
+}
+
+/// As for `butterflies`: eight lanes, whatever they are kept in.
+#[inline(always)]
+pub(super) fn squares(values: &[f32]) -> f64 {
+    let (chunks, rest) = values.as_chunks::<8>();
+    let mut lanes = [0f64; 8];
+    for chunk in chunks {
+        for (lane, x) in lanes.iter_mut().zip(chunk) {
+            *lane += f64::from(*x) * f64::from(*x);
+        }
+    }
+    let rest: f64 = rest.iter().map(|x| f64::from(*x) * f64::from(*x)).sum();
+    lanes.iter().sum::<f64>() + rest
+}
+
+/// As for `butterflies`.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "what does not fit becomes infinite, as it should"
+)]
+#[inline(always)]
+pub(super) fn scale(values: &mut [f32], by: f64) {
+    for x in values {
+        *x = (f64::from(*x) * by) as f32;
+    }
 }

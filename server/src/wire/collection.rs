@@ -39,8 +39,7 @@ pub(crate) struct CreateCollection {
 struct Vectors {
     size: usize,
     distance: Distance,
-    #[serde(rename = "on_disk")]
-    _on_disk: Option<bool>,
+    on_disk: Option<bool>,
     hnsw_config: Option<Hnsw>,
     quantization_config: Option<QuantizationConfig>,
     datatype: Option<Datatype>,
@@ -82,11 +81,70 @@ struct Hnsw {
 #[derive(Debug, Deserialize)]
 #[serde(
     untagged,
-    expecting = "expected {\"scalar\": {\"type\": \"int8\"}} or \"Disabled\""
+    expecting = "expected {\"scalar\": {\"type\": \"int8\"}}, {\"binary\": {\"encoding\": \"one_bit\" or \
+                 \"two_bits\"}}, {\"packed\": {\"bits\": 1, 2 or 4}} or \"Disabled\""
 )]
 enum QuantizationConfig {
     Disabled(DisabledWord),
     Scalar(#[expect(dead_code, reason = "being readable is all it says")] ScalarConfig),
+    Binary(BinaryConfig),
+    Packed(PackedConfig),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BinaryConfig {
+    binary: Binary,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Binary {
+    encoding: Option<Encoding>,
+    #[serde(rename = "always_ram")]
+    _always_ram: Option<bool>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Encoding {
+    OneBit,
+    TwoBits,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PackedConfig {
+    packed: Packed,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Packed {
+    bits: u8,
+}
+
+impl TryFrom<QuantizationConfig> for Quantization {
+    type Error = Refusal;
+
+    fn try_from(config: QuantizationConfig) -> Result<Self, Refusal> {
+        match config {
+            QuantizationConfig::Disabled(DisabledWord::Disabled) => Ok(Quantization::None),
+            QuantizationConfig::Scalar(_) => Ok(Quantization::Int8),
+            QuantizationConfig::Binary(BinaryConfig { binary }) => Ok(match binary.encoding {
+                None | Some(Encoding::OneBit) => Quantization::Bits1,
+                Some(Encoding::TwoBits) => Quantization::Bits2,
+            }),
+            QuantizationConfig::Packed(PackedConfig { packed }) => match packed.bits {
+                1 => Ok(Quantization::Bits1),
+                2 => Ok(Quantization::Bits2),
+                4 => Ok(Quantization::Bits4),
+                bits => Err(Refusal::wrong(format!(
+                    "`quantization_config.packed.bits` can be 1, 2 or 4, not {bits}"
+                ))),
+            },
+        }
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -128,6 +186,7 @@ impl CreateCollection {
         let mut spec = basis(self.vectors.as_ref(), model)?;
         let (mut hnsw, mut quantization) = (self.hnsw_config, self.quantization_config);
         if let Some(vectors) = self.vectors {
+            spec.on_disk = vectors.on_disk.unwrap_or(spec.on_disk);
             hnsw = vectors.hnsw_config.or(hnsw);
             quantization = vectors.quantization_config.or(quantization);
         }
@@ -136,11 +195,9 @@ impl CreateCollection {
             spec.m = hnsw.m.unwrap_or(spec.m);
             spec.ef_construct = hnsw.ef_construct.unwrap_or(spec.ef_construct);
         }
-        spec.quantization = match quantization {
-            None => spec.quantization,
-            Some(QuantizationConfig::Disabled(DisabledWord::Disabled)) => Quantization::None,
-            Some(QuantizationConfig::Scalar(_)) => Quantization::Int8,
-        };
+        if let Some(quantization) = quantization {
+            spec.quantization = quantization.try_into()?;
+        }
         Ok(spec)
     }
 
@@ -257,6 +314,10 @@ pub(crate) fn described(info: &CollectionInfo) -> Value {
     let quantization = match spec.quantization {
         Quantization::None => Value::Null,
         Quantization::Int8 => json!({"scalar": {"type": "int8"}}),
+        Quantization::Bits1 => json!({"binary": {"encoding": "one_bit"}}),
+        Quantization::Bits2 => json!({"binary": {"encoding": "two_bits"}}),
+        // The dialect has no word for it.
+        Quantization::Bits4 => Value::Null,
     };
     json!({
         "status": "green",
@@ -266,7 +327,11 @@ pub(crate) fn described(info: &CollectionInfo) -> Value {
         "segments_count": 1,
         "config": {
             "params": {
-                "vectors": {"size": spec.dim, "distance": Distance::from(spec.metric)},
+                "vectors": {
+                    "size": spec.dim,
+                    "distance": Distance::from(spec.metric),
+                    "on_disk": spec.on_disk,
+                },
                 "shard_number": 1,
                 "replication_factor": 1,
                 "write_consistency_factor": 1,

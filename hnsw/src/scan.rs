@@ -1,0 +1,122 @@
+//! Looking at every point that comes into question: exact, and quicker than a walk where they are
+//! few. Int8 codes say within which bounds a cost lies for certain (Cauchy & Schwarz), so that only
+//! few `f32` rows are read.
+
+use std::collections::BinaryHeap;
+
+use crate::beam::Candidate;
+use crate::error::Error;
+use crate::filter::SlotSet;
+use crate::index::Index;
+use crate::params::Slot;
+use crate::search::Hit;
+use crate::vectors::Query;
+
+impl Index {
+    /// The exact answers to several queries; each point's row is read once for all of them.
+    pub(crate) fn scan(
+        &self,
+        vectors: &[&[f32]],
+        k: usize,
+        filter: Option<&SlotSet>,
+    ) -> Result<Vec<Vec<Hit>>, Error> {
+        let queries = vectors.iter().map(|vector| self.asked(vector));
+        let queries = queries.collect::<Result<Vec<_>, _>>()?;
+        let mut best: Vec<BinaryHeap<Worst>> = queries.iter().map(|_| BinaryHeap::new()).collect();
+        self.for_each_shown(filter, |slot| {
+            for (query, best) in queries.iter().zip(&mut best) {
+                let full = best.len() >= k;
+                let worst = best.peek().filter(|_| full).map(|worst| worst.0.cost);
+                let Some(cost) = self.exact_below(query, slot, worst) else {
+                    continue;
+                };
+                let candidate = Worst(Candidate { cost, slot });
+                if !full {
+                    best.push(candidate);
+                } else if let Some(mut worst) = best.peek_mut()
+                    && candidate < *worst
+                {
+                    *worst = candidate;
+                }
+            }
+        });
+        let sorted = best.into_iter().map(|best| {
+            let sorted: Vec<Candidate> = best
+                .into_sorted_vec()
+                .into_iter()
+                .map(|Worst(found)| found)
+                .collect();
+            self.hits(&sorted)
+        });
+        Ok(sorted.collect())
+    }
+
+    /// Every point whose cost is at most this one, nearest first.
+    pub(crate) fn scan_within(
+        &self,
+        vector: &[f32],
+        cost: f32,
+        filter: Option<&SlotSet>,
+    ) -> Result<Vec<Candidate>, Error> {
+        let query = self.asked(vector)?;
+        let mut found = Vec::new();
+        self.for_each_shown(filter, |slot| {
+            if let Some(exact) = self.exact_below(&query, slot, Some(cost)) {
+                found.push(Candidate { cost: exact, slot });
+            }
+        });
+        found.sort_unstable_by(Candidate::order);
+        Ok(found)
+    }
+
+    fn asked(&self, vector: &[f32]) -> Result<Query, Error> {
+        let mut query = Query::default();
+        self.prepare_into(vector, &mut query.row)?;
+        self.vectors.ask(&mut query);
+        Ok(query)
+    }
+
+    /// The exact cost, unless it is certainly above `worst`.
+    fn exact_below(&self, query: &Query, slot: u32, worst: Option<f32>) -> Option<f32> {
+        if let Some(worst) = worst {
+            let refined = self.vectors.refined(query, slot);
+            if refined - self.vectors.refined_margin(query, slot) > worst {
+                return None;
+            }
+        }
+        let exact = self.vectors.exact(query, slot);
+        worst.is_none_or(|worst| exact <= worst).then_some(exact)
+    }
+
+    fn for_each_shown(&self, filter: Option<&SlotSet>, mut look: impl FnMut(u32)) {
+        let slots = 0..u32::try_from(self.slots()).unwrap_or(u32::MAX);
+        match filter {
+            None => slots.filter(|slot| self.is_shown(*slot)).for_each(look),
+            Some(filter) => {
+                let listed = filter.iter().map(|Slot(slot)| slot);
+                listed
+                    .take_while(|slot| slots.contains(slot))
+                    .filter(|slot| self.is_shown(*slot))
+                    .for_each(&mut look);
+            }
+        }
+    }
+}
+
+/// Orders a heap so that the worst candidate is on top.
+#[derive(PartialEq)]
+struct Worst(Candidate);
+
+impl Eq for Worst {}
+
+impl PartialOrd for Worst {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Worst {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.0.order(&other.0)
+    }
+}

@@ -1,0 +1,91 @@
+//! What a walk needs while it runs, kept for the next walk: the query, which slots have been seen,
+//! and the beam.
+
+use std::sync::{Mutex, PoisonError};
+
+use crate::beam::Beam;
+use crate::vectors::Query;
+
+/// Used by one search or plan at a time.
+#[derive(Default)]
+pub(crate) struct Space {
+    pub(crate) query: Query,
+    pub(crate) walk: Walk,
+}
+
+/// The part that changes while a query stands.
+#[derive(Default)]
+pub(crate) struct Walk {
+    pub(crate) seen: Seen,
+    pub(crate) beam: Beam,
+    /// Of a node's neighbours.
+    pub(crate) costs: Vec<f32>,
+}
+
+/// A set of slots: a bit each, so that all of it stays in the nearest caches.
+#[derive(Default)]
+pub(crate) struct Seen {
+    words: Vec<u64>,
+    touched: Vec<u32>,
+}
+
+impl Seen {
+    /// Empties the set and makes room for so many slots.
+    pub(crate) fn start(&mut self, slots: usize) {
+        for slot in self.touched.drain(..) {
+            self.words[slot as usize / 64] = 0;
+        }
+        if self.words.len() < slots.div_ceil(64) {
+            self.words.resize(slots.div_ceil(64), 0);
+        }
+    }
+
+    /// Adds a slot; `false` if it was in already.
+    pub(crate) fn insert(&mut self, slot: u32) -> bool {
+        let Some(word) = self.words.get_mut(slot as usize / 64) else {
+            return false;
+        };
+        let bit = 1 << (slot % 64);
+        if *word & bit != 0 {
+            return false;
+        }
+        *word |= bit;
+        self.touched.push(slot);
+        true
+    }
+}
+
+/// Spaces waiting to be used again; threads each take one.
+#[derive(Default)]
+pub(crate) struct Spaces {
+    free: Mutex<Vec<Space>>,
+}
+
+impl Spaces {
+    pub(crate) fn with<T>(&self, work: impl FnOnce(&mut Space) -> T) -> T {
+        let taken = self.lock().pop();
+        let mut space = taken.unwrap_or_default();
+        let result = work(&mut space);
+        self.lock().push(space);
+        result
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Space>> {
+        self.free.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_is_empty_again_when_it_is_started_again() {
+        let mut seen = Seen::default();
+        for slots in [100, 1_000, 50] {
+            seen.start(slots);
+            assert!(seen.insert(7) && seen.insert(49) && !seen.insert(7));
+            assert!(!seen.insert(4_000_000), "there is no such slot");
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! Walking the graph: greedily down the upper levels, then with a beam over one.
+
+use std::cmp::{Ordering, Reverse};
+use std::collections::BinaryHeap;
+
+use crate::beam::Candidate;
+use crate::filter::SlotSet;
+use crate::index::{FREE, Index, NONE};
+use crate::params::Slot;
+use crate::scratch::{Seen, Walk};
+use crate::vectors::{Front, Query};
+
+impl Index {
+    /// Greedily down to `level`, and the nearest point found above it.
+    pub(crate) fn descend(&self, query: &Query, level: usize, walk: &mut Walk) -> Candidate {
+        let mut front = Front::default();
+        walk.seen.start(self.slots());
+        walk.seen.insert(self.entry);
+        self.vectors.await_walk(self.entry, &mut front);
+        self.vectors.walk(query, &front, &mut walk.costs);
+        let mut nearest = Candidate {
+            cost: walk.costs[0],
+            slot: self.entry,
+        };
+        for upper in (level + 1..=self.top().unwrap_or(0)).rev() {
+            loop {
+                front.clear();
+                // What was seen before, here or on a higher level, was no nearer then.
+                self.unseen(nearest.slot, upper, &mut walk.seen, &mut front);
+                self.vectors.walk(query, &front, &mut walk.costs);
+                let found = walk.costs.iter().zip(&front.slots);
+                let found = found.map(|(&cost, &slot)| Candidate { cost, slot });
+                match found
+                    .min_by(Candidate::order)
+                    .filter(|best| best.order(&nearest).is_lt())
+                {
+                    Some(better) => nearest = better,
+                    None => break,
+                }
+            }
+        }
+        nearest
+    }
+
+    /// The beam search of the paper (Algorithm 2) on one level. The beam keeps the
+    /// `width` nearest that were found; the `ef` nearest of them have been expanded.
+    ///
+    /// Memory is what a walk waits for. So the next node is chosen and its neighbours' rows are
+    /// asked for before those of the last one, which have had time to arrive, are looked at.
+    pub(crate) fn walk_level(
+        &self,
+        query: &Query,
+        starts: &[Candidate],
+        level: usize,
+        (width, ef): (usize, usize),
+        walk: &mut Walk,
+    ) {
+        walk.seen.start(self.slots());
+        walk.beam.start(width, ef);
+        for start in starts {
+            if walk.seen.insert(start.slot) {
+                walk.beam.insert(*start);
+            }
+        }
+        let (mut front, mut next) = (Front::default(), Front::default());
+        loop {
+            let nearest = walk.beam.pop();
+            if let Some(nearest) = nearest {
+                self.unseen(nearest.slot, level, &mut walk.seen, &mut next);
+            } else if front.slots.is_empty() {
+                return;
+            } else {
+                // Likely the end; the nearest will be looked at more closely then.
+                let nearest = walk.beam.sorted().take(AHEAD);
+                nearest.for_each(|found| self.vectors.prefetch_refined(found.slot));
+            }
+            self.vectors.walk(query, &front, &mut walk.costs);
+            for (&cost, &slot) in walk.costs.iter().zip(&front.slots) {
+                walk.beam.insert(Candidate { cost, slot });
+            }
+            if level == 0 {
+                walk.beam
+                    .waiting(2)
+                    .for_each(|next| self.links.prefetch(next.slot));
+            }
+            front.clear();
+            std::mem::swap(&mut front, &mut next);
+        }
+    }
+
+    /// A walk over level 0 that keeps the `ef` nearest of those the filter lets through, and goes on
+    /// through the others until none of them can lead to a nearer one.
+    pub(crate) fn walk_filtered(
+        &self,
+        query: &Query,
+        start: Candidate,
+        ef: usize,
+        filter: &SlotSet,
+        walk: &mut Walk,
+    ) {
+        walk.seen.start(self.slots());
+        walk.beam.start(ef, 0);
+        walk.seen.insert(start.slot);
+        let mut frontier = BinaryHeap::from([Reverse(Frontier(start))]);
+        if filter.contains(Slot(start.slot)) {
+            walk.beam.insert(start);
+        }
+        let mut front = Front::default();
+        while let Some(Reverse(Frontier(nearest))) = frontier.pop() {
+            if !walk.beam.admits(nearest) {
+                break;
+            }
+            front.clear();
+            self.unseen(nearest.slot, 0, &mut walk.seen, &mut front);
+            self.vectors.walk(query, &front, &mut walk.costs);
+            for (&cost, &slot) in walk.costs.iter().zip(&front.slots) {
+                let candidate = Candidate { cost, slot };
+                if walk.beam.admits(candidate) {
+                    frontier.push(Reverse(Frontier(candidate)));
+                    if filter.contains(Slot(slot)) {
+                        walk.beam.insert(candidate);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The neighbours that were not seen before; their rows are on their way.
+    #[inline]
+    fn unseen<'a>(&'a self, slot: u32, level: usize, seen: &mut Seen, front: &mut Front<'a>) {
+        for other in self.links.row(slot, level) {
+            if *other == NONE {
+                break;
+            }
+            if seen.insert(*other) {
+                self.vectors.await_walk(*other, front);
+            }
+        }
+    }
+
+    /// Costs by int8 codes, in the order of the slots.
+    pub(crate) fn refine(&self, query: &Query, slots: impl Iterator<Item = u32>) -> Vec<Candidate> {
+        let slots: Vec<u32> = slots.collect();
+        let ahead = |at: usize| {
+            if let Some(slot) = slots.get(at) {
+                self.vectors.prefetch_refined(*slot);
+            }
+        };
+        (0..AHEAD).for_each(ahead);
+        let costs = slots.iter().enumerate().map(|(at, slot)| {
+            ahead(at + AHEAD);
+            Candidate {
+                cost: self.vectors.refined(query, *slot),
+                slot: *slot,
+            }
+        });
+        costs.collect()
+    }
+
+    /// Whether a search may answer with a slot.
+    pub(crate) fn is_shown(&self, slot: u32) -> bool {
+        self.levels[slot as usize] != FREE && !self.hidden.contains(&slot)
+    }
+}
+
+/// Rows that are on their way while one is looked at.
+const AHEAD: usize = 8;
+
+/// Orders candidates in a heap.
+#[derive(PartialEq)]
+struct Frontier(Candidate);
+
+impl Eq for Frontier {}
+
+impl PartialOrd for Frontier {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Frontier {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.order(&other.0)
+    }
+}
