@@ -8,9 +8,10 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use crossbeam_channel::Receiver;
+use hnsw::Scratch;
 use storage::{
-    BlobKind, BlobRef, Blobs, CollectionId, DataFolder, FaceRecord, FaceRow, Lsn, PointId,
-    PointRecord, Record, TableChange, Tables,
+    BlobKind, BlobRef, Blobs, CollectionId, FaceRecord, FaceRow, Lsn, PointId, PointRecord, Record,
+    TableChange, Tables,
 };
 
 use crate::catalog::Catalog;
@@ -28,7 +29,7 @@ pub(crate) struct Followers<'a> {
     pub(crate) tables: &'a Tables,
     pub(crate) blobs: &'a Blobs,
     pub(crate) catalog: &'a Catalog,
-    pub(crate) folder: &'a DataFolder,
+    pub(crate) scratch: &'a Scratch,
 }
 
 /// A record that did nothing, because its collection had gone.
@@ -40,13 +41,17 @@ pub(crate) fn run(shared: &Arc<Shared>, work: &Receiver<Work>) {
         tables: &shared.tables,
         blobs: &shared.blobs,
         catalog: &shared.catalog,
-        folder: &shared.folder,
+        scratch: &shared.scratch,
     };
     for work in work {
         match work {
             Work::Group(group) => apply_group(shared, &followers, group),
             // A checkpoint that gave up needs no answer.
-            Work::Freeze(reply) => drop(reply.send(FrozenState::take(shared))),
+            Work::Freeze(reply) if !shared.apply_failed() => {
+                drop(reply.send(FrozenState::take(shared)));
+            }
+            // What failed half-way is nothing to make a checkpoint of.
+            Work::Freeze(reply) => drop(reply),
         }
     }
 }
@@ -147,7 +152,7 @@ impl Followers<'_> {
                         *id,
                         config.name.clone(),
                         convert::spec(config),
-                        self.folder,
+                        self.scratch,
                     )?;
                     collection.mark_changed(lsn);
                     self.catalog.insert(collection);

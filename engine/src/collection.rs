@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use hnsw::{Batch, Frozen, Index, Prepared, Scratch, SearchOptions, Slot};
 use parking_lot::RwLock;
-use storage::{CollectionId, DataFolder, Lsn, PointId};
+use storage::{CollectionId, Lsn, PointId};
 
 use crate::error::Error;
 use crate::limits::{COMMIT_STEPS, INSERT_BATCH, INSERT_BATCH_FRACTION, PARALLEL_PLANS};
@@ -45,9 +45,9 @@ impl Collection {
         id: CollectionId,
         name: String,
         spec: CollectionSpec,
-        folder: &DataFolder,
+        scratch: &Scratch,
     ) -> Result<Self, Error> {
-        let index = Index::with_scratch(spec.params(), scratch(&spec, folder)?)
+        let index = Index::with_scratch(spec.params(), spec.on_disk.then(|| scratch.clone()))
             .map_err(|e| Error::BadRequest(e.to_string()))?;
         Ok(Self::with_index(id, name, spec, index, Vec::new(), Lsn(0)))
     }
@@ -277,15 +277,6 @@ impl State {
             *id = None;
         }
     }
-}
-
-/// The file that vectors lie in instead of RAM, if the collection wants it.
-pub(crate) fn scratch(
-    spec: &CollectionSpec,
-    folder: &DataFolder,
-) -> Result<Option<Scratch>, storage::Error> {
-    let file = spec.on_disk.then(|| folder.scratch()).transpose()?;
-    Ok(file.map(Scratch::new))
 }
 
 /// The graph level of a point is drawn from its id, so that every replay draws the same.

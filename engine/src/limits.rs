@@ -18,7 +18,7 @@ pub const MAX_EF: usize = 100_000;
 /// Points in one page of a scroll.
 pub const MAX_PAGE: usize = 10_000;
 /// Collections in one data folder.
-pub const MAX_COLLECTIONS: usize = 100_000;
+pub const MAX_COLLECTIONS: usize = 10_000;
 
 /// Writes that may wait for the log; one more is refused as busy.
 pub(crate) const QUEUED_WRITES: usize = 1_024;

@@ -6,6 +6,7 @@ use std::io::Read;
 use std::sync::Arc;
 use std::time::Instant;
 
+use hnsw::Scratch;
 use storage::{
     Blobs, CollectionEntry, DataFolder, Disk, Expectation, FileLog, Log, Lsn, Manifest, Manifests,
     OsDisk, PointId, Record, SnapshotReader, TableChange, Tables, read_rows,
@@ -13,7 +14,7 @@ use storage::{
 
 use crate::apply::Followers;
 use crate::catalog::Catalog;
-use crate::collection::{Collection, scratch};
+use crate::collection::Collection;
 use crate::convert;
 use crate::error::Error;
 use crate::limits::GROUP_BYTES;
@@ -76,7 +77,9 @@ pub(crate) fn recover(options: Options) -> Result<Recovered, Error> {
     };
     let opened = Tables::open(&folder.tables(), &expected)?;
     let blobs = Blobs::open(Arc::clone(&disk), &folder.blobs(), folder.store())?;
+    let scratch = Scratch::new(folder.scratch()?);
     let source = Source {
+        scratch: &scratch,
         folder: &folder,
         disk: &*disk,
         log: &log,
@@ -97,7 +100,15 @@ pub(crate) fn recover(options: Options) -> Result<Recovered, Error> {
         tracing::warn!(reason, "the tables were rebuilt from snapshots and log");
     }
     let durable = log.last_lsn();
-    let shared = Shared::new(options, folder, disk, Box::new(log), tables, blobs, catalog);
+    let shared = Shared::new(
+        options,
+        folder,
+        disk,
+        Box::new(log),
+        tables,
+        blobs,
+        (catalog, scratch),
+    );
     shared.start_at(durable, checkpoint);
     let report = Report {
         tables_rebuilt: rebuilt,
@@ -137,6 +148,7 @@ fn tables_agree(tables: &Tables, catalog: &Catalog) -> bool {
 
 /// What everything is built from.
 struct Source<'a> {
+    scratch: &'a Scratch,
     folder: &'a DataFolder,
     disk: &'a dyn Disk,
     log: &'a FileLog,
@@ -156,7 +168,7 @@ impl Source<'_> {
             .unwrap_or_default();
         for entry in entries {
             let reader = self.open_snapshot(entry)?;
-            let collection = load_collection(&reader, entry, self.folder)?;
+            let collection = load_collection(&reader, entry, self.scratch)?;
             if refill {
                 refill_tables(tables, &reader, entry, &collection)?;
             }
@@ -188,7 +200,7 @@ impl Source<'_> {
             tables,
             blobs: self.blobs,
             catalog,
-            folder: self.folder,
+            scratch: self.scratch,
         };
         let (mut group, mut bytes, mut count) = (Vec::new(), 0, 0);
         for record in self.log.read_from(from)? {
@@ -210,13 +222,13 @@ impl Source<'_> {
 fn load_collection(
     reader: &SnapshotReader,
     entry: &CollectionEntry,
-    folder: &DataFolder,
+    scratch: &Scratch,
 ) -> Result<Collection, Error> {
     let corrupt = |what: String| Error::Corrupt(format!("{}: {what}", reader.path().display()));
     let spec = convert::spec(&entry.config);
     let mut section = reader.section("index")?;
     let len = section.size();
-    let index = hnsw::Index::read(&mut section, len, scratch(&spec, folder)?)
+    let index = hnsw::Index::read(&mut section, len, spec.on_disk.then(|| scratch.clone()))
         .map_err(|error| corrupt(error.to_string()))?;
     if *index.params() != spec.params() {
         return Err(corrupt(

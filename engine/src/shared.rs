@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use hnsw::Scratch;
 use parking_lot::Mutex;
 use storage::{Blobs, DataFolder, Disk, Log, Lsn, Tables};
 
@@ -18,6 +19,8 @@ pub(crate) struct Shared {
     pub(crate) tables: Tables,
     pub(crate) blobs: Blobs,
     pub(crate) catalog: Catalog,
+    /// What vectors that are kept on disk lie in.
+    pub(crate) scratch: Scratch,
     pub(crate) progress: Progress,
     latched: OnceLock<String>,
     /// The followers have stopped: what is durable from here on waits for a restart.
@@ -43,7 +46,7 @@ impl Shared {
         log: Box<dyn Log>,
         tables: Tables,
         blobs: Blobs,
-        catalog: Catalog,
+        (catalog, scratch): (Catalog, Scratch),
     ) -> Self {
         Self {
             options,
@@ -53,6 +56,7 @@ impl Shared {
             tables,
             blobs,
             catalog,
+            scratch,
             progress: Progress::default(),
             latched: OnceLock::new(),
             apply_failed: AtomicBool::new(false),

@@ -73,7 +73,9 @@ impl Index {
     fn anchor_to_neighbour(&mut self, slot: u32) -> bool {
         let mut two_way = self.links.get(slot, 0).iter().copied();
         let found = two_way.find(|other| {
-            self.is_older(*other, slot) && self.incoming.get(slot, 0).contains(other)
+            self.is_older(*other, slot)
+                && self.incoming.get(slot, 0).contains(other)
+                && self.has_room(*other, slot)
         });
         if let Some(other) = found {
             self.anchors[slot as usize] = other;

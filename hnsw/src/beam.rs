@@ -112,6 +112,10 @@ impl Beam {
         waiting.take(count).map(|item| Candidate::of_key(*item))
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.items.len()
+    }
+
     /// All candidates, the nearest first.
     pub(crate) fn sorted(&self) -> impl ExactSizeIterator<Item = Candidate> + '_ {
         self.items.iter().map(|item| Candidate::of_key(*item))

@@ -72,7 +72,11 @@ impl Index {
             .live()
             .map(|(slot, _)| (self.births[slot as usize], slot))
             .collect();
+        let distinct: std::collections::BTreeSet<u64> =
+            births.iter().map(|(birth, _)| *birth).collect();
         if births != self.by_birth
+            || distinct.len() != births.len()
+            || self.next_birth > u64::MAX / 2
             || births
                 .last()
                 .is_some_and(|(birth, _)| *birth >= self.next_birth)

@@ -96,7 +96,7 @@ impl Codes {
         let mut packed = Vec::new();
         if let Some((layout, _)) = &self.packed {
             packed = vec![0; layout.row_bytes()];
-            layout.pack(turned, facts.length, facts.base, &mut packed);
+            layout.pack(turned, facts.length, facts.base + self.shift(), &mut packed);
         }
         Encoded {
             int8,
@@ -173,6 +173,15 @@ impl Codes {
         }
     }
 
+    /// What is added to a base in a packed row and taken from the query's: rows keep few digits, and
+    /// this leaves what tells points apart.
+    fn shift(&self) -> f32 {
+        match self.metric {
+            Metric::Euclid => 0.0,
+            _ => self.centre_squared / 2.0,
+        }
+    }
+
     /// How much of a cost one unit of the turned vectors' inner product takes away.
     fn weight(&self) -> f32 {
         if self.metric == Metric::Euclid {
@@ -202,6 +211,7 @@ impl Codes {
             return;
         };
         let scale = self.weight() * query.facts.scale;
+        let base = query.facts.base - self.shift();
         let top = i32::from(layout.bits.mask()) * query.held_sum;
         for rows in front.rows.chunks(TOGETHER) {
             let mut dots = [0; TOGETHER];
@@ -210,7 +220,7 @@ impl Codes {
                 let terms = terms(row);
                 // Levels are `2 c - L`.
                 let dot = product(2 * dot - top);
-                query.facts.base + terms.base - scale * terms.factor * dot
+                base + terms.base - scale * terms.factor * dot
             }));
         }
     }
@@ -220,8 +230,10 @@ impl Codes {
         if self.packed.is_none() {
             return self.refined_spread(query, slot);
         }
-        let lengths = query.facts.length * self.facts[slot as usize].length;
-        SURE * self.weight() * self.error * lengths
+        let facts = self.facts[slot as usize];
+        let lengths = self.weight() * query.facts.length * facts.length;
+        let rounded = (lengths + (facts.base + self.shift()).abs()) * TERM_ROUNDING;
+        SURE * self.error * lengths + rounded
     }
 
     /// The cost by int8 codes.
@@ -273,6 +285,8 @@ impl Codes {
 
 /// Standard deviations that an estimate is trusted to stay within.
 const SURE: f32 = 3.0;
+/// Of the terms of a packed row, relative to their size.
+const TERM_ROUNDING: f32 = 1.0 / 256.0;
 /// Of a sum of products of `f32`s, relative to the vectors' lengths.
 const ROUNDING: f32 = 1e-5;
 

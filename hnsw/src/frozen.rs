@@ -26,7 +26,7 @@ const HEADER: usize = 48;
 pub struct Frozen {
     pub(crate) params: Params,
     pub(crate) rows: Rows<f32>,
-    pub(crate) centred: bool,
+    pub(crate) centred: u8,
     /// All zeros where there are no codes.
     pub(crate) centre: Vec<f32>,
     pub(crate) links: Links,
@@ -91,7 +91,7 @@ impl Frozen {
         header.extend_from_slice(&word(self.params.dim)?.to_le_bytes());
         header.extend_from_slice(&word(self.params.m)?.to_le_bytes());
         header.extend_from_slice(&word(self.params.ef_construct)?.to_le_bytes());
-        header.extend_from_slice(&[metric, quantization, u8::from(self.centred), 0]);
+        header.extend_from_slice(&[metric, quantization, self.centred, 0]);
         header.extend_from_slice(&word(self.levels.len())?.to_le_bytes());
         header.extend_from_slice(&word(self.free.len())?.to_le_bytes());
         header.extend_from_slice(&self.next_birth.to_le_bytes());
@@ -123,7 +123,7 @@ struct Header {
     free: usize,
     next_birth: u64,
     entry: u32,
-    centred: bool,
+    centred: u8,
 }
 
 impl Header {
@@ -174,7 +174,7 @@ impl Header {
             free: word(32) as usize,
             next_birth,
             entry: word(44),
-            centred: bytes[26] == 1,
+            centred: bytes[26],
         })
     }
 

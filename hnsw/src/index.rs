@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::distance::kernels;
 use crate::error::Error;
+use crate::filter::SlotSet;
 use crate::frozen::Frozen;
 use crate::limits::MAX_NUMBER;
 use crate::links::{Incoming, Links};
@@ -36,10 +37,10 @@ pub struct Index {
     pub(crate) next_birth: u64,
     /// Where every search starts: a point of the highest level.
     pub(crate) entry: u32,
-    /// Whether codes are measured from the points' middle by now.
-    pub(crate) centred: bool,
+    /// How often codes were given a better centre.
+    pub(crate) centred: u8,
     /// Live points that searches pass over; few.
-    pub(crate) hidden: Vec<u32>,
+    pub(crate) hidden: SlotSet,
     pub(crate) spaces: Spaces,
 }
 
@@ -63,8 +64,8 @@ impl Index {
             free: Vec::new(),
             next_birth: 0,
             entry: NONE,
-            centred: false,
-            hidden: Vec::new(),
+            centred: 0,
+            hidden: SlotSet::new(),
             spaces: Spaces::default(),
             params,
         })
@@ -104,13 +105,13 @@ impl Index {
 
     /// Lets searches find a point that was inserted step by step.
     pub fn show(&mut self, slot: Slot) {
-        self.hidden.retain(|hidden| *hidden != slot.0);
+        self.hidden.remove(slot);
     }
 
     /// Passes over a point in searches from now on; it remains in the graph until it is removed.
     pub fn hide(&mut self, slot: Slot) {
-        if self.is_live(slot) && !self.hidden.contains(&slot.0) {
-            self.hidden.push(slot.0);
+        if self.is_live(slot) {
+            self.hidden.insert(slot);
         }
     }
 

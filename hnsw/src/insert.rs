@@ -13,7 +13,7 @@ use crate::codes::Encoded;
 use crate::error::Error;
 use crate::index::{FREE, Index, NONE};
 use crate::level::level;
-use crate::limits::{CENTRE_LEN, MAX_SLOTS};
+use crate::limits::{CENTRE_LENS, MAX_SLOTS};
 use crate::params::Slot;
 use crate::parts::in_parts;
 use crate::scratch::Space;
@@ -128,10 +128,12 @@ impl Index {
         Ok(batch.slots)
     }
 
-    /// Has codes measured from the middle of the points once there are enough to know it: what all
-    /// vectors have in common then costs no precision. Does nothing at any other time.
+    /// Has codes measured from the middle of the points: what all vectors have in common then costs
+    /// no precision. Does so a few times while the index is young, and nothing at any other time.
     pub fn centre(&mut self) {
-        if self.centred || self.vectors.centre().is_none() || self.len() < CENTRE_LEN {
+        let due = CENTRE_LENS.iter().take_while(|len| self.len() >= **len);
+        let due = u8::try_from(due.count()).unwrap_or(u8::MAX);
+        if due <= self.centred || self.vectors.centre().is_none() {
             return;
         }
         let mut sums = vec![0f64; self.params.dim];
@@ -150,7 +152,7 @@ impl Index {
             .map(|sum| (sum / self.len() as f64) as f32)
             .collect();
         self.vectors.set_centre(&centre);
-        self.centred = true;
+        self.centred = due;
         for slot in (0u32..).take(self.slots()) {
             self.vectors.recode(slot);
         }
@@ -169,6 +171,10 @@ impl Index {
         if self.slots() + fresh > MAX_SLOTS {
             return Err(Error::Full);
         }
+        if let Some(last) = (self.slots() + fresh).checked_sub(1) {
+            let last = u32::try_from(last).map_err(|_| Error::Full)?;
+            self.vectors.reserve(last).map_err(Error::Scratch)?;
+        }
         let mut batch = Batch {
             slots: Vec::with_capacity(vectors.len()),
             levels: Vec::with_capacity(vectors.len()),
@@ -184,13 +190,14 @@ impl Index {
                 .set(slot, &prepared.vector, prepared.codes.as_ref());
             if let Err(error) = set {
                 let given: Vec<u32> = batch.slots.iter().map(|slot| slot.0).collect();
-                self.hidden.retain(|hidden| !given.contains(hidden));
+                given.iter().for_each(|slot| self.show(Slot(*slot)));
                 self.free.extend(given.into_iter().chain([slot]));
                 return Err(Error::Scratch(error));
             }
+            self.anchors[slot as usize] = NONE;
             self.births[slot as usize] = self.next_birth;
             self.next_birth += 1;
-            self.hidden.push(slot);
+            self.hidden.insert(Slot(slot));
             batch.slots.push(Slot(slot));
             batch.levels.push(level(*seed, self.params.m));
         }
@@ -282,7 +289,7 @@ impl Index {
         candidates.sort_unstable_by(Candidate::order);
         let mut chosen = Chosen::with(&self.vectors, kept);
         for candidate in candidates {
-            if chosen.len() == cap {
+            if chosen.len() >= cap {
                 break;
             }
             chosen.offer(&candidate);

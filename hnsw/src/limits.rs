@@ -25,8 +25,8 @@ pub const MAX_LEVEL: u8 = 15;
 /// A number's largest size: squares of such numbers, and sums of as many as a vector may have, are
 /// still finite.
 pub const MAX_NUMBER: f32 = 1e16;
-/// Live points from which on codes are measured from the points' middle.
-pub const CENTRE_LEN: usize = 1_024;
+/// Numbers of live points at which codes are given a new centre.
+pub const CENTRE_LENS: [usize; 3] = [16, 128, 1_024];
 /// Candidates a search keeps for a better look beyond those it is asked for: as many again, at most
 /// so many.
 pub const MAX_SPARE: usize = 32;

@@ -35,9 +35,8 @@ impl Layout {
     /// For turned vectors of so many numbers.
     pub(crate) fn new(bits: Bits, padded: usize) -> Self {
         let full = padded.div_ceil(bits.per_block());
-        let room = full * BLOCK - padded.div_ceil(bits.per_byte());
         // Four bits are so precise that leaving numbers out would be felt.
-        let spare = room >= TERMS || bits != Bits::Four;
+        let spare = bits != Bits::Four;
         Self {
             bits,
             blocks: full + usize::from(!spare),
@@ -112,7 +111,12 @@ impl Layout {
                 }
             }
         }
-        length * length / dot
+        // No level says anything of a vector that lies in numbers without a place.
+        if dot > 0.0 {
+            length * length / dot
+        } else {
+            0.0
+        }
     }
 }
 

@@ -33,7 +33,9 @@ impl Quantization {
     /// code takes one to four cache lines. The error of an estimate falls with the root of the size.
     pub fn fitting(dim: usize) -> Self {
         match dim {
-            ..=64 => Self::Int8,
+            // Rows are whole cache lines, which the vector itself fits into.
+            ..=16 => Self::None,
+            17..=64 => Self::Int8,
             65..=383 => Self::Packed(Bits::Four),
             384..=1_535 => Self::Packed(Bits::Two),
             _ => Self::Packed(Bits::One),

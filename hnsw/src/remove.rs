@@ -38,7 +38,7 @@ impl Index {
         self.levels[slot as usize] = FREE;
         self.links.reset(slot, 0);
         self.incoming.clear(slot);
-        self.hidden.retain(|hidden| *hidden != slot);
+        self.hidden.remove(Slot(slot));
         self.free.push(slot);
         if self.entry == slot {
             self.entry = self.highest();

@@ -7,9 +7,9 @@ use std::collections::BinaryHeap;
 use crate::beam::Candidate;
 use crate::error::Error;
 use crate::filter::SlotSet;
-use crate::index::Index;
+use crate::index::{Index, NONE};
 use crate::limits::{DEFAULT_EF, MAX_EF, MAX_K, MAX_SPARE, MIN_EF, MIN_WIDTH, WALK_STEP};
-use crate::params::Slot;
+use crate::params::{Metric, Slot};
 use crate::scratch::{Space, Walk};
 use crate::vectors::Query;
 
@@ -68,6 +68,10 @@ impl Index {
                 self.prepare_into(vector, &mut query.row)?;
                 self.vectors.ask(query);
                 self.walk_from_the_top(query, (ef, k), options.filter, walk);
+                if walk.beam.len() < k.min(self.len()) {
+                    // So few expanded nodes lead to fewer points than were asked for.
+                    self.walk_from_the_top(query, (ef.max(k), k), options.filter, walk);
+                }
                 Ok(self.hits(&self.best(query, walk, k)))
             })
         };
@@ -86,23 +90,32 @@ impl Index {
         if !score.is_finite() {
             return Err(Error::Score(score));
         }
+        // Scores are compared as they are told; a cost is only a first, wider sieve.
         let worst = self.vectors.cost(score);
+        let worst = worst + worst.abs() * SIEVE;
+        let good = |hit: &Hit| match self.params.metric {
+            Metric::Cosine | Metric::Dot => hit.score >= score,
+            Metric::Euclid | Metric::Manhattan => hit.score <= score,
+        };
         let mut k = FIRST_RANGE.min(limit);
         loop {
-            let mut hits = self.search(query, k.min(MAX_K), options)?;
-            let complete = hits.len() < k
-                || k == limit
-                || hits
-                    .last()
-                    .is_some_and(|hit| self.vectors.cost(hit.score) > worst);
-            hits.retain(|hit| self.vectors.cost(hit.score) <= worst);
+            let options = SearchOptions {
+                ef: options.ef.max(2 * k).min(MAX_EF),
+                ..*options
+            };
+            let mut hits = self.search(query, k.min(MAX_K), &options)?;
+            let complete =
+                hits.len() < k || k == limit || hits.last().is_some_and(|hit| !good(hit));
+            hits.retain(good);
             if complete && k <= MAX_K {
                 return Ok(hits);
             }
             if k >= MAX_K {
-                let mut hits = self.scan_within(query, worst, options.filter)?;
+                let found = self.scan_within(query, worst, options.filter)?;
+                let mut hits = self.hits(&found);
+                hits.retain(good);
                 hits.truncate(limit);
-                return Ok(self.hits(&hits));
+                return Ok(hits);
             }
             k = (k * 4).min(limit).min(MAX_K);
         }
@@ -111,7 +124,9 @@ impl Index {
     /// Looking at all points that come into question costs one step each. A walk takes about `ef`
     /// steps that are dearer, and more by as much as the filter keeps back.
     fn scan_is_cheaper(&self, ef: usize, filter: Option<&SlotSet>) -> bool {
-        // A scan also answers for a graph without points.
+        if self.entry == NONE {
+            return true;
+        }
         let all = self.len() as u128;
         let allowed = filter.map_or(self.len(), SlotSet::len).min(self.len()) as u128;
         allowed * allowed <= WALK_STEP as u128 * ef as u128 * all
@@ -125,7 +140,7 @@ impl Index {
         candidates.iter().map(hit).collect()
     }
 
-    fn walk_from_the_top(
+    pub(crate) fn walk_from_the_top(
         &self,
         query: &Query,
         (ef, k): (usize, usize),
@@ -134,7 +149,7 @@ impl Index {
     ) {
         let start = self.descend(query, 0, walk);
         // Estimates may misorder what is near the k-th, so more than k are kept.
-        let width = ef.max(k + k.min(MAX_SPARE)).max(MIN_WIDTH);
+        let width = ef.max(k + k.min(MAX_SPARE)).max(MIN_WIDTH) + self.hidden.len();
         match filter {
             None => self.walk_level(query, &[start], 0, (width, ef), walk),
             Some(filter) => self.walk_filtered(query, start, width, filter, walk),
@@ -142,10 +157,10 @@ impl Index {
     }
 
     /// The `k` best of what a walk found, with their exact costs.
-    fn best(&self, query: &Query, walk: &Walk, k: usize) -> Vec<Candidate> {
+    pub(crate) fn best(&self, query: &Query, walk: &Walk, k: usize) -> Vec<Candidate> {
         let mut found: Vec<Candidate> = walk.beam.sorted().collect();
         if !self.hidden.is_empty() {
-            found.retain(|found| !self.hidden.contains(&found.slot));
+            found.retain(|found| !self.hidden.contains(Slot(found.slot)));
         }
         let mut exact = match self.params.bits() {
             Some(_) => self.exact_of(query, self.refined_of(query, &found, k), k),
@@ -205,6 +220,8 @@ impl Index {
 
 /// Rows that are on their way while one is looked at.
 const AHEAD: usize = 8;
+/// How much wider than its score a search within a score looks.
+const SIEVE: f32 = 1e-6;
 /// Hits that a search within a score asks for first.
 const FIRST_RANGE: usize = 64;
 

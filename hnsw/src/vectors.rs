@@ -66,6 +66,11 @@ impl Vectors {
         self.codes.as_ref().map(|codes| codes.encode(vector))
     }
 
+    /// Makes room for vectors up to a slot.
+    pub(crate) fn reserve(&mut self, slot: u32) -> io::Result<()> {
+        self.rows.reserve(slot)
+    }
+
     /// Stores a prepared vector and its codes.
     pub(crate) fn set(
         &mut self,

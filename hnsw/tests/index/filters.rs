@@ -119,7 +119,6 @@ fn recall_is_high_when_even_few_allowed_points_are_walked_to() {
 
 /// Measured: 0.89 to 0.98 elsewhere, 0.44 to 0.67 of the farthest; with int8 codes or none 0.99.
 #[test]
-#[ignore = "fails: where many allowed points cost about the same, a packed walk keeps too few"]
 fn recall_is_high_when_the_querys_own_neighbourhood_is_not_allowed() {
     let default = Quantization::Packed(Bits::Four);
     floors(

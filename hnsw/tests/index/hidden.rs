@@ -60,7 +60,6 @@ fn hidden_points_are_never_answered_and_shown_ones_are_again() {
 
 /// An update of a large batch hides as many old points until the new ones are in.
 #[test]
-#[ignore = "fails: a walk keeps as many hidden points as fit and may answer with nothing"]
 fn many_hidden_points_about_a_query_leave_it_the_next_nearest() {
     let vectors = faces(&mut Random(181), 3_000, 40);
     let query = &vectors[1_000];
