@@ -1,9 +1,10 @@
 //! One vector index in RAM: an HNSW graph (Malkov & Yashunin 2016, arXiv 1603.09320) that takes
 //! inserts, deletes and searches at any time and never loses a point.
 //!
-//! Vectors are compared on int8 codes while the graph is walked and by their `f32`s at the end, so
-//! every score is exact. The same operations in the same order give the same graph, bit for bit.
-//! There is no I/O, no thread and no lock here but a pool of scratch space; sharing is the caller's.
+//! The graph is walked on packed codes, the best are ordered by int8 codes and then by their `f32`s,
+//! so every score is exact. The same operations in the same order give the same graph, bit for bit.
+//! Threads run only inside a call that is told to use several, and the one file is a stand-in for
+//! RAM that the caller hands over; sharing an index is the caller's.
 //!
 //! ```
 //! use hnsw::{Index, Metric, Params, SearchOptions};
