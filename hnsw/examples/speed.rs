@@ -27,7 +27,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         vectors.len(),
         hnsw::kernels().name
     )?;
-    for quantization in [Quantization::None, Quantization::Int8] {
+    for quantization in [Quantization::None, Quantization::fitting(dim)] {
         let mut index = Index::new(Params {
             quantization,
             ..Params::new(dim, Metric::Cosine)

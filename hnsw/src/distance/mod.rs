@@ -3,7 +3,7 @@
 //! `scalar` is the specification; every other kernel is tested against it. `DOPPEL_SIMD` set to
 //! `scalar`, `avx2`, `avx512` or `neon` forces one, if the CPU has it. Slices of different length
 //! are compared over the shorter one.
-#![expect(unsafe_code, reason = "SIMD intrinsics; the only module that may")]
+#![expect(unsafe_code, reason = "SIMD intrinsics")]
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
