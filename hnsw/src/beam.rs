@@ -1,7 +1,7 @@
 //! The candidates of a walk: one array sorted by cost instead of two heaps.
 
 /// A slot and what it costs to take it; lower is nearer.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Candidate {
     pub(crate) cost: f32,
     pub(crate) slot: u32,
@@ -36,6 +36,26 @@ impl Candidate {
             cost: f32::from_bits(bits),
             slot: key as u32 >> 1,
         }
+    }
+}
+
+impl PartialEq for Candidate {
+    fn eq(&self, other: &Self) -> bool {
+        self.key() == other.key()
+    }
+}
+
+impl Eq for Candidate {}
+
+impl PartialOrd for Candidate {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Candidate {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.order(other)
     }
 }
 

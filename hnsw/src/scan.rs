@@ -22,15 +22,16 @@ impl Index {
     ) -> Result<Vec<Vec<Hit>>, Error> {
         let queries = vectors.iter().map(|vector| self.asked(vector));
         let queries = queries.collect::<Result<Vec<_>, _>>()?;
-        let mut best: Vec<BinaryHeap<Worst>> = queries.iter().map(|_| BinaryHeap::new()).collect();
+        let mut best: Vec<BinaryHeap<Candidate>> =
+            queries.iter().map(|_| BinaryHeap::new()).collect();
         self.for_each_shown(filter, |slot| {
             for (query, best) in queries.iter().zip(&mut best) {
                 let full = best.len() >= k;
-                let worst = best.peek().filter(|_| full).map(|worst| worst.0.cost);
+                let worst = best.peek().filter(|_| full).map(|worst| worst.cost);
                 let Some(cost) = self.exact_below(query, slot, worst) else {
                     continue;
                 };
-                let candidate = Worst(Candidate { cost, slot });
+                let candidate = Candidate { cost, slot };
                 if !full {
                     best.push(candidate);
                 } else if let Some(mut worst) = best.peek_mut()
@@ -40,14 +41,9 @@ impl Index {
                 }
             }
         });
-        let sorted = best.into_iter().map(|best| {
-            let sorted: Vec<Candidate> = best
-                .into_sorted_vec()
-                .into_iter()
-                .map(|Worst(found)| found)
-                .collect();
-            self.hits(&sorted)
-        });
+        let sorted = best
+            .into_iter()
+            .map(|best| self.hits(&best.into_sorted_vec()));
         Ok(sorted.collect())
     }
 
@@ -100,23 +96,5 @@ impl Index {
                     .for_each(&mut look);
             }
         }
-    }
-}
-
-/// Orders a heap so that the worst candidate is on top.
-#[derive(PartialEq)]
-struct Worst(Candidate);
-
-impl Eq for Worst {}
-
-impl PartialOrd for Worst {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Worst {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.0.order(&other.0)
     }
 }

@@ -1,6 +1,6 @@
 //! Walking the graph: greedily down the upper levels, then with a beam over one.
 
-use std::cmp::{Ordering, Reverse};
+use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use crate::beam::Candidate;
@@ -107,13 +107,13 @@ impl Index {
         loop {
             for candidate in found {
                 if walk.beam.admits(candidate) {
-                    frontier.push(Reverse(Frontier(candidate)));
+                    frontier.push(Reverse(candidate));
                     if filter.contains(Slot(candidate.slot)) {
                         walk.beam.insert(candidate);
                     }
                 }
             }
-            let Some(Reverse(Frontier(nearest))) = frontier.pop() else {
+            let Some(Reverse(nearest)) = frontier.pop() else {
                 return;
             };
             if !walk.beam.admits(nearest) {
@@ -165,24 +165,6 @@ impl Index {
 
 /// Rows that are on their way while one is looked at.
 const AHEAD: usize = 8;
-
-/// Orders candidates in a heap.
-#[derive(PartialEq)]
-struct Frontier(Candidate);
-
-impl Eq for Frontier {}
-
-impl PartialOrd for Frontier {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Frontier {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.0.order(&other.0)
-    }
-}
 
 #[cfg(test)]
 mod tests {
