@@ -63,6 +63,9 @@ const SIGN: u32 = 1 << 31;
 /// The lowest bit of an item: whether it has been expanded.
 const EXPANDED: u64 = 1;
 
+/// Candidates that are sieved at once.
+const SIEVED: usize = 64;
+
 /// The best candidates seen.
 #[derive(Default)]
 pub(crate) struct Beam {
@@ -96,7 +99,10 @@ impl Beam {
     }
 
     pub(crate) fn insert(&mut self, candidate: Candidate) {
-        let key = candidate.key();
+        self.insert_key(candidate.key());
+    }
+
+    fn insert_key(&mut self, key: u64) {
         if self.items.len() == self.width {
             if self.items.last().is_some_and(|worst| key >= *worst) {
                 return;
@@ -106,6 +112,25 @@ impl Beam {
         let at = self.items.partition_point(|item| *item < key);
         self.items.insert(at, key);
         self.next = self.next.min(at);
+    }
+
+    /// Takes in several. Most are too far, which ones is hard to foresee, and so they are sieved
+    /// without a branch first.
+    pub(crate) fn insert_all(&mut self, costs: &[f32], slots: &[u32]) {
+        let worst = match self.items.last() {
+            Some(worst) if self.items.len() == self.width => *worst,
+            _ => u64::MAX,
+        };
+        for (costs, slots) in costs.chunks(SIEVED).zip(slots.chunks(SIEVED)) {
+            let mut near = [0; SIEVED];
+            let mut count = 0;
+            for (&cost, &slot) in costs.iter().zip(slots) {
+                let key = Candidate { cost, slot }.key();
+                near[count] = key;
+                count += usize::from(key < worst);
+            }
+            near[..count].iter().for_each(|key| self.insert_key(*key));
+        }
     }
 
     /// The nearest candidate that has not been expanded; it counts as expanded from now on.

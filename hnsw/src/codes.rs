@@ -8,7 +8,7 @@ use crate::distance::{kernels, prefetch};
 use crate::memory::{IN_RAM, Rows};
 use crate::packed::{Layout, terms};
 use crate::params::{Metric, Params};
-use crate::rotate::{Rotation, Turned, padded};
+use crate::rotate::{Rotation, padded};
 use crate::vectors::Front;
 
 pub(crate) struct Codes {
@@ -48,7 +48,7 @@ pub(crate) struct Encoded {
 /// A query's codes.
 #[derive(Default)]
 pub(crate) struct Coded {
-    turned: Turned,
+    turned: Vec<f32>,
     /// All numbers.
     codes: Vec<i8>,
     /// Those that packed rows have a code for, and zeros.
@@ -88,15 +88,19 @@ impl Codes {
 
     /// Computes a prepared vector's codes.
     pub(crate) fn encode(&self, vector: &[f32]) -> Encoded {
-        let mut turned = Turned::default();
+        let mut turned = Vec::new();
         self.rotation.turn(vector, &self.centre, &mut turned);
-        let turned = turned.values();
         let mut int8 = vec![0; turned.len()];
-        let facts = self.quantize(vector, turned, &mut int8);
+        let facts = self.quantize(vector, &turned, &mut int8);
         let mut packed = Vec::new();
         if let Some((layout, _)) = &self.packed {
             packed = vec![0; layout.row_bytes()];
-            layout.pack(turned, facts.length, facts.base + self.shift(), &mut packed);
+            layout.pack(
+                &turned,
+                facts.length,
+                facts.base + self.shift(),
+                &mut packed,
+            );
         }
         Encoded {
             int8,
@@ -135,8 +139,8 @@ impl Codes {
     /// Computes a prepared query's codes.
     pub(crate) fn code(&self, vector: &[f32], coded: &mut Coded) {
         self.rotation.turn(vector, &self.centre, &mut coded.turned);
-        coded.codes.resize(coded.turned.values().len(), 0);
-        coded.facts = self.quantize(vector, coded.turned.values(), &mut coded.codes);
+        coded.codes.resize(coded.turned.len(), 0);
+        coded.facts = self.quantize(vector, &coded.turned, &mut coded.codes);
         self.hold(coded);
     }
 
@@ -191,16 +195,18 @@ impl Codes {
         }
     }
 
-    /// Asks for the row that a walk compares, and notes it if it is a packed one.
-    #[inline]
-    pub(crate) fn await_walk<'a>(&'a self, slot: u32, rows: &mut Vec<&'a [u8]>) {
+    /// Asks for the rows that a walk compares, and notes packed ones.
+    pub(crate) fn await_walk<'a>(&'a self, front: &mut Front<'a>) {
         match &self.packed {
-            Some((_, packed)) => {
-                let row = packed.row(slot);
+            Some((_, packed)) => front.rows.extend(front.slots.iter().map(|slot| {
+                let row = packed.row(*slot);
                 prefetch(row);
-                rows.push(row);
-            }
-            None => prefetch(self.int8.row(slot)),
+                row
+            })),
+            None => front
+                .slots
+                .iter()
+                .for_each(|slot| prefetch(self.int8.row(*slot))),
         }
     }
 

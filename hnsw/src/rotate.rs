@@ -1,11 +1,11 @@
 //! A fixed random rotation, so that no vector's numbers are larger in some places than in others
 //! and a few bits a number say equally much about each.
 //!
-//! Two rounds, each a random order with random signs and then sums and differences at strides
-//! from [`LANES`] up (a Hadamard transform less its shortest strides, which the random order makes
-//! up for; compare the fast Johnson-Lindenstrauss transform of Ailon & Chazelle 2009). Only sums,
-//! differences and products by powers of two and one constant are taken, number by number, so the
-//! result is the same on every machine.
+//! Two rounds, each of random signs and then sums and differences at strides from [`LANES`] up: a
+//! Hadamard transform less its shortest strides (compare the fast Johnson-Lindenstrauss transform of
+//! Ailon & Chazelle 2009). Numbers that such strides would have brought together change places with
+//! others between the rounds, so that the second brings them together. Only sums, differences and
+//! products are taken, number by number, so the result is the same on every machine.
 
 use crate::distance::{LANES, kernels};
 
@@ -14,13 +14,13 @@ const ROUNDS: u64 = 2;
 /// A rotation of vectors of one size.
 pub(crate) struct Rotation {
     dim: usize,
-    rounds: Vec<Round>,
+    rounds: Vec<Vec<Pass>>,
 }
 
-struct Round {
-    /// Where the number at each place comes from.
-    from: Vec<u32>,
-    /// 1 or -1, times what keeps the length.
+/// Signs, sums and differences of a run of numbers.
+struct Pass {
+    start: usize,
+    /// For each number 1 or -1, times what keeps the length.
     signs: Vec<f32>,
 }
 
@@ -28,7 +28,13 @@ impl Rotation {
     /// The rotation for vectors of `dim` numbers, always the same.
     pub(crate) fn new(dim: usize) -> Self {
         let padded = padded(dim);
-        let rounds = (0..ROUNDS).map(|number| Round::new(padded, number));
+        let block = 1 << padded.ilog2();
+        // Where one block is not all, a second one overlaps it.
+        let starts = [0, padded - block];
+        let starts = &starts[..if block == padded { 1 } else { 2 }];
+        let mut random = Random(0);
+        let mut pass = |start: &usize| Pass::new(*start, block, &mut random);
+        let rounds = (0..ROUNDS).map(|_| starts.iter().map(&mut pass).collect());
         Self {
             dim,
             rounds: rounds.collect(),
@@ -36,42 +42,48 @@ impl Rotation {
     }
 
     /// Turns a vector less the centre; its length is kept. The result has [`padded`] numbers.
-    pub(crate) fn turn(&self, vector: &[f32], centre: &[f32], turned: &mut Turned) {
-        let padded = padded(self.dim);
-        let Turned { values, next } = turned;
-        values.clear();
-        values.extend(vector.iter().zip(centre).map(|(x, c)| x - c));
-        values.resize(padded, 0.0);
-        next.resize(padded, 0.0);
-        let block = block(padded);
+    pub(crate) fn turn(&self, vector: &[f32], centre: &[f32], turned: &mut Vec<f32>) {
+        turned.clear();
+        turned.extend(vector.iter().zip(centre).map(|(x, c)| x - c));
+        turned.resize(padded(self.dim), 0.0);
         let butterflies = kernels().butterflies;
-        for round in &self.rounds {
-            let sources = round.from.iter().zip(&round.signs);
-            for (to, (from, sign)) in next.iter_mut().zip(sources) {
-                *to = values[*from as usize] * sign;
+        for (round, passes) in self.rounds.iter().enumerate() {
+            if round > 0 {
+                turned.as_chunks_mut().0.iter_mut().for_each(transpose);
             }
-            butterflies(&mut next[..block]);
-            let rest = padded - block;
-            if rest > 0 {
-                rescale(&mut next[block..], block);
-                butterflies(&mut next[rest..]);
-                rescale(&mut next[..rest], block);
+            for Pass { start, signs } in passes {
+                let block = &mut turned[*start..start + signs.len()];
+                block.iter_mut().zip(signs).for_each(|(x, sign)| *x *= sign);
+                butterflies(block);
             }
-            std::mem::swap(values, next);
         }
     }
 }
 
-/// A turned vector, and room to turn the next.
-#[derive(Default)]
-pub(crate) struct Turned {
-    values: Vec<f32>,
-    next: Vec<f32>,
+impl Pass {
+    #[expect(clippy::cast_precision_loss, reason = "a power of two far below 2^24")]
+    fn new(start: usize, block: usize, random: &mut Random) -> Self {
+        let scale = ((block / LANES) as f32).sqrt().recip();
+        let signs = (0..block).map(|_| {
+            if random.next() & 1 == 0 {
+                scale
+            } else {
+                -scale
+            }
+        });
+        Self {
+            start,
+            signs: signs.collect(),
+        }
+    }
 }
 
-impl Turned {
-    pub(crate) fn values(&self) -> &[f32] {
-        &self.values
+/// Lanes become strides and strides lanes.
+fn transpose(square: &mut [f32; LANES * LANES]) {
+    for row in 1..LANES {
+        for column in 0..row {
+            square.swap(row * LANES + column, column * LANES + row);
+        }
     }
 }
 
@@ -80,52 +92,16 @@ pub(crate) fn padded(dim: usize) -> usize {
     dim.next_multiple_of(64)
 }
 
-/// The longest power of two that fits.
-fn block(padded: usize) -> usize {
-    1 << padded.ilog2()
-}
+/// SplitMix64 (Steele, Lea, Flood 2014).
+struct Random(u64);
 
-/// What lies outside of one block grows as if it had been in it, so that all has one scale.
-fn rescale(values: &mut [f32], block: usize) {
-    let growth = growth(block);
-    values.iter_mut().for_each(|x| *x *= growth);
-}
-
-/// How much longer sums and differences make a vector.
-#[expect(clippy::cast_precision_loss, reason = "a power of two far below 2^24")]
-fn growth(block: usize) -> f32 {
-    ((block / LANES) as f32).sqrt()
-}
-
-impl Round {
-    fn new(padded: usize, number: u64) -> Self {
-        let mut state = mix(number);
-        let mut next = || {
-            state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-            mix(state)
-        };
-        let mut from: Vec<u32> = (0..).take(padded).collect();
-        // Fisher & Yates; the tiny preference of a remainder does no harm here.
-        for at in (1..padded).rev() {
-            let other = next() % (at as u64 + 1);
-            from.swap(at, usize::try_from(other).unwrap_or(at));
-        }
-        let block = block(padded);
-        let turns = if block == padded { 1 } else { 2 };
-        let scale = growth(block).recip().powi(turns);
-        let signs = (0..padded).map(|_| if next() & 1 == 0 { scale } else { -scale });
-        Self {
-            signs: signs.collect(),
-            from,
-        }
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let x = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        x ^ (x >> 31)
     }
-}
-
-/// The finaliser of SplitMix64 (Steele, Lea, Flood 2014).
-fn mix(x: u64) -> u64 {
-    let x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    x ^ (x >> 31)
 }
 
 #[cfg(test)]
@@ -137,9 +113,9 @@ mod tests {
     }
 
     fn turn(rotation: &Rotation, vector: &[f32]) -> Vec<f32> {
-        let mut turned = Turned::default();
+        let mut turned = Vec::new();
         rotation.turn(vector, &vec![0.0; vector.len()], &mut turned);
-        turned.values
+        turned
     }
 
     #[test]

@@ -40,6 +40,25 @@ impl Seen {
         }
     }
 
+    /// Adds slots up to the first that is none, and appends to `fresh` those that were not in.
+    /// Whether one was in is as good as random, so nothing branches on it.
+    pub(crate) fn insert_all(&mut self, slots: &[u32], fresh: &mut Vec<u32>) {
+        let before = fresh.len();
+        let mut end = before;
+        fresh.resize(before + slots.len(), 0);
+        for slot in slots {
+            let Some(word) = self.words.get_mut(*slot as usize / 64) else {
+                break;
+            };
+            let bit = 1 << (slot % 64);
+            fresh[end] = *slot;
+            end += usize::from(*word & bit == 0);
+            *word |= bit;
+        }
+        fresh.truncate(end);
+        self.touched.extend_from_slice(&fresh[before..]);
+    }
+
     /// Adds a slot; `false` if it was in already.
     pub(crate) fn insert(&mut self, slot: u32) -> bool {
         let Some(word) = self.words.get_mut(slot as usize / 64) else {

@@ -190,6 +190,10 @@ impl Index {
                 continue;
             }
             ahead(at + AHEAD);
+            if at < k {
+                // Likely to be asked for next.
+                self.vectors.prefetch_exact(estimate.slot);
+            }
             let cost = self.vectors.refined(query, estimate.slot);
             best.offer(cost);
             refined.push(Candidate {

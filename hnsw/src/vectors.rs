@@ -31,7 +31,6 @@ pub(crate) struct Query {
 }
 
 /// Slots that a walk looks at together.
-#[derive(Default)]
 pub(crate) struct Front<'a> {
     pub(crate) slots: Vec<u32>,
     /// Their packed rows, where there are any.
@@ -39,6 +38,14 @@ pub(crate) struct Front<'a> {
 }
 
 impl Front<'_> {
+    /// With room for the neighbours of a node.
+    pub(crate) fn new(neighbours: usize) -> Self {
+        Self {
+            slots: Vec::with_capacity(neighbours),
+            rows: Vec::with_capacity(neighbours),
+        }
+    }
+
     pub(crate) fn clear(&mut self) {
         self.slots.clear();
         self.rows.clear();
@@ -143,13 +150,14 @@ impl Vectors {
         }
     }
 
-    /// Puts a slot among those that a walk looks at next; its row is on its way.
-    #[inline]
-    pub(crate) fn await_walk<'a>(&'a self, slot: u32, next: &mut Front<'a>) {
-        next.slots.push(slot);
+    /// Has the rows of a front's slots brought near.
+    pub(crate) fn await_walk<'a>(&'a self, front: &mut Front<'a>) {
         match &self.codes {
-            Some(codes) => codes.await_walk(slot, &mut next.rows),
-            None => self.prefetch_exact(slot),
+            Some(codes) => codes.await_walk(front),
+            None => front
+                .slots
+                .iter()
+                .for_each(|slot| self.prefetch_exact(*slot)),
         }
     }
 

@@ -5,7 +5,7 @@ use std::collections::BinaryHeap;
 
 use crate::beam::Candidate;
 use crate::filter::SlotSet;
-use crate::index::{FREE, Index, NONE};
+use crate::index::{FREE, Index};
 use crate::params::Slot;
 use crate::scratch::{Seen, Walk};
 use crate::vectors::{Front, Query};
@@ -13,10 +13,11 @@ use crate::vectors::{Front, Query};
 impl Index {
     /// Greedily down to `level`, and the nearest point found above it.
     pub(crate) fn descend(&self, query: &Query, level: usize, walk: &mut Walk) -> Candidate {
-        let mut front = Front::default();
+        let mut front = Front::new(self.params.m);
         walk.seen.start(self.slots());
         walk.seen.insert(self.entry);
-        self.vectors.await_walk(self.entry, &mut front);
+        front.slots.push(self.entry);
+        self.vectors.await_walk(&mut front);
         self.vectors.walk(query, &front, &mut walk.costs);
         let mut nearest = Candidate {
             cost: walk.costs[0],
@@ -62,7 +63,8 @@ impl Index {
                 walk.beam.insert(*start);
             }
         }
-        let (mut front, mut next) = (Front::default(), Front::default());
+        let mut front = Front::new(self.params.cap(level));
+        let mut next = Front::new(self.params.cap(level));
         loop {
             let nearest = walk.beam.pop();
             if let Some(nearest) = nearest {
@@ -75,9 +77,7 @@ impl Index {
                 nearest.for_each(|found| self.vectors.prefetch_refined(found.slot));
             }
             self.vectors.walk(query, &front, &mut walk.costs);
-            for (&cost, &slot) in walk.costs.iter().zip(&front.slots) {
-                walk.beam.insert(Candidate { cost, slot });
-            }
+            walk.beam.insert_all(&walk.costs, &front.slots);
             if level == 0 {
                 walk.beam
                     .waiting(2)
@@ -126,16 +126,9 @@ impl Index {
     }
 
     /// The neighbours that were not seen before; their rows are on their way.
-    #[inline]
     fn unseen<'a>(&'a self, slot: u32, level: usize, seen: &mut Seen, front: &mut Front<'a>) {
-        for other in self.links.row(slot, level) {
-            if *other == NONE {
-                break;
-            }
-            if seen.insert(*other) {
-                self.vectors.await_walk(*other, front);
-            }
-        }
+        seen.insert_all(self.links.row(slot, level), &mut front.slots);
+        self.vectors.await_walk(front);
     }
 
     /// Costs by int8 codes, in the order of the slots.

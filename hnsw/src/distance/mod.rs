@@ -253,6 +253,35 @@ mod tests {
     }
 
     #[test]
+    fn as_many_packed_rows_are_compared_as_there_are_however_much_room_there_is_for_sums() {
+        let mut seed = 23;
+        let mut byte = || random(&mut seed).to_bits().to_le_bytes()[1];
+        let bytes: Vec<u8> = (0..2 * BLOCK + 11).map(|_| byte()).collect();
+        let query: Vec<i8> = (0..1_024)
+            .map(|_| i8::from_le_bytes([byte()]).max(-127))
+            .collect();
+        let rows: Vec<&[u8]> = (0..11).map(|at| &bytes[at..at + 2 * BLOCK]).collect();
+        for kernels in available() {
+            for bits in [Bits::One, Bits::Two, Bits::Four] {
+                let query = &query[..2 * bits.per_block()];
+                for count in 0..rows.len() {
+                    let dots = |kernels: &Kernels| {
+                        let mut dots = [7; 64];
+                        (kernels.packed)(bits, query, &rows[..count], &mut dots);
+                        dots
+                    };
+                    assert_eq!(
+                        dots(&kernels),
+                        dots(&scalar::KERNELS),
+                        "{} {bits:?} {count}",
+                        kernels.name
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
     fn butterflies_give_the_same_bits_everywhere() {
         let mut seed = 5;
         for kernels in available() {

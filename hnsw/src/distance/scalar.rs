@@ -80,19 +80,33 @@ pub(super) fn quantize(values: &[f32], codes: &mut [i8]) -> f32 {
             *lane = if x.abs() > *lane { x.abs() } else { *lane };
         }
     }
-    let largest = lanes.iter().chain(rest).fold(0f32, |a, x| a.max(x.abs()));
-    if largest == 0.0 {
-        codes.fill(0);
-        return 0.0;
+    let (scale, inverse) = scales(lanes.iter().chain(rest));
+    codes_of(values, inverse, codes);
+    scale
+}
+
+/// What makes codes of the numbers with this largest size numbers again, and its inverse; zeros
+/// where there is none, or where it would not be finite.
+#[inline(always)]
+pub(super) fn scales<'a>(sizes: impl Iterator<Item = &'a f32>) -> (f32, f32) {
+    let largest = sizes.fold(0f32, |a, x| a.max(x.abs()));
+    let inverse = 127.0 / largest;
+    if inverse.is_finite() {
+        (largest / 127.0, inverse)
+    } else {
+        (0.0, 0.0)
     }
-    let (scale, inverse) = (largest / 127.0, 127.0 / largest);
+}
+
+/// The nearest codes, of numbers whose largest size is `127 / inverse`.
+#[inline(always)]
+pub(super) fn codes_of(values: &[f32], inverse: f32, codes: &mut [i8]) {
     for (code, x) in codes.iter_mut().zip(values) {
         let nearest = (x * inverse).round_ties_even();
         #[expect(clippy::cast_possible_truncation, reason = "clamped to a code's range")]
         let nearest = nearest.clamp(-127.0, 127.0) as i32 as i8;
         *code = nearest;
     }
-    scale
 }
 
 /// As for `butterflies`: eight lanes, whatever they are kept in.

@@ -28,7 +28,8 @@ fn every_answer(index: &Index, query: &[f32], k: usize) -> Vec<(&'static str, Ve
         answers.push((name, numbers(&hits.unwrap())));
     }
     for (name, limit) in [("range", k), ("endless range", usize::MAX)] {
-        let hits = index.search_within(query, -1.0, limit, &options(0, false, None));
+        // Wide enough for the coarsest codes to find all, so that answers can be compared.
+        let hits = index.search_within(query, -1.0, limit, &options(100, false, None));
         answers.push((name, numbers(&hits.unwrap())));
     }
     answers
