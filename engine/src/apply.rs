@@ -11,7 +11,7 @@ use crossbeam_channel::Receiver;
 use hnsw::Scratch;
 use storage::{
     BlobKind, BlobRef, Blobs, CollectionId, FaceRecord, FaceRow, Lsn, PointId, PointRecord, Record,
-    TableChange, Tables,
+    TableChange, Tables, VectorId,
 };
 
 use crate::catalog::Catalog;
@@ -20,6 +20,7 @@ use crate::collection::Collection;
 use crate::commit::{Committed, Work};
 use crate::convert;
 use crate::error::Error;
+use crate::grow::PointVectors;
 use crate::options::Event;
 use crate::point::Written;
 use crate::shared::Shared;
@@ -105,7 +106,7 @@ fn apply_group(shared: &Shared, followers: &Followers<'_>, group: Vec<Committed>
 enum IndexWork {
     None,
     Missing(CollectionId),
-    Upsert(Arc<Collection>, Vec<(PointId, Vec<f32>)>),
+    Upsert(Arc<Collection>, Vec<PointVectors>),
     Delete(Arc<Collection>, Vec<PointId>),
     Sweep(CollectionId),
 }
@@ -266,7 +267,10 @@ fn index_work(record: Record, known: Option<Option<Arc<Collection>>>) -> IndexWo
             collection,
             points
                 .into_iter()
-                .map(|point| (point.id, point.vector))
+                .map(|point| PointVectors {
+                    id: point.id,
+                    vectors: vec![(VectorId::UNNAMED, point.vector)],
+                })
                 .collect(),
         ),
         (Record::Delete { ids, .. }, Some(collection)) => IndexWork::Delete(collection, ids),

@@ -17,7 +17,7 @@ use storage::{
     SnapshotWriter, write_row,
 };
 
-use crate::collection::{Collection, FrozenCollection};
+use crate::collection::{Collection, FrozenCollection, FrozenSpace};
 use crate::commit::Work;
 use crate::convert;
 use crate::error::Error;
@@ -180,8 +180,10 @@ fn write_snapshot(
     let disk = Arc::clone(&shared.disk);
     let mut writer =
         SnapshotWriter::create(disk, &path, shared.folder.store(), collection.id, lsn)?;
-    writer.section("index", |out| state.index.write(out))?;
-    writer.section("ids", |out| write_ids(out, &state.ids))?;
+    for space in &state.spaces {
+        writer.section("index", |out| space.index.write(out))?;
+        writer.section("ids", |out| write_ids(out, &ids_by_slot(state, space)))?;
+    }
     // The tables go on changing: rows may be newer than `lsn`. The replay after it mends that.
     writer.section("points", |out| {
         write_points(out, shared, collection, &state.ids)
@@ -192,6 +194,12 @@ fn write_snapshot(
         changed: state.changed.0,
         bytes,
     })
+}
+
+fn ids_by_slot(state: &FrozenCollection, space: &FrozenSpace) -> Vec<Option<PointId>> {
+    let numbers = space.numbers.iter();
+    let id = |number: &u32| state.ids.get(*number as usize).copied().flatten();
+    numbers.map(id).collect()
 }
 
 /// Slot by slot: the length of the id's key, and the key.

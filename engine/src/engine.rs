@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 
 use crossbeam_channel::{Sender, TrySendError, bounded, unbounded};
 use parking_lot::Mutex;
-use storage::{Lsn, PointId, Record};
+use storage::{Lsn, PointId, Record, VectorId};
 
 use crate::checkpoint::{Checkpointer, remove_unnamed};
 use crate::collection::Collection;
@@ -160,10 +160,8 @@ impl Engine {
         }
         let mut records = Vec::with_capacity(points.len());
         for (at, point) in points.into_iter().enumerate() {
-            let bad = |error: hnsw::Error| Error::BadVector {
-                what: format!("point {}: {error}", point.id),
-            };
-            let vector = target.prepare(&point.vector).map_err(bad)?;
+            let vector = target.prepare(VectorId::UNNAMED, &point.vector);
+            let vector = vector.map_err(|error| error.of_point(&point.id))?;
             if last.get(&point.id) == Some(&at) {
                 records.push(convert::point_record(
                     point.id,

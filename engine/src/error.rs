@@ -54,3 +54,15 @@ impl From<storage::Error> for Error {
         Error::Storage(Arc::new(error))
     }
 }
+
+impl Error {
+    /// The same, said of one point among many.
+    pub(crate) fn of_point(self, id: &storage::PointId) -> Self {
+        match self {
+            Error::BadVector { what } => Error::BadVector {
+                what: format!("point {id}: {what}"),
+            },
+            other => other,
+        }
+    }
+}

@@ -38,12 +38,15 @@ mod commit;
 mod convert;
 mod engine;
 mod error;
+mod grow;
 pub mod limits;
+mod numbers;
 mod options;
 mod point;
 mod read;
 mod recover;
 mod shared;
+mod space;
 mod spec;
 
 pub use engine::Engine;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use storage::PointId;
+use storage::{PointId, VectorId};
 
 use crate::collection::Collection;
 use crate::convert;
@@ -37,12 +37,7 @@ impl Engine {
         if query.limit == 0 {
             return Err(Error::BadRequest("`limit` must be at least 1".into()));
         }
-        let bad = |error: hnsw::Error| Error::BadVector {
-            what: error.to_string(),
-        };
-        let hits = collection
-            .search(&query.vector, k, ef, query.exact)
-            .map_err(bad)?;
+        let hits = collection.search(VectorId::UNNAMED, &query.vector, k, ef, query.exact)?;
         let higher = collection.spec.metric.higher_is_better();
         let passes = |score: f32| match query.score_threshold {
             None => true,
@@ -131,7 +126,10 @@ impl Engine {
             false => None,
         };
         let vector = match select.vector {
-            true => collection.vectors(&[*id]).pop().flatten(),
+            true => collection
+                .vectors(VectorId::UNNAMED, &[*id])
+                .pop()
+                .flatten(),
             false => None,
         };
         let face = tables.face(collection.id, id)?.map(convert::stored_face);

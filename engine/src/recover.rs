@@ -1,7 +1,7 @@
 //! Recovery: a base at LSN x, and then what follows in the log, by the same code that applies new
 //! records.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::io::Read;
 use std::sync::Arc;
 use std::time::Instant;
@@ -9,17 +9,19 @@ use std::time::Instant;
 use hnsw::Scratch;
 use storage::{
     Blobs, CollectionEntry, DataFolder, Disk, Expectation, FileLog, Log, Lsn, Manifest, Manifests,
-    OsDisk, PointId, Record, SnapshotReader, TableChange, Tables, read_rows,
+    OsDisk, PointId, Record, SnapshotReader, TableChange, Tables, VectorId, read_rows,
 };
 
 use crate::apply::Followers;
 use crate::catalog::Catalog;
-use crate::collection::Collection;
+use crate::collection::{Collection, State};
 use crate::convert;
 use crate::error::Error;
 use crate::limits::GROUP_BYTES;
+use crate::numbers::Numbers;
 use crate::options::Options;
 use crate::shared::Shared;
+use crate::space::{NOBODY, Space};
 
 /// What recovery hands over.
 pub(crate) struct Recovered {
@@ -236,19 +238,23 @@ fn load_collection(
         ));
     }
     let ids = read_ids(reader.section("ids")?, index.slots()).map_err(corrupt)?;
-    if (0u32..)
-        .zip(&ids)
-        .any(|(slot, id)| id.is_some() != index.is_live(hnsw::Slot(slot)))
-    {
-        return Err(corrupt("the ids are not those of the live points".into()));
-    }
+    // In this form of a snapshot the ids stand slot by slot: slots become numbers.
+    let by_slot = (0u32..).zip(&ids);
+    let by_slot = by_slot.map(|(number, id)| id.map_or(NOBODY, |_| number));
+    let by_slot: Vec<u32> = by_slot.collect();
+    let numbers = Numbers::from_ids(ids).map_err(corrupt)?;
+    let is_point = |number| numbers.id(number).is_some();
+    let space = Space::with_numbers(index, &by_slot, is_point).map_err(corrupt)?;
+    let state = State {
+        numbers,
+        spaces: BTreeMap::from([(VectorId::UNNAMED, space)]),
+    };
     let changed = Lsn(entry.snapshot.changed);
-    Ok(Collection::with_index(
+    Ok(Collection::with_state(
         entry.id,
         entry.config.name.clone(),
         spec,
-        index,
-        ids,
+        state,
         changed,
     ))
 }
@@ -294,7 +300,7 @@ fn refill_tables(
             return Ok(());
         }
         let ids: Vec<PointId> = piece.iter().map(|row| row.id).collect();
-        let vectors = collection.vectors(&ids);
+        let vectors = collection.vectors(VectorId::UNNAMED, &ids);
         let puts = piece.iter().zip(&vectors).filter_map(|(row, vector)| {
             Some(TableChange::PutPoint {
                 collection: entry.id,

@@ -23,6 +23,16 @@ impl fmt::Display for Lsn {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CollectionId(pub u64);
 
+/// A vector's number within its collection; never given twice in one collection, so that a record
+/// that was decided before a vector went cannot be taken for one of a later vector of that name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct VectorId(pub u32);
+
+impl VectorId {
+    /// That of collections whose points have one vector without a name.
+    pub const UNNAMED: VectorId = VectorId(0);
+}
+
 /// A point's id within its collection. Numbers come before UUIDs in every order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum PointId {

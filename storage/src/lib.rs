@@ -26,7 +26,7 @@ pub use blobs::{BlobKind, BlobRef, Blobs};
 pub use disk::{Disk, DiskFile, OsDisk, SimDisk};
 pub use error::Error;
 pub use folder::{DataFolder, FORMAT_VERSION, read_format};
-pub use ids::{CollectionId, Lsn, PointId};
+pub use ids::{CollectionId, Lsn, PointId, VectorId};
 pub use log::{Cut, FileLog, Log, MemoryLog, Records};
 pub use manifest::{CollectionEntry, Manifest, Manifests, SnapshotRef};
 pub use payload::{decode_payload, encode_payload};

@@ -1,0 +1,207 @@
+//! How records change a collection's points: brought in batch by batch, replaced, taken out.
+//!
+//! A new vector is brought into its index unseen. Then each point is given all of its new vectors
+//! in one step under the lock, and only after that do the old ones leave their graphs: a search
+//! finds a point as it was or as it is, at every moment.
+
+use std::ops::Range;
+
+use hnsw::{Index, Prepared, Slot};
+use storage::{Lsn, PointId, VectorId};
+
+use crate::collection::{Collection, State};
+use crate::limits::{COMMIT_STEPS, INSERT_BATCH, INSERT_BATCH_FRACTION, PARALLEL_PLANS};
+
+/// A point's vectors as a record has them; those of a vector that has gone are passed over.
+pub(crate) struct PointVectors {
+    pub(crate) id: PointId,
+    pub(crate) vectors: Vec<(VectorId, Vec<f32>)>,
+}
+
+impl Collection {
+    /// Inserts or replaces points.
+    pub(crate) fn apply_upsert(
+        &self,
+        lsn: Lsn,
+        points: &[PointVectors],
+    ) -> Result<(), hnsw::Error> {
+        let mut rest = points;
+        while !rest.is_empty() {
+            let (batch, after) = rest.split_at(self.batch_len(rest).min(rest.len()));
+            self.apply_batch(batch)?;
+            rest = after;
+        }
+        self.mark_changed(lsn);
+        Ok(())
+    }
+
+    /// Removes points; ids that are not there are passed over.
+    pub(crate) fn apply_delete(&self, lsn: Lsn, ids: &[PointId]) -> Result<(), hnsw::Error> {
+        for id in ids {
+            let state = &mut *self.state.write();
+            let Some(number) = state.numbers.forget(id) else {
+                continue;
+            };
+            for space in state.spaces.values_mut() {
+                if let Some(slot) = space.take(number) {
+                    space.index.remove(slot)?;
+                }
+            }
+        }
+        self.mark_changed(lsn);
+        Ok(())
+    }
+
+    /// A fraction of what is in the index that has least of all that get something.
+    fn batch_len(&self, points: &[PointVectors]) -> usize {
+        let state = self.state.read();
+        let spaces = state.spaces.iter();
+        let growing = spaces.filter(|(of, _)| points.iter().any(|point| point.has(**of)));
+        let least = growing.map(|(_, space)| space.index.len()).min();
+        least.map_or(INSERT_BATCH, |least| {
+            (least / INSERT_BATCH_FRACTION).clamp(1, INSERT_BATCH)
+        })
+    }
+
+    fn apply_batch(&self, points: &[PointVectors]) -> Result<(), hnsw::Error> {
+        let mut places: Vec<Vec<(VectorId, Slot)>> = vec![Vec::new(); points.len()];
+        let spaces: Vec<VectorId> = self.state.read().spaces.keys().copied().collect();
+        for of in spaces {
+            let (mut who, mut what) = (Vec::new(), Vec::new());
+            for (at, point) in points.iter().enumerate() {
+                if let Some(vector) = point.vector(of) {
+                    who.push(at);
+                    what.push((level_seed(&point.id), vector));
+                }
+            }
+            for (at, slot) in who.into_iter().zip(self.bring_in(of, &what)?) {
+                places[at].push((of, slot));
+            }
+        }
+        for (of, slot) in self.settle(points, &places) {
+            if let Some(space) = self.state.write().spaces.get_mut(&of) {
+                space.index.remove(slot)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts vectors into an index where no search finds them yet. Searches are kept out while rows
+    /// are copied, never while distances are computed.
+    fn bring_in(&self, of: VectorId, vectors: &[(u64, &[f32])]) -> Result<Vec<Slot>, hnsw::Error> {
+        if vectors.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.change(of, Index::centre);
+        let prepared = self.in_parts(of, vectors.len(), |index, part| {
+            let vectors = vectors[part].iter();
+            vectors.map(|(_, vector)| index.encode(vector)).collect()
+        });
+        let prepared: Vec<Prepared> = prepared.into_iter().collect::<Result<_, _>>()?;
+        let seeds: Vec<u64> = vectors.iter().map(|(seed, _)| *seed).collect();
+        let mut batch = self.change(of, |index| index.stage(&seeds, &prepared))?;
+        let plans = self.in_parts(of, vectors.len(), |index, part| index.plan(&batch, part));
+        batch.set_plans(plans);
+        let lists = self.in_parts(of, batch.lists(), |index, part| index.thin(&batch, part));
+        batch.set_thinned(lists);
+        while !self.change(of, |index| index.commit(&mut batch, COMMIT_STEPS)) {}
+        Ok(batch.slots().to_vec())
+    }
+
+    /// Gives points their new vectors, each point in one step. Returns the old vectors' places.
+    fn settle(
+        &self,
+        points: &[PointVectors],
+        places: &[Vec<(VectorId, Slot)>],
+    ) -> Vec<(VectorId, Slot)> {
+        let mut replaced = Vec::new();
+        for (point, places) in points.iter().zip(places) {
+            self.state.write().settle(&point.id, places, &mut replaced);
+        }
+        replaced
+    }
+
+    /// One short change of an index, searches kept out.
+    fn change<T>(&self, of: VectorId, change: impl FnOnce(&mut Index) -> T) -> T {
+        let mut state = self.state.write();
+        let space = state.spaces.get_mut(&of).expect(ONE_WRITER);
+        change(&mut space.index)
+    }
+
+    /// Has `0..count` worked on, on several threads when that pays. Each result is a pure function
+    /// of the index, so threads change nothing but the time.
+    fn in_parts<T: Send>(
+        &self,
+        of: VectorId,
+        count: usize,
+        work: impl Fn(&Index, Range<usize>) -> Vec<T> + Sync,
+    ) -> Vec<T> {
+        let threads = if count < PARALLEL_PLANS {
+            1
+        } else {
+            hnsw::threads()
+        };
+        hnsw::in_parts(threads, count, |part| {
+            let state = self.state.read();
+            let space = state.spaces.get(&of).expect(ONE_WRITER);
+            work(&space.index, part)
+        })
+    }
+}
+
+const ONE_WRITER: &str = "only the applier, which is at work here, takes a vector away";
+
+impl PointVectors {
+    fn vector(&self, of: VectorId) -> Option<&[f32]> {
+        let found = self.vectors.iter().find(|(vector, _)| *vector == of);
+        found.map(|(_, vector)| vector.as_slice())
+    }
+
+    fn has(&self, of: VectorId) -> bool {
+        self.vector(of).is_some()
+    }
+}
+
+impl State {
+    /// Has a point be at these places and at no others.
+    fn settle(
+        &mut self,
+        id: &PointId,
+        places: &[(VectorId, Slot)],
+        replaced: &mut Vec<(VectorId, Slot)>,
+    ) {
+        let number = self.numbers.give(*id);
+        for (of, space) in &mut self.spaces {
+            let new = places.iter().find(|(vector, _)| vector == of);
+            let before = match new {
+                Some((_, slot)) => {
+                    space.index.show(*slot);
+                    space.put(number, *slot)
+                }
+                None => space.take(number),
+            };
+            if let Some(before) = before {
+                space.index.hide(before);
+                replaced.push((*of, before));
+            }
+        }
+    }
+}
+
+/// The graph level of a point is drawn from its id, so that every replay draws the same.
+fn level_seed(id: &PointId) -> u64 {
+    id.key().chunks(8).fold(0, |hash, piece| {
+        let word = piece
+            .iter()
+            .fold(0u64, |word, byte| word << 8 | u64::from(*byte));
+        mix(hash ^ word)
+    })
+}
+
+/// The finaliser of SplitMix64 (Steele, Lea, Flood 2014).
+fn mix(x: u64) -> u64 {
+    let x = x.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    x ^ (x >> 31)
+}
