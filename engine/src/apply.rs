@@ -10,8 +10,8 @@ use std::time::Instant;
 use crossbeam_channel::Receiver;
 use hnsw::Scratch;
 use storage::{
-    BlobKind, BlobRef, Blobs, CollectionId, FaceRecord, FaceRow, Lsn, PointId, PointRecord, Record,
-    TableChange, Tables, VectorId,
+    BlobKind, BlobRef, Blobs, CollectionId, FaceRecord, FaceRow, Lsn, NamedVectors, PointId,
+    PointRecord, Record, TableChange, Tables, VectorId, VectorsConfig,
 };
 
 use crate::catalog::Catalog;
@@ -23,6 +23,7 @@ use crate::error::Error;
 use crate::grow::PointVectors;
 use crate::options::Event;
 use crate::point::Written;
+use crate::settings::Settings;
 use crate::shared::Shared;
 
 /// What follows the log.
@@ -107,7 +108,11 @@ enum IndexWork {
     None,
     Missing(CollectionId),
     Upsert(Arc<Collection>, Vec<PointVectors>),
+    Update(Arc<Collection>, Vec<PointVectors>),
     Delete(Arc<Collection>, Vec<PointId>),
+    DeleteVectors(Arc<Collection>, Vec<PointId>, Vec<VectorId>),
+    Configure(Arc<Collection>, Option<VectorsConfig>, Option<Vec<u8>>),
+    Aliases(Vec<(String, Option<CollectionId>)>),
     Sweep(CollectionId),
 }
 
@@ -152,7 +157,7 @@ impl Followers<'_> {
                     let collection = Collection::new(
                         *id,
                         config.name.clone(),
-                        convert::spec(config),
+                        convert::settings(config)?,
                         self.scratch,
                     )?;
                     collection.mark_changed(lsn);
@@ -164,9 +169,13 @@ impl Followers<'_> {
                 self.catalog.remove(*id);
                 Ok(Some(None))
             }
-            Record::Upsert { collection, .. } | Record::Delete { collection, .. } => {
-                Ok(self.catalog.by_id(*collection).map(Some))
-            }
+            // Takes effect after the points that were written before it.
+            Record::ChangeAliases { .. } => Ok(Some(None)),
+            Record::Upsert { collection, .. }
+            | Record::Delete { collection, .. }
+            | Record::UpdateVectors { collection, .. }
+            | Record::DeleteVectors { collection, .. }
+            | Record::Configure { collection, .. } => Ok(self.catalog.by_id(*collection).map(Some)),
         }
     }
 
@@ -218,6 +227,24 @@ impl Followers<'_> {
             IndexWork::Delete(collection, ids) => {
                 collection.apply_delete(lsn, &ids).map_err(fatal)?
             }
+            IndexWork::Update(collection, points) => {
+                collection.apply_update(lsn, points).map_err(fatal)?
+            }
+            IndexWork::DeleteVectors(collection, ids, vectors) => collection
+                .apply_delete_vectors(lsn, &ids, &vectors)
+                .map_err(fatal)?,
+            IndexWork::Configure(collection, vectors, metadata) => {
+                let mut settings = Settings::clone(&collection.settings());
+                if let Some(config) = vectors {
+                    settings.vectors = convert::vectors(&config);
+                    settings.next = config.next;
+                }
+                if let Some(bytes) = metadata {
+                    settings.metadata = convert::metadata(&bytes)?;
+                }
+                collection.apply_settings(lsn, settings, self.scratch)?;
+            }
+            IndexWork::Aliases(changes) => self.catalog.change_aliases(changes),
             IndexWork::Sweep(id) => self.tables.sweep_dropped(id)?,
         }
         Ok(Ok(()))
@@ -231,10 +258,13 @@ fn table_changes<'a>(
     out: &mut Vec<TableChange<'a>>,
 ) {
     match record {
-        Record::CreateCollection { id, config } => {
-            out.push(TableChange::PutCollection { id: *id, config })
-        }
-        Record::DropCollection { id } => out.push(TableChange::DropCollection { id: *id }),
+        // The rows of a dropped collection are swept later, in pieces.
+        Record::CreateCollection { .. }
+        | Record::DropCollection { .. }
+        | Record::UpdateVectors { .. }
+        | Record::DeleteVectors { .. }
+        | Record::ChangeAliases { .. }
+        | Record::Configure { .. } => {}
         Record::Upsert { collection, points } => {
             out.extend(
                 points
@@ -244,7 +274,6 @@ fn table_changes<'a>(
                         collection: *collection,
                         id: point.id,
                         lsn,
-                        vector: &point.vector,
                         payload: &point.payload,
                         face: face.clone(),
                     }),
@@ -260,22 +289,49 @@ fn table_changes<'a>(
 }
 
 fn index_work(record: Record, known: Option<Option<Arc<Collection>>>) -> IndexWork {
-    match (record, known.flatten()) {
-        (Record::CreateCollection { .. }, _) => IndexWork::None,
-        (Record::DropCollection { id }, _) => IndexWork::Sweep(id),
-        (Record::Upsert { points, .. }, Some(collection)) => IndexWork::Upsert(
-            collection,
-            points
-                .into_iter()
-                .map(|point| PointVectors {
-                    id: point.id,
-                    vectors: vec![(VectorId::UNNAMED, point.vector)],
-                })
-                .collect(),
-        ),
-        (Record::Delete { ids, .. }, Some(collection)) => IndexWork::Delete(collection, ids),
-        (Record::Upsert { collection, .. } | Record::Delete { collection, .. }, None) => {
-            IndexWork::Missing(collection)
+    let known = known.flatten();
+    match record {
+        Record::CreateCollection { .. } => IndexWork::None,
+        Record::DropCollection { id } => IndexWork::Sweep(id),
+        Record::ChangeAliases { changes } => IndexWork::Aliases(changes),
+        Record::Upsert { collection, points } => of(known, collection, |known| {
+            let points = points.into_iter();
+            let points = points.map(|point| vectors_of(point.id, point.vectors));
+            IndexWork::Upsert(known, points.collect())
+        }),
+        Record::UpdateVectors { collection, points } => of(known, collection, |known| {
+            let points = points.into_iter();
+            let points = points.map(|(id, vectors)| vectors_of(id, vectors));
+            IndexWork::Update(known, points.collect())
+        }),
+        Record::Delete { collection, ids } => {
+            of(known, collection, |known| IndexWork::Delete(known, ids))
         }
+        Record::DeleteVectors {
+            collection,
+            ids,
+            vectors,
+        } => of(known, collection, |known| {
+            IndexWork::DeleteVectors(known, ids, vectors)
+        }),
+        Record::Configure {
+            collection,
+            vectors,
+            metadata,
+        } => of(known, collection, |known| {
+            IndexWork::Configure(known, vectors, metadata)
+        }),
     }
+}
+
+fn of(
+    known: Option<Arc<Collection>>,
+    id: CollectionId,
+    work: impl FnOnce(Arc<Collection>) -> IndexWork,
+) -> IndexWork {
+    known.map_or(IndexWork::Missing(id), work)
+}
+
+fn vectors_of(id: PointId, vectors: NamedVectors) -> PointVectors {
+    PointVectors { id, vectors }
 }

@@ -1,6 +1,6 @@
-//! The collections by name and by id.
+//! The collections by name, by alias and by id.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use parking_lot::RwLock;
@@ -18,6 +18,8 @@ pub(crate) struct Catalog {
 struct Inner {
     by_name: HashMap<String, Arc<Collection>>,
     by_id: HashMap<CollectionId, Arc<Collection>>,
+    /// No alias is a collection's name.
+    aliases: BTreeMap<String, CollectionId>,
     next: u64,
 }
 
@@ -32,8 +34,36 @@ impl Catalog {
         }
     }
 
+    /// The collection that a name or an alias stands for.
     pub(crate) fn by_name(&self, name: &str) -> Option<Arc<Collection>> {
+        let inner = self.inner.read();
+        let aliased = || inner.by_id.get(inner.aliases.get(name)?);
+        inner.by_name.get(name).or_else(aliased).cloned()
+    }
+
+    /// The collection that has this name itself.
+    pub(crate) fn by_own_name(&self, name: &str) -> Option<Arc<Collection>> {
         self.inner.read().by_name.get(name).cloned()
+    }
+
+    /// Whether a collection has this name itself.
+    pub(crate) fn has_name(&self, name: &str) -> bool {
+        self.inner.read().by_name.contains_key(name)
+    }
+
+    pub(crate) fn aliases(&self) -> BTreeMap<String, CollectionId> {
+        self.inner.read().aliases.clone()
+    }
+
+    /// Has aliases stand for other collections, or for none; all of them in one step.
+    pub(crate) fn change_aliases(&self, changes: Vec<(String, Option<CollectionId>)>) {
+        let inner = &mut *self.inner.write();
+        for (alias, target) in changes {
+            match target.filter(|id| inner.by_id.contains_key(id)) {
+                Some(id) => inner.aliases.insert(alias, id),
+                None => inner.aliases.remove(&alias),
+            };
+        }
     }
 
     pub(crate) fn by_id(&self, id: CollectionId) -> Option<Arc<Collection>> {
@@ -63,8 +93,10 @@ impl Catalog {
         inner.by_id.insert(collection.id, collection);
     }
 
+    /// Removes a collection, and its aliases.
     pub(crate) fn remove(&self, id: CollectionId) {
         let mut inner = self.inner.write();
+        inner.aliases.retain(|_, target| *target != id);
         if let Some(collection) = inner.by_id.remove(&id)
             && inner
                 .by_name

@@ -13,15 +13,16 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use parking_lot::Mutex;
 use storage::{
-    CollectionEntry, Disk, Lsn, Manifest, Manifests, PointId, PointRow, SnapshotRef,
+    CollectionEntry, CollectionId, Disk, Lsn, Manifest, Manifests, PointId, PointRow, SnapshotRef,
     SnapshotWriter, write_row,
 };
 
-use crate::collection::{Collection, FrozenCollection, FrozenSpace};
+use crate::collection::{Collection, FrozenCollection};
 use crate::commit::Work;
 use crate::convert;
 use crate::error::Error;
 use crate::options::Event;
+use crate::sections;
 use crate::shared::Shared;
 
 /// How often the thread looks whether a checkpoint is due.
@@ -32,6 +33,7 @@ pub(crate) struct FrozenState {
     lsn: Lsn,
     next_collection: u64,
     collections: Vec<(Arc<Collection>, FrozenCollection)>,
+    aliases: Vec<(String, CollectionId)>,
 }
 
 impl FrozenState {
@@ -45,6 +47,7 @@ impl FrozenState {
             lsn: Lsn(shared.progress.applied.load(Ordering::Acquire)),
             next_collection: shared.catalog.next_id().0,
             collections: shared.catalog.all().into_iter().map(freeze).collect(),
+            aliases: shared.catalog.aliases().into_iter().collect(),
         }
     }
 }
@@ -128,7 +131,7 @@ impl Checkpointer {
                     snapshot
                 }
             };
-            let config = convert::config(&collection.name, &collection.spec)?;
+            let config = convert::config(&collection.name, &state.settings)?;
             entries.push(CollectionEntry {
                 id: collection.id,
                 config,
@@ -142,6 +145,7 @@ impl Checkpointer {
             lsn,
             next_collection,
             collections: entries,
+            aliases: frozen.aliases,
         })?;
         shared.progress.checkpoint.store(lsn.0, Ordering::Release);
         shared.log.lock().release_below(manifests.release_below())?;
@@ -180,12 +184,14 @@ fn write_snapshot(
     let disk = Arc::clone(&shared.disk);
     let mut writer =
         SnapshotWriter::create(disk, &path, shared.folder.store(), collection.id, lsn)?;
+    writer.section(sections::IDS, |out| write_ids(out, &state.ids))?;
     for space in &state.spaces {
-        writer.section("index", |out| space.index.write(out))?;
-        writer.section("ids", |out| write_ids(out, &ids_by_slot(state, space)))?;
+        let (index, numbers) = (sections::index(space.id), sections::numbers(space.id));
+        writer.section(&index, |out| space.index.write(out))?;
+        writer.section(&numbers, |out| write_numbers(out, &space.numbers))?;
     }
     // The tables go on changing: rows may be newer than `lsn`. The replay after it mends that.
-    writer.section("points", |out| {
+    writer.section(sections::POINTS, |out| {
         write_points(out, shared, collection, &state.ids)
     })?;
     let bytes = writer.finish()?;
@@ -196,13 +202,7 @@ fn write_snapshot(
     })
 }
 
-fn ids_by_slot(state: &FrozenCollection, space: &FrozenSpace) -> Vec<Option<PointId>> {
-    let numbers = space.numbers.iter();
-    let id = |number: &u32| state.ids.get(*number as usize).copied().flatten();
-    numbers.map(id).collect()
-}
-
-/// Slot by slot: the length of the id's key, and the key.
+/// Number by number: the length of the id's key, and the key.
 fn write_ids(out: &mut dyn Write, ids: &[Option<PointId>]) -> io::Result<()> {
     for id in ids {
         let key = id.map(|id| id.key()).unwrap_or_default();
@@ -210,6 +210,12 @@ fn write_ids(out: &mut dyn Write, ids: &[Option<PointId>]) -> io::Result<()> {
         out.write_all(&key)?;
     }
     Ok(())
+}
+
+/// Slot by slot: the number of the point whose vector is there.
+fn write_numbers(out: &mut dyn Write, numbers: &[u32]) -> io::Result<()> {
+    let mut numbers = numbers.iter();
+    numbers.try_for_each(|number| out.write_all(&number.to_le_bytes()))
 }
 
 fn write_points(

@@ -6,36 +6,41 @@
 //! numbers and the same indexes, bit for bit.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use hnsw::{Frozen, Index, Scratch, SearchOptions};
 use parking_lot::RwLock;
-use storage::{CollectionId, Lsn, PointId, VectorId};
+use storage::{CollectionId, Lsn, NamedVectors, PointId, VectorId};
 
 use crate::error::Error;
 use crate::numbers::Numbers;
+use crate::point::Which;
+use crate::settings::{Settings, named};
 use crate::space::Space;
-use crate::spec::CollectionSpec;
+use crate::spec::VectorSpec;
+use crate::vectors::Vectors;
 
 /// A named collection.
 pub(crate) struct Collection {
     pub(crate) id: CollectionId,
     pub(crate) name: String,
-    pub(crate) spec: CollectionSpec,
     pub(crate) state: RwLock<State>,
     /// The last record that changed it; a checkpoint keeps the old snapshot while this stands.
     changed: AtomicU64,
 }
 
 /// What a collection holds. A point may have any of the vectors, or none.
-#[derive(Default)]
 pub(crate) struct State {
+    pub(crate) settings: Arc<Settings>,
     pub(crate) numbers: Numbers,
+    /// One for each vector of the settings.
     pub(crate) spaces: BTreeMap<VectorId, Space>,
 }
 
 /// A collection as it was at one LSN, cheap to take, to be written to a snapshot at leisure.
 pub(crate) struct FrozenCollection {
+    pub(crate) settings: Arc<Settings>,
     /// By number; `None` for a free one.
     pub(crate) ids: Vec<Option<PointId>>,
     pub(crate) spaces: Vec<FrozenSpace>,
@@ -44,6 +49,7 @@ pub(crate) struct FrozenCollection {
 
 /// One vector of a frozen collection.
 pub(crate) struct FrozenSpace {
+    pub(crate) id: VectorId,
     pub(crate) index: Frozen,
     /// The number of each slot's point.
     pub(crate) numbers: Vec<u32>,
@@ -53,36 +59,40 @@ impl Collection {
     pub(crate) fn new(
         id: CollectionId,
         name: String,
-        spec: CollectionSpec,
+        settings: Settings,
         scratch: &Scratch,
     ) -> Result<Self, Error> {
-        let index = Index::with_scratch(spec.params(), spec.on_disk.then(|| scratch.clone()))
-            .map_err(|e| Error::BadRequest(e.to_string()))?;
+        let vectors = settings.vectors.iter();
+        let spaces = vectors.map(|vector| Ok((vector.id, empty_space(&vector.spec, scratch)?)));
         let state = State {
             numbers: Numbers::default(),
-            spaces: BTreeMap::from([(VectorId::UNNAMED, Space::new(index))]),
+            spaces: spaces.collect::<Result<_, Error>>()?,
+            settings: Arc::new(settings),
         };
-        Ok(Self::with_state(id, name, spec, state, Lsn(0)))
+        Ok(Self::with_state(id, name, state, Lsn(0)))
     }
 
-    pub(crate) fn with_state(
-        id: CollectionId,
-        name: String,
-        spec: CollectionSpec,
-        state: State,
-        changed: Lsn,
-    ) -> Self {
+    pub(crate) fn with_state(id: CollectionId, name: String, state: State, changed: Lsn) -> Self {
         Self {
             id,
             name,
-            spec,
             state: RwLock::new(state),
             changed: AtomicU64::new(changed.0),
         }
     }
 
+    pub(crate) fn settings(&self) -> Arc<Settings> {
+        Arc::clone(&self.state.read().settings)
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.state.read().numbers.len()
+    }
+
+    /// Vectors of all points.
+    pub(crate) fn vectors_len(&self) -> usize {
+        let state = self.state.read();
+        state.spaces.values().map(|space| space.index.len()).sum()
     }
 
     pub(crate) fn memory_bytes(&self) -> usize {
@@ -103,24 +113,38 @@ impl Collection {
         self.changed.store(lsn.0, Ordering::Release);
     }
 
-    /// A vector as it will be kept: of the right size, finite, normalised under cosine.
-    pub(crate) fn prepare(&self, of: VectorId, vector: &[f32]) -> Result<Vec<f32>, Error> {
+    /// Vectors as they will be kept: of the right size, finite, normalised under cosine.
+    pub(crate) fn prepare(&self, vectors: &Vectors) -> Result<NamedVectors, Error> {
         let state = self.state.read();
-        let prepared = state.space(of)?.index.prepare(vector);
-        prepared.map_err(|error| Error::BadVector {
-            what: error.to_string(),
-        })
+        let mut prepared = NamedVectors::with_capacity(vectors.len());
+        for (name, vector) in vectors.iter() {
+            let id = state.settings.by_name(name)?.id;
+            if prepared.iter().any(|(known, _)| *known == id) {
+                let what = "it is there twice".into();
+                return Err(named(name, Error::BadVector { what }));
+            }
+            let vector = state.space(id)?.index.prepare(vector);
+            let vector = vector.map_err(|error| {
+                let what = error.to_string();
+                named(name, Error::BadVector { what })
+            })?;
+            prepared.push((id, vector));
+        }
+        Ok(prepared)
     }
 
-    /// The stored vectors of `ids`, in their order.
-    pub(crate) fn vectors(&self, of: VectorId, ids: &[PointId]) -> Vec<Option<Vec<f32>>> {
+    /// The stored vectors of a point, by name; `None` if there is no such point.
+    pub(crate) fn vectors(&self, of: &PointId, which: &Which) -> Option<Vectors> {
         let state = self.state.read();
-        let vector = |id| {
-            let slot = state.spaces.get(&of)?.slot(state.numbers.number(id)?)?;
-            let space = state.spaces.get(&of)?;
-            space.index.vector(slot).map(<[f32]>::to_vec)
-        };
-        ids.iter().map(vector).collect()
+        let number = state.numbers.number(of)?;
+        let wanted = state.settings.vectors.iter();
+        let wanted = wanted.filter(|vector| which.includes(&vector.name));
+        let stored = wanted.filter_map(|vector| {
+            let space = state.spaces.get(&vector.id)?;
+            let stored = space.index.vector(space.slot(number)?)?;
+            Some((vector.name.clone(), stored.to_vec()))
+        });
+        Some(stored.collect())
     }
 
     /// The `k` best points by one of their vectors, best first.
@@ -158,15 +182,53 @@ impl Collection {
     /// The collection as it stands between two records; called by the applier alone.
     pub(crate) fn freeze(&self) -> FrozenCollection {
         let state = self.state.read();
-        let frozen = |space: &Space| FrozenSpace {
+        let frozen = |(id, space): (&VectorId, &Space)| FrozenSpace {
+            id: *id,
             index: space.index.freeze(),
             numbers: space.by_slot().to_vec(),
         };
         FrozenCollection {
+            settings: Arc::clone(&state.settings),
             ids: state.numbers.by_number().to_vec(),
-            spaces: state.spaces.values().map(frozen).collect(),
+            spaces: state.spaces.iter().map(frozen).collect(),
             changed: self.changed(),
         }
+    }
+
+    /// Takes over decided settings: indexes of vectors that are new are made, those of vectors that
+    /// have gone are dropped with all that is in them.
+    pub(crate) fn apply_settings(
+        &self,
+        lsn: Lsn,
+        settings: Settings,
+        scratch: &Scratch,
+    ) -> Result<(), Error> {
+        let known: Vec<VectorId> = self.state.read().spaces.keys().copied().collect();
+        let mut new = BTreeMap::new();
+        for vector in &settings.vectors {
+            if !known.contains(&vector.id) {
+                new.insert(vector.id, empty_space(&vector.spec, scratch)?);
+            }
+        }
+        let stays = |id: &VectorId| settings.vectors.iter().any(|vector| vector.id == *id);
+        let mut gone = Vec::new();
+        {
+            let mut state = self.state.write();
+            for id in known.iter().filter(|id| !stays(id)) {
+                gone.extend(state.spaces.remove(id));
+            }
+            state.spaces.append(&mut new);
+            for vector in &settings.vectors {
+                if let Some(space) = state.spaces.get_mut(&vector.id) {
+                    space.index.set_ef_construct(vector.spec.ef_construct);
+                }
+            }
+            state.settings = Arc::new(settings);
+        }
+        // What is dropped here may be large; searches do not wait for it.
+        drop(gone);
+        self.mark_changed(lsn);
+        Ok(())
     }
 
     /// Every invariant of the graphs, and of the maps beside them.
@@ -180,11 +242,17 @@ impl Collection {
     }
 }
 
+fn empty_space(spec: &VectorSpec, scratch: &Scratch) -> Result<Space, Error> {
+    let index = Index::with_scratch(spec.params(), spec.on_disk.then(|| scratch.clone()));
+    let index = index.map_err(|error| Error::BadRequest(error.to_string()))?;
+    Ok(Space::new(index))
+}
+
 impl State {
     /// The index of one of the vectors.
     pub(crate) fn space(&self, of: VectorId) -> Result<&Space, Error> {
         self.spaces
             .get(&of)
-            .ok_or_else(|| Error::BadRequest("the collection has no such vector any more".into()))
+            .ok_or_else(|| Error::BadRequest("this vector has just been removed".into()))
     }
 }

@@ -1,16 +1,20 @@
 //! Between the domain's types and those of the log and the tables.
 
-use storage::{FaceRecord, FaceRow, PointRecord, decode_payload, encode_payload};
+use storage::{
+    FaceRecord, FaceRow, NamedVectors, PointRecord, VectorConfig, VectorsConfig, decode_payload,
+    encode_payload,
+};
 
 use crate::error::Error;
 use crate::limits::MAX_PAYLOAD_BYTES;
 use crate::point::{Face, NewFace, Payload, StoredFace};
-use crate::spec::{CollectionSpec, EmbedderRef, Metric, Quantization};
+use crate::settings::{Settings, Vector};
+use crate::spec::{EmbedderRef, Metric, Quantization, VectorSpec};
 
-/// A point whose vector has been prepared, as it goes into the log.
+/// A point whose vectors have been prepared, as it goes into the log.
 pub(crate) fn point_record(
     id: storage::PointId,
-    vector: Vec<f32>,
+    vectors: NamedVectors,
     payload: &Payload,
     face: Option<NewFace>,
 ) -> Result<PointRecord, Error> {
@@ -30,7 +34,7 @@ pub(crate) fn point_record(
     });
     Ok(PointRecord {
         id,
-        vector,
+        vectors,
         payload,
         face,
     })
@@ -52,15 +56,32 @@ pub(crate) fn stored_face(row: FaceRow) -> StoredFace {
     }
 }
 
-pub(crate) fn config(
-    name: &str,
-    spec: &CollectionSpec,
-) -> Result<storage::CollectionConfig, Error> {
-    let number = |n: usize| {
-        u32::try_from(n).map_err(|_| Error::BadRequest(format!("{n} is too large a setting")))
+/// Settings as the log keeps them.
+pub(crate) fn config(name: &str, settings: &Settings) -> Result<storage::CollectionConfig, Error> {
+    let list = settings.vectors.iter().map(vector_config);
+    let metadata = match settings.metadata.is_empty() {
+        true => Vec::new(),
+        false => encode_payload(&settings.metadata)?,
     };
     Ok(storage::CollectionConfig {
         name: name.to_owned(),
+        vectors: VectorsConfig {
+            list: list.collect::<Result<_, _>>()?,
+            next: settings.next,
+        },
+        metadata,
+    })
+}
+
+fn vector_config(vector: &Vector) -> Result<VectorConfig, Error> {
+    let number = |n: usize| {
+        u32::try_from(n).map_err(|_| Error::BadRequest(format!("{n} is too large a setting")))
+    };
+    let spec = &vector.spec;
+    let embedder = spec.embedder.as_ref();
+    Ok(VectorConfig {
+        id: vector.id,
+        name: vector.name.clone(),
         dim: number(spec.dim)?,
         metric: match spec.metric {
             Metric::Cosine => storage::Metric::Cosine,
@@ -78,18 +99,40 @@ pub(crate) fn config(
         m: number(spec.m)?,
         ef_construct: number(spec.ef_construct)?,
         on_disk: spec.on_disk,
-        embedder: spec
-            .embedder
-            .as_ref()
-            .map(|embedder| storage::EmbedderConfig {
-                name: embedder.name.clone(),
-                sha256: embedder.sha256.clone(),
-            }),
+        embedder: embedder.map(|embedder| storage::EmbedderConfig {
+            name: embedder.name.clone(),
+            sha256: embedder.sha256.clone(),
+        }),
     })
 }
 
-pub(crate) fn spec(config: &storage::CollectionConfig) -> CollectionSpec {
-    CollectionSpec {
+/// The reverse of [`config`].
+pub(crate) fn settings(config: &storage::CollectionConfig) -> Result<Settings, Error> {
+    Ok(Settings {
+        vectors: vectors(&config.vectors),
+        next: config.vectors.next,
+        metadata: metadata(&config.metadata)?,
+    })
+}
+
+pub(crate) fn metadata(bytes: &[u8]) -> Result<Payload, Error> {
+    match bytes {
+        [] => Ok(Payload::new()),
+        bytes => payload(bytes),
+    }
+}
+
+pub(crate) fn vectors(config: &VectorsConfig) -> Vec<Vector> {
+    let vector = |config: &VectorConfig| Vector {
+        id: config.id,
+        name: config.name.clone(),
+        spec: vector_spec(config),
+    };
+    config.list.iter().map(vector).collect()
+}
+
+fn vector_spec(config: &VectorConfig) -> VectorSpec {
+    VectorSpec {
         dim: config.dim as usize,
         metric: match config.metric {
             storage::Metric::Cosine => Metric::Cosine,

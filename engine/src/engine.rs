@@ -10,21 +10,21 @@ use std::thread::JoinHandle;
 
 use crossbeam_channel::{Sender, TrySendError, bounded, unbounded};
 use parking_lot::Mutex;
-use storage::{Lsn, PointId, Record, VectorId};
+use storage::{Lsn, PointId, Record};
 
 use crate::checkpoint::{Checkpointer, remove_unnamed};
 use crate::collection::Collection;
 use crate::commit::Proposal;
 use crate::error::Error;
 use crate::limits::{
-    MAX_COLLECTIONS, MAX_IDS_PER_REQUEST, MAX_POINTS_PER_UPSERT, MAX_RECORD_BYTES, QUEUED_BYTES,
-    QUEUED_WRITES, UNAPPLIED_GROUPS,
+    MAX_IDS_PER_REQUEST, MAX_POINTS_PER_UPSERT, MAX_RECORD_BYTES, QUEUED_BYTES, QUEUED_WRITES,
+    UNAPPLIED_GROUPS,
 };
 use crate::options::{CollectionInfo, Options, Status};
 use crate::point::{Ack, Point, Written};
 use crate::recover::{Report, recover};
 use crate::shared::Shared;
-use crate::spec::{CollectionSpec, check_name};
+use crate::spec::check_name;
 use crate::{apply, commit, convert};
 
 /// An open data folder.
@@ -32,8 +32,8 @@ pub struct Engine {
     shared: Arc<Shared>,
     report: Report,
     proposals: Mutex<Option<Sender<Proposal>>>,
-    /// Held while a collection is made or dropped, so that names and numbers are given once.
-    naming: Mutex<()>,
+    /// Held while somebody decides about names or settings (see `manage`).
+    pub(crate) naming: Mutex<()>,
     checkpointer: Mutex<Option<Arc<Checkpointer>>>,
     threads: Mutex<Option<Threads>>,
 }
@@ -97,36 +97,6 @@ impl Engine {
             .ok_or_else(|| Error::NoCollection(name.into()))
     }
 
-    /// Makes a collection.
-    pub fn create_collection(&self, name: &str, spec: CollectionSpec) -> Result<(), Error> {
-        check_name(name)?;
-        hnsw::Index::new(spec.params()).map_err(|error| Error::BadRequest(error.to_string()))?;
-        let config = convert::config(name, &spec)?;
-        let _naming = self.naming.lock();
-        if self.shared.catalog.by_name(name).is_some() {
-            return Err(Error::Exists(name.into()));
-        }
-        if self.shared.catalog.len() >= MAX_COLLECTIONS {
-            return Err(Error::TooLarge(format!(
-                "there may be at most {MAX_COLLECTIONS} collections"
-            )));
-        }
-        let id = self.shared.catalog.next_id();
-        self.write(Record::CreateCollection { id, config }, Ack::Applied)?;
-        Ok(())
-    }
-
-    /// Drops a collection with all its points; `false` if there was none.
-    pub fn drop_collection(&self, name: &str) -> Result<bool, Error> {
-        check_name(name)?;
-        let _naming = self.naming.lock();
-        let Some(collection) = self.shared.catalog.by_name(name) else {
-            return Ok(false);
-        };
-        self.write(Record::DropCollection { id: collection.id }, Ack::Applied)?;
-        Ok(true)
-    }
-
     /// All collections, by name.
     pub fn collections(&self) -> Vec<CollectionInfo> {
         self.shared
@@ -160,12 +130,12 @@ impl Engine {
         }
         let mut records = Vec::with_capacity(points.len());
         for (at, point) in points.into_iter().enumerate() {
-            let vector = target.prepare(VectorId::UNNAMED, &point.vector);
-            let vector = vector.map_err(|error| error.of_point(&point.id))?;
+            let vectors = target.prepare(&point.vectors);
+            let vectors = vectors.map_err(|error| error.of_point(&point.id))?;
             if last.get(&point.id) == Some(&at) {
                 records.push(convert::point_record(
                     point.id,
-                    vector,
+                    vectors,
                     &point.payload,
                     point.face,
                 )?);
@@ -267,7 +237,7 @@ impl Engine {
     }
 
     /// Sends a decided fact through the log and waits for it.
-    fn write(&self, record: Record, ack: Ack) -> Result<Written, Error> {
+    pub(crate) fn write(&self, record: Record, ack: Ack) -> Result<Written, Error> {
         if let Some(reason) = self.shared.read_only() {
             return Err(Error::ReadOnly(reason));
         }
@@ -321,14 +291,15 @@ fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<(
 fn info(collection: &Collection) -> CollectionInfo {
     CollectionInfo {
         name: collection.name.clone(),
-        spec: collection.spec.clone(),
+        spec: collection.settings().spec(),
         points: collection.len(),
+        vectors: collection.vectors_len(),
         memory_bytes: collection.memory_bytes(),
     }
 }
 
 /// The applier knows collections by number; the caller knows the name.
-fn rename_missing(error: Error, name: &str) -> Error {
+pub(crate) fn rename_missing(error: Error, name: &str) -> Error {
     match error {
         Error::NoCollection(_) => Error::NoCollection(name.into()),
         other => other,

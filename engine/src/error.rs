@@ -12,8 +12,25 @@ pub enum Error {
     /// A collection of this name exists already.
     #[error("collection `{0}` exists already")]
     Exists(String),
+    /// No alias has this name.
+    #[error("alias `{0}` does not exist")]
+    NoAlias(String),
+    /// A collection's points have no vector of this name.
+    #[error("the collection has no vector `{name}`: {have}")]
+    NoVector {
+        /// The name as it was given.
+        name: String,
+        /// Which there are.
+        have: String,
+    },
+    /// A point that was to be changed is not there.
+    #[error("point {0} does not exist")]
+    NoPoint(storage::PointId),
+    /// It does not fit what is there.
+    #[error("{0}")]
+    Conflict(String),
     /// A name that no collection can have.
-    #[error("collection name `{name}` is refused: {reason}")]
+    #[error("the name `{name}` is refused: {reason}")]
     BadName {
         /// The name as it was given.
         name: String,

@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use hnsw::{Index, Prepared, Slot};
-use storage::{Lsn, PointId, VectorId};
+use storage::{Lsn, NamedVectors, PointId, VectorId};
 
 use crate::collection::{Collection, State};
 use crate::limits::{COMMIT_STEPS, INSERT_BATCH, INSERT_BATCH_FRACTION, PARALLEL_PLANS};
@@ -15,7 +15,14 @@ use crate::limits::{COMMIT_STEPS, INSERT_BATCH, INSERT_BATCH_FRACTION, PARALLEL_
 /// A point's vectors as a record has them; those of a vector that has gone are passed over.
 pub(crate) struct PointVectors {
     pub(crate) id: PointId,
-    pub(crate) vectors: Vec<(VectorId, Vec<f32>)>,
+    pub(crate) vectors: NamedVectors,
+}
+
+/// What becomes of a point's vectors that a record does not speak of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Others {
+    Go,
+    Stay,
 }
 
 impl Collection {
@@ -25,11 +32,43 @@ impl Collection {
         lsn: Lsn,
         points: &[PointVectors],
     ) -> Result<(), hnsw::Error> {
-        let mut rest = points;
-        while !rest.is_empty() {
-            let (batch, after) = rest.split_at(self.batch_len(rest).min(rest.len()));
-            self.apply_batch(batch)?;
-            rest = after;
+        self.apply_batches(points, Others::Go)?;
+        self.mark_changed(lsn);
+        Ok(())
+    }
+
+    /// Inserts or replaces vectors of points that are there.
+    pub(crate) fn apply_update(
+        &self,
+        lsn: Lsn,
+        mut points: Vec<PointVectors>,
+    ) -> Result<(), hnsw::Error> {
+        points.retain(|point| self.contains(&point.id));
+        self.apply_batches(&points, Others::Stay)?;
+        self.mark_changed(lsn);
+        Ok(())
+    }
+
+    /// Takes vectors away from points.
+    pub(crate) fn apply_delete_vectors(
+        &self,
+        lsn: Lsn,
+        ids: &[PointId],
+        vectors: &[VectorId],
+    ) -> Result<(), hnsw::Error> {
+        for id in ids {
+            let state = &mut *self.state.write();
+            let Some(number) = state.numbers.number(id) else {
+                continue;
+            };
+            for of in vectors {
+                let Some(space) = state.spaces.get_mut(of) else {
+                    continue;
+                };
+                if let Some(slot) = space.take(number) {
+                    space.index.remove(slot)?;
+                }
+            }
         }
         self.mark_changed(lsn);
         Ok(())
@@ -52,6 +91,16 @@ impl Collection {
         Ok(())
     }
 
+    fn apply_batches(&self, points: &[PointVectors], others: Others) -> Result<(), hnsw::Error> {
+        let mut rest = points;
+        while !rest.is_empty() {
+            let (batch, after) = rest.split_at(self.batch_len(rest).min(rest.len()));
+            self.apply_batch(batch, others)?;
+            rest = after;
+        }
+        Ok(())
+    }
+
     /// A fraction of what is in the index that has least of all that get something.
     fn batch_len(&self, points: &[PointVectors]) -> usize {
         let state = self.state.read();
@@ -63,7 +112,7 @@ impl Collection {
         })
     }
 
-    fn apply_batch(&self, points: &[PointVectors]) -> Result<(), hnsw::Error> {
+    fn apply_batch(&self, points: &[PointVectors], others: Others) -> Result<(), hnsw::Error> {
         let mut places: Vec<Vec<(VectorId, Slot)>> = vec![Vec::new(); points.len()];
         let spaces: Vec<VectorId> = self.state.read().spaces.keys().copied().collect();
         for of in spaces {
@@ -78,7 +127,7 @@ impl Collection {
                 places[at].push((of, slot));
             }
         }
-        for (of, slot) in self.settle(points, &places) {
+        for (of, slot) in self.settle(points, &places, others) {
             if let Some(space) = self.state.write().spaces.get_mut(&of) {
                 space.index.remove(slot)?;
             }
@@ -113,12 +162,12 @@ impl Collection {
         &self,
         points: &[PointVectors],
         places: &[Vec<(VectorId, Slot)>],
+        others: Others,
     ) -> Vec<(VectorId, Slot)> {
-        let mut replaced = Vec::new();
-        for (point, places) in points.iter().zip(places) {
-            self.state.write().settle(&point.id, places, &mut replaced);
-        }
-        replaced
+        let settle = |(point, places): (&PointVectors, &Vec<_>)| {
+            self.state.write().settle(&point.id, places, others)
+        };
+        points.iter().zip(places).flat_map(settle).collect()
     }
 
     /// One short change of an index, searches kept out.
@@ -163,14 +212,15 @@ impl PointVectors {
 }
 
 impl State {
-    /// Has a point be at these places and at no others.
+    /// Has a point be at these places. Returns the places it was at before.
     fn settle(
         &mut self,
         id: &PointId,
         places: &[(VectorId, Slot)],
-        replaced: &mut Vec<(VectorId, Slot)>,
-    ) {
+        others: Others,
+    ) -> Vec<(VectorId, Slot)> {
         let number = self.numbers.give(*id);
+        let mut replaced = Vec::new();
         for (of, space) in &mut self.spaces {
             let new = places.iter().find(|(vector, _)| vector == of);
             let before = match new {
@@ -178,13 +228,15 @@ impl State {
                     space.index.show(*slot);
                     space.put(number, *slot)
                 }
-                None => space.take(number),
+                None if others == Others::Go => space.take(number),
+                None => None,
             };
             if let Some(before) = before {
                 space.index.hide(before);
                 replaced.push((*of, before));
             }
         }
+        replaced
     }
 }
 

@@ -5,26 +5,27 @@
 //! `ARCHITECTURE.md`).
 //!
 //! ```
-//! use engine::{Ack, CollectionSpec, Engine, Metric, Options, Point, PointId, Query, Select};
+//! use engine::{Ack, CollectionSpec, Engine, Metric, Options, Point, PointId, Query, Select, Which};
 //!
 //! # let folder = tempfile::tempdir()?;
 //! let engine = Engine::open(Options::new(folder.path()))?;
 //! engine.create_collection("colours", CollectionSpec::new(3, Metric::Euclid))?;
 //! let point = |id, vector: [f32; 3]| Point {
 //!     id: PointId::Num(id),
-//!     vector: vector.to_vec(),
+//!     vectors: vector.to_vec().into(),
 //!     payload: serde_json::Map::new(),
 //!     face: None,
 //! };
 //! engine.upsert("colours", vec![point(1, [1.0, 0.0, 0.0]), point(2, [0.0, 0.0, 1.0])], Ack::Applied)?;
 //! let query = Query {
 //!     vector: vec![0.9, 0.1, 0.0],
+//!     using: String::new(),
 //!     limit: 1,
 //!     offset: 0,
 //!     ef: None,
 //!     exact: false,
 //!     score_threshold: None,
-//!     select: Select { payload: true, vector: false },
+//!     select: Select { payload: true, vectors: Which::None },
 //! };
 //! assert_eq!(engine.search("colours", &query)?[0].point.id, PointId::Num(1));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -40,21 +41,29 @@ mod engine;
 mod error;
 mod grow;
 pub mod limits;
+mod load;
+mod manage;
 mod numbers;
 mod options;
 mod point;
 mod read;
 mod recover;
+mod revise;
+mod sections;
+mod settings;
 mod shared;
 mod space;
 mod spec;
+mod vectors;
 
 pub use engine::Engine;
 pub use error::Error;
+pub use manage::{AliasChange, CollectionChange};
 pub use options::{CollectionInfo, Event, Options, Status};
 pub use point::{
     Ack, Face, FaceImage, NewFace, Page, Payload, Point, Query, ScoredPoint, Select, StoredFace,
-    StoredPoint, Written,
+    StoredPoint, Which, Written,
 };
-pub use spec::{CollectionSpec, EmbedderRef, Metric, Quantization, check_name};
+pub use spec::{CollectionSpec, EmbedderRef, Metric, Quantization, VectorSpec, check_name};
 pub use storage::{Lsn, PointId};
+pub use vectors::Vectors;

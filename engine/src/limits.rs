@@ -19,6 +19,16 @@ pub const MAX_EF: usize = 100_000;
 pub const MAX_PAGE: usize = 10_000;
 /// Collections in one data folder.
 pub const MAX_COLLECTIONS: usize = 10_000;
+/// Vectors that the points of one collection may have.
+pub const MAX_VECTORS: usize = 64;
+/// Characters of a vector's name.
+pub const MAX_VECTOR_NAME_LEN: usize = 255;
+/// Bytes of one collection's metadata, as MessagePack.
+pub const MAX_METADATA_BYTES: usize = 64 << 10;
+/// Aliases in one data folder.
+pub const MAX_ALIASES: usize = 10_000;
+/// Changes of aliases that are done as one.
+pub const MAX_ALIAS_CHANGES: usize = 1_000;
 
 /// Writes that may wait for the log; one more is refused as busy.
 pub(crate) const QUEUED_WRITES: usize = 1_024;

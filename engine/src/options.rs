@@ -75,7 +75,9 @@ pub struct CollectionInfo {
     pub spec: CollectionSpec,
     /// Live points.
     pub points: usize,
-    /// Bytes of its index in memory.
+    /// Their vectors, all of which are in an index.
+    pub vectors: usize,
+    /// Bytes of its indexes in memory.
     pub memory_bytes: usize,
 }
 

@@ -2,6 +2,8 @@
 
 use storage::{Lsn, PointId};
 
+use crate::vectors::Vectors;
+
 /// A point's JSON metadata.
 pub type Payload = serde_json::Map<String, serde_json::Value>;
 
@@ -32,8 +34,8 @@ pub struct NewFace {
 pub struct Point {
     /// Its id within the collection.
     pub id: PointId,
-    /// As many numbers as the collection's size.
-    pub vector: Vec<f32>,
+    /// Any of the collection's vectors, each of its size; none is fine too.
+    pub vectors: Vectors,
     /// Its metadata.
     pub payload: Payload,
     /// The face it came from, if it came from a photo.
@@ -57,12 +59,34 @@ pub struct Written {
 }
 
 /// What to bring along with a point.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Select {
     /// The payload.
     pub payload: bool,
-    /// The vector, as stored (normalised under cosine).
-    pub vector: bool,
+    /// The vectors, as stored (normalised under cosine).
+    pub vectors: Which,
+}
+
+/// Which of a point's vectors.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Which {
+    /// None.
+    None,
+    /// All it has.
+    All,
+    /// Those of these names that it has.
+    Named(Vec<String>),
+}
+
+impl Which {
+    /// Whether a vector of this name is one of them.
+    pub fn includes(&self, name: &str) -> bool {
+        match self {
+            Which::None => false,
+            Which::All => true,
+            Which::Named(names) => names.iter().any(|known| known == name),
+        }
+    }
 }
 
 /// A face as it is kept.
@@ -76,15 +100,15 @@ pub struct StoredFace {
     pub has_photo: bool,
 }
 
-/// A point as it is kept; `payload` and `vector` are there if they were asked for.
+/// A point as it is kept; `payload` and `vectors` are there if they were asked for.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StoredPoint {
     /// Its id.
     pub id: PointId,
     /// Its metadata.
     pub payload: Option<Payload>,
-    /// Its vector.
-    pub vector: Option<Vec<f32>>,
+    /// Those of its vectors that were asked for.
+    pub vectors: Option<Vectors>,
     /// The face it came from.
     pub face: Option<StoredFace>,
 }
@@ -103,6 +127,8 @@ pub struct ScoredPoint {
 pub struct Query {
     /// What to search for.
     pub vector: Vec<f32>,
+    /// The name of the vectors to compare it with; "" for those without one.
+    pub using: String,
     /// How many hits at most.
     pub limit: usize,
     /// How many of the best to skip.

@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use storage::{PointId, VectorId};
+use storage::PointId;
 
 use crate::collection::Collection;
 use crate::convert;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::limits::{MAX_EF, MAX_HITS, MAX_IDS_PER_REQUEST, MAX_PAGE};
-use crate::point::{FaceImage, Page, Query, ScoredPoint, Select, StoredPoint};
+use crate::point::{FaceImage, Page, Query, ScoredPoint, Select, StoredPoint, Which};
+use crate::settings::named;
 
 impl Engine {
     /// The points of these ids, in their order; unknown ids are left out.
@@ -21,9 +22,10 @@ impl Engine {
     ) -> Result<Vec<StoredPoint>, Error> {
         let collection = self.collection(collection)?;
         at_most("ids in one request", ids.len(), MAX_IDS_PER_REQUEST)?;
+        check_names(&collection, &select)?;
         let points = ids
             .iter()
-            .filter_map(|id| self.stored(&collection, id, select).transpose());
+            .filter_map(|id| self.stored(&collection, id, &select).transpose());
         points.collect()
     }
 
@@ -37,8 +39,12 @@ impl Engine {
         if query.limit == 0 {
             return Err(Error::BadRequest("`limit` must be at least 1".into()));
         }
-        let hits = collection.search(VectorId::UNNAMED, &query.vector, k, ef, query.exact)?;
-        let higher = collection.spec.metric.higher_is_better();
+        check_names(&collection, &query.select)?;
+        let settings = collection.settings();
+        let by = settings.by_name(&query.using)?;
+        let hits = collection.search(by.id, &query.vector, k, ef, query.exact);
+        let hits = hits.map_err(|error| named(&by.name, error))?;
+        let higher = by.spec.metric.higher_is_better();
         let passes = |score: f32| match query.score_threshold {
             None => true,
             Some(threshold) if higher => score >= threshold,
@@ -51,7 +57,7 @@ impl Engine {
             .skip(query.offset)
         {
             // Deleted since the index was asked: it must not be returned.
-            if let Some(point) = self.stored(&collection, &id, query.select)? {
+            if let Some(point) = self.stored(&collection, &id, &query.select)? {
                 scored.push(ScoredPoint { score, point });
             }
         }
@@ -68,6 +74,7 @@ impl Engine {
     ) -> Result<Page, Error> {
         let collection = self.collection(collection)?;
         at_most("`limit`", limit, MAX_PAGE)?;
+        check_names(&collection, &select)?;
         let ids = self
             .shared()
             .tables
@@ -77,7 +84,7 @@ impl Engine {
         let next = if ids.len() > limit { ids.pop() } else { None };
         let points = ids
             .iter()
-            .filter_map(|id| self.stored(&collection, id, select).transpose());
+            .filter_map(|id| self.stored(&collection, id, &select).transpose());
         Ok(Page {
             points: points.collect::<Result<_, _>>()?,
             next,
@@ -112,7 +119,7 @@ impl Engine {
         &self,
         collection: &Arc<Collection>,
         id: &PointId,
-        select: Select,
+        select: &Select,
     ) -> Result<Option<StoredPoint>, Error> {
         if !collection.contains(id) {
             return Ok(None);
@@ -125,21 +132,32 @@ impl Engine {
             },
             false => None,
         };
-        let vector = match select.vector {
-            true => collection
-                .vectors(VectorId::UNNAMED, &[*id])
-                .pop()
-                .flatten(),
-            false => None,
+        let vectors = match &select.vectors {
+            Which::None => None,
+            which => match collection.vectors(id, which) {
+                Some(vectors) => Some(vectors),
+                None => return Ok(None),
+            },
         };
         let face = tables.face(collection.id, id)?.map(convert::stored_face);
         Ok(Some(StoredPoint {
             id: *id,
             payload,
-            vector,
+            vectors,
             face,
         }))
     }
+}
+
+/// A vector that is not there must not be taken for one that no point has.
+fn check_names(collection: &Collection, select: &Select) -> Result<(), Error> {
+    let Which::Named(names) = &select.vectors else {
+        return Ok(());
+    };
+    let settings = collection.settings();
+    names
+        .iter()
+        .try_for_each(|name| settings.by_name(name).map(drop))
 }
 
 fn at_most(what: &str, got: usize, limit: usize) -> Result<(), Error> {

@@ -1,27 +1,23 @@
-//! Recovery: a base at LSN x, and then what follows in the log, by the same code that applies new
-//! records.
+//! Recovery: a base at LSN x (see `load`), and then what follows in the log, by the same code that
+//! applies new records.
 
-use std::collections::{BTreeMap, HashSet};
-use std::io::Read;
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
 
 use hnsw::Scratch;
 use storage::{
     Blobs, CollectionEntry, DataFolder, Disk, Expectation, FileLog, Log, Lsn, Manifest, Manifests,
-    OsDisk, PointId, Record, SnapshotReader, TableChange, Tables, VectorId, read_rows,
+    OsDisk, PointId, Record, SnapshotReader, Tables,
 };
 
 use crate::apply::Followers;
 use crate::catalog::Catalog;
-use crate::collection::{Collection, State};
-use crate::convert;
 use crate::error::Error;
 use crate::limits::GROUP_BYTES;
-use crate::numbers::Numbers;
+use crate::load::{load_collection, refill_tables};
 use crate::options::Options;
 use crate::shared::Shared;
-use crate::space::{NOBODY, Space};
 
 /// What recovery hands over.
 pub(crate) struct Recovered {
@@ -176,6 +172,13 @@ impl Source<'_> {
             }
             catalog.insert(collection);
         }
+        let aliases = self.base.map(|manifest| manifest.aliases.as_slice());
+        let aliases = aliases.unwrap_or_default().iter();
+        catalog.change_aliases(
+            aliases
+                .map(|(alias, id)| (alias.clone(), Some(*id)))
+                .collect(),
+        );
         let from = self.base.map_or(Lsn(1), |manifest| manifest.lsn.next());
         let replayed = self.replay(tables, &catalog, from)?;
         if refill {
@@ -218,99 +221,5 @@ impl Source<'_> {
         }
         followers.apply(group)?;
         Ok(count)
-    }
-}
-
-fn load_collection(
-    reader: &SnapshotReader,
-    entry: &CollectionEntry,
-    scratch: &Scratch,
-) -> Result<Collection, Error> {
-    let corrupt = |what: String| Error::Corrupt(format!("{}: {what}", reader.path().display()));
-    let spec = convert::spec(&entry.config);
-    let mut section = reader.section("index")?;
-    let len = section.size();
-    let index = hnsw::Index::read(&mut section, len, spec.on_disk.then(|| scratch.clone()))
-        .map_err(|error| corrupt(error.to_string()))?;
-    if *index.params() != spec.params() {
-        return Err(corrupt(
-            "the index has other settings than its collection".into(),
-        ));
-    }
-    let ids = read_ids(reader.section("ids")?, index.slots()).map_err(corrupt)?;
-    // In this form of a snapshot the ids stand slot by slot: slots become numbers.
-    let by_slot = (0u32..).zip(&ids);
-    let by_slot = by_slot.map(|(number, id)| id.map_or(NOBODY, |_| number));
-    let by_slot: Vec<u32> = by_slot.collect();
-    let numbers = Numbers::from_ids(ids).map_err(corrupt)?;
-    let is_point = |number| numbers.id(number).is_some();
-    let space = Space::with_numbers(index, &by_slot, is_point).map_err(corrupt)?;
-    let state = State {
-        numbers,
-        spaces: BTreeMap::from([(VectorId::UNNAMED, space)]),
-    };
-    let changed = Lsn(entry.snapshot.changed);
-    Ok(Collection::with_state(
-        entry.id,
-        entry.config.name.clone(),
-        spec,
-        state,
-        changed,
-    ))
-}
-
-fn read_ids(mut input: impl Read, slots: usize) -> Result<Vec<Option<PointId>>, String> {
-    let mut ids = Vec::new();
-    let mut length = [0];
-    while input.read(&mut length).map_err(|error| error.to_string())? == 1 {
-        let [length] = length;
-        let mut key = vec![0; usize::from(length)];
-        input
-            .read_exact(&mut key)
-            .map_err(|error| error.to_string())?;
-        ids.push(match key.as_slice() {
-            [] => None,
-            key => Some(PointId::from_key(key).ok_or("an id is malformed")?),
-        });
-    }
-    if ids.len() > slots {
-        return Err(format!("{} ids for {slots} slots", ids.len()));
-    }
-    ids.resize(slots, None);
-    Ok(ids)
-}
-
-fn refill_tables(
-    tables: &Tables,
-    reader: &SnapshotReader,
-    entry: &CollectionEntry,
-    collection: &Collection,
-) -> Result<(), Error> {
-    tables.apply(
-        Lsn(0),
-        &[TableChange::PutCollection {
-            id: entry.id,
-            config: &entry.config,
-        }],
-    )?;
-    let mut rows = read_rows(reader.section("points")?);
-    loop {
-        let piece: Vec<_> = rows.by_ref().take(1_000).collect::<Result<_, _>>()?;
-        if piece.is_empty() {
-            return Ok(());
-        }
-        let ids: Vec<PointId> = piece.iter().map(|row| row.id).collect();
-        let vectors = collection.vectors(VectorId::UNNAMED, &ids);
-        let puts = piece.iter().zip(&vectors).filter_map(|(row, vector)| {
-            Some(TableChange::PutPoint {
-                collection: entry.id,
-                id: row.id,
-                lsn: Lsn(entry.snapshot.changed),
-                vector: vector.as_deref()?,
-                payload: &row.payload,
-                face: row.face.clone(),
-            })
-        });
-        tables.apply(Lsn(0), &puts.collect::<Vec<_>>())?;
     }
 }

@@ -1,9 +1,12 @@
-//! What a collection is made of: its name, and the settings that are fixed at its creation.
+//! What a collection is made of: its name, and the settings of each vector that its points may have.
+
+use std::collections::BTreeMap;
 
 use hnsw::Bits;
 
 use crate::error::Error;
-use crate::limits::MAX_NAME_LEN;
+use crate::limits::{MAX_NAME_LEN, MAX_VECTOR_NAME_LEN};
+use crate::point::Payload;
 
 /// How two vectors are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +56,7 @@ impl Quantization {
     }
 }
 
-/// The embedding model that fixes a collection's vectors.
+/// The embedding model that makes vectors.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EmbedderRef {
     /// The model's name, as in its manifest.
@@ -63,8 +66,42 @@ pub struct EmbedderRef {
 }
 
 /// A collection's settings.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct CollectionSpec {
+    /// The vectors that points may have, by name; the only vector of a collection may go without
+    /// a name, which is "" here.
+    pub vectors: BTreeMap<String, VectorSpec>,
+    /// What users want to be kept with the collection.
+    pub metadata: Payload,
+}
+
+impl CollectionSpec {
+    /// One vector without a name, with the defaults for `dim` numbers under `metric`.
+    pub fn new(dim: usize, metric: Metric) -> Self {
+        VectorSpec::new(dim, metric).into()
+    }
+
+    /// Vectors with names.
+    pub fn named<'a>(vectors: impl IntoIterator<Item = (&'a str, VectorSpec)>) -> Self {
+        let vectors = vectors.into_iter();
+        Self {
+            vectors: vectors
+                .map(|(name, spec)| (name.to_owned(), spec))
+                .collect(),
+            metadata: Payload::new(),
+        }
+    }
+}
+
+impl From<VectorSpec> for CollectionSpec {
+    fn from(spec: VectorSpec) -> Self {
+        Self::named([("", spec)])
+    }
+}
+
+/// The settings of one of the vectors that a point may have.
+#[derive(Debug, Clone, PartialEq)]
+pub struct VectorSpec {
     /// Numbers in a vector.
     pub dim: usize,
     /// How vectors are compared.
@@ -77,11 +114,11 @@ pub struct CollectionSpec {
     pub ef_construct: usize,
     /// Whether the `f32` vectors lie in a file that the system pages in and out, instead of in RAM.
     pub on_disk: bool,
-    /// The model that makes this collection's vectors out of photos, if it takes photos.
+    /// The model that makes these vectors out of photos, if one does.
     pub embedder: Option<EmbedderRef>,
 }
 
-impl CollectionSpec {
+impl VectorSpec {
     /// The defaults for vectors of `dim` numbers under `metric`.
     pub fn new(dim: usize, metric: Metric) -> Self {
         Self {
@@ -141,6 +178,20 @@ pub fn check_name(name: &str) -> Result<(), Error> {
         return refuse("only letters, digits, `_`, `-` and `.` are allowed");
     }
     Ok(())
+}
+
+/// Refuses a name that no vector can have, and says why.
+pub(crate) fn check_vector_name(name: &str) -> Result<(), Error> {
+    let wrong = match name {
+        "" => "it is empty",
+        name if name.len() > MAX_VECTOR_NAME_LEN => "it is longer than 255 bytes",
+        name if name.chars().any(char::is_control) => "it has control characters",
+        _ => return Ok(()),
+    };
+    Err(Error::BadName {
+        name: name.chars().take(80).collect(),
+        reason: wrong.into(),
+    })
 }
 
 #[cfg(test)]

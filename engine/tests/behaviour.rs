@@ -62,7 +62,7 @@ fn mistakes_are_refused_and_change_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let engine = filled(dir.path(), 3);
     let mut bad = point(9, 9);
-    bad.vector = vec![1.0; 5];
+    bad.vectors = vec![1.0; 5].into();
     let refused = engine
         .upsert("c", vec![point(8, 8), bad], Ack::Applied)
         .unwrap_err();
@@ -72,7 +72,7 @@ fn mistakes_are_refused_and_change_nothing() {
         "{refused}"
     );
     let mut bad = point(9, 9);
-    bad.vector[2] = f32::NAN;
+    bad.vectors = vec![1.0, 1.0, f32::NAN, 1.0].into();
     assert!(matches!(
         engine.upsert("c", vec![bad], Ack::Applied),
         Err(Error::BadVector { .. })
@@ -143,7 +143,7 @@ fn a_threshold_means_at_least_for_similarity_and_at_most_for_distance() {
             .unwrap();
         let points = [1.0, 2.0, 3.0].iter().zip(1u64..).map(|(x, id)| Point {
             id: PointId::Num(id),
-            vector: vec![*x],
+            vectors: vec![*x].into(),
             payload: Payload::new(),
             face: None,
         });

@@ -25,7 +25,7 @@ fn spread(n: u64) -> Vec<f32> {
 fn spread_point(n: u64) -> Point {
     Point {
         id: PointId::Num(n),
-        vector: spread(n),
+        vectors: spread(n).into(),
         payload: payload(n),
         face: None,
     }

@@ -6,7 +6,7 @@ use crate::distance::kernels;
 use crate::error::Error;
 use crate::filter::SlotSet;
 use crate::frozen::Frozen;
-use crate::limits::MAX_NUMBER;
+use crate::limits::{MAX_EF_CONSTRUCT, MAX_NUMBER};
 use crate::links::{Incoming, Links};
 use crate::memory::Scratch;
 use crate::params::{Metric, Params, Slot};
@@ -74,6 +74,11 @@ impl Index {
     /// Its settings.
     pub fn params(&self) -> &Params {
         &self.params
+    }
+
+    /// Has so many candidates considered at inserts from now on.
+    pub fn set_ef_construct(&mut self, ef_construct: usize) {
+        self.params.ef_construct = ef_construct.clamp(1, MAX_EF_CONSTRUCT);
     }
 
     /// Live points.

@@ -150,11 +150,14 @@ impl From<engine::Error> for Refusal {
         use engine::Error;
         let message = error.to_string();
         match error {
-            Error::NoCollection(_) => Self::not_found(message),
-            Error::Exists(_) => Self::conflict(message),
-            Error::BadName { .. } | Error::BadVector { .. } | Error::BadRequest(_) => {
-                Self::wrong(message)
+            Error::NoCollection(_) | Error::NoAlias(_) | Error::NoPoint(_) => {
+                Self::not_found(message)
             }
+            Error::Exists(_) | Error::Conflict(_) => Self::conflict(message),
+            Error::BadName { .. }
+            | Error::BadVector { .. }
+            | Error::NoVector { .. }
+            | Error::BadRequest(_) => Self::wrong(message),
             Error::TooLarge(_) => Self::too_large(message),
             Error::Busy(_) | Error::Stopped => Self::busy(message),
             Error::ReadOnly(_) => Self::read_only(message),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use engine::{
     Ack, CollectionSpec, Engine, Face, FaceImage, Metric, NewFace, Options, Payload, Point,
-    PointId, Query, Select,
+    PointId, Quantization, Query, Select, VectorSpec, Which,
 };
 use migrations::{Prepared, prepare};
 
@@ -15,12 +15,15 @@ const FORMAT: u32 = 1;
 
 const ALL: Select = Select {
     payload: true,
-    vector: true,
+    vectors: Which::All,
 };
 
+fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../migrations/fixtures")
+}
+
 fn fixture(version: u32) -> PathBuf {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../migrations/fixtures");
-    dir.join(format!("v{version}"))
+    fixtures().join(format!("v{version}"))
 }
 
 fn point(id: PointId, vector: [f32; 3], name: &str) -> Point {
@@ -28,7 +31,7 @@ fn point(id: PointId, vector: [f32; 3], name: &str) -> Point {
     payload.insert("name".into(), name.into());
     Point {
         id,
-        vector: vector.to_vec(),
+        vectors: vector.to_vec().into(),
         payload,
         face: None,
     }
@@ -70,21 +73,25 @@ fn fill(engine: &Engine) {
     engine.upsert("cosine", vec![face], Ack::Applied).unwrap();
 }
 
-fn expect_filled(engine: &Engine) {
-    for name in ["euclid", "cosine"] {
-        engine.check(name).unwrap();
-    }
-    assert_eq!(engine.count("euclid").unwrap(), 19);
-    let nearest = Query {
+fn nearest() -> Query {
+    Query {
         vector: vec![99.0, 0.0, 0.0],
+        using: String::new(),
         limit: 1,
         offset: 0,
         ef: None,
         exact: false,
         score_threshold: None,
         select: ALL,
-    };
-    let hits = engine.search("euclid", &nearest).unwrap();
+    }
+}
+
+fn expect_filled(engine: &Engine) {
+    for name in ["euclid", "cosine"] {
+        engine.check(name).unwrap();
+    }
+    assert_eq!(engine.count("euclid").unwrap(), 19);
+    let hits = engine.search("euclid", &nearest()).unwrap();
     assert_eq!(hits[0].point.id, PointId::Num(7));
     assert_eq!(hits[0].point.payload.as_ref().unwrap()["name"], "after");
     assert!(
@@ -95,7 +102,8 @@ fn expect_filled(engine: &Engine) {
     );
     let ada = PointId::Uuid(0xfeed);
     let stored = &engine.get("cosine", &[ada], ALL).unwrap()[0];
-    assert_eq!(stored.vector.as_deref(), Some([0.0, 0.6, 0.8].as_slice()));
+    let vector = stored.vectors.as_ref().unwrap().get("");
+    assert_eq!(vector, Some([0.0, 0.6, 0.8].as_slice()));
     assert_eq!(stored.face.as_ref().unwrap().face.confidence, 0.75);
     let image = |kind| engine.face_image("cosine", &ada, kind).unwrap();
     assert_eq!(
@@ -130,6 +138,43 @@ fn a_folder_of_version_1_is_opened_with_all_that_is_in_it() {
     assert_eq!(status.tables_rebuilt, None);
     assert!(status.replayed_records > 0, "the log is read too");
     expect_filled(&engine);
+}
+
+/// The same format as it was before points had vectors by name: one vector a collection, ids slot by
+/// slot, vectors in the tables too. Beside the contents of every fixture there is a collection
+/// whose index has packed codes.
+#[test]
+fn a_folder_from_before_vectors_had_names_is_opened_and_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    copy(&fixtures().join("v1-packed"), dir.path());
+    assert_eq!(prepare(dir.path()).unwrap(), Prepared::Current);
+    for _ in 0..2 {
+        let engine = Engine::open(Options::new(dir.path())).unwrap();
+        assert_eq!(engine.status().tables_rebuilt, None);
+        expect_filled(&engine);
+        engine.check("packed").unwrap();
+        let spec = &engine.describe("packed").unwrap().spec.vectors[""];
+        assert_eq!((spec.quantization, spec.m), (Quantization::Bits2, 8));
+        let mut vector = vec![0.0; 70];
+        vector[4] = 1.0;
+        let query = Query {
+            vector,
+            limit: 1,
+            ..nearest()
+        };
+        let hits = engine.search("packed", &query).unwrap();
+        assert_eq!((hits[0].point.id, hits[0].score), (PointId::Num(4), 2.0));
+        // What is written now is read again with the rest, from the new forms of everything.
+        let name = "later";
+        let later = VectorSpec::new(2, Metric::Dot);
+        engine.add_vector("packed", name, later).unwrap();
+        let vectors = [(name.to_owned(), vec![1.0, 2.0])].into_iter().collect();
+        engine
+            .update_vectors("packed", vec![(PointId::Num(4), vectors)], Ack::Applied)
+            .unwrap();
+        let stored = &engine.get("packed", &[PointId::Num(4)], ALL).unwrap()[0];
+        assert_eq!(stored.vectors.as_ref().unwrap().len(), 2);
+    }
 }
 
 /// Run once a released format, by hand: `cargo test -p server --test formats -- --ignored`. A fixture is never

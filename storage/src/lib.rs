@@ -10,6 +10,7 @@
 
 mod blobs;
 mod bytes;
+mod config;
 mod disk;
 mod error;
 mod folder;
@@ -23,6 +24,9 @@ mod snapshot;
 mod tables;
 
 pub use blobs::{BlobKind, BlobRef, Blobs};
+pub use config::{
+    CollectionConfig, EmbedderConfig, Metric, Quantization, VectorConfig, VectorsConfig,
+};
 pub use disk::{Disk, DiskFile, OsDisk, SimDisk};
 pub use error::Error;
 pub use folder::{DataFolder, FORMAT_VERSION, read_format};
@@ -30,8 +34,6 @@ pub use ids::{CollectionId, Lsn, PointId, VectorId};
 pub use log::{Cut, FileLog, Log, MemoryLog, Records};
 pub use manifest::{CollectionEntry, Manifest, Manifests, SnapshotRef};
 pub use payload::{decode_payload, encode_payload};
-pub use record::{
-    CollectionConfig, EmbedderConfig, FaceRecord, Metric, PointRecord, Quantization, Record,
-};
+pub use record::{FaceRecord, NamedVectors, PointRecord, Record};
 pub use snapshot::{PointRow, SectionReader, SnapshotReader, SnapshotWriter, read_rows, write_row};
 pub use tables::{Expectation, FaceRow, OpenedTables, TableChange, Tables};

@@ -17,6 +17,6 @@ pub const TRANSACTION_BYTES: usize = 8 << 20;
 /// Seconds that opening the tables may take before they count as broken.
 pub const TABLES_OPEN_LIMIT_S: u64 = 120;
 /// Sections of a snapshot.
-pub const MAX_SECTIONS: usize = 64;
+pub const MAX_SECTIONS: usize = 1_024;
 /// Bytes of one row in a snapshot's list of points.
 pub const MAX_ROW_BYTES: usize = 8 << 20;

@@ -9,15 +9,17 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::bytes::{Take, checksum};
+use crate::config::CollectionConfig;
 use crate::disk::{Disk, read_all};
 use crate::error::Error;
 use crate::ids::{CollectionId, Lsn};
 use crate::limits::MAX_MANIFEST_BYTES;
 use crate::payload::decode_exact;
-use crate::record::CollectionConfig;
 
 const MAGIC: &[u8; 8] = b"doppelMF";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+/// Of manifests that know no aliases.
+const WITHOUT_ALIASES: u32 = 1;
 const PREFIX: &str = "manifest-";
 /// Bytes before the body: magic, version, store, checksum.
 const HEADER: usize = 32;
@@ -31,6 +33,8 @@ pub struct Manifest {
     pub next_collection: u64,
     /// The collections there are.
     pub collections: Vec<CollectionEntry>,
+    /// Other names for them.
+    pub aliases: Vec<(String, CollectionId)>,
 }
 
 /// A collection in a manifest.
@@ -60,6 +64,8 @@ struct Body {
     lsn: u64,
     next_collection: u64,
     collections: Vec<(u64, CollectionConfig, SnapshotRef)>,
+    #[serde(default)]
+    aliases: Vec<(String, u64)>,
 }
 
 /// The manifests of a data folder.
@@ -199,6 +205,11 @@ impl Manifests {
             collections: collections
                 .map(|c| (c.id.0, c.config.clone(), c.snapshot.clone()))
                 .collect(),
+            aliases: manifest
+                .aliases
+                .iter()
+                .map(|(alias, id)| (alias.clone(), id.0))
+                .collect(),
         };
         let body = rmp_serde::to_vec(&body).map_err(|error| Error::Decode {
             what: "a manifest",
@@ -234,6 +245,11 @@ impl Manifests {
                     snapshot,
                 })
                 .collect(),
+            aliases: body
+                .aliases
+                .into_iter()
+                .map(|(alias, id)| (alias, CollectionId(id)))
+                .collect(),
         })
     }
 
@@ -250,7 +266,7 @@ impl Manifests {
         if checksum(&[header.get(..HEADER - 4).unwrap_or_default(), body]) != crc {
             return Err("the checksum is wrong".into());
         }
-        if version != VERSION {
+        if version != VERSION && version != WITHOUT_ALIASES {
             return Err(format!("manifest version {version} is unknown"));
         }
         if store != self.store {

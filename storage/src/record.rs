@@ -7,15 +7,22 @@ use serde::{Deserialize, Serialize};
 use serde_bytes::{ByteBuf, Bytes};
 
 use crate::bytes::{pack, unpack};
+use crate::config::{CollectionConfig, VectorRow, VectorsConfig};
 use crate::error::Error;
-use crate::ids::{CollectionId, PointId};
+use crate::ids::{CollectionId, PointId, VectorId};
 use crate::payload::decode_exact;
 
 const VERSION: u8 = 1;
+/// Upserts of points with any number of vectors; in version 1 each has one, without a name.
+const VECTORS: u8 = 2;
 const CREATE: u8 = 1;
 const DROP: u8 = 2;
 const UPSERT: u8 = 3;
 const DELETE: u8 = 4;
+const UPDATE_VECTORS: u8 = 8;
+const DELETE_VECTORS: u8 = 9;
+const ALIASES: u8 = 10;
+const CONFIGURE: u8 = 11;
 
 /// A decided fact.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,120 +53,49 @@ pub enum Record {
         /// Which.
         ids: Vec<PointId>,
     },
+    /// Vectors of points are put, their other vectors and all else of them stay; points that are
+    /// not there are passed over.
+    UpdateVectors {
+        /// In which collection.
+        collection: CollectionId,
+        /// The vectors by point.
+        points: Vec<(PointId, NamedVectors)>,
+    },
+    /// Vectors of points go; what is not there is passed over.
+    DeleteVectors {
+        /// From which collection.
+        collection: CollectionId,
+        /// From which points.
+        ids: Vec<PointId>,
+        /// Which.
+        vectors: Vec<VectorId>,
+    },
+    /// Aliases change, all at once.
+    ChangeAliases {
+        /// What each stands for from now on; `None` for one that goes.
+        changes: Vec<(String, Option<CollectionId>)>,
+    },
+    /// Settings of a collection change; what is `None` stays.
+    Configure {
+        /// Of which.
+        collection: CollectionId,
+        /// The vectors that points may have; those of others go from all points.
+        vectors: Option<VectorsConfig>,
+        /// As in [`CollectionConfig`].
+        metadata: Option<Vec<u8>>,
+    },
 }
 
-/// A collection's settings as they are kept.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CollectionConfig {
-    /// Its name.
-    pub name: String,
-    /// Numbers in a vector.
-    pub dim: u32,
-    /// How vectors are compared.
-    pub metric: Metric,
-    /// What the index walks on.
-    pub quantization: Quantization,
-    /// HNSW's M.
-    pub m: u32,
-    /// HNSW's efConstruction.
-    pub ef_construct: u32,
-    /// The model of a collection that takes photos.
-    pub embedder: Option<EmbedderConfig>,
-    /// Whether vectors lie in a file beside RAM; collections older than this setting have them in
-    /// RAM.
-    #[serde(default)]
-    pub on_disk: bool,
-}
-
-/// A metric, by its number on disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(into = "u8", try_from = "u8")]
-pub enum Metric {
-    /// 0
-    Cosine,
-    /// 1
-    Dot,
-    /// 2
-    Euclid,
-    /// 3
-    Manhattan,
-}
-
-impl From<Metric> for u8 {
-    fn from(metric: Metric) -> u8 {
-        metric as u8
-    }
-}
-
-impl TryFrom<u8> for Metric {
-    type Error = String;
-    fn try_from(number: u8) -> Result<Self, String> {
-        let all = [
-            Metric::Cosine,
-            Metric::Dot,
-            Metric::Euclid,
-            Metric::Manhattan,
-        ];
-        all.get(usize::from(number))
-            .copied()
-            .ok_or_else(|| format!("metric {number} is unknown"))
-    }
-}
-
-/// A quantization, by its number on disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(into = "u8", try_from = "u8")]
-pub enum Quantization {
-    /// 0
-    None,
-    /// 1
-    Int8,
-    /// 2
-    Bits1,
-    /// 3
-    Bits2,
-    /// 4
-    Bits4,
-}
-
-impl From<Quantization> for u8 {
-    fn from(quantization: Quantization) -> u8 {
-        quantization as u8
-    }
-}
-
-impl TryFrom<u8> for Quantization {
-    type Error = String;
-    fn try_from(number: u8) -> Result<Self, String> {
-        let all = [
-            Quantization::None,
-            Quantization::Int8,
-            Quantization::Bits1,
-            Quantization::Bits2,
-            Quantization::Bits4,
-        ];
-        all.get(usize::from(number))
-            .copied()
-            .ok_or_else(|| format!("quantization {number} is unknown"))
-    }
-}
-
-/// The model that makes a collection's vectors.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EmbedderConfig {
-    /// Its name.
-    pub name: String,
-    /// Hex SHA-256 of its file.
-    pub sha256: String,
-}
+/// Vectors of one point, by number.
+pub type NamedVectors = Vec<(VectorId, Vec<f32>)>;
 
 /// A point as it enters the log.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PointRecord {
     /// Its id.
     pub id: PointId,
-    /// Its vector; on disk packed little-endian bytes.
-    pub vector: Vec<f32>,
+    /// Its vectors; on disk packed little-endian bytes.
+    pub vectors: NamedVectors,
     /// Its payload, a MessagePack map.
     pub payload: Vec<u8>,
     /// The face it came from.
@@ -184,7 +120,7 @@ pub struct FaceRecord {
 #[derive(Serialize)]
 struct PointOut<'a> {
     id: &'a Bytes,
-    vector: &'a Bytes,
+    vectors: &'a [(u32, ByteBuf)],
     payload: &'a Bytes,
     face: Option<FaceOut<'a>>,
 }
@@ -201,9 +137,37 @@ struct FaceOut<'a> {
 #[derive(Deserialize)]
 struct PointIn {
     id: ByteBuf,
+    vectors: Vec<(u32, ByteBuf)>,
+    payload: ByteBuf,
+    face: Option<FaceIn>,
+}
+
+/// A point of a record of version 1.
+#[derive(Deserialize)]
+struct OldPointIn {
+    id: ByteBuf,
     vector: ByteBuf,
     payload: ByteBuf,
     face: Option<FaceIn>,
+}
+
+impl From<OldPointIn> for PointIn {
+    fn from(old: OldPointIn) -> Self {
+        Self {
+            id: old.id,
+            vectors: vec![(VectorId::UNNAMED.0, old.vector)],
+            payload: old.payload,
+            face: old.face,
+        }
+    }
+}
+
+/// The body of a `Configure`; what is added later comes last, with a default.
+#[derive(Serialize, Deserialize)]
+struct ConfigureBody {
+    collection: u64,
+    vectors: Option<(Vec<VectorRow>, u32)>,
+    metadata: Option<ByteBuf>,
 }
 
 #[derive(Deserialize)]
@@ -218,88 +182,165 @@ struct FaceIn {
 impl Record {
     /// The record's bytes in the log.
     pub fn encode(&self) -> Result<Vec<u8>, Error> {
-        let kind = match self {
-            Record::CreateCollection { .. } => CREATE,
-            Record::DropCollection { .. } => DROP,
-            Record::Upsert { .. } => UPSERT,
-            Record::Delete { .. } => DELETE,
-        };
-        let mut bytes = vec![VERSION, kind];
-        let written = match self {
-            Record::CreateCollection { id, config } => {
-                rmp_serde::encode::write(&mut bytes, &(id.0, config))
+        match self {
+            Record::CreateCollection { id, config } => body(VERSION, CREATE, &(id.0, config)),
+            Record::DropCollection { id } => body(VERSION, DROP, &(id.0,)),
+            Record::Upsert { collection, points } => encode_upsert(*collection, points),
+            Record::Delete { collection, ids } => body(VERSION, DELETE, &(collection.0, keys(ids))),
+            Record::UpdateVectors { collection, points } => {
+                let points = points.iter();
+                let points = points.map(|(id, vectors)| (ByteBuf::from(id.key()), packed(vectors)));
+                let points: Vec<_> = points.collect();
+                body(VERSION, UPDATE_VECTORS, &(collection.0, points))
             }
-            Record::DropCollection { id } => rmp_serde::encode::write(&mut bytes, &(id.0,)),
-            Record::Upsert { collection, points } => {
-                return encode_upsert(bytes, *collection, points);
+            Record::DeleteVectors {
+                collection,
+                ids,
+                vectors,
+            } => {
+                let vectors: Vec<u32> = vectors.iter().map(|vector| vector.0).collect();
+                body(VERSION, DELETE_VECTORS, &(collection.0, keys(ids), vectors))
             }
-            Record::Delete { collection, ids } => {
-                let keys: Vec<ByteBuf> = ids.iter().map(|id| ByteBuf::from(id.key())).collect();
-                rmp_serde::encode::write(&mut bytes, &(collection.0, keys))
+            Record::ChangeAliases { changes } => {
+                let changes = changes.iter();
+                let changes = changes.map(|(alias, target)| (alias, target.map(|id| id.0)));
+                body(VERSION, ALIASES, &(changes.collect::<Vec<_>>(),))
             }
-        };
-        written.map_err(|error| Error::Decode {
-            what: "a record",
-            reason: error.to_string(),
-        })?;
-        Ok(bytes)
+            Record::Configure {
+                collection,
+                vectors,
+                metadata,
+            } => {
+                let body_of = ConfigureBody {
+                    collection: collection.0,
+                    vectors: vectors.clone().map(VectorsConfig::into_rows),
+                    metadata: metadata.clone().map(ByteBuf::from),
+                };
+                body(VERSION, CONFIGURE, &body_of)
+            }
+        }
     }
 
     /// The reverse of [`Record::encode`]. Never panics, whatever the bytes.
     pub fn decode(bytes: &[u8]) -> Result<Record, Error> {
-        let fail = |reason: String| Error::Decode {
-            what: "a record",
-            reason,
+        let (version, kind, body) = match bytes {
+            [version, kind, body @ ..] => (*version, *kind, body),
+            _ => return Err(fail("it is cut off")),
         };
-        let (kind, body) = match bytes {
-            [VERSION, kind, body @ ..] => (*kind, body),
-            [version, _, ..] => return Err(fail(format!("version {version} is unknown"))),
-            _ => return Err(fail("it is cut off".into())),
-        };
-        match kind {
-            CREATE => {
-                let (id, config) = decode_exact("a record", body)?;
+        match (version, kind) {
+            (VERSION, CREATE) => {
+                let (id, config) = decode_exact(WHAT, body)?;
                 Ok(Record::CreateCollection {
                     id: CollectionId(id),
                     config,
                 })
             }
-            DROP => {
-                let (id,) = decode_exact("a record", body)?;
+            (VERSION, DROP) => {
+                let (id,) = decode_exact(WHAT, body)?;
                 Ok(Record::DropCollection {
                     id: CollectionId(id),
                 })
             }
-            UPSERT => decode_upsert(body),
-            DELETE => {
-                let (id, keys): (u64, Vec<ByteBuf>) = decode_exact("a record", body)?;
-                let ids: Option<_> = keys.iter().map(|key| PointId::from_key(key)).collect();
-                let ids = ids.ok_or_else(|| fail("an id is malformed".into()))?;
+            (VERSION, UPSERT) => {
+                let (collection, points): (u64, Vec<OldPointIn>) = decode_exact(WHAT, body)?;
+                decode_upsert(collection, points)
+            }
+            (VECTORS, UPSERT) => {
+                let (collection, points): (u64, Vec<PointIn>) = decode_exact(WHAT, body)?;
+                decode_upsert(collection, points)
+            }
+            (VERSION, DELETE) => {
+                let (id, keys): (u64, Vec<ByteBuf>) = decode_exact(WHAT, body)?;
                 Ok(Record::Delete {
                     collection: CollectionId(id),
-                    ids,
+                    ids: ids(&keys)?,
                 })
             }
-            other => Err(fail(format!("kind {other} is unknown"))),
+            (VERSION, UPDATE_VECTORS) => decode_update_vectors(body),
+            (VERSION, DELETE_VECTORS) => {
+                let (id, keys, vectors): (u64, Vec<ByteBuf>, Vec<u32>) = decode_exact(WHAT, body)?;
+                Ok(Record::DeleteVectors {
+                    collection: CollectionId(id),
+                    ids: ids(&keys)?,
+                    vectors: vectors.into_iter().map(VectorId).collect(),
+                })
+            }
+            (VERSION, ALIASES) => {
+                let (changes,): (Vec<(String, Option<u64>)>,) = decode_exact(WHAT, body)?;
+                let changes = changes.into_iter();
+                let changes = changes.map(|(alias, target)| (alias, target.map(CollectionId)));
+                Ok(Record::ChangeAliases {
+                    changes: changes.collect(),
+                })
+            }
+            (VERSION, CONFIGURE) => {
+                let body: ConfigureBody = decode_exact(WHAT, body)?;
+                let vectors = body.vectors;
+                Ok(Record::Configure {
+                    collection: CollectionId(body.collection),
+                    vectors: vectors.map(|(rows, next)| VectorsConfig::from_rows(rows, next)),
+                    metadata: body.metadata.map(ByteBuf::into_vec),
+                })
+            }
+            (VERSION, kind) => Err(fail(format!("kind {kind} is unknown"))),
+            (version, kind) => Err(fail(format!("version {version} of kind {kind} is unknown"))),
         }
     }
 }
 
-fn encode_upsert(
-    mut bytes: Vec<u8>,
-    collection: CollectionId,
-    points: &[PointRecord],
-) -> Result<Vec<u8>, Error> {
+const WHAT: &str = "a record";
+
+fn fail(reason: impl Into<String>) -> Error {
+    Error::Decode {
+        what: WHAT,
+        reason: reason.into(),
+    }
+}
+
+fn body(version: u8, kind: u8, body: &impl Serialize) -> Result<Vec<u8>, Error> {
+    let mut bytes = vec![version, kind];
+    rmp_serde::encode::write(&mut bytes, body).map_err(|error| fail(error.to_string()))?;
+    Ok(bytes)
+}
+
+fn keys(ids: &[PointId]) -> Vec<ByteBuf> {
+    ids.iter().map(|id| ByteBuf::from(id.key())).collect()
+}
+
+fn id(key: &[u8]) -> Result<PointId, Error> {
+    PointId::from_key(key).ok_or_else(|| fail("an id is malformed"))
+}
+
+fn ids(keys: &[ByteBuf]) -> Result<Vec<PointId>, Error> {
+    keys.iter().map(|key| id(key)).collect()
+}
+
+fn packed(vectors: &NamedVectors) -> Vec<(u32, ByteBuf)> {
+    let vectors = vectors.iter();
+    vectors
+        .map(|(id, vector)| (id.0, ByteBuf::from(pack(vector))))
+        .collect()
+}
+
+fn unpacked(vectors: Vec<(u32, ByteBuf)>) -> Result<NamedVectors, Error> {
+    let vector = |(id, bytes): (u32, ByteBuf)| {
+        let vector = unpack(&bytes).ok_or_else(|| fail("a vector is cut off"))?;
+        Ok((VectorId(id), vector))
+    };
+    vectors.into_iter().map(vector).collect()
+}
+
+fn encode_upsert(collection: CollectionId, points: &[PointRecord]) -> Result<Vec<u8>, Error> {
     let owned: Vec<_> = points
         .iter()
-        .map(|point| (point.id.key(), pack(&point.vector)))
+        .map(|point| (point.id.key(), packed(&point.vectors)))
         .collect();
     let out: Vec<_> = points
         .iter()
         .zip(&owned)
-        .map(|(point, (id, vector))| PointOut {
+        .map(|(point, (id, vectors))| PointOut {
             id: Bytes::new(id),
-            vector: Bytes::new(vector),
+            vectors,
             payload: Bytes::new(&point.payload),
             face: point.face.as_ref().map(|face| FaceOut {
                 bounding_box: face.bounding_box,
@@ -310,23 +351,15 @@ fn encode_upsert(
             }),
         })
         .collect();
-    rmp_serde::encode::write(&mut bytes, &(collection.0, out)).map_err(|error| Error::Decode {
-        what: "a record",
-        reason: error.to_string(),
-    })?;
-    Ok(bytes)
+    body(VECTORS, UPSERT, &(collection.0, out))
 }
 
-fn decode_upsert(body: &[u8]) -> Result<Record, Error> {
-    let fail = |reason: &str| Error::Decode {
-        what: "a record",
-        reason: reason.into(),
-    };
-    let (collection, points): (u64, Vec<PointIn>) = decode_exact("a record", body)?;
+fn decode_upsert<P: Into<PointIn>>(collection: u64, points: Vec<P>) -> Result<Record, Error> {
     let points = points.into_iter().map(|point| {
+        let point = point.into();
         Ok(PointRecord {
-            id: PointId::from_key(&point.id).ok_or_else(|| fail("an id is malformed"))?,
-            vector: unpack(&point.vector).ok_or_else(|| fail("a vector is cut off"))?,
+            id: id(&point.id)?,
+            vectors: unpacked(point.vectors)?,
             payload: point.payload.into_vec(),
             face: point.face.map(|face| FaceRecord {
                 bounding_box: face.bounding_box,
@@ -338,6 +371,17 @@ fn decode_upsert(body: &[u8]) -> Result<Record, Error> {
         })
     });
     Ok(Record::Upsert {
+        collection: CollectionId(collection),
+        points: points.collect::<Result<_, Error>>()?,
+    })
+}
+
+fn decode_update_vectors(body: &[u8]) -> Result<Record, Error> {
+    type Points = Vec<(ByteBuf, Vec<(u32, ByteBuf)>)>;
+    let (collection, points): (u64, Points) = decode_exact(WHAT, body)?;
+    let points = points.into_iter();
+    let points = points.map(|(key, vectors)| Ok((id(&key)?, unpacked(vectors)?)));
+    Ok(Record::UpdateVectors {
         collection: CollectionId(collection),
         points: points.collect::<Result<_, Error>>()?,
     })

@@ -20,7 +20,9 @@ use crate::tables::FaceRow;
 
 const MAGIC: &[u8; 8] = b"doppelSN";
 const END: &[u8; 8] = b"doppelSE";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+/// Of snapshots of collections with one vector, whose ids stand slot by slot.
+const BY_SLOT: u32 = 1;
 const HEADER: usize = 64;
 /// Bytes at the very end: length and checksum of the table of sections, end mark.
 const TRAILER: u64 = 16;
@@ -172,6 +174,9 @@ pub struct SnapshotReader {
     path: PathBuf,
     file: Box<dyn DiskFile>,
     sections: Vec<Section>,
+    /// Whether its ids stand slot by slot of its only index, as they did in version 1, and not by
+    /// the points' numbers.
+    pub ids_by_slot: bool,
     /// Whose snapshot it is.
     pub collection: CollectionId,
     /// At which LSN.
@@ -187,8 +192,9 @@ impl SnapshotReader {
         let got = file
             .read_at(&mut header, 0)
             .map_err(Error::io(path, "read"))?;
-        let (collection, lsn) = decode_header(header.get(..got).unwrap_or_default(), store)
-            .map_err(|what| Error::corrupt(path, 0, what))?;
+        let (version, collection, lsn) =
+            decode_header(header.get(..got).unwrap_or_default(), store)
+                .map_err(|what| Error::corrupt(path, 0, what))?;
         let sections = read_table(&*file, len).map_err(Error::io(path, "read"))?;
         let sections = sections.ok_or_else(|| {
             Error::corrupt(
@@ -201,6 +207,7 @@ impl SnapshotReader {
             path: path.to_owned(),
             file,
             sections,
+            ids_by_slot: version == BY_SLOT,
             collection,
             lsn,
         })
@@ -236,7 +243,7 @@ impl SnapshotReader {
     }
 }
 
-fn decode_header(header: &[u8], store: u128) -> Result<(CollectionId, Lsn), String> {
+fn decode_header(header: &[u8], store: u128) -> Result<(u32, CollectionId, Lsn), String> {
     let (body, crc) = header
         .split_at_checked(HEADER - 4)
         .ok_or("the header is cut off")?;
@@ -257,13 +264,13 @@ fn decode_header(header: &[u8], store: u128) -> Result<(CollectionId, Lsn), Stri
     if magic != MAGIC {
         return Err("this is no snapshot".into());
     }
-    if version != VERSION {
+    if version != VERSION && version != BY_SLOT {
         return Err(format!("snapshot version {version} is unknown"));
     }
     if owner != store {
         return Err("the snapshot belongs to another data folder".into());
     }
-    Ok((CollectionId(collection), Lsn(lsn)))
+    Ok((version, CollectionId(collection), Lsn(lsn)))
 }
 
 fn read_table(file: &dyn DiskFile, len: u64) -> io::Result<Option<Vec<Section>>> {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use storage::{
     BlobKind, Blobs, CollectionConfig, CollectionEntry, CollectionId, Disk, Error, Lsn, Manifest,
     Manifests, Metric, PointId, PointRow, Quantization, SimDisk, SnapshotReader, SnapshotRef,
-    SnapshotWriter, read_rows, write_row,
+    SnapshotWriter, VectorConfig, VectorId, VectorsConfig, read_rows, write_row,
 };
 
 const STORE: u128 = 7;
@@ -19,8 +19,9 @@ fn shared(disk: &SimDisk) -> Arc<dyn Disk> {
 }
 
 fn manifest(lsn: u64) -> Manifest {
-    let config = CollectionConfig {
-        name: "faces".into(),
+    let face = VectorConfig {
+        id: VectorId(1),
+        name: "face".into(),
         dim: 128,
         metric: Metric::Cosine,
         quantization: Quantization::Int8,
@@ -28,6 +29,14 @@ fn manifest(lsn: u64) -> Manifest {
         ef_construct: 100,
         embedder: None,
         on_disk: false,
+    };
+    let config = CollectionConfig {
+        name: "faces".into(),
+        vectors: VectorsConfig {
+            list: vec![face],
+            next: 5,
+        },
+        metadata: vec![0x80],
     };
     let snapshot = SnapshotRef {
         file: format!("{lsn}.snap"),
@@ -42,6 +51,7 @@ fn manifest(lsn: u64) -> Manifest {
             config,
             snapshot,
         }],
+        aliases: vec![("people".into(), CollectionId(1))],
     }
 }
 

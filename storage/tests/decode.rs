@@ -3,8 +3,9 @@
 
 use proptest::prelude::*;
 use storage::{
-    CollectionConfig, CollectionId, EmbedderConfig, FaceRecord, Metric, PointId, PointRecord,
-    Quantization, Record, decode_payload, encode_payload, read_rows,
+    CollectionConfig, CollectionId, EmbedderConfig, FaceRecord, Metric, NamedVectors, PointId,
+    PointRecord, Quantization, Record, VectorConfig, VectorId, VectorsConfig, decode_payload,
+    encode_payload, read_rows,
 };
 
 fn id() -> impl Strategy<Value = PointId> {
@@ -29,33 +30,53 @@ prop_compose! {
     }
 }
 
+fn vectors() -> impl Strategy<Value = NamedVectors> {
+    let vector = prop::collection::vec(-1e9f32..1e9, 0..9);
+    prop::collection::vec((any::<u32>().prop_map(VectorId), vector), 0..4)
+}
+
 prop_compose! {
     fn point()(
         id in id(),
-        vector in prop::collection::vec(-1e9f32..1e9, 0..9),
+        vectors in vectors(),
         payload in bytes(),
         face in prop::option::of(face()),
     ) -> PointRecord {
-        PointRecord { id, vector, payload, face }
+        PointRecord { id, vectors, payload, face }
     }
 }
 
 prop_compose! {
-    fn config()(
+    fn vector_config()(
+        (id, dim, m, ef_construct) in any::<(u32, u32, u32, u32)>(),
         name in "\\PC{0,20}",
-        (dim, m, ef_construct) in any::<(u32, u32, u32)>(),
         metric in 0u8..4,
         quantization in 0u8..5,
         on_disk in any::<bool>(),
         embedder in prop::option::of(("\\PC{0,9}", "[0-9a-f]{64}")),
-    ) -> CollectionConfig {
-        CollectionConfig {
-            name, dim, m, ef_construct, on_disk,
+    ) -> VectorConfig {
+        VectorConfig {
+            id: VectorId(id), name, dim, m, ef_construct, on_disk,
             metric: Metric::try_from(metric).unwrap(),
             quantization: Quantization::try_from(quantization).unwrap(),
             embedder: embedder.map(|(name, sha256)| EmbedderConfig { name, sha256 }),
         }
     }
+}
+
+fn vectors_config() -> impl Strategy<Value = VectorsConfig> {
+    (prop::collection::vec(vector_config(), 0..4), 1u32..)
+        .prop_map(|(list, next)| VectorsConfig { list, next })
+}
+
+fn config() -> impl Strategy<Value = CollectionConfig> {
+    ("\\PC{0,20}", vectors_config(), bytes()).prop_map(|(name, vectors, metadata)| {
+        CollectionConfig {
+            name,
+            vectors,
+            metadata,
+        }
+    })
 }
 
 fn record() -> impl Strategy<Value = Record> {
@@ -68,8 +89,35 @@ fn record() -> impl Strategy<Value = Record> {
             .prop_map(|id| Record::DropCollection { id }),
         (collection.clone(), prop::collection::vec(point(), 0..5))
             .prop_map(|(collection, points)| Record::Upsert { collection, points }),
-        (collection, prop::collection::vec(id(), 0..9))
+        (collection.clone(), prop::collection::vec(id(), 0..9))
             .prop_map(|(collection, ids)| Record::Delete { collection, ids }),
+        (
+            collection.clone(),
+            prop::collection::vec((id(), vectors()), 0..5)
+        )
+            .prop_map(|(collection, points)| Record::UpdateVectors { collection, points }),
+        (
+            collection.clone(),
+            prop::collection::vec(id(), 0..9),
+            prop::collection::vec(any::<u32>().prop_map(VectorId), 0..4),
+        )
+            .prop_map(|(collection, ids, vectors)| Record::DeleteVectors {
+                collection,
+                ids,
+                vectors
+            }),
+        prop::collection::vec(("\\PC{0,9}", prop::option::of(collection.clone())), 0..5)
+            .prop_map(|changes| Record::ChangeAliases { changes }),
+        (
+            collection,
+            prop::option::of(vectors_config()),
+            prop::option::of(bytes()),
+        )
+            .prop_map(|(collection, vectors, metadata)| Record::Configure {
+                collection,
+                vectors,
+                metadata
+            }),
     ]
 }
 
@@ -103,7 +151,10 @@ proptest! {
 
     #[test]
     fn any_bytes_are_refused_or_read(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-        let mut framed = vec![1, bytes.first().copied().unwrap_or(0) % 6];
+        let mut framed = vec![
+            1 + bytes.last().copied().unwrap_or(0) % 2,
+            bytes.first().copied().unwrap_or(0) % 16,
+        ];
         framed.extend_from_slice(&bytes);
         let _ = Record::decode(&framed);
         let _ = decode_payload::<serde_json::Value>(&bytes);

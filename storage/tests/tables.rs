@@ -4,10 +4,7 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use storage::{
-    CollectionConfig, CollectionId, Expectation, Lsn, Metric, OpenedTables, PointId, Quantization,
-    TableChange, Tables,
-};
+use storage::{CollectionId, Expectation, Lsn, OpenedTables, PointId, TableChange, Tables};
 
 const HOME: CollectionId = CollectionId(1);
 const OTHER: CollectionId = CollectionId(2);
@@ -29,7 +26,6 @@ fn put(collection: CollectionId, id: u64) -> TableChange<'static> {
         collection,
         id: PointId::Num(id),
         lsn: Lsn(id),
-        vector: &[1.0, 2.0],
         payload: b"payload",
         face: None,
     }
@@ -47,28 +43,13 @@ fn numbers(numbers: &[u64]) -> Vec<PointId> {
 #[test]
 fn what_was_applied_is_there_after_reopening() {
     let dir = tempfile::tempdir().unwrap();
-    let config = CollectionConfig {
-        name: "faces".into(),
-        dim: 2,
-        metric: Metric::Dot,
-        quantization: Quantization::None,
-        m: 16,
-        ef_construct: 100,
-        embedder: None,
-        on_disk: false,
-    };
     let OpenedTables { tables, rebuild } = open(dir.path(), expectation(0, 0));
     assert_eq!(rebuild, None);
-    let create = TableChange::PutCollection {
-        id: HOME,
-        config: &config,
-    };
     let delete = TableChange::DeletePoint {
         collection: HOME,
         id: PointId::Num(300),
     };
     let changes = [
-        create,
         put(HOME, 300),
         put(HOME, 2),
         put(OTHER, 5),
@@ -81,11 +62,9 @@ fn what_was_applied_is_there_after_reopening() {
     let OpenedTables { tables, rebuild } = open(dir.path(), expectation(9, 9));
     assert_eq!(rebuild, None);
     assert_eq!(tables.applied_lsn().unwrap(), Lsn(9));
-    assert_eq!(tables.collections().unwrap(), [(HOME, config)]);
     assert_eq!(ids(&tables, HOME, None), numbers(&[2, 70_000]));
     assert_eq!(ids(&tables, HOME, Some(3)), numbers(&[70_000]));
-    let point = tables.point(HOME, &PointId::Num(2)).unwrap();
-    assert_eq!(point, Some((Lsn(2), vec![1.0, 2.0])));
+    assert_eq!(tables.put_by(HOME, &PointId::Num(2)).unwrap(), Some(Lsn(2)));
     let payload = tables.payload(HOME, &PointId::Num(2)).unwrap();
     assert_eq!(payload.as_deref(), Some(b"payload".as_slice()));
     assert!(!tables.contains(HOME, &PointId::Num(300)).unwrap());
@@ -101,14 +80,13 @@ fn what_was_applied_is_there_after_reopening() {
 fn many_changes_are_applied_in_pieces_and_all_of_them() {
     let dir = tempfile::tempdir().unwrap();
     let tables = open(dir.path(), expectation(0, 0)).tables;
-    let vector = vec![0.5; 4_096];
+    let payload = vec![5; 16_384];
     let changes: Vec<_> = (0..2_000)
         .map(|id| TableChange::PutPoint {
             collection: HOME,
             id: PointId::Num(id),
             lsn: Lsn(1),
-            vector: &vector,
-            payload: b"",
+            payload: &payload,
             face: None,
         })
         .collect();

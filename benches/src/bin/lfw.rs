@@ -15,7 +15,7 @@ use anyhow::{Context, Result, anyhow};
 use benches::{Lfw, Pair};
 use clap::Parser;
 use embedder::{Choice, FaceEmbedder, OnnxEmbedder, Timings, Want};
-use engine::{Ack, CollectionSpec, Engine, Metric, Options, Point, PointId, Query, Select};
+use engine::{Ack, CollectionSpec, Engine, Metric, Options, Point, PointId, Query, Select, Which};
 
 #[derive(Parser)]
 struct Arguments {
@@ -138,7 +138,7 @@ fn rank_1(lfw: &Lfw, embedded: &[Embedded]) -> Result<(usize, usize, Vec<Duratio
         if let Some(vector) = &photo.vector {
             points.push(Point {
                 id: PointId::Num(at as u64),
-                vector: vector.clone(),
+                vectors: vector.clone().into(),
                 payload: Default::default(),
                 face: None,
             });
@@ -164,6 +164,7 @@ fn rank_1(lfw: &Lfw, embedded: &[Embedded]) -> Result<(usize, usize, Vec<Duratio
         };
         let query = Query {
             vector: vector.clone(),
+            using: String::new(),
             limit: 2,
             offset: 0,
             ef: None,
@@ -171,7 +172,7 @@ fn rank_1(lfw: &Lfw, embedded: &[Embedded]) -> Result<(usize, usize, Vec<Duratio
             score_threshold: None,
             select: Select {
                 payload: true,
-                vector: false,
+                vectors: Which::None,
             },
         };
         let started = Instant::now();

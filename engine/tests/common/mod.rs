@@ -6,13 +6,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use engine::{
-    Ack, CollectionSpec, Engine, Metric, Options, Payload, Point, PointId, Query, Select,
+    Ack, CollectionSpec, Engine, Metric, Options, Payload, Point, PointId, Query, Select, Which,
 };
 use serde_json::json;
 
 pub(crate) const ALL: Select = Select {
     payload: true,
-    vector: true,
+    vectors: Which::All,
 };
 
 pub(crate) fn open(dir: &Path) -> Engine {
@@ -35,7 +35,7 @@ pub(crate) fn vector(n: u64) -> Vec<f32> {
 pub(crate) fn point(id: u64, n: u64) -> Point {
     Point {
         id: PointId::Num(id),
-        vector: vector(n),
+        vectors: vector(n).into(),
         payload: payload(n),
         face: None,
     }
@@ -44,6 +44,7 @@ pub(crate) fn point(id: u64, n: u64) -> Point {
 pub(crate) fn query(vector: Vec<f32>, limit: usize) -> Query {
     Query {
         vector,
+        using: String::new(),
         limit,
         offset: 0,
         ef: None,
@@ -61,7 +62,8 @@ pub(crate) fn contents(engine: &Engine, collection: &str) -> BTreeMap<PointId, u
         let page = engine.scroll(collection, from, 7, ALL).unwrap();
         for point in page.points {
             let n = point.payload.unwrap()["n"].as_u64().unwrap();
-            assert_eq!(point.vector.unwrap(), vector(n), "point {}", point.id);
+            let vectors = point.vectors.unwrap();
+            assert_eq!(vectors, vector(n).into(), "point {}", point.id);
             all.insert(point.id, n);
         }
         match page.next {

@@ -1,4 +1,4 @@
-//! Collections: list, make, describe, drop.
+//! Collections: list, make, describe, change, drop.
 
 use actix_web::HttpRequest;
 use actix_web::web::{Data, Path, Payload};
@@ -8,7 +8,7 @@ use super::named;
 use crate::app::App;
 use crate::http;
 use crate::refusal::Refusal;
-use crate::wire::collection::{Collections, CreateCollection, Named, described};
+use crate::wire::collection::{Collections, CreateCollection, Named, UpdateCollection, described};
 use crate::wire::envelope::Answer;
 use crate::wire::params::{ReadParams, WriteParams};
 
@@ -50,9 +50,24 @@ pub(super) async fn create(
     let _: WriteParams = http::query(request.query_string())?;
     let body: CreateCollection =
         http::json(request.headers(), payload, app.max_body_bytes()).await?;
-    let model = body.embedder.as_deref().map(|name| app.faces.model(name));
-    let spec = body.spec(model.transpose()?)?;
+    let spec = body.spec(&|name| app.faces.model(name))?;
     app.write(move |engine| engine.create_collection(&name, spec))
+        .await?;
+    Ok(Answer(true))
+}
+
+pub(super) async fn update(
+    app: Data<App>,
+    request: HttpRequest,
+    name: Path<String>,
+    payload: Payload,
+) -> Outcome<bool> {
+    let name = named(name.into_inner())?;
+    let _: WriteParams = http::query(request.query_string())?;
+    let body: UpdateCollection =
+        http::json(request.headers(), payload, app.max_body_bytes()).await?;
+    let change = body.change(&app.describe(&name).await?.spec)?;
+    app.write(move |engine| engine.update_collection(&name, change))
         .await?;
     Ok(Answer(true))
 }

@@ -8,7 +8,7 @@ use actix_web::http::header::{self, HeaderMap};
 use actix_web::web::{Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use embedder::Want;
-use engine::{Ack, CollectionInfo, FaceImage, NewFace, Point, PointId, Query, Select};
+use engine::{Ack, CollectionInfo, FaceImage, NewFace, Point, PointId, Query, Select, Which};
 
 use super::named;
 use crate::app::App;
@@ -28,7 +28,7 @@ type Outcome<T> = Result<Answer<T>, Refusal>;
 
 const ALL: Select = Select {
     payload: true,
-    vector: false,
+    vectors: Which::None,
 };
 
 pub(super) async fn add(
@@ -39,13 +39,15 @@ pub(super) async fn add(
 ) -> Outcome<Added> {
     let name = named(name.into_inner())?;
     let params: WriteParams = http::query(request.query_string())?;
-    let pool = pool_for(&app, &app.describe(&name).await?)?;
+    let info = app.describe(&name).await?;
+    let pool = pool_for(&app, &info)?;
     let most = app.max_body_bytes();
     let body = http::multipart_or_json::<AddBody>(request.headers(), payload, most).await?;
     let add = match body {
         Either::Json(body) => AddPhotos::try_from(body)?,
         Either::Form(form) => AddPhotos::try_from(form)?,
     };
+    let using = made_by(&pool, &info, add.using.as_deref())?;
     let want = Want {
         faces: add.faces,
         vectors: true,
@@ -57,7 +59,7 @@ pub(super) async fn add(
     let mut gathered = Gathered::default();
     for (index, (photo, outcome)) in add.photos.into_iter().zip(outcomes).enumerate() {
         match outcome.and_then(with_faces) {
-            Ok(seen) => gathered.take(index, photo, seen, add.keep_photo),
+            Ok(seen) => gathered.take(index, photo, seen, (&using, add.keep_photo)),
             Err(refusal) if single => return Err(refusal),
             Err(refusal) => gathered.refuse(index, photo, &refusal),
         }
@@ -76,7 +78,13 @@ struct Gathered {
 }
 
 impl Gathered {
-    fn take(&mut self, image_index: usize, photo: Photo, seen: Seen, keep_photo: bool) {
+    fn take(
+        &mut self,
+        image_index: usize,
+        photo: Photo,
+        seen: Seen,
+        (using, keep_photo): (&[String], bool),
+    ) {
         for face in seen.analysis.faces {
             let id = photo.id.unwrap_or_else(Id::random);
             self.added.faces.push(AddedFace {
@@ -86,7 +94,10 @@ impl Gathered {
             });
             self.points.push(Point {
                 id: id.0,
-                vector: face.vector,
+                vectors: using
+                    .iter()
+                    .map(|name| (name.clone(), face.vector.clone()))
+                    .collect(),
                 payload: photo.payload.clone(),
                 face: Some(NewFace {
                     face: engine::Face {
@@ -111,24 +122,74 @@ impl Gathered {
     }
 }
 
-/// The pool, if it makes the vectors that this collection holds.
+/// The pool, if this collection has vectors that its model makes.
 fn pool_for(app: &App, info: &CollectionInfo) -> Result<Arc<Pool>, Refusal> {
-    let Some(embedder) = &info.spec.embedder else {
+    let mut vectors = info.spec.vectors.values();
+    if vectors.all(|vector| vector.embedder.is_none()) {
         return Err(Refusal::conflict(format!(
             "collection `{}` takes vectors, not photos: it was made without an `embedder`",
             info.name
         )));
-    };
+    }
     let pool = app.faces.pool()?;
-    let model = pool.model();
-    if (&model.name, &model.sha256) != (&embedder.name, &embedder.sha256) {
-        return Err(Refusal::conflict(format!(
-            "collection `{}` holds vectors of the model {} ({}), but this server has {} ({}); \
-             vectors of two models cannot be compared",
-            info.name, embedder.name, embedder.sha256, model.name, model.sha256
+    made_by(&pool, info, None)?;
+    Ok(pool)
+}
+
+/// The names of the collection's vectors that the pool's model makes: `using`, or all of them.
+fn made_by(
+    pool: &Pool,
+    info: &CollectionInfo,
+    using: Option<&str>,
+) -> Result<Vec<String>, Refusal> {
+    let vectors = &info.spec.vectors;
+    let unknown = using.filter(|name| !vectors.contains_key(*name));
+    if let Some(name) = unknown {
+        let name: String = name.chars().take(80).collect();
+        return Err(Refusal::wrong(format!(
+            "collection `{}` has no vector `{name}` for `using`",
+            info.name
         )));
     }
-    Ok(pool)
+    let model = pool.model();
+    let named = vectors
+        .iter()
+        .filter(|(name, _)| using.is_none_or(|using| using == *name));
+    let (mut made, mut others) = (Vec::new(), Vec::new());
+    for (name, vector) in named {
+        match &vector.embedder {
+            Some(of) if (&of.name, &of.sha256) == (&model.name, &model.sha256) => {
+                made.push(name.clone());
+            }
+            Some(of) => others.push(format!("{} ({})", of.name, of.sha256)),
+            None => others.push("no model".to_owned()),
+        }
+    }
+    if made.is_empty() {
+        return Err(Refusal::conflict(format!(
+            "collection `{}` holds vectors of {}, but this server has the model {} ({}); vectors \
+             of two models cannot be compared",
+            info.name,
+            others.join(", "),
+            model.name,
+            model.sha256
+        )));
+    }
+    Ok(made)
+}
+
+/// A photo is looked for by one of the vectors.
+fn only_one(mut names: Vec<String>) -> Result<String, Refusal> {
+    match (names.pop(), names.is_empty()) {
+        (Some(name), true) => Ok(name),
+        (last, _) => {
+            names.extend(last);
+            Err(Refusal::wrong(format!(
+                "say by which vector with `using`: `{}`",
+                names.join("`, `")
+            )))
+        }
+    }
 }
 
 fn with_faces(seen: Seen) -> Result<Seen, Refusal> {
@@ -146,13 +207,15 @@ pub(super) async fn search(
 ) -> Outcome<Found> {
     let name = named(name.into_inner())?;
     let _: ReadParams = http::query(request.query_string())?;
-    let pool = pool_for(&app, &app.describe(&name).await?)?;
+    let info = app.describe(&name).await?;
+    let pool = pool_for(&app, &info)?;
     let most = app.max_body_bytes();
     let body = http::multipart_or_json::<SearchBody>(request.headers(), payload, most).await?;
     let search = match body {
         Either::Json(body) => SearchPhoto::try_from(body)?,
         Either::Form(form) => SearchPhoto::try_from(form)?,
     };
+    let using = only_one(made_by(&pool, &info, search.using.as_deref())?)?;
     let want = Want {
         faces: search.faces,
         vectors: true,
@@ -165,7 +228,7 @@ pub(super) async fn search(
     for face in analysis.faces {
         let place = Place::from(&face);
         let hits = app
-            .search(name.clone(), nearest(face.vector, &search))
+            .search(name.clone(), nearest(face.vector, &using, &search))
             .await?;
         let hits = hits
             .into_iter()
@@ -188,9 +251,10 @@ pub(super) async fn search(
 }
 
 /// The payload is always read: the person is in it.
-fn nearest(vector: Vec<f32>, search: &SearchPhoto) -> Query {
+fn nearest(vector: Vec<f32>, using: &str, search: &SearchPhoto) -> Query {
     Query {
         vector,
+        using: using.to_owned(),
         limit: search.limit,
         offset: 0,
         ef: search.options.ef,
@@ -244,7 +308,7 @@ pub(super) async fn delete(
 async fn is_face(app: &App, name: String, id: PointId) -> Result<bool, Refusal> {
     let select = Select {
         payload: false,
-        vector: false,
+        vectors: Which::None,
     };
     let points = app
         .read(move |engine| engine.get(&name, &[id], select))

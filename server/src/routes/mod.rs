@@ -1,11 +1,13 @@
 //! Paths and what answers them. Handlers are short: parse, call, frame.
 
+mod aliases;
 mod collections;
 mod faces;
 mod health;
 mod page;
 mod points;
 mod query;
+mod vectors;
 
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, Resource, Route};
@@ -45,16 +47,47 @@ pub(crate) fn configure(routes: &mut ServiceConfig) {
             [
                 web::get().to(collections::describe),
                 web::put().to(collections::create),
+                web::patch().to(collections::update),
                 web::delete().to(collections::drop),
+                web::post().to(aliases::change),
             ],
         ))
         .service(at(
             "/collections/{collection}/exists",
             [web::get().to(collections::exists)],
         ))
+        .service(at("/aliases", [web::get().to(aliases::all)]))
+        .service(at(
+            "/collections/{collection}/aliases",
+            [web::get().to(aliases::of)],
+        ))
+        .configure(vectors)
         .configure(points)
         .configure(faces)
         .default_service(web::to(nowhere));
+}
+
+fn vectors(routes: &mut ServiceConfig) {
+    routes
+        .service(at(
+            "/collections/{collection}/vectors/",
+            [web::delete().to(vectors::remove_unnamed)],
+        ))
+        .service(at(
+            "/collections/{collection}/vectors/{vector}",
+            [
+                web::put().to(vectors::add),
+                web::delete().to(vectors::remove),
+            ],
+        ))
+        .service(at(
+            "/collections/{collection}/points/vectors",
+            [web::put().to(vectors::update)],
+        ))
+        .service(at(
+            "/collections/{collection}/points/vectors/delete",
+            [web::post().to(vectors::delete)],
+        ));
 }
 
 fn points(routes: &mut ServiceConfig) {

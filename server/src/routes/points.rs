@@ -2,7 +2,7 @@
 
 use actix_web::HttpRequest;
 use actix_web::web::{Data, Path, Payload};
-use engine::{Point, PointId, Select};
+use engine::{Point, PointId, Which};
 
 use super::named;
 use crate::app::App;
@@ -56,19 +56,16 @@ pub(super) async fn get(
     let (name, id) = path.into_inner();
     let (name, id) = (named(name)?, Id::parse(&id)?);
     let _: ReadParams = http::query(request.query_string())?;
-    let select = Select {
-        payload: true,
-        vector: true,
+    let view = View {
+        payload: PayloadView::All,
+        vectors: Which::All,
     };
+    let select = view.select();
     let points = app
         .read(move |engine| engine.get(&name, &[id.0], select))
         .await?;
     let point = points.into_iter().next();
     let point = point.ok_or_else(|| Refusal::not_found(format!("point {id} does not exist")))?;
-    let view = View {
-        payload: PayloadView::All,
-        vector: true,
-    };
     Ok(Answer(Record::new(point, &view)))
 }
 

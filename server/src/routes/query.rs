@@ -2,7 +2,7 @@
 
 use actix_web::HttpRequest;
 use actix_web::web::{Data, Path, Payload};
-use engine::{Query, ScoredPoint, Select};
+use engine::{Query, ScoredPoint, Select, Which};
 
 use super::named;
 use crate::app::App;
@@ -47,6 +47,7 @@ pub(super) async fn search(
 async fn find(app: &App, name: String, search: Search) -> Result<Vec<Scored>, Refusal> {
     let Search {
         target,
+        using,
         limit,
         offset,
         options,
@@ -54,6 +55,7 @@ async fn find(app: &App, name: String, search: Search) -> Result<Vec<Scored>, Re
     } = search;
     let query = |vector| Query {
         vector,
+        using: using.clone(),
         limit,
         offset,
         ef: options.ef,
@@ -64,7 +66,7 @@ async fn find(app: &App, name: String, search: Search) -> Result<Vec<Scored>, Re
     let hits = match target {
         Target::Vector(vector) => app.search(name, query(vector)).await?,
         Target::Point(id) => {
-            let vector = vector_of(app, name.clone(), id).await?;
+            let vector = vector_of(app, name.clone(), id, &using).await?;
             like_point(app, name, id, query(vector)).await?
         }
     };
@@ -72,16 +74,23 @@ async fn find(app: &App, name: String, search: Search) -> Result<Vec<Scored>, Re
     Ok(points.collect())
 }
 
-async fn vector_of(app: &App, name: String, id: Id) -> Result<Vec<f32>, Refusal> {
+async fn vector_of(app: &App, name: String, id: Id, using: &str) -> Result<Vec<f32>, Refusal> {
     let select = Select {
         payload: false,
-        vector: true,
+        vectors: Which::Named(vec![using.to_owned()]),
     };
     let points = app
         .read(move |engine| engine.get(&name, &[id.0], select))
         .await?;
-    let vector = points.into_iter().next().and_then(|point| point.vector);
-    vector.ok_or_else(|| Refusal::not_found(format!("point {id} does not exist")))
+    let point = points.into_iter().next();
+    let point = point.ok_or_else(|| Refusal::not_found(format!("point {id} does not exist")))?;
+    let vector = point.vectors.unwrap_or_default().into_iter().next();
+    vector.map(|(_, vector)| vector).ok_or_else(|| {
+        Refusal::wrong(match using {
+            "" => format!("point {id} has no vector"),
+            using => format!("point {id} has no vector `{using}`"),
+        })
+    })
 }
 
 /// One hit more is asked for, because the point itself is among them.

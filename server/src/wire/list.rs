@@ -26,7 +26,8 @@ where
     Ok(list.map(|list| list.0))
 }
 
-struct List<T>(Vec<T>);
+/// A list whose mistakes say which item they are in.
+pub(crate) struct List<T>(pub(crate) Vec<T>);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for List<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -1,6 +1,7 @@
 //! What goes over the wire: bodies, parameters and answers, and their way to and from the engine's
 //! types. A field that a client may send and that would be ignored is refused by name.
 
+pub(crate) mod alias;
 pub(crate) mod collection;
 pub(crate) mod envelope;
 pub(crate) mod face;
@@ -12,3 +13,4 @@ pub(crate) mod point;
 pub(crate) mod query;
 pub(crate) mod select;
 pub(crate) mod unsupported;
+pub(crate) mod vector;

@@ -24,6 +24,8 @@ use crate::refusal::Refusal;
 #[derive(Debug)]
 pub(crate) struct AddPhotos {
     pub(crate) photos: Vec<Photo>,
+    /// The vector that faces get; all that the model makes if it is not said.
+    pub(crate) using: Option<String>,
     pub(crate) faces: Choice,
     pub(crate) keep_crop: bool,
     pub(crate) keep_photo: bool,
@@ -42,6 +44,8 @@ pub(crate) struct Photo {
 #[derive(Debug)]
 pub(crate) struct SearchPhoto {
     pub(crate) bytes: Bytes,
+    /// The vector that is compared; the only one that the model makes if it is not said.
+    pub(crate) using: Option<String>,
     pub(crate) faces: Choice,
     pub(crate) limit: usize,
     pub(crate) options: SearchOptions,
@@ -88,6 +92,7 @@ pub(crate) struct AddBody {
     person: Option<String>,
     payload: Option<Map<String, Value>>,
     name: Option<String>,
+    using: Option<String>,
     faces: Option<Which>,
     keep_crop: Option<bool>,
     keep_photo: Option<bool>,
@@ -108,6 +113,7 @@ struct ImageBody {
 #[serde(deny_unknown_fields)]
 pub(crate) struct SearchBody {
     image: Base64,
+    using: Option<String>,
     faces: Option<Which>,
     limit: Option<usize>,
     score_threshold: Option<f32>,
@@ -180,6 +186,7 @@ impl TryFrom<AddBody> for AddPhotos {
         });
         AddPhotos {
             photos: photos.collect::<Result<_, Refusal>>()?,
+            using: body.using,
             faces: body.faces.unwrap_or(Which::Largest).into(),
             keep_crop: body.keep_crop.unwrap_or(true),
             keep_photo: body.keep_photo.unwrap_or(false),
@@ -200,6 +207,7 @@ impl TryFrom<Form> for AddPhotos {
             .map_err(|error| Refusal::wrong(format!("`payload` must be a JSON object: {error}")))?;
         let payload = payload(json, fields.text(PERSON))?;
         let add = Self {
+            using: fields.text("using"),
             faces: which(&mut fields)?.unwrap_or(Which::Largest).into(),
             keep_crop: fields.flag("keep_crop")?.unwrap_or(true),
             keep_photo: fields.flag("keep_photo")?.unwrap_or(false),
@@ -254,6 +262,7 @@ impl TryFrom<SearchBody> for SearchPhoto {
         unsupported::refuse(&[("filter", &body.filter)])?;
         Ok(Self {
             bytes: body.image.0,
+            using: body.using,
             faces: body.faces.unwrap_or(Which::All).into(),
             limit: checked_limit(body.limit.unwrap_or(limits::DEFAULT_LIMIT), None)?,
             options: SearchOptions::new(body.hnsw_ef, body.exact, body.score_threshold)?,
@@ -281,6 +290,7 @@ impl TryFrom<Form> for SearchPhoto {
         let with_payload = fields.flag("with_payload")?.unwrap_or(true);
         let search = Self {
             bytes: image.bytes,
+            using: fields.text("using"),
             faces: which(&mut fields)?.unwrap_or(Which::All).into(),
             limit: checked_limit(limit, None)?,
             options: SearchOptions::new(ef, exact, score_threshold)?,

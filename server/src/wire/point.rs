@@ -1,6 +1,6 @@
 //! Points as they travel: what is put in, asked for, deleted, and what is told.
 
-use engine::{Point, ScoredPoint, StoredPoint, Written};
+use engine::{Point, ScoredPoint, StoredPoint, Vectors, Written};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -8,6 +8,7 @@ use super::id::Id;
 use super::list;
 use super::select::{View, WithPayload, WithVector};
 use super::unsupported::{self, Absent};
+use super::vector::{Columns, VectorsIn, VectorsOut};
 use crate::refusal::Refusal;
 
 /// The body of `PUT /collections/{c}/points`, in either of the dialect's forms.
@@ -26,8 +27,7 @@ pub(crate) struct Upsert {
 #[serde(deny_unknown_fields)]
 struct PutPoint {
     id: Id,
-    #[serde(deserialize_with = "vector")]
-    vector: Vec<f32>,
+    vector: VectorsIn,
     payload: Option<Map<String, Value>>,
 }
 
@@ -36,34 +36,9 @@ struct PutPoint {
 struct Batch {
     #[serde(deserialize_with = "list::numbered")]
     ids: Vec<Id>,
-    #[serde(deserialize_with = "list::numbered")]
-    vectors: Vec<Vec<f32>>,
+    vectors: Columns,
     #[serde(default, deserialize_with = "list::optional")]
     payloads: Option<Vec<Option<Map<String, Value>>>>,
-}
-
-/// A plain vector; a map of named ones or a sparse one is told apart in the message.
-fn vector<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<f32>, D::Error> {
-    struct Plain;
-    impl<'de> serde::de::Visitor<'de> for Plain {
-        type Value = Vec<f32>;
-
-        fn expecting(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            out.write_str("`vector` as a list of numbers (named and sparse ones are not supported)")
-        }
-
-        fn visit_seq<A: serde::de::SeqAccess<'de>>(
-            self,
-            mut numbers: A,
-        ) -> Result<Vec<f32>, A::Error> {
-            let mut vector = Vec::new();
-            while let Some(number) = numbers.next_element()? {
-                vector.push(number);
-            }
-            Ok(vector)
-        }
-    }
-    deserializer.deserialize_any(Plain)
 }
 
 impl TryFrom<Upsert> for Vec<Point> {
@@ -87,7 +62,7 @@ impl From<PutPoint> for Point {
     fn from(point: PutPoint) -> Self {
         Self {
             id: point.id.0,
-            vector: point.vector,
+            vectors: point.vector.0,
             payload: point.payload.unwrap_or_default(),
             face: None,
         }
@@ -101,20 +76,20 @@ impl Batch {
             Some(payloads) => payloads,
             None => vec![None; count],
         };
-        if self.vectors.len() != count || payloads.len() != count {
+        if payloads.len() != count {
             return Err(Refusal::wrong(format!(
-                "`batch` has {count} ids, {} vectors and {} payloads",
-                self.vectors.len(),
+                "`batch` has {count} ids and {} payloads",
                 payloads.len()
             )));
         }
-        let columns = self.ids.into_iter().zip(self.vectors).zip(payloads);
-        let rows = columns.map(|((id, vector), payload)| PutPoint {
-            id,
-            vector,
-            payload,
+        let columns = self.ids.into_iter().zip(self.vectors.rows(count)?);
+        let rows = columns.zip(payloads).map(|((id, vectors), payload)| Point {
+            id: id.0,
+            vectors,
+            payload: payload.unwrap_or_default(),
+            face: None,
         });
-        Ok(rows.map(Point::from).collect())
+        Ok(rows.collect())
     }
 }
 
@@ -161,6 +136,58 @@ impl TryFrom<Delete> for Vec<engine::PointId> {
     }
 }
 
+/// The body of `PUT /collections/{c}/points/vectors`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct UpdateVectors {
+    #[serde(deserialize_with = "list::numbered")]
+    points: Vec<PointVectors>,
+    shard_key: Absent,
+    update_filter: Absent,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PointVectors {
+    id: Id,
+    vector: VectorsIn,
+}
+
+impl TryFrom<UpdateVectors> for Vec<(engine::PointId, Vectors)> {
+    type Error = Refusal;
+
+    fn try_from(body: UpdateVectors) -> Result<Self, Refusal> {
+        unsupported::refuse(&[
+            ("shard_key", &body.shard_key),
+            ("update_filter", &body.update_filter),
+        ])?;
+        let points = body.points.into_iter();
+        Ok(points.map(|point| (point.id.0, point.vector.0)).collect())
+    }
+}
+
+/// The body of `POST /collections/{c}/points/vectors/delete`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DeleteVectors {
+    #[serde(default, deserialize_with = "list::optional")]
+    points: Option<Vec<Id>>,
+    vector: Vec<String>,
+    filter: Absent,
+    shard_key: Absent,
+}
+
+impl DeleteVectors {
+    /// Of which points, and which vectors.
+    pub(crate) fn parts(self) -> Result<(Vec<engine::PointId>, Vec<String>), Refusal> {
+        unsupported::refuse(&[("filter", &self.filter), ("shard_key", &self.shard_key)])?;
+        let ids = self.points.ok_or_else(|| {
+            Refusal::wrong("`points` is missing: the ids of those that lose vectors")
+        })?;
+        Ok((ids.into_iter().map(|id| id.0).collect(), self.vector))
+    }
+}
+
 /// The answer to a write.
 #[derive(Debug, Serialize)]
 pub(crate) struct Updated {
@@ -188,7 +215,7 @@ pub(crate) struct Record {
     id: Id,
     payload: Option<Map<String, Value>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    vector: Option<Vec<f32>>,
+    vector: Option<VectorsOut>,
 }
 
 impl Record {
@@ -196,7 +223,7 @@ impl Record {
         Self {
             id: Id(point.id),
             payload: view.payload.of(point.payload),
-            vector: point.vector.filter(|_| view.vector),
+            vector: point.vectors.map(VectorsOut),
         }
     }
 }
@@ -209,7 +236,7 @@ pub(crate) struct Scored {
     score: f32,
     payload: Option<Map<String, Value>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    vector: Option<Vec<f32>>,
+    vector: Option<VectorsOut>,
 }
 
 impl Scored {
@@ -219,7 +246,7 @@ impl Scored {
             version: 0,
             score: hit.score,
             payload: view.payload.of(hit.point.payload),
-            vector: hit.point.vector.filter(|_| view.vector),
+            vector: hit.point.vectors.map(VectorsOut),
         }
     }
 }
@@ -248,7 +275,24 @@ mod tests {
         let (rows, columns) = (rows.unwrap(), columns.unwrap());
         assert_eq!(format!("{rows:?}"), format!("{columns:?}"));
         assert_eq!(rows[1].id, PointId::Num(2));
-        assert_eq!(rows[1].vector, [3.5, 4.0]);
+        assert_eq!(rows[1].vectors, vec![3.5, 4.0].into());
+    }
+
+    #[test]
+    fn both_forms_of_a_batch_take_vectors_by_name() {
+        let rows = points(json!({"points": [
+            {"id": 1, "vector": {"a": [1], "b": [2, 3]}}, {"id": 2, "vector": {"a": [4], "b": [5, 6]}},
+        ]}));
+        let columns = points(json!({"batch": {
+            "ids": [1, 2], "vectors": {"a": [[1], [4]], "b": [[2, 3], [5, 6]]},
+        }}));
+        assert_eq!(
+            format!("{:?}", rows.unwrap()),
+            format!("{:?}", columns.unwrap())
+        );
+        let short = json!({"batch": {"ids": [1, 2], "vectors": {"a": [[1], [4]], "b": [[2]]}}});
+        let error = points(short).unwrap_err();
+        assert!(error.contains("2 ids, 1 vectors `b`"), "{error}");
     }
 
     #[test]
@@ -259,8 +303,8 @@ mod tests {
                 "item 1",
             ),
             (
-                json!({"points": [{"id": 1, "vector": {"a": [1]}}]}),
-                "named",
+                json!({"points": [{"id": 1, "vector": {"a": {"indices": [1]}}}]}),
+                "`a`",
             ),
             (
                 json!({"points": [{"id": 1, "vector": [1], "score": 2}]}),

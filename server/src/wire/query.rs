@@ -7,6 +7,7 @@ use super::id::Id;
 use super::point::{Record, Scored};
 use super::select::{View, WithPayload, WithVector};
 use super::unsupported::{self, Absent};
+use super::vector::VectorToFind;
 use crate::limits;
 use crate::refusal::Refusal;
 
@@ -22,6 +23,8 @@ pub(crate) enum Target {
 #[derive(Debug)]
 pub(crate) struct Search {
     pub(crate) target: Target,
+    /// The vectors that are compared; "" for those without a name.
+    pub(crate) using: String,
     pub(crate) limit: usize,
     pub(crate) offset: usize,
     pub(crate) options: SearchOptions,
@@ -48,8 +51,8 @@ pub(crate) struct QueryBody {
     with_payload: Option<WithPayload>,
     #[serde(alias = "with_vectors")]
     with_vector: Option<WithVector>,
+    using: Option<String>,
     prefetch: Absent,
-    using: Absent,
     filter: Absent,
     lookup_from: Absent,
     shard_key: Absent,
@@ -86,7 +89,7 @@ enum VectorOrId {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SearchBody {
-    vector: Vec<f32>,
+    vector: VectorToFind,
     limit: usize,
     offset: Option<usize>,
     params: Option<Params>,
@@ -117,7 +120,6 @@ impl TryFrom<QueryBody> for Search {
         unsupported::refuse(&[
             ("filter", &body.filter),
             ("prefetch", &body.prefetch),
-            ("using", &body.using),
             ("lookup_from", &body.lookup_from),
             ("shard_key", &body.shard_key),
         ])?;
@@ -133,6 +135,7 @@ impl TryFrom<QueryBody> for Search {
         let limit = body.limit.unwrap_or(limits::DEFAULT_LIMIT);
         Ok(Self {
             target,
+            using: body.using.unwrap_or_default(),
             limit: checked_limit(limit, body.offset)?,
             offset: body.offset.unwrap_or(0),
             options: options(body.params, body.score_threshold)?,
@@ -147,7 +150,8 @@ impl TryFrom<SearchBody> for Search {
     fn try_from(body: SearchBody) -> Result<Self, Refusal> {
         unsupported::refuse(&[("filter", &body.filter), ("shard_key", &body.shard_key)])?;
         Ok(Self {
-            target: Target::Vector(body.vector),
+            target: Target::Vector(body.vector.vector),
+            using: body.vector.name,
             limit: checked_limit(body.limit, body.offset)?,
             offset: body.offset.unwrap_or(0),
             options: options(body.params, body.score_threshold)?,
@@ -306,7 +310,6 @@ mod tests {
         let cases = [
             ("filter", json!({"must": []})),
             ("prefetch", json!([])),
-            ("using", json!("front")),
             ("lookup_from", json!({})),
             ("params", json!({"quantization": {}})),
             ("hnsw_ef", json!({})),

@@ -1,5 +1,6 @@
 //! `with_payload` and `with_vector`: what a client wants to see of a point.
 
+use engine::Which;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -22,7 +23,7 @@ pub(crate) struct Chosen {
     exclude: Option<Vec<String>>,
 }
 
-/// `with_vector` as it travels; the list is of named vectors, which doppel does not have.
+/// `with_vector` as it travels; the list is of names.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(untagged)]
 pub(crate) enum WithVector {
@@ -43,7 +44,7 @@ pub(crate) enum PayloadView {
 #[derive(Debug, Clone)]
 pub(crate) struct View {
     pub(crate) payload: PayloadView,
-    pub(crate) vector: bool,
+    pub(crate) vectors: Which,
 }
 
 impl View {
@@ -54,19 +55,14 @@ impl View {
         with_vector: Option<WithVector>,
     ) -> Result<Self, Refusal> {
         let payload = with_payload.unwrap_or(WithPayload::Flag(payload_by_default));
-        let vector = match with_vector {
-            None => false,
-            Some(WithVector::Flag(flag)) => flag,
-            Some(WithVector::Names(names)) if names.is_empty() => false,
-            Some(WithVector::Names(_)) => {
-                return Err(Refusal::wrong(
-                    "`with_vector` takes true or false: named vectors are not supported",
-                ));
-            }
+        let vectors = match with_vector {
+            None | Some(WithVector::Flag(false)) => Which::None,
+            Some(WithVector::Flag(true)) => Which::All,
+            Some(WithVector::Names(names)) => Which::Named(names),
         };
         Ok(Self {
             payload: PayloadView::try_from(payload)?,
-            vector,
+            vectors,
         })
     }
 
@@ -74,7 +70,7 @@ impl View {
     pub(crate) fn select(&self) -> engine::Select {
         engine::Select {
             payload: !matches!(self.payload, PayloadView::Nothing),
-            vector: self.vector,
+            vectors: self.vectors.clone(),
         }
     }
 }
@@ -153,7 +149,5 @@ mod tests {
         assert!(shown(json!(["b.c"])).is_err());
         assert!(shown(json!({"include": ["a"], "exclude": ["b"]})).is_err());
         assert!(shown(json!({"include": null})).is_err());
-        let names = WithVector::Names(vec!["front".to_owned()]);
-        assert!(View::new(None, true, Some(names)).is_err());
     }
 }

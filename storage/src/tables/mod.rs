@@ -1,4 +1,5 @@
-//! The sled tables: points, payloads, faces and collections by key, a follower of the log.
+//! The sled tables: points, payloads and faces by key, a follower of the log. Vectors are not
+//! among them: those are in the log, in snapshots and in the indexes.
 //!
 //! sled is a materialised view, never the authority: 0.34 does not fsync when it says so and may
 //! panic on a file that a power cut has torn. So every change goes through one transaction over all
@@ -16,13 +17,11 @@ use sled::transaction::{ConflictableTransactionError, TransactionError, Transact
 use sled::{Batch, Db, Tree};
 
 use crate::blobs::BlobRef;
-use crate::bytes::{pack, unpack};
 use crate::disk::{Disk, OsDisk};
 use crate::error::Error;
 use crate::ids::{CollectionId, Lsn, PointId};
 use crate::limits::TRANSACTION_BYTES;
 use crate::payload::decode_exact;
-use crate::record::CollectionConfig;
 
 pub use open::{Expectation, OpenedTables};
 
@@ -35,7 +34,6 @@ pub struct Tables {
     path: PathBuf,
     db: Db,
     meta: Tree,
-    collections: Tree,
     points: Tree,
     payloads: Tree,
     faces: Tree,
@@ -43,18 +41,6 @@ pub struct Tables {
 
 /// A change of the tables.
 pub enum TableChange<'a> {
-    /// A collection is there.
-    PutCollection {
-        /// Its number.
-        id: CollectionId,
-        /// Its settings.
-        config: &'a CollectionConfig,
-    },
-    /// A collection is not there any more; its rows go with [`Tables::sweep_dropped`].
-    DropCollection {
-        /// Its number.
-        id: CollectionId,
-    },
     /// A point is put whole.
     PutPoint {
         /// Its collection.
@@ -63,8 +49,6 @@ pub enum TableChange<'a> {
         id: PointId,
         /// The record that put it.
         lsn: Lsn,
-        /// Its vector.
-        vector: &'a [f32],
         /// Its payload, MessagePack.
         payload: &'a [u8],
         /// Its face; a face it had before goes.
@@ -97,7 +81,6 @@ pub struct FaceRow {
 #[derive(Default)]
 struct Batches {
     bytes: usize,
-    collections: Batch,
     points: Batch,
     payloads: Batch,
     faces: Batch,
@@ -138,16 +121,9 @@ impl Tables {
     }
 
     fn commit(&self, batches: &Batches, applied: Option<Lsn>) -> Result<(), Error> {
-        let trees = (
-            &self.meta,
-            &self.collections,
-            &self.points,
-            &self.payloads,
-            &self.faces,
-        );
+        let trees = (&self.meta, &self.points, &self.payloads, &self.faces);
         let done: Result<(), TransactionError<()>> =
-            trees.transaction(|(meta, collections, points, payloads, faces)| {
-                collections.apply_batch(&batches.collections)?;
+            trees.transaction(|(meta, points, payloads, faces)| {
                 points.apply_batch(&batches.points)?;
                 payloads.apply_batch(&batches.payloads)?;
                 faces.apply_batch(&batches.faces)?;
@@ -173,37 +149,13 @@ impl Tables {
             .ok_or_else(|| fail("the applied LSN is malformed"))
     }
 
-    /// The collections there are.
-    pub fn collections(&self) -> Result<Vec<(CollectionId, CollectionConfig)>, Error> {
-        self.collections
-            .iter()
-            .map(|row| {
-                let (key, value) = row?;
-                let id = key
-                    .as_ref()
-                    .try_into()
-                    .map(u64::from_be_bytes)
-                    .map_err(fail)?;
-                Ok((CollectionId(id), decode_exact("a collection", &value)?))
-            })
-            .collect()
-    }
-
-    /// A point's vector and the record that put it.
-    pub fn point(
-        &self,
-        collection: CollectionId,
-        id: &PointId,
-    ) -> Result<Option<(Lsn, Vec<f32>)>, Error> {
+    /// The record that put a point. Rows of older programs go on with the point's vector.
+    pub fn put_by(&self, collection: CollectionId, id: &PointId) -> Result<Option<Lsn>, Error> {
         let Some(row) = self.points.get(row_key(collection, id))? else {
             return Ok(None);
         };
-        let decode = || {
-            let (lsn, vector) = row.split_first_chunk::<8>()?;
-            Some((Lsn(u64::from_le_bytes(*lsn)), unpack(vector)?))
-        };
-        decode()
-            .map(Some)
+        let lsn = row.first_chunk::<8>();
+        lsn.map(|lsn| Some(Lsn(u64::from_le_bytes(*lsn))))
             .ok_or_else(|| fail(format!("the row of point {id} is malformed")))
     }
 
@@ -334,25 +286,16 @@ impl Batches {
     fn add(&mut self, change: &TableChange<'_>) -> Result<(), Error> {
         let encode = |error: rmp_serde::encode::Error| fail(error);
         match change {
-            TableChange::PutCollection { id, config } => {
-                self.collections.insert(
-                    &id.0.to_be_bytes(),
-                    rmp_serde::to_vec(config).map_err(encode)?,
-                );
-            }
-            TableChange::DropCollection { id } => self.collections.remove(&id.0.to_be_bytes()),
             TableChange::PutPoint {
                 collection,
                 id,
                 lsn,
-                vector,
                 payload,
                 face,
             } => {
                 let key = row_key(*collection, id);
-                let row = [lsn.0.to_le_bytes().as_slice(), &pack(vector)].concat();
-                self.bytes += row.len() + payload.len() + 256;
-                self.points.insert(key.as_slice(), row);
+                self.bytes += payload.len() + 256;
+                self.points.insert(key.as_slice(), &lsn.0.to_le_bytes());
                 self.payloads.insert(key.as_slice(), *payload);
                 match face {
                     Some(face) => self

@@ -125,7 +125,6 @@ fn open_plain(path: PathBuf) -> Result<Tables, Error> {
     let tree = |name: &str| db.open_tree(name).map_err(fail);
     Ok(Tables {
         meta: tree("meta")?,
-        collections: tree("collections")?,
         points: tree("points")?,
         payloads: tree("payloads")?,
         faces: tree("faces")?,

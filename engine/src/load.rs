@@ -1,0 +1,159 @@
+//! A collection from its snapshot.
+//!
+//! Snapshots of version 1 are of collections with one vector; their ids stand slot by slot of its
+//! index, and slots become the points' numbers.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::sync::Arc;
+
+use hnsw::Scratch;
+use storage::{CollectionEntry, Lsn, PointId, SnapshotReader, TableChange, Tables, read_rows};
+
+use crate::collection::{Collection, State};
+use crate::convert;
+use crate::error::Error;
+use crate::numbers::{Numbers, PointNumber};
+use crate::sections;
+use crate::settings::{Settings, Vector};
+use crate::space::{NOBODY, Space};
+
+/// The collection as it was at the snapshot's LSN.
+pub(crate) fn load_collection(
+    reader: &SnapshotReader,
+    entry: &CollectionEntry,
+    scratch: &Scratch,
+) -> Result<Collection, Error> {
+    let settings = convert::settings(&entry.config)?;
+    let state = match reader.ids_by_slot {
+        true => load_by_slot(reader, settings, scratch),
+        false => load_state(reader, settings, scratch),
+    };
+    let (id, name) = (entry.id, entry.config.name.clone());
+    let changed = Lsn(entry.snapshot.changed);
+    let state = state.map_err(|error| match error {
+        Error::Corrupt(what) => Error::Corrupt(format!("{}: {what}", reader.path().display())),
+        other => other,
+    })?;
+    Ok(Collection::with_state(id, name, state, changed))
+}
+
+fn load_state(
+    reader: &SnapshotReader,
+    settings: Settings,
+    scratch: &Scratch,
+) -> Result<State, Error> {
+    let corrupt = Error::Corrupt;
+    let ids = read_ids(reader.section(sections::IDS)?).map_err(corrupt)?;
+    let numbers = Numbers::from_ids(ids).map_err(corrupt)?;
+    let is_point = |number: PointNumber| numbers.id(number).is_some();
+    let mut spaces = BTreeMap::new();
+    for vector in &settings.vectors {
+        let index = load_index(reader, &sections::index(vector.id), vector, scratch)?;
+        let by_slot = read_numbers(reader.section(&sections::numbers(vector.id))?);
+        let space = by_slot.and_then(|by_slot| Space::with_numbers(index, &by_slot, is_point));
+        spaces.insert(vector.id, space.map_err(corrupt)?);
+    }
+    Ok(State {
+        settings: Arc::new(settings),
+        numbers,
+        spaces,
+    })
+}
+
+fn load_by_slot(
+    reader: &SnapshotReader,
+    settings: Settings,
+    scratch: &Scratch,
+) -> Result<State, Error> {
+    let corrupt = Error::Corrupt;
+    let [vector] = settings.vectors.as_slice() else {
+        return Err(corrupt("it is of a collection with one vector".into()));
+    };
+    let id = vector.id;
+    let index = load_index(reader, sections::ONLY_INDEX, vector, scratch)?;
+    let ids = read_ids(reader.section(sections::IDS)?).map_err(corrupt)?;
+    let by_slot = (0u32..).zip(&ids);
+    let by_slot = by_slot.map(|(number, id)| id.map_or(NOBODY, |_| number));
+    let by_slot: Vec<u32> = by_slot.collect();
+    let numbers = Numbers::from_ids(ids).map_err(corrupt)?;
+    let is_point = |number| numbers.id(number).is_some();
+    let space = Space::with_numbers(index, &by_slot, is_point).map_err(corrupt)?;
+    Ok(State {
+        settings: Arc::new(settings),
+        numbers,
+        spaces: BTreeMap::from([(id, space)]),
+    })
+}
+
+fn load_index(
+    reader: &SnapshotReader,
+    section: &str,
+    vector: &Vector,
+    scratch: &Scratch,
+) -> Result<hnsw::Index, Error> {
+    let mut section = reader.section(section)?;
+    let len = section.size();
+    let scratch = vector.spec.on_disk.then(|| scratch.clone());
+    let index = hnsw::Index::read(&mut section, len, scratch);
+    let index = index.map_err(|error| Error::Corrupt(error.to_string()))?;
+    if *index.params() != vector.spec.params() {
+        return Err(Error::Corrupt(
+            "the index has other settings than its collection".into(),
+        ));
+    }
+    Ok(index)
+}
+
+fn read_ids(mut input: impl Read) -> Result<Vec<Option<PointId>>, String> {
+    let mut ids = Vec::new();
+    let mut length = [0];
+    while input.read(&mut length).map_err(|error| error.to_string())? == 1 {
+        let [length] = length;
+        let mut key = vec![0; usize::from(length)];
+        input
+            .read_exact(&mut key)
+            .map_err(|error| error.to_string())?;
+        ids.push(match key.as_slice() {
+            [] => None,
+            key => Some(PointId::from_key(key).ok_or("an id is malformed")?),
+        });
+    }
+    Ok(ids)
+}
+
+fn read_numbers(mut input: impl Read) -> Result<Vec<u32>, String> {
+    let mut bytes = Vec::new();
+    let read = input.read_to_end(&mut bytes);
+    read.map_err(|error| error.to_string())?;
+    let (words, rest) = bytes.as_chunks::<4>();
+    if !rest.is_empty() {
+        return Err("the list of numbers is cut off".into());
+    }
+    Ok(words.iter().map(|word| u32::from_le_bytes(*word)).collect())
+}
+
+/// Fills empty tables with a snapshot's rows.
+pub(crate) fn refill_tables(
+    tables: &Tables,
+    reader: &SnapshotReader,
+    entry: &CollectionEntry,
+    collection: &Collection,
+) -> Result<(), Error> {
+    let mut rows = read_rows(reader.section(sections::POINTS)?);
+    loop {
+        let piece: Vec<_> = rows.by_ref().take(1_000).collect::<Result<_, _>>()?;
+        if piece.is_empty() {
+            return Ok(());
+        }
+        let there = piece.iter().filter(|row| collection.contains(&row.id));
+        let puts = there.map(|row| TableChange::PutPoint {
+            collection: entry.id,
+            id: row.id,
+            lsn: Lsn(entry.snapshot.changed),
+            payload: &row.payload,
+            face: row.face.clone(),
+        });
+        tables.apply(Lsn(0), &puts.collect::<Vec<_>>())?;
+    }
+}

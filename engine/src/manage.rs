@@ -1,0 +1,253 @@
+//! What collections are made of and what they are called: made, changed, dropped, given aliases.
+//!
+//! Whoever decides about names and settings holds `naming` until the decision has been applied, so
+//! that each is decided on what the one before has made of it.
+
+use std::collections::BTreeMap;
+
+use storage::{CollectionId, Record};
+
+use crate::convert;
+use crate::engine::Engine;
+use crate::error::Error;
+use crate::limits::{MAX_ALIAS_CHANGES, MAX_ALIASES, MAX_COLLECTIONS};
+use crate::point::{Ack, Payload};
+use crate::settings::Settings;
+use crate::spec::{CollectionSpec, VectorSpec, check_name};
+
+/// A change of a collection's settings; what is `None` or not named stays as it is.
+#[derive(Debug, Clone, Default)]
+pub struct CollectionChange {
+    /// Merged into the metadata key by key; a null takes its key away.
+    pub metadata: Option<Payload>,
+    /// By the vectors' names: candidates that are considered when a point is inserted.
+    pub ef_construct: BTreeMap<String, usize>,
+}
+
+/// A change of aliases; several are done as one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AliasChange {
+    /// The alias stands for this collection, whatever it stood for before.
+    Create {
+        /// The other name.
+        alias: String,
+        /// The collection's.
+        collection: String,
+    },
+    /// The alias goes, if it is there.
+    Delete {
+        /// Which.
+        alias: String,
+    },
+    /// The alias gets another name.
+    Rename {
+        /// The name it has.
+        from: String,
+        /// The one it gets.
+        to: String,
+    },
+}
+
+impl Engine {
+    /// Makes a collection.
+    pub fn create_collection(
+        &self,
+        name: &str,
+        spec: impl Into<CollectionSpec>,
+    ) -> Result<(), Error> {
+        check_name(name)?;
+        let settings = Settings::new(spec.into())?;
+        let config = convert::config(name, &settings)?;
+        let _naming = self.naming.lock();
+        let catalog = &self.shared().catalog;
+        if catalog.has_name(name) {
+            return Err(Error::Exists(name.into()));
+        }
+        if let Some(target) = catalog.aliases().get(name) {
+            let target = catalog.by_id(*target).map(|target| target.name.clone());
+            return Err(Error::Conflict(format!(
+                "`{name}` is an alias of collection `{}`",
+                target.unwrap_or_default()
+            )));
+        }
+        if catalog.len() >= MAX_COLLECTIONS {
+            return Err(Error::TooLarge(format!(
+                "there may be at most {MAX_COLLECTIONS} collections"
+            )));
+        }
+        let id = catalog.next_id();
+        self.write(Record::CreateCollection { id, config }, Ack::Applied)?;
+        Ok(())
+    }
+
+    /// Drops a collection with all its points and aliases; `false` if there was none. An alias is
+    /// refused here, so that nobody drops what they did not name.
+    pub fn drop_collection(&self, name: &str) -> Result<bool, Error> {
+        check_name(name)?;
+        let _naming = self.naming.lock();
+        let Some(collection) = self.shared().catalog.by_name(name) else {
+            return Ok(false);
+        };
+        if collection.name != name {
+            return Err(Error::BadRequest(format!(
+                "`{name}` is an alias of collection `{}`: delete the alias, or name the collection",
+                collection.name
+            )));
+        }
+        self.write(Record::DropCollection { id: collection.id }, Ack::Applied)?;
+        Ok(true)
+    }
+
+    /// Changes settings of a collection.
+    pub fn update_collection(&self, name: &str, change: CollectionChange) -> Result<(), Error> {
+        self.configure(name, |settings| {
+            for (vector, ef_construct) in &change.ef_construct {
+                let mut spec = settings.by_name(vector)?.spec.clone();
+                spec.ef_construct = *ef_construct;
+                settings.change(vector, spec)?;
+            }
+            let Some(changed) = change.metadata else {
+                return Ok(());
+            };
+            let mut metadata = settings.metadata.clone();
+            for (key, value) in changed {
+                match value {
+                    serde_json::Value::Null => drop(metadata.remove(&key)),
+                    value => drop(metadata.insert(key, value)),
+                }
+            }
+            settings.set_metadata(metadata)
+        })
+    }
+
+    /// Adds a vector that points may have from now on. Nothing happens when there is exactly such
+    /// a one already.
+    pub fn add_vector(&self, name: &str, vector: &str, spec: VectorSpec) -> Result<(), Error> {
+        self.configure(name, |settings| match settings.find(vector) {
+            Some(there) if there.spec == spec => Ok(()),
+            Some(_) => Err(Error::Conflict(format!(
+                "collection `{name}` has a vector `{vector}` already, with other settings"
+            ))),
+            None => settings.add_named(vector, spec),
+        })
+    }
+
+    /// Takes a vector away from a collection and all its points; `false` if there was none.
+    pub fn remove_vector(&self, name: &str, vector: &str) -> Result<bool, Error> {
+        let mut was_there = false;
+        self.configure(name, |settings| {
+            was_there = settings.remove(vector);
+            Ok(())
+        })?;
+        Ok(was_there)
+    }
+
+    fn configure(
+        &self,
+        name: &str,
+        change: impl FnOnce(&mut Settings) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let _naming = self.naming.lock();
+        let collection = self.collection(name)?;
+        let before = collection.settings();
+        let mut after = Settings::clone(&before);
+        change(&mut after)?;
+        if after == *before {
+            return Ok(());
+        }
+        let config = convert::config(&collection.name, &after)?;
+        let vectors = (after.vectors != before.vectors).then_some(config.vectors);
+        let metadata = (after.metadata != before.metadata).then_some(config.metadata);
+        let record = Record::Configure {
+            collection: collection.id,
+            vectors,
+            metadata,
+        };
+        self.write(record, Ack::Applied)?;
+        Ok(())
+    }
+
+    /// The aliases there are, each with the name of its collection.
+    pub fn aliases(&self) -> Vec<(String, String)> {
+        let catalog = &self.shared().catalog;
+        let aliases = catalog.aliases().into_iter();
+        aliases
+            .filter_map(|(alias, id)| Some((alias, catalog.by_id(id)?.name.clone())))
+            .collect()
+    }
+
+    /// Changes aliases, all or none, in one step for everybody who looks.
+    pub fn change_aliases(&self, changes: &[AliasChange]) -> Result<(), Error> {
+        if changes.len() > MAX_ALIAS_CHANGES {
+            return Err(Error::TooLarge(format!(
+                "{} changes of aliases at once, the limit is {MAX_ALIAS_CHANGES}",
+                changes.len()
+            )));
+        }
+        let _naming = self.naming.lock();
+        let before = self.shared().catalog.aliases();
+        let mut after = before.clone();
+        for change in changes {
+            self.change_alias(&mut after, change)?;
+        }
+        if after.len() > MAX_ALIASES {
+            return Err(Error::TooLarge(format!(
+                "there may be at most {MAX_ALIASES} aliases"
+            )));
+        }
+        let gone = before.keys().filter(|alias| !after.contains_key(*alias));
+        let mut decided: Vec<_> = gone.map(|alias| (alias.clone(), None)).collect();
+        let set = after
+            .iter()
+            .filter(|(alias, id)| before.get(*alias) != Some(id));
+        decided.extend(set.map(|(alias, id)| (alias.clone(), Some(*id))));
+        if !decided.is_empty() {
+            self.write(Record::ChangeAliases { changes: decided }, Ack::Applied)?;
+        }
+        Ok(())
+    }
+
+    fn change_alias(
+        &self,
+        aliases: &mut BTreeMap<String, CollectionId>,
+        change: &AliasChange,
+    ) -> Result<(), Error> {
+        match change {
+            AliasChange::Create { alias, collection } => {
+                check_name(collection)?;
+                let known = self.shared().catalog.by_own_name(collection);
+                let id = known.map(|known| known.id);
+                let id = id.or_else(|| aliases.get(collection).copied());
+                let id = id.ok_or_else(|| Error::NoCollection(collection.clone()))?;
+                self.check_alias(alias)?;
+                aliases.insert(alias.clone(), id);
+            }
+            AliasChange::Delete { alias } => {
+                aliases.remove(alias);
+            }
+            AliasChange::Rename { from, to } => {
+                self.check_alias(to)?;
+                if from != to && aliases.contains_key(to) {
+                    return Err(Error::Conflict(format!(
+                        "there is an alias `{to}` already: delete it in the same list first"
+                    )));
+                }
+                let id = aliases.remove(from);
+                let id = id.ok_or_else(|| Error::NoAlias(from.chars().take(80).collect()))?;
+                aliases.insert(to.clone(), id);
+            }
+        }
+        Ok(())
+    }
+
+    /// An alias is named by the rules of collections, and not as one of them.
+    fn check_alias(&self, alias: &str) -> Result<(), Error> {
+        check_name(alias)?;
+        if self.shared().catalog.has_name(alias) {
+            return Err(Error::Conflict(format!(
+                "`{alias}` cannot be an alias: a collection has this name"
+            )));
+        }
+        Ok(())
+    }
+}

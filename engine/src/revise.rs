@@ -1,0 +1,86 @@
+//! Changes of points that leave the rest of them as it is: vectors put and taken.
+
+use std::collections::HashMap;
+
+use storage::{PointId, Record};
+
+use crate::engine::{Engine, rename_missing};
+use crate::error::Error;
+use crate::limits::{MAX_IDS_PER_REQUEST, MAX_POINTS_PER_UPSERT};
+use crate::point::{Ack, Written};
+use crate::vectors::Vectors;
+
+impl Engine {
+    /// Puts vectors of points, all or none; what else the points have stays. Every point must be
+    /// there. Of several changes of one point all count, the last one of a vector stands.
+    pub fn update_vectors(
+        &self,
+        collection: &str,
+        points: Vec<(PointId, Vectors)>,
+        ack: Ack,
+    ) -> Result<Written, Error> {
+        let target = self.collection(collection)?;
+        if points.is_empty() {
+            return Err(Error::BadRequest("there are no vectors to put".into()));
+        }
+        if points.len() > MAX_POINTS_PER_UPSERT {
+            return Err(Error::TooLarge(format!(
+                "{} points in one request, the limit is {MAX_POINTS_PER_UPSERT}",
+                points.len()
+            )));
+        }
+        let mut places = HashMap::with_capacity(points.len());
+        let mut decided: Vec<(PointId, storage::NamedVectors)> = Vec::with_capacity(points.len());
+        for (id, vectors) in points {
+            if !target.contains(&id) {
+                return Err(Error::NoPoint(id));
+            }
+            let vectors = target.prepare(&vectors);
+            let vectors = vectors.map_err(|error| error.of_point(&id))?;
+            let place = *places.entry(id).or_insert(decided.len());
+            let Some((_, known)) = decided.get_mut(place) else {
+                decided.push((id, vectors));
+                continue;
+            };
+            known.retain(|(old, _)| vectors.iter().all(|(new, _)| new != old));
+            known.extend(vectors);
+        }
+        let record = Record::UpdateVectors {
+            collection: target.id,
+            points: decided,
+        };
+        self.write(record, ack)
+            .map_err(|error| rename_missing(error, collection))
+    }
+
+    /// Takes vectors away from points; unknown ids, and points without such a vector, are fine.
+    pub fn delete_vectors(
+        &self,
+        collection: &str,
+        mut ids: Vec<PointId>,
+        names: &[String],
+        ack: Ack,
+    ) -> Result<Written, Error> {
+        let target = self.collection(collection)?;
+        if ids.len() > MAX_IDS_PER_REQUEST {
+            return Err(Error::TooLarge(format!(
+                "{} ids in one request, the limit is {MAX_IDS_PER_REQUEST}",
+                ids.len()
+            )));
+        }
+        if names.is_empty() {
+            return Err(Error::BadRequest("no vectors are named".into()));
+        }
+        ids.sort_unstable();
+        ids.dedup();
+        let settings = target.settings();
+        let vectors = names.iter().map(|name| Ok(settings.by_name(name)?.id));
+        let record = Record::DeleteVectors {
+            collection: target.id,
+            ids,
+            vectors: vectors.collect::<Result<_, Error>>()?,
+        };
+        self.write(record, ack)
+            .map_err(|error| rename_missing(error, collection))
+    }
+}

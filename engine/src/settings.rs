@@ -1,0 +1,189 @@
+//! A collection's settings in memory: its vectors by name and by number, and its metadata.
+//!
+//! A vector's number is given once; a name may be given again to another vector. Records speak of
+//! numbers, callers of names.
+
+use storage::VectorId;
+
+use crate::error::Error;
+use crate::limits::{MAX_METADATA_BYTES, MAX_VECTORS};
+use crate::point::Payload;
+use crate::spec::{CollectionSpec, VectorSpec, check_vector_name};
+
+/// What a collection is made of at the moment.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Settings {
+    /// By number.
+    pub(crate) vectors: Vec<Vector>,
+    /// The number that the next vector gets.
+    pub(crate) next: u32,
+    pub(crate) metadata: Payload,
+}
+
+/// One of the vectors that points may have.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Vector {
+    pub(crate) id: VectorId,
+    pub(crate) name: String,
+    pub(crate) spec: VectorSpec,
+}
+
+impl Settings {
+    /// Those of a new collection; every setting is checked.
+    pub(crate) fn new(spec: CollectionSpec) -> Result<Self, Error> {
+        let mut settings = Self {
+            vectors: Vec::new(),
+            next: 1,
+            metadata: Payload::new(),
+        };
+        for (name, spec) in spec.vectors {
+            let id = match name.as_str() {
+                "" => VectorId::UNNAMED,
+                _ => settings.next_id(),
+            };
+            settings.add(Vector { id, name, spec })?;
+        }
+        settings.set_metadata(spec.metadata)?;
+        Ok(settings)
+    }
+
+    /// The vector of this name.
+    pub(crate) fn by_name(&self, name: &str) -> Result<&Vector, Error> {
+        self.find(name).ok_or_else(|| {
+            let have: Vec<&str> = self.vectors.iter().map(|v| v.name.as_str()).collect();
+            Error::NoVector {
+                name: name.chars().take(80).collect(),
+                have: match have.as_slice() {
+                    [] => "it has none".into(),
+                    [""] => "its vector has no name".into(),
+                    names => format!("it has `{}`", names.join("`, `")),
+                },
+            }
+        })
+    }
+
+    pub(crate) fn find(&self, name: &str) -> Option<&Vector> {
+        self.vectors.iter().find(|vector| vector.name == name)
+    }
+
+    /// As callers are told.
+    pub(crate) fn spec(&self) -> CollectionSpec {
+        let vectors = self.vectors.iter();
+        CollectionSpec {
+            vectors: vectors
+                .map(|vector| (vector.name.clone(), vector.spec.clone()))
+                .collect(),
+            metadata: self.metadata.clone(),
+        }
+    }
+
+    /// Adds a vector under a name that none has.
+    pub(crate) fn add_named(&mut self, name: &str, spec: VectorSpec) -> Result<(), Error> {
+        check_vector_name(name)?;
+        let id = self.next_id();
+        self.add(Vector {
+            id,
+            name: name.to_owned(),
+            spec,
+        })
+    }
+
+    /// Takes a vector away; `false` if there is none of this name.
+    pub(crate) fn remove(&mut self, name: &str) -> bool {
+        let before = self.vectors.len();
+        self.vectors.retain(|vector| vector.name != name);
+        self.vectors.len() < before
+    }
+
+    /// Changes what can be changed of a vector that is there.
+    pub(crate) fn change(&mut self, name: &str, spec: VectorSpec) -> Result<(), Error> {
+        check(name, &spec)?;
+        let known = self.vectors.iter_mut().find(|vector| vector.name == name);
+        if let Some(vector) = known {
+            vector.spec = spec;
+        }
+        Ok(())
+    }
+
+    /// Metadata, if it is not too large.
+    pub(crate) fn set_metadata(&mut self, metadata: Payload) -> Result<(), Error> {
+        let bytes = storage::encode_payload(&metadata)?.len();
+        if bytes > MAX_METADATA_BYTES {
+            return Err(Error::TooLarge(format!(
+                "the metadata has {bytes} bytes, the limit is {MAX_METADATA_BYTES}"
+            )));
+        }
+        self.metadata = metadata;
+        Ok(())
+    }
+
+    fn next_id(&mut self) -> VectorId {
+        self.next += 1;
+        VectorId(self.next - 1)
+    }
+
+    fn add(&mut self, vector: Vector) -> Result<(), Error> {
+        if !vector.name.is_empty() {
+            check_vector_name(&vector.name)?;
+        }
+        if self.vectors.len() >= MAX_VECTORS {
+            return Err(Error::TooLarge(format!(
+                "a collection has at most {MAX_VECTORS} vectors"
+            )));
+        }
+        check(&vector.name, &vector.spec)?;
+        self.vectors.push(vector);
+        Ok(())
+    }
+}
+
+fn check(name: &str, spec: &VectorSpec) -> Result<(), Error> {
+    let index = hnsw::Index::new(spec.params());
+    let refused = index.map_err(|error| named(name, Error::BadRequest(error.to_string())));
+    refused.map(drop)
+}
+
+/// The same error, said of one of the vectors if it has a name.
+pub(crate) fn named(name: &str, error: Error) -> Error {
+    match error {
+        error if name.is_empty() => error,
+        Error::BadRequest(what) => Error::BadRequest(format!("vector `{name}`: {what}")),
+        Error::BadVector { what } => Error::BadVector {
+            what: format!("vector `{name}`: {what}"),
+        },
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::Metric;
+
+    #[test]
+    fn a_number_is_never_given_twice_though_a_name_is() {
+        let spec = CollectionSpec::named([("b", VectorSpec::new(2, Metric::Dot))]);
+        let mut settings = Settings::new(spec).unwrap();
+        settings
+            .add_named("a", VectorSpec::new(3, Metric::Dot))
+            .unwrap();
+        let first = settings.by_name("a").unwrap().id;
+        assert!(settings.remove("a") && !settings.remove("a"));
+        settings
+            .add_named("a", VectorSpec::new(4, Metric::Dot))
+            .unwrap();
+        assert!(settings.by_name("a").unwrap().id > first);
+        let unknown = settings.by_name("c").unwrap_err().to_string();
+        assert!(
+            unknown.contains("`c`") && unknown.contains("`b`, `a`"),
+            "{unknown}"
+        );
+    }
+
+    #[test]
+    fn a_wrong_setting_is_told_with_the_vector_it_is_of() {
+        let spec = CollectionSpec::named([("front", VectorSpec::new(0, Metric::Dot))]);
+        let refused = Settings::new(spec).unwrap_err().to_string();
+        assert!(refused.contains("`front`"), "{refused}");
+    }
+}

@@ -1,0 +1,104 @@
+//! The vectors of a collection's points: which there are, and changes of them alone.
+
+use actix_web::HttpRequest;
+use actix_web::web::{Data, Path, Payload};
+use engine::{PointId, Vectors};
+
+use super::named;
+use crate::app::App;
+use crate::http;
+use crate::refusal::Refusal;
+use crate::wire::collection::NewVector;
+use crate::wire::envelope::Answer;
+use crate::wire::params::WriteParams;
+use crate::wire::point::{DeleteVectors, UpdateVectors, Updated};
+
+type Outcome<T> = Result<Answer<T>, Refusal>;
+
+pub(super) async fn add(
+    app: Data<App>,
+    request: HttpRequest,
+    path: Path<(String, String)>,
+    payload: Payload,
+) -> Outcome<bool> {
+    let (name, vector) = path.into_inner();
+    let name = named(name)?;
+    let _: WriteParams = http::query(request.query_string())?;
+    let body: NewVector = http::json(request.headers(), payload, app.max_body_bytes()).await?;
+    let spec = body.spec(&|name| app.faces.model(name))?;
+    app.write(move |engine| engine.add_vector(&name, &vector, spec))
+        .await?;
+    Ok(Answer(true))
+}
+
+pub(super) async fn remove(
+    app: Data<App>,
+    request: HttpRequest,
+    path: Path<(String, String)>,
+) -> Outcome<bool> {
+    let (name, vector) = path.into_inner();
+    remove_named(app, request, name, vector).await
+}
+
+/// `DELETE /collections/{c}/vectors/`: the vector without a name.
+pub(super) async fn remove_unnamed(
+    app: Data<App>,
+    request: HttpRequest,
+    name: Path<String>,
+) -> Outcome<bool> {
+    remove_named(app, request, name.into_inner(), String::new()).await
+}
+
+async fn remove_named(
+    app: Data<App>,
+    request: HttpRequest,
+    name: String,
+    vector: String,
+) -> Outcome<bool> {
+    let name = named(name)?;
+    let _: WriteParams = http::query(request.query_string())?;
+    let gone = vector.chars().take(80).collect::<String>();
+    let was_there = app.write(move |engine| engine.remove_vector(&name, &vector));
+    match was_there.await? {
+        true => Ok(Answer(true)),
+        false => Err(Refusal::not_found(format!(
+            "the collection has no vector `{gone}`"
+        ))),
+    }
+}
+
+pub(super) async fn update(
+    app: Data<App>,
+    request: HttpRequest,
+    name: Path<String>,
+    payload: Payload,
+) -> Outcome<Updated> {
+    let name = named(name.into_inner())?;
+    let params: WriteParams = http::query(request.query_string())?;
+    let body: UpdateVectors = http::json(request.headers(), payload, app.max_body_bytes()).await?;
+    let points = Vec::<(PointId, Vectors)>::try_from(body)?;
+    let ack = params.ack();
+    let written = app
+        .write(move |engine| engine.update_vectors(&name, points, ack))
+        .await;
+    app.metrics.wrote("update_vectors", &written);
+    Ok(Answer(Updated::new(written?, ack)))
+}
+
+pub(super) async fn delete(
+    app: Data<App>,
+    request: HttpRequest,
+    name: Path<String>,
+    payload: Payload,
+) -> Outcome<Updated> {
+    let name = named(name.into_inner())?;
+    let params: WriteParams = http::query(request.query_string())?;
+    let body: DeleteVectors = http::json(request.headers(), payload, app.max_body_bytes()).await?;
+    let (ids, names) = body.parts()?;
+    let ack = params.ack();
+    let written = app
+        .write(move |engine| engine.delete_vectors(&name, ids, &names, ack))
+        .await;
+    app.metrics.wrote("delete_vectors", &written);
+    Ok(Answer(Updated::new(written?, ack)))
+}

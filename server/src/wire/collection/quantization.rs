@@ -1,0 +1,123 @@
+//! `quantization_config`: what an index walks on. Scores are exact either way.
+
+use engine::Quantization;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::vector::Memory;
+use crate::refusal::Refusal;
+
+/// The setting; `Disabled` walks on the `f32` vectors themselves.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "expected {\"scalar\": {\"type\": \"int8\"}}, {\"binary\": {\"encoding\": \"one_bit\" or \
+                 \"two_bits\"}}, {\"packed\": {\"bits\": 1, 2 or 4}} or \"Disabled\""
+)]
+pub(super) enum QuantizationConfig {
+    Disabled(DisabledWord),
+    Scalar(#[expect(dead_code, reason = "being readable is all it says")] ScalarConfig),
+    Binary(BinaryConfig),
+    Packed(PackedConfig),
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BinaryConfig {
+    binary: Binary,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Binary {
+    encoding: Option<Encoding>,
+    #[serde(rename = "query_encoding")]
+    _query_encoding: Option<String>,
+    #[serde(rename = "always_ram")]
+    _always_ram: Option<bool>,
+    #[serde(rename = "memory")]
+    _memory: Option<Memory>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Encoding {
+    OneBit,
+    TwoBits,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PackedConfig {
+    packed: Packed,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Packed {
+    bits: u8,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub(super) enum DisabledWord {
+    Disabled,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ScalarConfig {
+    #[serde(rename = "scalar")]
+    _scalar: Scalar,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Scalar {
+    #[serde(rename = "type")]
+    _kind: ScalarKind,
+    #[serde(rename = "quantile")]
+    _quantile: Option<f32>,
+    #[serde(rename = "always_ram")]
+    _always_ram: Option<bool>,
+    #[serde(rename = "memory")]
+    _memory: Option<Memory>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum ScalarKind {
+    Int8,
+}
+
+impl TryFrom<QuantizationConfig> for Quantization {
+    type Error = Refusal;
+
+    fn try_from(config: QuantizationConfig) -> Result<Self, Refusal> {
+        match config {
+            QuantizationConfig::Disabled(DisabledWord::Disabled) => Ok(Quantization::None),
+            QuantizationConfig::Scalar(_) => Ok(Quantization::Int8),
+            QuantizationConfig::Binary(BinaryConfig { binary }) => Ok(match binary.encoding {
+                None | Some(Encoding::OneBit) => Quantization::Bits1,
+                Some(Encoding::TwoBits) => Quantization::Bits2,
+            }),
+            QuantizationConfig::Packed(PackedConfig { packed }) => match packed.bits {
+                1 => Ok(Quantization::Bits1),
+                2 => Ok(Quantization::Bits2),
+                4 => Ok(Quantization::Bits4),
+                bits => Err(Refusal::wrong(format!(
+                    "`quantization_config.packed.bits` can be 1, 2 or 4, not {bits}"
+                ))),
+            },
+        }
+    }
+}
+
+/// As the dialect has it; nothing where it has no word.
+pub(super) fn told(quantization: Quantization) -> Value {
+    match quantization {
+        Quantization::None | Quantization::Bits4 => Value::Null,
+        Quantization::Int8 => json!({"scalar": {"type": "int8"}}),
+        Quantization::Bits1 => json!({"binary": {"encoding": "one_bit"}}),
+        Quantization::Bits2 => json!({"binary": {"encoding": "two_bits"}}),
+    }
+}
