@@ -57,17 +57,9 @@ impl Collection {
         vectors: &[VectorId],
     ) -> Result<(), hnsw::Error> {
         for id in ids {
-            let state = &mut *self.state.write();
-            let Some(number) = state.numbers.number(id) else {
-                continue;
-            };
-            for of in vectors {
-                let Some(space) = state.spaces.get_mut(of) else {
-                    continue;
-                };
-                if let Some(slot) = space.take(number) {
-                    space.index.remove(slot)?;
-                }
+            let gone = self.state.write().vacate(id, |of| vectors.contains(&of));
+            for (of, slot) in gone {
+                self.take_out(of, slot)?;
             }
         }
         self.mark_changed(lsn);
@@ -77,14 +69,9 @@ impl Collection {
     /// Removes points; ids that are not there are passed over.
     pub(crate) fn apply_delete(&self, lsn: Lsn, ids: &[PointId]) -> Result<(), hnsw::Error> {
         for id in ids {
-            let state = &mut *self.state.write();
-            let Some(number) = state.numbers.forget(id) else {
-                continue;
-            };
-            for space in state.spaces.values_mut() {
-                if let Some(slot) = space.take(number) {
-                    space.index.remove(slot)?;
-                }
+            let gone = self.state.write().forget(id);
+            for (of, slot) in gone {
+                self.take_out(of, slot)?;
             }
         }
         self.mark_changed(lsn);
@@ -128,10 +115,15 @@ impl Collection {
             }
         }
         for (of, slot) in self.settle(points, &places, others) {
-            if let Some(space) = self.state.write().spaces.get_mut(&of) {
-                space.index.remove(slot)?;
-            }
+            self.take_out(of, slot)?;
         }
+        Ok(())
+    }
+
+    /// Takes a hidden vector out of its index.
+    fn take_out(&self, of: VectorId, slot: Slot) -> Result<(), hnsw::Error> {
+        let mut removal = self.look(of, |index| index.plan_removal(slot))?;
+        while !self.change(of, |index| index.carry_out(&mut removal, COMMIT_STEPS))? {}
         Ok(())
     }
 
@@ -191,10 +183,14 @@ impl Collection {
             hnsw::threads()
         };
         hnsw::in_parts(threads, count, |part| {
-            let state = self.state.read();
-            let space = state.spaces.get(&of).expect(ONE_WRITER);
-            work(&space.index, part)
+            self.look(of, |index| work(index, part))
         })
+    }
+
+    /// Something computed beside searches.
+    fn look<T>(&self, of: VectorId, look: impl FnOnce(&Index) -> T) -> T {
+        let state = self.state.read();
+        look(&state.spaces.get(&of).expect(ONE_WRITER).index)
     }
 }
 
@@ -212,6 +208,28 @@ impl PointVectors {
 }
 
 impl State {
+    /// Lets no search find a point any more. Returns where its vectors are.
+    fn forget(&mut self, id: &PointId) -> Vec<(VectorId, Slot)> {
+        let gone = self.vacate(id, |_| true);
+        self.numbers.forget(id);
+        gone
+    }
+
+    /// Lets no search find some of a point's vectors any more. Returns where they are.
+    fn vacate(&mut self, id: &PointId, which: impl Fn(VectorId) -> bool) -> Vec<(VectorId, Slot)> {
+        let Some(number) = self.numbers.number(id) else {
+            return Vec::new();
+        };
+        let mut gone = Vec::new();
+        for (of, space) in self.spaces.iter_mut().filter(|(of, _)| which(**of)) {
+            if let Some(slot) = space.take(number) {
+                space.index.hide(slot);
+                gone.push((*of, slot));
+            }
+        }
+        gone
+    }
+
     /// Has a point be at these places. Returns the places it was at before.
     fn settle(
         &mut self,

@@ -44,7 +44,7 @@ pub(crate) const INSERT_BATCH: usize = 64;
 /// A batch is at most this fraction (1/n) of the live points, so that a young graph grows point
 /// by point.
 pub(crate) const INSERT_BATCH_FRACTION: usize = 64;
-/// Steps of a batch's commit (a list copied, a point placed) under one lock against searches.
-pub(crate) const COMMIT_STEPS: usize = 64;
+/// Steps of a commit or of a removal (a list copied, a point placed) under one lock against searches.
+pub(crate) const COMMIT_STEPS: usize = 16;
 /// Points in a batch from which on it is planned on several threads.
 pub(crate) const PARALLEL_PLANS: usize = 8;

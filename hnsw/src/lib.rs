@@ -57,5 +57,6 @@ pub use insert::{Batch, Plan, Prepared};
 pub use memory::Scratch;
 pub use params::{Metric, Params, Quantization, Slot};
 pub use parts::{in_parts, threads};
+pub use remove::Removal;
 pub use search::{Hit, SearchOptions};
 pub use tune::Tuned;

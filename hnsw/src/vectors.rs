@@ -78,6 +78,12 @@ impl Vectors {
         self.rows.reserve(slot)
     }
 
+    /// Makes a row this index's own, so that it can be written without failing until the index is
+    /// frozen again.
+    pub(crate) fn own(&mut self, slot: u32) -> io::Result<()> {
+        self.rows.row_mut(slot).map(|_| ())
+    }
+
     /// Stores a prepared vector and its codes.
     pub(crate) fn set(
         &mut self,

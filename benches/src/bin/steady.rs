@@ -14,7 +14,7 @@ use anyhow::{Result, anyhow};
 use benches::faces;
 use clap::Parser;
 use engine::{
-    Ack, CollectionSpec, Engine, Metric, Options, Payload, Point, PointId, Query, Select,
+    Ack, CollectionSpec, Engine, Metric, Options, Payload, Point, PointId, Query, Select, Which,
 };
 
 #[derive(Parser)]
@@ -84,7 +84,7 @@ fn main() -> Result<()> {
 fn point(id: u64, vector: &[f32]) -> Point {
     Point {
         id: PointId::Num(id),
-        vector: vector.to_vec(),
+        vectors: vector.to_vec().into(),
         payload: Payload::new(),
         face: None,
     }
@@ -99,6 +99,7 @@ fn search(engine: &Engine, queries: &[Vec<f32>]) -> Result<Vec<Duration>> {
         }
         let query = Query {
             vector: vector.clone(),
+            using: String::new(),
             limit: 10,
             offset: 0,
             ef: None,
@@ -106,7 +107,7 @@ fn search(engine: &Engine, queries: &[Vec<f32>]) -> Result<Vec<Duration>> {
             score_threshold: None,
             select: Select {
                 payload: false,
-                vector: false,
+                vectors: Which::None,
             },
         };
         let one = Instant::now();

@@ -3,7 +3,8 @@
 use hnsw::{Index, Metric, Params, Quantization, Slot};
 
 use crate::common::{
-    KINDS, Random, apart, build, bytes, clusters, faces, insert, recall, shuffle, with_kind,
+    KINDS, Random, apart, build, bytes, clusters, common, faces, insert, recall, rough, shuffle,
+    slots, with_kind,
 };
 
 /// Points and the slots they have, if they are in.
@@ -139,4 +140,30 @@ fn an_index_that_is_nearly_emptied_and_filled_again_is_as_good_as_new() {
         eprintln!("down to {left}: {now}, fresh {fresh}");
         assert!(now >= fresh - 0.01, "down to {left}: {now} against {fresh}");
     }
+}
+
+#[test]
+fn a_removal_step_by_step_is_not_seen_by_searches_and_ends_as_one_at_once() {
+    let vectors = faces(&mut Random(77), 1_500, 48);
+    let mut stepwise = build(rough(48, Metric::Cosine, Quantization::Int8), &vectors);
+    let mut at_once = build(rough(48, Metric::Cosine, Quantization::Int8), &vectors);
+    for slot in (0..1_500).step_by(5).map(Slot) {
+        let query = stepwise.vector(slot).unwrap().to_vec();
+        stepwise.hide(slot);
+        let truth = slots(&stepwise, &query, 10, 0, true);
+        let mut removal = stepwise.plan_removal(slot).unwrap();
+        loop {
+            let found = slots(&stepwise, &query, 10, 100, false);
+            assert!(
+                !found.contains(&slot.0) && common(&found, &truth) >= 9,
+                "{slot:?}"
+            );
+            if stepwise.carry_out(&mut removal, 3).unwrap() {
+                break;
+            }
+        }
+        at_once.remove(slot).unwrap();
+    }
+    stepwise.check().unwrap();
+    assert_eq!(bytes(&stepwise), bytes(&at_once));
 }
