@@ -19,6 +19,7 @@ use crate::point::Which;
 use crate::settings::{Settings, named};
 use crate::space::Space;
 use crate::spec::VectorSpec;
+use crate::tune::Tunings;
 use crate::vectors::Vectors;
 
 /// A named collection.
@@ -28,6 +29,7 @@ pub(crate) struct Collection {
     pub(crate) state: RwLock<State>,
     /// The last record that changed it; a checkpoint keeps the old snapshot while this stands.
     changed: AtomicU64,
+    pub(crate) tunings: Tunings,
 }
 
 /// What a collection holds. A point may have any of the vectors, or none.
@@ -78,6 +80,7 @@ impl Collection {
             name,
             state: RwLock::new(state),
             changed: AtomicU64::new(changed.0),
+            tunings: Tunings::default(),
         }
     }
 

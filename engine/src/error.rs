@@ -66,6 +66,12 @@ pub enum Error {
     Stopped,
 }
 
+impl From<hnsw::Error> for Error {
+    fn from(error: hnsw::Error) -> Self {
+        Self::BadRequest(error.to_string())
+    }
+}
+
 impl From<storage::Error> for Error {
     fn from(error: storage::Error) -> Self {
         Error::Storage(Arc::new(error))

@@ -54,6 +54,7 @@ mod settings;
 mod shared;
 mod space;
 mod spec;
+mod tune;
 mod vectors;
 
 pub use engine::Engine;
@@ -66,4 +67,5 @@ pub use point::{
 };
 pub use spec::{CollectionSpec, EmbedderRef, Metric, Quantization, VectorSpec, check_name};
 pub use storage::{Lsn, PointId};
+pub use tune::Tuned;
 pub use vectors::Vectors;

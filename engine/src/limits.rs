@@ -30,6 +30,8 @@ pub const MAX_ALIASES: usize = 10_000;
 /// Changes of aliases that are done as one.
 pub const MAX_ALIAS_CHANGES: usize = 1_000;
 
+/// Recalls that a collection remembers how far to walk for.
+pub(crate) const TUNINGS: usize = 64;
 /// Writes that may wait for the log; one more is refused as busy.
 pub(crate) const QUEUED_WRITES: usize = 1_024;
 /// Bytes of records accepted but not applied yet; more are refused as busy.

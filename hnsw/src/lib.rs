@@ -59,4 +59,4 @@ pub use params::{Metric, Params, Quantization, Slot};
 pub use parts::{in_parts, threads};
 pub use remove::Removal;
 pub use search::{Hit, SearchOptions};
-pub use tune::Tuned;
+pub use tune::{Tuned, tune};

@@ -1,9 +1,11 @@
 //! Choosing `ef` from a wanted recall, by measuring on the index's own points.
 
+use std::collections::HashSet;
+
 use crate::error::Error;
 use crate::index::Index;
 use crate::limits::{MIN_EF, TUNE_SAMPLE, TUNE_TOP};
-use crate::search::{SearchOptions, within};
+use crate::search::{Hit, SearchOptions, within};
 
 /// What was measured.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -16,52 +18,65 @@ pub struct Tuned {
     pub sample: usize,
 }
 
-impl Index {
-    /// Measures recall@`k` at rising `ef` until it is at least `target_recall`. Queries lie beside
-    /// points of the index, as far off as neighbours are, and are answered exactly too.
-    ///
-    /// Costs some hundred scans of the whole index; the index is only read.
-    pub fn tune(&self, target_recall: f32, k: usize) -> Result<Tuned, Error> {
-        within("k", k, 1, crate::limits::MAX_K)?;
-        if !(target_recall > 0.0 && target_recall <= 1.0) {
-            return Err(Error::Recall(target_recall));
-        }
-        let queries = self.samples()?;
-        let asked: Vec<&[f32]> = queries.iter().map(Vec::as_slice).collect();
-        let exact = SearchOptions {
-            exact: true,
-            ..SearchOptions::default()
+/// Measures recall@`k` of `search` at rising `ef` until it is at least `target_recall`. Queries are
+/// those of [`Index::samples`]; each is answered exactly too, which costs a scan.
+///
+/// An index that may not be held on to for so long can be locked anew for every search.
+pub fn tune<E: From<Error>>(
+    queries: &[Vec<f32>],
+    target_recall: f32,
+    k: usize,
+    mut search: impl FnMut(&[f32], &SearchOptions<'_>) -> Result<Vec<Hit>, E>,
+) -> Result<Tuned, E> {
+    within("k", k, 1, crate::limits::MAX_K)?;
+    if !(target_recall > 0.0 && target_recall <= 1.0) {
+        return Err(Error::Recall(target_recall).into());
+    }
+    let mut answers = |ef, exact| -> Result<Vec<Vec<Hit>>, E> {
+        let options = SearchOptions {
+            ef,
+            exact,
+            filter: None,
         };
-        let truth = self.search_batch(&asked, k, &exact)?;
-        let mut ef = MIN_EF;
-        loop {
-            let options = SearchOptions {
+        queries
+            .iter()
+            .map(|query| search(query, &options))
+            .collect()
+    };
+    let truth = answers(0, true)?;
+    let wanted: usize = truth.iter().map(Vec::len).sum();
+    let mut ef = MIN_EF;
+    loop {
+        let found = answers(ef, false)?;
+        let found = found.iter().zip(&truth);
+        let found: usize = found.map(|(answer, truth)| common(answer, truth)).sum();
+        #[expect(clippy::cast_precision_loss, reason = "a few thousand hits")]
+        let recall = if wanted == 0 {
+            1.0
+        } else {
+            found as f32 / wanted as f32
+        };
+        if recall >= target_recall || ef >= TUNE_TOP {
+            return Ok(Tuned {
                 ef,
-                ..SearchOptions::default()
-            };
-            let answers = self.search_batch(&asked, k, &options)?;
-            let wanted: usize = truth.iter().map(Vec::len).sum();
-            let found: usize = answers
-                .iter()
-                .zip(&truth)
-                .map(|(answer, truth)| common(answer, truth))
-                .sum();
-            #[expect(clippy::cast_precision_loss, reason = "a few thousand hits")]
-            let recall = found as f32 / wanted.max(1) as f32;
-            if recall >= target_recall || wanted == 0 || ef >= TUNE_TOP {
-                return Ok(Tuned {
-                    ef,
-                    recall: if wanted == 0 { 1.0 } else { recall },
-                    sample: queries.len(),
-                });
-            }
-            ef = (ef + ef.div_ceil(4)).min(TUNE_TOP);
+                recall,
+                sample: queries.len(),
+            });
         }
+        ef = (ef + ef.div_ceil(4)).min(TUNE_TOP);
+    }
+}
+
+impl Index {
+    /// [`tune`] for this index, which is only read.
+    pub fn tune(&self, target_recall: f32, k: usize) -> Result<Tuned, Error> {
+        let search = |query: &[f32], options: &SearchOptions<'_>| self.search(query, k, options);
+        tune(&self.samples(), target_recall, k, search)
     }
 
     /// Points spread over the whole age of the index, each moved by the difference of two neighbours
     /// elsewhere: new points of the same kind, which no link leads to.
-    fn samples(&self) -> Result<Vec<Vec<f32>>, Error> {
+    pub fn samples(&self) -> Vec<Vec<f32>> {
         let step = self.len().div_ceil(TUNE_SAMPLE).max(1);
         let chosen: Vec<u32> = self
             .by_birth
@@ -77,10 +92,7 @@ impl Index {
             let moved = own.iter().zip(from.iter().zip(to));
             let moved: Vec<f32> = moved.map(|(x, (from, to))| x + to - from).collect();
             // What cannot be asked for is asked for where it was.
-            match self.prepare(&moved) {
-                Err(Error::NoDirection(_) | Error::TooLarge { .. }) => Ok(own.to_vec()),
-                prepared => prepared,
-            }
+            self.prepare(&moved).unwrap_or_else(|_| own.to_vec())
         });
         samples.collect()
     }
@@ -88,11 +100,12 @@ impl Index {
 
 /// Hits that are in both, those as good as the last true one counted as well: equal scores have no
 /// true order.
-fn common(answer: &[crate::search::Hit], truth: &[crate::search::Hit]) -> usize {
+fn common(answer: &[Hit], truth: &[Hit]) -> usize {
     let worst = truth.last().map(|hit| hit.score);
+    let slots: HashSet<u32> = truth.iter().map(|hit| hit.slot.0).collect();
     let good = answer
         .iter()
-        .filter(|hit| truth.iter().any(|other| other.slot == hit.slot) || Some(hit.score) == worst);
+        .filter(|hit| slots.contains(&hit.slot.0) || Some(hit.score) == worst);
     good.count().min(truth.len())
 }
 
