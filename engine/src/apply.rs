@@ -153,7 +153,7 @@ impl Followers<'_> {
     ) -> Result<Option<Option<Arc<Collection>>>, Error> {
         match record {
             Record::CreateCollection { id, config } => {
-                if self.catalog.by_id(*id).is_none() {
+                if self.catalog.by_id(*id).is_none() && !self.catalog.is_quarantined(*id) {
                     let collection = Collection::new(
                         *id,
                         config.name.clone(),
@@ -175,7 +175,13 @@ impl Followers<'_> {
             | Record::Delete { collection, .. }
             | Record::UpdateVectors { collection, .. }
             | Record::DeleteVectors { collection, .. }
-            | Record::Configure { collection, .. } => Ok(self.catalog.by_id(*collection).map(Some)),
+            | Record::Configure { collection, .. } => {
+                Ok(match self.catalog.by_id(*collection) {
+                    // The tables go on following; there is no index to.
+                    None if self.catalog.is_quarantined(*collection) => Some(None),
+                    known => known.map(Some),
+                })
+            }
         }
     }
 

@@ -7,6 +7,7 @@ use parking_lot::RwLock;
 use storage::CollectionId;
 
 use crate::collection::Collection;
+use crate::quarantine::Quarantined;
 
 /// All collections of an engine. A `CollectionId` is never given twice.
 #[derive(Default)]
@@ -20,6 +21,7 @@ struct Inner {
     by_id: HashMap<CollectionId, Arc<Collection>>,
     /// No alias is a collection's name.
     aliases: BTreeMap<String, CollectionId>,
+    quarantined: HashMap<CollectionId, Arc<Quarantined>>,
     next: u64,
 }
 
@@ -48,7 +50,9 @@ impl Catalog {
 
     /// Whether a collection has this name itself.
     pub(crate) fn has_name(&self, name: &str) -> bool {
-        self.inner.read().by_name.contains_key(name)
+        let inner = self.inner.read();
+        let mut damaged = inner.quarantined.values();
+        inner.by_name.contains_key(name) || damaged.any(|it| it.name() == name)
     }
 
     pub(crate) fn aliases(&self) -> BTreeMap<String, CollectionId> {
@@ -71,7 +75,8 @@ impl Catalog {
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.inner.read().by_id.len()
+        let inner = self.inner.read();
+        inner.by_id.len() + inner.quarantined.len()
     }
 
     /// The id that the next collection will get.
@@ -93,10 +98,30 @@ impl Catalog {
         inner.by_id.insert(collection.id, collection);
     }
 
+    /// Keeps a collection from being served.
+    pub(crate) fn quarantine(&self, quarantined: Quarantined) {
+        let mut inner = self.inner.write();
+        let id = quarantined.entry.id;
+        inner.next = inner.next.max(id.0 + 1);
+        inner.quarantined.insert(id, Arc::new(quarantined));
+    }
+
+    pub(crate) fn is_quarantined(&self, id: CollectionId) -> bool {
+        self.inner.read().quarantined.contains_key(&id)
+    }
+
+    /// The collections that are not served, in the order of their names.
+    pub(crate) fn quarantined(&self) -> Vec<Arc<Quarantined>> {
+        let mut all: Vec<_> = self.inner.read().quarantined.values().cloned().collect();
+        all.sort_by(|a, b| a.name().cmp(b.name()));
+        all
+    }
+
     /// Removes a collection, and its aliases.
     pub(crate) fn remove(&self, id: CollectionId) {
         let mut inner = self.inner.write();
         inner.aliases.retain(|_, target| *target != id);
+        inner.quarantined.remove(&id);
         if let Some(collection) = inner.by_id.remove(&id)
             && inner
                 .by_name

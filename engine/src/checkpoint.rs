@@ -89,13 +89,18 @@ impl Checkpointer {
         let bytes = progress.appended_bytes.load(Ordering::Relaxed);
         let options = &self.shared.options;
         written
+            && self.shared.catalog.quarantined().is_empty()
             && (bytes >= options.checkpoint_log_bytes
                 || last.elapsed() >= options.checkpoint_interval)
     }
 
-    /// Takes a checkpoint now; a failure of the disk latches.
+    /// Takes a checkpoint now; a failure of the disk latches. While a collection is quarantined
+    /// there are no checkpoints: they would leave behind the records that its snapshot lacks.
     pub(crate) fn take(&self) -> Result<Lsn, Error> {
         let mut manifests = self.manifests.lock();
+        if let Some(quarantined) = self.shared.catalog.quarantined().first() {
+            return Err(quarantined.refusal());
+        }
         if let Some(reason) = self.shared.read_only() {
             return Err(Error::ReadOnly(reason));
         }
@@ -104,9 +109,11 @@ impl Checkpointer {
             .send(Work::Freeze(reply))
             .map_err(|_| Error::Stopped)?;
         let frozen = frozen.recv().map_err(|_| Error::Stopped)?;
-        if manifests
-            .newest()
-            .is_some_and(|newest| newest.lsn == frozen.lsn)
+        // Where there is no spare, one is made, even if nothing has changed.
+        let newest = manifests.newest();
+        if newest.is_some_and(|newest| newest.lsn == frozen.lsn)
+            && manifests.older().is_some()
+            && self.shared.damaged.lock().is_empty()
         {
             return Ok(frozen.lsn);
         }
@@ -123,10 +130,13 @@ impl Checkpointer {
         let shared = &*self.shared;
         let (mut entries, mut bytes) = (Vec::new(), 0);
         for (collection, state) in &frozen.collections {
-            let snapshot = match kept_snapshot(manifests, collection, state) {
+            let kept = kept_snapshot(manifests, collection, state);
+            let kept = kept.filter(|kept| !shared.damaged.lock().contains(&kept.file));
+            let snapshot = match kept {
                 Some(snapshot) => snapshot,
                 None => {
-                    let snapshot = write_snapshot(shared, collection, state, frozen.lsn)?;
+                    let file = free_name(manifests, collection, frozen.lsn);
+                    let snapshot = write_snapshot(shared, collection, state, frozen.lsn, file)?;
                     bytes += snapshot.bytes;
                     snapshot
                 }
@@ -148,6 +158,7 @@ impl Checkpointer {
             aliases: frozen.aliases,
         })?;
         shared.progress.checkpoint.store(lsn.0, Ordering::Release);
+        shared.damaged.lock().clear();
         shared.log.lock().release_below(manifests.release_below())?;
         remove_unnamed(shared, manifests)?;
         shared.observe(Event::Checkpoint {
@@ -159,18 +170,30 @@ impl Checkpointer {
     }
 }
 
-/// The snapshot of the last checkpoint, if the collection has not changed since.
+/// The snapshot of the checkpoint before the last, if the collection has not changed since. Not
+/// that of the last: so the two checkpoints that are kept never share a file, and one damaged file
+/// costs nothing.
 fn kept_snapshot(
     manifests: &Manifests,
     collection: &Collection,
     state: &FrozenCollection,
 ) -> Option<SnapshotRef> {
     let entry = manifests
-        .newest()?
+        .older()?
         .collections
         .iter()
         .find(|entry| entry.id == collection.id)?;
     (entry.snapshot.changed == state.changed.0).then(|| entry.snapshot.clone())
+}
+
+/// A file that neither checkpoint has: a second one at the same LSN is for want of a spare.
+fn free_name(manifests: &Manifests, collection: &Collection, lsn: Lsn) -> String {
+    let name = format!("{:010}-{:020}", collection.id.0, lsn.0);
+    let plain = format!("{name}.snap");
+    match manifests.names_snapshot(&plain) {
+        true => format!("{name}-b.snap"),
+        false => plain,
+    }
 }
 
 fn write_snapshot(
@@ -178,8 +201,8 @@ fn write_snapshot(
     collection: &Collection,
     state: &FrozenCollection,
     lsn: Lsn,
+    file: String,
 ) -> Result<SnapshotRef, Error> {
-    let file = format!("{:010}-{:020}.snap", collection.id.0, lsn.0);
     let path = shared.folder.snapshots().join(&file);
     let disk = Arc::clone(&shared.disk);
     let mut writer =
@@ -249,6 +272,10 @@ fn write_points(
 
 /// Removes snapshots that no kept manifest names, and what a crash left half written.
 pub(crate) fn remove_unnamed(shared: &Shared, manifests: &Manifests) -> Result<(), Error> {
+    // Whoever mends something by hand shall find everything.
+    if !shared.damaged.lock().is_empty() {
+        return Ok(());
+    }
     remove_unnamed_in(&*shared.disk, &shared.folder.snapshots(), manifests)
 }
 

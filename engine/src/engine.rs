@@ -22,6 +22,7 @@ use crate::limits::{
 };
 use crate::options::{CollectionInfo, Options, Status};
 use crate::point::{Ack, Point, Written};
+use crate::quarantine::Quarantined;
 use crate::recover::{Report, recover};
 use crate::shared::Shared;
 use crate::spec::check_name;
@@ -51,7 +52,9 @@ impl Engine {
     pub fn open(options: Options) -> Result<Engine, Error> {
         let recovered = recover(options)?;
         let shared = Arc::new(recovered.shared);
-        remove_unnamed(&shared, &recovered.manifests)?;
+        if recovered.tidy {
+            remove_unnamed(&shared, &recovered.manifests)?;
+        }
         let (proposals, proposed) = bounded(QUEUED_WRITES);
         let (work, to_apply) = bounded(UNAPPLIED_GROUPS);
         let (stop, stopped) = unbounded();
@@ -91,10 +94,29 @@ impl Engine {
 
     pub(crate) fn collection(&self, name: &str) -> Result<Arc<Collection>, Error> {
         check_name(name)?;
-        self.shared
-            .catalog
-            .by_name(name)
-            .ok_or_else(|| Error::NoCollection(name.into()))
+        if let Some(collection) = self.shared.catalog.by_name(name) {
+            return Ok(collection);
+        }
+        Err(match self.quarantined_as(name) {
+            Some(quarantined) => quarantined.refusal(),
+            None => Error::NoCollection(name.into()),
+        })
+    }
+
+    /// The collection of this name or alias, if it is not served.
+    pub(crate) fn quarantined_as(&self, name: &str) -> Option<Arc<Quarantined>> {
+        let all = self.shared.catalog.quarantined();
+        let aliased = self.shared.catalog.aliases().get(name).copied();
+        all.into_iter()
+            .find(|it| it.name() == name || Some(it.entry.id) == aliased)
+    }
+
+    /// The collections that are not served because their data is damaged: name, and what is wrong
+    /// and can be done.
+    pub fn quarantined(&self) -> Vec<(String, Error)> {
+        let all = self.shared.catalog.quarantined();
+        let told = |q: Arc<Quarantined>| (q.name().to_owned(), q.refusal());
+        all.into_iter().map(told).collect()
     }
 
     /// All collections, by name.
@@ -194,6 +216,7 @@ impl Engine {
             log_bytes: self.shared.log.lock().bytes(),
             queued_bytes: progress.queued_bytes.load(Ordering::Relaxed),
             read_only: self.shared.read_only(),
+            quarantined: self.shared.catalog.quarantined().len(),
             tables_rebuilt: self.report.tables_rebuilt.clone(),
             recovery_seconds: self.report.seconds,
             replayed_records: self.report.replayed,
@@ -227,7 +250,9 @@ impl Engine {
         drop(threads.stop);
         threads.checkpointer.join().map_err(ended)?;
         let last = match self.checkpointer.lock().take() {
-            Some(checkpointer) if self.shared.read_only().is_none() => {
+            Some(checkpointer)
+                if self.shared.read_only().is_none() && self.quarantined().is_empty() =>
+            {
                 checkpointer.take().map(|_| ())
             }
             _ => Ok(()),

@@ -58,6 +58,18 @@ pub enum Error {
     /// Data on disk that does not hold what it should.
     #[error("corrupt data: {0}")]
     Corrupt(String),
+    /// A collection whose snapshot is damaged; the others are served.
+    #[error(
+        "collection `{name}` is not served, because its data is damaged: {reason}; start again if \
+         the disk could not be read only for a moment (`doppel verify` tells), else restore the \
+         collection from a backup, or drop it"
+    )]
+    Quarantined {
+        /// Its name.
+        name: String,
+        /// What is damaged.
+        reason: String,
+    },
     /// A failure of the storage below.
     #[error(transparent)]
     Storage(Arc<storage::Error>),

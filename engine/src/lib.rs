@@ -46,6 +46,7 @@ mod manage;
 mod numbers;
 mod options;
 mod point;
+mod quarantine;
 mod read;
 mod recover;
 mod revise;
@@ -60,7 +61,7 @@ mod vectors;
 pub use engine::Engine;
 pub use error::Error;
 pub use manage::{AliasChange, CollectionChange};
-pub use options::{CollectionInfo, Event, Options, Status};
+pub use options::{CollectionInfo, Event, Options, RecoveryStep, Status};
 pub use point::{
     Ack, Face, FaceImage, NewFace, Page, Payload, Point, Query, ScoredPoint, Select, StoredFace,
     StoredPoint, Which, Written,

@@ -96,7 +96,11 @@ fn load_index(
     let len = section.size();
     let scratch = vector.spec.on_disk.then(|| scratch.clone());
     let index = hnsw::Index::read(&mut section, len, scratch);
-    let index = index.map_err(|error| Error::Corrupt(error.to_string()))?;
+    let index = index.map_err(|error| match error {
+        // No fault of the snapshot.
+        hnsw::Error::Scratch(_) => Error::BadRequest(error.to_string()),
+        error => Error::Corrupt(error.to_string()),
+    })?;
     if *index.params() != vector.spec.params() {
         return Err(Error::Corrupt(
             "the index has other settings than its collection".into(),

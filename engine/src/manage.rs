@@ -86,7 +86,13 @@ impl Engine {
         check_name(name)?;
         let _naming = self.naming.lock();
         let Some(collection) = self.shared().catalog.by_name(name) else {
-            return Ok(false);
+            let damaged = self.quarantined_as(name);
+            let Some(damaged) = damaged.filter(|it| it.name() == name) else {
+                return Ok(false);
+            };
+            let id = damaged.entry.id;
+            self.write(Record::DropCollection { id }, Ack::Applied)?;
+            return Ok(true);
         };
         if collection.name != name {
             return Err(Error::BadRequest(format!(

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::spec::CollectionSpec;
-use storage::Lsn;
+use storage::{Disk, Lsn, OsDisk};
 
 /// Settings of an engine.
 #[derive(Clone)]
@@ -18,6 +18,11 @@ pub struct Options {
     pub checkpoint_interval: Duration,
     /// Size at which the log goes on in a new file.
     pub segment_bytes: u64,
+    /// What the data folder lies on.
+    pub disk: Arc<dyn Disk>,
+    /// Where on the operating system's disk the lock, the tables and the scratch file lie; in the
+    /// data folder if not said. None of them is part of the truth.
+    pub beside: Option<PathBuf>,
     /// Called from the engine's threads with what they have just done; must be quick.
     pub observer: Option<Arc<dyn Fn(Event) + Send + Sync>>,
 }
@@ -30,7 +35,15 @@ impl Options {
             checkpoint_log_bytes: 256 << 20,
             checkpoint_interval: Duration::from_secs(300),
             segment_bytes: 64 << 20,
+            disk: Arc::new(OsDisk),
+            beside: None,
             observer: None,
+        }
+    }
+
+    pub(crate) fn observe(&self, event: Event) {
+        if let Some(observer) = &self.observer {
+            observer(event);
         }
     }
 }
@@ -39,6 +52,15 @@ impl Options {
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub enum Event {
+    /// Recovery is under way.
+    Recovering {
+        /// What it is at.
+        step: RecoveryStep,
+        /// How much of this step is done.
+        done: u64,
+        /// Of how much.
+        of: u64,
+    },
     /// A group of records has become durable.
     Commit {
         /// Records in the group.
@@ -64,6 +86,17 @@ pub enum Event {
         /// Bytes of the snapshots it wrote.
         bytes: u64,
     },
+}
+
+/// What recovery does, in this order; where the tables are rebuilt it loads and replays once more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RecoveryStep {
+    /// Snapshots are checked, counted one by one.
+    Verify,
+    /// Collections are loaded, counted one by one.
+    Load,
+    /// The log is replayed, counted in records.
+    Replay,
 }
 
 /// A collection as it stands.
@@ -96,6 +129,8 @@ pub struct Status {
     pub queued_bytes: u64,
     /// Why writing has stopped, if it has.
     pub read_only: Option<String>,
+    /// Collections that are not served because their data is damaged.
+    pub quarantined: usize,
     /// Why the tables were built anew at this start, if they were.
     pub tables_rebuilt: Option<String>,
     /// How long recovery took at this start.

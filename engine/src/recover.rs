@@ -6,17 +6,20 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use hnsw::Scratch;
+use parking_lot::Mutex;
 use storage::{
     Blobs, CollectionEntry, DataFolder, Disk, Expectation, FileLog, Log, Lsn, Manifest, Manifests,
-    OsDisk, PointId, Record, SnapshotReader, Tables,
+    OpenedManifests, PointId, Record, SnapshotReader, Tables,
 };
 
 use crate::apply::Followers;
 use crate::catalog::Catalog;
+use crate::collection::Collection;
 use crate::error::Error;
 use crate::limits::GROUP_BYTES;
 use crate::load::{load_collection, refill_tables};
-use crate::options::Options;
+use crate::options::{Event, Options, RecoveryStep};
+use crate::quarantine::Quarantined;
 use crate::shared::Shared;
 
 /// What recovery hands over.
@@ -24,6 +27,8 @@ pub(crate) struct Recovered {
     pub(crate) shared: Shared,
     pub(crate) manifests: Manifests,
     pub(crate) report: Report,
+    /// Whether every manifest there is has been read, so that what none names can go.
+    pub(crate) tidy: bool,
 }
 
 /// What recovery did.
@@ -37,24 +42,22 @@ pub(crate) struct Report {
 /// Opens a data folder and brings everything up to the end of its log.
 pub(crate) fn recover(options: Options) -> Result<Recovered, Error> {
     let started = Instant::now();
-    let folder = DataFolder::open(&options.dir)?;
-    let disk: Arc<dyn Disk> = Arc::new(OsDisk);
-    let snapshots = folder.snapshots();
-    disk.create_dir_all(&snapshots)
-        .map_err(|error| Error::Corrupt(format!("{}: {error}", snapshots.display())))?;
+    let disk = Arc::clone(&options.disk);
+    let beside = options.beside.as_ref().unwrap_or(&options.dir);
+    let folder = DataFolder::open_on(Arc::clone(&disk), &options.dir, beside)?;
+    let snapshots = folder.make_snapshots()?;
     let usable = |manifest: &Manifest| {
-        manifest.collections.iter().try_for_each(|entry| {
+        let entries = manifest.collections.iter();
+        let of = entries.len() as u64;
+        entries.zip(0..).try_for_each(|(entry, done)| {
+            options.observe(step(RecoveryStep::Verify, done, of));
             let path = snapshots.join(&entry.snapshot.file);
             SnapshotReader::open(&*disk, &path, folder.store())?.verify()
         })
     };
-    let (manifests, skipped) =
-        Manifests::open(Arc::clone(&disk), folder.dir(), folder.store(), &usable)?;
-    for reason in skipped {
-        tracing::warn!(
-            reason,
-            "a checkpoint cannot be used, the one before is taken"
-        );
+    let opened = Manifests::open(Arc::clone(&disk), folder.dir(), folder.store(), &usable)?;
+    for reason in &opened.skipped {
+        tracing::warn!(reason, "a checkpoint cannot be used as it is");
     }
     let (log, cut) = FileLog::open(
         Arc::clone(&disk),
@@ -65,7 +68,8 @@ pub(crate) fn recover(options: Options) -> Result<Recovered, Error> {
     if let Some(cut) = cut {
         tracing::warn!(file = %cut.path.display(), cut.offset, cut.bytes, "a torn tail of the log was cut");
     }
-    let base = manifests.newest().cloned();
+    let (suspect, tidy) = (!opened.usable, opened.complete);
+    let (manifests, base) = choose_base(opened, &log)?;
     let checkpoint = base.as_ref().map_or(Lsn(0), |manifest| manifest.lsn);
     check_continuity(&log, checkpoint)?;
     let expected = Expectation {
@@ -77,6 +81,9 @@ pub(crate) fn recover(options: Options) -> Result<Recovered, Error> {
     let blobs = Blobs::open(Arc::clone(&disk), &folder.blobs(), folder.store())?;
     let scratch = Scratch::new(folder.scratch()?);
     let source = Source {
+        options: &options,
+        suspect,
+        damaged: Mutex::default(),
         scratch: &scratch,
         folder: &folder,
         disk: &*disk,
@@ -98,6 +105,7 @@ pub(crate) fn recover(options: Options) -> Result<Recovered, Error> {
         tracing::warn!(reason, "the tables were rebuilt from snapshots and log");
     }
     let durable = log.last_lsn();
+    let damaged = source.damaged.into_inner();
     let shared = Shared::new(
         options,
         folder,
@@ -108,6 +116,7 @@ pub(crate) fn recover(options: Options) -> Result<Recovered, Error> {
         (catalog, scratch),
     );
     shared.start_at(durable, checkpoint);
+    *shared.damaged.lock() = damaged;
     let report = Report {
         tables_rebuilt: rebuilt,
         seconds: started.elapsed().as_secs_f64(),
@@ -117,7 +126,35 @@ pub(crate) fn recover(options: Options) -> Result<Recovered, Error> {
         shared,
         manifests,
         report,
+        tidy,
     })
+}
+
+fn step(step: RecoveryStep, done: u64, of: u64) -> Event {
+    Event::Recovering { step, done, of }
+}
+
+/// What to start from. Where no checkpoint can be used, a log that reaches back to the beginning
+/// can do without; else the newest is taken if it can be read, and what is damaged is not served.
+/// Nothing is removed but in favour of something whole: what cannot be read now may be later.
+fn choose_base(
+    opened: OpenedManifests,
+    log: &FileLog,
+) -> Result<(Manifests, Option<Manifest>), Error> {
+    let mut manifests = opened.manifests;
+    if !opened.usable && log.first_lsn() == Lsn(1) {
+        tracing::warn!("no checkpoint can be used: the whole log is replayed");
+        manifests.remove_all()?;
+    } else if !opened.usable && !opened.newest_read {
+        let reasons = opened.skipped.join("; ");
+        return Err(Error::Corrupt(format!(
+            "no manifest can be used: {reasons}"
+        )));
+    } else if opened.usable && !opened.skipped.is_empty() {
+        manifests.remove_passed_over()?;
+    }
+    let base = manifests.newest().cloned();
+    Ok((manifests, base))
 }
 
 /// The log must go on where the checkpoint ends.
@@ -146,6 +183,11 @@ fn tables_agree(tables: &Tables, catalog: &Catalog) -> bool {
 
 /// What everything is built from.
 struct Source<'a> {
+    options: &'a Options,
+    /// Something that the base names is damaged.
+    suspect: bool,
+    /// The snapshot files that are damaged.
+    damaged: Mutex<HashSet<String>>,
     scratch: &'a Scratch,
     folder: &'a DataFolder,
     disk: &'a dyn Disk,
@@ -164,13 +206,17 @@ impl Source<'_> {
             .base
             .map(|manifest| manifest.collections.as_slice())
             .unwrap_or_default();
-        for entry in entries {
-            let reader = self.open_snapshot(entry)?;
-            let collection = load_collection(&reader, entry, self.scratch)?;
-            if refill {
-                refill_tables(tables, &reader, entry, &collection)?;
+        for (entry, done) in entries.iter().zip(0..) {
+            let event = step(RecoveryStep::Load, done, entries.len() as u64);
+            self.options.observe(event);
+            let fill = refill || tables.is_incomplete(entry.id)?;
+            match self.load(entry, fill.then_some(tables)) {
+                Ok(collection) => catalog.insert(collection),
+                Err(error) if is_damage(&error) => {
+                    self.set_apart(entry, &error, tables, refill, &catalog)?;
+                }
+                Err(error) => return Err(error),
             }
-            catalog.insert(collection);
         }
         let aliases = self.base.map(|manifest| manifest.aliases.as_slice());
         let aliases = aliases.unwrap_or_default().iter();
@@ -186,6 +232,42 @@ impl Source<'_> {
             tables.flush_and_sync()?;
         }
         Ok((catalog, replayed))
+    }
+
+    /// A collection as its snapshot has it; its rows go to the tables if there are some to fill.
+    fn load(&self, entry: &CollectionEntry, fill: Option<&Tables>) -> Result<Collection, Error> {
+        let reader = self.open_snapshot(entry)?;
+        if self.suspect && reader.verify().is_err() {
+            self.damaged.lock().insert(entry.snapshot.file.clone());
+        }
+        let collection = load_collection(&reader, entry, self.scratch)?;
+        if let Some(tables) = fill {
+            refill_tables(tables, &reader, entry, &collection)?;
+            tables.mark_complete(entry.id)?;
+        }
+        Ok(collection)
+    }
+
+    /// Has a damaged collection not be served.
+    fn set_apart(
+        &self,
+        entry: &CollectionEntry,
+        error: &Error,
+        tables: &Tables,
+        emptied: bool,
+        catalog: &Catalog,
+    ) -> Result<(), Error> {
+        let (name, reason) = (&entry.config.name, error.to_string());
+        self.damaged.lock().insert(entry.snapshot.file.clone());
+        if emptied {
+            tables.mark_incomplete(entry.id)?;
+        }
+        tracing::error!(name, reason, "a collection is damaged and not served");
+        catalog.quarantine(Quarantined {
+            entry: entry.clone(),
+            reason,
+        });
+        Ok(())
     }
 
     fn open_snapshot(&self, entry: &CollectionEntry) -> Result<SnapshotReader, Error> {
@@ -208,6 +290,8 @@ impl Source<'_> {
             scratch: self.scratch,
         };
         let (mut group, mut bytes, mut count) = (Vec::new(), 0, 0);
+        let of = (self.log.last_lsn().0 + 1).saturating_sub(from.0);
+        self.options.observe(step(RecoveryStep::Replay, 0, of));
         for record in self.log.read_from(from)? {
             let (lsn, encoded) = record?;
             bytes += encoded.len();
@@ -217,9 +301,15 @@ impl Source<'_> {
                 // A record whose collection has gone does nothing now as it did then.
                 followers.apply(std::mem::take(&mut group))?;
                 bytes = 0;
+                self.options.observe(step(RecoveryStep::Replay, count, of));
             }
         }
         followers.apply(group)?;
         Ok(count)
     }
+}
+
+/// Whether a snapshot cannot be read as it should; anything else concerns all collections alike.
+fn is_damage(error: &Error) -> bool {
+    matches!(error, Error::Corrupt(_) | Error::Storage(_))
 }

@@ -1,5 +1,6 @@
 //! What the engine's threads and its callers share.
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -21,6 +22,8 @@ pub(crate) struct Shared {
     pub(crate) catalog: Catalog,
     /// What vectors that are kept on disk lie in.
     pub(crate) scratch: Scratch,
+    /// Snapshot files that are damaged: the next checkpoint writes others in their place.
+    pub(crate) damaged: Mutex<HashSet<String>>,
     pub(crate) progress: Progress,
     latched: OnceLock<String>,
     /// The followers have stopped: what is durable from here on waits for a restart.
@@ -57,6 +60,7 @@ impl Shared {
             blobs,
             catalog,
             scratch,
+            damaged: Mutex::default(),
             progress: Progress::default(),
             latched: OnceLock::new(),
             apply_failed: AtomicBool::new(false),
@@ -95,8 +99,6 @@ impl Shared {
     }
 
     pub(crate) fn observe(&self, event: Event) {
-        if let Some(observer) = &self.options.observer {
-            observer(event);
-        }
+        self.options.observe(event);
     }
 }

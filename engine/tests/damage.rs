@@ -7,13 +7,14 @@ mod common;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::{expect_filled, filled, open, point};
+use common::{contents, expect_filled, filled, open, point};
 use engine::{Ack, CollectionSpec, Engine, Metric, Options};
 
-fn only_file(dir: &Path) -> PathBuf {
-    let files: Vec<_> = fs::read_dir(dir)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
+fn only_segment(dir: &Path) -> PathBuf {
+    let files = fs::read_dir(dir).unwrap();
+    let files = files.map(|entry| entry.unwrap().path());
+    let files: Vec<_> = files
+        .filter(|path| path.extension().is_some_and(|it| it == "log"))
         .collect();
     assert_eq!(files.len(), 1, "{files:?}");
     files[0].clone()
@@ -157,12 +158,162 @@ fn data_that_cannot_be_read_is_never_opened_as_empty() {
         assert!(Engine::open(Options::new(dir.path())).is_err());
     };
     refused(|dir| fs::remove_dir_all(dir.join("log")).unwrap());
-    refused(|dir| fs::remove_dir_all(dir.join("snapshots")).unwrap());
     refused(|dir| fs::remove_file(dir.join("FORMAT")).unwrap());
     refused(|dir| {
-        let file = only_file(&dir.join("log"));
+        let file = only_segment(&dir.join("log"));
         let mut bytes = fs::read(&file).unwrap();
         bytes[80] ^= 1;
         fs::write(&file, bytes).unwrap();
     });
+}
+
+fn flip_in(path: &Path, at: usize) {
+    let mut bytes = fs::read(path).unwrap();
+    bytes[at] ^= 1;
+    fs::write(path, bytes).unwrap();
+}
+
+fn snapshots(dir: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(dir.join("snapshots")).unwrap();
+    let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    paths
+}
+
+/// Two collections of 30 points, `c` unchanged over the last checkpoints; the log no longer reaches
+/// back to the beginning.
+fn two_collections(dir: &Path) -> Options {
+    let options = Options {
+        segment_bytes: 500,
+        ..Options::new(dir)
+    };
+    drop(filled(dir, 30));
+    let engine = Engine::open(options.clone()).unwrap();
+    engine
+        .create_collection("other", CollectionSpec::new(4, Metric::Euclid))
+        .unwrap();
+    for id in 0..30 {
+        let points = vec![point(id, id)];
+        engine.upsert("other", points, Ack::Applied).unwrap();
+        if id % 5 == 0 {
+            engine.checkpoint().unwrap();
+        }
+    }
+    drop(engine);
+    options
+}
+
+/// Flips a bit in both snapshots of `c`.
+fn flip_both(dir: &Path) {
+    let snapshots = snapshots(dir);
+    let of_c = snapshots.iter().filter(|path| {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        name.starts_with("0000000001-")
+    });
+    let of_c: Vec<_> = of_c.collect();
+    assert_eq!(of_c.len(), 2, "{snapshots:?}");
+    of_c.iter().for_each(|path| flip_in(path, 200));
+}
+
+fn numbered(count: u64) -> std::collections::BTreeMap<engine::PointId, u64> {
+    (0..count)
+        .map(|id| (engine::PointId::Num(id), id))
+        .collect()
+}
+
+#[test]
+fn a_collection_whose_snapshots_are_damaged_does_not_take_the_others_down() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = two_collections(dir.path());
+    flip_both(dir.path());
+    for _ in 0..2 {
+        let engine = Engine::open(options.clone()).unwrap();
+        let [(name, reason)] = &engine.quarantined()[..] else {
+            panic!("{:?}", engine.quarantined());
+        };
+        let reason = reason.to_string();
+        assert_eq!(name, "c");
+        assert!(
+            reason.contains(".snap") && reason.contains("backup"),
+            "{reason}"
+        );
+        let refused = engine.count("c").unwrap_err().to_string();
+        assert_eq!(refused, reason);
+        let refused = engine.upsert("c", vec![point(1, 2)], Ack::Applied);
+        assert!(matches!(refused, Err(engine::Error::Quarantined { .. })));
+        let again = engine.create_collection("c", CollectionSpec::new(4, Metric::Euclid));
+        assert!(matches!(again, Err(engine::Error::Exists(_))));
+        assert_eq!(contents(&engine, "other"), numbered(30));
+        let points = vec![point(29, 29)];
+        engine.upsert("other", points, Ack::Applied).unwrap();
+        assert!(
+            engine.checkpoint().is_err(),
+            "it would leave records behind"
+        );
+    }
+    let engine = Engine::open(options).unwrap();
+    assert!(engine.drop_collection("c").unwrap());
+    assert!(engine.quarantined().is_empty());
+    engine.checkpoint().unwrap();
+    engine
+        .create_collection("c", CollectionSpec::new(4, Metric::Euclid))
+        .unwrap();
+}
+
+#[test]
+fn one_damaged_file_of_a_collection_that_no_longer_changes_costs_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = two_collections(dir.path());
+    for _ in 0..2 {
+        for snapshot in snapshots(dir.path()) {
+            if snapshot.exists() {
+                flip_in(&snapshot, 200);
+            }
+            let engine = Engine::open(options.clone()).unwrap();
+            assert!(engine.quarantined().is_empty());
+            for name in ["c", "other"] {
+                assert_eq!(contents(&engine, name), numbered(30));
+                engine.check(name).unwrap();
+            }
+        }
+    }
+}
+
+#[test]
+fn a_snapshot_that_could_not_be_read_once_is_served_whole_when_it_can_be_read_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = two_collections(dir.path());
+    for lose_tables in [false, true] {
+        flip_both(dir.path());
+        if lose_tables {
+            fs::remove_dir_all(dir.path().join("tables")).unwrap();
+        }
+        let engine = Engine::open(options.clone()).unwrap();
+        assert_eq!(engine.quarantined().len(), 1);
+        let points = vec![point(29, 29)];
+        engine.upsert("other", points, Ack::Applied).unwrap();
+        drop(engine);
+        flip_both(dir.path());
+        let engine = Engine::open(options.clone()).unwrap();
+        for name in ["c", "other"] {
+            assert_eq!(contents(&engine, name), numbered(30));
+            engine.check(name).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_log_that_reaches_back_to_the_beginning_does_without_a_checkpoint() {
+    for harm in [
+        |dir: &Path| fs::remove_dir_all(dir.join("snapshots")).unwrap(),
+        |dir: &Path| flip_in(&snapshots(dir)[0], 200),
+        |dir: &Path| flip_in(&dir.join("manifest-00000000000000000001"), 40),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        drop(filled(dir.path(), 20));
+        harm(dir.path());
+        drop(expect_filled(dir.path(), 20));
+        let engine = expect_filled(dir.path(), 20);
+        assert_eq!(engine.status().replayed_records, 0, "nothing was mended");
+    }
 }

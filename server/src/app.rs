@@ -12,6 +12,7 @@ use engine::{Ack, CollectionInfo, Engine, Query, ScoredPoint, Written};
 use crate::faces::Faces;
 use crate::gate::Gate;
 use crate::metrics::Metrics;
+use crate::recovery::Recovery;
 use crate::refusal::Refusal;
 
 /// The state of the server.
@@ -20,6 +21,7 @@ pub(crate) struct App {
     pub(crate) metrics: Metrics,
     pub(crate) faces: Arc<Faces>,
     engine: OnceLock<Arc<Engine>>,
+    recovery: Recovery,
     searches: Gate,
     writes: Gate,
 }
@@ -29,6 +31,7 @@ impl App {
         Self {
             faces: Arc::new(Faces::new()),
             engine: OnceLock::new(),
+            recovery: Recovery::default(),
             searches: Gate::new("searches", config.server.concurrent_searches),
             writes: Gate::new("writes", config.server.concurrent_writes),
             metrics,
@@ -51,9 +54,15 @@ impl App {
         self.config.server.max_body_mib << 20
     }
 
-    fn recovered(&self) -> Result<Arc<Engine>, Refusal> {
+    /// How far recovery is, to be told from the thread that is at it.
+    pub(crate) fn recovery(&self) -> &Recovery {
+        &self.recovery
+    }
+
+    /// The engine, or how far its recovery is.
+    pub(crate) fn recovered(&self) -> Result<Arc<Engine>, Refusal> {
         let engine = self.engine().cloned();
-        engine.ok_or_else(|| Refusal::busy("starting: the data is being recovered"))
+        engine.ok_or_else(|| Refusal::busy(format!("starting: {}", self.recovery.text())))
     }
 
     /// Reads from the engine.

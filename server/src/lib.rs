@@ -25,6 +25,7 @@ mod limits;
 mod metrics;
 mod middleware;
 mod models_task;
+mod recovery;
 mod refusal;
 mod routes;
 mod start;

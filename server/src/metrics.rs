@@ -323,7 +323,7 @@ impl Metrics {
 /// A gauge of the engine: name, help, and where its value is read.
 type EngineGauge = (&'static str, &'static str, fn(&Status) -> f64);
 
-const ENGINE: [EngineGauge; 9] = [
+const ENGINE: [EngineGauge; 10] = [
     (
         "doppel_log_durable_lsn",
         "The last record that is on disk.",
@@ -351,6 +351,11 @@ const ENGINE: [EngineGauge; 9] = [
         "doppel_read_only",
         "1: a disk error has stopped all writing.",
         |status| flag(status.read_only.is_some()),
+    ),
+    (
+        "doppel_collections_quarantined",
+        "Collections that are not served because their data is damaged.",
+        |status| whole(status.quarantined as u64),
     ),
     (
         "doppel_tables_rebuilt",

@@ -96,6 +96,11 @@ impl Refusal {
         }
     }
 
+    /// 503: what it names is damaged; the same request will not work before somebody mends it.
+    pub(crate) fn damaged(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, message)
+    }
+
     /// 507: a disk error has stopped all writing.
     pub(crate) fn read_only(message: impl Into<String>) -> Self {
         Self::new(StatusCode::INSUFFICIENT_STORAGE, message)
@@ -161,6 +166,7 @@ impl From<engine::Error> for Refusal {
             Error::TooLarge(_) => Self::too_large(message),
             Error::Busy(_) | Error::Stopped => Self::busy(message),
             Error::ReadOnly(_) => Self::read_only(message),
+            Error::Quarantined { .. } => Self::damaged(message),
             _ => Self::internal(message),
         }
     }

@@ -165,12 +165,15 @@ fn recover(app: &App) -> Result<Engine, Error> {
 
 fn options(app: &App) -> Options {
     let config = &app.config;
-    let metrics = app.metrics.clone();
+    let (metrics, recovery) = (app.metrics.clone(), app.recovery().clone());
     Options {
         checkpoint_log_bytes: config.checkpoint.log_mib << 20,
         checkpoint_interval: Duration::from_secs(config.checkpoint.interval_s),
         segment_bytes: config.log.segment_mib << 20,
-        observer: Some(Arc::new(move |event| metrics.engine_event(event))),
+        observer: Some(Arc::new(move |event| {
+            recovery.note(&event);
+            metrics.engine_event(event);
+        })),
         ..Options::new(&config.data_dir)
     }
 }

@@ -407,6 +407,58 @@ fn after_a_disk_error_writes_are_refused_with_507_and_searches_go_on() {
 }
 
 #[test]
+fn one_damaged_collection_answers_503_with_the_remedy_and_the_rest_is_served() {
+    let settings = [("log.segment_mib", "1")];
+    let mut server = Server::start_with(&settings, fake());
+    server.with_vectors("quiet", 2, "Dot");
+    server.with_vectors("busy", 2, "Dot");
+    let point = json!({"points": [{"id": 1, "vector": [1, 2]}]});
+    server
+        .put("/collections/quiet/points?wait=true", &point)
+        .ok();
+    let text = json!({"text": "x".repeat(600 << 10)});
+    for id in 0..12 {
+        let point = json!({"points": [{"id": id, "vector": [1, id], "payload": text}]});
+        server
+            .put("/collections/busy/points?wait=true", &point)
+            .ok();
+        if id % 4 == 3 {
+            server.restart_with(&settings);
+        }
+    }
+    server.restart_after(|data| {
+        let files = std::fs::read_dir(data.join("snapshots")).unwrap();
+        let mut files: Vec<_> = files.map(|entry| entry.unwrap().path()).collect();
+        files.sort();
+        for file in &files[..2] {
+            let mut bytes = std::fs::read(file).unwrap();
+            bytes[150] ^= 1;
+            std::fs::write(file, bytes).unwrap();
+        }
+    });
+    for path in ["/collections/quiet", "/collections/quiet/points/1"] {
+        let message = server.get(path).refused(503);
+        assert!(message.contains("backup"), "{message}");
+        assert!(message.contains(".snap"), "{message}");
+    }
+    let query = json!({"query": [0, 1], "limit": 1});
+    let refused = server.post("/collections/quiet/points/query", &query);
+    refused.refused(503);
+    let found = server.post("/collections/busy/points/query", &query).ok();
+    assert_eq!(found["points"][0]["id"], 11);
+    server
+        .put("/collections/busy/points?wait=true", &point)
+        .ok();
+    assert_eq!(server.get("/readyz").status, 200);
+    let list = server.get("/collections").ok();
+    assert_eq!(list["collections"][0]["name"], "busy");
+    assert_eq!(list["collections"][1]["name"], "quiet");
+    assert!(list["collections"][1]["damaged"].is_string());
+    let metrics = server.get("/metrics").text();
+    assert!(metrics.contains("doppel_collections_quarantined 1"));
+}
+
+#[test]
 fn a_folder_that_another_server_uses_ends_the_server_with_the_reason() {
     let dir = tempfile::tempdir().unwrap();
     let first = server::start_with(config(dir.path(), &[]), fake()).unwrap();

@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 use crate::bytes::{Take, checksum};
-use crate::disk::{Disk, DiskFile};
+use crate::disk::{Disk, DiskFile, make_dir};
 use crate::error::Error;
 use crate::ids::{CollectionId, Lsn, PointId};
 use crate::limits::{BLOB_FILE_BYTES, MAX_BLOB_BYTES};
@@ -71,8 +71,7 @@ struct Writing {
 impl Blobs {
     /// Opens the blob files in `dir`.
     pub fn open(disk: Arc<dyn Disk>, dir: &Path, store: u128) -> Result<Self, Error> {
-        disk.create_dir_all(dir)
-            .map_err(Error::io(dir, "make the folder"))?;
+        make_dir(&*disk, dir).map_err(Error::io(dir, "make the folder"))?;
         let (mut next_file, mut bytes) = (1, 0);
         for name in disk.list(dir).map_err(Error::io(dir, "list"))? {
             let Some(number) = name

@@ -3,9 +3,10 @@
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::bytes::{Take, checksum};
-use crate::disk::{Disk, OsDisk, read_all};
+use crate::disk::{Disk, OsDisk, make_dir, read_all};
 use crate::error::Error;
 
 /// The on-disk format this program writes.
@@ -15,7 +16,9 @@ const MARKER_LEN: u64 = 32;
 
 /// An open data folder; the lock is held as long as this lives.
 pub struct DataFolder {
+    disk: Arc<dyn Disk>,
     dir: PathBuf,
+    beside: PathBuf,
     store: u128,
     /// Closing the file gives the lock back.
     _lock: File,
@@ -24,11 +27,16 @@ pub struct DataFolder {
 impl DataFolder {
     /// Opens a data folder for this process alone, making it if it is not there.
     pub fn open(dir: &Path) -> Result<Self, Error> {
-        OsDisk
-            .create_dir_all(dir)
-            .map_err(Error::io(dir, "make the data folder"))?;
-        let lock = lock(dir)?;
-        let store = match read_format(dir)? {
+        Self::open_on(Arc::new(OsDisk), dir, dir)
+    }
+
+    /// Opens a data folder on a disk that is not the operating system's. What is no part of the
+    /// truth and cannot lie there (lock, tables, scratch file) lies `beside`.
+    pub fn open_on(disk: Arc<dyn Disk>, dir: &Path, beside: &Path) -> Result<Self, Error> {
+        make_dir(&OsDisk, beside).map_err(Error::io(beside, "make the data folder"))?;
+        let lock = lock(beside)?;
+        make_dir(&*disk, dir).map_err(Error::io(dir, "make the data folder"))?;
+        let store = match read_format_on(&*disk, dir)? {
             Some((version, store)) if version == FORMAT_VERSION => store,
             Some((found, _)) => {
                 return Err(Error::NewerFormat {
@@ -37,13 +45,23 @@ impl DataFolder {
                     known: FORMAT_VERSION,
                 });
             }
-            None => create_marker(dir)?,
+            None => create_marker(&*disk, dir)?,
         };
+        // Whoever made the marker may have been killed before it was durable.
+        disk.sync_dir(dir)
+            .map_err(Error::io(dir, "sync the folder"))?;
         Ok(Self {
+            disk,
             dir: dir.to_owned(),
+            beside: beside.to_owned(),
             store,
             _lock: lock,
         })
+    }
+
+    /// The disk it lies on.
+    pub fn disk(&self) -> &Arc<dyn Disk> {
+        &self.disk
     }
 
     /// The number that tells this data folder from all others.
@@ -63,7 +81,7 @@ impl DataFolder {
 
     /// Where the sled tables lie.
     pub fn tables(&self) -> PathBuf {
-        self.dir.join("tables")
+        self.beside.join("tables")
     }
 
     /// Where blob files lie.
@@ -74,12 +92,20 @@ impl DataFolder {
     /// A new file without a name on the folder's disk, for what need not outlive the process. The
     /// system takes its space back when it is closed, however the process ends.
     pub fn scratch(&self) -> Result<File, Error> {
-        tempfile::tempfile_in(&self.dir).map_err(Error::io(&self.dir, "make a file for vectors"))
+        tempfile::tempfile_in(&self.beside)
+            .map_err(Error::io(&self.beside, "make a file for vectors"))
     }
 
     /// Where snapshots lie.
     pub fn snapshots(&self) -> PathBuf {
         self.dir.join("snapshots")
+    }
+
+    /// Makes the folder of snapshots, durable on return.
+    pub fn make_snapshots(&self) -> Result<PathBuf, Error> {
+        let path = self.snapshots();
+        make_dir(&*self.disk, &path).map_err(Error::io(&path, "make the folder"))?;
+        Ok(path)
     }
 }
 
@@ -104,9 +130,13 @@ fn lock(dir: &Path) -> Result<File, Error> {
 
 /// A folder's format version and number; `None` when it has no marker and nothing that needs one.
 pub fn read_format(dir: &Path) -> Result<Option<(u32, u128)>, Error> {
+    read_format_on(&OsDisk, dir)
+}
+
+fn read_format_on(disk: &dyn Disk, dir: &Path) -> Result<Option<(u32, u128)>, Error> {
     let path = marker(dir);
-    let file = match OsDisk.open(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return refuse_unmarked(dir),
+    let file = match disk.open(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return refuse_unmarked(disk, dir),
         file => file.map_err(Error::io(&path, "open"))?,
     };
     let bytes = read_all(&*file, MARKER_LEN).map_err(Error::io(&path, "read"))?;
@@ -122,10 +152,10 @@ pub fn read_format(dir: &Path) -> Result<Option<(u32, u128)>, Error> {
 }
 
 /// A folder without a marker is new only if it holds none of our data.
-fn refuse_unmarked(dir: &Path) -> Result<Option<(u32, u128)>, Error> {
+fn refuse_unmarked(disk: &dyn Disk, dir: &Path) -> Result<Option<(u32, u128)>, Error> {
     for part in ["log", "snapshots"] {
         let path = dir.join(part);
-        if !OsDisk
+        if !disk
             .list(&path)
             .map_err(Error::io(&path, "list"))?
             .is_empty()
@@ -140,7 +170,7 @@ fn refuse_unmarked(dir: &Path) -> Result<Option<(u32, u128)>, Error> {
     Ok(None)
 }
 
-fn create_marker(dir: &Path) -> Result<u128, Error> {
+fn create_marker(disk: &dyn Disk, dir: &Path) -> Result<u128, Error> {
     let store = uuid::Uuid::new_v4().as_u128();
     let mut bytes = [
         MAGIC.as_slice(),
@@ -150,17 +180,15 @@ fn create_marker(dir: &Path) -> Result<u128, Error> {
     .concat();
     bytes.extend_from_slice(&checksum(&[&bytes]).to_le_bytes());
     let (path, temporary) = (marker(dir), dir.join("FORMAT.tmp"));
-    let file = OsDisk
+    let file = disk
         .create(&temporary)
         .map_err(Error::io(&temporary, "create"))?;
     file.write_at(&bytes, 0)
         .map_err(Error::io(&temporary, "write"))?;
     file.sync().map_err(Error::io(&temporary, "sync"))?;
-    OsDisk
-        .rename(&temporary, &path)
+    disk.rename(&temporary, &path)
         .map_err(Error::io(&path, "rename"))?;
-    OsDisk
-        .sync_dir(dir)
+    disk.sync_dir(dir)
         .map_err(Error::io(dir, "sync the folder"))?;
     Ok(store)
 }

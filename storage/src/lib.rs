@@ -27,12 +27,12 @@ pub use blobs::{BlobKind, BlobRef, Blobs};
 pub use config::{
     CollectionConfig, EmbedderConfig, Metric, Quantization, VectorConfig, VectorsConfig,
 };
-pub use disk::{Disk, DiskFile, OsDisk, SimDisk};
+pub use disk::{Disk, DiskFile, Fault, OsDisk, SimDisk};
 pub use error::Error;
 pub use folder::{DataFolder, FORMAT_VERSION, read_format};
 pub use ids::{CollectionId, Lsn, PointId, VectorId};
 pub use log::{Cut, FileLog, Log, MemoryLog, Records};
-pub use manifest::{CollectionEntry, Manifest, Manifests, SnapshotRef};
+pub use manifest::{CollectionEntry, Manifest, Manifests, OpenedManifests, SnapshotRef};
 pub use payload::{decode_payload, encode_payload};
 pub use record::{FaceRecord, NamedVectors, PointRecord, Record};
 pub use snapshot::{PointRow, SectionReader, SnapshotReader, SnapshotWriter, read_rows, write_row};

@@ -73,20 +73,34 @@ pub struct Manifests {
     disk: Arc<dyn Disk>,
     dir: PathBuf,
     store: u128,
-    /// Newest last; at most two.
+    /// Newest last; at most two are written about.
     kept: Vec<(u64, Manifest)>,
     next: u64,
 }
 
+/// What was found of a data folder's checkpoints.
+pub struct OpenedManifests {
+    /// Those that can be used; where none can, those that can be read, with damage in what they
+    /// name.
+    pub manifests: Manifests,
+    /// What was passed over and why.
+    pub skipped: Vec<String>,
+    /// Whether the newest one kept can be used without more ado.
+    pub usable: bool,
+    /// Whether the newest there is could be read.
+    pub newest_read: bool,
+    /// Whether all there are were kept.
+    pub complete: bool,
+}
+
 impl Manifests {
-    /// Finds the manifests of `dir`; `usable` says whether what a manifest names can be used. Also
-    /// says which newer ones were passed over and why. Fails when there are manifests and none can be used.
+    /// Finds the manifests of `dir`; `usable` says whether what a manifest names can be used.
     pub fn open(
         disk: Arc<dyn Disk>,
         dir: &Path,
         store: u128,
         usable: &dyn Fn(&Manifest) -> Result<(), Error>,
-    ) -> Result<(Self, Vec<String>), Error> {
+    ) -> Result<OpenedManifests, Error> {
         let mut numbers: Vec<u64> = disk
             .list(dir)
             .map_err(Error::io(dir, "list"))?
@@ -94,39 +108,59 @@ impl Manifests {
             .filter_map(|name| name.strip_prefix(PREFIX)?.parse().ok())
             .collect();
         numbers.sort_unstable();
-        let next = numbers.last().map_or(1, |last| last + 1);
         let mut this = Self {
             disk,
             dir: dir.to_owned(),
             store,
             kept: Vec::new(),
-            next,
+            next: numbers.last().map_or(1, |last| last + 1),
         };
-        let mut skipped = Vec::new();
+        let (mut damaged, mut skipped) = (Vec::new(), Vec::new());
+        let newest = numbers.last().copied();
         for number in numbers.iter().rev() {
-            match this
-                .load(*number)
-                .and_then(|manifest| usable(&manifest).map(|()| manifest))
-            {
-                Ok(manifest) => this.kept.insert(0, (*number, manifest)),
+            let manifest = match this.load(*number) {
+                Ok(manifest) => manifest,
                 // An older one is kept as a spare only; what is wrong with it can wait.
+                Err(_) if !this.kept.is_empty() => continue,
+                Err(error) => {
+                    skipped.push(error.to_string());
+                    continue;
+                }
+            };
+            match usable(&manifest) {
+                Ok(()) => this.kept.insert(0, (*number, manifest)),
                 Err(_) if !this.kept.is_empty() => {}
-                Err(error) => skipped.push(error.to_string()),
+                Err(error) => {
+                    skipped.push(error.to_string());
+                    damaged.insert(0, (*number, manifest));
+                }
             }
         }
-        if this.kept.is_empty() && !skipped.is_empty() {
-            return Err(Error::corrupt(
-                dir,
-                0,
-                format!("no manifest can be used: {}", skipped.join("; ")),
-            ));
+        let usable = !this.kept.is_empty() || numbers.is_empty();
+        if !usable {
+            this.kept = damaged;
         }
-        Ok((this, skipped))
+        let newest_kept = this.kept.last().map(|(number, _)| *number);
+        Ok(OpenedManifests {
+            newest_read: newest_kept == newest,
+            complete: this.kept.len() == numbers.len(),
+            manifests: this,
+            skipped,
+            usable,
+        })
     }
 
-    /// The newest manifest that can be used.
+    /// The newest manifest that is kept.
     pub fn newest(&self) -> Option<&Manifest> {
         self.kept.last().map(|(_, manifest)| manifest)
+    }
+
+    /// The manifest before the newest one that is kept.
+    pub fn older(&self) -> Option<&Manifest> {
+        match self.kept.as_slice() {
+            [.., (_, older), _] => Some(older),
+            _ => None,
+        }
     }
 
     /// The log below this may be released: it is not needed by any manifest that is kept.
@@ -157,6 +191,19 @@ impl Manifests {
         self.next += 1;
         let surplus = self.kept.len().saturating_sub(2);
         self.kept.drain(..surplus);
+        self.remove_others()
+    }
+
+    /// Commits to starting from the newest manifest that is kept: those that were passed over will
+    /// never be started from, even if they turn out to be readable after all. Replaying what is
+    /// before them changes what they stand for.
+    pub fn remove_passed_over(&self) -> Result<(), Error> {
+        self.remove_others()
+    }
+
+    /// Commits to starting from the log alone.
+    pub fn remove_all(&mut self) -> Result<(), Error> {
+        self.kept.clear();
         self.remove_others()
     }
 

@@ -6,7 +6,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use storage::{Disk, Error, FileLog, Log, Lsn, MemoryLog, SimDisk};
+use storage::{Disk, Error, Fault, FileLog, Log, Lsn, MemoryLog, SimDisk};
 
 const STORE: u128 = 7;
 const DIR: &str = "/log";
@@ -96,9 +96,14 @@ fn one_segment() -> (PathBuf, Vec<u8>, Vec<usize>) {
         append(&mut log, count).unwrap();
         ends.push(usize::try_from(log.bytes()).unwrap());
     }
-    let name = disk.list(Path::new(DIR)).unwrap().pop().unwrap();
+    let name = segments(&disk).pop().unwrap();
     let path = Path::new(DIR).join(name);
     (path.clone(), content(&disk, &path), ends)
+}
+
+fn segments(disk: &SimDisk) -> Vec<String> {
+    let names = disk.list(Path::new(DIR)).unwrap().into_iter();
+    names.filter(|name| name.ends_with(".log")).collect()
 }
 
 fn content(disk: &SimDisk, path: &Path) -> Vec<u8> {
@@ -159,7 +164,7 @@ fn a_missing_segment_is_found() {
     let mut log = open(&disk).unwrap();
     (0..12).for_each(|_| append(&mut log, 3).unwrap());
     drop(log);
-    let segments = disk.list(Path::new(DIR)).unwrap();
+    let segments = segments(&disk);
     assert!(segments.len() >= 4, "{segments:?}");
     disk.remove(&Path::new(DIR).join(&segments[1])).unwrap();
     let error = open(&disk).err().unwrap().to_string();
@@ -253,15 +258,94 @@ fn power_may_go_again_while_the_log_is_opened() {
 }
 
 #[test]
-fn any_operation_may_fail_and_the_log_takes_no_more_until_it_is_opened_anew() {
+fn any_operation_may_fail_in_any_way_and_the_log_takes_no_more_until_it_is_opened_anew() {
+    let full = ErrorKind::StorageFull;
+    let faults = [
+        Fault::Error(full),
+        Fault::Error(ErrorKind::Other),
+        Fault::ShortWrite(full),
+        Fault::LostSync { evicted: true },
+        Fault::LostSync { evicted: false },
+    ];
+    for fault in faults {
+        for operation in 0..operations() {
+            let disk = SimDisk::new();
+            disk.fail_at(operation, fault);
+            let (acknowledged, tried) = work(&disk);
+            let what = format!("operation {operation}, {fault:?}");
+            for seed in 0..4 {
+                expect_acknowledged(&disk.crash(seed), acknowledged, tried, &what);
+            }
+        }
+    }
+}
+
+#[test]
+fn what_a_killed_process_had_not_synced_is_durable_before_more_is_acknowledged() {
     for operation in 0..operations() {
-        let disk = SimDisk::new();
-        disk.fail_at(operation, ErrorKind::StorageFull);
-        let (acknowledged, tried) = work(&disk);
-        let what = format!("operation {operation}");
-        // Once without and once with a power cut after it.
-        let crashed = disk.crash(operation);
-        expect_acknowledged(&crashed, acknowledged, tried, &what);
-        expect_acknowledged(&disk.crash(operation + 1), acknowledged, tried, &what);
+        for seed in 0..16 {
+            let disk = SimDisk::new();
+            disk.power_off_at(operation);
+            let (acknowledged, tried) = work(&disk);
+            disk.restart();
+            let what = format!("operation {operation}, seed {seed}");
+            let mut log = open(&disk).unwrap();
+            let before = log.last_lsn().0;
+            assert!(before == acknowledged || before == tried, "{what}");
+            append(&mut log, 3).unwrap();
+            append(&mut log, 1).unwrap();
+            drop(log);
+            expect_acknowledged(&disk.crash(seed), before + 4, before + 4, &what);
+        }
+    }
+}
+
+#[test]
+fn damage_to_what_was_acknowledged_last_is_told_from_a_torn_tail() {
+    let (path, bytes, ends) = one_segment();
+    let last_frame = ends[ends.len() - 2];
+    let expect_refused = |disk: &SimDisk, what: String| {
+        let error = open(disk).err().unwrap_or_else(|| panic!("{what}"));
+        let error = error.to_string();
+        assert!(error.contains(path.to_str().unwrap()), "{what}: {error}");
+        assert!(error.contains("damaged at byte"), "{what}: {error}");
+        assert!(open(disk).is_err(), "{what}: opening changed something");
+    };
+    let witnessed = || {
+        let disk = disk_with(&path, &bytes);
+        drop(open(&disk).unwrap());
+        disk
+    };
+    for at in last_frame..bytes.len() {
+        let disk = witnessed();
+        disk.flip(&path, at, 1);
+        expect_refused(&disk, format!("byte {at}"));
+        disk.flip(&path, at, 1);
+        assert_eq!(open(&disk).unwrap().last_lsn(), Lsn(6));
+    }
+    for len in 0..bytes.len() {
+        let disk = witnessed();
+        disk.open(&path).unwrap().set_len(len as u64).unwrap();
+        expect_refused(&disk, format!("cut at {len}"));
+    }
+    let disk = witnessed();
+    disk.remove(&path).unwrap();
+    assert!(open(&disk).is_err(), "without its only segment");
+}
+
+#[test]
+fn one_bad_read_of_a_good_log_costs_nothing() {
+    let (path, bytes, _) = one_segment();
+    let disk = disk_with(&path, &bytes);
+    let before = disk.reads();
+    drop(open(&disk).unwrap());
+    for read in 0..disk.reads() - before {
+        for bit in [3, 700, 1_500, 2_300] {
+            // Without the witness, as after a power cut.
+            let disk = disk_with(&path, &bytes);
+            disk.fail_read_at(disk.reads() + read, Fault::FlippedBit(bit));
+            drop(open(&disk));
+            assert_eq!(open(&disk).unwrap().last_lsn(), Lsn(6), "read {read}");
+        }
     }
 }

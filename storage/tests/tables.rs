@@ -110,12 +110,25 @@ fn tables_that_do_not_fit_are_moved_aside_with_the_reason() {
         opened.rebuild.unwrap()
     };
     assert!(reason(expectation(6, 9)).contains("before the checkpoint at 6"));
-    assert!(reason(expectation(0, 4)).contains("the log ends at 4"));
     let other = Expectation {
         store: 8,
         ..expectation(0, 9)
     };
     assert!(reason(other).contains("another data folder"));
+}
+
+#[test]
+fn tables_that_know_more_than_the_log_accuse_the_log() {
+    let dir = tempfile::tempdir().unwrap();
+    let tables = open(dir.path(), expectation(0, 0)).tables;
+    tables.apply(Lsn(5), &[put(HOME, 1)]).unwrap();
+    tables.flush_and_sync().unwrap();
+    drop(tables);
+    let path = dir.path().join("tables");
+    let error = Tables::open(&path, &expectation(0, 4)).err().unwrap();
+    assert!(error.to_string().contains("the log ends at 4"), "{error}");
+    let opened = open(dir.path(), expectation(0, 5));
+    assert_eq!(ids(&opened.tables, HOME, None), numbers(&[1]));
 }
 
 #[test]

@@ -15,8 +15,11 @@ use crate::wire::params::{ReadParams, WriteParams};
 type Outcome<T> = Result<Answer<T>, Refusal>;
 
 pub(super) async fn list(app: Data<App>) -> Outcome<Collections> {
-    let infos = app.read(|engine| Ok(engine.collections())).await?;
-    let collections = infos.into_iter().map(Named::from).collect();
+    let both = app.read(|engine| Ok((engine.collections(), engine.quarantined())));
+    let (served, quarantined) = both.await?;
+    let mut collections: Vec<_> = served.into_iter().map(Named::from).collect();
+    let damaged = quarantined.into_iter();
+    collections.extend(damaged.map(|(name, why)| Named::damaged(name, &why)));
     Ok(Answer(Collections { collections }))
 }
 

@@ -12,9 +12,7 @@ pub(super) async fn alive() -> HttpResponse {
 
 /// Ready: everything is recovered, and if there are models, they are loaded.
 pub(super) async fn ready(app: Data<App>) -> Result<HttpResponse, Refusal> {
-    if app.engine().is_none() {
-        return Err(Refusal::busy("starting: the data is being recovered"));
-    }
+    app.recovered()?;
     if app.faces.is_loading() {
         return Err(Refusal::busy("starting: the face models are being loaded"));
     }

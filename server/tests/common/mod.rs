@@ -49,7 +49,22 @@ impl Server {
 
     /// Stops it and starts it again over the same data.
     pub(crate) fn restart(&mut self) {
+        self.restart_after(|_| {});
+    }
+
+    /// Stops it and starts it again with other settings.
+    pub(crate) fn restart_with(&mut self, settings: &[(&'static str, &str)]) {
         self.running.take().unwrap().stop().unwrap();
+        let running = running(self.dir.path(), settings, fake());
+        running.wait_ready().unwrap();
+        self.base = format!("http://{}", running.addr());
+        self.running = Some(running);
+    }
+
+    /// Stops it, has something done to the data folder, and starts it again.
+    pub(crate) fn restart_after(&mut self, harm: impl FnOnce(&Path)) {
+        self.running.take().unwrap().stop().unwrap();
+        harm(&self.data_dir());
         let running = running(self.dir.path(), &[], fake());
         running.wait_ready().unwrap();
         self.base = format!("http://{}", running.addr());

@@ -10,7 +10,7 @@ use std::io;
 use std::path::Path;
 
 pub use os::OsDisk;
-pub use sim::SimDisk;
+pub use sim::{Fault, SimDisk};
 
 /// A place for files.
 pub trait Disk: Send + Sync {
@@ -46,6 +46,17 @@ pub trait DiskFile: Send + Sync {
     fn set_len(&self, len: u64) -> io::Result<()>;
     /// Makes content and length durable (`fdatasync`).
     fn sync(&self) -> io::Result<()>;
+}
+
+/// Makes a folder whose name is durable on return. The name may have been given by a process that was
+/// killed before it could see to that, so it is always synced.
+pub(crate) fn make_dir(disk: &dyn Disk, dir: &Path) -> io::Result<()> {
+    disk.create_dir_all(dir)?;
+    match dir.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => disk.sync_dir(Path::new(".")),
+        Some(parent) => disk.sync_dir(parent),
+        None => Ok(()),
+    }
 }
 
 /// The whole content of a file, at most `limit` bytes.

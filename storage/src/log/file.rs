@@ -1,16 +1,20 @@
 //! The log in files: segments of frames, one frame and one sync an append.
 //!
 //! The next frame is not written before the former's sync has returned, so after a crash only the
-//! last frame of the last segment can be torn: it is cut. A bad frame with a good one after it, or
-//! in an older segment, is damage: opening refuses and says where. After a failed write or sync the
-//! log takes nothing more.
+//! last frame of the last segment can be torn: it is cut. A bad frame with a good one after it, in
+//! an older segment, or where the witness says that it was synced, is damage: opening refuses, says
+//! where, and has changed nothing. After a failed write or sync the log takes nothing more.
+//!
+//! What is found at opening may have been written by a process that was killed before its sync
+//! returned, so it is made durable before anything follows it.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::frame::{self, SEGMENT_HEADER, SegmentHeader};
+use super::witness::Witness;
 use super::{Log, Records};
-use crate::disk::{Disk, DiskFile, read_all};
+use crate::disk::{Disk, DiskFile, make_dir, read_all};
 use crate::error::Error;
 use crate::ids::Lsn;
 use crate::limits::{MAX_FRAME_BYTES, MAX_FRAME_RECORDS, MAX_RECORD_BYTES};
@@ -26,6 +30,7 @@ pub struct FileLog {
     /// Oldest first; the last one is written to. Never empty.
     segments: Vec<Segment>,
     active: Box<dyn DiskFile>,
+    witness: Witness,
     next: Lsn,
     latched: Option<String>,
 }
@@ -56,20 +61,34 @@ impl FileLog {
         store: u128,
         segment_bytes: u64,
     ) -> Result<(FileLog, Option<Cut>), Error> {
-        disk.create_dir_all(dir)
-            .map_err(Error::io(dir, "make the folder"))?;
-        let mut segments = list_segments(&*disk, dir, store)?;
-        let (next, cut) = check_segments(&*disk, &mut segments)?;
+        make_dir(&*disk, dir).map_err(Error::io(dir, "make the folder"))?;
+        let Found {
+            mut segments,
+            unfinished,
+        } = list_segments(&*disk, dir, store)?;
+        let (next, cut) = check_segments(&*disk, &segments)?;
+        let said = Witness::read(&*disk, dir, store)?;
+        if said >= next {
+            let place = lost_place(dir, &segments, unfinished.as_deref(), cut.as_ref());
+            return Err(lost(place, next, said));
+        }
+        if let (Some(cut), Some(last)) = (&cut, segments.last_mut()) {
+            cut_tail(&*disk, cut)?;
+            last.len = cut.offset;
+        }
+        if let Some(path) = unfinished {
+            disk.remove(&path).map_err(Error::io(&path, "remove"))?;
+        }
         let active = match segments.last() {
-            Some(segment) => disk
-                .open(&segment.path)
-                .map_err(Error::io(&segment.path, "open"))?,
+            Some(segment) => settle(&*disk, dir, segment)?,
             None => {
                 let (segment, file) = start_segment(&*disk, dir, store, next)?;
                 segments.push(segment);
                 file
             }
         };
+        let witness = Witness::open(&*disk, dir, store)?;
+        witness.say(Lsn(next.0 - 1));
         let dir = dir.to_owned();
         Ok((
             FileLog {
@@ -79,6 +98,7 @@ impl FileLog {
                 segment_bytes,
                 segments,
                 active,
+                witness,
                 next,
                 latched: None,
             },
@@ -112,8 +132,49 @@ impl FileLog {
             .expect("a log always has an active segment");
         segment.len += bytes.len() as u64;
         self.next = Lsn(self.next.0 + records.len() as u64);
+        self.witness.say(self.last_lsn());
         Ok(())
     }
+}
+
+/// Where a log ends that should go on.
+fn lost_place<'a>(
+    dir: &'a Path,
+    segments: &'a [Segment],
+    unfinished: Option<&'a Path>,
+    cut: Option<&'a Cut>,
+) -> (&'a Path, u64) {
+    match (cut, unfinished, segments.last()) {
+        (Some(cut), ..) => (&cut.path, cut.offset),
+        (None, Some(path), _) => (path, 0),
+        (None, None, Some(last)) => (&last.path, last.len),
+        (None, None, None) => (dir, 0),
+    }
+}
+
+fn lost((path, offset): (&Path, u64), next: Lsn, said: Lsn) -> Error {
+    let what = format!(
+        "the log ends here, but the records from LSN {next} to {said} were synced and acknowledged: \
+         they are damaged or missing"
+    );
+    Error::corrupt(path, offset, what)
+}
+
+fn cut_tail(disk: &dyn Disk, cut: &Cut) -> Result<(), Error> {
+    let file = disk.open(&cut.path).map_err(Error::io(&cut.path, "open"))?;
+    file.set_len(cut.offset)
+        .map_err(Error::io(&cut.path, "cut"))?;
+    file.sync().map_err(Error::io(&cut.path, "sync"))
+}
+
+/// Opens the segment that is written to, durable with all that is in it and with its name.
+fn settle(disk: &dyn Disk, dir: &Path, segment: &Segment) -> Result<Box<dyn DiskFile>, Error> {
+    let path = &segment.path;
+    let file = disk.open(path).map_err(Error::io(path, "open"))?;
+    file.sync().map_err(Error::io(path, "sync"))?;
+    disk.sync_dir(dir)
+        .map_err(Error::io(dir, "sync the folder"))?;
+    Ok(file)
 }
 
 /// Makes a segment durable before anything is written to it.
@@ -142,15 +203,21 @@ fn start_segment(
     ))
 }
 
-/// The segments of a folder in order. A last one without a whole header, which a crash while it was
-/// started leaves behind, is removed.
-fn list_segments(disk: &dyn Disk, dir: &Path, store: u128) -> Result<Vec<Segment>, Error> {
+struct Found {
+    /// In order.
+    segments: Vec<Segment>,
+    /// A last one without a whole header, which a crash while it was started leaves behind.
+    unfinished: Option<PathBuf>,
+}
+
+fn list_segments(disk: &dyn Disk, dir: &Path, store: u128) -> Result<Found, Error> {
     let names = disk.list(dir).map_err(Error::io(dir, "list"))?;
     let names: Vec<_> = names
         .into_iter()
         .filter(|name| name.ends_with(SUFFIX))
         .collect();
     let mut segments: Vec<Segment> = Vec::new();
+    let mut unfinished = None;
     for (at, name) in names.iter().enumerate() {
         let path = dir.join(name);
         let file = disk.open(&path).map_err(Error::io(&path, "open"))?;
@@ -179,24 +246,25 @@ fn list_segments(disk: &dyn Disk, dir: &Path, store: u128) -> Result<Vec<Segment
             }
             Ok(header) => segments.push(Segment { path, header, len }),
             Err(_) if at + 1 == names.len() && len <= SEGMENT_HEADER as u64 => {
-                disk.remove(&path).map_err(Error::io(&path, "remove"))?;
-                disk.sync_dir(dir)
-                    .map_err(Error::io(dir, "sync the folder"))?;
+                unfinished = Some(path);
             }
             Err(what) => return Err(Error::corrupt(&path, 0, what)),
         }
     }
-    Ok(segments)
+    Ok(Found {
+        segments,
+        unfinished,
+    })
 }
 
-/// Checks every frame; gives the next LSN and cuts a torn tail.
-fn check_segments(disk: &dyn Disk, segments: &mut [Segment]) -> Result<(Lsn, Option<Cut>), Error> {
+/// Checks every frame; gives the next LSN and a torn tail, which is still to be cut.
+fn check_segments(disk: &dyn Disk, segments: &[Segment]) -> Result<(Lsn, Option<Cut>), Error> {
     let mut next = segments
         .first()
         .map_or(Lsn(1), |segment| segment.header.first);
     let count = segments.len();
     let mut cut = None;
-    for (at, segment) in segments.iter_mut().enumerate() {
+    for (at, segment) in segments.iter().enumerate() {
         if segment.header.first != next {
             let what = format!(
                 "the segment starts at LSN {}, but {next} is due: a segment is missing",
@@ -204,7 +272,8 @@ fn check_segments(disk: &dyn Disk, segments: &mut [Segment]) -> Result<(Lsn, Opt
             );
             return Err(Error::corrupt(&segment.path, 36, what));
         }
-        let scan = scan_segment(disk, segment, next)?;
+        let first = next;
+        let scan = scan_segment(disk, segment, first)?;
         next = scan.next;
         if scan.end == segment.len {
             continue;
@@ -223,18 +292,16 @@ fn check_segments(disk: &dyn Disk, segments: &mut [Segment]) -> Result<(Lsn, Opt
                 format!("a bad frame, but a good one follows at byte {good}"),
             ));
         }
-        let file = disk
-            .open(&segment.path)
-            .map_err(Error::io(&segment.path, "open"))?;
-        file.set_len(scan.end)
-            .map_err(Error::io(&segment.path, "cut"))?;
-        file.sync().map_err(Error::io(&segment.path, "sync"))?;
+        // Nothing is cut because of one bad read.
+        if scan_segment(disk, segment, first)?.end != scan.end {
+            let what = "reading it twice gives different bytes: the disk or its cable is failing";
+            return Err(Error::corrupt(&segment.path, scan.end, what));
+        }
         cut = Some(Cut {
             path: segment.path.clone(),
             offset: scan.end,
             bytes: segment.len - scan.end,
         });
-        segment.len = scan.end;
     }
     Ok((next, cut))
 }

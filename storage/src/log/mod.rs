@@ -3,6 +3,7 @@
 mod file;
 mod frame;
 mod memory;
+mod witness;
 
 pub use file::{Cut, FileLog};
 pub use memory::MemoryLog;

@@ -106,6 +106,10 @@ fn row_key(collection: CollectionId, id: &PointId) -> Vec<u8> {
     [collection.0.to_be_bytes().as_slice(), &id.key()].concat()
 }
 
+fn incomplete_key(collection: CollectionId) -> Vec<u8> {
+    [b"incomplete".as_slice(), &collection.0.to_be_bytes()].concat()
+}
+
 impl Tables {
     /// Applies changes in order, atomically in pieces of bounded size; the last piece carries
     /// `upto`, so that a crash between pieces leaves them to a replay.
@@ -226,6 +230,24 @@ impl Tables {
             std::panic::catch_unwind(std::panic::AssertUnwindSafe(compare)),
             Ok(Ok(true))
         )
+    }
+
+    /// Notes that rows of a collection are missing, because they were rebuilt while its snapshot
+    /// could not be read.
+    pub fn mark_incomplete(&self, collection: CollectionId) -> Result<(), Error> {
+        self.meta.insert(incomplete_key(collection), b"")?;
+        Ok(())
+    }
+
+    /// Notes that no row of a collection is missing any more.
+    pub fn mark_complete(&self, collection: CollectionId) -> Result<(), Error> {
+        self.meta.remove(incomplete_key(collection))?;
+        Ok(())
+    }
+
+    /// Whether rows of a collection are missing.
+    pub fn is_incomplete(&self, collection: CollectionId) -> Result<bool, Error> {
+        Ok(self.meta.contains_key(incomplete_key(collection))?)
     }
 
     /// Removes the rows of a dropped collection.

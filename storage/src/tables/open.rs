@@ -32,7 +32,7 @@ pub struct OpenedTables {
 
 impl Tables {
     /// Opens the tables at `path`; tables that do not open in time or do not fit are moved aside
-    /// and empty ones made.
+    /// and empty ones made. Tables that know more than the log are not: the log is damaged then.
     pub fn open(path: &Path, expected: &Expectation) -> Result<OpenedTables, Error> {
         let fresh = expected.at_least == Lsn(0) && !path.exists();
         match open_guarded(path).and_then(|tables| tables.fits(expected).map(|()| tables)) {
@@ -41,6 +41,7 @@ impl Tables {
                 rebuild: None,
             }),
             Err(error) if fresh => Err(error),
+            Err(error @ Error::Corrupt { .. }) => Err(error),
             Err(error) => Self::start_over(path, expected, error.to_string()),
         }
     }
@@ -85,10 +86,13 @@ impl Tables {
             )));
         }
         if applied > expected.at_most {
-            return Err(fail(format!(
-                "they are at LSN {applied}, but the log ends at {}",
+            // Tables follow what is synced. That they are ahead says that the log has lost something.
+            let what = format!(
+                "the tables are at LSN {applied}, but the log ends at {}: records that were \
+                 acknowledged are missing from the log",
                 expected.at_most
-            )));
+            );
+            return Err(Error::corrupt(&self.path, 0, what));
         }
         Ok(())
     }

@@ -18,8 +18,24 @@ pub(crate) struct Collections {
 #[derive(Debug, Serialize)]
 pub(crate) struct Named {
     name: String,
-    points_count: usize,
+    /// Not known of a damaged one.
+    points_count: Option<usize>,
     embedder: Option<String>,
+    /// What is wrong with it and can be done, if it is not served.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    damaged: Option<String>,
+}
+
+impl Named {
+    /// A collection that is not served.
+    pub(crate) fn damaged(name: String, why: &engine::Error) -> Self {
+        Self {
+            name,
+            points_count: None,
+            embedder: None,
+            damaged: Some(why.to_string()),
+        }
+    }
 }
 
 impl From<CollectionInfo> for Named {
@@ -28,8 +44,9 @@ impl From<CollectionInfo> for Named {
         let embedder = vectors.find_map(|vector| vector.embedder);
         Self {
             name: info.name,
-            points_count: info.points,
+            points_count: Some(info.points),
             embedder: embedder.map(|embedder| embedder.name),
+            damaged: None,
         }
     }
 }
