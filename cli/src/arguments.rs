@@ -41,6 +41,12 @@ pub(crate) enum Command {
     /// Obtain and check the face models
     #[command(subcommand)]
     Models(ModelsCommand),
+    /// Check a data folder that no server is using, down to the last byte
+    #[command(after_help = VERIFY_HELP)]
+    Verify(VerifyArgs),
+    /// Mend a data folder that no server is using; only shows what it would do, without --yes
+    #[command(after_help = REPAIR_HELP)]
+    Repair(RepairArgs),
     /// Print the version
     Version,
     /// Print a completion script for a shell
@@ -49,6 +55,19 @@ pub(crate) enum Command {
         shell: Shell,
     },
 }
+
+const VERIFY_HELP: &str = "\
+Reads every checksum of the log, the checkpoints and the pictures, tries a start without changing
+anything, checks the invariants of every index, and compares the tables with what log and snapshots
+make of them. Copies the tables to the system's folder for temporary files (TMPDIR).
+
+Exit codes: 0 nothing is lost, 1 something is damaged that cannot be made up for, or the check
+itself failed.";
+
+const REPAIR_HELP: &str = "\
+Mends what loses nothing: cuts a torn tail of the log, builds tables anew, replaces a damaged
+checkpoint. With --accept-loss it also goes on without the damaged part of the log and what was
+written after it; what it takes out is kept in files that end in .damaged.";
 
 const IMPORT_HELP: &str = "\
 A photo belongs to the person its folder is named after, at any depth (`_` reads as a space). A
@@ -169,6 +188,38 @@ pub(crate) struct SearchArgs {
     pub(crate) server: ServerArgs,
 }
 
+/// A data folder, and where settings come from.
+#[derive(Debug, Args)]
+pub(crate) struct FolderArgs {
+    /// Folder of the database [env: DOPPEL_DATA_DIR] [default: ./data]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<String>,
+    /// Configuration file [env: DOPPEL_CONFIG] [default: doppel.toml, if it is there]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    #[command(flatten)]
+    pub(crate) folder: FolderArgs,
+    /// Print the outcome as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RepairArgs {
+    #[command(flatten)]
+    pub(crate) folder: FolderArgs,
+    /// Do it
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// Also go on without records that are damaged, and without all that follow them
+    #[arg(long)]
+    pub(crate) accept_loss: bool,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum ModelsCommand {
     /// Show the models and whether they are installed
@@ -219,6 +270,15 @@ impl ServeArgs {
             ));
         }
         flags
+    }
+}
+
+impl FolderArgs {
+    /// The flags that were given, as settings.
+    pub(crate) fn flags(&self) -> Vec<Flag> {
+        let dir = self.data_dir.as_ref();
+        let flag = dir.map(|dir| Flag::new("--data-dir", "data_dir", dir));
+        flag.into_iter().collect()
     }
 }
 

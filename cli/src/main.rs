@@ -7,6 +7,7 @@ mod exit;
 mod import;
 mod limits;
 mod logging;
+mod maintain;
 mod models;
 mod out;
 mod search;
@@ -54,6 +55,8 @@ fn run(cli: Cli) -> Result<Exit> {
         Command::Import(arguments) => import::run(&arguments, &client(&arguments.server)?),
         Command::Search(arguments) => search::run(&arguments, &client(&arguments.server)?),
         Command::Models(command) => models::run(&command),
+        Command::Verify(arguments) => maintain::verify(&arguments),
+        Command::Repair(arguments) => maintain::repair(&arguments),
         Command::Version => print(concat!("doppel ", env!("CARGO_PKG_VERSION"), "\n")),
         Command::Completions { shell } => {
             let mut script = Vec::new();

@@ -57,6 +57,7 @@ mod space;
 mod spec;
 mod tune;
 mod vectors;
+mod verify;
 
 pub use engine::Engine;
 pub use error::Error;
@@ -70,3 +71,4 @@ pub use spec::{CollectionSpec, EmbedderRef, Metric, Quantization, VectorSpec, ch
 pub use storage::{Lsn, PointId};
 pub use tune::Tuned;
 pub use vectors::Vectors;
+pub use verify::{CheckedCollection, Finding, Loss, Remedy, Step, Verdict, repair, verify};

@@ -32,6 +32,7 @@ mod start;
 mod wire;
 
 pub use embed_pool::Factory;
+pub use engine::{CheckedCollection, Finding, Loss, Remedy, Step, Verdict, repair, verify};
 pub use error::Error;
 pub use models_task::Embedding;
 pub use start::{Running, run, start, start_with};

@@ -109,6 +109,33 @@ impl DataFolder {
     }
 }
 
+/// A data folder that is there, kept from being opened by others while this lives.
+pub struct FolderLock {
+    /// The number that tells the data folder from all others.
+    pub store: u128,
+    /// Closing the file gives the lock back.
+    _lock: File,
+}
+
+impl FolderLock {
+    /// Takes the lock; nothing else of the folder is touched, and none is made.
+    pub fn take(dir: &Path) -> Result<Self, Error> {
+        let Some((found, store)) = read_format(dir)? else {
+            let nothing = io::Error::new(io::ErrorKind::NotFound, "there is no data folder here");
+            return Err(Error::io(dir, "find")(nothing));
+        };
+        if found != FORMAT_VERSION {
+            return Err(Error::NewerFormat {
+                path: marker(dir),
+                found,
+                known: FORMAT_VERSION,
+            });
+        }
+        let _lock = lock(dir)?;
+        Ok(Self { store, _lock })
+    }
+}
+
 fn marker(dir: &Path) -> PathBuf {
     dir.join("FORMAT")
 }

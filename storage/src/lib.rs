@@ -12,6 +12,7 @@ mod blobs;
 mod bytes;
 mod config;
 mod disk;
+mod draft;
 mod error;
 mod folder;
 mod ids;
@@ -28,10 +29,13 @@ pub use config::{
     CollectionConfig, EmbedderConfig, Metric, Quantization, VectorConfig, VectorsConfig,
 };
 pub use disk::{Disk, DiskFile, Fault, OsDisk, SimDisk};
+pub use draft::Draft;
 pub use error::Error;
-pub use folder::{DataFolder, FORMAT_VERSION, read_format};
+pub use folder::{DataFolder, FORMAT_VERSION, FolderLock, read_format};
 pub use ids::{CollectionId, Lsn, PointId, VectorId};
-pub use log::{Cut, FileLog, Log, MemoryLog, Records};
+pub use log::{
+    Cut, FileLog, GivenUp, Log, LogState, MemoryLog, Records, examine_log, give_up_damaged,
+};
 pub use manifest::{CollectionEntry, Manifest, Manifests, OpenedManifests, SnapshotRef};
 pub use payload::{decode_payload, encode_payload};
 pub use record::{FaceRecord, NamedVectors, PointRecord, Record};

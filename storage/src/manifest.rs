@@ -101,13 +101,7 @@ impl Manifests {
         store: u128,
         usable: &dyn Fn(&Manifest) -> Result<(), Error>,
     ) -> Result<OpenedManifests, Error> {
-        let mut numbers: Vec<u64> = disk
-            .list(dir)
-            .map_err(Error::io(dir, "list"))?
-            .iter()
-            .filter_map(|name| name.strip_prefix(PREFIX)?.parse().ok())
-            .collect();
-        numbers.sort_unstable();
+        let numbers = numbers(&*disk, dir)?;
         let mut this = Self {
             disk,
             dir: dir.to_owned(),
@@ -148,6 +142,24 @@ impl Manifests {
             skipped,
             usable,
         })
+    }
+
+    /// Every manifest there is, oldest first, or what is wrong with it; whether what it names is
+    /// whole is not looked at.
+    pub fn examine(
+        disk: Arc<dyn Disk>,
+        dir: &Path,
+        store: u128,
+    ) -> Result<Vec<Result<Manifest, Error>>, Error> {
+        let numbers = numbers(&*disk, dir)?;
+        let this = Self {
+            disk,
+            dir: dir.to_owned(),
+            store,
+            kept: Vec::new(),
+            next: 0,
+        };
+        Ok(numbers.iter().map(|number| this.load(*number)).collect())
     }
 
     /// The newest manifest that is kept.
@@ -321,4 +333,14 @@ impl Manifests {
         }
         Ok(body)
     }
+}
+
+/// The numbers of the manifests there are, in order.
+fn numbers(disk: &dyn Disk, dir: &Path) -> Result<Vec<u64>, Error> {
+    let names = disk.list(dir).map_err(Error::io(dir, "list"))?;
+    let numbers = names.iter();
+    let numbers = numbers.filter_map(|name| name.strip_prefix(PREFIX)?.parse().ok());
+    let mut numbers: Vec<u64> = numbers.collect();
+    numbers.sort_unstable();
+    Ok(numbers)
 }

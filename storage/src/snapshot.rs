@@ -3,7 +3,7 @@
 //! A snapshot is written under a temporary name and renamed when it is whole and synced, so a file
 //! with a snapshot's name is complete unless the disk has damaged it; the checksums say so.
 
-use std::io::{self, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -237,7 +237,12 @@ impl SnapshotReader {
     pub fn verify(&self) -> Result<(), Error> {
         for section in &self.sections {
             let mut reader = self.section(&section.name)?;
-            io::copy(&mut reader, &mut io::sink()).map_err(Error::io(&self.path, "verify"))?;
+            io::copy(&mut reader, &mut io::sink()).map_err(|error| match error.kind() {
+                ErrorKind::InvalidData | ErrorKind::UnexpectedEof => {
+                    Error::corrupt(&self.path, section.offset, error.to_string())
+                }
+                _ => Error::io(&self.path, "verify")(error),
+            })?;
         }
         Ok(())
     }

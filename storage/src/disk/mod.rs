@@ -3,12 +3,14 @@
 //! A call that returns `Ok` from `sync` or `sync_dir` promises that what it covers survives a power
 //! cut; nothing else does.
 
+mod draft;
 mod os;
 mod sim;
 
 use std::io;
 use std::path::Path;
 
+pub(crate) use draft::DraftDisk;
 pub use os::OsDisk;
 pub use sim::{Fault, SimDisk};
 

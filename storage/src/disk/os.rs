@@ -59,7 +59,7 @@ impl Disk for OsDisk {
     }
 }
 
-struct OsFile(File);
+pub(super) struct OsFile(pub(super) File);
 
 impl DiskFile for OsFile {
     fn len(&self) -> io::Result<u64> {

@@ -19,7 +19,7 @@ use crate::error::Error;
 use crate::ids::Lsn;
 use crate::limits::{MAX_FRAME_BYTES, MAX_FRAME_RECORDS, MAX_RECORD_BYTES};
 
-const SUFFIX: &str = ".log";
+pub(super) const SUFFIX: &str = ".log";
 
 /// A log in a folder of its own.
 pub struct FileLog {
@@ -36,10 +36,10 @@ pub struct FileLog {
 }
 
 #[derive(Clone)]
-struct Segment {
-    path: PathBuf,
-    header: SegmentHeader,
-    len: u64,
+pub(super) struct Segment {
+    pub(super) path: PathBuf,
+    pub(super) header: SegmentHeader,
+    pub(super) len: u64,
 }
 
 /// A torn tail that was cut when the log was opened.
@@ -138,7 +138,7 @@ impl FileLog {
 }
 
 /// Where a log ends that should go on.
-fn lost_place<'a>(
+pub(super) fn lost_place<'a>(
     dir: &'a Path,
     segments: &'a [Segment],
     unfinished: Option<&'a Path>,
@@ -152,7 +152,7 @@ fn lost_place<'a>(
     }
 }
 
-fn lost((path, offset): (&Path, u64), next: Lsn, said: Lsn) -> Error {
+pub(super) fn lost((path, offset): (&Path, u64), next: Lsn, said: Lsn) -> Error {
     let what = format!(
         "the log ends here, but the records from LSN {next} to {said} were synced and acknowledged: \
          they are damaged or missing"
@@ -160,7 +160,7 @@ fn lost((path, offset): (&Path, u64), next: Lsn, said: Lsn) -> Error {
     Error::corrupt(path, offset, what)
 }
 
-fn cut_tail(disk: &dyn Disk, cut: &Cut) -> Result<(), Error> {
+pub(super) fn cut_tail(disk: &dyn Disk, cut: &Cut) -> Result<(), Error> {
     let file = disk.open(&cut.path).map_err(Error::io(&cut.path, "open"))?;
     file.set_len(cut.offset)
         .map_err(Error::io(&cut.path, "cut"))?;
@@ -178,7 +178,7 @@ fn settle(disk: &dyn Disk, dir: &Path, segment: &Segment) -> Result<Box<dyn Disk
 }
 
 /// Makes a segment durable before anything is written to it.
-fn start_segment(
+pub(super) fn start_segment(
     disk: &dyn Disk,
     dir: &Path,
     store: u128,
@@ -203,14 +203,14 @@ fn start_segment(
     ))
 }
 
-struct Found {
+pub(super) struct Found {
     /// In order.
-    segments: Vec<Segment>,
+    pub(super) segments: Vec<Segment>,
     /// A last one without a whole header, which a crash while it was started leaves behind.
-    unfinished: Option<PathBuf>,
+    pub(super) unfinished: Option<PathBuf>,
 }
 
-fn list_segments(disk: &dyn Disk, dir: &Path, store: u128) -> Result<Found, Error> {
+pub(super) fn list_segments(disk: &dyn Disk, dir: &Path, store: u128) -> Result<Found, Error> {
     let names = disk.list(dir).map_err(Error::io(dir, "list"))?;
     let names: Vec<_> = names
         .into_iter()
@@ -258,7 +258,10 @@ fn list_segments(disk: &dyn Disk, dir: &Path, store: u128) -> Result<Found, Erro
 }
 
 /// Checks every frame; gives the next LSN and a torn tail, which is still to be cut.
-fn check_segments(disk: &dyn Disk, segments: &[Segment]) -> Result<(Lsn, Option<Cut>), Error> {
+pub(super) fn check_segments(
+    disk: &dyn Disk,
+    segments: &[Segment],
+) -> Result<(Lsn, Option<Cut>), Error> {
     let mut next = segments
         .first()
         .map_or(Lsn(1), |segment| segment.header.first);
@@ -306,15 +309,19 @@ fn check_segments(disk: &dyn Disk, segments: &[Segment]) -> Result<(Lsn, Option<
     Ok((next, cut))
 }
 
-struct Scan {
+pub(super) struct Scan {
     /// Where good frames end.
-    end: u64,
-    next: Lsn,
+    pub(super) end: u64,
+    pub(super) next: Lsn,
     /// Where a good frame stands after a bad one.
     good_after: Option<u64>,
 }
 
-fn scan_segment(disk: &dyn Disk, segment: &Segment, mut next: Lsn) -> Result<Scan, Error> {
+pub(super) fn scan_segment(
+    disk: &dyn Disk,
+    segment: &Segment,
+    mut next: Lsn,
+) -> Result<Scan, Error> {
     let bytes = read_segment(disk, segment)?;
     let salt = segment.header.salt;
     let mut at = SEGMENT_HEADER;
@@ -349,7 +356,10 @@ fn read_segment(disk: &dyn Disk, segment: &Segment) -> Result<Vec<u8>, Error> {
 }
 
 /// The records of one segment; `next` is the first it must hold.
-fn segment_records(disk: &dyn Disk, segment: &Segment) -> Result<Vec<(Lsn, Vec<u8>)>, Error> {
+pub(super) fn segment_records(
+    disk: &dyn Disk,
+    segment: &Segment,
+) -> Result<Vec<(Lsn, Vec<u8>)>, Error> {
     let mut bytes = read_segment(disk, segment)?;
     bytes.truncate(usize::try_from(segment.len).unwrap_or(usize::MAX));
     let mut records = Vec::new();

@@ -61,6 +61,11 @@ impl Tables {
         })
     }
 
+    /// Moves the tables at `path` aside, so that the next opening rebuilds them.
+    pub fn set_aside(path: &Path) -> Result<(), Error> {
+        move_aside(path)
+    }
+
     fn mark(&self, store: u128) -> Result<(), Error> {
         self.meta.insert(STORE, &store.to_be_bytes())?;
         self.flush_and_sync()

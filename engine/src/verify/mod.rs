@@ -1,0 +1,148 @@
+//! Whether a data folder that no one has open is whole, down to the last byte.
+//!
+//! Files are read and compared with their checksums (see `files`). Then recovery itself is run on a
+//! draft of the folder, and what it builds is compared with the tables (see `trial`). The folder
+//! stays as it is; `repair` changes it.
+
+mod files;
+mod repair;
+mod trial;
+
+use std::fmt;
+use std::path::Path;
+
+use storage::{Draft, FolderLock, Lsn};
+
+use crate::error::Error;
+
+pub use repair::{Loss, Step, repair};
+
+/// What is known of a data folder.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct Verdict {
+    /// The oldest record of the log, and the newest.
+    pub log: Option<(Lsn, Lsn)>,
+    /// The newest checkpoint that can be read.
+    pub checkpoint: Option<Lsn>,
+    /// The collections, as a start would serve them.
+    pub collections: Vec<CheckedCollection>,
+    /// Crops and photos that were read.
+    pub pictures: u64,
+    /// What is not as it should be, in the order in which it was found.
+    pub findings: Vec<Finding>,
+}
+
+/// A collection whose graph, numbers and rows were checked.
+#[derive(Debug, Clone)]
+pub struct CheckedCollection {
+    /// Its name.
+    pub name: String,
+    /// Its points.
+    pub points: usize,
+}
+
+/// Something that is not as it should be.
+#[derive(Debug, Clone)]
+pub struct Finding {
+    /// What is wrong; the file and, where there is one, the byte.
+    pub what: String,
+    /// What can be done.
+    pub remedy: Remedy,
+}
+
+/// What can be done about a finding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Remedy {
+    /// Nothing is lost; a start mends it, and so does `repair`.
+    Start,
+    /// A checkpoint or its snapshot cannot be used. Nothing is lost as long as a start is not
+    /// refused and no collection kept from being served: the next checkpoint takes its place.
+    Spare,
+    /// Nothing is lost, but a start would not see it: `repair` builds the tables anew.
+    RebuildTables,
+    /// A start is refused. `repair` can go on without what is damaged, if told to accept the loss.
+    AcceptLoss,
+    /// A collection cannot be served.
+    RestoreCollection,
+    /// A picture cannot be read; everything else of its point can.
+    PutPictureAgain,
+    /// A file cannot be read or written at all: it is the disk, the rights or the program.
+    MakeReadable,
+    /// A start is refused, and no part of the folder can make up for what is damaged.
+    RestoreFolder,
+}
+
+impl Remedy {
+    /// Whether everything that was acknowledged is still there.
+    pub fn loses_nothing(self) -> bool {
+        matches!(self, Remedy::Start | Remedy::Spare | Remedy::RebuildTables)
+    }
+}
+
+impl fmt::Display for Remedy {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Remedy::Start => {
+                "nothing is lost: the next start mends it, and so does `doppel repair`"
+            }
+            Remedy::Spare => {
+                "a start does without it where something else has the same; a later checkpoint \
+                 takes its place"
+            }
+            Remedy::RebuildTables => "nothing is lost: `doppel repair` builds the tables anew",
+            Remedy::AcceptLoss => {
+                "restore the data folder from a backup, or have `doppel repair --accept-loss` go \
+                 on without what is damaged and all that was written after it"
+            }
+            Remedy::RestoreCollection => {
+                "restore the collection from a backup, or drop it; the others are served"
+            }
+            Remedy::PutPictureAgain => {
+                "import the photo again; everything else of this point is there"
+            }
+            Remedy::MakeReadable => {
+                "see to it that the file can be read and written; whether data is damaged shows then"
+            }
+            Remedy::RestoreFolder => "restore the data folder from a backup",
+        })
+    }
+}
+
+impl Verdict {
+    /// Whether nothing was found.
+    pub fn is_whole(&self) -> bool {
+        self.findings.is_empty()
+    }
+
+    /// Whether everything that was acknowledged is there, though some of it twice over no more.
+    pub fn loses_nothing(&self) -> bool {
+        let mut findings = self.findings.iter();
+        findings.all(|finding| finding.remedy.loses_nothing())
+    }
+
+    fn find(&mut self, what: impl fmt::Display, remedy: Remedy) {
+        let what = what.to_string();
+        // Recovery sees again what reading the files has seen.
+        if !self.findings.iter().any(|finding| finding.what == what) {
+            self.findings.push(Finding { what, remedy });
+        }
+    }
+}
+
+/// Checks a data folder that no one has open. Nothing of it is changed; the tables are copied to
+/// the system's folder for temporary files.
+///
+/// # Errors
+/// There is no data folder, it is in use or of a format unknown here, or files cannot be read at all.
+pub fn verify(dir: &Path) -> Result<Verdict, Error> {
+    let lock = FolderLock::take(dir)?;
+    let mut verdict = Verdict::default();
+    let seen = files::read(dir, lock.store, &mut verdict)?;
+    match trial::recover(dir, &Draft::of(dir)?) {
+        Ok(recovered) => trial::compare(dir, recovered, &mut verdict)?,
+        Err(error) => verdict.find(format!("a start is refused: {error}"), seen.remedy(&error)),
+    }
+    Ok(verdict)
+}
