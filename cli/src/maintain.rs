@@ -79,6 +79,7 @@ fn told(verdict: &Verdict) -> String {
         let _ = writeln!(text, "{line}");
     };
     match verdict.log {
+        Some((first, last)) if last < first => line("log: empty".into()),
         Some((first, last)) => line(format!("log: records {first} to {last}")),
         None => line("log: damaged".into()),
     }
