@@ -11,21 +11,23 @@ mod common;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::{contents, filled, point};
+use common::{contents, copied, filled, point};
 use engine::{Ack, Engine, Options, PointId};
 use storage::Draft;
 
 const POINTS: u64 = 12;
 
 /// Two checkpoints with the log since the first, as a killed process leaves them.
-fn left_behind(dir: &Path) {
-    let engine = filled(dir, 4);
+fn left_behind() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = filled(dir.path(), 4);
     for from in [4, 8] {
         engine.checkpoint().unwrap();
         let more = (from..from + 4).map(|id| point(id, id)).collect();
         engine.upsert("c", more, Ack::Applied).unwrap();
     }
     std::mem::forget(engine);
+    copied(dir.path())
 }
 
 fn files(dir: &Path, ending: &str) -> Vec<PathBuf> {
@@ -67,8 +69,7 @@ fn opened(dir: &Path, path: &Path, at: u64, harm: Harm) -> (Draft, Result<Engine
 }
 
 fn try_bytes(every: usize) {
-    let dir = tempfile::tempdir().unwrap();
-    left_behind(dir.path());
+    let dir = left_behind();
     let mut tried = 0;
     let mut refused = 0;
     let all = [
@@ -117,8 +118,7 @@ fn a_harmed_file_is_recovered_from_exactly_or_named_with_the_byte() {
 
 /// sled's file is as long as its segments, mostly zeros: only bytes that hold something are tried.
 fn try_tables(every: usize) {
-    let dir = tempfile::tempdir().unwrap();
-    left_behind(dir.path());
+    let dir = left_behind();
     let bytes = fs::read(dir.path().join("tables/db")).unwrap();
     let used = (0..bytes.len()).filter(|at| bytes[*at] != 0);
     let (mut tried, mut rebuilt) = (0, 0);

@@ -3,38 +3,15 @@
 
 mod common;
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::{contents, expect_filled, filled, open, point};
+use common::{contents, copied, expect_filled, files, filled, open, point};
 use engine::{
     Ack, CollectionSpec, Engine, Loss, Lsn, Metric, Options, PointId, Remedy, Verdict, repair,
     verify,
 };
 use storage::{CollectionId, Expectation, TableChange, Tables};
-
-fn files(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let mut all = BTreeMap::new();
-    for entry in fs::read_dir(dir).unwrap() {
-        let path = entry.unwrap().path();
-        match path.is_dir() {
-            true => all.extend(files(&path)),
-            false => drop(all.insert(path.clone(), fs::read(path).unwrap())),
-        }
-    }
-    all
-}
-
-fn copy(from: &Path) -> tempfile::TempDir {
-    let to = tempfile::tempdir().unwrap();
-    for (path, bytes) in files(from) {
-        let path = to.path().join(path.strip_prefix(from).unwrap());
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, bytes).unwrap();
-    }
-    to
-}
 
 fn remedies(verdict: &Verdict) -> Vec<Remedy> {
     verdict.findings.iter().map(|it| it.remedy).collect()
@@ -72,7 +49,7 @@ fn flip(path: &Path, at: usize) {
 fn checking_a_whole_folder_finds_nothing_and_changes_nothing() {
     let dir = tempfile::tempdir().unwrap();
     with_two_checkpoints(dir.path());
-    let dir = copy(dir.path());
+    let dir = copied(dir.path());
     let before = files(dir.path());
     let verdict = verify(dir.path()).unwrap();
     assert!(verdict.is_whole(), "{:?}", verdict.findings);
@@ -93,7 +70,7 @@ fn checking_a_whole_folder_finds_nothing_and_changes_nothing() {
 fn a_flipped_byte_of_log_checkpoint_or_snapshot_is_found_and_its_file_is_named() {
     let whole = tempfile::tempdir().unwrap();
     with_two_checkpoints(whole.path());
-    let whole = copy(whole.path());
+    let whole = copied(whole.path());
     let is_checked = |path: &PathBuf| {
         let path = path.to_str().unwrap();
         path.ends_with(".log") || path.ends_with(".snap") || path.contains("manifest-")
@@ -153,7 +130,7 @@ fn a_payload_that_the_tables_alone_have_otherwise_is_found_and_mended() {
 fn a_torn_tail_is_shown_before_it_is_cut() {
     let dir = tempfile::tempdir().unwrap();
     with_two_checkpoints(dir.path());
-    let dir = copy(dir.path());
+    let dir = copied(dir.path());
     let segment = last_of(dir.path(), "log", ".log");
     let mut bytes = fs::read(&segment).unwrap();
     bytes.extend([7; 5]);
@@ -177,7 +154,7 @@ fn a_damaged_record_is_given_up_only_when_the_loss_is_accepted_and_its_bytes_are
         engine.upsert("c", more, Ack::Applied).unwrap();
     }
     kill(engine);
-    let dir = copy(dir.path());
+    let dir = copied(dir.path());
     let segment = last_of(dir.path(), "log", ".log");
     flip(&segment, good.len() + 40);
     let damaged = fs::read(&segment).unwrap();
@@ -212,7 +189,7 @@ fn damage_in_the_log_before_the_checkpoint_costs_nothing() {
         }
     }
     kill(engine);
-    let dir = copy(dir.path());
+    let dir = copied(dir.path());
     let first = files(&dir.path().join("log")).into_keys().next().unwrap();
     flip(&first, 60);
     let found = verify(dir.path()).unwrap();
@@ -226,7 +203,7 @@ fn damage_in_the_log_before_the_checkpoint_costs_nothing() {
 fn a_log_that_ends_before_the_checkpoint_begins_anew_after_it() {
     let dir = tempfile::tempdir().unwrap();
     with_two_checkpoints(dir.path());
-    let dir = copy(dir.path());
+    let dir = copied(dir.path());
     for path in files(&dir.path().join("log")).into_keys() {
         fs::remove_file(path).unwrap();
     }
@@ -287,7 +264,7 @@ fn a_collection_whose_snapshots_are_all_damaged_is_named_and_the_others_are_chec
 fn nothing_is_given_up_where_no_checkpoint_is_whole() {
     let dir = tempfile::tempdir().unwrap();
     with_two_checkpoints(dir.path());
-    let dir = copy(dir.path());
+    let dir = copied(dir.path());
     for path in files(dir.path()).into_keys() {
         let name = path.to_str().unwrap();
         if name.contains("manifest-") || name.ends_with(".log") {

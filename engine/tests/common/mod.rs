@@ -3,7 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use engine::{
     Ack, CollectionSpec, Engine, Metric, Options, Payload, Point, PointId, Query, Select, Which,
@@ -96,4 +97,28 @@ pub(crate) fn expect_filled(dir: &Path, count: u64) -> Engine {
     );
     engine.check("c").unwrap();
     engine
+}
+
+/// Every file of a folder and of those in it, with its bytes.
+pub(crate) fn files(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut all = BTreeMap::new();
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        match path.is_dir() {
+            true => all.extend(files(&path)),
+            false => drop(all.insert(path.clone(), fs::read(path).unwrap())),
+        }
+    }
+    all
+}
+
+/// A copy of a folder, which an engine that goes on in this process cannot change.
+pub(crate) fn copied(from: &Path) -> tempfile::TempDir {
+    let to = tempfile::tempdir().unwrap();
+    for (path, bytes) in files(from) {
+        let path = to.path().join(path.strip_prefix(from).unwrap());
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+    to
 }
