@@ -16,10 +16,10 @@ pub enum Error {
     #[error("alias `{0}` does not exist")]
     NoAlias(String),
     /// A collection's points have no vector of this name.
-    #[error("the collection has no vector `{name}`: {have}")]
+    #[error("the collection has no vector {which}: {have}")]
     NoVector {
-        /// The name as it was given.
-        name: String,
+        /// Which was asked for.
+        which: String,
         /// Which there are.
         have: String,
     },

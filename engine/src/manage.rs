@@ -11,7 +11,7 @@ use crate::convert;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::limits::{MAX_ALIAS_CHANGES, MAX_ALIASES, MAX_COLLECTIONS};
-use crate::point::{Ack, Payload};
+use crate::point::{Ack, Payload, Written};
 use crate::settings::Settings;
 use crate::spec::{CollectionSpec, VectorSpec, check_name};
 
@@ -105,7 +105,11 @@ impl Engine {
     }
 
     /// Changes settings of a collection.
-    pub fn update_collection(&self, name: &str, change: CollectionChange) -> Result<(), Error> {
+    pub fn update_collection(
+        &self,
+        name: &str,
+        change: CollectionChange,
+    ) -> Result<Written, Error> {
         self.configure(name, |settings| {
             for (vector, ef_construct) in &change.ef_construct {
                 let mut spec = settings.by_name(vector)?.spec.clone();
@@ -128,7 +132,7 @@ impl Engine {
 
     /// Adds a vector that points may have from now on. Nothing happens when there is exactly such
     /// a one already.
-    pub fn add_vector(&self, name: &str, vector: &str, spec: VectorSpec) -> Result<(), Error> {
+    pub fn add_vector(&self, name: &str, vector: &str, spec: VectorSpec) -> Result<Written, Error> {
         self.configure(name, |settings| match settings.find(vector) {
             Some(there) if there.spec == spec => Ok(()),
             Some(_) => Err(Error::Conflict(format!(
@@ -138,28 +142,29 @@ impl Engine {
         })
     }
 
-    /// Takes a vector away from a collection and all its points; `false` if there was none.
-    pub fn remove_vector(&self, name: &str, vector: &str) -> Result<bool, Error> {
+    /// Takes a vector away from a collection and all its points; `None` if there was none.
+    pub fn remove_vector(&self, name: &str, vector: &str) -> Result<Option<Written>, Error> {
         let mut was_there = false;
-        self.configure(name, |settings| {
+        let written = self.configure(name, |settings| {
             was_there = settings.remove(vector);
             Ok(())
         })?;
-        Ok(was_there)
+        Ok(was_there.then_some(written))
     }
 
     fn configure(
         &self,
         name: &str,
         change: impl FnOnce(&mut Settings) -> Result<(), Error>,
-    ) -> Result<(), Error> {
+    ) -> Result<Written, Error> {
         let _naming = self.naming.lock();
         let collection = self.collection(name)?;
         let before = collection.settings();
         let mut after = Settings::clone(&before);
         change(&mut after)?;
         if after == *before {
-            return Ok(());
+            let lsn = self.status().applied_lsn;
+            return Ok(Written { lsn });
         }
         let config = convert::config(&collection.name, &after)?;
         let vectors = (after.vectors != before.vectors).then_some(config.vectors);
@@ -169,8 +174,7 @@ impl Engine {
             vectors,
             metadata,
         };
-        self.write(record, Ack::Applied)?;
-        Ok(())
+        self.write(record, Ack::Applied)
     }
 
     /// The aliases there are, each with the name of its collection.

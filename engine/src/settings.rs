@@ -52,7 +52,10 @@ impl Settings {
         self.find(name).ok_or_else(|| {
             let have: Vec<&str> = self.vectors.iter().map(|v| v.name.as_str()).collect();
             Error::NoVector {
-                name: name.chars().take(80).collect(),
+                which: match name {
+                    "" => "without a name".into(),
+                    name => format!("`{}`", name.chars().take(80).collect::<String>()),
+                },
                 have: match have.as_slice() {
                     [] => "it has none".into(),
                     [""] => "its vector has no name".into(),

@@ -202,7 +202,7 @@ fn a_collection_moves_to_another_model_without_a_pause() {
     server.put("/collections/c/points", &points).ok();
     let new = json!({"dense": {"size": 3, "distance": "Cosine"}});
     let path = "/collections/c/vectors/new%20model";
-    server.put(path, &new).ok();
+    assert_eq!(server.put(path, &new).ok()["status"], "completed");
     server.put(path, &new).ok();
     let other = json!({"dense": {"size": 4, "distance": "Cosine"}});
     assert!(
@@ -225,7 +225,10 @@ fn a_collection_moves_to_another_model_without_a_pause() {
     assert_eq!(find(&server, by_new.clone()), [2]);
     let both = json!({"": [1.0, 0.0], "new model": [0.0, 0.0, 1.0]});
     assert_eq!(vectors_of(&server, 1), both);
-    assert_eq!(server.delete("/collections/c/vectors/").ok(), true);
+    assert_eq!(
+        server.delete("/collections/c/vectors/").ok()["status"],
+        "completed"
+    );
     server.delete("/collections/c/vectors/").refused(404);
     server.restart();
     assert_eq!(find(&server, by_new), [2]);

@@ -2,7 +2,7 @@
 
 use actix_web::HttpRequest;
 use actix_web::web::{Data, Path, Payload};
-use engine::{PointId, Vectors};
+use engine::{Ack, PointId, Vectors};
 
 use super::named;
 use crate::app::App;
@@ -20,22 +20,21 @@ pub(super) async fn add(
     request: HttpRequest,
     path: Path<(String, String)>,
     payload: Payload,
-) -> Outcome<bool> {
+) -> Outcome<Updated> {
     let (name, vector) = path.into_inner();
     let name = named(name)?;
     let _: WriteParams = http::query(request.query_string())?;
     let body: NewVector = http::json(request.headers(), payload, app.max_body_bytes()).await?;
     let spec = body.spec(&|name| app.faces.model(name))?;
-    app.write(move |engine| engine.add_vector(&name, &vector, spec))
-        .await?;
-    Ok(Answer(true))
+    let written = app.write(move |engine| engine.add_vector(&name, &vector, spec));
+    Ok(Answer(Updated::new(written.await?, Ack::Applied)))
 }
 
 pub(super) async fn remove(
     app: Data<App>,
     request: HttpRequest,
     path: Path<(String, String)>,
-) -> Outcome<bool> {
+) -> Outcome<Updated> {
     let (name, vector) = path.into_inner();
     remove_named(app, request, name, vector).await
 }
@@ -45,7 +44,7 @@ pub(super) async fn remove_unnamed(
     app: Data<App>,
     request: HttpRequest,
     name: Path<String>,
-) -> Outcome<bool> {
+) -> Outcome<Updated> {
     remove_named(app, request, name.into_inner(), String::new()).await
 }
 
@@ -54,14 +53,14 @@ async fn remove_named(
     request: HttpRequest,
     name: String,
     vector: String,
-) -> Outcome<bool> {
+) -> Outcome<Updated> {
     let name = named(name)?;
     let _: WriteParams = http::query(request.query_string())?;
     let gone = vector.chars().take(80).collect::<String>();
     let was_there = app.write(move |engine| engine.remove_vector(&name, &vector));
     match was_there.await? {
-        true => Ok(Answer(true)),
-        false => Err(Refusal::not_found(format!(
+        Some(written) => Ok(Answer(Updated::new(written, Ack::Applied))),
+        None => Err(Refusal::not_found(format!(
             "the collection has no vector `{gone}`"
         ))),
     }

@@ -176,9 +176,11 @@ mod tests {
         let body = json!({
             "vectors": {
                 "face": {"embedder": "fake", "quantization_config": {"scalar": {"type": "int8"}}},
-                "text": {"size": 3, "distance": "Euclid", "memory": "pinned"},
+                "text": {
+                    "size": 3, "distance": "Euclid", "memory": "pinned", "hnsw_config": {"m": 8},
+                },
             },
-            "hnsw_config": {"m": 24},
+            "hnsw_config": {"m": 24, "ef_construct": 70},
         });
         let vectors = spec(body).unwrap().vectors;
         let (face, text) = (&vectors["face"], &vectors["text"]);
@@ -188,7 +190,8 @@ mod tests {
             (face.quantization, face.on_disk),
             (Quantization::Int8, true)
         );
-        assert_eq!((text.dim, text.m, text.on_disk), (3, 24, false));
+        assert_eq!((text.dim, text.m, text.on_disk), (3, 8, false));
+        assert_eq!((text.ef_construct, face.ef_construct), (70, 70));
         assert!(spec(json!({"vectors": {}})).unwrap().vectors.is_empty());
     }
 

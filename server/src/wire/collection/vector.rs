@@ -115,7 +115,8 @@ impl VectorParams {
             (Some(memory), _) => memory == Memory::Cold,
             (None, on_disk) => on_disk.unwrap_or(spec.on_disk),
         };
-        if let Some(hnsw) = self.hnsw_config.as_ref().or(defaults.hnsw.as_ref()) {
+        // The vector's own words come last.
+        for hnsw in [&defaults.hnsw, &self.hnsw_config].into_iter().flatten() {
             spec.m = hnsw.m.unwrap_or(spec.m);
             spec.ef_construct = hnsw.ef_construct.unwrap_or(spec.ef_construct);
         }
