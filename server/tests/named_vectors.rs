@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::Server;
+use common::{Server, photo};
 use serde_json::{Value, json};
 
 /// Three points: one with both vectors, one with a face only, one with none.
@@ -260,4 +260,61 @@ fn a_collections_settings_change_where_they_can() {
     assert_eq!(config["metadata"], json!({"owner": "Ada"}));
     let face = &config["params"]["vectors"]["face"];
     assert_eq!(face["hnsw_config"]["ef_construct"], 64);
+}
+
+#[test]
+fn photos_get_the_vectors_of_the_model_and_are_found_by_the_one_that_is_said() {
+    let server = Server::start();
+    let vectors = json!({"vectors": {
+        "face": {"embedder": "fake-128"},
+        "packed": {"embedder": "fake-128", "quantization_config": {"packed": {"bits": 1}}},
+        "text": {"size": 2, "distance": "Dot"},
+    }});
+    server.put("/collections/c", &vectors).ok();
+    let add = |columns: u32, fields: &[(&str, &[u8])]| {
+        let (id, photo) = (columns.to_string(), photo(columns));
+        let mut parts: Vec<(&str, &[u8])> = vec![("image", &photo), ("id", id.as_bytes())];
+        parts.extend_from_slice(fields);
+        server.form("/collections/c/faces", &parts)
+    };
+    add(4, &[]).ok();
+    add(28, &[("using", b"packed")]).ok();
+    let names = |id: u64| {
+        let vectors = vectors_of(&server, id);
+        vectors
+            .as_object()
+            .unwrap()
+            .keys()
+            .cloned()
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(names(4), ["face", "packed"]);
+    assert_eq!(names(28), ["packed"]);
+    let photo = photo(27);
+    let search = |fields: &[(&str, &[u8])]| {
+        let mut parts: Vec<(&str, &[u8])> = vec![("image", &photo)];
+        parts.extend_from_slice(fields);
+        server.form("/collections/c/faces/search", &parts)
+    };
+    let hits = |using: &[u8]| {
+        let found = search(&[("using", using)]).ok();
+        ids(&found["faces"][0]["hits"])
+    };
+    assert_eq!((hits(b"packed"), hits(b"face")), (vec![28, 4], vec![4]));
+    assert!(search(&[]).refused(400).contains("`face`, `packed`"));
+    assert!(
+        search(&[("using", b"colour")])
+            .refused(400)
+            .contains("`colour`")
+    );
+    assert!(
+        add(9, &[("using", b"text")])
+            .refused(409)
+            .contains("no model")
+    );
+    // The text of a face is put beside its face, and nothing of the face is lost.
+    let text = json!({"points": [{"id": 4, "vector": {"text": [1.0, 0.0]}}]});
+    server.put("/collections/c/points/vectors", &text).ok();
+    assert_eq!(names(4), ["face", "packed", "text"]);
+    assert!(server.get("/collections/c/faces/4").ok()["box"].is_array());
 }

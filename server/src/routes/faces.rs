@@ -178,17 +178,15 @@ fn made_by(
     Ok(made)
 }
 
-/// A photo is looked for by one of the vectors.
-fn only_one(mut names: Vec<String>) -> Result<String, Refusal> {
-    match (names.pop(), names.is_empty()) {
-        (Some(name), true) => Ok(name),
-        (last, _) => {
-            names.extend(last);
-            Err(Refusal::wrong(format!(
-                "say by which vector with `using`: `{}`",
-                names.join("`, `")
-            )))
-        }
+/// A photo is looked for by one of the vectors; by that without a name, where there is one.
+fn only_one(names: Vec<String>) -> Result<String, Refusal> {
+    match names.as_slice() {
+        [only] => Ok(only.clone()),
+        names if names.iter().any(String::is_empty) => Ok(String::new()),
+        names => Err(Refusal::wrong(format!(
+            "say by which vector with `using`: `{}`",
+            names.join("`, `")
+        ))),
     }
 }
 
