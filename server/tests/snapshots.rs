@@ -1,5 +1,4 @@
 //! Backups over HTTP, as clients of the dialect make and restore them, and what operators ask.
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod common;
 

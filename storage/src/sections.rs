@@ -76,9 +76,7 @@ impl SectionsWriter {
         let file = disk
             .create(&temporary)
             .map_err(Error::io(&temporary, "create"))?;
-        file.write_at(header, 0)
-            .map_err(Error::io(&temporary, "write"))?;
-        Ok(Self {
+        let this = Self {
             disk,
             temporary,
             path: path.to_owned(),
@@ -87,7 +85,11 @@ impl SectionsWriter {
             sections: Vec::new(),
             digest: None,
             renamed: false,
-        })
+        };
+        this.file
+            .write_at(header, 0)
+            .map_err(Error::io(&this.temporary, "write"))?;
+        Ok(this)
     }
 
     /// Has the SHA-256 of the whole file computed on the way.
