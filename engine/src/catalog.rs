@@ -129,6 +129,7 @@ impl Catalog {
             let collection = Arc::new(collection);
             if let Some(old) = replaces {
                 inner.by_id.remove(&old);
+                inner.quarantined.remove(&old);
                 for target in inner.aliases.values_mut().filter(|target| **target == old) {
                     *target = collection.id;
                 }

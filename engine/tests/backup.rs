@@ -324,7 +324,10 @@ fn backups_outlive_their_collection_and_names_do_not_lead_outside() {
     assert!(engine.backups(Some("c")).unwrap().is_empty());
     let file = backup(&engine);
     engine.drop_collection("c").unwrap();
-    assert_eq!(engine.backups(Some("c")).unwrap(), [file.clone()]);
+    assert_eq!(
+        engine.backups(Some("c")).unwrap(),
+        std::slice::from_ref(&file)
+    );
     assert!(matches!(
         engine.backups(Some("x")),
         Err(Error::NoCollection(_))

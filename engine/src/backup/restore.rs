@@ -156,11 +156,13 @@ impl Engine {
                     "`{name}` is an alias: restore under another name, or delete the alias"
                 )));
             }
+            let served = catalog.by_own_name(&name).map(|known| known.id);
+            let replaces = served.or_else(|| Some(self.quarantined_as(&name)?.entry.id));
             report.push((name.clone(), state.numbers.len()));
             restored.push(Restored {
                 part,
                 id: CollectionId(first + u64::from(part)),
-                replaces: catalog.by_own_name(&name).map(|known| known.id),
+                replaces,
                 config: storage::CollectionConfig { name, ..config },
             });
             states.push(state);
