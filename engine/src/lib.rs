@@ -34,8 +34,10 @@
 
 mod allow;
 mod apply;
+mod backup;
 mod catalog;
 mod checkpoint;
+mod checksum;
 mod collection;
 mod commit;
 mod convert;
@@ -65,7 +67,11 @@ mod spec;
 mod tune;
 mod vectors;
 mod verify;
+mod view;
+mod watch;
 
+pub use backup::{Download, RestoreAs, RestoreReport};
+pub use checksum::Checksum;
 pub use engine::Engine;
 pub use error::Error;
 pub use filter::{
@@ -80,7 +86,7 @@ pub use point::{
     ScoredPoint, Select, StoredFace, StoredPoint, Which, Written,
 };
 pub use spec::{CollectionSpec, EmbedderRef, Metric, Quantization, VectorSpec, check_name};
-pub use storage::{Lsn, PointId};
+pub use storage::{BackupFile, Incoming, Lsn, PointId};
 pub use tune::Tuned;
 pub use vectors::Vectors;
 pub use verify::{CheckedCollection, Finding, Loss, Remedy, Step, Verdict, repair, verify};

@@ -39,3 +39,7 @@ pub(crate) const POLYGON_CORNERS: usize = 10_000;
 pub(crate) const FACETS: usize = engine::limits::MAX_FACETS;
 /// Writes in one batch.
 pub(crate) const BATCH_OPERATIONS: usize = 1_000;
+/// Bytes of a backup that is sent.
+pub(crate) const BACKUP_BYTES: u64 = 1 << 40;
+/// Bytes of a backup that are read or written at once.
+pub(crate) const BACKUP_PIECE_BYTES: usize = 1 << 20;

@@ -177,8 +177,8 @@ fn from_folder(disk: &SimDisk) -> Result<Vec<Valid>> {
     all.push(("snapshot", bytes_of(disk, &name)?, Box::new(decode)));
     let reader = SnapshotReader::open(disk, &name, store)?;
     let (mut index, mut rows) = (Vec::new(), Vec::new());
-    reader.section("index-0")?.read_to_end(&mut index)?;
-    reader.section("points")?.read_to_end(&mut rows)?;
+    reader.part().section("index-0")?.read_to_end(&mut index)?;
+    reader.part().section("points")?.read_to_end(&mut rows)?;
     let decode = |bytes: &[u8]| read_rows(bytes).for_each(drop);
     all.push(("rows", rows, Box::new(decode)));
     all.push(("index", index, Box::new(read_index)));
@@ -224,7 +224,7 @@ fn read_log(disk: Arc<dyn Disk>, store: u128) {
 fn read_snapshot(disk: &dyn Disk, store: u128) {
     if let Ok(reader) = SnapshotReader::open(disk, Path::new("/s"), store) {
         drop(reader.verify());
-        if let Ok(section) = reader.section("points") {
+        if let Ok(section) = reader.part().section("points") {
             read_rows(section).for_each(drop);
         }
     }

@@ -158,6 +158,7 @@ fn compare_search(engine: &Engine, name: &str, points: &Points) -> Result<(), St
                 offset: 0,
                 ef: None,
                 exact: false,
+                filter: None,
                 score_threshold: None,
                 select: ALL,
             },
