@@ -10,8 +10,8 @@ use std::time::Instant;
 use crossbeam_channel::Receiver;
 use hnsw::Scratch;
 use storage::{
-    BlobKind, BlobRef, Blobs, CollectionId, FaceRecord, FaceRow, IndexConfig, Lsn, Part,
-    PointId, PointRecord, Record, Restored, TableChange, Tables, VectorId, VectorsConfig,
+    BlobKind, BlobRef, Blobs, CollectionId, FaceRecord, FaceRow, IndexConfig, Lsn, Part, PointId,
+    PointRecord, Record, Restored, TableChange, Tables, VectorId, VectorsConfig,
 };
 
 use crate::backup::{Restores, full_rows};
