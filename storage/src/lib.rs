@@ -26,6 +26,7 @@ mod log;
 mod manifest;
 mod payload;
 mod record;
+mod record_bytes;
 mod rows;
 mod sections;
 mod snapshot;
