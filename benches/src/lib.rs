@@ -3,6 +3,7 @@
 pub mod ann;
 mod lfw;
 mod process;
+pub mod torture;
 mod vectors;
 
 pub use lfw::{Lfw, Pair, Photo};

@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -12,7 +13,8 @@ use ureq::Agent;
 
 /// A running server; it is killed when this is dropped.
 pub struct Process {
-    child: Child,
+    child: Mutex<Child>,
+    started: Instant,
     url: String,
     agent: Agent,
     /// From its start until it was ready.
@@ -25,14 +27,24 @@ impl Process {
     /// # Errors
     /// There is no such binary, or it does not get ready.
     pub fn start(data_dir: &Path) -> Result<Self> {
-        let started = Instant::now();
-        let mut child = Command::new(binary()?)
+        let mut command = Command::new(binary()?);
+        command
             .args(["serve", "--listen", "127.0.0.1:0", "--no-install"])
             .arg("--data-dir")
-            .arg(data_dir)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()?;
+            .arg(data_dir);
+        let mut this = Self::spawn(command)?;
+        this.wait_ready()?;
+        Ok(this)
+    }
+
+    /// Starts a server that says where it listens; it need not be ready.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub fn spawn(mut command: Command) -> Result<Self> {
+        let started = Instant::now();
+        let command = command.stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn()?;
         let mut line = String::new();
         let stdout = child.stdout.take().context("no standard output")?;
         BufReader::new(stdout).read_line(&mut line)?;
@@ -41,18 +53,42 @@ impl Process {
         let agent = Agent::config_builder()
             .http_status_as_error(false)
             .proxy(None)
+            .timeout_global(Some(Duration::from_secs(120)))
             .build();
-        let mut this = Self {
-            child,
+        Ok(Self {
+            child: Mutex::new(child),
             url: url.trim_end_matches('/').to_owned(),
             agent: agent.new_agent(),
+            started,
             time_to_ready: Duration::ZERO,
-        };
-        while this.agent.get(this.at("/readyz")).call()?.status() != 200 {
+        })
+    }
+
+    /// Waits until it is ready.
+    ///
+    /// # Errors
+    /// It ends before.
+    pub fn wait_ready(&mut self) -> Result<()> {
+        while !self.is_ready() {
+            if self
+                .child
+                .lock()
+                .ok()
+                .and_then(|mut child| child.try_wait().ok()?)
+                .is_some()
+            {
+                bail!("the server ended before it was ready");
+            }
             thread::sleep(Duration::from_millis(2));
         }
-        this.time_to_ready = started.elapsed();
-        Ok(this)
+        self.time_to_ready = self.started.elapsed();
+        Ok(())
+    }
+
+    /// Whether it is ready.
+    pub fn is_ready(&self) -> bool {
+        let answer = self.agent.get(self.at("/readyz")).call();
+        answer.is_ok_and(|answer| answer.status() == 200)
     }
 
     fn at(&self, path: &str) -> String {
@@ -64,18 +100,41 @@ impl Process {
     /// # Errors
     /// The server is gone or refuses.
     pub fn send(&self, method: &str, path: &str, body: &Value) -> Result<Value> {
-        let request = ureq::http::Request::builder()
-            .method(method)
-            .uri(self.at(path))
-            .header("content-type", "application/json")
-            .body(body.to_string())?;
-        let mut answer = self.agent.run(request)?;
-        let text = answer.body_mut().read_to_string()?;
-        if answer.status() != 200 {
+        let (status, text) = self.call(method, path, Some(body))?;
+        if status != 200 {
             bail!("{method} {path}: {text}");
         }
         let mut answer: Value = serde_json::from_str(&text)?;
         Ok(answer["result"].take())
+    }
+
+    /// Sends a body, if there is one, and gives status and text of the answer.
+    ///
+    /// # Errors
+    /// The server is gone.
+    pub fn call(&self, method: &str, path: &str, body: Option<&Value>) -> Result<(u16, String)> {
+        self.bytes(
+            method,
+            path,
+            body.map(Value::to_string).unwrap_or_default().into_bytes(),
+        )
+    }
+
+    /// Sends any bytes as a JSON body and gives status and text of the answer.
+    ///
+    /// # Errors
+    /// The server is gone.
+    pub fn bytes(&self, method: &str, path: &str, body: Vec<u8>) -> Result<(u16, String)> {
+        let request = ureq::http::Request::builder()
+            .method(method)
+            .uri(self.at(path))
+            .header("content-type", "application/json");
+        let mut answer = match body.is_empty() && method == "GET" {
+            true => self.agent.run(request.body(())?)?,
+            false => self.agent.run(request.body(body)?)?,
+        };
+        let text = answer.body_mut().read_to_string()?;
+        Ok((answer.status().as_u16(), text))
     }
 
     /// One value of `/metrics`.
@@ -95,10 +154,11 @@ impl Process {
     ///
     /// # Errors
     /// It does not end well.
-    pub fn stop(mut self) -> Result<()> {
-        let pid = self.child.id().to_string();
+    pub fn stop(self) -> Result<()> {
+        let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
+        let pid = child.id().to_string();
         Command::new("kill").args(["-TERM", &pid]).status()?;
-        let status = self.child.wait()?;
+        let status = child.wait()?;
         if !status.success() {
             bail!("the server ended with {status}");
         }
@@ -109,9 +169,10 @@ impl Process {
     ///
     /// # Errors
     /// The system refuses.
-    pub fn kill(mut self) -> Result<()> {
-        self.child.kill()?;
-        self.child.wait()?;
+    pub fn kill(&self) -> Result<()> {
+        let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
+        child.kill()?;
+        child.wait()?;
         Ok(())
     }
 }
@@ -119,8 +180,7 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         // It has ended already if it was stopped.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let _ = self.kill();
     }
 }
 

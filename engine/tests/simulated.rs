@@ -140,3 +140,29 @@ fn a_write_whose_sync_failed_is_there_whole_or_not_at_all_and_no_other_is_taken(
         }
     }
 }
+
+#[test]
+fn on_a_full_or_read_only_disk_writes_are_refused_searches_go_on_and_a_restart_resumes() {
+    use std::io::ErrorKind;
+    for kind in [ErrorKind::StorageFull, ErrorKind::ReadOnlyFilesystem] {
+        let (disk, beside) = (SimDisk::new(), tempfile::tempdir().unwrap());
+        three_checkpoints(&disk, beside.path());
+        let engine = open(&disk, beside.path()).unwrap();
+        disk.refuse_writes(Some(kind));
+        for _ in 0..2 {
+            let refused = engine.upsert("c", vec![with_crop(9)], Ack::Applied);
+            assert!(matches!(refused, Err(engine::Error::ReadOnly(_))));
+        }
+        let hits = engine.search("c", &common::query(common::vector(1), 1));
+        assert_eq!(hits.unwrap()[0].point.id, PointId::Num(1));
+        expect_all(&engine);
+        drop(engine);
+        disk.refuse_writes(None);
+        let engine = open(&disk, beside.path()).unwrap();
+        expect_all(&engine);
+        engine
+            .upsert("c", vec![with_crop(9)], Ack::Applied)
+            .unwrap();
+        assert_eq!(contents(&engine, "c").len(), 4);
+    }
+}

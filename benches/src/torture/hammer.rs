@@ -1,0 +1,313 @@
+//! A server process under a concurrent load that is killed (`SIGKILL`) again and again, also while
+//! it recovers. Each client keeps what was acknowledged to it and checks all of it after each start.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use config::{Config, Flag, Sources};
+use serde_json::{Value, json};
+
+use super::chance::Chance;
+use super::inputs;
+use super::tally::Tally;
+use crate::Process;
+
+const COLLECTION: &str = "/collections/hammered";
+const CLIENTS: u64 = 3;
+/// Ids that belong to one client.
+const IDS: u64 = 400;
+const DIM: u64 = 32;
+/// How long a round lasts at most, from when the server is ready.
+const ROUND_MS: u64 = 700;
+
+/// Serves a data folder in this process until it is killed; what `Hammer` starts.
+///
+/// # Errors
+/// The server does not start.
+pub fn serve(dir: &Path) -> Result<()> {
+    let flag = |key, value: &str| Flag::new("torture", key, value);
+    let text = |path: PathBuf| path.to_string_lossy().into_owned();
+    let flags = vec![
+        flag("data_dir", &text(dir.join("data"))),
+        flag("models_dir", &text(dir.join("models"))),
+        flag("models.install_on_start", "false"),
+        flag("listen", "127.0.0.1:0"),
+        flag("log.segment_mib", "1"),
+        flag("checkpoint.log_mib", "1"),
+        flag("checkpoint.interval_s", "1"),
+    ];
+    let config = Config::load(&Sources {
+        flags,
+        ..Sources::default()
+    })?;
+    let running = server::start(config)?;
+    writeln!(std::io::stdout(), "listening on http://{}/", running.addr())?;
+    Ok(running.wait()?)
+}
+
+/// The client side: what was acknowledged, over all rounds.
+pub struct Hammer {
+    dir: PathBuf,
+    chance: Chance,
+    clients: Vec<Client>,
+    /// Counts over all rounds.
+    pub tally: Tally,
+}
+
+#[derive(Default)]
+struct Client {
+    from: u64,
+    /// By id, what was acknowledged.
+    there: BTreeMap<u64, u64>,
+    /// The request that was under way when the server died: what it would make of its ids.
+    open: BTreeMap<u64, Option<u64>>,
+    operations: u64,
+}
+
+impl Hammer {
+    /// A load over a data folder in `dir`.
+    pub fn new(seed: u64, dir: &Path) -> Self {
+        let client = |n| Client {
+            from: n * IDS,
+            ..Client::default()
+        };
+        Self {
+            dir: dir.to_owned(),
+            chance: Chance::new(seed),
+            clients: (0..CLIENTS).map(client).collect(),
+            tally: Tally::default(),
+        }
+    }
+
+    fn spawn(&self) -> Result<Process> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg("--serve").arg(&self.dir);
+        Process::spawn(command)
+    }
+
+    /// Starts the server (killed some times before it is ready), checks all that was acknowledged,
+    /// loads it for a moment and kills it.
+    ///
+    /// # Errors
+    /// The server does not start or cannot be asked.
+    pub fn round(&mut self) -> Result<()> {
+        while self.chance.once_in(3) {
+            let server = self.spawn()?;
+            thread::sleep(Duration::from_micros(self.chance.below(60_000)));
+            self.tally.kills_in_recovery += u64::from(!server.is_ready());
+            server.kill()?;
+            self.tally.kills += 1;
+        }
+        let mut server = self.spawn()?;
+        server.wait_ready()?;
+        self.check(&server)?;
+        let until = Instant::now() + Duration::from_millis(self.chance.below(ROUND_MS));
+        self.load(server, until)
+    }
+
+    fn load(&mut self, server: Process, until: Instant) -> Result<()> {
+        let dead = AtomicBool::new(false);
+        let refused = AtomicU64::new(0);
+        let seeds: Vec<_> = self.clients.iter().map(|_| self.chance.next()).collect();
+        let bad_seed = self.chance.next();
+        let outcome = thread::scope(|scope| {
+            let (server, dead, refused) = (&server, &dead, &refused);
+            let clients = self.clients.iter_mut().zip(seeds);
+            let mut threads: Vec<_> = clients
+                .map(|(client, seed)| scope.spawn(move || client.work(server, seed, dead)))
+                .collect();
+            threads.push(scope.spawn(move || inputs::to_a_server(server, bad_seed, dead, refused)));
+            thread::sleep(until.saturating_duration_since(Instant::now()));
+            dead.store(true, Ordering::Release);
+            let killed = server.kill();
+            for thread in threads {
+                match thread.join() {
+                    Ok(outcome) => outcome?,
+                    Err(_) => bail!("a client panicked"),
+                }
+            }
+            killed
+        });
+        self.tally.kills += 1;
+        self.tally.bad_inputs += refused.into_inner();
+        if let Err(error) = outcome {
+            self.tally.wrong.push(error.to_string());
+        }
+        Ok(())
+    }
+
+    /// Everything that was acknowledged is there as it was, and nothing else.
+    fn check(&mut self, server: &Process) -> Result<()> {
+        let config = json!({"vectors": {"size": DIM, "distance": "Dot"}});
+        if server.call("GET", COLLECTION, None)?.0 == 404 {
+            if self.clients.iter().any(|client| !client.there.is_empty()) {
+                self.tally.lost.push("the whole collection".into());
+            }
+            server.send("PUT", COLLECTION, &config)?;
+            return Ok(());
+        }
+        let mut found = scroll(server)?;
+        for client in &mut self.clients {
+            let (mut mine, rest) = split(found, client.from);
+            found = rest;
+            let wrong = client.compare(&mut mine);
+            self.tally.answers += client.there.len() as u64;
+            self.tally.operations += std::mem::take(&mut client.operations);
+            self.tally.lost.extend(wrong);
+            client.there = mine;
+            client.open.clear();
+        }
+        let strays = found.len();
+        if strays > 0 {
+            self.tally.wrong.push(format!("{strays} points nobody put"));
+        }
+        self.compare_searches(server)
+    }
+
+    /// A search by a point's own vector gives the best there is.
+    fn compare_searches(&mut self, server: &Process) -> Result<()> {
+        let all = self.clients.iter().flat_map(|client| &client.there);
+        let all: Vec<(u64, u64)> = all.map(|(id, n)| (*id, *n)).collect();
+        for _ in 0..3.min(all.len()) {
+            let query = vector(self.chance.next());
+            let body = json!({"query": query, "limit": 5, "params": {"exact": true}});
+            let hits = server.send("POST", &format!("{COLLECTION}/points/query"), &body)?;
+            let hits = hits["points"].as_array().context("no hits")?;
+            let scores: Vec<f64> = hits
+                .iter()
+                .filter_map(|hit| hit["score"].as_f64())
+                .collect();
+            let mut due: Vec<f64> = all.iter().map(|(_, n)| dot(&query, &vector(*n))).collect();
+            due.sort_by(|a, b| b.total_cmp(a));
+            due.truncate(5);
+            self.tally.answers += 1;
+            let close = |(a, b): (&f64, &f64)| (a - b).abs() <= 1e-3 * b.abs().max(1.0);
+            if scores.len() != due.len() || !scores.iter().zip(&due).all(close) {
+                let what = format!("a search gives {scores:?}, not {due:?}");
+                self.tally.wrong.push(what);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn split(all: BTreeMap<u64, u64>, from: u64) -> (BTreeMap<u64, u64>, BTreeMap<u64, u64>) {
+    all.into_iter()
+        .partition(|(id, _)| (from..from + IDS).contains(id))
+}
+
+impl Client {
+    /// One request after another until the server is dead.
+    fn work(&mut self, server: &Process, seed: u64, dead: &AtomicBool) -> Result<()> {
+        let mut chance = Chance::new(seed);
+        loop {
+            self.operations += 1;
+            let count = 1 + chance.below(12);
+            let ids: Vec<u64> = (0..count).map(|_| self.from + chance.below(IDS)).collect();
+            let wait = ["true", "false"][chance.index(2)];
+            let (path, body) = match chance.below(6) {
+                0 => {
+                    let body = json!({"query": vector(chance.next()), "limit": 5});
+                    ("query".to_owned(), body)
+                }
+                1 => {
+                    self.open = ids.iter().map(|id| (*id, None)).collect();
+                    (format!("delete?wait={wait}"), json!({"points": ids}))
+                }
+                _ => {
+                    let points: BTreeMap<_, _> =
+                        ids.iter().map(|id| (*id, chance.next() >> 12)).collect();
+                    self.open = points.iter().map(|(id, n)| (*id, Some(*n))).collect();
+                    let points: Vec<_> = points.iter().map(|(id, n)| point(*id, *n)).collect();
+                    (format!("?wait={wait}"), json!({"points": points}))
+                }
+            };
+            let (method, at) = match path.strip_prefix('?') {
+                Some(_) => ("PUT", format!("{COLLECTION}/points{path}")),
+                None => ("POST", format!("{COLLECTION}/points/{path}")),
+            };
+            match server.call(method, &at, Some(&body)) {
+                Ok((200, _)) => self.acknowledged(),
+                Ok((503, _)) => self.open.clear(),
+                Ok((status, text)) => bail!("{method} {at}: {status}: {text}"),
+                Err(_) if dead.load(Ordering::Acquire) => return Ok(()),
+                Err(error) => bail!("the server died by itself: {error}"),
+            }
+        }
+    }
+
+    fn acknowledged(&mut self) {
+        for (id, n) in std::mem::take(&mut self.open) {
+            match n {
+                Some(n) => drop(self.there.insert(id, n)),
+                None => drop(self.there.remove(&id)),
+            }
+        }
+    }
+
+    /// What is found must be what was acknowledged, with all or nothing of what was under way.
+    fn compare(&self, found: &mut BTreeMap<u64, u64>) -> Vec<String> {
+        let mut with_open = self.there.clone();
+        for (id, n) in &self.open {
+            match n {
+                Some(n) => drop(with_open.insert(*id, *n)),
+                None => drop(with_open.remove(id)),
+            }
+        }
+        if *found == self.there || *found == with_open {
+            return Vec::new();
+        }
+        let ids = self.there.keys().chain(found.keys());
+        let differ = |id: &&u64| found.get(id) != self.there.get(id);
+        let mut ids: Vec<_> = ids.filter(differ).collect();
+        ids.dedup();
+        let open: Vec<_> = self.open.keys().collect();
+        vec![format!("points {ids:?}, with {open:?} under way")]
+    }
+}
+
+fn vector(n: u64) -> Vec<f64> {
+    let mut chance = Chance::new(n);
+    let number = |_| f64::from(u32::try_from(chance.below(2_000)).unwrap_or(0)) - 1_000.0;
+    (0..DIM).map(number).collect()
+}
+
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+/// Some payloads are large, so that the log rolls over and checkpoints come.
+fn point(id: u64, n: u64) -> Value {
+    let text = "x".repeat(usize::try_from(n % 4_000).unwrap_or(0));
+    json!({"id": id, "vector": vector(n), "payload": {"n": n, "text": text}})
+}
+
+fn scroll(server: &Process) -> Result<BTreeMap<u64, u64>> {
+    let mut found = BTreeMap::new();
+    let mut offset = Value::Null;
+    loop {
+        let body =
+            json!({"limit": 500, "with_payload": true, "with_vector": true, "offset": offset});
+        let page = server.send("POST", &format!("{COLLECTION}/points/scroll"), &body)?;
+        for point in page["points"].as_array().context("no points")? {
+            let id = point["id"].as_u64().context("no id")?;
+            let n = point["payload"]["n"].as_u64().context("no payload")?;
+            if point["vector"].as_array().map(Vec::len) != Some(vector(n).len())
+                || point["vector"][0].as_f64() != vector(n).first().copied()
+            {
+                bail!("point {id} has another point's vector");
+            }
+            found.insert(id, n);
+        }
+        offset = page["next_page_offset"].clone();
+        if offset.is_null() {
+            return Ok(found);
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! The torture: the engine on a disk that crashes, fails and rots, and a server process that is
+//! killed, each beside a model that says what must be there. `--bin torture` runs it by the minute,
+//! the tests a small part of it.
+
+mod chance;
+mod damage;
+mod hammer;
+mod inputs;
+mod model;
+mod simulated;
+mod tally;
+mod world;
+
+pub use damage::damage_every_byte;
+pub use hammer::{Hammer, serve};
+pub use inputs::bad_inputs;
+pub use simulated::{crash_at_every_step, lives};
+pub use tally::Tally;
