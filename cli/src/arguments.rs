@@ -38,6 +38,11 @@ pub(crate) enum Command {
     Import(ImportArgs),
     /// Find the faces that look like the ones in a photo
     Search(SearchArgs),
+    /// Copy a collection, or everything, into one file
+    #[command(after_help = BACKUP_HELP)]
+    Backup(BackupArgs),
+    /// Bring back what a backup holds; collections of the same names are replaced
+    Restore(RestoreArgs),
     /// Obtain and check the face models
     #[command(subcommand)]
     Models(ModelsCommand),
@@ -78,6 +83,10 @@ A photo is known by its path below DIR: running the same command again goes on w
 and skips what is there. Keep DIR the same.
 
 Exit codes: 0 all photos are in, 3 some were refused (the report says which), 1 it stopped early.";
+
+const BACKUP_HELP: &str = "\
+The file holds everything: vectors, index, payloads, faces and pictures, as they were at one moment.
+Writes go on while it is made. It can be restored into any server, under any name.";
 
 /// Settings of the server. What is not given comes from variables, the file, the defaults.
 #[derive(Debug, Clone, Default, Args)]
@@ -169,6 +178,55 @@ pub(crate) struct ImportArgs {
     /// Print the report as JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BackupArgs {
+    /// Where to write it; must not be there yet
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// The collection; without it, everything
+    #[arg(short, long, value_name = "NAME")]
+    pub(crate) collection: Option<String>,
+    #[command(flatten)]
+    pub(crate) from: ServerOrFolderArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RestoreArgs {
+    /// The backup
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// The name that its only collection gets; without it, all of it under the names it had
+    #[arg(short, long, value_name = "NAME")]
+    pub(crate) collection: Option<String>,
+    #[command(flatten)]
+    pub(crate) to: ServerOrFolderArgs,
+}
+
+/// A server that runs, or a data folder that none is using.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ServerOrFolderArgs {
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
+    /// Use this data folder itself, which no server may be using
+    #[arg(long, value_name = "DIR", conflicts_with = "url")]
+    pub(crate) data_dir: Option<String>,
+}
+
+impl ServerOrFolderArgs {
+    /// The flags of a server that is for this command alone, as settings.
+    pub(crate) fn flags(&self) -> Vec<Flag> {
+        let texts = [
+            ("--data-dir", "data_dir", self.data_dir.as_ref()),
+            ("--api-key", "api_key", self.server.api_key.as_ref()),
+        ];
+        let texts = texts.into_iter();
+        let texts = texts.filter_map(|(flag, key, text)| Some(Flag::new(flag, key, text?)));
+        let own_port = Flag::new("--data-dir", "listen", "127.0.0.1:0");
+        let no_models = Flag::new("--data-dir", "models.install_on_start", "false");
+        texts.chain([own_port, no_models]).collect()
+    }
 }
 
 #[derive(Debug, Args)]

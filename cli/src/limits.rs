@@ -6,6 +6,8 @@ use std::time::Duration;
 pub(crate) const CONNECT: Duration = Duration::from_secs(10);
 /// How long one request may take, its answer included.
 pub(crate) const REQUEST: Duration = Duration::from_secs(600);
+/// How long the transfer of a backup may take.
+pub(crate) const TRANSFER: Duration = Duration::from_secs(24 * 3_600);
 /// How long a busy server is asked again before giving up.
 pub(crate) const BUSY_PATIENCE: Duration = Duration::from_secs(600);
 /// How long a busy server is waited for without a word.

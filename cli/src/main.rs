@@ -2,6 +2,7 @@
 //! to a running server goes over its REST interface, like any other program's.
 
 mod arguments;
+mod backup;
 mod client;
 mod exit;
 mod import;
@@ -54,6 +55,12 @@ fn run(cli: Cli) -> Result<Exit> {
         Command::Import(arguments) if arguments.data_dir.is_some() => serve::import(&arguments),
         Command::Import(arguments) => import::run(&arguments, &client(&arguments.server)?),
         Command::Search(arguments) => search::run(&arguments, &client(&arguments.server)?),
+        Command::Backup(arguments) => {
+            serve::reach(&arguments.from, |client| backup::backup(&arguments, client))
+        }
+        Command::Restore(arguments) => {
+            serve::reach(&arguments.to, |client| backup::restore(&arguments, client))
+        }
         Command::Models(command) => models::run(&command),
         Command::Verify(arguments) => maintain::verify(&arguments),
         Command::Repair(arguments) => maintain::repair(&arguments),
@@ -71,7 +78,7 @@ fn print(text: &str) -> Result<Exit> {
     Ok(Exit::Success)
 }
 
-fn client(server: &ServerArgs) -> Result<Client> {
+pub(crate) fn client(server: &ServerArgs) -> Result<Client> {
     let named = server.url.clone();
     let url = named.or_else(|| std::env::var("DOPPEL_URL").ok());
     let url = url.as_deref().unwrap_or(DEFAULT_URL);

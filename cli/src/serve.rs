@@ -1,11 +1,11 @@
-//! The commands that run a server in this process: `doppel serve`, and `doppel import --data-dir`,
-//! which runs one for itself alone, on a port of its own, for as long as the import takes.
+//! The commands that run a server in this process: `doppel serve`, and those that are given a
+//! `--data-dir`, which run one for themselves alone, on a port of its own, for as long as they take.
 
 use anyhow::{Context, Result};
 use config::{ApiKey, Config, Level, LogOutput, Sources};
 use embedder::models;
 
-use crate::arguments::{ImportArgs, ServeArgs};
+use crate::arguments::{ImportArgs, ServeArgs, ServerOrFolderArgs};
 use crate::client::Client;
 use crate::exit::Exit;
 use crate::{import, logging, out};
@@ -38,15 +38,37 @@ pub(crate) fn import(arguments: &ImportArgs) -> Result<Exit> {
     if config.models.install_on_start && !arguments.dry_run {
         models::install(&config.models_dir, &mut |step| eprintln!("{step}"))?;
     }
+    alone(config, |client| import::run(arguments, client))
+}
+
+/// Runs a command against the server it names, or against one of its own over the folder it names.
+pub(crate) fn reach(
+    target: &ServerOrFolderArgs,
+    command: impl FnOnce(&Client) -> Result<Exit>,
+) -> Result<Exit> {
+    if target.data_dir.is_none() {
+        return command(&crate::client(&target.server)?);
+    }
+    let mut config = Config::load(&Sources::of_process(None, target.flags()))?;
+    config.log_output = LogOutput {
+        level: Level::Warn,
+        ..config.log_output
+    };
+    logging::start(&config.log_output);
+    alone(config, command)
+}
+
+/// Runs a command against a server that is there for it alone.
+fn alone(config: Config, command: impl FnOnce(&Client) -> Result<Exit>) -> Result<Exit> {
     let key = config.api_key.clone();
     let server = server::start(config)?;
     let url = format!("http://{}", server.addr());
     let outcome = server.wait_ready().map_err(Into::into).and_then(|()| {
         let client = Client::new(&url, key.as_ref().map(ApiKey::as_str))?;
-        import::run(arguments, &client)
+        command(&client)
     });
     let stopped = server.stop();
     let exit = outcome?;
-    stopped.context("the photos are in, but the data folder could not be closed cleanly")?;
+    stopped.context("it is done, but the data folder could not be closed cleanly")?;
     Ok(exit)
 }

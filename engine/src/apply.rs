@@ -10,10 +10,11 @@ use std::time::Instant;
 use crossbeam_channel::Receiver;
 use hnsw::Scratch;
 use storage::{
-    BlobKind, BlobRef, Blobs, CollectionId, FaceRecord, FaceRow, Lsn, NamedVectors, PointId,
-    PointRecord, Record, TableChange, Tables, VectorId, VectorsConfig,
+    BlobKind, BlobRef, Blobs, CollectionId, FaceRecord, FaceRow, Lsn, NamedVectors, Part, PointId,
+    PointRecord, Record, Restored, TableChange, Tables, VectorId, VectorsConfig,
 };
 
+use crate::backup::{Restores, full_rows};
 use crate::catalog::Catalog;
 use crate::checkpoint::FrozenState;
 use crate::collection::Collection;
@@ -21,10 +22,13 @@ use crate::commit::{Committed, Work};
 use crate::convert;
 use crate::error::Error;
 use crate::grow::PointVectors;
+use crate::load::load_state;
 use crate::options::Event;
 use crate::point::Written;
 use crate::settings::Settings;
 use crate::shared::Shared;
+use crate::view::View;
+use crate::watch::Watches;
 
 /// What follows the log.
 pub(crate) struct Followers<'a> {
@@ -32,6 +36,8 @@ pub(crate) struct Followers<'a> {
     pub(crate) blobs: &'a Blobs,
     pub(crate) catalog: &'a Catalog,
     pub(crate) scratch: &'a Scratch,
+    pub(crate) restores: &'a Restores,
+    pub(crate) watches: &'a Watches,
 }
 
 /// A record that did nothing, because its collection had gone.
@@ -44,16 +50,22 @@ pub(crate) fn run(shared: &Arc<Shared>, work: &Receiver<Work>) {
         blobs: &shared.blobs,
         catalog: &shared.catalog,
         scratch: &shared.scratch,
+        restores: &shared.restores,
+        watches: &shared.watches,
     };
     for work in work {
         match work {
             Work::Group(group) => apply_group(shared, &followers, group),
             // A checkpoint that gave up needs no answer.
             Work::Freeze(reply) if !shared.apply_failed() => {
-                drop(reply.send(FrozenState::take(shared)));
+                drop(reply.send(FrozenState::take(shared, None)));
+            }
+            Work::View(only, reply) if !shared.apply_failed() => {
+                drop(reply.send(View::take(shared, only)));
             }
             // What failed half-way is nothing to make a checkpoint of.
             Work::Freeze(reply) => drop(reply),
+            Work::View(_, reply) => drop(reply),
         }
     }
 }
@@ -113,7 +125,7 @@ enum IndexWork {
     DeleteVectors(Arc<Collection>, Vec<PointId>, Vec<VectorId>),
     Configure(Arc<Collection>, Option<VectorsConfig>, Option<Vec<u8>>),
     Aliases(Vec<(String, Option<CollectionId>)>),
-    Sweep(CollectionId),
+    Sweep(Vec<CollectionId>),
 }
 
 impl Followers<'_> {
@@ -135,6 +147,7 @@ impl Followers<'_> {
                 table_changes(*lsn, record, faces, &mut changes);
             }
         }
+        self.watches.keep(&changes, self.tables)?;
         self.tables.apply(upto, &changes)?;
         drop(changes);
         let work = records
@@ -169,6 +182,15 @@ impl Followers<'_> {
                 self.catalog.remove(*id);
                 Ok(Some(None))
             }
+            Record::Restore {
+                file,
+                collections,
+                aliases,
+            } => {
+                self.restore(lsn, file, collections, aliases)?;
+                Ok(Some(None))
+            }
+            Record::Purge { .. } => Ok(Some(None)),
             // Takes effect after the points that were written before it.
             Record::ChangeAliases { .. } => Ok(Some(None)),
             Record::Upsert { collection, .. }
@@ -183,6 +205,76 @@ impl Followers<'_> {
                 })
             }
         }
+    }
+
+    /// Takes collections out of a backup: rows first, then they are there for all. Records before
+    /// it in the same group do not speak of them.
+    fn restore(
+        &self,
+        lsn: Lsn,
+        file: &str,
+        collections: &[Restored],
+        aliases: &[(String, CollectionId)],
+    ) -> Result<(), Error> {
+        self.restores.note(file, lsn);
+        let reader = self.restores.open(file)?;
+        let mut loaded = self.restores.take(file).unwrap_or_default().into_iter();
+        let mut there = Vec::with_capacity(collections.len());
+        for restored in collections {
+            let part = reader.part(restored.part as usize);
+            self.restore_rows(lsn, restored.id, &part)?;
+            let state = match loaded.next() {
+                Some(state) => state,
+                None => load_state(&part, convert::settings(&restored.config)?, self.scratch)?,
+            };
+            let name = restored.config.name.clone();
+            let collection = Collection::with_state(restored.id, name, state, lsn);
+            there.push((collection, restored.replaces));
+        }
+        self.catalog.restore(there, aliases);
+        Ok(())
+    }
+
+    fn restore_rows(&self, lsn: Lsn, of: CollectionId, part: &Part<'_>) -> Result<(), Error> {
+        let mut rows = full_rows(part)?;
+        loop {
+            let piece: Vec<_> = rows.by_ref().take(1_000).collect::<Result<_, _>>()?;
+            if piece.is_empty() {
+                return Ok(());
+            }
+            let mut changes = Vec::with_capacity(piece.len());
+            for row in &piece {
+                let face = row.face.as_ref();
+                let face = face.map(|face| {
+                    let (crop, photo) = (&face.crop, &face.photo);
+                    Ok::<_, Error>(FaceRow {
+                        crop: self.picture(lsn, of, &row.id, BlobKind::Crop, crop)?,
+                        photo: self.picture(lsn, of, &row.id, BlobKind::Photo, photo)?,
+                        ..face.row.clone()
+                    })
+                });
+                changes.push(TableChange::PutPoint {
+                    collection: of,
+                    id: row.id,
+                    lsn,
+                    payload: &row.payload,
+                    face: face.transpose()?,
+                });
+            }
+            self.tables.apply_part(&changes)?;
+        }
+    }
+
+    fn picture(
+        &self,
+        lsn: Lsn,
+        of: CollectionId,
+        id: &PointId,
+        kind: BlobKind,
+        bytes: &Option<Vec<u8>>,
+    ) -> Result<Option<BlobRef>, Error> {
+        let Some(bytes) = bytes else { return Ok(None) };
+        Ok(Some(self.blobs.append(of, id, kind, lsn, bytes)?))
     }
 
     fn store_blobs(&self, lsn: Lsn, record: &Record) -> Result<Vec<Option<FaceRow>>, Error> {
@@ -205,10 +297,7 @@ impl Followers<'_> {
         id: &PointId,
         face: &FaceRecord,
     ) -> Result<FaceRow, Error> {
-        let store = |kind, bytes: &Option<Vec<u8>>| -> Result<Option<BlobRef>, Error> {
-            let Some(bytes) = bytes else { return Ok(None) };
-            Ok(Some(self.blobs.append(collection, id, kind, lsn, bytes)?))
-        };
+        let store = |kind, bytes| self.picture(lsn, collection, id, kind, bytes);
         Ok(FaceRow {
             bounding_box: face.bounding_box,
             landmarks: face.landmarks,
@@ -251,7 +340,10 @@ impl Followers<'_> {
                 collection.apply_settings(lsn, settings, self.scratch)?;
             }
             IndexWork::Aliases(changes) => self.catalog.change_aliases(changes),
-            IndexWork::Sweep(id) => self.tables.sweep_dropped(id)?,
+            IndexWork::Sweep(ids) => {
+                let mut ids = ids.into_iter();
+                ids.try_for_each(|id| self.tables.sweep_dropped(id))?;
+            }
         }
         Ok(Ok(()))
     }
@@ -270,6 +362,8 @@ fn table_changes<'a>(
         | Record::UpdateVectors { .. }
         | Record::DeleteVectors { .. }
         | Record::ChangeAliases { .. }
+        | Record::Restore { .. }
+        | Record::Purge { .. }
         | Record::Configure { .. } => {}
         Record::Upsert { collection, points } => {
             out.extend(
@@ -298,7 +392,12 @@ fn index_work(record: Record, known: Option<Option<Arc<Collection>>>) -> IndexWo
     let known = known.flatten();
     match record {
         Record::CreateCollection { .. } => IndexWork::None,
-        Record::DropCollection { id } => IndexWork::Sweep(id),
+        Record::DropCollection { id } => IndexWork::Sweep(vec![id]),
+        Record::Restore { collections, .. } => {
+            let replaced = collections.iter().filter_map(|restored| restored.replaces);
+            IndexWork::Sweep(replaced.collect())
+        }
+        Record::Purge { .. } => IndexWork::None,
         Record::ChangeAliases { changes } => IndexWork::Aliases(changes),
         Record::Upsert { collection, points } => of(known, collection, |known| {
             let points = points.into_iter();

@@ -117,6 +117,34 @@ impl Catalog {
         all
     }
 
+    /// Puts collections in, each in the place of the one that it replaces, if any: that one's aliases
+    /// stand for it from now on. All in one step.
+    pub(crate) fn restore(
+        &self,
+        collections: Vec<(Collection, Option<CollectionId>)>,
+        aliases: &[(String, CollectionId)],
+    ) {
+        let inner = &mut *self.inner.write();
+        for (collection, replaces) in collections {
+            let collection = Arc::new(collection);
+            if let Some(old) = replaces {
+                inner.by_id.remove(&old);
+                inner.quarantined.remove(&old);
+                for target in inner.aliases.values_mut().filter(|target| **target == old) {
+                    *target = collection.id;
+                }
+            }
+            inner.next = inner.next.max(collection.id.0 + 1);
+            inner
+                .by_name
+                .insert(collection.name.clone(), Arc::clone(&collection));
+            inner.by_id.insert(collection.id, collection);
+        }
+        for (alias, target) in aliases {
+            inner.aliases.insert(alias.clone(), *target);
+        }
+    }
+
     /// Removes a collection, and its aliases.
     pub(crate) fn remove(&self, id: CollectionId) {
         let mut inner = self.inner.write();

@@ -30,15 +30,15 @@ const TICK: Duration = Duration::from_millis(500);
 
 /// Everything as it stands between two groups.
 pub(crate) struct FrozenState {
-    lsn: Lsn,
+    pub(crate) lsn: Lsn,
     next_collection: u64,
-    collections: Vec<(Arc<Collection>, FrozenCollection)>,
-    aliases: Vec<(String, CollectionId)>,
+    pub(crate) collections: Vec<(Arc<Collection>, FrozenCollection)>,
+    pub(crate) aliases: Vec<(String, CollectionId)>,
 }
 
 impl FrozenState {
-    /// Taken by the applier, so that nothing changes meanwhile.
-    pub(crate) fn take(shared: &Shared) -> Self {
+    /// Of one collection or of all. Taken by the applier, so that nothing changes meanwhile.
+    pub(crate) fn take(shared: &Shared, only: Option<CollectionId>) -> Self {
         let freeze = |collection: Arc<Collection>| {
             let frozen = collection.freeze();
             (collection, frozen)
@@ -46,7 +46,13 @@ impl FrozenState {
         Self {
             lsn: Lsn(shared.progress.applied.load(Ordering::Acquire)),
             next_collection: shared.catalog.next_id().0,
-            collections: shared.catalog.all().into_iter().map(freeze).collect(),
+            collections: shared
+                .catalog
+                .all()
+                .into_iter()
+                .filter(|collection| only.is_none_or(|only| only == collection.id))
+                .map(freeze)
+                .collect(),
             aliases: shared.catalog.aliases().into_iter().collect(),
         }
     }
@@ -66,6 +72,11 @@ impl Checkpointer {
             work,
             manifests: Mutex::new(manifests),
         }
+    }
+
+    /// The way to the applier.
+    pub(crate) fn work(&self) -> &Sender<Work> {
+        &self.work
     }
 
     /// Runs until `stop` is closed, taking a checkpoint whenever one is due.
@@ -161,6 +172,7 @@ impl Checkpointer {
         shared.damaged.lock().clear();
         shared.log.lock().release_below(manifests.release_below())?;
         remove_unnamed(shared, manifests)?;
+        shared.restores.release_below(manifests.release_below())?;
         shared.observe(Event::Checkpoint {
             lsn,
             duration: started.elapsed(),
@@ -207,12 +219,7 @@ fn write_snapshot(
     let disk = Arc::clone(&shared.disk);
     let mut writer =
         SnapshotWriter::create(disk, &path, shared.folder.store(), collection.id, lsn)?;
-    writer.section(sections::IDS, |out| write_ids(out, &state.ids))?;
-    for space in &state.spaces {
-        let (index, numbers) = (sections::index(space.id), sections::numbers(space.id));
-        writer.section(&index, |out| space.index.write(out))?;
-        writer.section(&numbers, |out| write_numbers(out, &space.numbers))?;
-    }
+    sections::write_state(state, |name, fill| writer.section(name, fill))?;
     // The tables go on changing: rows may be newer than `lsn`. The replay after it mends that.
     writer.section(sections::POINTS, |out| {
         write_points(out, shared, collection, &state.ids)
@@ -223,22 +230,6 @@ fn write_snapshot(
         changed: state.changed.0,
         bytes,
     })
-}
-
-/// Number by number: the length of the id's key, and the key.
-fn write_ids(out: &mut dyn Write, ids: &[Option<PointId>]) -> io::Result<()> {
-    for id in ids {
-        let key = id.map(|id| id.key()).unwrap_or_default();
-        out.write_all(&[u8::try_from(key.len()).map_err(io::Error::other)?])?;
-        out.write_all(&key)?;
-    }
-    Ok(())
-}
-
-/// Slot by slot: the number of the point whose vector is there.
-fn write_numbers(out: &mut dyn Write, numbers: &[u32]) -> io::Result<()> {
-    let mut numbers = numbers.iter();
-    numbers.try_for_each(|number| out.write_all(&number.to_le_bytes()))
 }
 
 fn write_points(

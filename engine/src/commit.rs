@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender};
-use storage::{Lsn, Record};
+use storage::{CollectionId, Lsn, Record};
 
 use crate::checkpoint::FrozenState;
 use crate::error::Error;
@@ -17,6 +17,7 @@ use crate::limits::GROUP_BYTES;
 use crate::options::Event;
 use crate::point::{Ack, Written};
 use crate::shared::Shared;
+use crate::view::View;
 
 pub(crate) type Reply = Sender<Result<Written, Error>>;
 
@@ -43,6 +44,8 @@ pub(crate) enum Work {
     Group(Vec<Committed>),
     /// Say how everything stands between two groups.
     Freeze(Sender<FrozenState>),
+    /// The same, and watch the tables from now on, of one collection or of all.
+    View(Option<CollectionId>, Sender<View>),
 }
 
 /// Runs until every sender of proposals is gone.

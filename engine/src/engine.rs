@@ -9,12 +9,12 @@ use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 
 use crossbeam_channel::{Sender, TrySendError, bounded, unbounded};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use storage::{Lsn, PointId, Record};
 
 use crate::checkpoint::{Checkpointer, remove_unnamed};
 use crate::collection::Collection;
-use crate::commit::Proposal;
+use crate::commit::{Proposal, Work};
 use crate::error::Error;
 use crate::limits::{
     MAX_IDS_PER_REQUEST, MAX_POINTS_PER_UPSERT, MAX_RECORD_BYTES, QUEUED_BYTES, QUEUED_WRITES,
@@ -35,6 +35,8 @@ pub struct Engine {
     proposals: Mutex<Option<Sender<Proposal>>>,
     /// Held while somebody decides about names or settings (see `manage`).
     pub(crate) naming: Mutex<()>,
+    /// Held by a purge alone, which moves what backups read, or by any number of backups.
+    pub(crate) moving: RwLock<()>,
     checkpointer: Mutex<Option<Arc<Checkpointer>>>,
     threads: Mutex<Option<Threads>>,
 }
@@ -83,6 +85,7 @@ impl Engine {
             report: recovered.report,
             proposals: Mutex::new(Some(proposals)),
             naming: Mutex::new(()),
+            moving: RwLock::new(()),
             checkpointer: Mutex::new(Some(checkpointer)),
             threads: Mutex::new(Some(threads)),
         })
@@ -201,8 +204,16 @@ impl Engine {
 
     /// Takes a checkpoint now.
     pub fn checkpoint(&self) -> Result<Lsn, Error> {
-        let checkpointer = self.checkpointer.lock().clone();
-        checkpointer.ok_or(Error::Stopped)?.take()
+        self.checkpointer()?.take()
+    }
+
+    pub(crate) fn checkpointer(&self) -> Result<Arc<Checkpointer>, Error> {
+        self.checkpointer.lock().clone().ok_or(Error::Stopped)
+    }
+
+    /// The way to the applier.
+    pub(crate) fn work(&self) -> Result<Sender<Work>, Error> {
+        Ok(self.checkpointer()?.work().clone())
     }
 
     /// Where the engine stands.

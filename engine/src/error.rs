@@ -23,6 +23,9 @@ pub enum Error {
         /// Which there are.
         have: String,
     },
+    /// No backup has this name.
+    #[error("backup `{0}` does not exist")]
+    NoBackup(String),
     /// A point that was to be changed is not there.
     #[error("point {0} does not exist")]
     NoPoint(storage::PointId),
@@ -99,5 +102,15 @@ impl Error {
             },
             other => other,
         }
+    }
+}
+
+impl Error {
+    /// Whether there was no room on the disk for something that has been given up without harm.
+    pub fn is_disk_full(&self) -> bool {
+        matches!(self, Error::Storage(error) if matches!(
+            &**error,
+            storage::Error::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull
+        ))
     }
 }

@@ -32,8 +32,10 @@
 //! ```
 
 mod apply;
+mod backup;
 mod catalog;
 mod checkpoint;
+mod checksum;
 mod collection;
 mod commit;
 mod convert;
@@ -58,7 +60,11 @@ mod spec;
 mod tune;
 mod vectors;
 mod verify;
+mod view;
+mod watch;
 
+pub use backup::{Download, RestoreAs, RestoreReport};
+pub use checksum::Checksum;
 pub use engine::Engine;
 pub use error::Error;
 pub use manage::{AliasChange, CollectionChange};
@@ -68,7 +74,7 @@ pub use point::{
     StoredPoint, Which, Written,
 };
 pub use spec::{CollectionSpec, EmbedderRef, Metric, Quantization, VectorSpec, check_name};
-pub use storage::{Lsn, PointId};
+pub use storage::{BackupFile, Incoming, Lsn, PointId};
 pub use tune::Tuned;
 pub use vectors::Vectors;
 pub use verify::{CheckedCollection, Finding, Loss, Remedy, Step, Verdict, repair, verify};

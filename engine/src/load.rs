@@ -8,7 +8,9 @@ use std::io::Read;
 use std::sync::Arc;
 
 use hnsw::Scratch;
-use storage::{CollectionEntry, Lsn, PointId, SnapshotReader, TableChange, Tables, read_rows};
+use storage::{
+    CollectionEntry, Lsn, Part, PointId, SnapshotReader, TableChange, Tables, read_rows,
+};
 
 use crate::collection::{Collection, State};
 use crate::convert;
@@ -26,8 +28,8 @@ pub(crate) fn load_collection(
 ) -> Result<Collection, Error> {
     let settings = convert::settings(&entry.config)?;
     let state = match reader.ids_by_slot {
-        true => load_by_slot(reader, settings, scratch),
-        false => load_state(reader, settings, scratch),
+        true => load_by_slot(&reader.part(), settings, scratch),
+        false => load_state(&reader.part(), settings, scratch),
     };
     let (id, name) = (entry.id, entry.config.name.clone());
     let changed = Lsn(entry.snapshot.changed);
@@ -38,8 +40,9 @@ pub(crate) fn load_collection(
     Ok(Collection::with_state(id, name, state, changed))
 }
 
-fn load_state(
-    reader: &SnapshotReader,
+/// What a snapshot or a backup has of a collection's points and vectors.
+pub(crate) fn load_state(
+    reader: &Part<'_>,
     settings: Settings,
     scratch: &Scratch,
 ) -> Result<State, Error> {
@@ -61,11 +64,7 @@ fn load_state(
     })
 }
 
-fn load_by_slot(
-    reader: &SnapshotReader,
-    settings: Settings,
-    scratch: &Scratch,
-) -> Result<State, Error> {
+fn load_by_slot(reader: &Part<'_>, settings: Settings, scratch: &Scratch) -> Result<State, Error> {
     let corrupt = Error::Corrupt;
     let [vector] = settings.vectors.as_slice() else {
         return Err(corrupt("it is of a collection with one vector".into()));
@@ -87,7 +86,7 @@ fn load_by_slot(
 }
 
 fn load_index(
-    reader: &SnapshotReader,
+    reader: &Part<'_>,
     section: &str,
     vector: &Vector,
     scratch: &Scratch,
@@ -144,7 +143,7 @@ pub(crate) fn refill_tables(
     entry: &CollectionEntry,
     collection: &Collection,
 ) -> Result<(), Error> {
-    let mut rows = read_rows(reader.section(sections::POINTS)?);
+    let mut rows = read_rows(reader.part().section(sections::POINTS)?);
     loop {
         let piece: Vec<_> = rows.by_ref().take(1_000).collect::<Result<_, _>>()?;
         if piece.is_empty() {

@@ -13,6 +13,7 @@ use storage::{
 };
 
 use crate::apply::Followers;
+use crate::backup::Restores;
 use crate::catalog::Catalog;
 use crate::collection::Collection;
 use crate::error::Error;
@@ -21,6 +22,7 @@ use crate::load::{load_collection, refill_tables};
 use crate::options::{Event, Options, RecoveryStep};
 use crate::quarantine::Quarantined;
 use crate::shared::Shared;
+use crate::watch::Watches;
 
 /// What recovery hands over.
 pub(crate) struct Recovered {
@@ -80,11 +82,13 @@ pub(crate) fn recover(options: Options) -> Result<Recovered, Error> {
     let opened = Tables::open(&folder.tables(), &expected)?;
     let blobs = Blobs::open(Arc::clone(&disk), &folder.blobs(), folder.store())?;
     let scratch = Scratch::new(folder.scratch()?);
+    let restores = Restores::new(Arc::clone(&disk), folder.restores());
     let source = Source {
         options: &options,
         suspect,
         damaged: Mutex::default(),
         scratch: &scratch,
+        restores: &restores,
         folder: &folder,
         disk: &*disk,
         log: &log,
@@ -113,8 +117,10 @@ pub(crate) fn recover(options: Options) -> Result<Recovered, Error> {
         Box::new(log),
         tables,
         blobs,
-        (catalog, scratch),
+        (catalog, scratch, restores),
     );
+    shared.restores.look(durable)?;
+    shared.backups.tidy()?;
     shared.start_at(durable, checkpoint);
     *shared.damaged.lock() = damaged;
     let report = Report {
@@ -189,6 +195,7 @@ struct Source<'a> {
     /// The snapshot files that are damaged.
     damaged: Mutex<HashSet<String>>,
     scratch: &'a Scratch,
+    restores: &'a Restores,
     folder: &'a DataFolder,
     disk: &'a dyn Disk,
     log: &'a FileLog,
@@ -288,6 +295,8 @@ impl Source<'_> {
             blobs: self.blobs,
             catalog,
             scratch: self.scratch,
+            restores: self.restores,
+            watches: &Watches::default(),
         };
         let (mut group, mut bytes, mut count) = (Vec::new(), 0, 0);
         let of = (self.log.last_lsn().0 + 1).saturating_sub(from.0);

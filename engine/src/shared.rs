@@ -6,10 +6,12 @@ use std::sync::{Arc, OnceLock};
 
 use hnsw::Scratch;
 use parking_lot::Mutex;
-use storage::{Blobs, DataFolder, Disk, Log, Lsn, Tables};
+use storage::{Backups, Blobs, DataFolder, Disk, Log, Lsn, Tables};
 
+use crate::backup::Restores;
 use crate::catalog::Catalog;
 use crate::options::{Event, Options};
+use crate::watch::Watches;
 
 /// The open data folder with everything in it.
 pub(crate) struct Shared {
@@ -24,6 +26,12 @@ pub(crate) struct Shared {
     pub(crate) scratch: Scratch,
     /// Snapshot files that are damaged: the next checkpoint writes others in their place.
     pub(crate) damaged: Mutex<HashSet<String>>,
+    /// Backups that were made here.
+    pub(crate) backups: Backups,
+    /// Backups that records of the log restore.
+    pub(crate) restores: Restores,
+    /// Who reads the tables as they were.
+    pub(crate) watches: Watches,
     pub(crate) progress: Progress,
     latched: OnceLock<String>,
     /// The followers have stopped: what is durable from here on waits for a restart.
@@ -49,9 +57,12 @@ impl Shared {
         log: Box<dyn Log>,
         tables: Tables,
         blobs: Blobs,
-        (catalog, scratch): (Catalog, Scratch),
+        (catalog, scratch, restores): (Catalog, Scratch, Restores),
     ) -> Self {
         Self {
+            backups: Backups::new(Arc::clone(&disk), folder.backups()),
+            restores,
+            watches: Watches::default(),
             options,
             folder,
             disk,

@@ -13,7 +13,7 @@ use crate::index::{FREE, Index, NONE};
 use crate::limits::{MAX_LEVEL, MAX_NUMBER, MAX_SLOTS};
 use crate::links::Links;
 use crate::memory::{Rows, Scratch};
-use crate::params::{Metric, Params, Quantization};
+use crate::params::{Metric, Params, Quantization, Slot};
 use crate::parts::{in_parts, threads};
 
 const MAGIC: &[u8; 8] = b"doppelHN";
@@ -43,6 +43,12 @@ fn word(n: usize) -> io::Result<u32> {
 }
 
 impl Frozen {
+    /// The vector of a slot, if a point is in it.
+    pub fn vector(&self, slot: Slot) -> Option<&[f32]> {
+        let level = self.levels.get(slot.0 as usize)?;
+        (*level != FREE).then(|| &self.rows.row(slot.0)[..self.params.dim])
+    }
+
     /// Writes the index; [`Index::read`] reads it.
     pub fn write(&self, out: &mut dyn Write) -> io::Result<()> {
         out.write_all(&self.header()?)?;

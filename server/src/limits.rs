@@ -27,3 +27,7 @@ pub(crate) const INLINE_PARSE_BYTES: usize = 64 << 10;
 pub(crate) const RETRY_AFTER_S: u64 = 1;
 /// Collections that have a metric of their own; the others are summed up.
 pub(crate) const METRIC_COLLECTIONS: usize = 100;
+/// Bytes of a backup that is sent.
+pub(crate) const BACKUP_BYTES: u64 = 1 << 40;
+/// Bytes of a backup that are read or written at once.
+pub(crate) const BACKUP_PIECE_BYTES: usize = 1 << 20;

@@ -155,7 +155,8 @@ impl From<engine::Error> for Refusal {
         use engine::Error;
         let message = error.to_string();
         match error {
-            Error::NoCollection(_) | Error::NoAlias(_) | Error::NoPoint(_) => {
+            error if error.is_disk_full() => Self::read_only(message),
+            Error::NoBackup(_) | Error::NoCollection(_) | Error::NoAlias(_) | Error::NoPoint(_) => {
                 Self::not_found(message)
             }
             Error::Exists(_) | Error::Conflict(_) => Self::conflict(message),

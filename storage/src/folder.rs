@@ -96,6 +96,16 @@ impl DataFolder {
             .map_err(Error::io(&self.beside, "make a file for vectors"))
     }
 
+    /// Where the backups lie that were made here.
+    pub fn backups(&self) -> PathBuf {
+        self.dir.join("backups")
+    }
+
+    /// Where backups lie that records of the log restore.
+    pub fn restores(&self) -> PathBuf {
+        self.dir.join("restores")
+    }
+
     /// Where snapshots lie.
     pub fn snapshots(&self) -> PathBuf {
         self.dir.join("snapshots")

@@ -8,36 +8,48 @@
 //!
 //! Calls block and nothing runs in the background.
 
+mod backup;
+mod backups;
 mod blobs;
 mod bytes;
 mod config;
+mod digest;
 mod disk;
 mod draft;
 mod error;
 mod folder;
 mod ids;
+mod incoming;
 pub mod limits;
 mod log;
 mod manifest;
 mod payload;
 mod record;
+mod rows;
+mod sections;
 mod snapshot;
 mod tables;
 
+pub use backup::{BackupReader, BackupWriter, Contents, Origin};
+pub use backups::{BackupFile, Backups, Shelf};
 pub use blobs::{BlobKind, BlobRef, Blobs};
 pub use config::{
     CollectionConfig, EmbedderConfig, Metric, Quantization, VectorConfig, VectorsConfig,
 };
+pub use digest::Digest;
 pub use disk::{Disk, DiskFile, Fault, OsDisk, SimDisk};
 pub use draft::Draft;
 pub use error::Error;
 pub use folder::{DataFolder, FORMAT_VERSION, FolderLock, read_format};
 pub use ids::{CollectionId, Lsn, PointId, VectorId};
+pub use incoming::Incoming;
 pub use log::{
     Cut, FileLog, GivenUp, Log, LogState, MemoryLog, Records, examine_log, give_up_damaged,
 };
 pub use manifest::{CollectionEntry, Manifest, Manifests, OpenedManifests, SnapshotRef};
 pub use payload::{decode_payload, encode_payload};
-pub use record::{FaceRecord, NamedVectors, PointRecord, Record};
-pub use snapshot::{PointRow, SectionReader, SnapshotReader, SnapshotWriter, read_rows, write_row};
+pub use record::{FaceRecord, NamedVectors, PointRecord, Record, Restored};
+pub use rows::{PointRow, read_rows, write_row};
+pub use sections::{Part, SectionReader};
+pub use snapshot::{SnapshotReader, SnapshotWriter};
 pub use tables::{Expectation, FaceRow, OpenedTables, TableChange, Tables};

@@ -16,7 +16,13 @@ pub const MAX_MANIFEST_BYTES: u64 = 256 << 20;
 pub const TRANSACTION_BYTES: usize = 8 << 20;
 /// Seconds that opening the tables may take before they count as broken.
 pub const TABLES_OPEN_LIMIT_S: u64 = 120;
-/// Sections of a snapshot.
-pub const MAX_SECTIONS: usize = 1_024;
+/// Sections of a snapshot or a backup.
+pub const MAX_SECTIONS: usize = 1 << 20;
+/// Bytes of the table of sections.
+pub const MAX_SECTION_TABLE_BYTES: usize = 64 << 20;
+/// Bytes of what a backup says that it holds.
+pub const MAX_CONTENTS_BYTES: u64 = 256 << 20;
+/// Characters of a backup's name.
+pub const MAX_BACKUP_NAME_LEN: usize = 200;
 /// Bytes of one row in a snapshot's list of points.
 pub const MAX_ROW_BYTES: usize = 8 << 20;

@@ -23,6 +23,8 @@ const UPDATE_VECTORS: u8 = 8;
 const DELETE_VECTORS: u8 = 9;
 const ALIASES: u8 = 10;
 const CONFIGURE: u8 = 11;
+const RESTORE: u8 = 12;
+const PURGE: u8 = 13;
 
 /// A decided fact.
 #[derive(Debug, Clone, PartialEq)]
@@ -84,6 +86,35 @@ pub enum Record {
         /// As in [`CollectionConfig`].
         metadata: Option<Vec<u8>>,
     },
+    /// Collections come out of a backup, all in one step. The backup was made durable before, and
+    /// stays as long as this record may be replayed.
+    Restore {
+        /// The backup's name in the folder of restores.
+        file: String,
+        /// What comes out of it.
+        collections: Vec<Restored>,
+        /// Aliases that stand for these collections from now on.
+        aliases: Vec<(String, CollectionId)>,
+    },
+    /// What was deleted from a collection is to be in no file any more. Changes nothing that can
+    /// be seen: it marks the place in the log up to which files are rewritten.
+    Purge {
+        /// Which.
+        collection: CollectionId,
+    },
+}
+
+/// A collection that comes out of a backup.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Restored {
+    /// Its number in the backup.
+    pub part: u32,
+    /// The number that it gets here.
+    pub id: CollectionId,
+    /// Its settings, under the name that it gets here.
+    pub config: CollectionConfig,
+    /// The collection in whose place it comes; that one goes with all its points.
+    pub replaces: Option<CollectionId>,
 }
 
 /// Vectors of one point, by number.
@@ -162,6 +193,14 @@ impl From<OldPointIn> for PointIn {
     }
 }
 
+/// The body of a `Restore`; what is added later comes last, with a default.
+#[derive(Serialize, Deserialize)]
+struct RestoreBody {
+    file: String,
+    collections: Vec<(u32, u64, CollectionConfig, Option<u64>)>,
+    aliases: Vec<(String, u64)>,
+}
+
 /// The body of a `Configure`; what is added later comes last, with a default.
 #[derive(Serialize, Deserialize)]
 struct ConfigureBody {
@@ -201,6 +240,12 @@ impl Record {
                 let vectors: Vec<u32> = vectors.iter().map(|vector| vector.0).collect();
                 body(VERSION, DELETE_VECTORS, &(collection.0, keys(ids), vectors))
             }
+            Record::Restore {
+                file,
+                collections,
+                aliases,
+            } => body(VERSION, RESTORE, &restore_body(file, collections, aliases)),
+            Record::Purge { collection } => body(VERSION, PURGE, &(collection.0,)),
             Record::ChangeAliases { changes } => {
                 let changes = changes.iter();
                 let changes = changes.map(|(alias, target)| (alias, target.map(|id| id.0)));
@@ -271,6 +316,13 @@ impl Record {
                 let changes = changes.map(|(alias, target)| (alias, target.map(CollectionId)));
                 Ok(Record::ChangeAliases {
                     changes: changes.collect(),
+                })
+            }
+            (VERSION, RESTORE) => Ok(restore(decode_exact(WHAT, body)?)),
+            (VERSION, PURGE) => {
+                let (id,) = decode_exact(WHAT, body)?;
+                Ok(Record::Purge {
+                    collection: CollectionId(id),
                 })
             }
             (VERSION, CONFIGURE) => {
@@ -374,6 +426,42 @@ fn decode_upsert<P: Into<PointIn>>(collection: u64, points: Vec<P>) -> Result<Re
         collection: CollectionId(collection),
         points: points.collect::<Result<_, Error>>()?,
     })
+}
+
+fn restore_body(
+    file: &str,
+    collections: &[Restored],
+    aliases: &[(String, CollectionId)],
+) -> RestoreBody {
+    let row = |restored: &Restored| {
+        let replaces = restored.replaces.map(|id| id.0);
+        let config = restored.config.clone();
+        (restored.part, restored.id.0, config, replaces)
+    };
+    let aliases = aliases.iter();
+    RestoreBody {
+        file: file.to_owned(),
+        collections: collections.iter().map(row).collect(),
+        aliases: aliases.map(|(alias, id)| (alias.clone(), id.0)).collect(),
+    }
+}
+
+fn restore(body: RestoreBody) -> Record {
+    let collections = body.collections.into_iter();
+    let collections = collections.map(|(part, id, config, replaces)| Restored {
+        part,
+        id: CollectionId(id),
+        config,
+        replaces: replaces.map(CollectionId),
+    });
+    let aliases = body.aliases.into_iter();
+    Record::Restore {
+        file: body.file,
+        collections: collections.collect(),
+        aliases: aliases
+            .map(|(alias, id)| (alias, CollectionId(id)))
+            .collect(),
+    }
 }
 
 fn decode_update_vectors(body: &[u8]) -> Result<Record, Error> {

@@ -160,8 +160,12 @@ fn read_snapshot(disk: &SimDisk, path: &Path) -> Result<(Vec<u8>, Vec<PointRow>)
     assert_eq!((reader.collection, reader.lsn), (CollectionId(3), Lsn(12)));
     reader.verify()?;
     let mut index = Vec::new();
-    reader.section("index")?.read_to_end(&mut index).unwrap();
-    let rows = read_rows(reader.section("points")?).collect::<Result<_, _>>()?;
+    reader
+        .part()
+        .section("index")?
+        .read_to_end(&mut index)
+        .unwrap();
+    let rows = read_rows(reader.part().section("points")?).collect::<Result<_, _>>()?;
     Ok((index, rows))
 }
 

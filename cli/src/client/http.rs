@@ -1,13 +1,15 @@
 //! One HTTP exchange, and again while the server says that it will not be long (`Retry-After`).
 //! Connections are direct: the proxies of the environment are for the web, not for a database.
 
+use std::fs::File;
+use std::io::{self, Write};
 use std::sync::Once;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use ureq::http::{Method, Request, Response};
+use ureq::http::{Method, Request, Response, request};
 use ureq::{Agent, Body};
 
 use super::error::Error;
@@ -73,6 +75,54 @@ impl Http {
         self.call(&Method::POST, path, &encoded(body)?)
     }
 
+    pub(super) fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
+        self.call(&Method::DELETE, path, &[])
+    }
+
+    /// Sends a file as it is. Not tried again: the server has been busy with all of it.
+    pub(super) fn send_file<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        file: &File,
+    ) -> Result<T, Error> {
+        let request = self.request(&Method::POST, path);
+        let request = request.header("content-type", "application/octet-stream");
+        let request = request.body(file);
+        let request = request.map_err(|_| Error::BadUrl(self.base.clone()))?;
+        let request = self.agent.configure_request(request);
+        let request = request.timeout_global(Some(limits::TRANSFER)).build();
+        let answer = self.agent.run(request).and_then(read);
+        understood(&answer.map_err(|error| self.broken(&error))?)
+    }
+
+    /// Writes an answer that is no JSON to `out`; returns its bytes.
+    pub(super) fn fetch(&self, path: &str, out: &mut dyn Write) -> Result<u64, Error> {
+        let request = self.request(&Method::GET, path).body(());
+        let request = request.map_err(|_| Error::BadUrl(self.base.clone()))?;
+        let request = self.agent.configure_request(request);
+        let request = request.timeout_global(Some(limits::TRANSFER)).build();
+        let response = self.agent.run(request);
+        let mut response = response.map_err(|error| self.broken(&error))?;
+        if response.status() != 200 {
+            let answer = read(response).map_err(|error| self.broken(&error))?;
+            return understood(&answer);
+        }
+        io::copy(&mut response.body_mut().as_reader(), out).map_err(|error| Error::Lost {
+            url: self.base.clone(),
+            reason: error.to_string(),
+        })
+    }
+
+    fn request(&self, method: &Method, path: &str) -> request::Builder {
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.base));
+        match &self.api_key {
+            Some(key) => request.header("api-key", key),
+            None => request,
+        }
+    }
+
     fn call<T: DeserializeOwned>(
         &self,
         method: &Method,
@@ -100,14 +150,9 @@ impl Http {
     }
 
     fn exchange(&self, method: &Method, path: &str, body: &[u8]) -> Result<Answer, Error> {
-        let mut request = Request::builder()
-            .method(method)
-            .uri(format!("{}{path}", self.base));
+        let mut request = self.request(method, path);
         if !body.is_empty() {
             request = request.header("content-type", "application/json");
-        }
-        if let Some(key) = &self.api_key {
-            request = request.header("api-key", key);
         }
         let bad_url = |_| Error::BadUrl(self.base.clone());
         let outcome = if body.is_empty() {

@@ -7,6 +7,8 @@ mod http;
 mod wire;
 
 use std::collections::HashSet;
+use std::fs::File;
+use std::io::Write;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -65,6 +67,40 @@ impl Client {
         self.http.post(&path, faces)
     }
 
+    /// Has a backup made of a collection, or of everything.
+    pub(crate) fn make_backup(&self, of: Option<&str>) -> Result<wire::Snapshot, Error> {
+        self.http.post(&snapshots_path(of), &json!({}))
+    }
+
+    /// Fetches a backup; returns its bytes.
+    pub(crate) fn fetch_backup(
+        &self,
+        of: Option<&str>,
+        name: &str,
+        out: &mut dyn Write,
+    ) -> Result<u64, Error> {
+        self.http
+            .fetch(&format!("{}/{name}", snapshots_path(of)), out)
+    }
+
+    /// Has the server forget a backup.
+    pub(crate) fn remove_backup(&self, of: Option<&str>, name: &str) -> Result<bool, Error> {
+        self.http.delete(&format!("{}/{name}", snapshots_path(of)))
+    }
+
+    /// Restores a backup of one collection under a name.
+    pub(crate) fn restore_as(&self, name: &str, file: &File, sha256: &str) -> Result<bool, Error> {
+        let path = snapshots_path(Some(name));
+        self.http
+            .send_file(&format!("{path}/upload?checksum={sha256}"), file)
+    }
+
+    /// Restores all of a backup under the names it has there.
+    pub(crate) fn restore_all(&self, file: &File, sha256: &str) -> Result<wire::Restored, Error> {
+        self.http
+            .send_file(&format!("/snapshots/upload?checksum={sha256}"), file)
+    }
+
     /// The server's answer to a photo, as it came.
     pub(crate) fn search(
         &self,
@@ -76,6 +112,11 @@ impl Client {
         let body = json!({"image": base64_of(photo), "limit": limit});
         self.http.post(&path, &body)
     }
+}
+
+fn snapshots_path(of: Option<&str>) -> String {
+    let of = of.map(collection_path).unwrap_or_default();
+    format!("{of}/snapshots")
 }
 
 /// How bytes travel in JSON.

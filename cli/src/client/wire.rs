@@ -101,3 +101,24 @@ pub(crate) struct Hit {
     pub(crate) person: Option<String>,
     pub(crate) payload: Option<Map<String, Value>>,
 }
+
+/// A backup that lies on the server.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Snapshot {
+    pub(crate) name: String,
+    pub(crate) size: u64,
+    pub(crate) checksum: Option<String>,
+    pub(crate) lsn: Option<u64>,
+}
+
+/// What came out of a backup of everything.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Restored {
+    pub(crate) collections: Vec<RestoredCollection>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct RestoredCollection {
+    pub(crate) name: String,
+    pub(crate) points: usize,
+}

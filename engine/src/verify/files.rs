@@ -127,7 +127,7 @@ fn snapshot(dir: &Path, store: u128, entry: &CollectionEntry) -> Result<(), Erro
             "{path}: it holds another collection"
         )));
     }
-    for row in read_rows(reader.section(sections::POINTS)?) {
+    for row in read_rows(reader.part().section(sections::POINTS)?) {
         row.map_err(|error| Error::Corrupt(format!("{}: {error}", path.display())))?;
     }
     Ok(())

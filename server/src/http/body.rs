@@ -72,7 +72,7 @@ pub(crate) fn query<T: DeserializeOwned>(query: &str) -> Result<T, Refusal> {
 }
 
 /// The content type without its parameters, in lower case.
-fn media_type(headers: &HeaderMap) -> String {
+pub(super) fn media_type(headers: &HeaderMap) -> String {
     let value = headers.get(header::CONTENT_TYPE);
     let value = value.and_then(|value| value.to_str().ok()).unwrap_or("");
     let media_type = value.split(';').next().unwrap_or("");

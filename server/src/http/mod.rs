@@ -3,6 +3,8 @@
 
 mod body;
 mod form;
+mod upload;
 
 pub(crate) use body::{Either, json, multipart_or_json, query};
 pub(crate) use form::{Fields, Form};
+pub(crate) use upload::backup;

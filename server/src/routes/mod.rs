@@ -1,5 +1,6 @@
 //! Paths and what answers them. Handlers are short: parse, call, frame.
 
+mod admin;
 mod aliases;
 mod collections;
 mod faces;
@@ -7,6 +8,7 @@ mod health;
 mod page;
 mod points;
 mod query;
+mod snapshots;
 mod vectors;
 
 use actix_web::web::{self, ServiceConfig};
@@ -64,6 +66,7 @@ pub(crate) fn configure(routes: &mut ServiceConfig) {
         .configure(vectors)
         .configure(points)
         .configure(faces)
+        .configure(backups)
         .default_service(web::to(nowhere));
 }
 
@@ -142,6 +145,55 @@ fn faces(routes: &mut ServiceConfig) {
         .service(at(
             "/collections/{collection}/faces/{id}/image",
             [web::get().to(faces::image)],
+        ));
+}
+
+fn backups(routes: &mut ServiceConfig) {
+    let of_one = [
+        web::get().to(snapshots::list),
+        web::post().to(snapshots::create),
+    ];
+    let of_all = [
+        web::get().to(snapshots::list_full),
+        web::post().to(snapshots::create_full),
+    ];
+    routes
+        .service(at("/collections/{collection}/snapshots", of_one))
+        .service(at(
+            "/collections/{collection}/snapshots/upload",
+            [web::post().to(snapshots::upload)],
+        ))
+        .service(at(
+            "/collections/{collection}/snapshots/recover",
+            [web::put().to(snapshots::recover)],
+        ))
+        .service(at(
+            "/collections/{collection}/snapshots/{name}",
+            [
+                web::get().to(snapshots::download),
+                web::delete().to(snapshots::remove),
+            ],
+        ))
+        .service(at("/snapshots", of_all))
+        .service(at(
+            "/snapshots/upload",
+            [web::post().to(snapshots::upload_full)],
+        ))
+        .service(at(
+            "/snapshots/recover",
+            [web::put().to(snapshots::recover_full)],
+        ))
+        .service(at(
+            "/snapshots/{name}",
+            [
+                web::get().to(snapshots::download_full),
+                web::delete().to(snapshots::remove_full),
+            ],
+        ))
+        .service(at("/admin/checkpoint", [web::post().to(admin::checkpoint)]))
+        .service(at(
+            "/admin/collections/{collection}/checksum",
+            [web::get().to(admin::checksum)],
         ));
 }
 

@@ -12,5 +12,6 @@ pub(crate) mod photo;
 pub(crate) mod point;
 pub(crate) mod query;
 pub(crate) mod select;
+pub(crate) mod snapshot;
 pub(crate) mod unsupported;
 pub(crate) mod vector;

@@ -63,6 +63,16 @@ pub enum TableChange<'a> {
     },
 }
 
+impl TableChange<'_> {
+    /// The point that changes.
+    pub fn point(&self) -> (CollectionId, PointId) {
+        match self {
+            TableChange::PutPoint { collection, id, .. }
+            | TableChange::DeletePoint { collection, id } => (*collection, *id),
+        }
+    }
+}
+
 /// A face as the tables keep it; the pictures lie in blob files.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FaceRow {
@@ -114,6 +124,17 @@ impl Tables {
     /// Applies changes in order, atomically in pieces of bounded size; the last piece carries
     /// `upto`, so that a crash between pieces leaves them to a replay.
     pub fn apply(&self, upto: Lsn, changes: &[TableChange<'_>]) -> Result<(), Error> {
+        self.commit(&self.apply_most(changes)?, Some(upto))
+    }
+
+    /// Applies changes that are a part of what a record says; [`Tables::apply`] follows with the
+    /// rest and the record's LSN.
+    pub fn apply_part(&self, changes: &[TableChange<'_>]) -> Result<(), Error> {
+        self.commit(&self.apply_most(changes)?, None)
+    }
+
+    /// All but the last piece, which is returned.
+    fn apply_most(&self, changes: &[TableChange<'_>]) -> Result<Batches, Error> {
         let mut batches = Batches::default();
         for change in changes {
             batches.add(change)?;
@@ -121,7 +142,7 @@ impl Tables {
                 self.commit(&std::mem::take(&mut batches), None)?;
             }
         }
-        self.commit(&batches, Some(upto))
+        Ok(batches)
     }
 
     fn commit(&self, batches: &Batches, applied: Option<Lsn>) -> Result<(), Error> {

@@ -1,0 +1,114 @@
+//! `doppel backup` and `doppel restore`: a collection, or everything, as one file. What travels is
+//! checked against the server's SHA-256, and a file has its name only when it is whole.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use sha2::{Digest, Sha256};
+
+use crate::arguments::{BackupArgs, RestoreArgs};
+use crate::client::Client;
+use crate::exit::Exit;
+use crate::out;
+
+/// Has a server make a backup, and fetches it.
+pub(crate) fn backup(arguments: &BackupArgs, client: &Client) -> Result<Exit> {
+    let target = &arguments.file;
+    if target.exists() {
+        bail!("{} is there already: choose another name", target.display());
+    }
+    let temporary = target.with_extension("part");
+    let file = File::create(&temporary);
+    let file = file.with_context(|| format!("cannot make {}", temporary.display()))?;
+    let fetched = fetch(arguments.collection.as_deref(), client, file);
+    let told = fetched.and_then(|told| {
+        fs::rename(&temporary, target)
+            .with_context(|| format!("cannot rename {}", temporary.display()))?;
+        Ok(told)
+    });
+    if told.is_err() {
+        // What is left of it is of no use to anybody.
+        let _ = fs::remove_file(&temporary);
+    }
+    out::print(&format!("{}: {}\n", target.display(), told?))?;
+    Ok(Exit::Success)
+}
+
+fn fetch(collection: Option<&str>, client: &Client, file: File) -> Result<String> {
+    let made = client.make_backup(collection)?;
+    let mut out = Hashed {
+        out: file,
+        digest: Sha256::new(),
+    };
+    let got = client.fetch_backup(collection, &made.name, &mut out);
+    // The server need not keep what has been asked for here.
+    let removed = client.remove_backup(collection, &made.name);
+    let bytes = got?;
+    out.out.sync_all().context("cannot make the file durable")?;
+    let sha256 = hex(out.digest);
+    if bytes != made.size || made.checksum.as_ref().is_some_and(|sum| *sum != sha256) {
+        bail!("the backup was damaged on its way: its SHA-256 is {sha256}");
+    }
+    removed?;
+    let lsn = made.lsn.map(|lsn| format!(" at LSN {lsn}"));
+    Ok(format!(
+        "{bytes} bytes{}, SHA-256 {sha256}",
+        lsn.unwrap_or_default()
+    ))
+}
+
+/// Has a server restore a backup.
+pub(crate) fn restore(arguments: &RestoreArgs, client: &Client) -> Result<Exit> {
+    let path = &arguments.file;
+    let sha256 = sha256_of(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let told = match &arguments.collection {
+        Some(name) => {
+            client.restore_as(name, &file, &sha256)?;
+            format!("restored as `{name}`\n")
+        }
+        None => {
+            let restored = client.restore_all(&file, &sha256)?.collections.into_iter();
+            let told = restored.map(|it| format!("restored `{}`: {} points\n", it.name, it.points));
+            told.collect()
+        }
+    };
+    out::print(&told)?;
+    Ok(Exit::Success)
+}
+
+/// Writes, and computes the SHA-256 on the way.
+struct Hashed {
+    out: File,
+    digest: Sha256,
+}
+
+impl Write for Hashed {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.out.write(bytes)?;
+        self.digest.update(bytes.get(..written).unwrap_or_default());
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+fn sha256_of(path: &Path) -> io::Result<String> {
+    let mut file = File::open(path)?;
+    let (mut digest, mut buffer) = (Sha256::new(), vec![0; 1 << 20]);
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(hex(digest)),
+            got => digest.update(buffer.get(..got).unwrap_or_default()),
+        }
+    }
+}
+
+fn hex(digest: Sha256) -> String {
+    let bytes = digest.finalize();
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

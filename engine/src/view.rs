@@ -1,0 +1,44 @@
+//! Everything as it stands between two groups, for those who read at leisure: frozen indexes, and a
+//! watch on the tables.
+
+use std::sync::Arc;
+
+use crossbeam_channel::bounded;
+use storage::CollectionId;
+
+use crate::checkpoint::FrozenState;
+use crate::commit::Work;
+use crate::engine::Engine;
+use crate::error::Error;
+use crate::shared::Shared;
+use crate::watch::Watch;
+
+/// Collections at one LSN.
+pub(crate) struct View {
+    pub(crate) state: FrozenState,
+    pub(crate) watch: Arc<Watch>,
+}
+
+impl View {
+    /// Taken by the applier, so that nothing changes meanwhile.
+    pub(crate) fn take(shared: &Shared, only: Option<CollectionId>) -> Self {
+        Self {
+            watch: shared.watches.begin(only),
+            state: FrozenState::take(shared, only),
+        }
+    }
+}
+
+impl Engine {
+    /// Looks at one collection, or at all, as they are after all that has been accepted before.
+    pub(crate) fn view(&self, only: Option<CollectionId>) -> Result<View, Error> {
+        let (reply, view) = bounded(1);
+        self.work()?
+            .send(Work::View(only, reply))
+            .map_err(|_| Error::Stopped)?;
+        view.recv().map_err(|_| match self.shared().read_only() {
+            Some(reason) => Error::ReadOnly(reason),
+            None => Error::Stopped,
+        })
+    }
+}

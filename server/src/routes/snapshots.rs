@@ -1,0 +1,199 @@
+//! Backups, of one collection or of everything: make, list, download, remove, restore.
+
+use actix_web::body::SizedStream;
+use actix_web::http::header;
+use actix_web::web::{self, Bytes, Data, Path, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+use engine::RestoreAs;
+use futures_util::stream;
+
+use super::named;
+use crate::app::App;
+use crate::http;
+use crate::limits;
+use crate::refusal::Refusal;
+use crate::wire::envelope::Answer;
+use crate::wire::snapshot::{Recover, RestoredAll, Snapshot, SnapshotParams};
+
+type Outcome<T> = Result<Answer<T>, Refusal>;
+
+pub(super) async fn create(
+    app: Data<App>,
+    request: HttpRequest,
+    name: Path<String>,
+) -> Outcome<Snapshot> {
+    make(app, request, Some(named(name.into_inner())?)).await
+}
+
+pub(super) async fn create_full(app: Data<App>, request: HttpRequest) -> Outcome<Snapshot> {
+    make(app, request, None).await
+}
+
+async fn make(app: Data<App>, request: HttpRequest, of: Option<String>) -> Outcome<Snapshot> {
+    let _: SnapshotParams = http::query(request.query_string())?;
+    let made = app.write(move |engine| engine.create_backup(of.as_deref()));
+    Ok(Answer(made.await?.into()))
+}
+
+pub(super) async fn list(app: Data<App>, name: Path<String>) -> Outcome<Vec<Snapshot>> {
+    all(app, Some(named(name.into_inner())?)).await
+}
+
+pub(super) async fn list_full(app: Data<App>) -> Outcome<Vec<Snapshot>> {
+    all(app, None).await
+}
+
+async fn all(app: Data<App>, of: Option<String>) -> Outcome<Vec<Snapshot>> {
+    let files = app.read(move |engine| engine.backups(of.as_deref()));
+    let files = files.await?.into_iter();
+    Ok(Answer(files.map(Snapshot::from).collect()))
+}
+
+pub(super) async fn download(
+    app: Data<App>,
+    path: Path<(String, String)>,
+) -> Result<HttpResponse, Refusal> {
+    let (name, file) = path.into_inner();
+    content(app, Some(named(name)?), file).await
+}
+
+pub(super) async fn download_full(
+    app: Data<App>,
+    file: Path<String>,
+) -> Result<HttpResponse, Refusal> {
+    content(app, None, file.into_inner()).await
+}
+
+async fn content(
+    app: Data<App>,
+    of: Option<String>,
+    file: String,
+) -> Result<HttpResponse, Refusal> {
+    let download = app.read(move |engine| engine.download_backup(of.as_deref(), &file));
+    let download = download.await?;
+    let mut response = HttpResponse::Ok();
+    response.content_type("application/octet-stream");
+    let attachment = format!("attachment; filename=\"{}\"", download.info.name);
+    response.insert_header((header::CONTENT_DISPOSITION, attachment));
+    if let Some(sha256) = &download.info.sha256 {
+        response.insert_header(("x-checksum-sha256", sha256.as_str()));
+    }
+    let bytes = download.info.bytes;
+    let pieces = stream::try_unfold((download, 0), |(download, at)| async move {
+        let read = web::block(move || {
+            let piece = download.read(at, limits::BACKUP_PIECE_BYTES);
+            piece.map(|piece| (piece, download))
+        });
+        let broke = |_| Refusal::internal("a thread of the server broke down");
+        let (piece, download) = read.await.map_err(broke)?.map_err(Refusal::from)?;
+        let next = at + piece.len() as u64;
+        let more = (!piece.is_empty()).then(|| (Bytes::from(piece), (download, next)));
+        Ok::<_, actix_web::Error>(more)
+    });
+    Ok(response.body(SizedStream::new(bytes, Box::pin(pieces))))
+}
+
+pub(super) async fn remove(
+    app: Data<App>,
+    request: HttpRequest,
+    path: Path<(String, String)>,
+) -> Outcome<bool> {
+    let (name, file) = path.into_inner();
+    delete(app, request, Some(named(name)?), file).await
+}
+
+pub(super) async fn remove_full(
+    app: Data<App>,
+    request: HttpRequest,
+    file: Path<String>,
+) -> Outcome<bool> {
+    delete(app, request, None, file.into_inner()).await
+}
+
+async fn delete(
+    app: Data<App>,
+    request: HttpRequest,
+    of: Option<String>,
+    file: String,
+) -> Outcome<bool> {
+    let _: SnapshotParams = http::query(request.query_string())?;
+    let removed = app.write(
+        move |engine| match engine.delete_backup(of.as_deref(), &file)? {
+            true => Ok(true),
+            false => Err(engine::Error::NoBackup(file)),
+        },
+    );
+    Ok(Answer(removed.await?))
+}
+
+pub(super) async fn upload(
+    app: Data<App>,
+    request: HttpRequest,
+    name: Path<String>,
+    payload: Payload,
+) -> Outcome<bool> {
+    let name = named(name.into_inner())?;
+    let params: SnapshotParams = http::query(request.query_string())?;
+    let incoming = app.write(|engine| engine.receive_backup()).await?;
+    let backup = http::backup(request.headers(), payload, incoming).await?;
+    app.write(move |engine| {
+        engine.restore(backup, RestoreAs::Name(&name), params.checksum.as_deref())
+    })
+    .await?;
+    Ok(Answer(true))
+}
+
+pub(super) async fn upload_full(
+    app: Data<App>,
+    request: HttpRequest,
+    payload: Payload,
+) -> Outcome<RestoredAll> {
+    let params: SnapshotParams = http::query(request.query_string())?;
+    let incoming = app.write(|engine| engine.receive_backup()).await?;
+    let backup = http::backup(request.headers(), payload, incoming).await?;
+    let restored = app.write(move |engine| {
+        engine.restore(backup, RestoreAs::Everything, params.checksum.as_deref())
+    });
+    Ok(Answer(restored.await?.into()))
+}
+
+pub(super) async fn recover(
+    app: Data<App>,
+    request: HttpRequest,
+    name: Path<String>,
+    payload: Payload,
+) -> Outcome<bool> {
+    let name = named(name.into_inner())?;
+    let body = recover_body(&app, &request, payload).await?;
+    app.write(move |engine| {
+        let (of, file) = engine.locate_backup(Some(&name), &body.location)?;
+        let checksum = body.checksum.as_deref();
+        engine.restore_from_shelf(of.as_deref(), &file, RestoreAs::Name(&name), checksum)
+    })
+    .await?;
+    Ok(Answer(true))
+}
+
+pub(super) async fn recover_full(
+    app: Data<App>,
+    request: HttpRequest,
+    payload: Payload,
+) -> Outcome<RestoredAll> {
+    let body = recover_body(&app, &request, payload).await?;
+    let restored = app.write(move |engine| {
+        let (of, file) = engine.locate_backup(None, &body.location)?;
+        let checksum = body.checksum.as_deref();
+        engine.restore_from_shelf(of.as_deref(), &file, RestoreAs::Everything, checksum)
+    });
+    Ok(Answer(restored.await?.into()))
+}
+
+async fn recover_body(
+    app: &Data<App>,
+    request: &HttpRequest,
+    payload: Payload,
+) -> Result<Recover, Refusal> {
+    let _: SnapshotParams = http::query(request.query_string())?;
+    let body: Recover = http::json(request.headers(), payload, app.max_body_bytes()).await?;
+    body.checked()
+}
