@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::backup;
-use crate::disk::{Disk, read_all};
+use crate::disk::{Disk, make_dir, read_all};
 use crate::error::Error;
 use crate::ids::Lsn;
 use crate::limits::MAX_BACKUP_NAME_LEN;
@@ -78,9 +78,10 @@ impl Backups {
         origin: &backup::Origin,
     ) -> Result<(String, PathBuf), Error> {
         let folder = self.folder(shelf);
-        self.disk
-            .create_dir_all(&folder)
-            .map_err(Error::io(&folder, "make the folder"))?;
+        let above = [self.dir.as_path(), folder.parent().unwrap_or(&self.dir)];
+        for dir in above.into_iter().chain([folder.as_path()]) {
+            make_dir(&*self.disk, dir).map_err(Error::io(dir, "make the folder"))?;
+        }
         let of = match shelf {
             Shelf::Full => "full",
             Shelf::Collection(name) => name.get(..100).unwrap_or(name),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::io::Write;
 
 use crate::digest::Digest;
-use crate::disk::{Disk, DiskFile};
+use crate::disk::{Disk, DiskFile, make_dir};
 use crate::error::Error;
 
 /// Bytes that come in piece by piece.
@@ -23,8 +23,7 @@ pub struct Incoming {
 impl Incoming {
     /// Starts an empty file in `dir`.
     pub fn create(disk: Arc<dyn Disk>, dir: &Path) -> Result<Self, Error> {
-        disk.create_dir_all(dir)
-            .map_err(Error::io(dir, "make the folder"))?;
+        make_dir(&*disk, dir).map_err(Error::io(dir, "make the folder"))?;
         let name = uuid::Uuid::new_v4().simple().to_string();
         let path = dir.join(format!("{name}.tmp"));
         let file = disk.create(&path).map_err(Error::io(&path, "create"))?;

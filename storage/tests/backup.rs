@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use storage::{
-    BackupReader, BackupWriter, Backups, Contents, Disk, Error, Incoming, Lsn, Origin, OsDisk,
-    Shelf, SimDisk,
+    BackupReader, BackupWriter, Backups, Contents, Disk, Error, Fault, Incoming, Lsn, Origin,
+    OsDisk, Shelf, SimDisk,
 };
 
 const ORIGIN: Origin = Origin {
@@ -16,6 +16,14 @@ const ORIGIN: Origin = Origin {
     made_s: 1_000,
 };
 const SHELF: Shelf<'_> = Shelf::Collection("c");
+
+/// A disk on which there is a data folder.
+fn disk() -> SimDisk {
+    let disk = SimDisk::new();
+    disk.create_dir_all(Path::new("/d")).unwrap();
+    disk.sync_dir(Path::new("/")).unwrap();
+    disk
+}
 
 fn backups(disk: &SimDisk) -> Backups {
     Backups::new(Arc::new(disk.clone()), PathBuf::from("/d/backups"))
@@ -48,13 +56,13 @@ fn check(disk: &SimDisk, path: &Path) {
 
 #[test]
 fn a_disk_that_fills_up_leaves_no_part_of_a_backup() {
-    let disk = SimDisk::new();
+    let disk = disk();
     write(&disk).unwrap();
-    let operations = disk.operations();
+    let (start, operations) = (self::disk().operations(), disk.operations());
     let mut failed = 0;
-    for at in 0..operations {
-        let disk = SimDisk::new();
-        disk.fail_at(at, ErrorKind::StorageFull);
+    for at in start..operations {
+        let disk = self::disk();
+        disk.fail_at(at, Fault::Error(ErrorKind::StorageFull));
         let Err(error) = write(&disk) else { continue };
         failed += 1;
         let full =
@@ -74,12 +82,12 @@ fn a_disk_that_fills_up_leaves_no_part_of_a_backup() {
 
 #[test]
 fn a_power_cut_leaves_a_whole_backup_or_none() {
-    let disk = SimDisk::new();
+    let disk = disk();
     write(&disk).unwrap();
     let mut seen = [0, 0];
-    for at in 0..=disk.operations() {
+    for at in self::disk().operations()..=disk.operations() {
         for seed in 0..8 {
-            let disk = SimDisk::new();
+            let disk = self::disk();
             disk.power_off_at(at);
             let written = write(&disk).is_ok();
             let after = disk.crash(seed);
@@ -97,7 +105,7 @@ fn a_power_cut_leaves_a_whole_backup_or_none() {
 #[test]
 fn what_comes_in_is_durable_when_it_is_kept_and_gone_when_it_is_not() {
     let dir = Path::new("/d/restores");
-    let disk = SimDisk::new();
+    let disk = disk();
     let incoming = |disk: &SimDisk| {
         let mut incoming = Incoming::create(Arc::new(disk.clone()), dir).unwrap();
         incoming.write(b"abc").unwrap();
@@ -120,7 +128,7 @@ fn what_comes_in_is_durable_when_it_is_kept_and_gone_when_it_is_not() {
 
 #[test]
 fn a_backup_of_a_newer_version_is_refused_by_its_number() {
-    let disk = SimDisk::new();
+    let disk = disk();
     let (_, path) = write(&disk).unwrap();
     let file = disk.open(&path).unwrap();
     let mut header = [0; 64];
