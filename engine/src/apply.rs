@@ -10,7 +10,7 @@ use std::time::Instant;
 use crossbeam_channel::Receiver;
 use hnsw::Scratch;
 use storage::{
-    BlobKind, BlobRef, Blobs, CollectionId, FaceRecord, FaceRow, Lsn, NamedVectors, PointId,
+    BlobKind, BlobRef, Blobs, CollectionId, FaceRecord, FaceRow, IndexConfig, Lsn, PointId,
     PointRecord, Record, TableChange, Tables, VectorId, VectorsConfig,
 };
 
@@ -21,7 +21,9 @@ use crate::commit::{Committed, Work};
 use crate::convert;
 use crate::error::Error;
 use crate::grow::PointVectors;
+use crate::keep::{NewPayload, new_payloads};
 use crate::options::Event;
+use crate::payload::{index_of, path};
 use crate::point::Written;
 use crate::settings::Settings;
 use crate::shared::Shared;
@@ -78,7 +80,7 @@ fn apply_group(shared: &Shared, followers: &Followers<'_>, group: Vec<Committed>
     match outcomes {
         Ok(outcomes) => {
             if let Some((last, _)) = replies.last() {
-                shared.progress.applied.store(last.0, Ordering::Release);
+                shared.progress.has_applied(*last);
             }
             for ((lsn, reply), outcome) in replies.into_iter().zip(outcomes) {
                 if let Some(reply) = reply {
@@ -110,6 +112,9 @@ enum IndexWork {
     Upsert(Arc<Collection>, Vec<PointVectors>),
     Update(Arc<Collection>, Vec<PointVectors>),
     Delete(Arc<Collection>, Vec<PointId>),
+    Payloads(Arc<Collection>, Vec<NewPayload>),
+    PutIndex(Arc<Collection>, IndexConfig),
+    DropIndex(Arc<Collection>, String),
     DeleteVectors(Arc<Collection>, Vec<PointId>, Vec<VectorId>),
     Configure(Arc<Collection>, Option<VectorsConfig>, Option<Vec<u8>>),
     Aliases(Vec<(String, Option<CollectionId>)>),
@@ -129,20 +134,22 @@ impl Followers<'_> {
             known.push(self.note_collection(*lsn, record)?);
             faces.push(self.store_blobs(*lsn, record)?);
         }
+        let payloads = new_payloads(self.tables, &records)?;
         let mut changes = Vec::new();
-        for (((lsn, record), faces), known) in records.iter().zip(&faces).zip(&known) {
+        let rows = records.iter().zip(&faces).zip(&payloads).zip(&known);
+        for ((((lsn, record), faces), payloads), known) in rows {
             if known.is_some() {
-                table_changes(*lsn, record, faces, &mut changes);
+                table_changes(*lsn, record, faces, payloads, &mut changes);
             }
         }
         self.tables.apply(upto, &changes)?;
         drop(changes);
-        let work = records
-            .into_iter()
-            .zip(known)
-            .map(|((lsn, record), known)| (lsn, index_work(record, known)));
-        work.map(|(lsn, work)| self.do_index_work(lsn, work))
-            .collect()
+        let work = records.into_iter().zip(payloads).zip(known);
+        let work = work.map(|(((lsn, record), payloads), known)| {
+            let work = index_work(record, payloads, known)?;
+            self.do_index_work(lsn, work)
+        });
+        work.collect()
     }
 
     /// The collection a record is about, if it is there; creates and drops take effect here.
@@ -173,6 +180,9 @@ impl Followers<'_> {
             Record::ChangeAliases { .. } => Ok(Some(None)),
             Record::Upsert { collection, .. }
             | Record::Delete { collection, .. }
+            | Record::ChangePayload { collection, .. }
+            | Record::PutIndex { collection, .. }
+            | Record::DropIndex { collection, .. }
             | Record::UpdateVectors { collection, .. }
             | Record::DeleteVectors { collection, .. }
             | Record::Configure { collection, .. } => {
@@ -233,6 +243,13 @@ impl Followers<'_> {
             IndexWork::Delete(collection, ids) => {
                 collection.apply_delete(lsn, &ids).map_err(fatal)?
             }
+            IndexWork::Payloads(collection, payloads) => {
+                collection.apply_payloads(lsn, &payloads)?
+            }
+            IndexWork::PutIndex(collection, index) => {
+                collection.apply_put_index(lsn, index_of(&index)?, self.tables)?
+            }
+            IndexWork::DropIndex(collection, key) => collection.apply_drop_index(lsn, &path(&key)?),
             IndexWork::Update(collection, points) => {
                 collection.apply_update(lsn, points).map_err(fatal)?
             }
@@ -261,6 +278,7 @@ fn table_changes<'a>(
     lsn: Lsn,
     record: &'a Record,
     faces: &[Option<FaceRow>],
+    payloads: &'a [NewPayload],
     out: &mut Vec<TableChange<'a>>,
 ) {
     match record {
@@ -270,7 +288,20 @@ fn table_changes<'a>(
         | Record::UpdateVectors { .. }
         | Record::DeleteVectors { .. }
         | Record::ChangeAliases { .. }
+        | Record::PutIndex { .. }
+        | Record::DropIndex { .. }
         | Record::Configure { .. } => {}
+        Record::ChangePayload { collection, .. } => {
+            out.extend(
+                payloads
+                    .iter()
+                    .map(|(id, payload)| TableChange::PutPayload {
+                        collection: *collection,
+                        id: *id,
+                        payload,
+                    }),
+            );
+        }
         Record::Upsert { collection, points } => {
             out.extend(
                 points
@@ -294,24 +325,43 @@ fn table_changes<'a>(
     }
 }
 
-fn index_work(record: Record, known: Option<Option<Arc<Collection>>>) -> IndexWork {
+fn index_work(
+    record: Record,
+    payloads: Vec<NewPayload>,
+    known: Option<Option<Arc<Collection>>>,
+) -> Result<IndexWork, Error> {
     let known = known.flatten();
-    match record {
+    Ok(match record {
         Record::CreateCollection { .. } => IndexWork::None,
         Record::DropCollection { id } => IndexWork::Sweep(id),
         Record::ChangeAliases { changes } => IndexWork::Aliases(changes),
-        Record::Upsert { collection, points } => of(known, collection, |known| {
-            let points = points.into_iter();
-            let points = points.map(|point| vectors_of(point.id, point.vectors));
-            IndexWork::Upsert(known, points.collect())
-        }),
+        Record::Upsert { collection, points } => match known {
+            None => IndexWork::Missing(collection),
+            Some(known) => {
+                let points = known.with_entries(points)?;
+                IndexWork::Upsert(known, points)
+            }
+        },
         Record::UpdateVectors { collection, points } => of(known, collection, |known| {
             let points = points.into_iter();
-            let points = points.map(|(id, vectors)| vectors_of(id, vectors));
+            let points = points.map(|(id, vectors)| PointVectors {
+                id,
+                vectors,
+                entries: None,
+            });
             IndexWork::Update(known, points.collect())
         }),
         Record::Delete { collection, ids } => {
             of(known, collection, |known| IndexWork::Delete(known, ids))
+        }
+        Record::ChangePayload { collection, .. } => of(known, collection, |known| {
+            IndexWork::Payloads(known, payloads)
+        }),
+        Record::PutIndex { collection, index } => {
+            of(known, collection, |known| IndexWork::PutIndex(known, index))
+        }
+        Record::DropIndex { collection, key } => {
+            of(known, collection, |known| IndexWork::DropIndex(known, key))
         }
         Record::DeleteVectors {
             collection,
@@ -327,7 +377,7 @@ fn index_work(record: Record, known: Option<Option<Arc<Collection>>>) -> IndexWo
         } => of(known, collection, |known| {
             IndexWork::Configure(known, vectors, metadata)
         }),
-    }
+    })
 }
 
 fn of(
@@ -336,8 +386,4 @@ fn of(
     work: impl FnOnce(Arc<Collection>) -> IndexWork,
 ) -> IndexWork {
     known.map_or(IndexWork::Missing(id), work)
-}
-
-fn vectors_of(id: PointId, vectors: NamedVectors) -> PointVectors {
-    PointVectors { id, vectors }
 }

@@ -9,12 +9,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use hnsw::{Frozen, Index, Scratch, SearchOptions};
+use hnsw::{Frozen, Index, Scratch};
 use parking_lot::RwLock;
 use storage::{CollectionId, Lsn, NamedVectors, PointId, VectorId};
 
 use crate::error::Error;
 use crate::numbers::Numbers;
+use crate::payload::{IndexInfo, PayloadIndexes};
 use crate::point::Which;
 use crate::settings::{Settings, named};
 use crate::space::Space;
@@ -27,6 +28,9 @@ pub(crate) struct Collection {
     pub(crate) id: CollectionId,
     pub(crate) name: String,
     pub(crate) state: RwLock<State>,
+    /// Held by writers, together, until their record is in the log; and alone by one who decides
+    /// by a filter what to write, so that nothing changes between the decision and its record.
+    pub(crate) deciding: RwLock<()>,
     /// The last record that changed it; a checkpoint keeps the old snapshot while this stands.
     changed: AtomicU64,
     pub(crate) tunings: Tunings,
@@ -38,6 +42,7 @@ pub(crate) struct State {
     pub(crate) numbers: Numbers,
     /// One for each vector of the settings.
     pub(crate) spaces: BTreeMap<VectorId, Space>,
+    pub(crate) payload: PayloadIndexes,
 }
 
 /// A collection as it was at one LSN, cheap to take, to be written to a snapshot at leisure.
@@ -69,6 +74,7 @@ impl Collection {
         let state = State {
             numbers: Numbers::default(),
             spaces: spaces.collect::<Result<_, Error>>()?,
+            payload: PayloadIndexes::new(settings.indexes.clone()),
             settings: Arc::new(settings),
         };
         Ok(Self::with_state(id, name, state, Lsn(0)))
@@ -79,6 +85,7 @@ impl Collection {
             id,
             name,
             state: RwLock::new(state),
+            deciding: RwLock::new(()),
             changed: AtomicU64::new(changed.0),
             tunings: Tunings::default(),
         }
@@ -101,7 +108,14 @@ impl Collection {
     pub(crate) fn memory_bytes(&self) -> usize {
         let state = self.state.read();
         let spaces = state.spaces.values();
-        spaces.map(|space| space.index.memory_bytes()).sum()
+        let indexes: usize = spaces.map(|space| space.index.memory_bytes()).sum();
+        indexes + state.payload.memory_bytes()
+    }
+
+    /// The keys of payloads that have an index. The lock is given back here: whoever holds it
+    /// must not ask for it again, because a writer may wait in between.
+    pub(crate) fn indexes(&self) -> Vec<IndexInfo> {
+        self.state.read().payload.infos()
     }
 
     pub(crate) fn contains(&self, id: &PointId) -> bool {
@@ -148,33 +162,6 @@ impl Collection {
             Some((vector.name.clone(), stored.to_vec()))
         });
         Some(stored.collect())
-    }
-
-    /// The `k` best points by one of their vectors, best first.
-    pub(crate) fn search(
-        &self,
-        by: VectorId,
-        query: &[f32],
-        k: usize,
-        ef: usize,
-        exact: bool,
-    ) -> Result<Vec<(PointId, f32)>, Error> {
-        let state = self.state.read();
-        let space = state.space(by)?;
-        let options = SearchOptions {
-            ef,
-            exact,
-            filter: None,
-        };
-        let hits = space.index.search(query, k, &options);
-        let hits = hits.map_err(|error| Error::BadVector {
-            what: error.to_string(),
-        })?;
-        let id = |slot| state.numbers.id(space.number(slot)?);
-        Ok(hits
-            .into_iter()
-            .filter_map(|hit| Some((id(hit.slot)?, hit.score)))
-            .collect())
     }
 
     /// Every id, in no order.

@@ -7,8 +7,9 @@ use storage::{
 
 use crate::error::Error;
 use crate::limits::MAX_PAYLOAD_BYTES;
+use crate::payload::{index_config, index_of as index};
 use crate::point::{Face, NewFace, Payload, StoredFace};
-use crate::settings::{Settings, Vector};
+use crate::settings::{Settings, Vector, default_indexes};
 use crate::spec::{EmbedderRef, Metric, Quantization, VectorSpec};
 
 /// A point whose vectors have been prepared, as it goes into the log.
@@ -70,6 +71,7 @@ pub(crate) fn config(name: &str, settings: &Settings) -> Result<storage::Collect
             next: settings.next,
         },
         metadata,
+        indexes: Some(settings.indexes.iter().map(index_config).collect()),
     })
 }
 
@@ -108,8 +110,14 @@ fn vector_config(vector: &Vector) -> Result<VectorConfig, Error> {
 
 /// The reverse of [`config`].
 pub(crate) fn settings(config: &storage::CollectionConfig) -> Result<Settings, Error> {
+    let vectors = vectors(&config.vectors);
+    let indexes = match &config.indexes {
+        Some(indexes) => indexes.iter().map(index).collect::<Result<_, _>>()?,
+        None => default_indexes(vectors.iter().map(|vector| &vector.spec)),
+    };
     Ok(Settings {
-        vectors: vectors(&config.vectors),
+        vectors,
+        indexes,
         next: config.vectors.next,
         metadata: metadata(&config.metadata)?,
     })

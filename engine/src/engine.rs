@@ -163,6 +163,7 @@ impl Engine {
                 )?);
             }
         }
+        let _deciding = target.deciding.read();
         self.write(
             Record::Upsert {
                 collection: target.id,
@@ -189,6 +190,7 @@ impl Engine {
         }
         ids.sort_unstable();
         ids.dedup();
+        let _deciding = target.deciding.read();
         self.write(
             Record::Delete {
                 collection: target.id,
@@ -235,7 +237,7 @@ impl Engine {
                 "the tables hold other points than the index".into(),
             ));
         }
-        Ok(())
+        collection.check_payload_indexes(&self.shared.tables)
     }
 
     /// Finishes what was accepted, takes a last checkpoint and ends the threads. Later writes are
@@ -319,6 +321,7 @@ fn info(collection: &Collection) -> CollectionInfo {
         spec: collection.settings().spec(),
         points: collection.len(),
         vectors: collection.vectors_len(),
+        indexes: collection.indexes(),
         memory_bytes: collection.memory_bytes(),
     }
 }

@@ -11,11 +11,14 @@ use storage::{Lsn, NamedVectors, PointId, VectorId};
 
 use crate::collection::{Collection, State};
 use crate::limits::{COMMIT_STEPS, INSERT_BATCH, INSERT_BATCH_FRACTION, PARALLEL_PLANS};
+use crate::payload::Entries;
 
 /// A point's vectors as a record has them; those of a vector that has gone are passed over.
 pub(crate) struct PointVectors {
     pub(crate) id: PointId,
     pub(crate) vectors: NamedVectors,
+    /// What the payload indexes keep of it, if it has a new payload.
+    pub(crate) entries: Option<Entries>,
 }
 
 /// What becomes of a point's vectors that a record does not speak of.
@@ -157,7 +160,7 @@ impl Collection {
         others: Others,
     ) -> Vec<(VectorId, Slot)> {
         let settle = |(point, places): (&PointVectors, &Vec<_>)| {
-            self.state.write().settle(&point.id, places, others)
+            self.state.write().settle(point, places, others)
         };
         points.iter().zip(places).flat_map(settle).collect()
     }
@@ -211,7 +214,9 @@ impl State {
     /// Lets no search find a point any more. Returns where its vectors are.
     fn forget(&mut self, id: &PointId) -> Vec<(VectorId, Slot)> {
         let gone = self.vacate(id, |_| true);
-        self.numbers.forget(id);
+        if let Some(number) = self.numbers.forget(id) {
+            self.payload.forget(number);
+        }
         gone
     }
 
@@ -233,11 +238,14 @@ impl State {
     /// Has a point be at these places. Returns the places it was at before.
     fn settle(
         &mut self,
-        id: &PointId,
+        point: &PointVectors,
         places: &[(VectorId, Slot)],
         others: Others,
     ) -> Vec<(VectorId, Slot)> {
-        let number = self.numbers.give(*id);
+        let number = self.numbers.give(point.id);
+        if let Some(entries) = &point.entries {
+            self.payload.put(number, entries.clone());
+        }
         let mut replaced = Vec::new();
         for (of, space) in &mut self.spaces {
             let new = places.iter().find(|(vector, _)| vector == of);

@@ -25,12 +25,14 @@
 //!     ef: None,
 //!     exact: false,
 //!     score_threshold: None,
+//!     filter: None,
 //!     select: Select { payload: true, vectors: Which::None },
 //! };
 //! assert_eq!(engine.search("colours", &query)?[0].point.id, PointId::Num(1));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod allow;
 mod apply;
 mod catalog;
 mod checkpoint;
@@ -39,12 +41,17 @@ mod commit;
 mod convert;
 mod engine;
 mod error;
+mod filter;
 mod grow;
+mod keep;
 pub mod limits;
 mod load;
 mod manage;
 mod numbers;
 mod options;
+mod order;
+mod payload;
+mod payloads;
 mod point;
 mod quarantine;
 mod read;
@@ -61,11 +68,16 @@ mod verify;
 
 pub use engine::Engine;
 pub use error::Error;
+pub use filter::{
+    Bounds, Condition, Filter, GeoBox, GeoPoint, GeoPolygon, KeyPath, MinShould, Scalar, Scalars,
+    Test, TextOptions, Tokenizer, Words, parse_date,
+};
 pub use manage::{AliasChange, CollectionChange};
 pub use options::{CollectionInfo, Event, Options, RecoveryStep, Status};
+pub use payload::{IndexInfo, IndexKind, PayloadChange, only, without};
 pub use point::{
-    Ack, Face, FaceImage, NewFace, Page, Payload, Point, Query, ScoredPoint, Select, StoredFace,
-    StoredPoint, Which, Written,
+    Ack, Chosen, Face, FaceImage, NewFace, Order, OrderFrom, PERSON, Page, Payload, Point, Query,
+    ScoredPoint, Select, StoredFace, StoredPoint, Which, Written,
 };
 pub use spec::{CollectionSpec, EmbedderRef, Metric, Quantization, VectorSpec, check_name};
 pub use storage::{Lsn, PointId};

@@ -50,3 +50,21 @@ pub(crate) const INSERT_BATCH_FRACTION: usize = 64;
 pub(crate) const COMMIT_STEPS: usize = 16;
 /// Points in a batch from which on it is planned on several threads.
 pub(crate) const PARALLEL_PLANS: usize = 8;
+/// Bytes of a path into a payload.
+pub const MAX_KEY_LEN: usize = 1_024;
+/// Steps of a path into a payload after its first key.
+pub const MAX_KEY_STEPS: usize = 32;
+/// Payload indexes of a collection.
+pub const MAX_PAYLOAD_INDEXES: usize = 64;
+/// Points that one write by filter may be about.
+pub const MAX_POINTS_PER_FILTER: usize = 5_000_000;
+/// Bytes of all payloads that one change makes anew.
+pub const MAX_CHANGED_BYTES: usize = 1 << 30;
+/// Values of a facet.
+pub const MAX_FACETS: usize = 10_000;
+/// Hits of an unfiltered search that are looked through for those a filter without an index lets
+/// through, before all payloads are.
+pub(crate) const PROBED_HITS: usize = 1_000;
+/// Payloads that stay within this may be changed by writers side by side, of which none knows what
+/// the others are about to add; those that may grow larger are changed one by one.
+pub(crate) const LITTLE_PAYLOAD_BYTES: usize = MAX_PAYLOAD_BYTES / 16;

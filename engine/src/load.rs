@@ -14,6 +14,7 @@ use crate::collection::{Collection, State};
 use crate::convert;
 use crate::error::Error;
 use crate::numbers::{Numbers, PointNumber};
+use crate::payload::PayloadIndexes;
 use crate::sections;
 use crate::settings::{Settings, Vector};
 use crate::space::{NOBODY, Space};
@@ -58,6 +59,7 @@ fn load_state(
         settings: Arc::new(settings),
         numbers,
         spaces,
+        payload: PayloadIndexes::default(),
     })
 }
 
@@ -83,6 +85,7 @@ fn load_by_slot(
         settings: Arc::new(settings),
         numbers,
         spaces: BTreeMap::from([(id, space)]),
+        payload: PayloadIndexes::default(),
     })
 }
 

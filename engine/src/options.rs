@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::payload::IndexInfo;
 use crate::spec::CollectionSpec;
 use storage::{Disk, Lsn, OsDisk};
 
@@ -110,6 +111,8 @@ pub struct CollectionInfo {
     pub points: usize,
     /// Their vectors, all of which are in an index.
     pub vectors: usize,
+    /// The keys of payloads that have an index.
+    pub indexes: Vec<IndexInfo>,
     /// Bytes of its indexes in memory.
     pub memory_bytes: usize,
 }

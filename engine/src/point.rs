@@ -2,7 +2,11 @@
 
 use storage::{Lsn, PointId};
 
+use crate::filter::{Filter, KeyPath};
 use crate::vectors::Vectors;
+
+/// The payload key that says whose face a point is.
+pub const PERSON: &str = "person";
 
 /// A point's JSON metadata.
 pub type Payload = serde_json::Map<String, serde_json::Value>;
@@ -139,8 +143,41 @@ pub struct Query {
     pub exact: bool,
     /// Leave out hits that are worse than this score.
     pub score_threshold: Option<f32>,
+    /// Only points that it lets through are found.
+    pub filter: Option<Filter>,
     /// What to bring along.
     pub select: Select,
+}
+
+/// Points that a write is about.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Chosen {
+    /// These.
+    Ids(Vec<PointId>),
+    /// Those that a filter lets through when the write is decided.
+    Filter(Filter),
+}
+
+/// Points in the order of a payload value.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Order {
+    /// Where the value is; its index must be of numbers or dates.
+    pub key: KeyPath,
+    /// The greatest first.
+    pub descending: bool,
+    /// The first value, that and all behind it.
+    pub start_from: Option<OrderFrom>,
+}
+
+/// A value to start from.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum OrderFrom {
+    /// A whole number; of dates, microseconds since 1970.
+    Integer(i64),
+    /// A number.
+    Float(f64),
+    /// A date, in microseconds since 1970.
+    Date(i64),
 }
 
 /// A page of a scroll through a collection in the order of ids.

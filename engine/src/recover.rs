@@ -93,14 +93,23 @@ pub(crate) fn recover(options: Options) -> Result<Recovered, Error> {
     };
     let (mut tables, mut rebuilt) = (opened.tables, opened.rebuild);
     let (mut catalog, replayed) = source.build(&tables, rebuilt.is_some())?;
+    let mut indexed = build_payload_indexes(&tables, &catalog);
     // Without records after the checkpoint the tables are what was synced there.
-    if replayed > 0 && rebuilt.is_none() && !tables_agree(&tables, &catalog) {
-        let reason = "their points are not those of the indexes".to_owned();
+    let wrong = match &indexed {
+        Err(error) => Some(error.to_string()),
+        Ok(()) if replayed > 0 && !tables_agree(&tables, &catalog) => {
+            Some("their points are not those of the indexes".to_owned())
+        }
+        Ok(()) => None,
+    };
+    if let Some(reason) = wrong.filter(|_| rebuilt.is_none()) {
         drop(tables);
         let opened = Tables::start_over(&folder.tables(), &expected, reason)?;
         (tables, rebuilt) = (opened.tables, opened.rebuild);
         catalog = source.build(&tables, true)?.0;
+        indexed = build_payload_indexes(&tables, &catalog);
     }
+    indexed?;
     if let Some(reason) = &rebuilt {
         tracing::warn!(reason, "the tables were rebuilt from snapshots and log");
     }
@@ -172,6 +181,17 @@ fn check_continuity(log: &FileLog, checkpoint: Lsn) -> Result<(), Error> {
         )));
     }
     Ok(())
+}
+
+/// Builds the payload indexes from the payloads as they are after the replay. sled may panic on
+/// pages that a power cut has torn.
+fn build_payload_indexes(tables: &Tables, catalog: &Catalog) -> Result<(), Error> {
+    let build = || {
+        let mut collections = catalog.all().into_iter();
+        collections.try_for_each(|collection| collection.build_payload_indexes(tables))
+    };
+    let built = std::panic::catch_unwind(std::panic::AssertUnwindSafe(build));
+    built.unwrap_or_else(|_| Err(Error::Corrupt("the tables cannot be read".into())))
 }
 
 fn tables_agree(tables: &Tables, catalog: &Catalog) -> bool {

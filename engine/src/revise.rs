@@ -45,6 +45,7 @@ impl Engine {
             known.retain(|(old, _)| vectors.iter().all(|(new, _)| new != old));
             known.extend(vectors);
         }
+        let _deciding = target.deciding.read();
         let record = Record::UpdateVectors {
             collection: target.id,
             points: decided,
@@ -75,6 +76,7 @@ impl Engine {
         ids.dedup();
         let settings = target.settings();
         let vectors = names.iter().map(|name| Ok(settings.by_name(name)?.id));
+        let _deciding = target.deciding.read();
         let record = Record::DeleteVectors {
             collection: target.id,
             ids,

@@ -6,8 +6,10 @@
 use storage::VectorId;
 
 use crate::error::Error;
+use crate::filter::KeyPath;
 use crate::limits::{MAX_METADATA_BYTES, MAX_VECTORS};
-use crate::point::Payload;
+use crate::payload::IndexKind;
+use crate::point::{PERSON, Payload};
 use crate::spec::{CollectionSpec, VectorSpec, check_vector_name};
 
 /// What a collection is made of at the moment.
@@ -18,6 +20,8 @@ pub(crate) struct Settings {
     /// The number that the next vector gets.
     pub(crate) next: u32,
     pub(crate) metadata: Payload,
+    /// The keys of payloads that have an index.
+    pub(crate) indexes: Vec<(KeyPath, IndexKind)>,
 }
 
 /// One of the vectors that points may have.
@@ -35,6 +39,7 @@ impl Settings {
             vectors: Vec::new(),
             next: 1,
             metadata: Payload::new(),
+            indexes: default_indexes(spec.vectors.values()),
         };
         for (name, spec) in spec.vectors {
             let id = match name.as_str() {
@@ -138,6 +143,16 @@ impl Settings {
         self.vectors.push(vector);
         Ok(())
     }
+}
+
+/// The indexes that a collection has from the start: where photos come in, faces are asked for by
+/// whose they are.
+pub(crate) fn default_indexes<'a>(
+    vectors: impl IntoIterator<Item = &'a VectorSpec>,
+) -> Vec<(KeyPath, IndexKind)> {
+    let photos = vectors.into_iter().any(|vector| vector.embedder.is_some());
+    let person = (KeyPath::of(PERSON), IndexKind::Keyword);
+    photos.then_some(person).into_iter().collect()
 }
 
 fn check(name: &str, spec: &VectorSpec) -> Result<(), Error> {

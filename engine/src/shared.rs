@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use hnsw::Scratch;
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 use storage::{Blobs, DataFolder, Disk, Log, Lsn, Tables};
 
 use crate::catalog::Catalog;
+use crate::error::Error;
 use crate::options::{Event, Options};
 
 /// The open data folder with everything in it.
@@ -39,6 +40,22 @@ pub(crate) struct Progress {
     pub(crate) queued_bytes: AtomicU64,
     /// Since the last checkpoint.
     pub(crate) appended_bytes: AtomicU64,
+    /// Held for a moment when `applied` goes on, for those who wait for it.
+    going_on: Mutex<()>,
+    gone_on: Condvar,
+}
+
+impl Progress {
+    /// Everything up to here is applied.
+    pub(crate) fn has_applied(&self, lsn: Lsn) {
+        self.applied.store(lsn.0, Ordering::Release);
+        self.wake();
+    }
+
+    fn wake(&self) {
+        drop(self.going_on.lock());
+        self.gone_on.notify_all();
+    }
 }
 
 impl Shared {
@@ -92,6 +109,20 @@ impl Shared {
     pub(crate) fn latch_apply(&self, reason: &str) {
         self.apply_failed.store(true, Ordering::Release);
         self.latch(reason);
+        self.progress.wake();
+    }
+
+    /// Waits until all that is durable now is applied.
+    pub(crate) fn wait_applied(&self) -> Result<(), Error> {
+        let durable = self.progress.durable.load(Ordering::Acquire);
+        let mut waiting = self.progress.going_on.lock();
+        while self.progress.applied.load(Ordering::Acquire) < durable {
+            if let Some(reason) = self.read_only().filter(|_| self.apply_failed()) {
+                return Err(Error::ReadOnly(reason));
+            }
+            self.progress.gone_on.wait(&mut waiting);
+        }
+        Ok(())
     }
 
     pub(crate) fn apply_failed(&self) -> bool {

@@ -71,7 +71,6 @@ impl Space {
     }
 
     /// The slots of these points, as far as they have this vector.
-    #[expect(dead_code, reason = "filters are on their way")]
     pub(crate) fn slots_of(&self, numbers: impl IntoIterator<Item = PointNumber>) -> SlotSet {
         let slots = numbers.into_iter().filter_map(|number| self.slot(number));
         slots.collect()

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use actix_web::web;
 use config::Config;
-use engine::{Ack, CollectionInfo, Engine, Query, ScoredPoint, Written};
+use engine::{Ack, Chosen, CollectionInfo, Engine, PayloadChange, Query, ScoredPoint, Written};
 
 use crate::faces::Faces;
 use crate::gate::Gate;
@@ -134,6 +134,60 @@ impl App {
         let outcome = self.write(move |engine| engine.delete(&collection, ids, ack));
         let outcome = outcome.await;
         self.metrics.wrote("delete", &outcome);
+        outcome
+    }
+
+    /// Takes points out, and says how many if a filter said which.
+    pub(crate) async fn delete_chosen(
+        &self,
+        collection: String,
+        chosen: Chosen,
+        ack: Ack,
+    ) -> Result<(Written, Option<usize>), Refusal> {
+        let filter = match chosen {
+            Chosen::Ids(ids) => return Ok((self.delete(collection, ids, ack).await?, None)),
+            Chosen::Filter(filter) => filter,
+        };
+        let outcome = self.write(move |engine| engine.delete_where(&collection, &filter, ack));
+        let (outcome, count) = outcome.await.map_or_else(
+            |refusal| (Err(refusal), 0),
+            |(written, count)| (Ok(written), count),
+        );
+        self.metrics.wrote("delete", &outcome);
+        Ok((outcome?, Some(count)))
+    }
+
+    /// Takes vectors away from points.
+    pub(crate) async fn delete_vectors(
+        &self,
+        collection: String,
+        chosen: Chosen,
+        names: Vec<String>,
+        ack: Ack,
+    ) -> Result<Written, Refusal> {
+        let outcome = self.write(move |engine| match chosen {
+            Chosen::Ids(ids) => engine.delete_vectors(&collection, ids, &names, ack),
+            Chosen::Filter(filter) => {
+                engine.delete_vectors_where(&collection, &filter, &names, ack)
+            }
+        });
+        let outcome = outcome.await;
+        self.metrics.wrote("delete_vectors", &outcome);
+        outcome
+    }
+
+    /// Changes payloads.
+    pub(crate) async fn change_payload(
+        &self,
+        collection: String,
+        (chosen, change): (Chosen, PayloadChange),
+        ack: Ack,
+        what: &'static str,
+    ) -> Result<Written, Refusal> {
+        let outcome =
+            self.write(move |engine| engine.change_payload(&collection, chosen, &change, ack));
+        let outcome = outcome.await;
+        self.metrics.wrote(what, &outcome);
         outcome
     }
 

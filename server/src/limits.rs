@@ -27,3 +27,15 @@ pub(crate) const INLINE_PARSE_BYTES: usize = 64 << 10;
 pub(crate) const RETRY_AFTER_S: u64 = 1;
 /// Collections that have a metric of their own; the others are summed up.
 pub(crate) const METRIC_COLLECTIONS: usize = 100;
+/// How deep filters may be nested.
+pub(crate) const FILTER_DEPTH: usize = 16;
+/// Conditions of a filter, those of filters within it included.
+pub(crate) const FILTER_CONDITIONS: usize = 1_000;
+/// Values and ids that a filter lists, all together.
+pub(crate) const FILTER_VALUES: usize = 100_000;
+/// Corners of a ring of a polygon.
+pub(crate) const POLYGON_CORNERS: usize = 10_000;
+/// Values of one facet.
+pub(crate) const FACETS: usize = engine::limits::MAX_FACETS;
+/// Writes in one batch.
+pub(crate) const BATCH_OPERATIONS: usize = 1_000;

@@ -82,6 +82,7 @@ fn nearest() -> Query {
         ef: None,
         exact: false,
         score_threshold: None,
+        filter: None,
         select: ALL,
     }
 }

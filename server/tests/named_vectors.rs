@@ -185,8 +185,14 @@ fn mistakes_about_vectors_are_told_by_name() {
     refused("POST", "/points/query", names, 400, "`colour`");
     let delete = json!({"points": [1], "vector": ["colour"]});
     refused("POST", "/points/vectors/delete", delete, 400, "`colour`");
-    let filter = json!({"filter": {}, "vector": ["face"]});
-    refused("POST", "/points/vectors/delete", filter, 400, "`filter`");
+    let filter = json!({"filter": {"musst": {}}, "vector": ["face"]});
+    refused(
+        "POST",
+        "/points/vectors/delete",
+        filter,
+        400,
+        "`filter.musst`",
+    );
     let sparse = json!({"vectors": {}, "sparse_vectors": {"words": {}}});
     let message = server.put("/collections/d", &sparse).refused(400);
     assert!(message.contains("`sparse_vectors`"), "{message}");

@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
+use crate::change::IndexConfig;
 use crate::ids::VectorId;
 
 /// A collection's settings.
@@ -18,6 +19,9 @@ pub struct CollectionConfig {
     pub vectors: VectorsConfig,
     /// What its users want to be kept with it, a MessagePack map; nothing if there is none.
     pub metadata: Vec<u8>,
+    /// The indexes of its payloads; `None` where they are those that such a collection has by
+    /// default.
+    pub indexes: Option<Vec<IndexConfig>>,
 }
 
 /// The vectors that a collection's points may have.
@@ -71,6 +75,8 @@ struct Row {
     next_vector: u32,
     #[serde(default)]
     metadata: ByteBuf,
+    #[serde(default)]
+    indexes: Option<Vec<IndexConfig>>,
 }
 
 /// A vector's settings on disk.
@@ -110,6 +116,7 @@ impl From<Row> for CollectionConfig {
             name: row.name,
             vectors,
             metadata: row.metadata.into_vec(),
+            indexes: row.indexes,
         }
     }
 }
@@ -129,6 +136,7 @@ impl From<CollectionConfig> for Row {
             vectors,
             next_vector,
             metadata: ByteBuf::from(config.metadata),
+            indexes: config.indexes,
         }
     }
 }

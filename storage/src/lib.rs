@@ -10,6 +10,7 @@
 
 mod blobs;
 mod bytes;
+mod change;
 mod config;
 mod disk;
 mod draft;
@@ -25,6 +26,7 @@ mod snapshot;
 mod tables;
 
 pub use blobs::{BlobKind, BlobRef, Blobs};
+pub use change::{IndexConfig, PayloadChange, TextConfig};
 pub use config::{
     CollectionConfig, EmbedderConfig, Metric, Quantization, VectorConfig, VectorsConfig,
 };

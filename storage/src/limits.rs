@@ -18,5 +18,6 @@ pub const TRANSACTION_BYTES: usize = 8 << 20;
 pub const TABLES_OPEN_LIMIT_S: u64 = 120;
 /// Sections of a snapshot.
 pub const MAX_SECTIONS: usize = 1_024;
-/// Bytes of one row in a snapshot's list of points.
-pub const MAX_ROW_BYTES: usize = 8 << 20;
+/// Bytes of one row in a snapshot's list of points. A payload is checked when it is changed, but
+/// changes that wait for each other may make it larger than any of them may.
+pub const MAX_ROW_BYTES: usize = 1 << 30;

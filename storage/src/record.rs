@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_bytes::{ByteBuf, Bytes};
 
 use crate::bytes::{pack, unpack};
+use crate::change::{ChangeBody, IndexConfig, PayloadChange};
 use crate::config::{CollectionConfig, VectorRow, VectorsConfig};
 use crate::error::Error;
 use crate::ids::{CollectionId, PointId, VectorId};
@@ -19,6 +20,9 @@ const CREATE: u8 = 1;
 const DROP: u8 = 2;
 const UPSERT: u8 = 3;
 const DELETE: u8 = 4;
+const CHANGE_PAYLOAD: u8 = 5;
+const PUT_INDEX: u8 = 6;
+const DROP_INDEX: u8 = 7;
 const UPDATE_VECTORS: u8 = 8;
 const DELETE_VECTORS: u8 = 9;
 const ALIASES: u8 = 10;
@@ -52,6 +56,29 @@ pub enum Record {
         collection: CollectionId,
         /// Which.
         ids: Vec<PointId>,
+    },
+    /// Payloads of points change; points that are not there are passed over.
+    ChangePayload {
+        /// In which collection.
+        collection: CollectionId,
+        /// Of which points.
+        ids: Vec<PointId>,
+        /// How.
+        change: PayloadChange,
+    },
+    /// A key of payloads is given an index, instead of the one it has.
+    PutIndex {
+        /// In which collection.
+        collection: CollectionId,
+        /// The index.
+        index: IndexConfig,
+    },
+    /// The index of a key goes, if there is one.
+    DropIndex {
+        /// In which collection.
+        collection: CollectionId,
+        /// The path of the key.
+        key: String,
     },
     /// Vectors of points are put, their other vectors and all else of them stay; points that are
     /// not there are passed over.
@@ -201,6 +228,20 @@ impl Record {
                 let vectors: Vec<u32> = vectors.iter().map(|vector| vector.0).collect();
                 body(VERSION, DELETE_VECTORS, &(collection.0, keys(ids), vectors))
             }
+            Record::ChangePayload {
+                collection,
+                ids,
+                change,
+            } => {
+                let change = ChangeBody::from(change);
+                body(VERSION, CHANGE_PAYLOAD, &(collection.0, keys(ids), change))
+            }
+            Record::PutIndex { collection, index } => {
+                body(VERSION, PUT_INDEX, &(collection.0, index))
+            }
+            Record::DropIndex { collection, key } => {
+                body(VERSION, DROP_INDEX, &(collection.0, key))
+            }
             Record::ChangeAliases { changes } => {
                 let changes = changes.iter();
                 let changes = changes.map(|(alias, target)| (alias, target.map(|id| id.0)));
@@ -254,6 +295,28 @@ impl Record {
                 Ok(Record::Delete {
                     collection: CollectionId(id),
                     ids: ids(&keys)?,
+                })
+            }
+            (VERSION, CHANGE_PAYLOAD) => {
+                let (id, keys, change): (u64, Vec<ByteBuf>, ChangeBody) = decode_exact(WHAT, body)?;
+                Ok(Record::ChangePayload {
+                    collection: CollectionId(id),
+                    ids: ids(&keys)?,
+                    change: change.try_into()?,
+                })
+            }
+            (VERSION, PUT_INDEX) => {
+                let (id, index) = decode_exact(WHAT, body)?;
+                Ok(Record::PutIndex {
+                    collection: CollectionId(id),
+                    index,
+                })
+            }
+            (VERSION, DROP_INDEX) => {
+                let (id, key) = decode_exact(WHAT, body)?;
+                Ok(Record::DropIndex {
+                    collection: CollectionId(id),
+                    key,
                 })
             }
             (VERSION, UPDATE_VECTORS) => decode_update_vectors(body),

@@ -37,6 +37,7 @@ fn manifest(lsn: u64) -> Manifest {
             next: 5,
         },
         metadata: vec![0x80],
+        indexes: None,
     };
     let snapshot = SnapshotRef {
         file: format!("{lsn}.snap"),

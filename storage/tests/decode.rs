@@ -3,9 +3,9 @@
 
 use proptest::prelude::*;
 use storage::{
-    CollectionConfig, CollectionId, EmbedderConfig, FaceRecord, Metric, NamedVectors, PointId,
-    PointRecord, Quantization, Record, VectorConfig, VectorId, VectorsConfig, decode_payload,
-    encode_payload, read_rows,
+    CollectionConfig, CollectionId, EmbedderConfig, FaceRecord, IndexConfig, Metric, NamedVectors,
+    PayloadChange, PointId, PointRecord, Quantization, Record, TextConfig, VectorConfig, VectorId,
+    VectorsConfig, decode_payload, encode_payload, read_rows,
 };
 
 fn id() -> impl Strategy<Value = PointId> {
@@ -70,13 +70,46 @@ fn vectors_config() -> impl Strategy<Value = VectorsConfig> {
 }
 
 fn config() -> impl Strategy<Value = CollectionConfig> {
-    ("\\PC{0,20}", vectors_config(), bytes()).prop_map(|(name, vectors, metadata)| {
-        CollectionConfig {
+    let indexes = prop::option::of(prop::collection::vec(index(), 0..4));
+    ("\\PC{0,20}", vectors_config(), bytes(), indexes).prop_map(
+        |(name, vectors, metadata, indexes)| CollectionConfig {
             name,
             vectors,
             metadata,
-        }
-    })
+            indexes,
+        },
+    )
+}
+
+prop_compose! {
+    fn text_config()(
+        tokenizer in any::<u8>(),
+        lowercase in any::<bool>(),
+        min_len in any::<Option<u32>>(),
+        max_len in any::<Option<u32>>(),
+    ) -> TextConfig {
+        TextConfig { tokenizer, lowercase, min_len, max_len }
+    }
+}
+
+prop_compose! {
+    fn index()(
+        key in "\\PC{0,20}",
+        kind in any::<u8>(),
+        text in prop::option::of(text_config()),
+    ) -> IndexConfig {
+        IndexConfig { key, kind, text }
+    }
+}
+
+fn change() -> impl Strategy<Value = PayloadChange> {
+    let put = || (bytes(), prop::option::of("\\PC{0,9}"));
+    prop_oneof![
+        put().prop_map(|(payload, key)| PayloadChange::Set { payload, key }),
+        put().prop_map(|(payload, key)| PayloadChange::Overwrite { payload, key }),
+        prop::collection::vec("\\PC{0,9}", 0..4).prop_map(|keys| PayloadChange::Delete { keys }),
+        Just(PayloadChange::Clear),
+    ]
 }
 
 fn record() -> impl Strategy<Value = Record> {
@@ -91,6 +124,20 @@ fn record() -> impl Strategy<Value = Record> {
             .prop_map(|(collection, points)| Record::Upsert { collection, points }),
         (collection.clone(), prop::collection::vec(id(), 0..9))
             .prop_map(|(collection, ids)| Record::Delete { collection, ids }),
+        (
+            collection.clone(),
+            prop::collection::vec(id(), 0..9),
+            change()
+        )
+            .prop_map(|(collection, ids, change)| Record::ChangePayload {
+                collection,
+                ids,
+                change
+            }),
+        (collection.clone(), index())
+            .prop_map(|(collection, index)| Record::PutIndex { collection, index }),
+        (collection.clone(), "\\PC{0,20}")
+            .prop_map(|(collection, key)| Record::DropIndex { collection, key }),
         (
             collection.clone(),
             prop::collection::vec((id(), vectors()), 0..5)

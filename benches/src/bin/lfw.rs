@@ -170,6 +170,7 @@ fn rank_1(lfw: &Lfw, embedded: &[Embedded]) -> Result<(usize, usize, Vec<Duratio
             ef: None,
             exact: false,
             score_threshold: None,
+            filter: None,
             select: Select {
                 payload: true,
                 vectors: Which::None,

@@ -105,6 +105,7 @@ fn search(engine: &Engine, queries: &[Vec<f32>]) -> Result<Vec<Duration>> {
             ef: None,
             exact: false,
             score_threshold: None,
+            filter: None,
             select: Select {
                 payload: false,
                 vectors: Which::None,

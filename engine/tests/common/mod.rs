@@ -51,6 +51,7 @@ pub(crate) fn query(vector: Vec<f32>, limit: usize) -> Query {
         ef: None,
         exact: false,
         score_threshold: None,
+        filter: None,
         select: ALL,
     }
 }

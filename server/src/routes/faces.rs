@@ -8,13 +8,16 @@ use actix_web::http::header::{self, HeaderMap};
 use actix_web::web::{Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use embedder::Want;
-use engine::{Ack, CollectionInfo, FaceImage, NewFace, Point, PointId, Query, Select, Which};
+use engine::{
+    Ack, Chosen, CollectionInfo, FaceImage, NewFace, Point, PointId, Query, Select, Which,
+};
 
 use super::named;
 use crate::app::App;
 use crate::embed_pool::{Pool, Seen};
 use crate::http::{self, Either};
 use crate::refusal::Refusal;
+use crate::wire::delete::{DeleteFaces, Deleted, PersonParams};
 use crate::wire::envelope::Answer;
 use crate::wire::face::{
     Added, AddedFace, Found, FoundFace, Hit, ImageError, KeptFace, Place, Timings,
@@ -258,6 +261,7 @@ fn nearest(vector: Vec<f32>, using: &str, search: &SearchPhoto) -> Query {
         ef: search.options.ef,
         exact: search.options.exact,
         score_threshold: search.options.score_threshold,
+        filter: search.filter.clone(),
         select: ALL,
     }
 }
@@ -301,6 +305,35 @@ pub(super) async fn delete(
     let ack: Ack = params.ack();
     let written = app.delete(name, vec![id.0], ack).await?;
     Ok(Answer(Updated::new(written, ack)))
+}
+
+/// `DELETE /collections/{c}/faces?person=NAME`: all faces of one person.
+pub(super) async fn delete_person(
+    app: Data<App>,
+    request: HttpRequest,
+    name: Path<String>,
+) -> Outcome<Deleted> {
+    let name = named(name.into_inner())?;
+    let params: PersonParams = http::query(request.query_string())?;
+    let ack = params.ack();
+    let chosen = Chosen::Filter(params.filter());
+    let (written, count) = app.delete_chosen(name, chosen, ack).await?;
+    Ok(Answer(Deleted::new(written, ack, count)))
+}
+
+/// `POST /collections/{c}/faces/delete`: faces by ids, by person or by filter.
+pub(super) async fn delete_chosen(
+    app: Data<App>,
+    request: HttpRequest,
+    name: Path<String>,
+    payload: Payload,
+) -> Outcome<Deleted> {
+    let name = named(name.into_inner())?;
+    let params: WriteParams = http::query(request.query_string())?;
+    let body: DeleteFaces = http::json(request.headers(), payload, app.max_body_bytes()).await?;
+    let chosen = body.try_into()?;
+    let (written, count) = app.delete_chosen(name, chosen, params.ack()).await?;
+    Ok(Answer(Deleted::new(written, params.ack(), count)))
 }
 
 async fn is_face(app: &App, name: String, id: PointId) -> Result<bool, Refusal> {

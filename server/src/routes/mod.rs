@@ -1,10 +1,12 @@
 //! Paths and what answers them. Handlers are short: parse, call, frame.
 
 mod aliases;
+mod batch;
 mod collections;
 mod faces;
 mod health;
 mod page;
+mod payload;
 mod points;
 mod query;
 mod vectors;
@@ -62,6 +64,7 @@ pub(crate) fn configure(routes: &mut ServiceConfig) {
             [web::get().to(aliases::of)],
         ))
         .configure(vectors)
+        .configure(payloads)
         .configure(points)
         .configure(faces)
         .default_service(web::to(nowhere));
@@ -87,6 +90,41 @@ fn vectors(routes: &mut ServiceConfig) {
         .service(at(
             "/collections/{collection}/points/vectors/delete",
             [web::post().to(vectors::delete)],
+        ));
+}
+
+fn payloads(routes: &mut ServiceConfig) {
+    routes
+        .service(at(
+            "/collections/{collection}/index",
+            [web::put().to(payload::create_index)],
+        ))
+        .service(at(
+            "/collections/{collection}/index/{key}",
+            [web::delete().to(payload::drop_index)],
+        ))
+        .service(at(
+            "/collections/{collection}/facet",
+            [web::post().to(payload::facet)],
+        ))
+        .service(at(
+            "/collections/{collection}/points/payload",
+            [
+                web::post().to(payload::set),
+                web::put().to(payload::overwrite),
+            ],
+        ))
+        .service(at(
+            "/collections/{collection}/points/payload/delete",
+            [web::post().to(payload::delete)],
+        ))
+        .service(at(
+            "/collections/{collection}/points/payload/clear",
+            [web::post().to(payload::clear)],
+        ))
+        .service(at(
+            "/collections/{collection}/points/batch",
+            [web::post().to(batch::run)],
         ));
 }
 
@@ -129,7 +167,14 @@ fn faces(routes: &mut ServiceConfig) {
     routes
         .service(at(
             "/collections/{collection}/faces",
-            [web::post().to(faces::add)],
+            [
+                web::post().to(faces::add),
+                web::delete().to(faces::delete_person),
+            ],
+        ))
+        .service(at(
+            "/collections/{collection}/faces/delete",
+            [web::post().to(faces::delete_chosen)],
         ))
         .service(at(
             "/collections/{collection}/faces/search",

@@ -2,16 +2,17 @@
 
 use actix_web::HttpRequest;
 use actix_web::web::{Data, Path, Payload};
-use engine::{Point, PointId, Which};
+use engine::{Point, Which};
 
 use super::named;
 use crate::app::App;
 use crate::http;
 use crate::refusal::Refusal;
+use crate::wire::choose::ChosenBody;
 use crate::wire::envelope::Answer;
 use crate::wire::id::Id;
 use crate::wire::params::{ReadParams, WriteParams};
-use crate::wire::point::{Delete, Record, Retrieve, Updated, Upsert};
+use crate::wire::point::{Record, Retrieve, Updated, Upsert};
 use crate::wire::select::{PayloadView, View};
 
 type Outcome<T> = Result<Answer<T>, Refusal>;
@@ -77,8 +78,8 @@ pub(super) async fn delete(
 ) -> Outcome<Updated> {
     let name = named(name.into_inner())?;
     let params: WriteParams = http::query(request.query_string())?;
-    let body: Delete = http::json(request.headers(), payload, app.max_body_bytes()).await?;
-    let ids = Vec::<PointId>::try_from(body)?;
-    let written = app.delete(name, ids, params.ack()).await?;
+    let body: ChosenBody = http::json(request.headers(), payload, app.max_body_bytes()).await?;
+    let chosen = body.try_into()?;
+    let (written, _) = app.delete_chosen(name, chosen, params.ack()).await?;
     Ok(Answer(Updated::new(written, params.ack())))
 }

@@ -51,6 +51,7 @@ async fn find(app: &App, name: String, search: Search) -> Result<Vec<Scored>, Re
         limit,
         offset,
         options,
+        filter,
         view,
     } = search;
     let query = |vector| Query {
@@ -61,6 +62,7 @@ async fn find(app: &App, name: String, search: Search) -> Result<Vec<Scored>, Re
         ef: options.ef,
         exact: options.exact,
         score_threshold: options.score_threshold,
+        filter: filter.clone(),
         select: view.select(),
     };
     let hits = match target {
@@ -117,10 +119,27 @@ pub(super) async fn scroll(
     let name = named(name.into_inner())?;
     let _: ReadParams = http::query(request.query_string())?;
     let body: ScrollBody = http::json(request.headers(), payload, app.max_body_bytes()).await?;
-    let Scroll { from, limit, view } = body.try_into()?;
+    let Scroll {
+        from,
+        filter,
+        order,
+        limit,
+        view,
+    } = body.try_into()?;
     let select = view.select();
+    if let Some(order) = order {
+        let points = app
+            .read(move |engine| engine.scroll_by(&name, &filter, &order, limit, &select))
+            .await?
+            .into_iter();
+        let points = points.map(|(point, value)| Record::placed(point, value, &view));
+        return Ok(Answer(ScrollPage {
+            points: points.collect(),
+            next_page_offset: None,
+        }));
+    }
     let page = app
-        .read(move |engine| engine.scroll(&name, from, limit, select))
+        .read(move |engine| engine.scroll_where(&name, &filter, from, limit, select))
         .await?;
     let records = page
         .points
@@ -141,7 +160,9 @@ pub(super) async fn count(
     let name = named(name.into_inner())?;
     let _: ReadParams = http::query(request.query_string())?;
     let body: CountBody = http::json(request.headers(), payload, app.max_body_bytes()).await?;
-    body.check()?;
-    let count = app.read(move |engine| engine.count(&name)).await?;
+    let filter = body.filter()?;
+    let count = app
+        .read(move |engine| engine.count_where(&name, &filter))
+        .await?;
     Ok(Answer(Counted { count }))
 }

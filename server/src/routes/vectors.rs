@@ -93,11 +93,8 @@ pub(super) async fn delete(
     let name = named(name.into_inner())?;
     let params: WriteParams = http::query(request.query_string())?;
     let body: DeleteVectors = http::json(request.headers(), payload, app.max_body_bytes()).await?;
-    let (ids, names) = body.parts()?;
+    let (chosen, names) = body.parts()?;
     let ack = params.ack();
-    let written = app
-        .write(move |engine| engine.delete_vectors(&name, ids, &names, ack))
-        .await;
-    app.metrics.wrote("delete_vectors", &written);
-    Ok(Answer(Updated::new(written?, ack)))
+    let written = app.delete_vectors(name, chosen, names, ack).await?;
+    Ok(Answer(Updated::new(written, ack)))
 }

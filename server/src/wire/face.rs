@@ -1,13 +1,10 @@
 //! Faces as they travel: what is told about those of a photo and about one that is kept.
 
-use engine::{Payload, ScoredPoint, StoredFace, StoredPoint};
+use engine::{PERSON, Payload, ScoredPoint, StoredFace, StoredPoint};
 use serde::Serialize;
 
 use super::id::Id;
 use super::select::PayloadView;
-
-/// The payload key that says whose face it is.
-pub(crate) const PERSON: &str = "person";
 
 fn person_of(payload: &Payload) -> Option<String> {
     Some(payload.get(PERSON)?.as_str()?.to_owned())

@@ -2,12 +2,19 @@
 //! types. A field that a client may send and that would be ignored is refused by name.
 
 pub(crate) mod alias;
+pub(crate) mod batch;
+pub(crate) mod choose;
 pub(crate) mod collection;
+pub(crate) mod delete;
 pub(crate) mod envelope;
 pub(crate) mod face;
+pub(crate) mod filter;
 pub(crate) mod id;
+pub(crate) mod index;
 pub(crate) mod list;
+pub(crate) mod order;
 pub(crate) mod params;
+pub(crate) mod payload;
 pub(crate) mod photo;
 pub(crate) mod point;
 pub(crate) mod query;

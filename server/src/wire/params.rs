@@ -18,7 +18,7 @@ pub(crate) struct WriteParams {
 /// Orderings of writes that the dialect knows.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Ordering {
+pub(crate) enum Ordering {
     Weak,
     Medium,
     Strong,

@@ -5,17 +5,16 @@ use actix_web::web::Bytes;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use embedder::Choice;
-use engine::Payload;
+use engine::{Filter, PERSON, Payload};
 use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
-use super::face::PERSON;
+use super::filter::{self, WireFilter};
 use super::id::Id;
 use super::list;
 use super::query::{SearchOptions, checked_limit};
 use super::select::{PayloadView, WithPayload};
-use super::unsupported::{self, Absent};
 use crate::http::Form;
 use crate::limits;
 use crate::refusal::Refusal;
@@ -49,6 +48,7 @@ pub(crate) struct SearchPhoto {
     pub(crate) faces: Choice,
     pub(crate) limit: usize,
     pub(crate) options: SearchOptions,
+    pub(crate) filter: Option<Filter>,
     pub(crate) payload: PayloadView,
 }
 
@@ -120,7 +120,7 @@ pub(crate) struct SearchBody {
     hnsw_ef: Option<usize>,
     exact: Option<bool>,
     with_payload: Option<WithPayload>,
-    filter: Absent,
+    filter: Option<WireFilter>,
 }
 
 /// Bytes in base64, with or without a leading `data:...;base64,`.
@@ -259,13 +259,13 @@ impl TryFrom<SearchBody> for SearchPhoto {
     type Error = Refusal;
 
     fn try_from(body: SearchBody) -> Result<Self, Refusal> {
-        unsupported::refuse(&[("filter", &body.filter)])?;
         Ok(Self {
             bytes: body.image.0,
             using: body.using,
             faces: body.faces.unwrap_or(Which::All).into(),
             limit: checked_limit(body.limit.unwrap_or(limits::DEFAULT_LIMIT), None)?,
             options: SearchOptions::new(body.hnsw_ef, body.exact, body.score_threshold)?,
+            filter: body.filter.map(|filter| filter.0),
             payload: body
                 .with_payload
                 .unwrap_or(WithPayload::Flag(true))
@@ -288,12 +288,14 @@ impl TryFrom<Form> for SearchPhoto {
         let score_threshold = fields.parsed("score_threshold", "a number")?;
         let limit = fields.number("limit")?.unwrap_or(limits::DEFAULT_LIMIT);
         let with_payload = fields.flag("with_payload")?.unwrap_or(true);
+        let filter = fields.text("filter");
         let search = Self {
             bytes: image.bytes,
             using: fields.text("using"),
             faces: which(&mut fields)?.unwrap_or(Which::All).into(),
             limit: checked_limit(limit, None)?,
             options: SearchOptions::new(ef, exact, score_threshold)?,
+            filter: filter.as_deref().map(filter::parse).transpose()?,
             payload: WithPayload::Flag(with_payload).try_into()?,
         };
         fields.finish()?;

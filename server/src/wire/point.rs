@@ -1,9 +1,11 @@
 //! Points as they travel: what is put in, asked for, deleted, and what is told.
 
-use engine::{Point, ScoredPoint, StoredPoint, Vectors, Written};
+use engine::{Chosen, Point, ScoredPoint, StoredPoint, Vectors, Written};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::choose::chosen;
+use super::filter::WireFilter;
 use super::id::Id;
 use super::list;
 use super::select::{View, WithPayload, WithVector};
@@ -114,28 +116,6 @@ impl Retrieve {
     }
 }
 
-/// The body of `POST /collections/{c}/points/delete`.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Delete {
-    #[serde(default, deserialize_with = "list::optional")]
-    points: Option<Vec<Id>>,
-    filter: Absent,
-    shard_key: Absent,
-}
-
-impl TryFrom<Delete> for Vec<engine::PointId> {
-    type Error = Refusal;
-
-    fn try_from(body: Delete) -> Result<Self, Refusal> {
-        unsupported::refuse(&[("filter", &body.filter), ("shard_key", &body.shard_key)])?;
-        let ids = body.points.ok_or_else(|| {
-            Refusal::wrong("`points` is missing: the list of the ids to be deleted")
-        })?;
-        Ok(ids.into_iter().map(|id| id.0).collect())
-    }
-}
-
 /// The body of `PUT /collections/{c}/points/vectors`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -173,18 +153,15 @@ pub(crate) struct DeleteVectors {
     #[serde(default, deserialize_with = "list::optional")]
     points: Option<Vec<Id>>,
     vector: Vec<String>,
-    filter: Absent,
+    filter: Option<WireFilter>,
     shard_key: Absent,
 }
 
 impl DeleteVectors {
     /// Of which points, and which vectors.
-    pub(crate) fn parts(self) -> Result<(Vec<engine::PointId>, Vec<String>), Refusal> {
-        unsupported::refuse(&[("filter", &self.filter), ("shard_key", &self.shard_key)])?;
-        let ids = self.points.ok_or_else(|| {
-            Refusal::wrong("`points` is missing: the ids of those that lose vectors")
-        })?;
-        Ok((ids.into_iter().map(|id| id.0).collect(), self.vector))
+    pub(crate) fn parts(self) -> Result<(Chosen, Vec<String>), Refusal> {
+        unsupported::refuse(&[("shard_key", &self.shard_key)])?;
+        Ok((chosen(self.points, self.filter)?, self.vector))
     }
 }
 
@@ -216,14 +193,25 @@ pub(crate) struct Record {
     payload: Option<Map<String, Value>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     vector: Option<VectorsOut>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    order_value: Option<Value>,
 }
 
 impl Record {
+    /// A point and the value that put it in its place.
+    pub(crate) fn placed(point: StoredPoint, value: Value, view: &View) -> Self {
+        Self {
+            order_value: Some(value),
+            ..Self::new(point, view)
+        }
+    }
+
     pub(crate) fn new(point: StoredPoint, view: &View) -> Self {
         Self {
             id: Id(point.id),
             payload: view.payload.of(point.payload),
             vector: point.vectors.map(VectorsOut),
+            order_value: None,
         }
     }
 }

@@ -1,9 +1,12 @@
 //! Searches, scrolls and counts as they travel, in both of the dialect's generations: `query` of
 //! today and `search` that older clients send.
 
+use engine::{Filter, Order};
 use serde::{Deserialize, Serialize};
 
+use super::filter::WireFilter;
 use super::id::Id;
+use super::order::OrderBy;
 use super::point::{Record, Scored};
 use super::select::{View, WithPayload, WithVector};
 use super::unsupported::{self, Absent};
@@ -28,6 +31,7 @@ pub(crate) struct Search {
     pub(crate) limit: usize,
     pub(crate) offset: usize,
     pub(crate) options: SearchOptions,
+    pub(crate) filter: Option<Filter>,
     pub(crate) view: View,
 }
 
@@ -53,7 +57,7 @@ pub(crate) struct QueryBody {
     with_vector: Option<WithVector>,
     using: Option<String>,
     prefetch: Absent,
-    filter: Absent,
+    filter: Option<WireFilter>,
     lookup_from: Absent,
     shard_key: Absent,
 }
@@ -97,7 +101,7 @@ pub(crate) struct SearchBody {
     with_payload: Option<WithPayload>,
     #[serde(alias = "with_vectors")]
     with_vector: Option<WithVector>,
-    filter: Absent,
+    filter: Option<WireFilter>,
     shard_key: Absent,
 }
 
@@ -118,7 +122,6 @@ impl TryFrom<QueryBody> for Search {
 
     fn try_from(body: QueryBody) -> Result<Self, Refusal> {
         unsupported::refuse(&[
-            ("filter", &body.filter),
             ("prefetch", &body.prefetch),
             ("lookup_from", &body.lookup_from),
             ("shard_key", &body.shard_key),
@@ -139,6 +142,7 @@ impl TryFrom<QueryBody> for Search {
             limit: checked_limit(limit, body.offset)?,
             offset: body.offset.unwrap_or(0),
             options: options(body.params, body.score_threshold)?,
+            filter: body.filter.map(|filter| filter.0),
             view: View::new(body.with_payload, false, body.with_vector)?,
         })
     }
@@ -148,13 +152,14 @@ impl TryFrom<SearchBody> for Search {
     type Error = Refusal;
 
     fn try_from(body: SearchBody) -> Result<Self, Refusal> {
-        unsupported::refuse(&[("filter", &body.filter), ("shard_key", &body.shard_key)])?;
+        unsupported::refuse(&[("shard_key", &body.shard_key)])?;
         Ok(Self {
             target: Target::Vector(body.vector.vector),
             using: body.vector.name,
             limit: checked_limit(body.limit, body.offset)?,
             offset: body.offset.unwrap_or(0),
             options: options(body.params, body.score_threshold)?,
+            filter: body.filter.map(|filter| filter.0),
             view: View::new(body.with_payload, false, body.with_vector)?,
         })
     }
@@ -216,8 +221,8 @@ pub(crate) struct ScrollBody {
     with_payload: Option<WithPayload>,
     #[serde(alias = "with_vectors")]
     with_vector: Option<WithVector>,
-    filter: Absent,
-    order_by: Absent,
+    filter: Option<WireFilter>,
+    order_by: Option<OrderBy>,
     shard_key: Absent,
 }
 
@@ -225,6 +230,8 @@ pub(crate) struct ScrollBody {
 #[derive(Debug)]
 pub(crate) struct Scroll {
     pub(crate) from: Option<engine::PointId>,
+    pub(crate) filter: Filter,
+    pub(crate) order: Option<Order>,
     pub(crate) limit: usize,
     pub(crate) view: View,
 }
@@ -233,18 +240,23 @@ impl TryFrom<ScrollBody> for Scroll {
     type Error = Refusal;
 
     fn try_from(body: ScrollBody) -> Result<Self, Refusal> {
-        unsupported::refuse(&[
-            ("filter", &body.filter),
-            ("order_by", &body.order_by),
-            ("shard_key", &body.shard_key),
-        ])?;
+        unsupported::refuse(&[("shard_key", &body.shard_key)])?;
         let limit = body.limit.unwrap_or(limits::DEFAULT_LIMIT);
         let most = limits::PAGE;
         if limit == 0 || limit > most {
             return Err(Refusal::wrong(format!("`limit` must be 1 to {most}")));
         }
+        let order = body.order_by.map(Order::try_from).transpose()?;
+        if order.is_some() && body.offset.is_some() {
+            return Err(Refusal::wrong(
+                "`offset` is an id and does not go with `order_by`: go on with `start_from`, and \
+                 leave out the ids you have with `must_not` and `has_id`",
+            ));
+        }
         Ok(Self {
             from: body.offset.map(|id| id.0),
+            filter: body.filter.map(|filter| filter.0).unwrap_or_default(),
+            order,
             limit,
             view: View::new(body.with_payload, true, body.with_vector)?,
         })
@@ -264,13 +276,15 @@ pub(crate) struct ScrollPage {
 pub(crate) struct CountBody {
     #[serde(rename = "exact")]
     _exact: Option<bool>,
-    filter: Absent,
+    filter: Option<WireFilter>,
     shard_key: Absent,
 }
 
 impl CountBody {
-    pub(crate) fn check(&self) -> Result<(), Refusal> {
-        unsupported::refuse(&[("filter", &self.filter), ("shard_key", &self.shard_key)])
+    /// The filter, an empty one if there is none.
+    pub(crate) fn filter(self) -> Result<Filter, Refusal> {
+        unsupported::refuse(&[("shard_key", &self.shard_key)])?;
+        Ok(self.filter.map(|filter| filter.0).unwrap_or_default())
     }
 }
 
@@ -308,7 +322,7 @@ mod tests {
     #[test]
     fn what_would_be_ignored_is_refused_by_name() {
         let cases = [
-            ("filter", json!({"must": []})),
+            ("filter", json!({"musst": []})),
             ("prefetch", json!([])),
             ("lookup_from", json!({})),
             ("params", json!({"quantization": {}})),

@@ -1,6 +1,6 @@
 //! `with_payload` and `with_vector`: what a client wants to see of a point.
 
-use engine::Which;
+use engine::{KeyPath, Which};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -36,8 +36,8 @@ pub(crate) enum WithVector {
 pub(crate) enum PayloadView {
     Nothing,
     All,
-    Only(Vec<String>),
-    Without(Vec<String>),
+    Only(Vec<KeyPath>),
+    Without(Vec<KeyPath>),
 }
 
 /// What is shown of a point.
@@ -82,10 +82,10 @@ impl TryFrom<WithPayload> for PayloadView {
         match wire {
             WithPayload::Flag(false) => Ok(Self::Nothing),
             WithPayload::Flag(true) => Ok(Self::All),
-            WithPayload::Keys(keys) => Ok(Self::Only(plain(keys)?)),
+            WithPayload::Keys(keys) => Ok(Self::Only(paths(&keys)?)),
             WithPayload::Chosen(chosen) => match (chosen.include, chosen.exclude) {
-                (Some(keys), None) => Ok(Self::Only(plain(keys)?)),
-                (None, Some(keys)) => Ok(Self::Without(plain(keys)?)),
+                (Some(keys), None) => Ok(Self::Only(paths(&keys)?)),
+                (None, Some(keys)) => Ok(Self::Without(paths(&keys)?)),
                 _ => Err(Refusal::wrong(
                     "`with_payload` takes either `include` or `exclude`",
                 )),
@@ -94,14 +94,10 @@ impl TryFrom<WithPayload> for PayloadView {
     }
 }
 
-/// A dotted key would reach into an object, which is not done yet.
-fn plain(keys: Vec<String>) -> Result<Vec<String>, Refusal> {
-    match keys.iter().find(|key| key.contains(['.', '['])) {
-        Some(key) => Err(Refusal::wrong(format!(
-            "`with_payload` takes keys of the first level, not `{key}`"
-        ))),
-        None => Ok(keys),
-    }
+fn paths(keys: &[String]) -> Result<Vec<KeyPath>, Refusal> {
+    let paths = keys.iter().map(|key| KeyPath::parse(key));
+    let paths: Result<_, String> = paths.collect();
+    paths.map_err(|error| Refusal::wrong(format!("`with_payload`: {error}")))
 }
 
 impl PayloadView {
@@ -111,8 +107,8 @@ impl PayloadView {
         match self {
             Self::Nothing => return None,
             Self::All => {}
-            Self::Only(keys) => payload.retain(|key, _| keys.contains(key)),
-            Self::Without(keys) => payload.retain(|key, _| !keys.contains(key)),
+            Self::Only(keys) => payload = engine::only(&payload, keys),
+            Self::Without(keys) => engine::without(&mut payload, keys),
         }
         Some(payload)
     }
@@ -140,13 +136,17 @@ mod tests {
         assert_eq!(shown(json!(["a"])).unwrap(), Some(json!({"a": 1})));
         let include = json!({"include": ["b", "x"]});
         assert_eq!(shown(include).unwrap(), Some(json!({"b": {"c": 2}})));
+        assert_eq!(shown(json!(["b.c"])).unwrap(), Some(json!({"b": {"c": 2}})));
+        assert_eq!(shown(json!(["b.d"])).unwrap(), Some(json!({})));
+        let inner = json!({"exclude": ["b.c"]});
+        assert_eq!(shown(inner).unwrap(), Some(json!({"a": 1, "b": {}})));
         let exclude = json!({"exclude": ["b"]});
         assert_eq!(shown(exclude).unwrap(), Some(json!({"a": 1})));
     }
 
     #[test]
     fn what_would_be_misread_is_refused() {
-        assert!(shown(json!(["b.c"])).is_err());
+        assert!(shown(json!(["b..c"])).is_err());
         assert!(shown(json!({"include": ["a"], "exclude": ["b"]})).is_err());
         assert!(shown(json!({"include": null})).is_err());
     }

@@ -54,6 +54,15 @@ pub enum TableChange<'a> {
         /// Its face; a face it had before goes.
         face: Option<FaceRow>,
     },
+    /// A point that is there has another payload.
+    PutPayload {
+        /// Its collection.
+        collection: CollectionId,
+        /// Its id.
+        id: PointId,
+        /// The payload, MessagePack.
+        payload: &'a [u8],
+    },
     /// A point is not there any more.
     DeletePoint {
         /// Its collection.
@@ -325,6 +334,14 @@ impl Batches {
                         .insert(key, rmp_serde::to_vec(face).map_err(encode)?),
                     None => self.faces.remove(key),
                 }
+            }
+            TableChange::PutPayload {
+                collection,
+                id,
+                payload,
+            } => {
+                self.bytes += payload.len() + 64;
+                self.payloads.insert(row_key(*collection, id), *payload);
             }
             TableChange::DeletePoint { collection, id } => {
                 let key = row_key(*collection, id);

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::quantization;
 use super::vector::Distance;
+use crate::wire::index;
 
 /// The answer to `GET /collections`. What stands beside `name` is ours.
 #[derive(Debug, Serialize)]
@@ -94,7 +95,7 @@ pub(crate) fn described(info: &CollectionInfo) -> Value {
         "indexed_vectors_count": info.vectors,
         "segments_count": 1,
         "config": config,
-        "payload_schema": {},
+        "payload_schema": index::schema(&info.indexes),
         "memory_bytes": info.memory_bytes,
         "embedder": embedder.map(|embedder| {
             json!({"name": embedder.name, "sha256": embedder.sha256})

@@ -1,0 +1,51 @@
+//! Several writes in one request, done in their order. All are read before the first is done; one
+//! that fails ends the request, and those before it stand.
+
+use actix_web::HttpRequest;
+use actix_web::web::{Data, Path, Payload};
+use engine::{Ack, Written};
+
+use super::named;
+use crate::app::App;
+use crate::http;
+use crate::refusal::Refusal;
+use crate::wire::batch::{BatchBody, Operation, operation_at};
+use crate::wire::envelope::Answer;
+use crate::wire::params::WriteParams;
+use crate::wire::point::Updated;
+
+pub(super) async fn run(
+    app: Data<App>,
+    request: HttpRequest,
+    name: Path<String>,
+    payload: Payload,
+) -> Result<Answer<Vec<Updated>>, Refusal> {
+    let name = named(name.into_inner())?;
+    let params: WriteParams = http::query(request.query_string())?;
+    let body: BatchBody = http::json(request.headers(), payload, app.max_body_bytes()).await?;
+    let operations = Vec::<Operation>::try_from(body)?;
+    let mut done = Vec::with_capacity(operations.len());
+    for (n, operation) in operations.into_iter().enumerate() {
+        let written = one(&app, name.clone(), operation, params.ack()).await;
+        let written = written.map_err(|refusal| refusal.at(&operation_at(n)))?;
+        done.push(Updated::new(written, params.ack()));
+    }
+    Ok(Answer(done))
+}
+
+async fn one(app: &App, name: String, operation: Operation, ack: Ack) -> Result<Written, Refusal> {
+    match operation {
+        Operation::Upsert(points) => app.upsert(name, points, ack).await,
+        Operation::Delete(chosen) => Ok(app.delete_chosen(name, chosen, ack).await?.0),
+        Operation::Payload(change, what) => app.change_payload(name, change, ack, what).await,
+        Operation::UpdateVectors(points) => {
+            let written = app.write(move |engine| engine.update_vectors(&name, points, ack));
+            let written = written.await;
+            app.metrics.wrote("update_vectors", &written);
+            written
+        }
+        Operation::DeleteVectors(chosen, names) => {
+            app.delete_vectors(name, chosen, names, ack).await
+        }
+    }
+}

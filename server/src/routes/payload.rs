@@ -1,0 +1,141 @@
+//! Payloads: changed in place, indexed, counted by their values.
+
+use actix_web::HttpRequest;
+use actix_web::web::{Data, Path, Payload};
+use engine::{IndexKind, KeyPath};
+
+use super::named;
+use crate::app::App;
+use crate::http;
+use crate::refusal::Refusal;
+use crate::wire::choose::ChosenBody;
+use crate::wire::envelope::Answer;
+use crate::wire::index::{Counted, CreateIndex, Facet, FacetBody, Facets};
+use crate::wire::params::{ReadParams, WriteParams};
+use crate::wire::payload::{self, Change, DeletePayload, SetPayload};
+use crate::wire::point::Updated;
+
+type Outcome<T> = Result<Answer<T>, Refusal>;
+
+pub(super) async fn set(
+    app: Data<App>,
+    request: HttpRequest,
+    name: Path<String>,
+    payload: Payload,
+) -> Outcome<Updated> {
+    let body: SetPayload = http::json(request.headers(), payload, app.max_body_bytes()).await?;
+    change(
+        &app,
+        &request,
+        name.into_inner(),
+        body.set()?,
+        "set_payload",
+    )
+    .await
+}
+
+pub(super) async fn overwrite(
+    app: Data<App>,
+    request: HttpRequest,
+    name: Path<String>,
+    payload: Payload,
+) -> Outcome<Updated> {
+    let body: SetPayload = http::json(request.headers(), payload, app.max_body_bytes()).await?;
+    let what = "overwrite_payload";
+    change(&app, &request, name.into_inner(), body.overwrite()?, what).await
+}
+
+pub(super) async fn delete(
+    app: Data<App>,
+    request: HttpRequest,
+    name: Path<String>,
+    payload: Payload,
+) -> Outcome<Updated> {
+    let body: DeletePayload = http::json(request.headers(), payload, app.max_body_bytes()).await?;
+    let what = "delete_payload";
+    change(&app, &request, name.into_inner(), body.delete()?, what).await
+}
+
+pub(super) async fn clear(
+    app: Data<App>,
+    request: HttpRequest,
+    name: Path<String>,
+    payload: Payload,
+) -> Outcome<Updated> {
+    let body: ChosenBody = http::json(request.headers(), payload, app.max_body_bytes()).await?;
+    let what = "clear_payload";
+    change(
+        &app,
+        &request,
+        name.into_inner(),
+        payload::clear(body)?,
+        what,
+    )
+    .await
+}
+
+async fn change(
+    app: &App,
+    request: &HttpRequest,
+    name: String,
+    change: Change,
+    what: &'static str,
+) -> Outcome<Updated> {
+    let name = named(name)?;
+    let params: WriteParams = http::query(request.query_string())?;
+    let written = app.change_payload(name, change, params.ack(), what).await?;
+    Ok(Answer(Updated::new(written, params.ack())))
+}
+
+pub(super) async fn create_index(
+    app: Data<App>,
+    request: HttpRequest,
+    name: Path<String>,
+    payload: Payload,
+) -> Outcome<Updated> {
+    let name = named(name.into_inner())?;
+    let params: WriteParams = http::query(request.query_string())?;
+    let body: CreateIndex = http::json(request.headers(), payload, app.max_body_bytes()).await?;
+    let (key, kind): (KeyPath, IndexKind) = body.try_into()?;
+    let ack = params.ack();
+    let written = app
+        .write(move |engine| engine.create_index(&name, key, kind, ack))
+        .await?;
+    Ok(Answer(Updated::new(written, ack)))
+}
+
+pub(super) async fn drop_index(
+    app: Data<App>,
+    request: HttpRequest,
+    path: Path<(String, String)>,
+) -> Outcome<Updated> {
+    let (name, key) = path.into_inner();
+    let name = named(name)?;
+    let params: WriteParams = http::query(request.query_string())?;
+    let key = KeyPath::parse(&key).map_err(Refusal::wrong)?;
+    let ack = params.ack();
+    let written = app
+        .write(move |engine| engine.drop_index(&name, &key, ack))
+        .await?;
+    Ok(Answer(Updated::new(written, ack)))
+}
+
+pub(super) async fn facet(
+    app: Data<App>,
+    request: HttpRequest,
+    name: Path<String>,
+    payload: Payload,
+) -> Outcome<Facets> {
+    let name = named(name.into_inner())?;
+    let _: ReadParams = http::query(request.query_string())?;
+    let body: FacetBody = http::json(request.headers(), payload, app.max_body_bytes()).await?;
+    let Facet { key, filter, limit } = body.try_into()?;
+    let counts = app
+        .read(move |engine| engine.facet(&name, &key, &filter, limit))
+        .await?;
+    let hits = counts.into_iter();
+    let hits = hits.map(|(value, count)| Counted { value, count });
+    Ok(Answer(Facets {
+        hits: hits.collect(),
+    }))
+}
