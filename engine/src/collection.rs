@@ -15,7 +15,7 @@ use storage::{CollectionId, Lsn, NamedVectors, PointId, VectorId};
 
 use crate::error::Error;
 use crate::numbers::Numbers;
-use crate::payload::PayloadIndexes;
+use crate::payload::{IndexInfo, PayloadIndexes};
 use crate::point::Which;
 use crate::settings::{Settings, named};
 use crate::space::Space;
@@ -110,6 +110,12 @@ impl Collection {
         let spaces = state.spaces.values();
         let indexes: usize = spaces.map(|space| space.index.memory_bytes()).sum();
         indexes + state.payload.memory_bytes()
+    }
+
+    /// The keys of payloads that have an index. The lock is given back here: whoever holds it
+    /// must not ask for it again, because a writer may wait in between.
+    pub(crate) fn indexes(&self) -> Vec<IndexInfo> {
+        self.state.read().payload.infos()
     }
 
     pub(crate) fn contains(&self, id: &PointId) -> bool {

@@ -332,7 +332,7 @@ fn info(collection: &Collection) -> CollectionInfo {
         spec: collection.settings().spec(),
         points: collection.len(),
         vectors: collection.vectors_len(),
-        indexes: collection.state.read().payload.infos(),
+        indexes: collection.indexes(),
         memory_bytes: collection.memory_bytes(),
     }
 }
