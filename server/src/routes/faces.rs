@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix_web::http::header::{self, HeaderMap};
-use actix_web::web::{Data, Path, Payload};
+use actix_web::web::{self, Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use embedder::Want;
 use engine::{Ack, CollectionInfo, FaceImage, NewFace, Point, PointId, Query, Select, Which};
+use serde_json::json;
 
 use super::named;
+use crate::api::Operation;
 use crate::app::App;
 use crate::embed_pool::{Pool, Seen};
 use crate::http::{self, Either};
@@ -21,17 +23,68 @@ use crate::wire::face::{
 };
 use crate::wire::id::Id;
 use crate::wire::params::{ImageKind, ImageParams, ReadParams, WriteParams};
-use crate::wire::photo::{AddBody, AddPhotos, Photo, SearchBody, SearchPhoto};
+use crate::wire::photo::{
+    AddBody, AddForm, AddPhotos, Photo, RawPhoto, SearchBody, SearchForm, SearchPhoto,
+};
 use crate::wire::point::Updated;
 
 type Outcome<T> = Result<Answer<T>, Refusal>;
+
+/// The statuses of photos that no faces come from.
+const PHOTO: &[u16] = &[409, 422, 501];
+const PICTURES: &[&str] = &["image/jpeg", "image/png", "image/webp"];
+
+/// What this file answers.
+pub(super) fn operations() -> Vec<Operation> {
+    const ALL: &str = "/collections/{collection}/faces";
+    const ONE: &str = "/collections/{collection}/faces/{id}";
+    let place = json!({"box": [10, 12, 80, 96], "landmarks": [[30, 50]], "confidence": 0.99});
+    vec![
+        Operation::post(ALL, "addFaces", || web::to(add))
+            .about("Keeps the faces of photos, each as a point with its vector.")
+            .params::<WriteParams>()
+            .takes::<AddBody>(json!({"image": "/9j/4AAQSkZJRg==", "person": "Ada"}))
+            .takes_form::<AddForm>("multipart/form-data")
+            .takes_form::<RawPhoto>("image/jpeg")
+            .answers::<Added>(json!({"faces": [place], "errors": []}))
+            .refuses(PHOTO),
+        Operation::post(
+            "/collections/{collection}/faces/search",
+            "searchFaces",
+            || web::to(search),
+        )
+        .about("The look-alikes of each face of a photo, best first.")
+        .params::<ReadParams>()
+        .takes::<SearchBody>(json!({"image": "/9j/4AAQSkZJRg==", "limit": 5}))
+        .takes_form::<SearchForm>("multipart/form-data")
+        .takes_form::<RawPhoto>("image/jpeg")
+        .answers::<Found>(json!({"faces": [], "width": 250, "height": 250}))
+        .refuses(PHOTO),
+        Operation::get(ONE, "getFace", || web::to(get))
+            .about("A face that is kept.")
+            .params::<ReadParams>()
+            .answers::<KeptFace>(json!({"id": 1, "person": "Ada", "payload": {"person": "Ada"}})),
+        Operation::delete(ONE, "deleteFace", || web::to(delete))
+            .about("Takes a face out, with its pictures.")
+            .params::<WriteParams>()
+            .answers::<Updated>(json!({"operation_id": 42, "status": "completed"})),
+        Operation::get(
+            "/collections/{collection}/faces/{id}/image",
+            "getFaceImage",
+            || web::to(image),
+        )
+        .about("The picture of a face: its crop, or the photo if that is kept.")
+        .params::<ImageParams>()
+        .answers_plain(PICTURES),
+    ]
+}
 
 const ALL: Select = Select {
     payload: true,
     vectors: Which::None,
 };
 
-pub(super) async fn add(
+async fn add(
     app: Data<App>,
     request: HttpRequest,
     name: Path<String>,
@@ -199,7 +252,7 @@ fn with_faces(seen: Seen) -> Result<Seen, Refusal> {
     Ok(seen)
 }
 
-pub(super) async fn search(
+async fn search(
     app: Data<App>,
     request: HttpRequest,
     name: Path<String>,
@@ -268,7 +321,7 @@ fn milliseconds(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1000.0
 }
 
-pub(super) async fn get(
+async fn get(
     app: Data<App>,
     request: HttpRequest,
     path: Path<(String, String)>,
@@ -289,7 +342,7 @@ fn no_face(id: Id) -> Refusal {
     Refusal::not_found(format!("face {id} does not exist"))
 }
 
-pub(super) async fn delete(
+async fn delete(
     app: Data<App>,
     request: HttpRequest,
     path: Path<(String, String)>,
@@ -318,7 +371,7 @@ async fn is_face(app: &App, name: String, id: PointId) -> Result<bool, Refusal> 
 
 /// Pictures of people are cached by nobody but their reader, who asks each time whether they are
 /// still there: what is deleted must be gone.
-pub(super) async fn image(
+async fn image(
     app: Data<App>,
     request: HttpRequest,
     path: Path<(String, String)>,

@@ -1,6 +1,7 @@
 //! Faces as they travel: what is told about those of a photo and about one that is kept.
 
 use engine::{Payload, ScoredPoint, StoredFace, StoredPoint};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::id::Id;
@@ -14,7 +15,7 @@ fn person_of(payload: &Payload) -> Option<String> {
 }
 
 /// Where a face stands in its photo, in pixels of the upright photo.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Place {
     /// x, y, width, height.
     #[serde(rename = "box")]
@@ -44,14 +45,14 @@ impl From<&engine::Face> for Place {
 }
 
 /// The answer to added photos.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, JsonSchema)]
 pub(crate) struct Added {
     pub(crate) faces: Vec<AddedFace>,
     pub(crate) errors: Vec<ImageError>,
 }
 
 /// A face that is kept now.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct AddedFace {
     #[serde(flatten)]
     pub(crate) place: Place,
@@ -61,7 +62,7 @@ pub(crate) struct AddedFace {
 }
 
 /// Why nothing of a photo is kept.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct ImageError {
     pub(crate) image_index: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -71,7 +72,7 @@ pub(crate) struct ImageError {
 }
 
 /// The answer to a photo that was looked for.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Found {
     pub(crate) faces: Vec<FoundFace>,
     /// Pixels of the upright photo.
@@ -81,7 +82,7 @@ pub(crate) struct Found {
 }
 
 /// A face of the photo, and its look-alikes, best first.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct FoundFace {
     #[serde(flatten)]
     pub(crate) place: Place,
@@ -89,7 +90,7 @@ pub(crate) struct FoundFace {
 }
 
 /// A look-alike.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Hit {
     id: Id,
     score: f32,
@@ -114,7 +115,7 @@ impl Hit {
 }
 
 /// Where the milliseconds went.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Timings {
     pub(crate) queue_ms: f64,
     pub(crate) decode_ms: f64,
@@ -124,7 +125,7 @@ pub(crate) struct Timings {
 }
 
 /// The answer to `GET /collections/{c}/faces/{id}`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct KeptFace {
     id: Id,
     #[serde(flatten)]

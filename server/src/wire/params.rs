@@ -1,10 +1,11 @@
 //! The part of a URL behind the question mark.
 
 use engine::Ack;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 /// Parameters of a write.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct WriteParams {
     wait: Option<bool>,
@@ -16,7 +17,7 @@ pub(crate) struct WriteParams {
 }
 
 /// Orderings of writes that the dialect knows.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum Ordering {
     Weak,
@@ -35,7 +36,7 @@ impl WriteParams {
 }
 
 /// Parameters of a read. One node satisfies every consistency; its own limits bound the time.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ReadParams {
     #[serde(rename = "consistency")]
@@ -44,8 +45,20 @@ pub(crate) struct ReadParams {
     _timeout: Option<u64>,
 }
 
+/// Parameters of the telemetry; there is one level of detail, without names.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TelemetryParams {
+    #[serde(rename = "anonymize")]
+    _anonymize: Option<bool>,
+    #[serde(rename = "details_level")]
+    _details_level: Option<u64>,
+    #[serde(rename = "timeout")]
+    _timeout: Option<u64>,
+}
+
 /// Parameters of a face's image.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ImageParams {
     #[serde(default)]
@@ -53,7 +66,7 @@ pub(crate) struct ImageParams {
 }
 
 /// Which image of a face.
-#[derive(Debug, Default, Clone, Copy, Deserialize)]
+#[derive(Debug, Default, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum ImageKind {
     /// The cut-out face.

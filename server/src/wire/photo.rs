@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use embedder::Choice;
 use engine::Payload;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
@@ -13,7 +14,7 @@ use serde_json::{Map, Value};
 use super::face::PERSON;
 use super::id::Id;
 use super::list;
-use super::query::{SearchOptions, checked_limit};
+use super::options::{SearchOptions, checked_limit};
 use super::select::{PayloadView, WithPayload};
 use super::unsupported::{self, Absent};
 use crate::http::Form;
@@ -53,7 +54,7 @@ pub(crate) struct SearchPhoto {
 }
 
 /// Which faces of a photo are meant.
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum Which {
     Largest,
@@ -82,7 +83,7 @@ impl std::str::FromStr for Which {
 }
 
 /// The JSON body of `POST /collections/{c}/faces`: `images`, or the fields of one.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct AddBody {
     #[serde(default, deserialize_with = "list::optional")]
@@ -98,7 +99,7 @@ pub(crate) struct AddBody {
     keep_photo: Option<bool>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct ImageBody {
     image: Base64,
@@ -109,7 +110,7 @@ struct ImageBody {
 }
 
 /// The JSON body of `POST /collections/{c}/faces/search`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SearchBody {
     image: Base64,
@@ -122,6 +123,46 @@ pub(crate) struct SearchBody {
     with_payload: Option<WithPayload>,
     filter: Absent,
 }
+
+/// The fields of a form that adds photos, as the document tells them.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "forms are read field by field")]
+pub(crate) struct AddForm {
+    /// The photo; may be given several times.
+    image: Binary,
+    id: Option<Id>,
+    person: Option<String>,
+    /// A JSON object as text.
+    payload: Option<String>,
+    using: Option<String>,
+    faces: Option<Which>,
+    keep_crop: Option<bool>,
+    keep_photo: Option<bool>,
+}
+
+/// The fields of a form that searches, as the document tells them.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "forms are read field by field")]
+pub(crate) struct SearchForm {
+    image: Binary,
+    using: Option<String>,
+    faces: Option<Which>,
+    limit: Option<usize>,
+    score_threshold: Option<f32>,
+    hnsw_ef: Option<usize>,
+    exact: Option<bool>,
+    with_payload: Option<bool>,
+}
+
+/// A file of a form.
+#[derive(JsonSchema)]
+#[schemars(extend("contentMediaType" = "image/jpeg"))]
+struct Binary(#[expect(dead_code, reason = "only its schema is used")] String);
+
+/// A photo that is the whole body.
+#[derive(JsonSchema)]
+#[schemars(extend("contentMediaType" = "image/jpeg"))]
+pub(crate) struct RawPhoto(#[expect(dead_code, reason = "only its schema is used")] String);
 
 /// Bytes in base64, with or without a leading `data:...;base64,`.
 #[derive(Debug)]
@@ -149,6 +190,16 @@ impl<'de> Deserialize<'de> for Base64 {
             }
         }
         deserializer.deserialize_str(Text)
+    }
+}
+
+impl JsonSchema for Base64 {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Base64".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "contentEncoding": "base64", "contentMediaType": "image/jpeg"})
     }
 }
 
