@@ -1,6 +1,7 @@
 //! Every limit of the server that is no setting, in one place. At a limit a client gets a clear
 //! refusal, never an endless wait.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// Photos in one request.
@@ -41,6 +42,10 @@ pub(crate) const GROUP_SIZE: usize = 1000;
 pub(crate) const GROUPS_REACH: usize = 100;
 /// Points that a recommendation goes by.
 pub(crate) const EXAMPLES: usize = 1000;
+/// Pixels of the longer side of a thumbnail when the request does not say how many.
+pub(crate) const THUMBNAIL: u32 = 96;
+/// Pixels of the longer side of a thumbnail.
+pub(crate) const THUMBNAILS: RangeInclusive<u32> = 16..=1024;
 /// What a busy answer asks a client to wait.
 pub(crate) const RETRY_AFTER_S: u64 = 1;
 /// Collections that have a metric of their own; the others are summed up.

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::{self, HeaderName, HeaderValue};
+use actix_web::error::InternalError;
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{Error, ResponseError, web};
 use futures_util::FutureExt;
@@ -54,8 +55,22 @@ pub(crate) async fn observe(
     } else {
         tracing::debug!(status = status.as_u16(), ?took, "answered");
     }
-    let mut response = outcome?.map_into_boxed_body();
-    let headers = response.headers_mut();
+    match outcome {
+        Ok(response) => {
+            let mut response = response.map_into_boxed_body();
+            mark(response.headers_mut(), id);
+            Ok(response)
+        }
+        Err(error) => {
+            let mut response = error.error_response();
+            mark(response.headers_mut(), id);
+            Err(InternalError::from_response(error, response).into())
+        }
+    }
+}
+
+/// What every answer carries.
+fn mark(headers: &mut HeaderMap, id: HeaderValue) {
     headers.insert(REQUEST_ID, id);
     // It has told the compressing layer to leave the body alone, and says nothing to clients.
     if headers
@@ -68,7 +83,6 @@ pub(crate) async fn observe(
         header::X_CONTENT_TYPE_OPTIONS,
         HeaderValue::from_static("nosniff"),
     );
-    Ok(response)
 }
 
 /// The inner layer: who may not be served is answered here, before its body is read, and who takes
@@ -106,14 +120,10 @@ async fn in_time(
     if request.path().contains("/snapshots") {
         return Ok(next.call(request).await?.map_into_boxed_body());
     }
-    let kept = request.request().clone();
     let limit = Duration::from_secs(limit_s);
     match tokio::time::timeout(limit, next.call(request)).await {
         Ok(response) => Ok(response?.map_into_boxed_body()),
-        Err(_) => {
-            let refusal = Refusal::too_long(limit_s);
-            Ok(ServiceResponse::new(kept, refusal.error_response()))
-        }
+        Err(_) => Err(Refusal::too_long(limit_s).into()),
     }
 }
 

@@ -60,11 +60,7 @@ async fn all(app: Data<App>, request: HttpRequest) -> Outcome<Aliases> {
     Ok(Answer(aliases.into_iter().collect()))
 }
 
-async fn of(
-    app: Data<App>,
-    request: HttpRequest,
-    name: Path<String>,
-) -> Outcome<Aliases> {
+async fn of(app: Data<App>, request: HttpRequest, name: Path<String>) -> Outcome<Aliases> {
     let name = named(name.into_inner())?;
     let _: ReadParams = http::query(request.query_string())?;
     let found = app.read(move |engine| Ok((engine.describe(&name)?.name, engine.aliases())));

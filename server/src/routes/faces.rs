@@ -1,5 +1,6 @@
 //! Faces: photos in, look-alikes out, and the pictures that are kept.
 
+use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,7 +9,9 @@ use actix_web::http::header::{self, HeaderMap};
 use actix_web::web::{self, Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use embedder::Want;
-use engine::{Ack, CollectionInfo, FaceImage, NewFace, Point, PointId, Query, Select, Which};
+use engine::{
+    Ack, CollectionInfo, FaceImage, NewFace, Point, PointId, Query, ScoredPoint, Select, Which,
+};
 use serde_json::json;
 
 use super::named;
@@ -16,17 +19,20 @@ use crate::api::Operation;
 use crate::app::App;
 use crate::embed_pool::{Pool, Seen};
 use crate::http::{self, Either};
+use crate::limits;
 use crate::refusal::Refusal;
 use crate::wire::envelope::Answer;
 use crate::wire::face::{
-    Added, AddedFace, Found, FoundFace, Hit, ImageError, KeptFace, Place, Timings,
+    Added, AddedFace, Found, FoundFace, Hit, ImageError, KeptFace, KeptFaces, Place, Timings,
+    person_of,
 };
 use crate::wire::id::Id;
-use crate::wire::params::{ImageKind, ImageParams, ReadParams, WriteParams};
+use crate::wire::params::{ImageKind, ImageParams, ListParams, ReadParams, WriteParams};
 use crate::wire::photo::{
     AddBody, AddForm, AddPhotos, Photo, RawPhoto, SearchBody, SearchForm, SearchPhoto,
 };
 use crate::wire::point::Updated;
+use crate::wire::sieve::Sieve;
 
 type Outcome<T> = Result<Answer<T>, Refusal>;
 
@@ -60,6 +66,12 @@ pub(super) fn operations() -> Vec<Operation> {
         .takes_form::<RawPhoto>("image/jpeg")
         .answers::<Found>(json!({"faces": [], "width": 250, "height": 250}))
         .refuses(PHOTO),
+        Operation::get(ALL, "listFaces", || web::to(list))
+            .about("The faces that are kept, in the order of their ids, page by page.")
+            .params::<ListParams>()
+            .answers::<KeptFaces>(json!({
+                "faces": [{"id": 1, "person": "Ada", "payload": {}}], "next_page_offset": 2,
+            })),
         Operation::get(ONE, "getFace", || web::to(get))
             .about("A face that is kept.")
             .params::<ReadParams>()
@@ -73,7 +85,9 @@ pub(super) fn operations() -> Vec<Operation> {
             "getFaceImage",
             || web::to(image),
         )
-        .about("The picture of a face: its crop, or the photo if that is kept.")
+        .about(
+            "The picture of a face: its crop, a smaller one of it, or the photo if that is kept.",
+        )
         .params::<ImageParams>()
         .answers_plain(PICTURES),
     ]
@@ -111,7 +125,7 @@ async fn add(
     let single = outcomes.len() == 1;
     let mut gathered = Gathered::default();
     for (index, (photo, outcome)) in add.photos.into_iter().zip(outcomes).enumerate() {
-        match outcome.and_then(with_faces) {
+        match outcome.and_then(|seen| with_faces(seen, &add.sieve)) {
             Ok(seen) => gathered.take(index, photo, seen, (&using, add.keep_photo)),
             Err(refusal) if single => return Err(refusal),
             Err(refusal) => gathered.refuse(index, photo, &refusal),
@@ -245,7 +259,14 @@ fn only_one(mut names: Vec<String>) -> Result<String, Refusal> {
     }
 }
 
-fn with_faces(seen: Seen) -> Result<Seen, Refusal> {
+fn with_faces(mut seen: Seen, sieve: &Sieve) -> Result<Seen, Refusal> {
+    let found = seen.analysis.faces.len();
+    seen.analysis.faces.retain(|face| sieve.keeps(face));
+    if found > 0 && seen.analysis.faces.is_empty() {
+        return Err(Refusal::photo(
+            "no face in the photo reaches `min_face_size` and `min_confidence`",
+        ));
+    }
     if seen.analysis.faces.is_empty() {
         return Err(Refusal::photo("no face found in the photo"));
     }
@@ -275,14 +296,16 @@ async fn search(
         crop: false,
     };
     let seen = pool.analyze(search.bytes.clone(), want).await?;
-    let Seen { analysis, queued } = with_faces(seen)?;
+    let Seen { analysis, queued } = with_faces(seen, &search.sieve)?;
     let started = Instant::now();
     let mut faces = Vec::with_capacity(analysis.faces.len());
     for face in analysis.faces {
         let place = Place::from(&face);
-        let hits = app
-            .search(name.clone(), nearest(face.vector, &using, &search))
-            .await?;
+        let query = nearest(face.vector, &using, &search);
+        let hits = match search.by_person {
+            false => app.search(name.clone(), query).await?,
+            true => one_a_person(&app, &name, query).await?,
+        };
         let hits = hits
             .into_iter()
             .map(|hit| Hit::new(&name, hit, &search.payload));
@@ -301,6 +324,32 @@ async fn search(
             search_ms: milliseconds(started.elapsed()),
         },
     }))
+}
+
+/// The best hit of each person, a face without one standing for itself. Looks at more and more hits
+/// until there are enough people, or no more hits.
+async fn one_a_person(app: &App, name: &str, query: Query) -> Result<Vec<ScoredPoint>, Refusal> {
+    let wanted = query.limit;
+    let mut reach = wanted.clamp(limits::GROUPS_REACH, limits::HITS);
+    loop {
+        let wider = Query {
+            limit: reach,
+            ..query.clone()
+        };
+        let hits = app.search(name.to_owned(), wider).await?;
+        let seen_all = hits.len() < reach || reach == limits::HITS;
+        let mut people = HashSet::new();
+        let mut best = hits;
+        best.retain(|hit| {
+            let person = hit.point.payload.as_ref().and_then(person_of);
+            person.is_none_or(|person| people.insert(person))
+        });
+        if best.len() >= wanted || seen_all {
+            best.truncate(wanted);
+            return Ok(best);
+        }
+        reach = (reach * 4).min(limits::HITS);
+    }
 }
 
 /// The payload is always read: the person is in it.
@@ -336,6 +385,31 @@ async fn get(
     let point = points.into_iter().next().ok_or_else(|| no_face(id))?;
     let face = point.face.clone().ok_or_else(|| no_face(id))?;
     Ok(Answer(KeptFace::new(&name, point, &face)))
+}
+
+/// Points that are no faces are passed over.
+async fn list(app: Data<App>, request: HttpRequest, name: Path<String>) -> Outcome<KeptFaces> {
+    let name = named(name.into_inner())?;
+    let params: ListParams = http::query(request.query_string())?;
+    let (mut from, limit) = params.page()?;
+    let mut faces = Vec::new();
+    while faces.len() < limit {
+        let (collection, missing) = (name.clone(), limit - faces.len());
+        let page = app.read(move |engine| engine.scroll(&collection, from, missing, ALL));
+        let page = page.await?;
+        faces.extend(page.points.into_iter().filter_map(|point| {
+            let face = point.face.clone()?;
+            Some(KeptFace::new(&name, point, &face))
+        }));
+        from = page.next;
+        if from.is_none() {
+            break;
+        }
+    }
+    Ok(Answer(KeptFaces {
+        faces,
+        next_page_offset: from.map(Id),
+    }))
 }
 
 fn no_face(id: Id) -> Refusal {
@@ -379,8 +453,9 @@ async fn image(
     let (name, id) = path.into_inner();
     let (name, id) = (named(name)?, Id::parse(&id)?);
     let params: ImageParams = http::query(request.query_string())?;
+    let side = params.side()?;
     let (kind, word) = match params.kind {
-        ImageKind::Crop => (FaceImage::Crop, "crop"),
+        ImageKind::Crop | ImageKind::Thumbnail => (FaceImage::Crop, "crop"),
         ImageKind::Photo => (FaceImage::Photo, "photo"),
     };
     let collection = name.clone();
@@ -393,6 +468,10 @@ async fn image(
             true => Refusal::not_found(format!("no {word} is kept of face {id}")),
             false => no_face(id),
         });
+    };
+    let bytes = match side {
+        None => bytes,
+        Some(side) => thumbnail(bytes, side).await?,
     };
     let tag = etag(&bytes);
     if is_known(request.headers(), &tag) {
@@ -408,6 +487,12 @@ async fn image(
         .insert_header((header::CACHE_CONTROL, "private, no-cache"))
         .insert_header((header::CONTENT_DISPOSITION, disposition))
         .body(bytes))
+}
+
+async fn thumbnail(bytes: Vec<u8>, side: u32) -> Result<Vec<u8>, Refusal> {
+    let small = web::block(move || embedder::thumbnail(&bytes, side)).await;
+    let small = small.map_err(|_| Refusal::internal("a thread of the server broke down"))?;
+    Ok(small?)
 }
 
 fn etag(bytes: &[u8]) -> String {

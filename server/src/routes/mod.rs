@@ -7,6 +7,7 @@ mod collections;
 mod docs;
 mod faces;
 mod health;
+mod look;
 mod page;
 mod points;
 mod query;
@@ -41,6 +42,7 @@ fn operations() -> Vec<Operation> {
         points::operations(),
         query::operations(),
         faces::operations(),
+        look::operations(),
     ];
     of_files.into_iter().flatten().collect()
 }

@@ -89,11 +89,7 @@ async fn remove(
 }
 
 /// `DELETE /collections/{c}/vectors/`: the vector without a name.
-async fn remove_unnamed(
-    app: Data<App>,
-    request: HttpRequest,
-    name: Path<String>,
-) -> Outcome<bool> {
+async fn remove_unnamed(app: Data<App>, request: HttpRequest, name: Path<String>) -> Outcome<bool> {
     remove_named(app, request, name.into_inner(), String::new()).await
 }
 

@@ -10,7 +10,8 @@ use super::select::PayloadView;
 /// The payload key that says whose face it is.
 pub(crate) const PERSON: &str = "person";
 
-fn person_of(payload: &Payload) -> Option<String> {
+/// Whose face it is, if somebody has said so.
+pub(crate) fn person_of(payload: &Payload) -> Option<String> {
     Some(payload.get(PERSON)?.as_str()?.to_owned())
 }
 
@@ -134,6 +135,14 @@ pub(crate) struct KeptFace {
     payload: Payload,
     image: Option<String>,
     photo: Option<String>,
+}
+
+/// A page of the faces that are kept.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct KeptFaces {
+    pub(crate) faces: Vec<KeptFace>,
+    /// The `offset` of the next page; null at the end.
+    pub(crate) next_page_offset: Option<Id>,
 }
 
 impl KeptFace {

@@ -1,8 +1,12 @@
 //! The part of a URL behind the question mark.
 
-use engine::Ack;
+use engine::{Ack, PointId};
 use schemars::JsonSchema;
 use serde::Deserialize;
+
+use super::id::Id;
+use crate::limits;
+use crate::refusal::Refusal;
 
 /// Parameters of a write.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -63,6 +67,49 @@ pub(crate) struct TelemetryParams {
 pub(crate) struct ImageParams {
     #[serde(default)]
     pub(crate) kind: ImageKind,
+    /// Pixels of the longer side of a thumbnail; 96 by default.
+    size: Option<u32>,
+}
+
+impl ImageParams {
+    /// The longer side of the thumbnail, if it is to be one.
+    pub(crate) fn side(&self) -> Result<Option<u32>, Refusal> {
+        match (self.kind, self.size) {
+            (ImageKind::Thumbnail, None) => Ok(Some(limits::THUMBNAIL)),
+            (ImageKind::Thumbnail, Some(side)) if limits::THUMBNAILS.contains(&side) => {
+                Ok(Some(side))
+            }
+            (_, None) => Ok(None),
+            (_, Some(_)) => Err(Refusal::wrong(format!(
+                "`size` goes with `kind` = `thumbnail` and must be {} to {}",
+                limits::THUMBNAILS.start(),
+                limits::THUMBNAILS.end()
+            ))),
+        }
+    }
+}
+
+/// Parameters of a list of faces.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ListParams {
+    /// 10 by default.
+    limit: Option<usize>,
+    /// The id that the page starts with: `next_page_offset` of the page before.
+    offset: Option<String>,
+}
+
+impl ListParams {
+    /// Where the page starts and how long it is.
+    pub(crate) fn page(&self) -> Result<(Option<PointId>, usize), Refusal> {
+        let limit = self.limit.unwrap_or(limits::DEFAULT_LIMIT);
+        let most = limits::PAGE;
+        if limit == 0 || limit > most {
+            return Err(Refusal::wrong(format!("`limit` must be 1 to {most}")));
+        }
+        let from = self.offset.as_deref().map(Id::parse).transpose()?;
+        Ok((from.map(|id| id.0), limit))
+    }
 }
 
 /// Which image of a face.
@@ -72,6 +119,8 @@ pub(crate) enum ImageKind {
     /// The cut-out face.
     #[default]
     Crop,
+    /// The cut-out face, smaller.
+    Thumbnail,
     /// The photo it was found in.
     Photo,
 }

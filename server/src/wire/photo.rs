@@ -16,6 +16,7 @@ use super::id::Id;
 use super::list;
 use super::options::{SearchOptions, checked_limit};
 use super::select::{PayloadView, WithPayload};
+use super::sieve::Sieve;
 use super::unsupported::{self, Absent};
 use crate::http::Form;
 use crate::limits;
@@ -28,6 +29,7 @@ pub(crate) struct AddPhotos {
     /// The vector that faces get; all that the model makes if it is not said.
     pub(crate) using: Option<String>,
     pub(crate) faces: Choice,
+    pub(crate) sieve: Sieve,
     pub(crate) keep_crop: bool,
     pub(crate) keep_photo: bool,
 }
@@ -48,15 +50,36 @@ pub(crate) struct SearchPhoto {
     /// The vector that is compared; the only one that the model makes if it is not said.
     pub(crate) using: Option<String>,
     pub(crate) faces: Choice,
+    pub(crate) sieve: Sieve,
     pub(crate) limit: usize,
     pub(crate) options: SearchOptions,
     pub(crate) payload: PayloadView,
+    /// Only the best hit of each person; a face without a person stands for itself.
+    pub(crate) by_person: bool,
+}
+
+/// What hits are grouped by.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum GroupBy {
+    Person,
+}
+
+impl std::str::FromStr for GroupBy {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text {
+            PERSON => Ok(Self::Person),
+            _ => Err(()),
+        }
+    }
 }
 
 /// Which faces of a photo are meant.
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-enum Which {
+pub(super) enum Which {
     Largest,
     All,
 }
@@ -95,6 +118,10 @@ pub(crate) struct AddBody {
     name: Option<String>,
     using: Option<String>,
     faces: Option<Which>,
+    /// Pixels of the shorter side of a face's box.
+    min_face_size: Option<f32>,
+    /// The detector's confidence, 0 to 1.
+    min_confidence: Option<f32>,
     keep_crop: Option<bool>,
     keep_photo: Option<bool>,
 }
@@ -116,7 +143,13 @@ pub(crate) struct SearchBody {
     image: Base64,
     using: Option<String>,
     faces: Option<Which>,
+    /// Pixels of the shorter side of the box of a face that is looked for.
+    min_face_size: Option<f32>,
+    /// The detector's confidence in a face that is looked for, 0 to 1.
+    min_confidence: Option<f32>,
     limit: Option<usize>,
+    /// `person`: only the best hit of each person.
+    group_by: Option<GroupBy>,
     score_threshold: Option<f32>,
     hnsw_ef: Option<usize>,
     exact: Option<bool>,
@@ -136,6 +169,8 @@ pub(crate) struct AddForm {
     payload: Option<String>,
     using: Option<String>,
     faces: Option<Which>,
+    min_face_size: Option<f32>,
+    min_confidence: Option<f32>,
     keep_crop: Option<bool>,
     keep_photo: Option<bool>,
 }
@@ -147,7 +182,10 @@ pub(crate) struct SearchForm {
     image: Binary,
     using: Option<String>,
     faces: Option<Which>,
+    min_face_size: Option<f32>,
+    min_confidence: Option<f32>,
     limit: Option<usize>,
+    group_by: Option<GroupBy>,
     score_threshold: Option<f32>,
     hnsw_ef: Option<usize>,
     exact: Option<bool>,
@@ -157,7 +195,7 @@ pub(crate) struct SearchForm {
 /// A file of a form.
 #[derive(JsonSchema)]
 #[schemars(extend("contentMediaType" = "image/jpeg"))]
-struct Binary(#[expect(dead_code, reason = "only its schema is used")] String);
+pub(super) struct Binary(#[expect(dead_code, reason = "only its schema is used")] String);
 
 /// A photo that is the whole body.
 #[derive(JsonSchema)]
@@ -166,7 +204,7 @@ pub(crate) struct RawPhoto(#[expect(dead_code, reason = "only its schema is used
 
 /// Bytes in base64, with or without a leading `data:...;base64,`.
 #[derive(Debug)]
-struct Base64(Bytes);
+pub(super) struct Base64(pub(super) Bytes);
 
 impl<'de> Deserialize<'de> for Base64 {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -239,6 +277,7 @@ impl TryFrom<AddBody> for AddPhotos {
             photos: photos.collect::<Result<_, Refusal>>()?,
             using: body.using,
             faces: body.faces.unwrap_or(Which::Largest).into(),
+            sieve: Sieve::new(body.min_face_size, body.min_confidence)?,
             keep_crop: body.keep_crop.unwrap_or(true),
             keep_photo: body.keep_photo.unwrap_or(false),
         }
@@ -260,6 +299,7 @@ impl TryFrom<Form> for AddPhotos {
         let add = Self {
             using: fields.text("using"),
             faces: which(&mut fields)?.unwrap_or(Which::Largest).into(),
+            sieve: Sieve::of_form(&mut fields)?,
             keep_crop: fields.flag("keep_crop")?.unwrap_or(true),
             keep_photo: fields.flag("keep_photo")?.unwrap_or(false),
             photos: Vec::new(),
@@ -315,6 +355,8 @@ impl TryFrom<SearchBody> for SearchPhoto {
             bytes: body.image.0,
             using: body.using,
             faces: body.faces.unwrap_or(Which::All).into(),
+            sieve: Sieve::new(body.min_face_size, body.min_confidence)?,
+            by_person: body.group_by.is_some(),
             limit: checked_limit(body.limit.unwrap_or(limits::DEFAULT_LIMIT), None)?,
             options: SearchOptions::new(body.hnsw_ef, body.exact, body.score_threshold)?,
             payload: body
@@ -338,11 +380,14 @@ impl TryFrom<Form> for SearchPhoto {
         let exact = fields.flag("exact")?;
         let score_threshold = fields.parsed("score_threshold", "a number")?;
         let limit = fields.number("limit")?.unwrap_or(limits::DEFAULT_LIMIT);
+        let group_by: Option<GroupBy> = fields.parsed("group_by", "person")?;
         let with_payload = fields.flag("with_payload")?.unwrap_or(true);
         let search = Self {
             bytes: image.bytes,
             using: fields.text("using"),
             faces: which(&mut fields)?.unwrap_or(Which::All).into(),
+            sieve: Sieve::of_form(&mut fields)?,
+            by_person: group_by.is_some(),
             limit: checked_limit(limit, None)?,
             options: SearchOptions::new(ef, exact, score_threshold)?,
             payload: WithPayload::Flag(with_payload).try_into()?,
@@ -352,7 +397,7 @@ impl TryFrom<Form> for SearchPhoto {
     }
 }
 
-fn which(fields: &mut crate::http::Fields) -> Result<Option<Which>, Refusal> {
+pub(super) fn which(fields: &mut crate::http::Fields) -> Result<Option<Which>, Refusal> {
     fields.parsed("faces", "largest or all")
 }
 
