@@ -286,6 +286,7 @@ impl Slow {
     fn new(left: Arc<AtomicU64>) -> Self {
         let inner = FakeEmbedder::new();
         let model = ModelInfo {
+            calibration: None,
             name: "facenet-128".into(),
             ..inner.model().clone()
         };

@@ -16,6 +16,8 @@ pub(crate) const BODY_MIB: RangeInclusive<u64> = 1..=1024;
 pub(crate) const CONNECTIONS: RangeInclusive<u64> = 1..=1_000_000;
 /// Requests of one kind at work at once.
 pub(crate) const CONCURRENT: RangeInclusive<u64> = 1..=100_000;
+/// Seconds that a request may take.
+pub(crate) const REQUEST_S: RangeInclusive<u64> = 1..=86_400;
 /// Seconds that a stop waits for requests at work.
 pub(crate) const SHUTDOWN_S: RangeInclusive<u64> = 0..=3600;
 /// Photos that wait for an embedding worker.

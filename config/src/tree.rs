@@ -59,8 +59,44 @@ pub struct Server {
     pub concurrent_searches: usize,
     /// Writes at work at once; one more is answered 503.
     pub concurrent_writes: usize,
+    /// Seconds from a request's head to its answer; one that takes longer is answered 504.
+    pub request_timeout_s: u64,
+    /// Web pages that may ask through a visitor's browser, beside our own.
+    pub cors_origins: Origins,
     /// Seconds that a stop waits for requests at work.
     pub shutdown_s: u64,
+}
+
+/// Origins of web pages, as browsers name them: `https://example.org`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origins {
+    /// Only these.
+    Listed(Vec<String>),
+    /// Every one.
+    Any,
+}
+
+impl Origins {
+    /// Whether pages of this origin are meant.
+    pub fn allow(&self, origin: &str) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Listed(origins) => origins.iter().any(|it| it.eq_ignore_ascii_case(origin)),
+        }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        if text == "*" {
+            return Some(Self::Any);
+        }
+        let origins = text.split(',').map(str::trim).filter(|it| !it.is_empty());
+        let origins: Vec<_> = origins.map(str::to_owned).collect();
+        let fine = origins.iter().all(|origin| {
+            let host = origin.split_once("://").map_or("", |(_, host)| host);
+            !host.is_empty() && !host.contains(['/', '*']) && origin.is_ascii()
+        });
+        fine.then_some(Self::Listed(origins))
+    }
 }
 
 /// The pool that turns photos into faces.
@@ -192,6 +228,13 @@ impl Server {
             max_connections: r.number("server.max_connections", 4096, limits::CONNECTIONS)?,
             concurrent_searches: r.number("server.concurrent_searches", 256, limits::CONCURRENT)?,
             concurrent_writes: r.number("server.concurrent_writes", 64, limits::CONCURRENT)?,
+            request_timeout_s: r.number("server.request_timeout_s", 300, limits::REQUEST_S)?,
+            cors_origins: r.text(
+                "server.cors_origins",
+                "",
+                "origins such as https://example.org, separated by commas, or *",
+                Origins::parse,
+            )?,
             shutdown_s: r.number("server.shutdown_s", 30, limits::SHUTDOWN_S)?,
         })
     }

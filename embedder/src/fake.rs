@@ -26,6 +26,7 @@ impl FakeEmbedder {
                 name: "fake-128".into(),
                 dim: 128,
                 sha256: "0".repeat(64),
+                calibration: None,
             },
         }
     }

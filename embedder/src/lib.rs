@@ -14,6 +14,7 @@ pub mod limits;
 mod manifest;
 pub mod models;
 mod onnx;
+mod thumbnail;
 mod types;
 
 pub use decode::{ImageKind, sniff};
@@ -21,4 +22,5 @@ pub use error::Error;
 pub use fake::FakeEmbedder;
 pub use manifest::Manifest;
 pub use onnx::OnnxEmbedder;
-pub use types::{Analysis, Choice, Face, FaceEmbedder, ModelInfo, Timings, Want};
+pub use thumbnail::thumbnail;
+pub use types::{Analysis, Calibration, Choice, Face, FaceEmbedder, ModelInfo, Timings, Want};

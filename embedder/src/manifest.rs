@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::types::ModelInfo;
+use crate::types::{Calibration, ModelInfo};
 
 /// A detector and an embedder with all that is needed to obtain and run them.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -12,6 +12,8 @@ pub struct Manifest {
     pub name: String,
     /// Numbers in a vector.
     pub dim: usize,
+    /// What its cosines mean, if that has been measured.
+    pub calibration: Option<Calibration>,
     /// Under which terms the models are published.
     pub licence: String,
     /// The model that finds faces.
@@ -78,6 +80,7 @@ impl Manifest {
             name: self.name.clone(),
             dim: self.dim,
             sha256: self.embedder.sha256.clone(),
+            calibration: self.calibration,
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::Deserialize;
+
 use crate::error::Error;
 
 /// The seam to whatever finds and embeds faces. One instance serves one thread.
@@ -14,7 +16,7 @@ pub trait FaceEmbedder: Send {
 }
 
 /// What tells vectors of one model from those of another.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ModelInfo {
     /// Its name.
     pub name: String,
@@ -22,6 +24,27 @@ pub struct ModelInfo {
     pub dim: usize,
     /// Hex SHA-256 of the published weights.
     pub sha256: String,
+    /// What its cosines mean, if that has been measured.
+    pub calibration: Option<Calibration>,
+}
+
+/// What a model's cosines mean: a logistic curve, fitted to pairs of photos half of which show one
+/// person. It says nothing about how often the two are one person where it is used.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Calibration {
+    /// The cosine at which one person is as likely as two.
+    pub threshold: f32,
+    /// How quickly one becomes more likely than the other.
+    pub slope: f32,
+}
+
+impl Calibration {
+    /// How likely it is that two faces with this cosine are of one person, where half of all pairs
+    /// are.
+    pub fn probability(&self, cosine: f32) -> f32 {
+        1.0 / (1.0 + (-self.slope * (cosine - self.threshold)).exp())
+    }
 }
 
 /// Which faces.

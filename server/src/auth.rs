@@ -1,18 +1,20 @@
-//! Who may ask. With an API key in the settings every request must show it, but for the page and
-//! the probes; and no web page of another origin may write through a visitor's browser.
+//! Who may ask. With an API key in the settings every request must show it, but for the page, the
+//! documents and the probes.
 
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::{HttpResponse, http::StatusCode};
 use config::ApiKey;
 
-use crate::refusal::Refusal;
-
-/// Paths that answer without a key: probes, the page (which asks for the key) and its parts.
-const OPEN: [&str; 7] = [
+/// Paths that answer without a key: probes, the page (which asks for the key) and its parts, and
+/// what the API is.
+const OPEN: [&str; 10] = [
     "/",
     "/app.js",
     "/style.css",
     "/favicon.svg",
+    "/docs",
+    "/docs.js",
+    "/openapi.json",
     "/healthz",
     "/livez",
     "/readyz",
@@ -76,22 +78,6 @@ fn same(left: &[u8], right: &[u8]) -> bool {
     left.len() == right.len() && std::hint::black_box(differing) == 0
 }
 
-/// A browser names the page that a request comes from. Only our own page may ask: a form of another
-/// one could otherwise put faces into a database on the visitor's machine.
-pub(crate) fn check_origin(headers: &HeaderMap) -> Result<(), Refusal> {
-    let text = |name: header::HeaderName| headers.get(name).and_then(|v| v.to_str().ok());
-    let Some(origin) = text(header::ORIGIN) else {
-        return Ok(());
-    };
-    let host = text(header::HOST).unwrap_or_default();
-    match origin.split_once("://") {
-        Some((_, from)) if from.eq_ignore_ascii_case(host) => Ok(()),
-        _ => Err(Refusal::forbidden(
-            "requests from web pages of another origin are not served",
-        )),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use actix_web::http::header::{HeaderName, HeaderValue};
@@ -129,15 +115,5 @@ mod tests {
         }
         assert_eq!(shown(&headers(&[("authorization", "Basic abc")])), None);
         assert_eq!(shown(&headers(&[("authorization", "Bear")])), None);
-    }
-
-    #[test]
-    fn only_our_own_page_may_ask() {
-        let from = |origin| check_origin(&headers(&[("origin", origin), ("host", "a:6333")]));
-        assert!(check_origin(&headers(&[("host", "a:6333")])).is_ok());
-        assert!(from("http://a:6333").is_ok());
-        for origin in ["http://b:6333", "http://a", "null", ""] {
-            assert!(from(origin).is_err(), "{origin}");
-        }
     }
 }

@@ -91,7 +91,9 @@ impl Faces {
                 model.name
             )));
         }
-        let ModelInfo { name, dim, sha256 } = model;
+        let ModelInfo {
+            name, dim, sha256, ..
+        } = model;
         Ok((EmbedderRef { name, sha256 }, dim))
     }
 }

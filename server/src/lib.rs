@@ -13,9 +13,12 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod api;
 mod app;
+mod ask;
 mod auth;
 mod clock;
+mod cors;
 mod embed_pool;
 mod error;
 mod faces;

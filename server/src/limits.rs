@@ -1,6 +1,7 @@
 //! Every limit of the server that is no setting, in one place. At a limit a client gets a clear
 //! refusal, never an endless wait.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// Photos in one request.
@@ -23,6 +24,28 @@ pub(crate) const PAGE: usize = engine::limits::MAX_PAGE;
 pub(crate) const BODY_TIMEOUT: Duration = Duration::from_secs(120);
 /// Bodies above this are parsed on a blocking thread, so that no other request waits for it.
 pub(crate) const INLINE_PARSE_BYTES: usize = 64 << 10;
+/// The largest window of a zstd body, as a power of two: what its decoder may keep in memory.
+pub(crate) const ZSTD_WINDOW_LOG: u32 = 25;
+/// Answers below this are sent as they are: packing them takes longer than sending them.
+pub(crate) const COMPRESS_BYTES: usize = 4 << 10;
+/// Searches of one batch.
+pub(crate) const SEARCHES_PER_BATCH: usize = 1000;
+/// Searches of one batch that are at work at once.
+pub(crate) const BATCH_WIDTH: usize = 4;
+/// Groups of one search.
+pub(crate) const GROUPS: usize = 1000;
+/// Hits in one group when the request does not say how many.
+pub(crate) const DEFAULT_GROUP_SIZE: usize = 3;
+/// Hits in one group.
+pub(crate) const GROUP_SIZE: usize = 1000;
+/// Hits that are looked at at least to find groups.
+pub(crate) const GROUPS_REACH: usize = 100;
+/// Points that a recommendation goes by.
+pub(crate) const EXAMPLES: usize = 1000;
+/// Pixels of the longer side of a thumbnail when the request does not say how many.
+pub(crate) const THUMBNAIL: u32 = 96;
+/// Pixels of the longer side of a thumbnail.
+pub(crate) const THUMBNAILS: RangeInclusive<u32> = 16..=1024;
 /// What a busy answer asks a client to wait.
 pub(crate) const RETRY_AFTER_S: u64 = 1;
 /// Collections that have a metric of their own; the others are summed up.

@@ -2,11 +2,12 @@
 //! becomes an answer; then whether it may be served at all.
 
 use std::panic::AssertUnwindSafe;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::{self, HeaderName, HeaderValue};
+use actix_web::error::InternalError;
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{Error, ResponseError, web};
 use futures_util::FutureExt;
@@ -16,7 +17,7 @@ use uuid::Uuid;
 use crate::app::App;
 use crate::metrics::{Metrics, Route};
 use crate::refusal::Refusal;
-use crate::{auth, clock, limits};
+use crate::{auth, clock, cors, limits};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// What the templates of the routes are told as when none matched.
@@ -54,31 +55,76 @@ pub(crate) async fn observe(
     } else {
         tracing::debug!(status = status.as_u16(), ?took, "answered");
     }
-    let mut response = outcome?.map_into_boxed_body();
-    let headers = response.headers_mut();
+    match outcome {
+        Ok(response) => {
+            let mut response = response.map_into_boxed_body();
+            mark(response.headers_mut(), id);
+            Ok(response)
+        }
+        Err(error) => {
+            let mut response = error.error_response();
+            mark(response.headers_mut(), id);
+            Err(InternalError::from_response(error, response).into())
+        }
+    }
+}
+
+/// What every answer carries.
+fn mark(headers: &mut HeaderMap, id: HeaderValue) {
     headers.insert(REQUEST_ID, id);
+    // It has told the compressing layer to leave the body alone, and says nothing to clients.
+    if headers
+        .get(header::CONTENT_ENCODING)
+        .is_some_and(|it| it == "identity")
+    {
+        headers.remove(header::CONTENT_ENCODING);
+    }
     headers.insert(
         header::X_CONTENT_TYPE_OPTIONS,
         HeaderValue::from_static("nosniff"),
     );
-    Ok(response)
 }
 
-/// The inner layer: who may not be served is answered here, before its body is read.
+/// The inner layer: who may not be served is answered here, before its body is read, and who takes
+/// too long.
 pub(crate) async fn guard(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let app = app(&request).clone();
     let (path, headers) = (request.path(), request.headers());
-    if let Err(denied) = auth::check(app.config.api_key.as_ref(), path, headers) {
+    let origin = match cors::check(&app.config.server.cors_origins, headers) {
+        Ok(origin) => origin,
+        Err(refusal) => return Ok(request.into_response(refusal.error_response())),
+    };
+    let mut response = if cors::is_preflight(request.method(), headers) {
+        request.into_response(cors::preflight())
+    } else if let Err(denied) = auth::check(app.config.api_key.as_ref(), path, headers) {
         app.metrics.auth_failed(denied.reason());
-        return Ok(request.into_response(denied.response()));
+        request.into_response(denied.response())
+    } else {
+        let limit_s = app.config.server.request_timeout_s;
+        in_time(request, next, limit_s).await?
+    };
+    cors::open(origin, response.headers_mut());
+    Ok(response)
+}
+
+/// A request that takes too long is answered; what it has begun on a blocking thread ends there.
+/// Whole collections take as long as they take.
+async fn in_time(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+    limit_s: u64,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    if request.path().contains("/snapshots") {
+        return Ok(next.call(request).await?.map_into_boxed_body());
     }
-    if let Err(refusal) = auth::check_origin(headers) {
-        return Ok(request.into_response(refusal.error_response()));
+    let limit = Duration::from_secs(limit_s);
+    match tokio::time::timeout(limit, next.call(request)).await {
+        Ok(response) => Ok(response?.map_into_boxed_body()),
+        Err(_) => Err(Refusal::too_long(limit_s).into()),
     }
-    Ok(next.call(request).await?.map_into_boxed_body())
 }
 
 fn app(request: &ServiceRequest) -> &web::Data<App> {
@@ -94,6 +140,8 @@ fn method_label(request: &ServiceRequest) -> &'static str {
         "PUT" => "PUT",
         "POST" => "POST",
         "DELETE" => "DELETE",
+        "PATCH" => "PATCH",
+        "OPTIONS" => "OPTIONS",
         _ => "other",
     }
 }

@@ -44,11 +44,9 @@ impl Refusal {
     }
 
     /// 405: the path is known, the method is not.
-    pub(crate) fn method() -> Self {
-        Self::new(
-            StatusCode::METHOD_NOT_ALLOWED,
-            "this path does not take this method",
-        )
+    pub(crate) fn method(allowed: &str) -> Self {
+        let message = format!("this path takes {allowed}, not this method");
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, message)
     }
 
     /// 408: the body did not arrive.
@@ -99,6 +97,15 @@ impl Refusal {
     /// 503: what it names is damaged; the same request will not work before somebody mends it.
     pub(crate) fn damaged(message: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, message)
+    }
+
+    /// 504: the answer is not there in time.
+    pub(crate) fn too_long(limit_s: u64) -> Self {
+        let message = format!(
+            "the request took longer than {limit_s} s (server.request_timeout_s); what it has \
+             begun to write is written nevertheless"
+        );
+        Self::new(StatusCode::GATEWAY_TIMEOUT, message)
     }
 
     /// 507: a disk error has stopped all writing.

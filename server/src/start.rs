@@ -8,7 +8,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
-use actix_web::middleware::from_fn;
+use actix_web::middleware::{Compress, from_fn};
 use actix_web::{App as Site, HttpServer, web};
 use config::Config;
 use engine::{Engine, Options};
@@ -123,6 +123,7 @@ fn http_server(listener: TcpListener, app: Arc<App>) -> std::io::Result<actix_we
         Site::new()
             .app_data(data.clone())
             .wrap(from_fn(middleware::guard))
+            .wrap(Compress::default())
             .wrap(from_fn(middleware::observe))
             .configure(routes::configure)
     };
@@ -131,7 +132,7 @@ fn http_server(listener: TcpListener, app: Arc<App>) -> std::io::Result<actix_we
         .max_connections(settings.max_connections.div_ceil(settings.workers))
         .shutdown_timeout(settings.shutdown_s)
         .disable_signals()
-        .listen(listener)?;
+        .listen_auto_h2c(listener)?;
     Ok(server.run())
 }
 

@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
+use crate::conformance::{self, Outcome};
 use crate::models::{self, Models};
 use crate::tidy;
 
@@ -37,13 +38,38 @@ pub(crate) fn run() -> Result<()> {
     })?;
     step("tests", || tests(nextest, &models))?;
     step("doc tests", || cargo(&["test", "--workspace", "--doc"]))?;
+    let mut clients = Outcome::Ran;
+    step("official clients", || {
+        let models_dir = match &models {
+            Models::Installed(dir) => Some(dir.as_path()),
+            Models::Absent => None,
+        };
+        clients = conformance::run(&target_dir()?, models_dir)?;
+        Ok(())
+    })?;
     let note = match models {
         Models::Installed(_) => "",
         Models::Absent => ", without face models: tests that need them were skipped",
     };
+    let skipped = match clients {
+        Outcome::Ran => String::new(),
+        Outcome::Skipped(why) => format!("; of the official clients not all ran: {why}"),
+    };
     let seconds = start.elapsed().as_secs_f64();
-    eprintln!("\nci: everything passed in {seconds:.0} s{note}");
+    eprintln!("\nci: everything passed in {seconds:.0} s{note}{skipped}");
     Ok(())
+}
+
+/// That step alone, for a build that is there.
+pub(crate) fn conformance() -> Result<()> {
+    let target = target_dir()?;
+    let chosen = std::env::var_os("DOPPEL_MODELS_DIR").map(PathBuf::from);
+    let dir = chosen.unwrap_or_else(|| target.join("doppel-models"));
+    let models = dir.join("installed.json").exists().then_some(dir);
+    match conformance::run(&target, models.as_deref())? {
+        Outcome::Ran => Ok(()),
+        Outcome::Skipped(why) => bail!("not all of it ran: {why}"),
+    }
 }
 
 fn step(name: &str, work: impl FnOnce() -> Result<()>) -> Result<()> {

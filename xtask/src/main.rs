@@ -2,6 +2,7 @@
 //! tidy` is the part of it that no compiler checks. Nothing here is shipped.
 
 mod ci;
+mod conformance;
 mod models;
 mod tidy;
 
@@ -12,13 +13,15 @@ use anyhow::Result;
 
 const USAGE: &str = "cargo xtask TASK
 
-  ci      formatting, tidy, clippy with warnings denied, all tests, doc tests
-  tidy    which crate may use which, where `unsafe` and files may stand, links, lengths";
+  ci           formatting, tidy, clippy with warnings denied, all tests, official clients
+  conformance  the official clients against the `doppel` of the last debug build (part of ci)
+  tidy         which crate may use which, where `unsafe` and files may stand, links, lengths";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let outcome: Result<()> = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["ci"] => ci::run(),
+        ["conformance"] => ci::conformance(),
         ["tidy"] => tidy::run(),
         _ => {
             eprintln!("{USAGE}");

@@ -1,5 +1,6 @@
 //! Reading a body. Its declared length is checked before the first byte is taken, the bytes
-//! themselves while they come in.
+//! themselves while they come in, and once more while they are expanded. JSON and MessagePack are
+//! two ways to write the same body.
 
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::web::{self, Bytes, BytesMut, Payload};
@@ -7,19 +8,30 @@ use futures_util::StreamExt;
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
-use super::form::{self, Form};
+use super::encoding;
+use super::form::{self, Form, Upload};
 use crate::limits;
 use crate::refusal::Refusal;
 
+/// The content type of MessagePack, and the one that it had before it was registered.
+pub(crate) const MESSAGE_PACK: [&str; 2] = ["application/msgpack", "application/x-msgpack"];
+
 /// A body that may come in either form.
 pub(crate) enum Either<T> {
-    /// `application/json`.
+    /// `application/json`, or MessagePack.
     Json(T),
-    /// `multipart/form-data`.
+    /// `multipart/form-data`, or a photo as it is.
     Form(Form),
 }
 
-/// Reads `application/json`.
+/// How a body is written.
+#[derive(Debug, Clone, Copy)]
+enum Format {
+    Json,
+    MessagePack,
+}
+
+/// Reads JSON or MessagePack.
 pub(crate) async fn json<T>(
     headers: &HeaderMap,
     payload: Payload,
@@ -28,17 +40,20 @@ pub(crate) async fn json<T>(
 where
     T: DeserializeOwned + Send + 'static,
 {
-    if media_type(headers) != "application/json" {
-        return Err(Refusal::content_type(
-            "the body must be JSON (content-type: application/json)",
-        ));
-    }
-    check_length(headers, max_bytes)?;
-    let bytes = timeout(limits::BODY_TIMEOUT, all(payload, max_bytes)).await;
-    parse(bytes.map_err(|_| Refusal::slow_body())??).await
+    let format = match media_type(headers).as_str() {
+        "application/json" => Format::Json,
+        other if MESSAGE_PACK.contains(&other) => Format::MessagePack,
+        _ => {
+            return Err(Refusal::content_type(
+                "the body must be JSON (content-type: application/json) or MessagePack \
+                 (application/msgpack)",
+            ));
+        }
+    };
+    parse(format, whole(headers, payload, max_bytes).await?).await
 }
 
-/// Reads `multipart/form-data` or `application/json`.
+/// Reads a photo with what belongs to it: as a form, as JSON, or as nothing but the photo.
 pub(crate) async fn multipart_or_json<T>(
     headers: &HeaderMap,
     payload: Payload,
@@ -47,19 +62,33 @@ pub(crate) async fn multipart_or_json<T>(
 where
     T: DeserializeOwned + Send + 'static,
 {
-    match media_type(headers).as_str() {
-        "application/json" => json(headers, payload, max_bytes).await.map(Either::Json),
+    let media_type = media_type(headers);
+    match media_type.as_str() {
         "multipart/form-data" => {
             check_length(headers, max_bytes)?;
-            let form = timeout(
-                limits::BODY_TIMEOUT,
-                form::read(headers, payload, max_bytes),
-            );
-            let form = form.await.map_err(|_| Refusal::slow_body())??;
-            Ok(Either::Form(form))
+            let form = async {
+                match encoding::of(headers)? {
+                    None => form::read(headers, payload, max_bytes).await,
+                    Some(_) => {
+                        let bytes = whole(headers, payload, max_bytes).await?;
+                        form::read_bytes(headers, bytes, max_bytes).await
+                    }
+                }
+            };
+            let form = timeout(limits::BODY_TIMEOUT, form).await;
+            Ok(Either::Form(form.map_err(|_| Refusal::slow_body())??))
+        }
+        "image/jpeg" | "image/png" | "image/webp" | "application/octet-stream" => {
+            let bytes = whole(headers, payload, max_bytes).await?;
+            Ok(Either::Form(Form::of_one(Upload { name: None, bytes })))
+        }
+        "application/json" => json(headers, payload, max_bytes).await.map(Either::Json),
+        other if MESSAGE_PACK.contains(&other) => {
+            json(headers, payload, max_bytes).await.map(Either::Json)
         }
         _ => Err(Refusal::content_type(
-            "send photos as multipart/form-data (field `image`) or as application/json (base64)",
+            "send photos as multipart/form-data (field `image`), as application/json (base64), or \
+             one photo as it is (image/jpeg, image/png, image/webp)",
         )),
     }
 }
@@ -95,6 +124,18 @@ pub(super) fn body_too_large(max_bytes: usize) -> Refusal {
     ))
 }
 
+/// The whole body, expanded.
+async fn whole(headers: &HeaderMap, payload: Payload, max_bytes: usize) -> Result<Bytes, Refusal> {
+    check_length(headers, max_bytes)?;
+    let encoding = encoding::of(headers)?;
+    let bytes = timeout(limits::BODY_TIMEOUT, all(payload, max_bytes)).await;
+    let bytes = bytes.map_err(|_| Refusal::slow_body())??;
+    match encoding {
+        None => Ok(bytes),
+        Some(encoding) => encoding::expand(encoding, bytes, max_bytes).await,
+    }
+}
+
 async fn all(mut payload: Payload, max_bytes: usize) -> Result<Bytes, Refusal> {
     let mut bytes = BytesMut::new();
     while let Some(chunk) = payload.next().await {
@@ -108,15 +149,32 @@ async fn all(mut payload: Payload, max_bytes: usize) -> Result<Bytes, Refusal> {
     Ok(bytes.freeze())
 }
 
-async fn parse<T: DeserializeOwned + Send + 'static>(bytes: Bytes) -> Result<T, Refusal> {
+async fn parse<T>(format: Format, bytes: Bytes) -> Result<T, Refusal>
+where
+    T: DeserializeOwned + Send + 'static,
+{
     if bytes.len() <= limits::INLINE_PARSE_BYTES {
-        return from_slice(&bytes);
+        return from_slice(format, &bytes);
     }
-    let parsed = web::block(move || from_slice(&bytes)).await;
+    let parsed = web::block(move || from_slice(format, &bytes)).await;
     parsed.map_err(|_| Refusal::internal("a thread of the server broke down"))?
 }
 
-fn from_slice<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
-    serde_json::from_slice(bytes)
-        .map_err(|error| Refusal::wrong(format!("the JSON body is wrong: {error}")))
+fn from_slice<T: DeserializeOwned>(format: Format, bytes: &[u8]) -> Result<T, Refusal> {
+    match format {
+        Format::Json => serde_json::from_slice(bytes)
+            .map_err(|error| Refusal::wrong(format!("the JSON body is wrong: {error}"))),
+        Format::MessagePack => {
+            let mut rest = bytes;
+            let mut reader = rmp_serde::Deserializer::new(&mut rest);
+            let value = T::deserialize(&mut reader)
+                .map_err(|error| Refusal::wrong(format!("the MessagePack body is wrong: {error}")));
+            match value {
+                Ok(_) if !rest.is_empty() => Err(Refusal::wrong(
+                    "the MessagePack body is wrong: something follows the value",
+                )),
+                value => value,
+            }
+        }
+    }
 }

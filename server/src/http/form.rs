@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use actix_multipart::{Field, Multipart};
+use actix_web::error::PayloadError;
 use actix_web::http::header::HeaderMap;
 use actix_web::web::{Bytes, BytesMut, Payload};
-use futures_util::StreamExt;
+use futures_util::{StreamExt, stream};
 
 use super::body::body_too_large;
 use crate::limits;
@@ -78,12 +79,35 @@ impl Fields {
     }
 }
 
+impl Form {
+    /// A photo and no field.
+    pub(super) fn of_one(image: Upload) -> Self {
+        Self {
+            images: vec![image],
+            fields: Fields::default(),
+        }
+    }
+}
+
 pub(super) async fn read(
     headers: &HeaderMap,
     payload: Payload,
     max_bytes: usize,
 ) -> Result<Form, Refusal> {
-    let mut parts = Multipart::new(headers, payload);
+    read_parts(Multipart::new(headers, payload), max_bytes).await
+}
+
+/// The same for a form that is in memory.
+pub(super) async fn read_bytes(
+    headers: &HeaderMap,
+    bytes: Bytes,
+    max_bytes: usize,
+) -> Result<Form, Refusal> {
+    let whole = stream::iter([Ok::<_, PayloadError>(bytes)]);
+    read_parts(Multipart::new(headers, whole), max_bytes).await
+}
+
+async fn read_parts(mut parts: Multipart, max_bytes: usize) -> Result<Form, Refusal> {
     let mut form = Form::default();
     let mut left = max_bytes;
     let mut count = 0_usize;

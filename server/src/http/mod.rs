@@ -2,9 +2,10 @@
 //! content type. What they mean is the business of `wire`.
 
 mod body;
+mod encoding;
 mod form;
 mod upload;
 
-pub(crate) use body::{Either, json, multipart_or_json, query};
+pub(crate) use body::{Either, MESSAGE_PACK, json, multipart_or_json, query};
 pub(crate) use form::{Fields, Form};
 pub(crate) use upload::backup;

@@ -1,8 +1,11 @@
 //! What operators do: checkpoints, checksums.
 
-use actix_web::web::{Data, Path};
+use actix_web::web::{self, Data, Path};
+
+use serde_json::{Value, json};
 
 use super::named;
+use crate::api::Operation;
 use crate::app::App;
 use crate::refusal::Refusal;
 use crate::wire::envelope::Answer;
@@ -10,12 +13,24 @@ use crate::wire::snapshot::{Checkpointed, Checksums};
 
 type Outcome<T> = Result<Answer<T>, Refusal>;
 
-pub(super) async fn checkpoint(app: Data<App>) -> Outcome<Checkpointed> {
+/// What this file answers.
+pub(super) fn operations() -> Vec<Operation> {
+    vec![
+        Operation::post("/admin/checkpoint", "checkpoint", || web::to(checkpoint))
+            .about("Takes a checkpoint now.")
+            .answers::<Value>(json!({"lsn": 42})),
+        Operation::get("/admin/collections/{collection}/checksum", "checksum", || web::to(checksum))
+            .about("Checksums of what a collection holds, to compare servers by.")
+            .answers::<Value>(json!({"lsn": 42})),
+    ]
+}
+
+async fn checkpoint(app: Data<App>) -> Outcome<Checkpointed> {
     let lsn = app.write(|engine| engine.checkpoint()).await?;
     Ok(Answer(lsn.into()))
 }
 
-pub(super) async fn checksum(app: Data<App>, name: Path<String>) -> Outcome<Checksums> {
+async fn checksum(app: Data<App>, name: Path<String>) -> Outcome<Checksums> {
     let name = named(name.into_inner())?;
     let checksum = app.read(move |engine| engine.checksum(&name)).await?;
     Ok(Answer(checksum.into()))

@@ -2,10 +2,13 @@
 //! that fails ends the request, and those before it stand.
 
 use actix_web::HttpRequest;
-use actix_web::web::{Data, Path, Payload};
+use actix_web::web::{self, Data, Path, Payload};
 use engine::{Ack, Written};
 
+use serde_json::{Value, json};
+
 use super::named;
+use crate::api;
 use crate::app::App;
 use crate::http;
 use crate::refusal::Refusal;
@@ -14,7 +17,16 @@ use crate::wire::envelope::Answer;
 use crate::wire::params::WriteParams;
 use crate::wire::point::Updated;
 
-pub(super) async fn run(
+/// What this file answers.
+pub(super) fn operations() -> Vec<api::Operation> {
+    vec![
+        api::Operation::post("/collections/{collection}/points/batch", "batchPoints", || web::to(run))
+            .about("Several writes, one after the other.")
+            .params::<WriteParams>().takes::<Value>(json!({"operations": [{"delete": {"points": [1]}}]})).answers::<Value>(json!([{"operation_id": 42, "status": "completed"}])),
+    ]
+}
+
+async fn run(
     app: Data<App>,
     request: HttpRequest,
     name: Path<String>,

@@ -1,10 +1,11 @@
 //! Collections: list, make, describe, change, drop.
 
 use actix_web::HttpRequest;
-use actix_web::web::{Data, Path, Payload};
+use actix_web::web::{self, Data, Path, Payload};
 use serde_json::{Value, json};
 
 use super::named;
+use crate::api::Operation;
 use crate::app::App;
 use crate::http;
 use crate::refusal::Refusal;
@@ -14,7 +15,45 @@ use crate::wire::params::{ReadParams, WriteParams};
 
 type Outcome<T> = Result<Answer<T>, Refusal>;
 
-pub(super) async fn list(app: Data<App>) -> Outcome<Collections> {
+/// What this file answers.
+pub(super) fn operations() -> Vec<Operation> {
+    const ONE: &str = "/collections/{collection}";
+    vec![
+        Operation::get("/collections", "listCollections", || web::to(list))
+            .about("All collections, by name.")
+            .answers::<Collections>(json!({"collections": [{
+                "name": "faces", "points_count": 1000, "embedder": "facenet-128",
+            }]})),
+        Operation::get(ONE, "getCollection", || web::to(describe))
+            .about("What a collection is made of and how much it holds.")
+            .params::<ReadParams>()
+            .answers::<Value>(json!({"status": "green", "points_count": 1000})),
+        Operation::put(ONE, "createCollection", || web::to(create))
+            .about("Makes a collection, of vectors or, with an `embedder`, of faces.")
+            .params::<WriteParams>()
+            .takes::<CreateCollection>(json!({"vectors": {"size": 4, "distance": "Cosine"}}))
+            .answers::<bool>(json!(true))
+            .refuses(&[409]),
+        Operation::patch(ONE, "updateCollection", || web::to(update))
+            .about("Changes what can change of a collection: metadata and `ef_construct`.")
+            .params::<WriteParams>()
+            .takes::<UpdateCollection>(json!({"metadata": {"owner": "Ada"}}))
+            .answers::<bool>(json!(true)),
+        Operation::delete(ONE, "deleteCollection", || web::to(drop))
+            .about("Drops a collection with all its points; false if there was none.")
+            .params::<WriteParams>()
+            .answers::<bool>(json!(true)),
+        Operation::get(
+            "/collections/{collection}/exists",
+            "collectionExists",
+            || web::to(exists),
+        )
+        .about("Whether there is such a collection.")
+        .answers::<Value>(json!({"exists": true})),
+    ]
+}
+
+async fn list(app: Data<App>) -> Outcome<Collections> {
     let both = app.read(|engine| Ok((engine.collections(), engine.quarantined())));
     let (served, quarantined) = both.await?;
     let mut collections: Vec<_> = served.into_iter().map(Named::from).collect();
@@ -23,17 +62,13 @@ pub(super) async fn list(app: Data<App>) -> Outcome<Collections> {
     Ok(Answer(Collections { collections }))
 }
 
-pub(super) async fn describe(
-    app: Data<App>,
-    request: HttpRequest,
-    name: Path<String>,
-) -> Outcome<Value> {
+async fn describe(app: Data<App>, request: HttpRequest, name: Path<String>) -> Outcome<Value> {
     let _: ReadParams = http::query(request.query_string())?;
     let info = app.describe(&named(name.into_inner())?).await?;
     Ok(Answer(described(&info)))
 }
 
-pub(super) async fn exists(app: Data<App>, name: Path<String>) -> Outcome<Value> {
+async fn exists(app: Data<App>, name: Path<String>) -> Outcome<Value> {
     let name = named(name.into_inner())?;
     let exists = app.read(move |engine| match engine.describe(&name) {
         Ok(_) => Ok(true),
@@ -43,7 +78,7 @@ pub(super) async fn exists(app: Data<App>, name: Path<String>) -> Outcome<Value>
     Ok(Answer(json!({"exists": exists.await?})))
 }
 
-pub(super) async fn create(
+async fn create(
     app: Data<App>,
     request: HttpRequest,
     name: Path<String>,
@@ -59,7 +94,7 @@ pub(super) async fn create(
     Ok(Answer(true))
 }
 
-pub(super) async fn update(
+async fn update(
     app: Data<App>,
     request: HttpRequest,
     name: Path<String>,
@@ -75,11 +110,7 @@ pub(super) async fn update(
     Ok(Answer(true))
 }
 
-pub(super) async fn drop(
-    app: Data<App>,
-    request: HttpRequest,
-    name: Path<String>,
-) -> Outcome<bool> {
+async fn drop(app: Data<App>, request: HttpRequest, name: Path<String>) -> Outcome<bool> {
     let name = named(name.into_inner())?;
     let _: WriteParams = http::query(request.query_string())?;
     let was_there = app

@@ -1,40 +1,111 @@
 //! Faces: photos in, look-alikes out, and the pictures that are kept.
 
+use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix_web::http::header::{self, HeaderMap};
-use actix_web::web::{Data, Path, Payload};
+use actix_web::web::{self, Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use embedder::Want;
 use engine::{
-    Ack, Chosen, CollectionInfo, FaceImage, NewFace, Point, PointId, Query, Select, Which,
+    Ack, Chosen, CollectionInfo, FaceImage, NewFace, Point, PointId, Query, ScoredPoint, Select, Which,
 };
+use serde_json::{Value, json};
 
 use super::named;
+use crate::api::Operation;
 use crate::app::App;
 use crate::embed_pool::{Pool, Seen};
 use crate::http::{self, Either};
+use crate::limits;
 use crate::refusal::Refusal;
 use crate::wire::delete::{DeleteFaces, Deleted, PersonParams};
 use crate::wire::envelope::Answer;
 use crate::wire::face::{
-    Added, AddedFace, Found, FoundFace, Hit, ImageError, KeptFace, Place, Timings,
+    Added, AddedFace, Found, FoundFace, Hit, ImageError, KeptFace, KeptFaces, Place, Timings,
+    person_of,
 };
 use crate::wire::id::Id;
-use crate::wire::params::{ImageKind, ImageParams, ReadParams, WriteParams};
-use crate::wire::photo::{AddBody, AddPhotos, Photo, SearchBody, SearchPhoto};
+use crate::wire::params::{ImageKind, ImageParams, ListParams, ReadParams, WriteParams};
+use crate::wire::photo::{
+    AddBody, AddForm, AddPhotos, Photo, RawPhoto, SearchBody, SearchForm, SearchPhoto,
+};
 use crate::wire::point::Updated;
+use crate::wire::sieve::Sieve;
 
 type Outcome<T> = Result<Answer<T>, Refusal>;
+
+/// The statuses of photos that no faces come from.
+const PHOTO: &[u16] = &[409, 422, 501];
+const PICTURES: &[&str] = &["image/jpeg", "image/png", "image/webp"];
+
+/// What this file answers.
+pub(super) fn operations() -> Vec<Operation> {
+    const ALL: &str = "/collections/{collection}/faces";
+    const ONE: &str = "/collections/{collection}/faces/{id}";
+    let place = json!({"box": [10, 12, 80, 96], "landmarks": [[30, 50]], "confidence": 0.99});
+    vec![
+        Operation::post(ALL, "addFaces", || web::to(add))
+            .about("Keeps the faces of photos, each as a point with its vector.")
+            .params::<WriteParams>()
+            .takes::<AddBody>(json!({"image": "/9j/4AAQSkZJRg==", "person": "Ada"}))
+            .takes_form::<AddForm>("multipart/form-data")
+            .takes_form::<RawPhoto>("image/jpeg")
+            .answers::<Added>(json!({"faces": [place], "errors": []}))
+            .refuses(PHOTO),
+        Operation::post(
+            "/collections/{collection}/faces/search",
+            "searchFaces",
+            || web::to(search),
+        )
+        .about("The look-alikes of each face of a photo, best first.")
+        .params::<ReadParams>()
+        .takes::<SearchBody>(json!({"image": "/9j/4AAQSkZJRg==", "limit": 5}))
+        .takes_form::<SearchForm>("multipart/form-data")
+        .takes_form::<RawPhoto>("image/jpeg")
+        .answers::<Found>(json!({"faces": [], "width": 250, "height": 250}))
+        .refuses(PHOTO),
+        Operation::get(ALL, "listFaces", || web::to(list))
+            .about("The faces that are kept, in the order of their ids, page by page.")
+            .params::<ListParams>()
+            .answers::<KeptFaces>(json!({
+                "faces": [{"id": 1, "person": "Ada", "payload": {}}], "next_page_offset": 2,
+            })),
+        Operation::get(ONE, "getFace", || web::to(get))
+            .about("A face that is kept.")
+            .params::<ReadParams>()
+            .answers::<KeptFace>(json!({"id": 1, "person": "Ada", "payload": {"person": "Ada"}})),
+        Operation::delete(ONE, "deleteFace", || web::to(delete))
+            .about("Takes a face out, with its pictures.")
+            .params::<WriteParams>()
+            .answers::<Updated>(json!({"operation_id": 42, "status": "completed"})),
+        Operation::delete(ALL, "deletePerson", || web::to(delete_person))
+            .about("Takes out all faces of a person.")
+            .params::<PersonParams>().answers::<Value>(json!({"deleted": 3})),
+        Operation::post("/collections/{collection}/faces/delete", "deleteFaces", || web::to(delete_chosen))
+            .about("Takes out faces by ids or by a filter.")
+            .params::<WriteParams>().takes::<Value>(json!({"ids": [1, 2]})).answers::<Value>(json!({"deleted": 2})),
+        Operation::get(
+            "/collections/{collection}/faces/{id}/image",
+            "getFaceImage",
+            || web::to(image),
+        )
+        .about(
+            "The picture of a face: its crop, a smaller one of it, or the photo if that is kept.",
+        )
+        .params::<ImageParams>()
+        .answers_plain(PICTURES),
+    ]
+}
 
 const ALL: Select = Select {
     payload: true,
     vectors: Which::None,
 };
 
-pub(super) async fn add(
+async fn add(
     app: Data<App>,
     request: HttpRequest,
     name: Path<String>,
@@ -61,7 +132,7 @@ pub(super) async fn add(
     let single = outcomes.len() == 1;
     let mut gathered = Gathered::default();
     for (index, (photo, outcome)) in add.photos.into_iter().zip(outcomes).enumerate() {
-        match outcome.and_then(with_faces) {
+        match outcome.and_then(|seen| with_faces(seen, &add.sieve)) {
             Ok(seen) => gathered.take(index, photo, seen, (&using, add.keep_photo)),
             Err(refusal) if single => return Err(refusal),
             Err(refusal) => gathered.refuse(index, photo, &refusal),
@@ -193,14 +264,21 @@ fn only_one(names: Vec<String>) -> Result<String, Refusal> {
     }
 }
 
-fn with_faces(seen: Seen) -> Result<Seen, Refusal> {
+fn with_faces(mut seen: Seen, sieve: &Sieve) -> Result<Seen, Refusal> {
+    let found = seen.analysis.faces.len();
+    seen.analysis.faces.retain(|face| sieve.keeps(face));
+    if found > 0 && seen.analysis.faces.is_empty() {
+        return Err(Refusal::photo(
+            "no face in the photo reaches `min_face_size` and `min_confidence`",
+        ));
+    }
     if seen.analysis.faces.is_empty() {
         return Err(Refusal::photo("no face found in the photo"));
     }
     Ok(seen)
 }
 
-pub(super) async fn search(
+async fn search(
     app: Data<App>,
     request: HttpRequest,
     name: Path<String>,
@@ -223,14 +301,16 @@ pub(super) async fn search(
         crop: false,
     };
     let seen = pool.analyze(search.bytes.clone(), want).await?;
-    let Seen { analysis, queued } = with_faces(seen)?;
+    let Seen { analysis, queued } = with_faces(seen, &search.sieve)?;
     let started = Instant::now();
     let mut faces = Vec::with_capacity(analysis.faces.len());
     for face in analysis.faces {
         let place = Place::from(&face);
-        let hits = app
-            .search(name.clone(), nearest(face.vector, &using, &search))
-            .await?;
+        let query = nearest(face.vector, &using, &search);
+        let hits = match search.by_person {
+            false => app.search(name.clone(), query).await?,
+            true => one_a_person(&app, &name, query).await?,
+        };
         let hits = hits
             .into_iter()
             .map(|hit| Hit::new(&name, hit, &search.payload));
@@ -249,6 +329,32 @@ pub(super) async fn search(
             search_ms: milliseconds(started.elapsed()),
         },
     }))
+}
+
+/// The best hit of each person, a face without one standing for itself. Looks at more and more hits
+/// until there are enough people, or no more hits.
+async fn one_a_person(app: &App, name: &str, query: Query) -> Result<Vec<ScoredPoint>, Refusal> {
+    let wanted = query.limit;
+    let mut reach = wanted.clamp(limits::GROUPS_REACH, limits::HITS);
+    loop {
+        let wider = Query {
+            limit: reach,
+            ..query.clone()
+        };
+        let hits = app.search(name.to_owned(), wider).await?;
+        let seen_all = hits.len() < reach || reach == limits::HITS;
+        let mut people = HashSet::new();
+        let mut best = hits;
+        best.retain(|hit| {
+            let person = hit.point.payload.as_ref().and_then(person_of);
+            person.is_none_or(|person| people.insert(person))
+        });
+        if best.len() >= wanted || seen_all {
+            best.truncate(wanted);
+            return Ok(best);
+        }
+        reach = (reach * 4).min(limits::HITS);
+    }
 }
 
 /// The payload is always read: the person is in it.
@@ -270,7 +376,7 @@ fn milliseconds(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1000.0
 }
 
-pub(super) async fn get(
+async fn get(
     app: Data<App>,
     request: HttpRequest,
     path: Path<(String, String)>,
@@ -287,11 +393,36 @@ pub(super) async fn get(
     Ok(Answer(KeptFace::new(&name, point, &face)))
 }
 
+/// Points that are no faces are passed over.
+async fn list(app: Data<App>, request: HttpRequest, name: Path<String>) -> Outcome<KeptFaces> {
+    let name = named(name.into_inner())?;
+    let params: ListParams = http::query(request.query_string())?;
+    let (mut from, limit) = params.page()?;
+    let mut faces = Vec::new();
+    while faces.len() < limit {
+        let (collection, missing) = (name.clone(), limit - faces.len());
+        let page = app.read(move |engine| engine.scroll(&collection, from, missing, ALL));
+        let page = page.await?;
+        faces.extend(page.points.into_iter().filter_map(|point| {
+            let face = point.face.clone()?;
+            Some(KeptFace::new(&name, point, &face))
+        }));
+        from = page.next;
+        if from.is_none() {
+            break;
+        }
+    }
+    Ok(Answer(KeptFaces {
+        faces,
+        next_page_offset: from.map(Id),
+    }))
+}
+
 fn no_face(id: Id) -> Refusal {
     Refusal::not_found(format!("face {id} does not exist"))
 }
 
-pub(super) async fn delete(
+async fn delete(
     app: Data<App>,
     request: HttpRequest,
     path: Path<(String, String)>,
@@ -308,7 +439,7 @@ pub(super) async fn delete(
 }
 
 /// `DELETE /collections/{c}/faces?person=NAME`: all faces of one person.
-pub(super) async fn delete_person(
+async fn delete_person(
     app: Data<App>,
     request: HttpRequest,
     name: Path<String>,
@@ -322,7 +453,7 @@ pub(super) async fn delete_person(
 }
 
 /// `POST /collections/{c}/faces/delete`: faces by ids, by person or by filter.
-pub(super) async fn delete_chosen(
+async fn delete_chosen(
     app: Data<App>,
     request: HttpRequest,
     name: Path<String>,
@@ -349,7 +480,7 @@ async fn is_face(app: &App, name: String, id: PointId) -> Result<bool, Refusal> 
 
 /// Pictures of people are cached by nobody but their reader, who asks each time whether they are
 /// still there: what is deleted must be gone.
-pub(super) async fn image(
+async fn image(
     app: Data<App>,
     request: HttpRequest,
     path: Path<(String, String)>,
@@ -357,8 +488,9 @@ pub(super) async fn image(
     let (name, id) = path.into_inner();
     let (name, id) = (named(name)?, Id::parse(&id)?);
     let params: ImageParams = http::query(request.query_string())?;
+    let side = params.side()?;
     let (kind, word) = match params.kind {
-        ImageKind::Crop => (FaceImage::Crop, "crop"),
+        ImageKind::Crop | ImageKind::Thumbnail => (FaceImage::Crop, "crop"),
         ImageKind::Photo => (FaceImage::Photo, "photo"),
     };
     let collection = name.clone();
@@ -371,6 +503,10 @@ pub(super) async fn image(
             true => Refusal::not_found(format!("no {word} is kept of face {id}")),
             false => no_face(id),
         });
+    };
+    let bytes = match side {
+        None => bytes,
+        Some(side) => thumbnail(bytes, side).await?,
     };
     let tag = etag(&bytes);
     if is_known(request.headers(), &tag) {
@@ -386,6 +522,12 @@ pub(super) async fn image(
         .insert_header((header::CACHE_CONTROL, "private, no-cache"))
         .insert_header((header::CONTENT_DISPOSITION, disposition))
         .body(bytes))
+}
+
+async fn thumbnail(bytes: Vec<u8>, side: u32) -> Result<Vec<u8>, Refusal> {
+    let small = web::block(move || embedder::thumbnail(&bytes, side)).await;
+    let small = small.map_err(|_| Refusal::internal("a thread of the server broke down"))?;
+    Ok(small?)
 }
 
 fn etag(bytes: &[u8]) -> String {

@@ -1,17 +1,30 @@
 //! What operators ask: is it alive, is it ready, how is it doing.
 
 use actix_web::HttpResponse;
-use actix_web::web::Data;
+use actix_web::web::{self, Data};
 
+use crate::api::Operation;
 use crate::app::App;
 use crate::refusal::Refusal;
 
-pub(super) async fn alive() -> HttpResponse {
+/// What this file answers.
+pub(super) fn operations() -> Vec<Operation> {
+    vec![
+        Operation::get("/healthz", "healthz", || web::to(alive)).about("Whether it is alive."),
+        Operation::get("/livez", "livez", || web::to(alive)).about("Whether it is alive."),
+        Operation::get("/readyz", "readyz", || web::to(ready))
+            .about("Whether everything is recovered and the models, if any, are loaded."),
+        Operation::get("/metrics", "metrics", || web::to(metrics))
+            .about("Metrics in the text format of Prometheus."),
+    ]
+}
+
+async fn alive() -> HttpResponse {
     plain("alive")
 }
 
 /// Ready: everything is recovered, and if there are models, they are loaded.
-pub(super) async fn ready(app: Data<App>) -> Result<HttpResponse, Refusal> {
+async fn ready(app: Data<App>) -> Result<HttpResponse, Refusal> {
     app.recovered()?;
     if app.faces.is_loading() {
         return Err(Refusal::busy("starting: the face models are being loaded"));
@@ -19,7 +32,7 @@ pub(super) async fn ready(app: Data<App>) -> Result<HttpResponse, Refusal> {
     Ok(plain("ready"))
 }
 
-pub(super) async fn metrics(app: Data<App>) -> Result<HttpResponse, Refusal> {
+async fn metrics(app: Data<App>) -> Result<HttpResponse, Refusal> {
     let waiting = app.faces.waiting();
     let text = if app.engine().is_some() {
         let states = app.read(|engine| Ok((engine.status(), engine.collections())));

@@ -1,11 +1,15 @@
-//! Paths and what answers them. Handlers are short: parse, call, frame.
+//! Paths and what answers them. Handlers are short: parse, call, frame; each file lists its
+//! operations beside them.
 
 mod admin;
 mod aliases;
 mod batch;
+mod cluster;
 mod collections;
+mod docs;
 mod faces;
 mod health;
+mod look;
 mod page;
 mod payload;
 mod points;
@@ -13,9 +17,10 @@ mod query;
 mod snapshots;
 mod vectors;
 
+use actix_web::HttpRequest;
 use actix_web::web::{self, ServiceConfig};
-use actix_web::{HttpRequest, Resource, Route};
 
+use crate::api::{self, Operation};
 use crate::refusal::Refusal;
 
 /// All routes.
@@ -23,234 +28,31 @@ pub(crate) fn configure(routes: &mut ServiceConfig) {
     let paths = web::PathConfig::default().error_handler(|error, _| {
         Refusal::wrong(format!("the path cannot be read: {error}")).into()
     });
-    routes
-        .app_data(paths)
-        .service(at(
-            "/",
-            [web::get().to(page::root), web::head().to(page::root)],
-        ))
-        .service(at("/app.js", [web::get().to(page::script)]))
-        .service(at("/style.css", [web::get().to(page::style)]))
-        .service(at("/favicon.svg", [web::get().to(page::icon)]))
-        .service(at(
-            "/healthz",
-            [web::get().to(health::alive), web::head().to(health::alive)],
-        ))
-        .service(at(
-            "/livez",
-            [web::get().to(health::alive), web::head().to(health::alive)],
-        ))
-        .service(at(
-            "/readyz",
-            [web::get().to(health::ready), web::head().to(health::ready)],
-        ))
-        .service(at("/metrics", [web::get().to(health::metrics)]))
-        .service(at("/collections", [web::get().to(collections::list)]))
-        .service(at(
-            "/collections/{collection}",
-            [
-                web::get().to(collections::describe),
-                web::put().to(collections::create),
-                web::patch().to(collections::update),
-                web::delete().to(collections::drop),
-                web::post().to(aliases::change),
-            ],
-        ))
-        .service(at(
-            "/collections/{collection}/exists",
-            [web::get().to(collections::exists)],
-        ))
-        .service(at("/aliases", [web::get().to(aliases::all)]))
-        .service(at(
-            "/collections/{collection}/aliases",
-            [web::get().to(aliases::of)],
-        ))
-        .configure(vectors)
-        .configure(payloads)
-        .configure(points)
-        .configure(faces)
-        .configure(backups)
-        .default_service(web::to(nowhere));
+    routes.app_data(paths);
+    api::mount(operations(), routes);
+    routes.default_service(web::to(nowhere));
 }
 
-fn vectors(routes: &mut ServiceConfig) {
-    routes
-        .service(at(
-            "/collections/{collection}/vectors/",
-            [web::delete().to(vectors::remove_unnamed)],
-        ))
-        .service(at(
-            "/collections/{collection}/vectors/{vector}",
-            [
-                web::put().to(vectors::add),
-                web::delete().to(vectors::remove),
-            ],
-        ))
-        .service(at(
-            "/collections/{collection}/points/vectors",
-            [web::put().to(vectors::update)],
-        ))
-        .service(at(
-            "/collections/{collection}/points/vectors/delete",
-            [web::post().to(vectors::delete)],
-        ));
-}
-
-fn payloads(routes: &mut ServiceConfig) {
-    routes
-        .service(at(
-            "/collections/{collection}/index",
-            [web::put().to(payload::create_index)],
-        ))
-        .service(at(
-            "/collections/{collection}/index/{key}",
-            [web::delete().to(payload::drop_index)],
-        ))
-        .service(at(
-            "/collections/{collection}/facet",
-            [web::post().to(payload::facet)],
-        ))
-        .service(at(
-            "/collections/{collection}/points/payload",
-            [
-                web::post().to(payload::set),
-                web::put().to(payload::overwrite),
-            ],
-        ))
-        .service(at(
-            "/collections/{collection}/points/payload/delete",
-            [web::post().to(payload::delete)],
-        ))
-        .service(at(
-            "/collections/{collection}/points/payload/clear",
-            [web::post().to(payload::clear)],
-        ))
-        .service(at(
-            "/collections/{collection}/points/batch",
-            [web::post().to(batch::run)],
-        ));
-}
-
-fn points(routes: &mut ServiceConfig) {
-    routes
-        .service(at(
-            "/collections/{collection}/points",
-            [
-                web::put().to(points::upsert),
-                web::post().to(points::retrieve),
-            ],
-        ))
-        .service(at(
-            "/collections/{collection}/points/delete",
-            [web::post().to(points::delete)],
-        ))
-        .service(at(
-            "/collections/{collection}/points/query",
-            [web::post().to(query::query)],
-        ))
-        .service(at(
-            "/collections/{collection}/points/search",
-            [web::post().to(query::search)],
-        ))
-        .service(at(
-            "/collections/{collection}/points/scroll",
-            [web::post().to(query::scroll)],
-        ))
-        .service(at(
-            "/collections/{collection}/points/count",
-            [web::post().to(query::count)],
-        ))
-        .service(at(
-            "/collections/{collection}/points/{id}",
-            [web::get().to(points::get)],
-        ));
-}
-
-fn faces(routes: &mut ServiceConfig) {
-    routes
-        .service(at(
-            "/collections/{collection}/faces",
-            [
-                web::post().to(faces::add),
-                web::delete().to(faces::delete_person),
-            ],
-        ))
-        .service(at(
-            "/collections/{collection}/faces/delete",
-            [web::post().to(faces::delete_chosen)],
-        ))
-        .service(at(
-            "/collections/{collection}/faces/search",
-            [web::post().to(faces::search)],
-        ))
-        .service(at(
-            "/collections/{collection}/faces/{id}",
-            [web::get().to(faces::get), web::delete().to(faces::delete)],
-        ))
-        .service(at(
-            "/collections/{collection}/faces/{id}/image",
-            [web::get().to(faces::image)],
-        ));
-}
-
-fn backups(routes: &mut ServiceConfig) {
-    let of_one = [
-        web::get().to(snapshots::list),
-        web::post().to(snapshots::create),
+/// Everything that this server answers.
+fn operations() -> Vec<Operation> {
+    let of_files = [
+        page::operations(),
+        health::operations(),
+        docs::operations(),
+        cluster::operations(),
+        collections::operations(),
+        aliases::operations(),
+        vectors::operations(),
+        points::operations(),
+        query::operations(),
+        faces::operations(),
+        look::operations(),
+        payload::operations(),
+        batch::operations(),
+        snapshots::operations(),
+        admin::operations(),
     ];
-    let of_all = [
-        web::get().to(snapshots::list_full),
-        web::post().to(snapshots::create_full),
-    ];
-    routes
-        .service(at("/collections/{collection}/snapshots", of_one))
-        .service(at(
-            "/collections/{collection}/snapshots/upload",
-            [web::post().to(snapshots::upload)],
-        ))
-        .service(at(
-            "/collections/{collection}/snapshots/recover",
-            [web::put().to(snapshots::recover)],
-        ))
-        .service(at(
-            "/collections/{collection}/snapshots/{name}",
-            [
-                web::get().to(snapshots::download),
-                web::delete().to(snapshots::remove),
-            ],
-        ))
-        .service(at("/snapshots", of_all))
-        .service(at(
-            "/snapshots/upload",
-            [web::post().to(snapshots::upload_full)],
-        ))
-        .service(at(
-            "/snapshots/recover",
-            [web::put().to(snapshots::recover_full)],
-        ))
-        .service(at(
-            "/snapshots/{name}",
-            [
-                web::get().to(snapshots::download_full),
-                web::delete().to(snapshots::remove_full),
-            ],
-        ))
-        .service(at("/admin/checkpoint", [web::post().to(admin::checkpoint)]))
-        .service(at(
-            "/admin/collections/{collection}/checksum",
-            [web::get().to(admin::checksum)],
-        ));
-}
-
-fn at<const N: usize>(path: &str, routes: [Route; N]) -> Resource {
-    let resource = routes
-        .into_iter()
-        .fold(web::resource(path), Resource::route);
-    resource.default_service(web::to(wrong_method))
-}
-
-async fn wrong_method() -> Result<String, Refusal> {
-    Err(Refusal::method())
+    of_files.into_iter().flatten().collect()
 }
 
 /// A path with `..` in it is told apart: it is no mere slip.
@@ -266,4 +68,44 @@ async fn nowhere(request: HttpRequest) -> Result<String, Refusal> {
 fn named(name: String) -> Result<String, Refusal> {
     engine::check_name(&name)?;
     Ok(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_operation_says_what_it_does_and_its_examples_are_read_as_bodies() {
+        let operations = operations();
+        for operation in &operations {
+            assert!(operation.about.ends_with('.'), "{}", operation.id);
+            for body in &operation.bodies {
+                if let Some(example) = &body.example {
+                    let read = (body.read)(&example.to_string());
+                    assert_eq!(read, Ok(()), "{}: {example}", operation.id);
+                }
+            }
+        }
+        let mut ids: Vec<_> = operations.iter().map(|it| it.id).collect();
+        ids.sort_unstable();
+        assert!(ids.windows(2).all(|pair| pair[0] != pair[1]), "{ids:?}");
+    }
+
+    #[test]
+    fn the_document_has_every_operation_and_refers_to_nothing_that_is_not_in_it() {
+        let operations = operations();
+        let document = api::document(&operations);
+        for operation in &operations {
+            let method = operation.method.as_str().to_ascii_lowercase();
+            let entry = &document["paths"][operation.path][method];
+            assert_eq!(entry["operationId"], operation.id);
+        }
+        let text = document.to_string();
+        let references = text.split("\"#/components/schemas/").skip(1);
+        for reference in references {
+            let name = reference.split('"').next().unwrap();
+            let there = &document["components"]["schemas"][name];
+            assert!(there.is_object(), "{name}");
+        }
+    }
 }

@@ -2,8 +2,26 @@
 //! the binary, and the browser is told to load nothing else.
 
 use actix_web::http::header::{self, ContentType};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::json;
+
+use crate::api::Operation;
+
+/// What this file answers.
+pub(super) fn operations() -> Vec<Operation> {
+    let of_page = |path, id, route| {
+        let operation = Operation::get(path, id, route);
+        operation.about("A part of the page.")
+    };
+    vec![
+        Operation::get("/", "root", || web::to(root))
+            .about("The version for programs; the page for browsers.")
+            .answers_bare(json!({"title": "doppel", "version": DIALECT})),
+        of_page("/app.js", "pageScript", || web::to(script)).answers_plain(&["text/javascript"]),
+        of_page("/style.css", "pageStyle", || web::to(style)).answers_plain(&["text/css"]),
+        of_page("/favicon.svg", "pageIcon", || web::to(icon)).answers_plain(&["image/svg+xml"]),
+    ]
+}
 
 /// The level of the dialect that is spoken; stock clients compare it with their own.
 const DIALECT: &str = "1.19.0";
@@ -17,7 +35,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
      img-src 'self' blob:; connect-src 'self'; form-action 'none'; base-uri 'none'; \
      frame-ancestors 'none'";
 
-pub(super) async fn root(request: HttpRequest) -> HttpResponse {
+async fn root(request: HttpRequest) -> HttpResponse {
     let accept = request.headers().get(header::ACCEPT);
     let accept = accept.and_then(|value| value.to_str().ok()).unwrap_or("");
     if accept.contains("text/html") {
@@ -32,28 +50,28 @@ pub(super) async fn root(request: HttpRequest) -> HttpResponse {
         }))
 }
 
-pub(super) async fn script() -> HttpResponse {
+async fn script() -> HttpResponse {
     part(javascript(), SCRIPT)
 }
 
-pub(super) async fn style() -> HttpResponse {
+async fn style() -> HttpResponse {
     part(
         ContentType("text/css; charset=utf-8".parse().expect(MIME)),
         STYLE,
     )
 }
 
-pub(super) async fn icon() -> HttpResponse {
+async fn icon() -> HttpResponse {
     part(ContentType("image/svg+xml".parse().expect(MIME)), ICON)
 }
 
 const MIME: &str = "a content type that is written here is one";
 
-fn javascript() -> ContentType {
+pub(super) fn javascript() -> ContentType {
     ContentType("text/javascript; charset=utf-8".parse().expect(MIME))
 }
 
-fn part(content_type: ContentType, text: &'static str) -> HttpResponse {
+pub(super) fn part(content_type: ContentType, text: &'static str) -> HttpResponse {
     HttpResponse::Ok()
         .insert_header(content_type)
         .insert_header((header::VARY, "accept"))

@@ -1,10 +1,13 @@
 //! Payloads: changed in place, indexed, counted by their values.
 
 use actix_web::HttpRequest;
-use actix_web::web::{Data, Path, Payload};
+use actix_web::web::{self, Data, Path, Payload};
 use engine::{IndexKind, KeyPath};
 
+use serde_json::{Value, json};
+
 use super::named;
+use crate::api::Operation;
 use crate::app::App;
 use crate::http;
 use crate::refusal::Refusal;
@@ -17,7 +20,34 @@ use crate::wire::point::Updated;
 
 type Outcome<T> = Result<Answer<T>, Refusal>;
 
-pub(super) async fn set(
+/// What this file answers.
+pub(super) fn operations() -> Vec<Operation> {
+    vec![
+        Operation::put("/collections/{collection}/index", "createIndex", || web::to(create_index))
+            .about("Indexes a key of the payloads, so that filters and orders by it are quick.")
+            .params::<WriteParams>().takes::<Value>(json!({"field_name": "person", "field_schema": "keyword"})).answers::<Updated>(json!({"operation_id": 42, "status": "completed"})),
+        Operation::delete("/collections/{collection}/index/{key}", "deleteIndex", || web::to(drop_index))
+            .about("Drops the index of a key.")
+            .params::<WriteParams>().answers::<Updated>(json!({"operation_id": 42, "status": "completed"})),
+        Operation::post("/collections/{collection}/facet", "facet", || web::to(facet))
+            .about("How many points have each value of an indexed key.")
+            .params::<ReadParams>().takes::<Value>(json!({"key": "person", "limit": 10})).answers::<Value>(json!({"hits": [{"value": "Ada", "count": 3}]})),
+        Operation::post("/collections/{collection}/points/payload", "setPayload", || web::to(set))
+            .about("Sets keys of payloads; others stay.")
+            .params::<WriteParams>().takes::<Value>(json!({"payload": {"person": "Ada"}, "points": [1]})).answers::<Updated>(json!({"operation_id": 42, "status": "completed"})),
+        Operation::put("/collections/{collection}/points/payload", "overwritePayload", || web::to(overwrite))
+            .about("Gives points another payload.")
+            .params::<WriteParams>().takes::<Value>(json!({"payload": {"person": "Ada"}, "points": [1]})).answers::<Updated>(json!({"operation_id": 42, "status": "completed"})),
+        Operation::post("/collections/{collection}/points/payload/delete", "deletePayload", || web::to(delete))
+            .about("Takes keys out of payloads.")
+            .params::<WriteParams>().takes::<Value>(json!({"keys": ["person"], "points": [1]})).answers::<Updated>(json!({"operation_id": 42, "status": "completed"})),
+        Operation::post("/collections/{collection}/points/payload/clear", "clearPayload", || web::to(clear))
+            .about("Empties payloads.")
+            .params::<WriteParams>().takes::<Value>(json!({"points": [1]})).answers::<Updated>(json!({"operation_id": 42, "status": "completed"})),
+    ]
+}
+
+async fn set(
     app: Data<App>,
     request: HttpRequest,
     name: Path<String>,
@@ -34,7 +64,7 @@ pub(super) async fn set(
     .await
 }
 
-pub(super) async fn overwrite(
+async fn overwrite(
     app: Data<App>,
     request: HttpRequest,
     name: Path<String>,
@@ -45,7 +75,7 @@ pub(super) async fn overwrite(
     change(&app, &request, name.into_inner(), body.overwrite()?, what).await
 }
 
-pub(super) async fn delete(
+async fn delete(
     app: Data<App>,
     request: HttpRequest,
     name: Path<String>,
@@ -56,7 +86,7 @@ pub(super) async fn delete(
     change(&app, &request, name.into_inner(), body.delete()?, what).await
 }
 
-pub(super) async fn clear(
+async fn clear(
     app: Data<App>,
     request: HttpRequest,
     name: Path<String>,
@@ -87,7 +117,7 @@ async fn change(
     Ok(Answer(Updated::new(written, params.ack())))
 }
 
-pub(super) async fn create_index(
+async fn create_index(
     app: Data<App>,
     request: HttpRequest,
     name: Path<String>,
@@ -104,7 +134,7 @@ pub(super) async fn create_index(
     Ok(Answer(Updated::new(written, ack)))
 }
 
-pub(super) async fn drop_index(
+async fn drop_index(
     app: Data<App>,
     request: HttpRequest,
     path: Path<(String, String)>,
@@ -120,7 +150,7 @@ pub(super) async fn drop_index(
     Ok(Answer(Updated::new(written, ack)))
 }
 
-pub(super) async fn facet(
+async fn facet(
     app: Data<App>,
     request: HttpRequest,
     name: Path<String>,

@@ -1,10 +1,12 @@
 //! Points by their ids: put in, retrieve, take out.
 
 use actix_web::HttpRequest;
-use actix_web::web::{Data, Path, Payload};
+use actix_web::web::{self, Data, Path, Payload};
 use engine::{Point, Which};
+use serde_json::{Value, json};
 
 use super::named;
+use crate::api::Operation;
 use crate::app::App;
 use crate::http;
 use crate::refusal::Refusal;
@@ -17,7 +19,44 @@ use crate::wire::select::{PayloadView, View};
 
 type Outcome<T> = Result<Answer<T>, Refusal>;
 
-pub(super) async fn upsert(
+/// What this file answers.
+pub(super) fn operations() -> Vec<Operation> {
+    const ALL: &str = "/collections/{collection}/points";
+    let record = json!({"id": 1, "payload": {"person": "Ada"}});
+    let updated = json!({"operation_id": 42, "status": "completed"});
+    let points = json!({"points": [
+        {"id": 1, "vector": [0.1, 0.2, 0.3, 0.4], "payload": {"person": "Ada"}},
+    ]});
+    vec![
+        Operation::put(ALL, "upsertPoints", || web::to(upsert))
+            .about("Puts points, all or none of them; one of an id that is there is replaced.")
+            .params::<WriteParams>()
+            .takes::<Upsert>(points)
+            .answers::<Updated>(updated.clone()),
+        Operation::post(ALL, "getPoints", || web::to(retrieve))
+            .about("The points of these ids; unknown ids are left out.")
+            .params::<ReadParams>()
+            .takes::<Retrieve>(json!({"ids": [1, 2], "with_payload": true}))
+            .answers::<Vec<Record>>(json!([record])),
+        Operation::get("/collections/{collection}/points/{id}", "getPoint", || {
+            web::to(get)
+        })
+        .about("One point with its payload and its vector.")
+        .params::<ReadParams>()
+        .answers::<Record>(record),
+        Operation::post(
+            "/collections/{collection}/points/delete",
+            "deletePoints",
+            || web::to(delete),
+        )
+        .about("Takes points out; unknown ids are fine.")
+        .params::<WriteParams>()
+        .takes::<Value>(json!({"points": [1, 2]}))
+        .answers::<Updated>(updated),
+    ]
+}
+
+async fn upsert(
     app: Data<App>,
     request: HttpRequest,
     name: Path<String>,
@@ -31,7 +70,7 @@ pub(super) async fn upsert(
     Ok(Answer(Updated::new(written, params.ack())))
 }
 
-pub(super) async fn retrieve(
+async fn retrieve(
     app: Data<App>,
     request: HttpRequest,
     name: Path<String>,
@@ -49,7 +88,7 @@ pub(super) async fn retrieve(
     Ok(Answer(records.collect()))
 }
 
-pub(super) async fn get(
+async fn get(
     app: Data<App>,
     request: HttpRequest,
     path: Path<(String, String)>,
@@ -70,7 +109,7 @@ pub(super) async fn get(
     Ok(Answer(Record::new(point, &view)))
 }
 
-pub(super) async fn delete(
+async fn delete(
     app: Data<App>,
     request: HttpRequest,
     name: Path<String>,

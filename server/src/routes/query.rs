@@ -1,11 +1,14 @@
 //! Points by their likeness, by their order, by their number.
 
 use actix_web::HttpRequest;
-use actix_web::web::{Data, Path, Payload};
-use engine::{Query, ScoredPoint, Select, Which};
+use actix_web::web::{self, Data, Path, Payload};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
 
 use super::named;
+use crate::api::Operation;
 use crate::app::App;
+use crate::ask;
 use crate::http;
 use crate::refusal::Refusal;
 use crate::wire::envelope::Answer;
@@ -13,104 +16,242 @@ use crate::wire::id::Id;
 use crate::wire::params::ReadParams;
 use crate::wire::point::{Record, Scored};
 use crate::wire::query::{
-    CountBody, Counted, Hits, QueryBody, Scroll, ScrollBody, ScrollPage, Search, SearchBody, Target,
+    BatchBody, CountBody, Counted, Hits, QueryBody, Scroll, ScrollBody, ScrollPage, Search,
+    SearchBody,
 };
+use crate::wire::recommend::{FoundGroups, RecommendBody};
 
 type Outcome<T> = Result<Answer<T>, Refusal>;
 
-pub(super) async fn query(
+/// What this file answers.
+pub(super) fn operations() -> Vec<Operation> {
+    let searches = [
+        of_query(),
+        of_search(),
+        of_recommend(),
+        vec![
+            Operation::post(
+                "/collections/{collection}/points/scroll",
+                "scrollPoints",
+                || web::to(scroll),
+            )
+            .about("Points in the order of their ids, page by page.")
+            .params::<ReadParams>()
+            .takes::<ScrollBody>(json!({"limit": 100, "with_payload": true}))
+            .answers::<ScrollPage>(
+                json!({"points": [{"id": 1, "payload": {}}], "next_page_offset": 2}),
+            ),
+            Operation::post(
+                "/collections/{collection}/points/count",
+                "countPoints",
+                || web::to(count),
+            )
+            .about("How many points there are; every count is exact.")
+            .params::<ReadParams>()
+            .takes::<CountBody>(json!({"exact": true}))
+            .answers::<Counted>(json!({"count": 1000})),
+        ],
+    ];
+    searches.into_iter().flatten().collect()
+}
+
+fn hit() -> Value {
+    json!({"id": 1, "version": 0, "score": 0.93, "payload": {"person": "Ada"}})
+}
+
+fn groups() -> Value {
+    json!({"groups": [{"id": "Ada", "hits": [hit()]}]})
+}
+
+fn of_query() -> Vec<Operation> {
+    let body = json!({"query": [0.1, 0.2, 0.3, 0.4], "limit": 3, "with_payload": true});
+    let mut grouped = body.clone();
+    grouped["group_by"] = json!("person");
+    vec![
+        Operation::post(
+            "/collections/{collection}/points/query",
+            "queryPoints",
+            || web::to(query),
+        )
+        .about("Points like a vector, like a point, or like some examples and unlike others.")
+        .takes::<QueryBody>(body.clone())
+        .answers::<Hits>(json!({"points": [hit()]})),
+        Operation::post(
+            "/collections/{collection}/points/query/batch",
+            "queryBatchPoints",
+            || web::to(query_batch),
+        )
+        .about("Many queries at once, answered in their order.")
+        .takes::<BatchBody<QueryBody>>(json!({"searches": [body]}))
+        .answers::<Vec<Hits>>(json!([{"points": [hit()]}])),
+        Operation::post(
+            "/collections/{collection}/points/query/groups",
+            "queryPointsGroups",
+            || web::to(grouped_by::<QueryBody>),
+        )
+        .about("The best hits of each value of a payload key.")
+        .takes::<QueryBody>(grouped)
+        .answers::<FoundGroups>(groups()),
+    ]
+    .into_iter()
+    .map(Operation::params::<ReadParams>)
+    .collect()
+}
+
+fn of_search() -> Vec<Operation> {
+    let body = json!({"vector": [0.1, 0.2, 0.3, 0.4], "limit": 3});
+    let mut grouped = body.clone();
+    grouped["group_by"] = json!("person");
+    vec![
+        Operation::post(
+            "/collections/{collection}/points/search",
+            "searchPoints",
+            || web::to(search::<SearchBody>),
+        )
+        .about("Points like a vector, as older clients ask for them.")
+        .takes::<SearchBody>(body.clone())
+        .answers::<Vec<Scored>>(json!([hit()])),
+        Operation::post(
+            "/collections/{collection}/points/search/batch",
+            "searchBatchPoints",
+            || web::to(search_batch::<SearchBody>),
+        )
+        .about("Many searches at once, answered in their order.")
+        .takes::<BatchBody<SearchBody>>(json!({"searches": [body]}))
+        .answers::<Vec<Vec<Scored>>>(json!([[hit()]])),
+        Operation::post(
+            "/collections/{collection}/points/search/groups",
+            "searchPointsGroups",
+            || web::to(grouped_by::<SearchBody>),
+        )
+        .about("The best hits of each value of a payload key, as older clients ask for them.")
+        .takes::<SearchBody>(grouped)
+        .answers::<FoundGroups>(groups()),
+    ]
+    .into_iter()
+    .map(Operation::params::<ReadParams>)
+    .collect()
+}
+
+fn of_recommend() -> Vec<Operation> {
+    let body = json!({"positive": [1, 2], "negative": [3], "limit": 3});
+    let mut grouped = body.clone();
+    grouped["group_by"] = json!("person");
+    vec![
+        Operation::post(
+            "/collections/{collection}/points/recommend",
+            "recommendPoints",
+            || web::to(search::<RecommendBody>),
+        )
+        .about("Points like some examples and unlike others, as older clients ask for them.")
+        .takes::<RecommendBody>(body.clone())
+        .answers::<Vec<Scored>>(json!([hit()])),
+        Operation::post(
+            "/collections/{collection}/points/recommend/batch",
+            "recommendBatchPoints",
+            || web::to(search_batch::<RecommendBody>),
+        )
+        .about("Many recommendations at once, answered in their order.")
+        .takes::<BatchBody<RecommendBody>>(json!({"searches": [body]}))
+        .answers::<Vec<Vec<Scored>>>(json!([[hit()]])),
+        Operation::post(
+            "/collections/{collection}/points/recommend/groups",
+            "recommendPointsGroups",
+            || web::to(grouped_by::<RecommendBody>),
+        )
+        .about("The best recommendations of each value of a payload key.")
+        .takes::<RecommendBody>(grouped)
+        .answers::<FoundGroups>(groups()),
+    ]
+    .into_iter()
+    .map(Operation::params::<ReadParams>)
+    .collect()
+}
+
+/// The collection's name and the body of a read.
+async fn asked<B: DeserializeOwned + Send + 'static>(
+    app: &App,
+    request: &HttpRequest,
+    name: Path<String>,
+    payload: Payload,
+) -> Result<(String, B), Refusal> {
+    let name = named(name.into_inner())?;
+    let _: ReadParams = http::query(request.query_string())?;
+    let body = http::json(request.headers(), payload, app.max_body_bytes()).await?;
+    Ok((name, body))
+}
+
+async fn query(
     app: Data<App>,
     request: HttpRequest,
     name: Path<String>,
     payload: Payload,
 ) -> Outcome<Hits> {
-    let name = named(name.into_inner())?;
-    let _: ReadParams = http::query(request.query_string())?;
-    let body: QueryBody = http::json(request.headers(), payload, app.max_body_bytes()).await?;
-    let points = find(&app, name, body.try_into()?).await?;
+    let (name, body) = asked::<QueryBody>(&app, &request, name, payload).await?;
+    let search = Search::try_from(body)?.ungrouped()?;
+    let points = ask::find(&app, &name, search).await?;
     Ok(Answer(Hits { points }))
 }
 
-pub(super) async fn search(
+async fn query_batch(
     app: Data<App>,
     request: HttpRequest,
     name: Path<String>,
     payload: Payload,
-) -> Outcome<Vec<Scored>> {
-    let name = named(name.into_inner())?;
-    let _: ReadParams = http::query(request.query_string())?;
-    let body: SearchBody = http::json(request.headers(), payload, app.max_body_bytes()).await?;
-    let points = find(&app, name, body.try_into()?).await?;
-    Ok(Answer(points))
+) -> Outcome<Vec<Hits>> {
+    let (name, body) = asked::<BatchBody<QueryBody>>(&app, &request, name, payload).await?;
+    let all = ask::find_all(&app, &name, body.searches()?).await?;
+    Ok(Answer(
+        all.into_iter().map(|points| Hits { points }).collect(),
+    ))
 }
 
-async fn find(app: &App, name: String, search: Search) -> Result<Vec<Scored>, Refusal> {
-    let Search {
-        target,
-        using,
-        limit,
-        offset,
-        options,
-        filter,
-        view,
-    } = search;
-    let query = |vector| Query {
-        vector,
-        using: using.clone(),
-        limit,
-        offset,
-        ef: options.ef,
-        exact: options.exact,
-        score_threshold: options.score_threshold,
-        filter: filter.clone(),
-        select: view.select(),
-    };
-    let hits = match target {
-        Target::Vector(vector) => app.search(name, query(vector)).await?,
-        Target::Point(id) => {
-            let vector = vector_of(app, name.clone(), id, &using).await?;
-            like_point(app, name, id, query(vector)).await?
-        }
-    };
-    let points = hits.into_iter().map(|hit| Scored::new(hit, &view));
-    Ok(points.collect())
+async fn search<B>(
+    app: Data<App>,
+    request: HttpRequest,
+    name: Path<String>,
+    payload: Payload,
+) -> Outcome<Vec<Scored>>
+where
+    B: DeserializeOwned + Send + 'static,
+    Search: TryFrom<B, Error = Refusal>,
+{
+    let (name, body) = asked::<B>(&app, &request, name, payload).await?;
+    let search = Search::try_from(body)?.ungrouped()?;
+    Ok(Answer(ask::find(&app, &name, search).await?))
 }
 
-async fn vector_of(app: &App, name: String, id: Id, using: &str) -> Result<Vec<f32>, Refusal> {
-    let select = Select {
-        payload: false,
-        vectors: Which::Named(vec![using.to_owned()]),
-    };
-    let points = app
-        .read(move |engine| engine.get(&name, &[id.0], select))
-        .await?;
-    let point = points.into_iter().next();
-    let point = point.ok_or_else(|| Refusal::not_found(format!("point {id} does not exist")))?;
-    let vector = point.vectors.unwrap_or_default().into_iter().next();
-    vector.map(|(_, vector)| vector).ok_or_else(|| {
-        Refusal::wrong(match using {
-            "" => format!("point {id} has no vector"),
-            using => format!("point {id} has no vector `{using}`"),
-        })
-    })
+async fn search_batch<B>(
+    app: Data<App>,
+    request: HttpRequest,
+    name: Path<String>,
+    payload: Payload,
+) -> Outcome<Vec<Vec<Scored>>>
+where
+    B: DeserializeOwned + Send + 'static,
+    Search: TryFrom<B, Error = Refusal>,
+{
+    let (name, body) = asked::<BatchBody<B>>(&app, &request, name, payload).await?;
+    let all = ask::find_all(&app, &name, body.searches()?).await?;
+    Ok(Answer(all))
 }
 
-/// One hit more is asked for, because the point itself is among them.
-async fn like_point(
-    app: &App,
-    name: String,
-    id: Id,
-    mut query: Query,
-) -> Result<Vec<ScoredPoint>, Refusal> {
-    let (limit, offset) = (query.limit, query.offset);
-    query.limit = (limit + offset + 1).min(crate::limits::HITS);
-    query.offset = 0;
-    let hits = app.search(name, query).await?;
-    let others = hits.into_iter().filter(|hit| hit.point.id != id.0);
-    Ok(others.skip(offset).take(limit).collect())
+async fn grouped_by<B>(
+    app: Data<App>,
+    request: HttpRequest,
+    name: Path<String>,
+    payload: Payload,
+) -> Outcome<FoundGroups>
+where
+    B: DeserializeOwned + Send + 'static,
+    Search: TryFrom<B, Error = Refusal>,
+{
+    let (name, body) = asked::<B>(&app, &request, name, payload).await?;
+    let groups = ask::find_groups(&app, &name, Search::try_from(body)?).await?;
+    Ok(Answer(groups))
 }
 
-pub(super) async fn scroll(
+async fn scroll(
     app: Data<App>,
     request: HttpRequest,
     name: Path<String>,
@@ -151,7 +292,7 @@ pub(super) async fn scroll(
     }))
 }
 
-pub(super) async fn count(
+async fn count(
     app: Data<App>,
     request: HttpRequest,
     name: Path<String>,

@@ -7,7 +7,10 @@ use actix_web::{HttpRequest, HttpResponse};
 use engine::RestoreAs;
 use futures_util::stream;
 
+use serde_json::{Value, json};
+
 use super::named;
+use crate::api::Operation;
 use crate::app::App;
 use crate::http;
 use crate::limits;
@@ -17,7 +20,49 @@ use crate::wire::snapshot::{Recover, RestoredAll, Snapshot, SnapshotParams};
 
 type Outcome<T> = Result<Answer<T>, Refusal>;
 
-pub(super) async fn create(
+/// What this file answers.
+pub(super) fn operations() -> Vec<Operation> {
+    vec![
+        Operation::get("/collections/{collection}/snapshots", "listSnapshots", || web::to(list))
+            .about("The backups of a collection.")
+            .answers::<Value>(json!([])),
+        Operation::post("/collections/{collection}/snapshots", "createSnapshot", || web::to(create))
+            .about("Makes a backup of a collection while writes go on.")
+            .answers::<Value>(json!({"name": "faces.snapshot", "size": 4096})).refuses(&[507]),
+        Operation::post("/collections/{collection}/snapshots/upload", "uploadSnapshot", || web::to(upload))
+            .about("Restores a collection from a backup that is sent.")
+            .takes_form::<Value>("multipart/form-data").answers::<bool>(json!(true)).refuses(&[409, 422, 507]),
+        Operation::put("/collections/{collection}/snapshots/recover", "recoverSnapshot", || web::to(recover))
+            .about("Restores a collection from a backup that this server holds.")
+            .takes::<Value>(json!({"location": "faces.snapshot"})).answers::<bool>(json!(true)).refuses(&[409, 422, 507]),
+        Operation::get("/collections/{collection}/snapshots/{name}", "downloadSnapshot", || web::to(download))
+            .about("A backup, as a file.")
+            .answers_plain(&["application/octet-stream"]),
+        Operation::delete("/collections/{collection}/snapshots/{name}", "deleteSnapshot", || web::to(remove))
+            .about("Removes a backup.")
+            .answers::<bool>(json!(true)),
+        Operation::get("/snapshots", "listFullSnapshots", || web::to(list_full))
+            .about("The backups of the whole server.")
+            .answers::<Value>(json!([])),
+        Operation::post("/snapshots", "createFullSnapshot", || web::to(create_full))
+            .about("Makes a backup of everything.")
+            .answers::<Value>(json!({"name": "faces.snapshot", "size": 4096})).refuses(&[507]),
+        Operation::post("/snapshots/upload", "uploadFullSnapshot", || web::to(upload_full))
+            .about("Restores everything from a backup that is sent.")
+            .takes_form::<Value>("multipart/form-data").answers::<Value>(json!({})).refuses(&[409, 422, 507]),
+        Operation::put("/snapshots/recover", "recoverFullSnapshot", || web::to(recover_full))
+            .about("Restores everything from a backup that this server holds.")
+            .takes::<Value>(json!({"location": "full.snapshot"})).answers::<Value>(json!({})).refuses(&[409, 422, 507]),
+        Operation::get("/snapshots/{name}", "downloadFullSnapshot", || web::to(download_full))
+            .about("A backup of everything, as a file.")
+            .answers_plain(&["application/octet-stream"]),
+        Operation::delete("/snapshots/{name}", "deleteFullSnapshot", || web::to(remove_full))
+            .about("Removes a backup of everything.")
+            .answers::<bool>(json!(true)),
+    ]
+}
+
+async fn create(
     app: Data<App>,
     request: HttpRequest,
     name: Path<String>,
@@ -25,7 +70,7 @@ pub(super) async fn create(
     make(app, request, Some(named(name.into_inner())?)).await
 }
 
-pub(super) async fn create_full(app: Data<App>, request: HttpRequest) -> Outcome<Snapshot> {
+async fn create_full(app: Data<App>, request: HttpRequest) -> Outcome<Snapshot> {
     make(app, request, None).await
 }
 
@@ -35,11 +80,11 @@ async fn make(app: Data<App>, request: HttpRequest, of: Option<String>) -> Outco
     Ok(Answer(made.await?.into()))
 }
 
-pub(super) async fn list(app: Data<App>, name: Path<String>) -> Outcome<Vec<Snapshot>> {
+async fn list(app: Data<App>, name: Path<String>) -> Outcome<Vec<Snapshot>> {
     all(app, Some(named(name.into_inner())?)).await
 }
 
-pub(super) async fn list_full(app: Data<App>) -> Outcome<Vec<Snapshot>> {
+async fn list_full(app: Data<App>) -> Outcome<Vec<Snapshot>> {
     all(app, None).await
 }
 
@@ -49,7 +94,7 @@ async fn all(app: Data<App>, of: Option<String>) -> Outcome<Vec<Snapshot>> {
     Ok(Answer(files.map(Snapshot::from).collect()))
 }
 
-pub(super) async fn download(
+async fn download(
     app: Data<App>,
     path: Path<(String, String)>,
 ) -> Result<HttpResponse, Refusal> {
@@ -57,7 +102,7 @@ pub(super) async fn download(
     content(app, Some(named(name)?), file).await
 }
 
-pub(super) async fn download_full(
+async fn download_full(
     app: Data<App>,
     file: Path<String>,
 ) -> Result<HttpResponse, Refusal> {
@@ -93,7 +138,7 @@ async fn content(
     Ok(response.body(SizedStream::new(bytes, Box::pin(pieces))))
 }
 
-pub(super) async fn remove(
+async fn remove(
     app: Data<App>,
     request: HttpRequest,
     path: Path<(String, String)>,
@@ -102,7 +147,7 @@ pub(super) async fn remove(
     delete(app, request, Some(named(name)?), file).await
 }
 
-pub(super) async fn remove_full(
+async fn remove_full(
     app: Data<App>,
     request: HttpRequest,
     file: Path<String>,
@@ -126,7 +171,7 @@ async fn delete(
     Ok(Answer(removed.await?))
 }
 
-pub(super) async fn upload(
+async fn upload(
     app: Data<App>,
     request: HttpRequest,
     name: Path<String>,
@@ -143,7 +188,7 @@ pub(super) async fn upload(
     Ok(Answer(true))
 }
 
-pub(super) async fn upload_full(
+async fn upload_full(
     app: Data<App>,
     request: HttpRequest,
     payload: Payload,
@@ -157,7 +202,7 @@ pub(super) async fn upload_full(
     Ok(Answer(restored.await?.into()))
 }
 
-pub(super) async fn recover(
+async fn recover(
     app: Data<App>,
     request: HttpRequest,
     name: Path<String>,
@@ -174,7 +219,7 @@ pub(super) async fn recover(
     Ok(Answer(true))
 }
 
-pub(super) async fn recover_full(
+async fn recover_full(
     app: Data<App>,
     request: HttpRequest,
     payload: Payload,

@@ -1,10 +1,12 @@
 //! The vectors of a collection's points: which there are, and changes of them alone.
 
 use actix_web::HttpRequest;
-use actix_web::web::{Data, Path, Payload};
+use actix_web::web::{self, Data, Path, Payload};
 use engine::{Ack, PointId, Vectors};
+use serde_json::json;
 
 use super::named;
+use crate::api::Operation;
 use crate::app::App;
 use crate::http;
 use crate::refusal::Refusal;
@@ -15,7 +17,53 @@ use crate::wire::point::{DeleteVectors, UpdateVectors, Updated};
 
 type Outcome<T> = Result<Answer<T>, Refusal>;
 
-pub(super) async fn add(
+/// What this file answers.
+pub(super) fn operations() -> Vec<Operation> {
+    const ONE: &str = "/collections/{collection}/vectors/{vector}";
+    let updated = json!({"operation_id": 42, "status": "completed"});
+    vec![
+        Operation::put(ONE, "addVector", || web::to(add))
+            .about("Adds a vector to a collection, to be filled; the same again does nothing.")
+            .params::<WriteParams>()
+            .takes::<NewVector>(json!({"dense": {"size": 4, "distance": "Cosine"}}))
+            .answers::<bool>(json!(true))
+            .refuses(&[409]),
+        Operation::delete(ONE, "removeVector", || web::to(remove))
+            .about("Takes a vector away from a collection, with its index.")
+            .params::<WriteParams>()
+            .answers::<bool>(json!(true)),
+        Operation::delete(
+            "/collections/{collection}/vectors/",
+            "removeUnnamedVector",
+            || web::to(remove_unnamed),
+        )
+        .about("Takes the vector without a name away from a collection, with its index.")
+        .params::<WriteParams>()
+        .answers::<bool>(json!(true)),
+        Operation::put(
+            "/collections/{collection}/points/vectors",
+            "updateVectors",
+            || web::to(update),
+        )
+        .about("Puts vectors of points that are there; what is not named stays.")
+        .params::<WriteParams>()
+        .takes::<UpdateVectors>(json!({"points": [
+            {"id": 1, "vector": [0.1, 0.2, 0.3, 0.4]},
+        ]}))
+        .answers::<Updated>(updated.clone()),
+        Operation::post(
+            "/collections/{collection}/points/vectors/delete",
+            "deleteVectors",
+            || web::to(delete),
+        )
+        .about("Takes vectors away from points, which stay.")
+        .params::<WriteParams>()
+        .takes::<DeleteVectors>(json!({"points": [1], "vector": ["text"]}))
+        .answers::<Updated>(updated),
+    ]
+}
+
+async fn add(
     app: Data<App>,
     request: HttpRequest,
     path: Path<(String, String)>,
@@ -30,7 +78,7 @@ pub(super) async fn add(
     Ok(Answer(Updated::new(written.await?, Ack::Applied)))
 }
 
-pub(super) async fn remove(
+async fn remove(
     app: Data<App>,
     request: HttpRequest,
     path: Path<(String, String)>,
@@ -40,7 +88,7 @@ pub(super) async fn remove(
 }
 
 /// `DELETE /collections/{c}/vectors/`: the vector without a name.
-pub(super) async fn remove_unnamed(
+async fn remove_unnamed(
     app: Data<App>,
     request: HttpRequest,
     name: Path<String>,
@@ -66,7 +114,7 @@ async fn remove_named(
     }
 }
 
-pub(super) async fn update(
+async fn update(
     app: Data<App>,
     request: HttpRequest,
     name: Path<String>,
@@ -84,7 +132,7 @@ pub(super) async fn update(
     Ok(Answer(Updated::new(written?, ack)))
 }
 
-pub(super) async fn delete(
+async fn delete(
     app: Data<App>,
     request: HttpRequest,
     name: Path<String>,

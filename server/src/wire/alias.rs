@@ -1,12 +1,13 @@
 //! Aliases as they travel.
 
 use engine::AliasChange;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::list;
 
 /// The body of `POST /collections/aliases`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ChangeAliases {
     #[serde(deserialize_with = "list::numbered")]
@@ -14,7 +15,7 @@ pub(crate) struct ChangeAliases {
 }
 
 /// One change.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub(crate) enum Action {
     #[serde(rename = "create_alias")]
     Create(Create),
@@ -24,20 +25,20 @@ pub(crate) enum Action {
     Rename(Rename),
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Create {
     collection_name: String,
     alias_name: String,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Delete {
     alias_name: String,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Rename {
     old_alias_name: String,
@@ -63,12 +64,12 @@ impl From<Action> for AliasChange {
 }
 
 /// The answer to `GET /aliases` and `GET /collections/{c}/aliases`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Aliases {
     aliases: Vec<Alias>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Alias {
     alias_name: String,
     collection_name: String,

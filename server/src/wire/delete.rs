@@ -1,6 +1,7 @@
 //! Faces that are to go: by their ids, by whose they are, or by a filter.
 
 use engine::{Ack, Chosen, Condition, Filter, KeyPath, PERSON, Scalar, Test, Written};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::choose::chosen;
@@ -12,7 +13,7 @@ use super::point::Updated;
 use crate::refusal::Refusal;
 
 /// Parameters of `DELETE /collections/{c}/faces`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PersonParams {
     person: String,

@@ -1,17 +1,19 @@
 //! Faces as they travel: what is told about those of a photo and about one that is kept.
 
 use engine::{PERSON, Payload, ScoredPoint, StoredFace, StoredPoint};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::id::Id;
 use super::select::PayloadView;
 
-fn person_of(payload: &Payload) -> Option<String> {
+/// Whose face it is, if somebody has said so.
+pub(crate) fn person_of(payload: &Payload) -> Option<String> {
     Some(payload.get(PERSON)?.as_str()?.to_owned())
 }
 
 /// Where a face stands in its photo, in pixels of the upright photo.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Place {
     /// x, y, width, height.
     #[serde(rename = "box")]
@@ -41,14 +43,14 @@ impl From<&engine::Face> for Place {
 }
 
 /// The answer to added photos.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, JsonSchema)]
 pub(crate) struct Added {
     pub(crate) faces: Vec<AddedFace>,
     pub(crate) errors: Vec<ImageError>,
 }
 
 /// A face that is kept now.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct AddedFace {
     #[serde(flatten)]
     pub(crate) place: Place,
@@ -58,7 +60,7 @@ pub(crate) struct AddedFace {
 }
 
 /// Why nothing of a photo is kept.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct ImageError {
     pub(crate) image_index: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -68,7 +70,7 @@ pub(crate) struct ImageError {
 }
 
 /// The answer to a photo that was looked for.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Found {
     pub(crate) faces: Vec<FoundFace>,
     /// Pixels of the upright photo.
@@ -78,7 +80,7 @@ pub(crate) struct Found {
 }
 
 /// A face of the photo, and its look-alikes, best first.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct FoundFace {
     #[serde(flatten)]
     pub(crate) place: Place,
@@ -86,7 +88,7 @@ pub(crate) struct FoundFace {
 }
 
 /// A look-alike.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Hit {
     id: Id,
     score: f32,
@@ -111,7 +113,7 @@ impl Hit {
 }
 
 /// Where the milliseconds went.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Timings {
     pub(crate) queue_ms: f64,
     pub(crate) decode_ms: f64,
@@ -121,7 +123,7 @@ pub(crate) struct Timings {
 }
 
 /// The answer to `GET /collections/{c}/faces/{id}`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct KeptFace {
     id: Id,
     #[serde(flatten)]
@@ -130,6 +132,14 @@ pub(crate) struct KeptFace {
     payload: Payload,
     image: Option<String>,
     photo: Option<String>,
+}
+
+/// A page of the faces that are kept.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct KeptFaces {
+    pub(crate) faces: Vec<KeptFace>,
+    /// The `offset` of the next page; null at the end.
+    pub(crate) next_page_offset: Option<Id>,
 }
 
 impl KeptFace {

@@ -1,10 +1,15 @@
 //! The part of a URL behind the question mark.
 
-use engine::Ack;
+use engine::{Ack, PointId};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::id::Id;
+use crate::limits;
+use crate::refusal::Refusal;
+
 /// Parameters of a write.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct WriteParams {
     wait: Option<bool>,
@@ -16,7 +21,7 @@ pub(crate) struct WriteParams {
 }
 
 /// Orderings of writes that the dialect knows.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Ordering {
     Weak,
@@ -35,7 +40,7 @@ impl WriteParams {
 }
 
 /// Parameters of a read. One node satisfies every consistency; its own limits bound the time.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ReadParams {
     #[serde(rename = "consistency")]
@@ -44,21 +49,78 @@ pub(crate) struct ReadParams {
     _timeout: Option<u64>,
 }
 
+/// Parameters of the telemetry; there is one level of detail, without names.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TelemetryParams {
+    #[serde(rename = "anonymize")]
+    _anonymize: Option<bool>,
+    #[serde(rename = "details_level")]
+    _details_level: Option<u64>,
+    #[serde(rename = "timeout")]
+    _timeout: Option<u64>,
+}
+
 /// Parameters of a face's image.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ImageParams {
     #[serde(default)]
     pub(crate) kind: ImageKind,
+    /// Pixels of the longer side of a thumbnail; 96 by default.
+    size: Option<u32>,
+}
+
+impl ImageParams {
+    /// The longer side of the thumbnail, if it is to be one.
+    pub(crate) fn side(&self) -> Result<Option<u32>, Refusal> {
+        match (self.kind, self.size) {
+            (ImageKind::Thumbnail, None) => Ok(Some(limits::THUMBNAIL)),
+            (ImageKind::Thumbnail, Some(side)) if limits::THUMBNAILS.contains(&side) => {
+                Ok(Some(side))
+            }
+            (_, None) => Ok(None),
+            (_, Some(_)) => Err(Refusal::wrong(format!(
+                "`size` goes with `kind` = `thumbnail` and must be {} to {}",
+                limits::THUMBNAILS.start(),
+                limits::THUMBNAILS.end()
+            ))),
+        }
+    }
+}
+
+/// Parameters of a list of faces.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ListParams {
+    /// 10 by default.
+    limit: Option<usize>,
+    /// The id that the page starts with: `next_page_offset` of the page before.
+    offset: Option<String>,
+}
+
+impl ListParams {
+    /// Where the page starts and how long it is.
+    pub(crate) fn page(&self) -> Result<(Option<PointId>, usize), Refusal> {
+        let limit = self.limit.unwrap_or(limits::DEFAULT_LIMIT);
+        let most = limits::PAGE;
+        if limit == 0 || limit > most {
+            return Err(Refusal::wrong(format!("`limit` must be 1 to {most}")));
+        }
+        let from = self.offset.as_deref().map(Id::parse).transpose()?;
+        Ok((from.map(|id| id.0), limit))
+    }
 }
 
 /// Which image of a face.
-#[derive(Debug, Default, Clone, Copy, Deserialize)]
+#[derive(Debug, Default, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum ImageKind {
     /// The cut-out face.
     #[default]
     Crop,
+    /// The cut-out face, smaller.
+    Thumbnail,
     /// The photo it was found in.
     Photo,
 }

@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use embedder::Choice;
 use engine::{Filter, PERSON, Payload};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
@@ -13,8 +14,9 @@ use serde_json::{Map, Value};
 use super::filter::{self, WireFilter};
 use super::id::Id;
 use super::list;
-use super::query::{SearchOptions, checked_limit};
+use super::options::{SearchOptions, checked_limit};
 use super::select::{PayloadView, WithPayload};
+use super::sieve::Sieve;
 use crate::http::Form;
 use crate::limits;
 use crate::refusal::Refusal;
@@ -26,6 +28,7 @@ pub(crate) struct AddPhotos {
     /// The vector that faces get; all that the model makes if it is not said.
     pub(crate) using: Option<String>,
     pub(crate) faces: Choice,
+    pub(crate) sieve: Sieve,
     pub(crate) keep_crop: bool,
     pub(crate) keep_photo: bool,
 }
@@ -46,16 +49,37 @@ pub(crate) struct SearchPhoto {
     /// The vector that is compared; the only one that the model makes if it is not said.
     pub(crate) using: Option<String>,
     pub(crate) faces: Choice,
+    pub(crate) sieve: Sieve,
     pub(crate) limit: usize,
     pub(crate) options: SearchOptions,
     pub(crate) filter: Option<Filter>,
     pub(crate) payload: PayloadView,
+    /// Only the best hit of each person; a face without a person stands for itself.
+    pub(crate) by_person: bool,
+}
+
+/// What hits are grouped by.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum GroupBy {
+    Person,
+}
+
+impl std::str::FromStr for GroupBy {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text {
+            PERSON => Ok(Self::Person),
+            _ => Err(()),
+        }
+    }
 }
 
 /// Which faces of a photo are meant.
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-enum Which {
+pub(super) enum Which {
     Largest,
     All,
 }
@@ -82,7 +106,7 @@ impl std::str::FromStr for Which {
 }
 
 /// The JSON body of `POST /collections/{c}/faces`: `images`, or the fields of one.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct AddBody {
     #[serde(default, deserialize_with = "list::optional")]
@@ -94,11 +118,15 @@ pub(crate) struct AddBody {
     name: Option<String>,
     using: Option<String>,
     faces: Option<Which>,
+    /// Pixels of the shorter side of a face's box.
+    min_face_size: Option<f32>,
+    /// The detector's confidence, 0 to 1.
+    min_confidence: Option<f32>,
     keep_crop: Option<bool>,
     keep_photo: Option<bool>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct ImageBody {
     image: Base64,
@@ -109,23 +137,75 @@ struct ImageBody {
 }
 
 /// The JSON body of `POST /collections/{c}/faces/search`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SearchBody {
     image: Base64,
     using: Option<String>,
     faces: Option<Which>,
+    /// Pixels of the shorter side of the box of a face that is looked for.
+    min_face_size: Option<f32>,
+    /// The detector's confidence in a face that is looked for, 0 to 1.
+    min_confidence: Option<f32>,
     limit: Option<usize>,
+    /// `person`: only the best hit of each person.
+    group_by: Option<GroupBy>,
     score_threshold: Option<f32>,
     hnsw_ef: Option<usize>,
     exact: Option<bool>,
     with_payload: Option<WithPayload>,
+    #[schemars(with = "Option<serde_json::Map<String, serde_json::Value>>")]
     filter: Option<WireFilter>,
 }
 
+/// The fields of a form that adds photos, as the document tells them.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "forms are read field by field")]
+pub(crate) struct AddForm {
+    /// The photo; may be given several times.
+    image: Binary,
+    id: Option<Id>,
+    person: Option<String>,
+    /// A JSON object as text.
+    payload: Option<String>,
+    using: Option<String>,
+    faces: Option<Which>,
+    min_face_size: Option<f32>,
+    min_confidence: Option<f32>,
+    keep_crop: Option<bool>,
+    keep_photo: Option<bool>,
+}
+
+/// The fields of a form that searches, as the document tells them.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "forms are read field by field")]
+pub(crate) struct SearchForm {
+    image: Binary,
+    using: Option<String>,
+    faces: Option<Which>,
+    min_face_size: Option<f32>,
+    min_confidence: Option<f32>,
+    limit: Option<usize>,
+    group_by: Option<GroupBy>,
+    score_threshold: Option<f32>,
+    hnsw_ef: Option<usize>,
+    exact: Option<bool>,
+    with_payload: Option<bool>,
+}
+
+/// A file of a form.
+#[derive(JsonSchema)]
+#[schemars(extend("contentMediaType" = "image/jpeg"))]
+pub(super) struct Binary(#[expect(dead_code, reason = "only its schema is used")] String);
+
+/// A photo that is the whole body.
+#[derive(JsonSchema)]
+#[schemars(extend("contentMediaType" = "image/jpeg"))]
+pub(crate) struct RawPhoto(#[expect(dead_code, reason = "only its schema is used")] String);
+
 /// Bytes in base64, with or without a leading `data:...;base64,`.
 #[derive(Debug)]
-struct Base64(Bytes);
+pub(super) struct Base64(pub(super) Bytes);
 
 impl<'de> Deserialize<'de> for Base64 {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -149,6 +229,16 @@ impl<'de> Deserialize<'de> for Base64 {
             }
         }
         deserializer.deserialize_str(Text)
+    }
+}
+
+impl JsonSchema for Base64 {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Base64".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "contentEncoding": "base64", "contentMediaType": "image/jpeg"})
     }
 }
 
@@ -188,6 +278,7 @@ impl TryFrom<AddBody> for AddPhotos {
             photos: photos.collect::<Result<_, Refusal>>()?,
             using: body.using,
             faces: body.faces.unwrap_or(Which::Largest).into(),
+            sieve: Sieve::new(body.min_face_size, body.min_confidence)?,
             keep_crop: body.keep_crop.unwrap_or(true),
             keep_photo: body.keep_photo.unwrap_or(false),
         }
@@ -209,6 +300,7 @@ impl TryFrom<Form> for AddPhotos {
         let add = Self {
             using: fields.text("using"),
             faces: which(&mut fields)?.unwrap_or(Which::Largest).into(),
+            sieve: Sieve::of_form(&mut fields)?,
             keep_crop: fields.flag("keep_crop")?.unwrap_or(true),
             keep_photo: fields.flag("keep_photo")?.unwrap_or(false),
             photos: Vec::new(),
@@ -263,6 +355,8 @@ impl TryFrom<SearchBody> for SearchPhoto {
             bytes: body.image.0,
             using: body.using,
             faces: body.faces.unwrap_or(Which::All).into(),
+            sieve: Sieve::new(body.min_face_size, body.min_confidence)?,
+            by_person: body.group_by.is_some(),
             limit: checked_limit(body.limit.unwrap_or(limits::DEFAULT_LIMIT), None)?,
             options: SearchOptions::new(body.hnsw_ef, body.exact, body.score_threshold)?,
             filter: body.filter.map(|filter| filter.0),
@@ -287,12 +381,15 @@ impl TryFrom<Form> for SearchPhoto {
         let exact = fields.flag("exact")?;
         let score_threshold = fields.parsed("score_threshold", "a number")?;
         let limit = fields.number("limit")?.unwrap_or(limits::DEFAULT_LIMIT);
+        let group_by: Option<GroupBy> = fields.parsed("group_by", "person")?;
         let with_payload = fields.flag("with_payload")?.unwrap_or(true);
         let filter = fields.text("filter");
         let search = Self {
             bytes: image.bytes,
             using: fields.text("using"),
             faces: which(&mut fields)?.unwrap_or(Which::All).into(),
+            sieve: Sieve::of_form(&mut fields)?,
+            by_person: group_by.is_some(),
             limit: checked_limit(limit, None)?,
             options: SearchOptions::new(ef, exact, score_threshold)?,
             filter: filter.as_deref().map(filter::parse).transpose()?,
@@ -303,7 +400,7 @@ impl TryFrom<Form> for SearchPhoto {
     }
 }
 
-fn which(fields: &mut crate::http::Fields) -> Result<Option<Which>, Refusal> {
+pub(super) fn which(fields: &mut crate::http::Fields) -> Result<Option<Which>, Refusal> {
     fields.parsed("faces", "largest or all")
 }
 

@@ -1,6 +1,7 @@
 //! Points as they travel: what is put in, asked for, deleted, and what is told.
 
 use engine::{Chosen, Point, ScoredPoint, StoredPoint, Vectors, Written};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -14,7 +15,7 @@ use super::vector::{Columns, VectorsIn, VectorsOut};
 use crate::refusal::Refusal;
 
 /// The body of `PUT /collections/{c}/points`, in either of the dialect's forms.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Upsert {
     #[serde(default, deserialize_with = "list::optional")]
@@ -25,7 +26,7 @@ pub(crate) struct Upsert {
     update_mode: Absent,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct PutPoint {
     id: Id,
@@ -33,7 +34,7 @@ struct PutPoint {
     payload: Option<Map<String, Value>>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Batch {
     #[serde(deserialize_with = "list::numbered")]
@@ -96,7 +97,7 @@ impl Batch {
 }
 
 /// The body of `POST /collections/{c}/points`: points by their ids.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Retrieve {
     #[serde(deserialize_with = "list::numbered")]
@@ -117,7 +118,7 @@ impl Retrieve {
 }
 
 /// The body of `PUT /collections/{c}/points/vectors`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct UpdateVectors {
     #[serde(deserialize_with = "list::numbered")]
@@ -126,7 +127,7 @@ pub(crate) struct UpdateVectors {
     update_filter: Absent,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct PointVectors {
     id: Id,
@@ -147,12 +148,13 @@ impl TryFrom<UpdateVectors> for Vec<(engine::PointId, Vectors)> {
 }
 
 /// The body of `POST /collections/{c}/points/vectors/delete`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DeleteVectors {
     #[serde(default, deserialize_with = "list::optional")]
     points: Option<Vec<Id>>,
     vector: Vec<String>,
+    #[schemars(with = "Option<Map<String, Value>>")]
     filter: Option<WireFilter>,
     shard_key: Absent,
 }
@@ -166,7 +168,7 @@ impl DeleteVectors {
 }
 
 /// The answer to a write.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Updated {
     operation_id: u64,
     status: &'static str,
@@ -187,7 +189,7 @@ impl Updated {
 }
 
 /// A point as it is told.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Record {
     id: Id,
     payload: Option<Map<String, Value>>,
@@ -217,7 +219,7 @@ impl Record {
 }
 
 /// A hit as it is told. The dialect wants a `version`; points here carry none.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Scored {
     id: Id,
     version: u64,

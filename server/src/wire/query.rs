@@ -1,13 +1,17 @@
 //! Searches, scrolls and counts as they travel, in both of the dialect's generations: `query` of
-//! today and `search` that older clients send.
+//! today, and the `search` and `recommend` that older clients send.
 
 use engine::{Filter, Order};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::filter::WireFilter;
 use super::id::Id;
+use super::input::{Input, InputOr, Other};
+use super::options::{self, Groups, Params, SearchOptions};
 use super::order::OrderBy;
 use super::point::{Record, Scored};
+use super::recommend::{Examples, Strategy};
 use super::select::{View, WithPayload, WithVector};
 use super::unsupported::{self, Absent};
 use super::vector::VectorToFind;
@@ -17,12 +21,15 @@ use crate::refusal::Refusal;
 /// What to look for.
 #[derive(Debug)]
 pub(crate) enum Target {
-    Vector(Vec<f32>),
-    /// What is like this point, which is left out itself.
-    Point(Id),
+    /// What is like this; a point that is named is left out itself.
+    Nearest(Input),
+    /// What is like some and unlike others, which are left out themselves.
+    Recommend(Examples, Strategy),
+    /// Anything, in the order of ids.
+    Everything,
 }
 
-/// A search, ready for the engine but for the vector of a [`Target::Point`].
+/// A search, ready for the engine but for the vectors of points that it names.
 #[derive(Debug)]
 pub(crate) struct Search {
     pub(crate) target: Target,
@@ -33,21 +40,16 @@ pub(crate) struct Search {
     pub(crate) options: SearchOptions,
     pub(crate) filter: Option<Filter>,
     pub(crate) view: View,
+    /// By what hits are grouped, if they are.
+    pub(crate) groups: Option<Groups>,
 }
 
-/// How a search is done.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct SearchOptions {
-    pub(crate) ef: Option<usize>,
-    pub(crate) exact: bool,
-    pub(crate) score_threshold: Option<f32>,
-}
-
-/// The body of `POST /collections/{c}/points/query`.
-#[derive(Debug, Deserialize)]
+/// The body of `points/query`; with `group_by`, of `points/query/groups`.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct QueryBody {
-    query: Option<QueryTarget>,
+    /// What to look for; without it points come in the order of their ids.
+    query: Option<InputOr<QueryKind>>,
     params: Option<Params>,
     score_threshold: Option<f32>,
     limit: Option<usize>,
@@ -55,66 +57,104 @@ pub(crate) struct QueryBody {
     with_payload: Option<WithPayload>,
     #[serde(alias = "with_vectors")]
     with_vector: Option<WithVector>,
+    /// The payload key whose values make groups (`points/query/groups`).
+    group_by: Option<String>,
+    /// Hits in a group, 3 by default.
+    group_size: Option<usize>,
     using: Option<String>,
     prefetch: Absent,
+    #[schemars(with = "Option<serde_json::Map<String, serde_json::Value>>")]
     filter: Option<WireFilter>,
     lookup_from: Absent,
+    with_lookup: Absent,
     shard_key: Absent,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(
-    untagged,
-    expecting = "`query` must be a list of numbers, the id of a point, or {\"nearest\": either}"
-)]
-enum QueryTarget {
-    Vector(Vec<f32>),
-    Point(Id),
-    Nearest(Nearest),
-}
-
-#[derive(Debug, Deserialize)]
+/// A query by its name; exactly one is there.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Nearest {
-    nearest: VectorOrId,
+struct QueryKind {
+    nearest: Option<Input>,
+    recommend: Option<Recommend>,
+    mmr: Absent,
+    discover: Absent,
+    context: Absent,
+    order_by: Absent,
+    fusion: Absent,
+    rrf: Absent,
+    formula: Absent,
+    sample: Absent,
+    relevance_feedback: Absent,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(
-    untagged,
-    expecting = "`nearest` must be a list of numbers or the id of a point"
-)]
-enum VectorOrId {
-    Vector(Vec<f32>),
-    Point(Id),
+impl Other for QueryKind {
+    const EXPECTED: &'static str = "`query` as a list of numbers, the id of a point, {\"nearest\": either} or {\"recommend\": {...}}";
 }
 
-/// The body of `POST /collections/{c}/points/search`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Recommend {
+    #[serde(default)]
+    positive: Option<Vec<Input>>,
+    #[serde(default)]
+    negative: Option<Vec<Input>>,
+    strategy: Option<Strategy>,
+}
+
+impl TryFrom<QueryKind> for Target {
+    type Error = Refusal;
+
+    fn try_from(kind: QueryKind) -> Result<Self, Refusal> {
+        unsupported::refuse(&[
+            ("query.mmr", &kind.mmr),
+            ("query.discover", &kind.discover),
+            ("query.context", &kind.context),
+            ("query.order_by", &kind.order_by),
+            ("query.fusion", &kind.fusion),
+            ("query.rrf", &kind.rrf),
+            ("query.formula", &kind.formula),
+            ("query.sample", &kind.sample),
+            ("query.relevance_feedback", &kind.relevance_feedback),
+        ])?;
+        match (kind.nearest, kind.recommend) {
+            (Some(input), None) => Ok(Target::Nearest(input)),
+            (None, Some(recommend)) => {
+                let (positive, negative) = (recommend.positive, recommend.negative);
+                let examples =
+                    Examples::new(positive.unwrap_or_default(), negative.unwrap_or_default());
+                Ok(Target::Recommend(
+                    examples?,
+                    recommend.strategy.unwrap_or_default(),
+                ))
+            }
+            _ => Err(Refusal::wrong(
+                "`query` takes either `nearest` or `recommend`",
+            )),
+        }
+    }
+}
+
+/// The body of `points/search`; with `group_by`, of `points/search/groups`.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SearchBody {
     vector: VectorToFind,
-    limit: usize,
+    /// 10 by default.
+    limit: Option<usize>,
     offset: Option<usize>,
     params: Option<Params>,
     score_threshold: Option<f32>,
     with_payload: Option<WithPayload>,
     #[serde(alias = "with_vectors")]
     with_vector: Option<WithVector>,
+    /// The payload key whose values make groups (`points/search/groups`).
+    group_by: Option<String>,
+    /// Hits in a group, 3 by default.
+    group_size: Option<usize>,
+    #[schemars(with = "Option<serde_json::Map<String, serde_json::Value>>")]
     filter: Option<WireFilter>,
+    with_lookup: Absent,
     shard_key: Absent,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Params {
-    hnsw_ef: Option<usize>,
-    exact: Option<bool>,
-    /// Everything is indexed at once, so both values mean the same.
-    #[serde(rename = "indexed_only")]
-    _indexed_only: Option<bool>,
-    quantization: Absent,
-    acorn: Absent,
 }
 
 impl TryFrom<QueryBody> for Search {
@@ -124,26 +164,24 @@ impl TryFrom<QueryBody> for Search {
         unsupported::refuse(&[
             ("prefetch", &body.prefetch),
             ("lookup_from", &body.lookup_from),
+            ("with_lookup", &body.with_lookup),
             ("shard_key", &body.shard_key),
         ])?;
         let target = match body.query {
-            Some(QueryTarget::Vector(vector)) => Target::Vector(vector),
-            Some(QueryTarget::Point(id)) => Target::Point(id),
-            Some(QueryTarget::Nearest(Nearest { nearest })) => match nearest {
-                VectorOrId::Vector(vector) => Target::Vector(vector),
-                VectorOrId::Point(id) => Target::Point(id),
-            },
-            None => return Err(Refusal::wrong("`query` is missing: what to look for")),
+            None => Target::Everything,
+            Some(InputOr::Input(input)) => Target::Nearest(input),
+            Some(InputOr::Other(kind)) => kind.try_into()?,
         };
-        let limit = body.limit.unwrap_or(limits::DEFAULT_LIMIT);
+        let groups = Groups::new(body.group_by, body.group_size)?;
         Ok(Self {
             target,
             using: body.using.unwrap_or_default(),
-            limit: checked_limit(limit, body.offset)?,
+            limit: options::limit(body.limit, body.offset, groups.as_ref())?,
             offset: body.offset.unwrap_or(0),
-            options: options(body.params, body.score_threshold)?,
+            options: options::options(body.params, body.score_threshold)?,
             filter: body.filter.map(|filter| filter.0),
-            view: View::new(body.with_payload, false, body.with_vector)?,
+            view: View::new(body.with_payload, groups.is_some(), body.with_vector)?,
+            groups,
         })
     }
 }
@@ -152,68 +190,73 @@ impl TryFrom<SearchBody> for Search {
     type Error = Refusal;
 
     fn try_from(body: SearchBody) -> Result<Self, Refusal> {
-        unsupported::refuse(&[("shard_key", &body.shard_key)])?;
+        unsupported::refuse(&[
+            ("with_lookup", &body.with_lookup),
+            ("shard_key", &body.shard_key),
+        ])?;
+        let groups = Groups::new(body.group_by, body.group_size)?;
         Ok(Self {
-            target: Target::Vector(body.vector.vector),
+            target: Target::Nearest(Input::Vector(body.vector.vector)),
             using: body.vector.name,
-            limit: checked_limit(body.limit, body.offset)?,
+            limit: options::limit(body.limit, body.offset, groups.as_ref())?,
             offset: body.offset.unwrap_or(0),
-            options: options(body.params, body.score_threshold)?,
+            options: options::options(body.params, body.score_threshold)?,
             filter: body.filter.map(|filter| filter.0),
-            view: View::new(body.with_payload, false, body.with_vector)?,
+            view: View::new(body.with_payload, groups.is_some(), body.with_vector)?,
+            groups,
         })
     }
-}
-
-fn options(params: Option<Params>, score_threshold: Option<f32>) -> Result<SearchOptions, Refusal> {
-    let params = params.unwrap_or_default();
-    unsupported::refuse(&[
-        ("params.quantization", &params.quantization),
-        ("params.acorn", &params.acorn),
-    ])?;
-    SearchOptions::new(params.hnsw_ef, params.exact, score_threshold)
-}
-
-impl SearchOptions {
-    pub(crate) fn new(
-        ef: Option<usize>,
-        exact: Option<bool>,
-        score_threshold: Option<f32>,
-    ) -> Result<Self, Refusal> {
-        if ef == Some(0) {
-            return Err(Refusal::wrong("`hnsw_ef` must be at least 1"));
-        }
-        if score_threshold.is_some_and(|score| !score.is_finite()) {
-            return Err(Refusal::wrong("`score_threshold` must be a finite number"));
-        }
-        Ok(Self {
-            ef,
-            exact: exact.unwrap_or(false),
-            score_threshold,
-        })
-    }
-}
-
-/// A number of hits that is one, and not too many.
-pub(crate) fn checked_limit(limit: usize, offset: Option<usize>) -> Result<usize, Refusal> {
-    let most = limits::HITS;
-    let sum = limit.saturating_add(offset.unwrap_or(0));
-    if limit == 0 || sum > most {
-        return Err(Refusal::wrong(format!(
-            "`limit` must be 1 or more, and `limit` and `offset` together at most {most}"
-        )));
-    }
-    Ok(limit)
 }
 
 /// The answer to a query; a search is answered by the list alone.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Hits {
     pub(crate) points: Vec<Scored>,
 }
 
+/// Searches that are done together and answered in their order.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, bound(deserialize = "T: Deserialize<'de>"))]
+#[schemars(bound = "T: JsonSchema")]
+pub(crate) struct BatchBody<T> {
+    #[serde(deserialize_with = "super::list::numbered")]
+    searches: Vec<T>,
+}
+
+impl<T> BatchBody<T>
+where
+    Search: TryFrom<T, Error = Refusal>,
+{
+    /// Each of them, none grouped.
+    pub(crate) fn searches(self) -> Result<Vec<Search>, Refusal> {
+        let most = limits::SEARCHES_PER_BATCH;
+        if self.searches.len() > most {
+            return Err(Refusal::too_large(format!(
+                "at most {most} searches a batch"
+            )));
+        }
+        let searches = self.searches.into_iter().enumerate().map(|(index, body)| {
+            let search = Search::try_from(body).and_then(Search::ungrouped);
+            search.map_err(|refusal| refusal.at(&format!("item {index}")))
+        });
+        searches.collect()
+    }
+}
+
+impl Search {
+    /// Refuses groups where there are none.
+    pub(crate) fn ungrouped(self) -> Result<Self, Refusal> {
+        match self.groups {
+            None => Ok(self),
+            Some(_) => Err(Refusal::wrong(
+                "`group_by` belongs to the path that ends in `/groups`",
+            )),
+        }
+    }
+}
+
 /// The body of `POST /collections/{c}/points/scroll`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ScrollBody {
     limit: Option<usize>,
@@ -221,7 +264,9 @@ pub(crate) struct ScrollBody {
     with_payload: Option<WithPayload>,
     #[serde(alias = "with_vectors")]
     with_vector: Option<WithVector>,
+    #[schemars(with = "Option<serde_json::Map<String, serde_json::Value>>")]
     filter: Option<WireFilter>,
+    #[schemars(with = "Option<serde_json::Map<String, serde_json::Value>>")]
     order_by: Option<OrderBy>,
     shard_key: Absent,
 }
@@ -264,18 +309,19 @@ impl TryFrom<ScrollBody> for Scroll {
 }
 
 /// The answer to a scroll.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct ScrollPage {
     pub(crate) points: Vec<Record>,
     pub(crate) next_page_offset: Option<Id>,
 }
 
 /// The body of `POST /collections/{c}/points/count`; every count is exact.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CountBody {
     #[serde(rename = "exact")]
     _exact: Option<bool>,
+    #[schemars(with = "Option<serde_json::Map<String, serde_json::Value>>")]
     filter: Option<WireFilter>,
     shard_key: Absent,
 }
@@ -289,7 +335,7 @@ impl CountBody {
 }
 
 /// The answer to a count.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Counted {
     pub(crate) count: usize,
 }
@@ -302,7 +348,8 @@ mod tests {
     use super::*;
 
     fn query(body: Value) -> Result<Search, String> {
-        let body: QueryBody = serde_json::from_value(body).map_err(|error| error.to_string())?;
+        let body: QueryBody =
+            serde_json::from_str(&body.to_string()).map_err(|error| error.to_string())?;
         Search::try_from(body).map_err(|refusal| refusal.to_string())
     }
 
@@ -310,13 +357,20 @@ mod tests {
     fn a_query_takes_a_vector_or_an_id_in_each_form() {
         for body in [json!([1, 2]), json!({"nearest": [1, 2]})] {
             let search = query(json!({"query": body})).unwrap();
-            assert!(matches!(search.target, Target::Vector(v) if v == [1.0, 2.0]));
-            assert_eq!(search.limit, 10);
+            let Target::Nearest(Input::Vector(vector)) = search.target else {
+                panic!("{body}");
+            };
+            assert_eq!((vector, search.limit), (vec![1.0, 2.0], 10));
         }
         for body in [json!(7), json!({"nearest": 7})] {
             let search = query(json!({"query": body})).unwrap();
-            assert!(matches!(search.target, Target::Point(Id(PointId::Num(7)))));
+            let Target::Nearest(Input::Point(id)) = search.target else {
+                panic!("{body}");
+            };
+            assert_eq!(id, Id(PointId::Num(7)));
         }
+        let everything = query(json!({"query": null, "using": ""})).unwrap();
+        assert!(matches!(everything.target, Target::Everything));
     }
 
     #[test]
@@ -330,15 +384,23 @@ mod tests {
             ("limit", json!(0)),
             ("limit", json!(10_001)),
             ("params", json!({"hnsw_ef": 0})),
+            ("query", json!({"discover": {}})),
+            ("query", json!({"order_by": "age"})),
+            ("query", json!({"sample": "random"})),
+            ("query", json!({})),
+            ("query", json!({"nearest": {}})),
+            ("query", json!({"recommend": {}})),
+            ("group_size", json!(2)),
         ];
         for (name, value) in cases {
             let mut body = json!({"query": [1]});
             body[name] = value;
             let error = query(body).unwrap_err();
-            let named = error.contains(name) || error.contains("hnsw_ef");
+            let named = [name, "hnsw_ef", "a list of numbers", "positive"]
+                .iter()
+                .any(|word| error.contains(word));
             assert!(named, "{name}: {error}");
         }
-        assert!(query(json!({})).unwrap_err().contains("`query`"));
         assert!(query(json!({"query": 1, "filter": null})).is_ok());
     }
 }

@@ -1,13 +1,14 @@
 //! `with_payload` and `with_vector`: what a client wants to see of a point.
 
 use engine::{KeyPath, Which};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::refusal::Refusal;
 
 /// `with_payload` as it travels.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub(crate) enum WithPayload {
     Flag(bool),
@@ -16,7 +17,7 @@ pub(crate) enum WithPayload {
 }
 
 /// Keys to show or to leave out.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Chosen {
     include: Option<Vec<String>>,
@@ -24,7 +25,7 @@ pub(crate) struct Chosen {
 }
 
 /// `with_vector` as it travels; the list is of names.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub(crate) enum WithVector {
     Flag(bool),

@@ -1,9 +1,12 @@
 //! A point's vectors as they travel: a list of numbers where they have no name, otherwise an object
 //! of such lists. Sparse vectors, lists of lists and texts to be embedded are refused.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use engine::Vectors;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{Error, MapAccess, SeqAccess, Visitor};
 use serde::ser::SerializeMap;
@@ -15,6 +18,59 @@ use crate::refusal::Refusal;
 /// Vectors that come in.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct VectorsIn(pub(crate) Vectors);
+
+/// A list, or an object of such lists by name.
+fn schema_of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+    let (unnamed, named) = (
+        generator.subschema_for::<T>(),
+        generator.subschema_for::<BTreeMap<String, T>>(),
+    );
+    json_schema!({"anyOf": [unnamed, named]})
+}
+
+impl JsonSchema for VectorsIn {
+    fn schema_name() -> Cow<'static, str> {
+        "Vectors".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        schema_of::<Vec<f32>>(generator)
+    }
+}
+
+impl JsonSchema for VectorsOut {
+    fn schema_name() -> Cow<'static, str> {
+        VectorsIn::schema_name()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        VectorsIn::json_schema(generator)
+    }
+}
+
+impl JsonSchema for Columns {
+    fn schema_name() -> Cow<'static, str> {
+        "VectorsOfBatch".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        schema_of::<Vec<Vec<f32>>>(generator)
+    }
+}
+
+impl JsonSchema for VectorToFind {
+    fn schema_name() -> Cow<'static, str> {
+        "VectorToFind".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let (vector, named) = (
+            generator.subschema_for::<Vec<f32>>(),
+            generator.subschema_for::<Named>(),
+        );
+        json_schema!({"anyOf": [vector, named]})
+    }
+}
 
 /// Vectors that go out.
 #[derive(Debug)]
@@ -87,10 +143,12 @@ pub(crate) struct VectorToFind {
     pub(crate) vector: Vec<f32>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "NamedVector")]
 struct Named {
     name: String,
+    #[schemars(with = "Vec<f32>")]
     vector: Plain,
 }
 

@@ -34,9 +34,9 @@ const MAY_USE: [(&str, &[&str]); 10] = [
 
 /// A library and the only crates it may appear in, tests aside: what a crate is the home of can be
 /// replaced by changing that crate alone.
-const HOMES: [(&str, &[&str]); 20] = [
+const HOMES: [(&str, &[&str]); 21] = [
     ("sled", &["storage"]),
-    ("rmp-serde", &["storage"]),
+    ("rmp-serde", &["storage", "server"]),
     ("serde_bytes", &["storage"]),
     ("crc32c", &["storage"]),
     ("ort", &["embedder"]),
@@ -46,6 +46,7 @@ const HOMES: [(&str, &[&str]); 20] = [
     ("zip", &["embedder"]),
     ("actix-web", &["server"]),
     ("actix-multipart", &["server"]),
+    ("schemars", &["server"]),
     ("tokio", &["server"]),
     ("prometheus", &["server"]),
     ("clap", &["cli", "benches"]),

@@ -1,6 +1,7 @@
 //! The body that makes a collection.
 
 use engine::CollectionSpec;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
@@ -11,7 +12,7 @@ use super::vector::{Defaults, Hnsw, Model, VectorParams};
 use crate::refusal::Refusal;
 
 /// The body of `PUT /collections/{c}`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CreateCollection {
     vectors: Option<Vectors>,
@@ -35,7 +36,7 @@ pub(crate) struct CreateCollection {
     init_from: Absent,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum ShardingMethod {
     Auto,
@@ -65,6 +66,20 @@ impl<'de> Deserialize<'de> for Vectors {
             Ok((name.clone(), params.map_err(named)?))
         });
         Ok(Self::Named(vectors.collect::<Result<_, D::Error>>()?))
+    }
+}
+
+impl JsonSchema for Vectors {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "VectorsConfig".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let (unnamed, named) = (
+            generator.subschema_for::<VectorParams>(),
+            generator.subschema_for::<std::collections::BTreeMap<String, VectorParams>>(),
+        );
+        json_schema!({"anyOf": [unnamed, named]})
     }
 }
 

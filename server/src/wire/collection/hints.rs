@@ -1,13 +1,14 @@
 //! Settings of the dialect that are taken and have no effect here. Their names are known, so that
 //! a slip is still told.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::refusal::Refusal;
 
 /// An object of hints.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub(super) struct Hints(Map<String, Value>);
 

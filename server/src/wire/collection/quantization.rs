@@ -1,6 +1,7 @@
 //! `quantization_config`: what an index walks on. Scores are exact either way.
 
 use engine::Quantization;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -8,7 +9,7 @@ use super::vector::Memory;
 use crate::refusal::Refusal;
 
 /// The setting; `Disabled` walks on the `f32` vectors themselves.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(
     untagged,
     expecting = "expected {\"scalar\": {\"type\": \"int8\"}}, {\"binary\": {\"encoding\": \"one_bit\" or \
@@ -21,13 +22,13 @@ pub(super) enum QuantizationConfig {
     Packed(PackedConfig),
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct BinaryConfig {
     binary: Binary,
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Binary {
     encoding: Option<Encoding>,
@@ -39,38 +40,38 @@ struct Binary {
     _memory: Option<Memory>,
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum Encoding {
     OneBit,
     TwoBits,
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PackedConfig {
     packed: Packed,
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Packed {
     bits: u8,
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub(super) enum DisabledWord {
     Disabled,
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ScalarConfig {
     #[serde(rename = "scalar")]
     _scalar: Scalar,
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Scalar {
     #[serde(rename = "type")]
@@ -83,7 +84,7 @@ struct Scalar {
     _memory: Option<Memory>,
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum ScalarKind {
     Int8,

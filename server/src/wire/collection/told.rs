@@ -2,6 +2,7 @@
 //! has no meaning here is told as what it comes to on one node without segments.
 
 use engine::{CollectionInfo, CollectionSpec, Metric, VectorSpec};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -10,13 +11,13 @@ use super::vector::Distance;
 use crate::wire::index;
 
 /// The answer to `GET /collections`. What stands beside `name` is ours.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Collections {
     pub(crate) collections: Vec<Named>,
 }
 
 /// A collection in a list.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Named {
     name: String,
     /// Not known of a damaged one.

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use engine::{CollectionChange, CollectionSpec, Quantization, VectorSpec};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -13,7 +14,7 @@ use super::vector::{Hnsw, Memory};
 use crate::refusal::Refusal;
 
 /// The body of `PATCH /collections/{c}`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct UpdateCollection {
     vectors: Option<BTreeMap<String, VectorDiff>>,
@@ -26,7 +27,7 @@ pub(crate) struct UpdateCollection {
     strict_mode_config: Option<Map<String, Value>>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct VectorDiff {
     hnsw_config: Option<Hnsw>,
@@ -35,7 +36,7 @@ struct VectorDiff {
     memory: Option<Memory>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct ParamsDiff {
     replication_factor: Option<u32>,

@@ -1,6 +1,7 @@
 //! The settings of one vector: in a new collection, or added to one.
 
 use engine::{EmbedderRef, Metric, Quantization, VectorSpec};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::super::unsupported::{self, Absent};
@@ -11,7 +12,7 @@ use crate::refusal::Refusal;
 pub(crate) type Model<'a> = dyn Fn(&str) -> Result<(EmbedderRef, usize), Refusal> + 'a;
 
 /// A vector's settings. Size and metric may go without saying where a model makes the vectors.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct VectorParams {
     size: Option<usize>,
@@ -28,7 +29,7 @@ pub(super) struct VectorParams {
 }
 
 /// The body of `PUT /collections/{c}/vectors/{v}`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewVector {
     dense: Option<VectorParams>,
@@ -36,7 +37,7 @@ pub(crate) struct NewVector {
 }
 
 /// How two vectors are compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(super) enum Distance {
     Cosine,
     Dot,
@@ -45,14 +46,14 @@ pub(super) enum Distance {
 }
 
 /// `float32` is the only one; the field is there so that clients may say so.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum Datatype {
     Float32,
 }
 
 /// Where something is kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Memory {
     Cold,
@@ -61,7 +62,7 @@ pub(super) enum Memory {
 }
 
 /// An index's settings; all but the first two are hints.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Hnsw {
     pub(super) m: Option<usize>,

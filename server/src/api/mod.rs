@@ -1,0 +1,11 @@
+//! What the API consists of, told once: each operation is mounted from its description, and the
+//! OpenAPI document is made from the same one. What is not described cannot be reached.
+
+mod document;
+mod mount;
+mod operation;
+mod schema;
+
+pub(crate) use document::document;
+pub(crate) use mount::mount;
+pub(crate) use operation::Operation;

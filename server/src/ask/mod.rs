@@ -1,0 +1,208 @@
+//! From a parsed search to its hits: vectors of points that it names are fetched, examples become
+//! a vector or an order, hits become groups. The one place where an engine's query is made.
+
+mod groups;
+mod recommend;
+
+use engine::{PointId, Query, ScoredPoint, Select, Which};
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+
+pub(crate) use groups::find_groups;
+
+use crate::app::App;
+use crate::limits;
+use crate::refusal::Refusal;
+use crate::wire::input::Input;
+use crate::wire::point::Scored;
+use crate::wire::query::{Search, Target};
+use crate::wire::recommend::Strategy;
+
+/// The hits of a search as they are told.
+pub(crate) async fn find(app: &App, name: &str, search: Search) -> Result<Vec<Scored>, Refusal> {
+    let prepared = Prepared::new(app, name, search).await?;
+    let (limit, offset) = (prepared.search.limit, prepared.search.offset);
+    let hits = prepared.hits(app, limit, offset).await?;
+    let view = &prepared.search.view;
+    Ok(hits.into_iter().map(|hit| Scored::new(hit, view)).collect())
+}
+
+/// The hits of many searches, a few of which are at work at once.
+pub(crate) async fn find_all(
+    app: &App,
+    name: &str,
+    searches: Vec<Search>,
+) -> Result<Vec<Vec<Scored>>, Refusal> {
+    let searches = stream::iter(searches).map(|search| find(app, name, search));
+    searches.buffered(limits::BATCH_WIDTH).try_collect().await
+}
+
+/// A search that has all vectors it goes by.
+struct Prepared {
+    name: String,
+    search: Search,
+    order: Order,
+    /// Points that the search names: nobody looks for what he has.
+    named: Vec<PointId>,
+}
+
+/// How points are ordered.
+enum Order {
+    ById,
+    Nearest(Vec<f32>),
+    BestScore(recommend::Likes),
+}
+
+impl Prepared {
+    async fn new(app: &App, name: &str, mut search: Search) -> Result<Self, Refusal> {
+        let target = std::mem::replace(&mut search.target, Target::Everything);
+        let using = search.using.clone();
+        let mut named = Vec::new();
+        let order = match target {
+            Target::Everything => Order::ById,
+            Target::Nearest(input) => {
+                let mut vectors = vectors(app, name, &using, vec![input], &mut named).await?;
+                Order::Nearest(vectors.pop().unwrap_or_default())
+            }
+            Target::Recommend(examples, strategy) => {
+                let positive = vectors(app, name, &using, examples.positive, &mut named).await?;
+                let negative = vectors(app, name, &using, examples.negative, &mut named).await?;
+                let likes = recommend::Likes { positive, negative };
+                match strategy {
+                    Strategy::AverageVector => Order::Nearest(likes.average()?),
+                    Strategy::BestScore => Order::BestScore(likes),
+                }
+            }
+        };
+        Ok(Self {
+            name: name.to_owned(),
+            search,
+            order,
+            named,
+        })
+    }
+
+    /// The best hits, those that the search names left out.
+    async fn hits(
+        &self,
+        app: &App,
+        limit: usize,
+        offset: usize,
+    ) -> Result<Vec<ScoredPoint>, Refusal> {
+        let wanted = limit.saturating_add(offset);
+        let hits = match &self.order {
+            Order::ById => self.by_id(app, wanted).await?,
+            Order::Nearest(vector) => {
+                let more = wanted.saturating_add(self.named.len()).min(limits::HITS);
+                self.nearest(app, vector.clone(), more).await?
+            }
+            Order::BestScore(likes) => likes.best(app, self, wanted).await?,
+        };
+        let others = hits
+            .into_iter()
+            .filter(|hit| !self.named.contains(&hit.point.id));
+        Ok(others.skip(offset).take(limit).collect())
+    }
+
+    async fn nearest(
+        &self,
+        app: &App,
+        vector: Vec<f32>,
+        limit: usize,
+    ) -> Result<Vec<ScoredPoint>, Refusal> {
+        let query = Query {
+            score_threshold: self.search.options.score_threshold,
+            ..self.query(vector, limit)
+        };
+        app.search(self.name.clone(), query).await
+    }
+
+    /// Hits of whatever score, with what they are compared by.
+    async fn nearest_with_vectors(
+        &self,
+        app: &App,
+        vector: Vec<f32>,
+        limit: usize,
+    ) -> Result<Vec<ScoredPoint>, Refusal> {
+        let mut query = self.query(vector, limit);
+        query.select.vectors = Which::Named(vec![self.search.using.clone()]);
+        app.search(self.name.clone(), query).await
+    }
+
+    fn query(&self, vector: Vec<f32>, limit: usize) -> Query {
+        Query {
+            vector,
+            using: self.search.using.clone(),
+            limit,
+            offset: 0,
+            ef: self.search.options.ef,
+            exact: self.search.options.exact,
+            filter: self.search.filter.clone(),
+            score_threshold: None,
+            select: self.select(),
+        }
+    }
+
+    async fn by_id(&self, app: &App, limit: usize) -> Result<Vec<ScoredPoint>, Refusal> {
+        let (name, select) = (self.name.clone(), self.select());
+        let limit = limit.min(limits::PAGE);
+        let filter = self.search.filter.clone().unwrap_or_default();
+        let page =
+            app.read(move |engine| engine.scroll_where(&name, &filter, None, limit, select));
+        let points = page.await?.points.into_iter();
+        Ok(points
+            .map(|point| ScoredPoint { score: 0.0, point })
+            .collect())
+    }
+
+    /// Groups are made of payloads, whether they are shown or not.
+    fn select(&self) -> Select {
+        let mut select = self.search.view.select();
+        select.payload |= self.search.groups.is_some();
+        select
+    }
+}
+
+/// The vectors of inputs, in their order; points among them are added to `named`.
+async fn vectors(
+    app: &App,
+    name: &str,
+    using: &str,
+    inputs: Vec<Input>,
+    named: &mut Vec<PointId>,
+) -> Result<Vec<Vec<f32>>, Refusal> {
+    let ids: Vec<PointId> = inputs
+        .iter()
+        .filter_map(|input| match input {
+            Input::Point(id) => Some(id.0),
+            Input::Vector(_) => None,
+        })
+        .collect();
+    named.extend(&ids);
+    let points = if ids.is_empty() {
+        Vec::new()
+    } else {
+        let name = name.to_owned();
+        let select = Select {
+            payload: false,
+            vectors: Which::Named(vec![using.to_owned()]),
+        };
+        app.read(move |engine| engine.get(&name, &ids, select))
+            .await?
+    };
+    let vector_of = |input: Input| match input {
+        Input::Vector(vector) => Ok(vector),
+        Input::Point(id) => {
+            let point = points.iter().find(|point| point.id == id.0);
+            let point =
+                point.ok_or_else(|| Refusal::not_found(format!("point {id} does not exist")))?;
+            let vector = point.vectors.as_ref().and_then(|all| all.get(using));
+            vector.map(<[f32]>::to_vec).ok_or_else(|| {
+                Refusal::wrong(match using {
+                    "" => format!("point {id} has no vector"),
+                    using => format!("point {id} has no vector `{using}`"),
+                })
+            })
+        }
+    };
+    inputs.into_iter().map(vector_of).collect()
+}

@@ -1,0 +1,148 @@
+//! Photos that are looked at and forgotten: where the faces are, what their vectors are, whether
+//! two are one person.
+
+use actix_web::HttpRequest;
+use actix_web::web::{self, Data, Payload};
+use embedder::{Choice, Want};
+use serde::de::DeserializeOwned;
+use serde_json::json;
+
+use crate::api::Operation;
+use crate::app::App;
+use crate::embed_pool::Seen;
+use crate::http::{self, Either, Form};
+use crate::refusal::Refusal;
+use crate::wire::envelope::Answer;
+use crate::wire::face::Place;
+use crate::wire::look::{
+    Compare, CompareBody, CompareForm, Compared, Detected, Embedded, EmbeddedFace, Look, LookBody,
+    LookForm,
+};
+use crate::wire::params::ReadParams;
+use crate::wire::photo::RawPhoto;
+
+type Outcome<T> = Result<Answer<T>, Refusal>;
+
+/// What this file answers.
+pub(super) fn operations() -> Vec<Operation> {
+    const PHOTO: &[u16] = &[422, 501];
+    let place = json!({"box": [10, 12, 80, 96], "landmarks": [[30, 50]], "confidence": 0.99});
+    let photo = json!({"image": "/9j/4AAQSkZJRg==", "min_face_size": 40});
+    let mut embedded = place.clone();
+    embedded["vector"] = json!([0.1, 0.2]);
+    vec![
+        Operation::post("/faces/detect", "detectFaces", || web::to(detect))
+            .about("Where the faces of a photo are. Nothing is kept; none is an empty list.")
+            .takes::<LookBody>(photo.clone())
+            .takes_form::<LookForm>("multipart/form-data")
+            .takes_form::<RawPhoto>("image/jpeg")
+            .answers::<Detected>(json!({"faces": [place], "width": 250, "height": 250})),
+        Operation::post("/faces/embed", "embedFaces", || web::to(embed))
+            .about("The vectors of a photo's faces. Nothing is kept.")
+            .takes::<LookBody>(photo)
+            .takes_form::<LookForm>("multipart/form-data")
+            .takes_form::<RawPhoto>("image/jpeg")
+            .answers::<Embedded>(json!({
+                "model": "facenet-128", "faces": [embedded], "width": 250, "height": 250,
+            })),
+        Operation::post("/faces/compare", "compareFaces", || web::to(compare))
+            .about("Whether the largest faces of two photos are of one person. Nothing is kept.")
+            .takes::<CompareBody>(json!({"images": ["/9j/4AAQSkZJRg==", "/9j/4AAQSkZJRg=="]}))
+            .takes_form::<CompareForm>("multipart/form-data")
+            .answers::<Compared>(json!({
+                "model": "facenet-128", "score": 0.83, "probability": 0.99, "threshold": 0.6,
+                "same_person": true, "faces": [place, place],
+            })),
+    ]
+    .into_iter()
+    .map(|operation| operation.params::<ReadParams>().refuses(PHOTO))
+    .collect()
+}
+
+/// A photo, or two, in any of the forms.
+async fn read<B, T>(app: &App, request: &HttpRequest, payload: Payload) -> Result<T, Refusal>
+where
+    B: DeserializeOwned + Send + 'static,
+    T: TryFrom<B, Error = Refusal> + TryFrom<Form, Error = Refusal>,
+{
+    let _: ReadParams = http::query(request.query_string())?;
+    let most = app.max_body_bytes();
+    match http::multipart_or_json::<B>(request.headers(), payload, most).await? {
+        Either::Json(body) => body.try_into(),
+        Either::Form(form) => form.try_into(),
+    }
+}
+
+async fn seen(app: &App, look: Look, vectors: bool) -> Result<Seen, Refusal> {
+    let want = Want {
+        faces: look.faces,
+        vectors,
+        crop: false,
+    };
+    let mut seen = app.faces.pool()?.analyze(look.bytes, want).await?;
+    seen.analysis.faces.retain(|face| look.sieve.keeps(face));
+    Ok(seen)
+}
+
+async fn detect(app: Data<App>, request: HttpRequest, payload: Payload) -> Outcome<Detected> {
+    let look = read::<LookBody, Look>(&app, &request, payload).await?;
+    let analysis = seen(&app, look, false).await?.analysis;
+    Ok(Answer(Detected {
+        faces: analysis.faces.iter().map(Place::from).collect(),
+        width: analysis.width,
+        height: analysis.height,
+    }))
+}
+
+async fn embed(app: Data<App>, request: HttpRequest, payload: Payload) -> Outcome<Embedded> {
+    let look = read::<LookBody, Look>(&app, &request, payload).await?;
+    let analysis = seen(&app, look, true).await?.analysis;
+    let faces = analysis.faces.into_iter().map(|face| EmbeddedFace {
+        place: Place::from(&face),
+        vector: face.vector,
+    });
+    Ok(Answer(Embedded {
+        model: app.faces.pool()?.model().name.clone(),
+        faces: faces.collect(),
+        width: analysis.width,
+        height: analysis.height,
+    }))
+}
+
+async fn compare(app: Data<App>, request: HttpRequest, payload: Payload) -> Outcome<Compared> {
+    let compare = read::<CompareBody, Compare>(&app, &request, payload).await?;
+    let pool = app.faces.pool()?;
+    let want = Want {
+        faces: Choice::Largest,
+        vectors: true,
+        crop: false,
+    };
+    let outcomes = pool.analyze_all(compare.images.to_vec(), want).await?;
+    let mut faces = Vec::with_capacity(2);
+    for (number, outcome) in outcomes.into_iter().enumerate() {
+        let place = format!("photo {}", number + 1);
+        let seen = outcome.map_err(|refusal| refusal.at(&place))?;
+        let face = seen.analysis.faces.into_iter().next();
+        let face = face.filter(|face| compare.sieve.keeps(face));
+        faces.push(face.ok_or_else(|| Refusal::photo("no face found").at(&place))?);
+    }
+    let score = match &faces[..] {
+        [a, b] => a.vector.iter().zip(&b.vector).map(|(a, b)| a * b).sum(),
+        _ => {
+            return Err(Refusal::internal(
+                "two photos have given other than two faces",
+            ));
+        }
+    };
+    let model = pool.model();
+    let calibration = model.calibration;
+    let threshold = compare.threshold.or(calibration.map(|it| it.threshold));
+    Ok(Answer(Compared {
+        model: model.name.clone(),
+        score,
+        probability: calibration.map(|it| it.probability(score)),
+        threshold,
+        same_person: threshold.map(|threshold| score >= threshold),
+        faces: faces.iter().map(Place::from).collect(),
+    }))
+}

@@ -1,0 +1,187 @@
+//! Photos that are looked at and not kept, as they travel: what is detected, embedded, compared.
+
+use actix_web::web::Bytes;
+use embedder::Choice;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::face::Place;
+use super::photo::{Base64, Binary, Which, which};
+use super::sieve::Sieve;
+use crate::http::Form;
+use crate::refusal::Refusal;
+
+/// A photo to be looked at.
+#[derive(Debug)]
+pub(crate) struct Look {
+    pub(crate) bytes: Bytes,
+    pub(crate) faces: Choice,
+    pub(crate) sieve: Sieve,
+}
+
+/// The JSON body of `POST /faces/detect` and `POST /faces/embed`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LookBody {
+    image: Base64,
+    /// `all` by default.
+    faces: Option<Which>,
+    min_face_size: Option<f32>,
+    min_confidence: Option<f32>,
+}
+
+/// The same as a form, as the document tells it.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "forms are read field by field")]
+pub(crate) struct LookForm {
+    image: Binary,
+    faces: Option<Which>,
+    min_face_size: Option<f32>,
+    min_confidence: Option<f32>,
+}
+
+impl TryFrom<LookBody> for Look {
+    type Error = Refusal;
+
+    fn try_from(body: LookBody) -> Result<Self, Refusal> {
+        Ok(Self {
+            bytes: body.image.0,
+            faces: body.faces.unwrap_or(Which::All).into(),
+            sieve: Sieve::new(body.min_face_size, body.min_confidence)?,
+        })
+    }
+}
+
+impl TryFrom<Form> for Look {
+    type Error = Refusal;
+
+    fn try_from(form: Form) -> Result<Self, Refusal> {
+        let mut fields = form.fields;
+        let mut images = form.images.into_iter();
+        let (Some(image), None) = (images.next(), images.next()) else {
+            return Err(Refusal::wrong("give exactly one `image`"));
+        };
+        let look = Self {
+            bytes: image.bytes,
+            faces: which(&mut fields)?.unwrap_or(Which::All).into(),
+            sieve: Sieve::of_form(&mut fields)?,
+        };
+        fields.finish()?;
+        Ok(look)
+    }
+}
+
+/// Two photos, the largest face of each of which is compared.
+#[derive(Debug)]
+pub(crate) struct Compare {
+    pub(crate) images: [Bytes; 2],
+    /// The least cosine of one person; the model's own if it is not said.
+    pub(crate) threshold: Option<f32>,
+    pub(crate) sieve: Sieve,
+}
+
+/// The JSON body of `POST /faces/compare`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CompareBody {
+    images: [Base64; 2],
+    threshold: Option<f32>,
+    min_face_size: Option<f32>,
+    min_confidence: Option<f32>,
+}
+
+/// The same as a form, as the document tells it: `image` is given twice.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "forms are read field by field")]
+pub(crate) struct CompareForm {
+    image: [Binary; 2],
+    threshold: Option<f32>,
+    min_face_size: Option<f32>,
+    min_confidence: Option<f32>,
+}
+
+impl Compare {
+    fn new(images: [Bytes; 2], threshold: Option<f32>, sieve: Sieve) -> Result<Self, Refusal> {
+        if threshold.is_some_and(|it| !(-1.0..=1.0).contains(&it)) {
+            return Err(Refusal::wrong("`threshold` is a cosine, so -1 to 1"));
+        }
+        Ok(Self {
+            images,
+            threshold,
+            sieve,
+        })
+    }
+}
+
+impl TryFrom<CompareBody> for Compare {
+    type Error = Refusal;
+
+    fn try_from(body: CompareBody) -> Result<Self, Refusal> {
+        let sieve = Sieve::new(body.min_face_size, body.min_confidence)?;
+        Self::new(body.images.map(|image| image.0), body.threshold, sieve)
+    }
+}
+
+impl TryFrom<Form> for Compare {
+    type Error = Refusal;
+
+    fn try_from(form: Form) -> Result<Self, Refusal> {
+        let mut fields = form.fields;
+        let images = form.images.into_iter().map(|upload| upload.bytes);
+        let images: Vec<_> = images.collect();
+        let images = <[Bytes; 2]>::try_from(images)
+            .map_err(|_| Refusal::wrong("give exactly two parts called `image`"))?;
+        let threshold = fields.parsed("threshold", "a number from -1 to 1")?;
+        let compare = Self::new(images, threshold, Sieve::of_form(&mut fields)?)?;
+        fields.finish()?;
+        Ok(compare)
+    }
+}
+
+/// The answer to `POST /faces/detect`.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Detected {
+    pub(crate) faces: Vec<Place>,
+    /// Pixels of the upright photo.
+    pub(crate) width: u32,
+    pub(crate) height: u32,
+}
+
+/// The answer to `POST /faces/embed`.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Embedded {
+    /// The model that has made the vectors.
+    pub(crate) model: String,
+    pub(crate) faces: Vec<EmbeddedFace>,
+    pub(crate) width: u32,
+    pub(crate) height: u32,
+}
+
+/// A face and its vector, of length 1.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct EmbeddedFace {
+    #[serde(flatten)]
+    pub(crate) place: Place,
+    pub(crate) vector: Vec<f32>,
+}
+
+/// The answer to `POST /faces/compare`.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Compared {
+    /// The model whose vectors were compared.
+    pub(crate) model: String,
+    /// The cosine of the two vectors.
+    pub(crate) score: f32,
+    /// How likely it is that both are one person, where that is so of half of all pairs; absent if
+    /// the model's cosines have not been measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) probability: Option<f32>,
+    /// The least cosine of one person; absent if nobody has said one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) threshold: Option<f32>,
+    /// Whether the score reaches the threshold.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) same_person: Option<bool>,
+    /// The two faces.
+    pub(crate) faces: Vec<Place>,
+}

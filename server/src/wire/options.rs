@@ -1,0 +1,120 @@
+//! How a search is done, as it travels: the part that searches of every kind share.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::unsupported::{self, Absent};
+use crate::limits;
+use crate::refusal::Refusal;
+
+/// How a search is done.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct SearchOptions {
+    pub(crate) ef: Option<usize>,
+    pub(crate) exact: bool,
+    pub(crate) score_threshold: Option<f32>,
+}
+
+/// How hits are grouped: `limit` groups of `size` hits with the same value at `by`.
+#[derive(Debug)]
+pub(crate) struct Groups {
+    pub(crate) by: String,
+    pub(crate) size: usize,
+}
+
+impl Groups {
+    /// `group_by` and `group_size` of a body.
+    pub(crate) fn new(by: Option<String>, size: Option<usize>) -> Result<Option<Self>, Refusal> {
+        let Some(by) = by else {
+            return match size {
+                None => Ok(None),
+                Some(_) => Err(Refusal::wrong("`group_size` goes with `group_by`")),
+            };
+        };
+        let (size, most) = (
+            size.unwrap_or(limits::DEFAULT_GROUP_SIZE),
+            limits::GROUP_SIZE,
+        );
+        if by.is_empty() {
+            return Err(Refusal::wrong("`group_by` must name a payload key"));
+        }
+        if size == 0 || size > most {
+            return Err(Refusal::wrong(format!("`group_size` must be 1 to {most}")));
+        }
+        Ok(Some(Self { by, size }))
+    }
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Params {
+    hnsw_ef: Option<usize>,
+    exact: Option<bool>,
+    /// Everything is indexed at once, so both values mean the same.
+    #[serde(rename = "indexed_only")]
+    _indexed_only: Option<bool>,
+    quantization: Absent,
+    acorn: Absent,
+}
+
+/// The number of hits, or of groups.
+pub(super) fn limit(
+    limit: Option<usize>,
+    offset: Option<usize>,
+    groups: Option<&Groups>,
+) -> Result<usize, Refusal> {
+    let limit = limit.unwrap_or(limits::DEFAULT_LIMIT);
+    let most = limits::GROUPS;
+    match groups {
+        None => checked_limit(limit, offset),
+        Some(_) if offset.is_some() => Err(Refusal::wrong("`offset` does not go with groups")),
+        Some(_) if limit == 0 || limit > most => Err(Refusal::wrong(format!(
+            "`limit`, the number of groups, must be 1 to {most}"
+        ))),
+        Some(_) => Ok(limit),
+    }
+}
+
+pub(super) fn options(
+    params: Option<Params>,
+    score_threshold: Option<f32>,
+) -> Result<SearchOptions, Refusal> {
+    let params = params.unwrap_or_default();
+    unsupported::refuse(&[
+        ("params.quantization", &params.quantization),
+        ("params.acorn", &params.acorn),
+    ])?;
+    SearchOptions::new(params.hnsw_ef, params.exact, score_threshold)
+}
+
+impl SearchOptions {
+    pub(crate) fn new(
+        ef: Option<usize>,
+        exact: Option<bool>,
+        score_threshold: Option<f32>,
+    ) -> Result<Self, Refusal> {
+        if ef == Some(0) {
+            return Err(Refusal::wrong("`hnsw_ef` must be at least 1"));
+        }
+        if score_threshold.is_some_and(|score| !score.is_finite()) {
+            return Err(Refusal::wrong("`score_threshold` must be a finite number"));
+        }
+        Ok(Self {
+            ef,
+            exact: exact.unwrap_or(false),
+            score_threshold,
+        })
+    }
+}
+
+/// A number of hits that is one, and not too many.
+pub(crate) fn checked_limit(limit: usize, offset: Option<usize>) -> Result<usize, Refusal> {
+    let most = limits::HITS;
+    let sum = limit.saturating_add(offset.unwrap_or(0));
+    if limit == 0 || sum > most {
+        return Err(Refusal::wrong(format!(
+            "`limit` must be 1 or more, and `limit` and `offset` together at most {most}"
+        )));
+    }
+    Ok(limit)
+}

@@ -1,0 +1,203 @@
+//! The official clients of the dialect and a property-based run over the API's own description,
+//! against the `doppel` that was built, each program with a server of its own. What they need is
+//! installed into the build's folder in the versions that `conformance/` pins. A machine without
+//! Python, Node or network can still run everything else: the gate then says what it skipped.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+/// Programs that are run, with the interpreter that runs them.
+const PROGRAMS: [(Interpreter, &str); 8] = [
+    (Interpreter::Python, "conformance/python_client.py"),
+    (Interpreter::Python, "conformance/langchain_store.py"),
+    (Interpreter::Python, "conformance/wire.py"),
+    (Interpreter::Python, "conformance/described.py"),
+    (Interpreter::Node, "conformance/js_client.mjs"),
+    (Interpreter::Python, "examples/vectors.py"),
+    (Interpreter::Node, "examples/vectors.mjs"),
+    (Interpreter::Shell, "examples/vectors.sh"),
+];
+
+/// The example that needs face models.
+const PHOTOS: (Interpreter, &str) = (Interpreter::Python, "examples/photos.py");
+
+#[derive(Clone, Copy)]
+enum Interpreter {
+    Python,
+    Node,
+    Shell,
+}
+
+/// Whether everything could be run.
+pub(crate) enum Outcome {
+    /// All of it.
+    Ran,
+    /// Not all; the text says why.
+    Skipped(String),
+}
+
+/// Installs the clients if they are not there and runs every program.
+///
+/// With `models_dir`, also what needs face models.
+pub(crate) fn run(target_dir: &Path, models_dir: Option<&Path>) -> Result<Outcome> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .context("xtask has no parent folder")?;
+    let home = target_dir.join("conformance");
+    if let Err(why) = install(root, &home) {
+        eprintln!("NOTICE: the official clients cannot be installed: {why:#}");
+        return Ok(Outcome::Skipped(format!("{why:#}")));
+    }
+    let binary = target_dir.join("debug").join("doppel");
+    for (interpreter, program) in PROGRAMS {
+        let server = Server::start(&binary, &home, models_dir)?;
+        run_program(root, &home, interpreter, program, &server.url)?;
+    }
+    let Some(models_dir) = models_dir else {
+        return Ok(Outcome::Skipped(format!("{} needs face models", PHOTOS.1)));
+    };
+    let server = Server::start(&binary, &home, Some(models_dir))?;
+    run_program(root, &home, PHOTOS.0, PHOTOS.1, &server.url)?;
+    Ok(Outcome::Ran)
+}
+
+fn run_program(
+    root: &Path,
+    home: &Path,
+    interpreter: Interpreter,
+    program: &str,
+    url: &str,
+) -> Result<()> {
+    let path = root.join(program);
+    let mut command = match interpreter {
+        Interpreter::Python => Command::new(python(home)),
+        Interpreter::Node => Command::new("node"),
+        Interpreter::Shell => Command::new("bash"),
+    };
+    // Node looks for modules beside the program, so it is run from a copy beside them.
+    let path = match interpreter {
+        Interpreter::Node => {
+            let name = program.replace('/', "-");
+            let copy = home.join("js").join(name);
+            fs::copy(&path, &copy)?;
+            copy
+        }
+        _ => path,
+    };
+    let path_of_venv = home.join("python").join("bin");
+    let search = std::env::var("PATH").unwrap_or_default();
+    command
+        .arg(path)
+        .arg(url)
+        .current_dir(home)
+        .env("PATH", format!("{}:{search}", path_of_venv.display()))
+        .env("NO_PROXY", "127.0.0.1")
+        .env("no_proxy", "127.0.0.1");
+    let status = command
+        .status()
+        .with_context(|| format!("cannot start {command:?}"))?;
+    if !status.success() {
+        bail!("{program} ended with {status}");
+    }
+    Ok(())
+}
+
+fn python(home: &Path) -> PathBuf {
+    home.join("python").join("bin").join("python")
+}
+
+/// Does nothing when what is pinned is there.
+fn install(root: &Path, home: &Path) -> Result<()> {
+    fs::create_dir_all(home.join("js"))?;
+    let requirements = root.join("conformance").join("requirements.txt");
+    if !python(home).exists() {
+        let mut make = Command::new("python3");
+        quiet(make.args(["-m", "venv"]).arg(home.join("python")))?;
+    }
+    once(&requirements, &home.join("python.installed"), || {
+        let mut pip = Command::new(python(home));
+        pip.args(["-m", "pip", "install", "--quiet"]);
+        pip.args(["--disable-pip-version-check", "-r"]);
+        quiet(pip.arg(&requirements))
+    })?;
+    let package = root.join("conformance").join("package.json");
+    once(&package, &home.join("js.installed"), || {
+        fs::copy(&package, home.join("js").join("package.json"))?;
+        let mut npm = Command::new("npm");
+        npm.args(["install", "--no-audit", "--no-fund", "--silent", "--prefix"]);
+        quiet(npm.arg(home.join("js")))
+    })
+}
+
+/// Does `work` unless it has been done for a file with this content.
+fn once(file: &Path, mark: &Path, work: impl FnOnce() -> Result<()>) -> Result<()> {
+    let wanted = fs::read(file)?;
+    if fs::read(mark).is_ok_and(|done| done == wanted) {
+        return Ok(());
+    }
+    work()?;
+    Ok(fs::write(mark, wanted)?)
+}
+
+fn quiet(command: &mut Command) -> Result<()> {
+    let output = command
+        .output()
+        .with_context(|| format!("cannot start {command:?}"))?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        let last = said.lines().last().unwrap_or_default();
+        bail!("{command:?}: {last}");
+    }
+    Ok(())
+}
+
+/// A `doppel serve` over a new folder; killed when this is dropped.
+struct Server {
+    child: Child,
+    url: String,
+    data: PathBuf,
+}
+
+impl Server {
+    fn start(binary: &Path, home: &Path, models_dir: Option<&Path>) -> Result<Self> {
+        let data = home.join("data");
+        if data.exists() {
+            fs::remove_dir_all(&data)?;
+        }
+        let models = models_dir.map_or_else(|| home.join("no-models"), Path::to_path_buf);
+        let mut command = Command::new(binary);
+        command
+            .args(["serve", "--listen", "127.0.0.1:0", "--no-install"])
+            .args(["--log-level", "error"])
+            .arg("--data-dir")
+            .arg(&data)
+            .env("DOPPEL_MODELS_DIR", &models)
+            .stdout(Stdio::piped());
+        let mut child = command
+            .spawn()
+            .with_context(|| format!("cannot start {command:?}"))?;
+        let mut line = String::new();
+        let stdout = child.stdout.take().context("no standard output")?;
+        BufReader::new(stdout).read_line(&mut line)?;
+        let url = line.trim().strip_prefix("listening on ");
+        let url = url.context("the server did not say where it listens")?;
+        Ok(Self {
+            url: url.trim_end_matches('/').to_owned(),
+            child,
+            data,
+        })
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended by itself, and the folder is emptied at the next start anyway.
+        drop(self.child.kill());
+        drop(self.child.wait());
+        drop(fs::remove_dir_all(&self.data));
+    }
+}
