@@ -233,12 +233,18 @@ impl Followers<'_> {
         for restored in collections {
             let part = reader.part(restored.part as usize);
             self.restore_rows(lsn, restored.id, &part)?;
-            let state = match loaded.next() {
+            let loaded = loaded.next();
+            // After a replay payload indexes are built from the payloads as they are then.
+            let replayed = loaded.is_none();
+            let state = match loaded {
                 Some(state) => state,
                 None => load_state(&part, convert::settings(&restored.config)?, self.scratch)?,
             };
             let name = restored.config.name.clone();
             let collection = Collection::with_state(restored.id, name, state, lsn);
+            if !replayed {
+                collection.build_payload_indexes(self.tables)?;
+            }
             there.push((collection, restored.replaces));
         }
         self.catalog.restore(there, aliases);
