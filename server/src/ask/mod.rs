@@ -146,8 +146,7 @@ impl Prepared {
         let (name, select) = (self.name.clone(), self.select());
         let limit = limit.min(limits::PAGE);
         let filter = self.search.filter.clone().unwrap_or_default();
-        let page =
-            app.read(move |engine| engine.scroll_where(&name, &filter, None, limit, select));
+        let page = app.read(move |engine| engine.scroll_where(&name, &filter, None, limit, select));
         let points = page.await?.points.into_iter();
         Ok(points
             .map(|point| ScoredPoint { score: 0.0, point })

@@ -19,9 +19,13 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::post("/admin/checkpoint", "checkpoint", || web::to(checkpoint))
             .about("Takes a checkpoint now.")
             .answers::<Value>(json!({"lsn": 42})),
-        Operation::get("/admin/collections/{collection}/checksum", "checksum", || web::to(checksum))
-            .about("Checksums of what a collection holds, to compare servers by.")
-            .answers::<Value>(json!({"lsn": 42})),
+        Operation::get(
+            "/admin/collections/{collection}/checksum",
+            "checksum",
+            || web::to(checksum),
+        )
+        .about("Checksums of what a collection holds, to compare servers by.")
+        .answers::<Value>(json!({"lsn": 42})),
     ]
 }
 

@@ -20,9 +20,15 @@ use crate::wire::point::Updated;
 /// What this file answers.
 pub(super) fn operations() -> Vec<api::Operation> {
     vec![
-        api::Operation::post("/collections/{collection}/points/batch", "batchPoints", || web::to(run))
-            .about("Several writes, one after the other.")
-            .params::<WriteParams>().takes::<Value>(json!({"operations": [{"delete": {"points": [1]}}]})).answers::<Value>(json!([{"operation_id": 42, "status": "completed"}])),
+        api::Operation::post(
+            "/collections/{collection}/points/batch",
+            "batchPoints",
+            || web::to(run),
+        )
+        .about("Several writes, one after the other.")
+        .params::<WriteParams>()
+        .takes::<Value>(json!({"operations": [{"delete": {"points": [1]}}]}))
+        .answers::<Value>(json!([{"operation_id": 42, "status": "completed"}])),
     ]
 }
 

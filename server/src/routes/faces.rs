@@ -10,7 +10,8 @@ use actix_web::web::{self, Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use embedder::Want;
 use engine::{
-    Ack, Chosen, CollectionInfo, FaceImage, NewFace, Point, PointId, Query, ScoredPoint, Select, Which,
+    Ack, Chosen, CollectionInfo, FaceImage, NewFace, Point, PointId, Query, ScoredPoint, Select,
+    Which,
 };
 use serde_json::{Value, json};
 
@@ -83,10 +84,17 @@ pub(super) fn operations() -> Vec<Operation> {
             .answers::<Updated>(json!({"operation_id": 42, "status": "completed"})),
         Operation::delete(ALL, "deletePerson", || web::to(delete_person))
             .about("Takes out all faces of a person.")
-            .params::<PersonParams>().answers::<Value>(json!({"deleted": 3})),
-        Operation::post("/collections/{collection}/faces/delete", "deleteFaces", || web::to(delete_chosen))
-            .about("Takes out faces by ids or by a filter.")
-            .params::<WriteParams>().takes::<Value>(json!({"ids": [1, 2]})).answers::<Value>(json!({"deleted": 2})),
+            .params::<PersonParams>()
+            .answers::<Value>(json!({"deleted": 3})),
+        Operation::post(
+            "/collections/{collection}/faces/delete",
+            "deleteFaces",
+            || web::to(delete_chosen),
+        )
+        .about("Takes out faces by ids or by a filter.")
+        .params::<WriteParams>()
+        .takes::<Value>(json!({"ids": [1, 2]}))
+        .answers::<Value>(json!({"deleted": 2})),
         Operation::get(
             "/collections/{collection}/faces/{id}/image",
             "getFaceImage",

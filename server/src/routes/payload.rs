@@ -23,27 +23,64 @@ type Outcome<T> = Result<Answer<T>, Refusal>;
 /// What this file answers.
 pub(super) fn operations() -> Vec<Operation> {
     vec![
-        Operation::put("/collections/{collection}/index", "createIndex", || web::to(create_index))
-            .about("Indexes a key of the payloads, so that filters and orders by it are quick.")
-            .params::<WriteParams>().takes::<Value>(json!({"field_name": "person", "field_schema": "keyword"})).answers::<Updated>(json!({"operation_id": 42, "status": "completed"})),
-        Operation::delete("/collections/{collection}/index/{key}", "deleteIndex", || web::to(drop_index))
-            .about("Drops the index of a key.")
-            .params::<WriteParams>().answers::<Updated>(json!({"operation_id": 42, "status": "completed"})),
-        Operation::post("/collections/{collection}/facet", "facet", || web::to(facet))
-            .about("How many points have each value of an indexed key.")
-            .params::<ReadParams>().takes::<Value>(json!({"key": "person", "limit": 10})).answers::<Value>(json!({"hits": [{"value": "Ada", "count": 3}]})),
-        Operation::post("/collections/{collection}/points/payload", "setPayload", || web::to(set))
-            .about("Sets keys of payloads; others stay.")
-            .params::<WriteParams>().takes::<Value>(json!({"payload": {"person": "Ada"}, "points": [1]})).answers::<Updated>(json!({"operation_id": 42, "status": "completed"})),
-        Operation::put("/collections/{collection}/points/payload", "overwritePayload", || web::to(overwrite))
-            .about("Gives points another payload.")
-            .params::<WriteParams>().takes::<Value>(json!({"payload": {"person": "Ada"}, "points": [1]})).answers::<Updated>(json!({"operation_id": 42, "status": "completed"})),
-        Operation::post("/collections/{collection}/points/payload/delete", "deletePayload", || web::to(delete))
-            .about("Takes keys out of payloads.")
-            .params::<WriteParams>().takes::<Value>(json!({"keys": ["person"], "points": [1]})).answers::<Updated>(json!({"operation_id": 42, "status": "completed"})),
-        Operation::post("/collections/{collection}/points/payload/clear", "clearPayload", || web::to(clear))
-            .about("Empties payloads.")
-            .params::<WriteParams>().takes::<Value>(json!({"points": [1]})).answers::<Updated>(json!({"operation_id": 42, "status": "completed"})),
+        Operation::put("/collections/{collection}/index", "createIndex", || {
+            web::to(create_index)
+        })
+        .about("Indexes a key of the payloads, so that filters and orders by it are quick.")
+        .params::<WriteParams>()
+        .takes::<Value>(json!({"field_name": "person", "field_schema": "keyword"}))
+        .answers::<Updated>(json!({"operation_id": 42, "status": "completed"})),
+        Operation::delete(
+            "/collections/{collection}/index/{key}",
+            "deleteIndex",
+            || web::to(drop_index),
+        )
+        .about("Drops the index of a key.")
+        .params::<WriteParams>()
+        .answers::<Updated>(json!({"operation_id": 42, "status": "completed"})),
+        Operation::post("/collections/{collection}/facet", "facet", || {
+            web::to(facet)
+        })
+        .about("How many points have each value of an indexed key.")
+        .params::<ReadParams>()
+        .takes::<Value>(json!({"key": "person", "limit": 10}))
+        .answers::<Value>(json!({"hits": [{"value": "Ada", "count": 3}]})),
+        Operation::post(
+            "/collections/{collection}/points/payload",
+            "setPayload",
+            || web::to(set),
+        )
+        .about("Sets keys of payloads; others stay.")
+        .params::<WriteParams>()
+        .takes::<Value>(json!({"payload": {"person": "Ada"}, "points": [1]}))
+        .answers::<Updated>(json!({"operation_id": 42, "status": "completed"})),
+        Operation::put(
+            "/collections/{collection}/points/payload",
+            "overwritePayload",
+            || web::to(overwrite),
+        )
+        .about("Gives points another payload.")
+        .params::<WriteParams>()
+        .takes::<Value>(json!({"payload": {"person": "Ada"}, "points": [1]}))
+        .answers::<Updated>(json!({"operation_id": 42, "status": "completed"})),
+        Operation::post(
+            "/collections/{collection}/points/payload/delete",
+            "deletePayload",
+            || web::to(delete),
+        )
+        .about("Takes keys out of payloads.")
+        .params::<WriteParams>()
+        .takes::<Value>(json!({"keys": ["person"], "points": [1]}))
+        .answers::<Updated>(json!({"operation_id": 42, "status": "completed"})),
+        Operation::post(
+            "/collections/{collection}/points/payload/clear",
+            "clearPayload",
+            || web::to(clear),
+        )
+        .about("Empties payloads.")
+        .params::<WriteParams>()
+        .takes::<Value>(json!({"points": [1]}))
+        .answers::<Updated>(json!({"operation_id": 42, "status": "completed"})),
     ]
 }
 

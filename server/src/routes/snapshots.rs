@@ -23,50 +23,88 @@ type Outcome<T> = Result<Answer<T>, Refusal>;
 /// What this file answers.
 pub(super) fn operations() -> Vec<Operation> {
     vec![
-        Operation::get("/collections/{collection}/snapshots", "listSnapshots", || web::to(list))
-            .about("The backups of a collection.")
-            .answers::<Value>(json!([])),
-        Operation::post("/collections/{collection}/snapshots", "createSnapshot", || web::to(create))
-            .about("Makes a backup of a collection while writes go on.")
-            .answers::<Value>(json!({"name": "faces.snapshot", "size": 4096})).refuses(&[507]),
-        Operation::post("/collections/{collection}/snapshots/upload", "uploadSnapshot", || web::to(upload))
-            .about("Restores a collection from a backup that is sent.")
-            .takes_form::<Value>("multipart/form-data").answers::<bool>(json!(true)).refuses(&[409, 422, 507]),
-        Operation::put("/collections/{collection}/snapshots/recover", "recoverSnapshot", || web::to(recover))
-            .about("Restores a collection from a backup that this server holds.")
-            .takes::<Value>(json!({"location": "faces.snapshot"})).answers::<bool>(json!(true)).refuses(&[409, 422, 507]),
-        Operation::get("/collections/{collection}/snapshots/{name}", "downloadSnapshot", || web::to(download))
-            .about("A backup, as a file.")
-            .answers_plain(&["application/octet-stream"]),
-        Operation::delete("/collections/{collection}/snapshots/{name}", "deleteSnapshot", || web::to(remove))
-            .about("Removes a backup.")
-            .answers::<bool>(json!(true)),
+        Operation::get(
+            "/collections/{collection}/snapshots",
+            "listSnapshots",
+            || web::to(list),
+        )
+        .about("The backups of a collection.")
+        .answers::<Value>(json!([])),
+        Operation::post(
+            "/collections/{collection}/snapshots",
+            "createSnapshot",
+            || web::to(create),
+        )
+        .about("Makes a backup of a collection while writes go on.")
+        .answers::<Value>(json!({"name": "faces.snapshot", "size": 4096}))
+        .refuses(&[507]),
+        Operation::post(
+            "/collections/{collection}/snapshots/upload",
+            "uploadSnapshot",
+            || web::to(upload),
+        )
+        .about("Restores a collection from a backup that is sent.")
+        .takes_form::<Value>("multipart/form-data")
+        .answers::<bool>(json!(true))
+        .refuses(&[409, 422, 507]),
+        Operation::put(
+            "/collections/{collection}/snapshots/recover",
+            "recoverSnapshot",
+            || web::to(recover),
+        )
+        .about("Restores a collection from a backup that this server holds.")
+        .takes::<Value>(json!({"location": "faces.snapshot"}))
+        .answers::<bool>(json!(true))
+        .refuses(&[409, 422, 507]),
+        Operation::get(
+            "/collections/{collection}/snapshots/{name}",
+            "downloadSnapshot",
+            || web::to(download),
+        )
+        .about("A backup, as a file.")
+        .answers_plain(&["application/octet-stream"]),
+        Operation::delete(
+            "/collections/{collection}/snapshots/{name}",
+            "deleteSnapshot",
+            || web::to(remove),
+        )
+        .about("Removes a backup.")
+        .answers::<bool>(json!(true)),
         Operation::get("/snapshots", "listFullSnapshots", || web::to(list_full))
             .about("The backups of the whole server.")
             .answers::<Value>(json!([])),
         Operation::post("/snapshots", "createFullSnapshot", || web::to(create_full))
             .about("Makes a backup of everything.")
-            .answers::<Value>(json!({"name": "faces.snapshot", "size": 4096})).refuses(&[507]),
-        Operation::post("/snapshots/upload", "uploadFullSnapshot", || web::to(upload_full))
-            .about("Restores everything from a backup that is sent.")
-            .takes_form::<Value>("multipart/form-data").answers::<Value>(json!({})).refuses(&[409, 422, 507]),
-        Operation::put("/snapshots/recover", "recoverFullSnapshot", || web::to(recover_full))
-            .about("Restores everything from a backup that this server holds.")
-            .takes::<Value>(json!({"location": "full.snapshot"})).answers::<Value>(json!({})).refuses(&[409, 422, 507]),
-        Operation::get("/snapshots/{name}", "downloadFullSnapshot", || web::to(download_full))
-            .about("A backup of everything, as a file.")
-            .answers_plain(&["application/octet-stream"]),
-        Operation::delete("/snapshots/{name}", "deleteFullSnapshot", || web::to(remove_full))
-            .about("Removes a backup of everything.")
-            .answers::<bool>(json!(true)),
+            .answers::<Value>(json!({"name": "faces.snapshot", "size": 4096}))
+            .refuses(&[507]),
+        Operation::post("/snapshots/upload", "uploadFullSnapshot", || {
+            web::to(upload_full)
+        })
+        .about("Restores everything from a backup that is sent.")
+        .takes_form::<Value>("multipart/form-data")
+        .answers::<Value>(json!({}))
+        .refuses(&[409, 422, 507]),
+        Operation::put("/snapshots/recover", "recoverFullSnapshot", || {
+            web::to(recover_full)
+        })
+        .about("Restores everything from a backup that this server holds.")
+        .takes::<Value>(json!({"location": "full.snapshot"}))
+        .answers::<Value>(json!({}))
+        .refuses(&[409, 422, 507]),
+        Operation::get("/snapshots/{name}", "downloadFullSnapshot", || {
+            web::to(download_full)
+        })
+        .about("A backup of everything, as a file.")
+        .answers_plain(&["application/octet-stream"]),
+        Operation::delete("/snapshots/{name}", "deleteFullSnapshot", || {
+            web::to(remove_full)
+        })
+        .about("Removes a backup of everything.")
+        .answers::<bool>(json!(true)),
     ]
 }
 
-async fn create(
-    app: Data<App>,
-    request: HttpRequest,
-    name: Path<String>,
-) -> Outcome<Snapshot> {
+async fn create(app: Data<App>, request: HttpRequest, name: Path<String>) -> Outcome<Snapshot> {
     make(app, request, Some(named(name.into_inner())?)).await
 }
 
@@ -94,18 +132,12 @@ async fn all(app: Data<App>, of: Option<String>) -> Outcome<Vec<Snapshot>> {
     Ok(Answer(files.map(Snapshot::from).collect()))
 }
 
-async fn download(
-    app: Data<App>,
-    path: Path<(String, String)>,
-) -> Result<HttpResponse, Refusal> {
+async fn download(app: Data<App>, path: Path<(String, String)>) -> Result<HttpResponse, Refusal> {
     let (name, file) = path.into_inner();
     content(app, Some(named(name)?), file).await
 }
 
-async fn download_full(
-    app: Data<App>,
-    file: Path<String>,
-) -> Result<HttpResponse, Refusal> {
+async fn download_full(app: Data<App>, file: Path<String>) -> Result<HttpResponse, Refusal> {
     content(app, None, file.into_inner()).await
 }
 
@@ -147,11 +179,7 @@ async fn remove(
     delete(app, request, Some(named(name)?), file).await
 }
 
-async fn remove_full(
-    app: Data<App>,
-    request: HttpRequest,
-    file: Path<String>,
-) -> Outcome<bool> {
+async fn remove_full(app: Data<App>, request: HttpRequest, file: Path<String>) -> Outcome<bool> {
     delete(app, request, None, file.into_inner()).await
 }
 

@@ -23,7 +23,7 @@ pub(crate) mod point;
 pub(crate) mod query;
 pub(crate) mod recommend;
 pub(crate) mod select;
-pub(crate) mod snapshot;
 pub(crate) mod sieve;
+pub(crate) mod snapshot;
 pub(crate) mod unsupported;
 pub(crate) mod vector;

@@ -3,12 +3,12 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::filter::WireFilter;
 use super::input::Input;
 use super::options::{self, Groups, Params};
 use super::point::Scored;
 use super::query::{Search, Target};
 use super::select::{View, WithPayload, WithVector};
-use super::filter::WireFilter;
 use super::unsupported::{self, Absent};
 use crate::limits;
 use crate::refusal::Refusal;
