@@ -1,17 +1,14 @@
-//! Faces: photos in, look-alikes out, and the pictures that are kept.
+//! Faces: photos in, look-alikes out, and what is kept of them.
 
 use std::collections::HashSet;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use actix_web::http::header::{self, HeaderMap};
+use actix_web::HttpRequest;
 use actix_web::web::{self, Data, Path, Payload};
-use actix_web::{HttpRequest, HttpResponse};
 use embedder::Want;
 use engine::{
-    Ack, Chosen, CollectionInfo, FaceImage, NewFace, Point, PointId, Query, ScoredPoint, Select,
-    Which,
+    Ack, Chosen, CollectionInfo, NewFace, Point, PointId, Query, ScoredPoint, Select, Which,
 };
 use serde_json::{Value, json};
 
@@ -29,7 +26,7 @@ use crate::wire::face::{
     person_of,
 };
 use crate::wire::id::Id;
-use crate::wire::params::{ImageKind, ImageParams, ListParams, ReadParams, WriteParams};
+use crate::wire::params::{ListParams, ReadParams, WriteParams};
 use crate::wire::photo::{
     AddBody, AddForm, AddPhotos, Photo, RawPhoto, SearchBody, SearchForm, SearchPhoto,
 };
@@ -40,7 +37,6 @@ type Outcome<T> = Result<Answer<T>, Refusal>;
 
 /// The statuses of photos that no faces come from.
 const PHOTO: &[u16] = &[409, 422, 501];
-const PICTURES: &[&str] = &["image/jpeg", "image/png", "image/webp"];
 
 /// What this file answers.
 pub(super) fn operations() -> Vec<Operation> {
@@ -95,16 +91,6 @@ pub(super) fn operations() -> Vec<Operation> {
         .params::<WriteParams>()
         .takes::<Value>(json!({"ids": [1, 2]}))
         .answers::<Value>(json!({"deleted": 2})),
-        Operation::get(
-            "/collections/{collection}/faces/{id}/image",
-            "getFaceImage",
-            || web::to(image),
-        )
-        .about(
-            "The picture of a face: its crop, a smaller one of it, or the photo if that is kept.",
-        )
-        .params::<ImageParams>()
-        .answers_plain(PICTURES),
     ]
 }
 
@@ -426,7 +412,7 @@ async fn list(app: Data<App>, request: HttpRequest, name: Path<String>) -> Outco
     }))
 }
 
-fn no_face(id: Id) -> Refusal {
+pub(super) fn no_face(id: Id) -> Refusal {
     Refusal::not_found(format!("face {id} does not exist"))
 }
 
@@ -475,7 +461,7 @@ async fn delete_chosen(
     Ok(Answer(Deleted::new(written, params.ack(), count)))
 }
 
-async fn is_face(app: &App, name: String, id: PointId) -> Result<bool, Refusal> {
+pub(super) async fn is_face(app: &App, name: String, id: PointId) -> Result<bool, Refusal> {
     let select = Select {
         payload: false,
         vectors: Which::None,
@@ -484,92 +470,4 @@ async fn is_face(app: &App, name: String, id: PointId) -> Result<bool, Refusal> 
         .read(move |engine| engine.get(&name, &[id], select))
         .await?;
     Ok(points.first().is_some_and(|point| point.face.is_some()))
-}
-
-/// Pictures of people are cached by nobody but their reader, who asks each time whether they are
-/// still there: what is deleted must be gone.
-async fn image(
-    app: Data<App>,
-    request: HttpRequest,
-    path: Path<(String, String)>,
-) -> Result<HttpResponse, Refusal> {
-    let (name, id) = path.into_inner();
-    let (name, id) = (named(name)?, Id::parse(&id)?);
-    let params: ImageParams = http::query(request.query_string())?;
-    let side = params.side()?;
-    let (kind, word) = match params.kind {
-        ImageKind::Crop | ImageKind::Thumbnail => (FaceImage::Crop, "crop"),
-        ImageKind::Photo => (FaceImage::Photo, "photo"),
-    };
-    let collection = name.clone();
-    let bytes = app
-        .read(move |engine| engine.face_image(&collection, &id.0, kind))
-        .await?;
-    let Some(bytes) = bytes else {
-        let there = is_face(&app, name, id.0).await?;
-        return Err(match there {
-            true => Refusal::not_found(format!("no {word} is kept of face {id}")),
-            false => no_face(id),
-        });
-    };
-    let bytes = match side {
-        None => bytes,
-        Some(side) => thumbnail(bytes, side).await?,
-    };
-    let tag = etag(&bytes);
-    if is_known(request.headers(), &tag) {
-        return Ok(HttpResponse::NotModified()
-            .insert_header((header::ETAG, tag))
-            .finish());
-    }
-    let (content_type, extension) = sniffed(&bytes);
-    let disposition = format!("inline; filename=\"{id}-{word}.{extension}\"");
-    Ok(HttpResponse::Ok()
-        .content_type(content_type)
-        .insert_header((header::ETAG, tag))
-        .insert_header((header::CACHE_CONTROL, "private, no-cache"))
-        .insert_header((header::CONTENT_DISPOSITION, disposition))
-        .body(bytes))
-}
-
-async fn thumbnail(bytes: Vec<u8>, side: u32) -> Result<Vec<u8>, Refusal> {
-    let small = web::block(move || embedder::thumbnail(&bytes, side)).await;
-    let small = small.map_err(|_| Refusal::internal("a thread of the server broke down"))?;
-    Ok(small?)
-}
-
-fn etag(bytes: &[u8]) -> String {
-    let mut hasher = DefaultHasher::new();
-    bytes.hash(&mut hasher);
-    format!("\"{:016x}\"", hasher.finish())
-}
-
-fn is_known(headers: &HeaderMap, tag: &str) -> bool {
-    let known = headers.get(header::IF_NONE_MATCH);
-    let known = known.and_then(|value| value.to_str().ok()).unwrap_or("");
-    known.split(',').any(|known| known.trim() == tag)
-}
-
-/// The type of a picture by its first bytes; what is none of ours is not shown as a picture.
-fn sniffed(bytes: &[u8]) -> (&'static str, &'static str) {
-    match bytes {
-        [0xff, 0xd8, 0xff, ..] => ("image/jpeg", "jpg"),
-        [0x89, b'P', b'N', b'G', ..] => ("image/png", "png"),
-        [
-            b'R',
-            b'I',
-            b'F',
-            b'F',
-            _,
-            _,
-            _,
-            _,
-            b'W',
-            b'E',
-            b'B',
-            b'P',
-            ..,
-        ] => ("image/webp", "webp"),
-        _ => ("application/octet-stream", "bin"),
-    }
 }

@@ -12,6 +12,7 @@ mod health;
 mod look;
 mod page;
 mod payload;
+mod pictures;
 mod points;
 mod query;
 mod snapshots;
@@ -46,6 +47,7 @@ fn operations() -> Vec<Operation> {
         points::operations(),
         query::operations(),
         faces::operations(),
+        pictures::operations(),
         look::operations(),
         payload::operations(),
         batch::operations(),
