@@ -48,6 +48,7 @@ mod manage;
 mod numbers;
 mod options;
 mod point;
+mod purge;
 mod quarantine;
 mod read;
 mod recover;
@@ -73,6 +74,7 @@ pub use point::{
     Ack, Face, FaceImage, NewFace, Page, Payload, Point, Query, ScoredPoint, Select, StoredFace,
     StoredPoint, Which, Written,
 };
+pub use purge::{OldBackups, PurgeReport};
 pub use spec::{CollectionSpec, EmbedderRef, Metric, Quantization, VectorSpec, check_name};
 pub use storage::{BackupFile, Incoming, Lsn, PointId};
 pub use tune::Tuned;

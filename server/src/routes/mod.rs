@@ -192,6 +192,10 @@ fn backups(routes: &mut ServiceConfig) {
         ))
         .service(at("/admin/checkpoint", [web::post().to(admin::checkpoint)]))
         .service(at(
+            "/admin/collections/{collection}/purge",
+            [web::post().to(admin::purge)],
+        ))
+        .service(at(
             "/admin/collections/{collection}/checksum",
             [web::get().to(admin::checksum)],
         ));

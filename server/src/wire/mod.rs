@@ -10,6 +10,7 @@ pub(crate) mod list;
 pub(crate) mod params;
 pub(crate) mod photo;
 pub(crate) mod point;
+pub(crate) mod purge;
 pub(crate) mod query;
 pub(crate) mod select;
 pub(crate) mod snapshot;
