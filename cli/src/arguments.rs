@@ -43,6 +43,8 @@ pub(crate) enum Command {
     Backup(BackupArgs),
     /// Bring back what a backup holds; collections of the same names are replaced
     Restore(RestoreArgs),
+    /// Take what was deleted from a collection out of every file, and print the report
+    Purge(PurgeArgs),
     /// Obtain and check the face models
     #[command(subcommand)]
     Models(ModelsCommand),
@@ -202,6 +204,18 @@ pub(crate) struct RestoreArgs {
     pub(crate) collection: Option<String>,
     #[command(flatten)]
     pub(crate) to: ServerOrFolderArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PurgeArgs {
+    /// The collection
+    #[arg(short, long, value_name = "NAME")]
+    pub(crate) collection: String,
+    /// Also remove the server's own backups of it, and those of everything, from before
+    #[arg(long)]
+    pub(crate) delete_backups: bool,
+    #[command(flatten)]
+    pub(crate) target: ServerOrFolderArgs,
 }
 
 /// A server that runs, or a data folder that none is using.

@@ -1,4 +1,5 @@
-//! `doppel backup` and `doppel restore`: a collection, or everything, as one file. What travels is
+//! `doppel backup`, `doppel restore` and `doppel purge`. A backup is a collection, or everything, as
+//! one file. What travels is
 //! checked against the server's SHA-256, and a file has its name only when it is whole.
 
 use std::fs::{self, File};
@@ -8,7 +9,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
 
-use crate::arguments::{BackupArgs, RestoreArgs};
+use crate::arguments::{BackupArgs, PurgeArgs, RestoreArgs};
 use crate::client::Client;
 use crate::exit::Exit;
 use crate::out;
@@ -76,6 +77,14 @@ pub(crate) fn restore(arguments: &RestoreArgs, client: &Client) -> Result<Exit> 
         }
     };
     out::print(&told)?;
+    Ok(Exit::Success)
+}
+
+/// Has a server take what was deleted out of every file. The report goes to standard output as it
+/// came, to be filed.
+pub(crate) fn purge(arguments: &PurgeArgs, client: &Client) -> Result<Exit> {
+    let report = client.purge(&arguments.collection, arguments.delete_backups)?;
+    out::print(&(serde_json::to_string_pretty(&report)? + "\n"))?;
     Ok(Exit::Success)
 }
 

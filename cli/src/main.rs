@@ -61,6 +61,9 @@ fn run(cli: Cli) -> Result<Exit> {
         Command::Restore(arguments) => {
             serve::reach(&arguments.to, |client| backup::restore(&arguments, client))
         }
+        Command::Purge(arguments) => serve::reach(&arguments.target, |client| {
+            backup::purge(&arguments, client)
+        }),
         Command::Models(command) => models::run(&command),
         Command::Verify(arguments) => maintain::verify(&arguments),
         Command::Repair(arguments) => maintain::repair(&arguments),

@@ -53,6 +53,8 @@ fn a_stopped_folder_is_backed_up_and_restored_into_another() {
         &new,
     ]));
     assert_eq!(told, "restored as `other`\n");
+    let report = done(&doppel(&["purge", "-c", "other", "--data-dir", &new]));
+    assert!(report.contains("\"files_written\""), "{report}");
     let again = doppel(&["backup", &file, "--data-dir", &new]);
     assert_eq!(again.status.code(), Some(1), "no backup is written over");
     let mut bytes = std::fs::read(&file).unwrap();

@@ -65,9 +65,11 @@ pub(crate) fn run(shared: &Arc<Shared>, work: &Receiver<Work>) {
             Work::View(only, reply) if !shared.apply_failed() => {
                 drop(reply.send(View::take(shared, only)));
             }
+            Work::Alone(work) if !shared.apply_failed() => work(shared),
             // What failed half-way is nothing to make a checkpoint of.
             Work::Freeze(reply) => drop(reply),
             Work::View(_, reply) => drop(reply),
+            Work::Alone(work) => drop(work),
         }
     }
 }

@@ -4,6 +4,7 @@
 //! tables and blobs synced; manifest; only then log segments and old snapshots go, and only those
 //! that neither of the two newest manifests needs.
 
+use std::collections::HashSet;
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
@@ -108,7 +109,22 @@ impl Checkpointer {
     /// Takes a checkpoint now; a failure of the disk latches. While a collection is quarantined
     /// there are no checkpoints: they would leave behind the records that its snapshot lacks.
     pub(crate) fn take(&self) -> Result<Lsn, Error> {
+        self.take_with(&mut self.manifests.lock(), None)
+    }
+
+    /// Takes one even if nothing has changed, with new snapshots of these collections. Returns the
+    /// position below which no manifest needs the log any more.
+    pub(crate) fn take_anew(&self, anew: &HashSet<CollectionId>) -> Result<Lsn, Error> {
         let mut manifests = self.manifests.lock();
+        self.take_with(&mut manifests, Some(anew))?;
+        Ok(manifests.release_below())
+    }
+
+    fn take_with(
+        &self,
+        manifests: &mut Manifests,
+        anew: Option<&HashSet<CollectionId>>,
+    ) -> Result<Lsn, Error> {
         if let Some(quarantined) = self.shared.catalog.quarantined().first() {
             return Err(quarantined.refusal());
         }
@@ -122,7 +138,8 @@ impl Checkpointer {
         let frozen = frozen.recv().map_err(|_| Error::Stopped)?;
         // Where there is no spare, one is made, even if nothing has changed.
         let newest = manifests.newest();
-        if newest.is_some_and(|newest| newest.lsn == frozen.lsn)
+        if anew.is_none()
+            && newest.is_some_and(|newest| newest.lsn == frozen.lsn)
             && manifests.older().is_some()
             && self.shared.damaged.lock().is_empty()
         {
@@ -132,16 +149,23 @@ impl Checkpointer {
             .progress
             .appended_bytes
             .store(0, Ordering::Relaxed);
-        self.write(&mut manifests, frozen)
+        let none = HashSet::new();
+        self.write(manifests, frozen, anew.unwrap_or(&none))
             .inspect_err(|error| self.shared.latch(&error.to_string()))
     }
 
-    fn write(&self, manifests: &mut Manifests, frozen: FrozenState) -> Result<Lsn, Error> {
+    fn write(
+        &self,
+        manifests: &mut Manifests,
+        frozen: FrozenState,
+        anew: &HashSet<CollectionId>,
+    ) -> Result<Lsn, Error> {
         let started = Instant::now();
         let shared = &*self.shared;
         let (mut entries, mut bytes) = (Vec::new(), 0);
         for (collection, state) in &frozen.collections {
             let kept = kept_snapshot(manifests, collection, state);
+            let kept = kept.filter(|_| !anew.contains(&collection.id));
             let kept = kept.filter(|kept| !shared.damaged.lock().contains(&kept.file));
             let snapshot = match kept {
                 Some(snapshot) => snapshot,

@@ -46,6 +46,8 @@ pub(crate) enum Work {
     Freeze(Sender<FrozenState>),
     /// The same, and watch the tables from now on, of one collection or of all.
     View(Option<CollectionId>, Sender<View>),
+    /// Do this between two groups.
+    Alone(Box<dyn FnOnce(&Shared) + Send>),
 }
 
 /// Runs until every sender of proposals is gone.

@@ -55,6 +55,7 @@ mod order;
 mod payload;
 mod payloads;
 mod point;
+mod purge;
 mod quarantine;
 mod read;
 mod recover;
@@ -85,6 +86,7 @@ pub use point::{
     Ack, Chosen, Face, FaceImage, NewFace, Order, OrderFrom, PERSON, Page, Payload, Point, Query,
     ScoredPoint, Select, StoredFace, StoredPoint, Which, Written,
 };
+pub use purge::{OldBackups, PurgeReport};
 pub use spec::{CollectionSpec, EmbedderRef, Metric, Quantization, VectorSpec, check_name};
 pub use storage::{BackupFile, Incoming, Lsn, PointId};
 pub use tune::Tuned;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::Value;
-use storage::PointId;
+use storage::{FaceRow, PointId};
 
 use crate::allow::{Allowed, Hits, Nearest};
 use crate::collection::Collection;
@@ -281,15 +281,22 @@ impl Engine {
         kind: FaceImage,
     ) -> Result<Option<Vec<u8>>, Error> {
         let collection = self.collection(collection)?;
-        let Some(row) = self.shared().tables.face(collection.id, id)? else {
-            return Ok(None);
-        };
-        let place = match kind {
+        let place = |row: FaceRow| match kind {
             FaceImage::Crop => row.crop,
             FaceImage::Photo => row.photo,
         };
-        let read = |place| self.shared().blobs.read(&place, collection.id, id);
-        Ok(place.map(read).transpose()?)
+        let shared = self.shared();
+        let find = || Ok::<_, Error>(shared.tables.face(collection.id, id)?.and_then(place));
+        let Some(found) = find()? else {
+            return Ok(None);
+        };
+        let read = |place| shared.blobs.read(&place, collection.id, id);
+        match (read(found), find()?) {
+            // A purge has moved it, or the point has gone, while it was being read.
+            (Err(_), Some(moved)) if moved != found => Ok(Some(read(moved)?)),
+            (Err(_), None) => Ok(None),
+            (picture, _) => Ok(Some(picture?)),
+        }
     }
 
     fn stored(

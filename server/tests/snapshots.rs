@@ -262,3 +262,40 @@ fn a_checkpoint_is_taken_when_asked_and_only_with_the_key() {
         assert_eq!(locked.send(method, path, &[], &[]).status, 401, "{path}");
     }
 }
+
+#[test]
+fn a_purge_answers_with_a_report_of_what_it_did_and_did_not_touch() {
+    let server = filled(10);
+    let made = server.send("POST", VECTORS, &[], &[]).ok();
+    server
+        .post("/collections/c/points/delete", &json!({"points": [1, 2]}))
+        .ok();
+    let purge = |query: &str| {
+        let path = format!("/admin/collections/c/purge{query}");
+        server.send("POST", &path, &[], &[])
+    };
+    let report = purge("").ok();
+    let kept = format!("backups/collections/c/{}", made["name"].as_str().unwrap());
+    assert_eq!(report["backups_not_included"], json!([kept]));
+    assert!(report["lsn"].as_u64().unwrap() > made["lsn"].as_u64().unwrap());
+    assert!(
+        report["files_written"]
+            .as_array()
+            .unwrap()
+            .contains(&json!("tables/"))
+    );
+    assert!(!report["files_removed"].as_array().unwrap().is_empty());
+    assert_eq!(
+        purge("?backups=delete").ok()["backups_not_included"],
+        json!([])
+    );
+    assert_eq!(server.get(VECTORS).ok(), json!([]));
+    assert_eq!(purge("?backups=maybe").status, 400);
+    assert_eq!(
+        server
+            .send("POST", "/admin/collections/x/purge", &[], &[])
+            .status,
+        404
+    );
+    assert_eq!(count(&server, "c"), 8);
+}

@@ -2,8 +2,8 @@
 //!
 //! A blob is durable once [`Blobs::sync`] has returned; until then the log still holds it. Every
 //! opening starts a new file at the first append, so that a torn tail is never written after.
-//! Blobs that no row points to any more stay until their file is compacted; this module does not
-//! compact.
+//! Blobs that no row points to any more stay until somebody has those of their file that are in use
+//! written once more, and removes it.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -74,10 +74,7 @@ impl Blobs {
         make_dir(&*disk, dir).map_err(Error::io(dir, "make the folder"))?;
         let (mut next_file, mut bytes) = (1, 0);
         for name in disk.list(dir).map_err(Error::io(dir, "list"))? {
-            let Some(number) = name
-                .strip_suffix(SUFFIX)
-                .and_then(|n| n.parse::<u32>().ok())
-            else {
+            let Some(number) = number_of(&name) else {
                 continue;
             };
             next_file = next_file.max(number.saturating_add(1));
@@ -121,6 +118,12 @@ impl Blobs {
             got: bytes.len(),
             limit: MAX_BLOB_BYTES,
         })?;
+        let header = encode_header(collection, id, kind, lsn, len, bytes);
+        self.put(&[header.as_slice(), bytes].concat(), len)
+    }
+
+    /// Writes a blob with its header at the end.
+    fn put(&self, blob: &[u8], len: u32) -> Result<BlobRef, Error> {
         let mut inner = self.inner.lock();
         if inner
             .writing
@@ -137,12 +140,10 @@ impl Blobs {
         else {
             return Err(Error::corrupt(&self.dir, 0, "no blob file is open"));
         };
-        let header = encode_header(collection, id, kind, lsn, len, bytes);
         let path = self.path(writing.number);
-        let blob = [header.as_slice(), bytes].concat();
         writing
             .file
-            .write_at(&blob, writing.end)
+            .write_at(blob, writing.end)
             .map_err(Error::io(&path, "write"))?;
         let place = BlobRef {
             file: writing.number,
@@ -211,6 +212,16 @@ impl Blobs {
         collection: CollectionId,
         id: &PointId,
     ) -> Result<Vec<u8>, Error> {
+        Ok(self.read_whole(place, collection, id)?.1)
+    }
+
+    /// A blob's header and its bytes.
+    fn read_whole(
+        &self,
+        place: &BlobRef,
+        collection: CollectionId,
+        id: &PointId,
+    ) -> Result<(Vec<u8>, Vec<u8>), Error> {
         let path = self.path(place.file);
         let damaged = |what: &str| Error::corrupt(&path, place.offset, what);
         if place.len as usize > MAX_BLOB_BYTES {
@@ -230,7 +241,65 @@ impl Blobs {
         if owner != (collection, *id) {
             return Err(damaged("the blob belongs to another point"));
         }
-        Ok(bytes)
+        Ok((blob, bytes))
+    }
+
+    /// The files that hold more than these many bytes of blobs that are in use. What is written to
+    /// at the moment ends here, so that every file is told.
+    pub fn stale(&self, used: &HashMap<u32, u64>) -> Result<Vec<u32>, Error> {
+        self.inner.lock().writing = None;
+        let mut stale = Vec::new();
+        for name in self
+            .disk
+            .list(&self.dir)
+            .map_err(Error::io(&self.dir, "list"))?
+        {
+            let Some(number) = number_of(&name) else {
+                continue;
+            };
+            let path = self.path(number);
+            let file = self.reader(number, &path)?;
+            let len = file.len().map_err(Error::io(&path, "measure"))?;
+            if len != FILE_HEADER + used.get(&number).copied().unwrap_or(0) {
+                stale.push(number);
+            }
+        }
+        Ok(stale)
+    }
+
+    /// What a blob takes up in its file.
+    pub fn bytes_of(place: &BlobRef) -> u64 {
+        BLOB_HEADER as u64 + u64::from(place.len)
+    }
+
+    /// Writes a blob once more, at the end; not durable yet.
+    pub fn copy(
+        &self,
+        place: &BlobRef,
+        collection: CollectionId,
+        id: &PointId,
+    ) -> Result<BlobRef, Error> {
+        let (header, bytes) = self.read_whole(place, collection, id)?;
+        self.put(&[header, bytes].concat(), place.len)
+    }
+
+    /// Removes files that no row points to any more.
+    pub fn remove(&self, files: &[u32]) -> Result<(), Error> {
+        let mut inner = self.inner.lock();
+        for number in files {
+            let path = self.path(*number);
+            let len = match inner.reading.remove(number) {
+                Some(file) => file.len().map_err(Error::io(&path, "measure"))?,
+                None => 0,
+            };
+            self.disk
+                .remove(&path)
+                .map_err(Error::io(&path, "remove"))?;
+            inner.bytes = inner.bytes.saturating_sub(len);
+        }
+        self.disk
+            .sync_dir(&self.dir)
+            .map_err(Error::io(&self.dir, "sync the folder"))
     }
 
     fn reader(&self, number: u32, path: &Path) -> Result<Arc<dyn DiskFile>, Error> {
@@ -251,6 +320,10 @@ impl Blobs {
     pub fn total_bytes(&self) -> u64 {
         self.inner.lock().bytes
     }
+}
+
+fn number_of(name: &str) -> Option<u32> {
+    name.strip_suffix(SUFFIX)?.parse().ok()
 }
 
 fn encode_header(

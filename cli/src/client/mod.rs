@@ -101,6 +101,14 @@ impl Client {
             .send_file(&format!("/snapshots/upload?checksum={sha256}"), file)
     }
 
+    /// Has what was deleted from a collection taken out of every file; gives the report as it came.
+    pub(crate) fn purge(&self, collection: &str, delete_backups: bool) -> Result<Value, Error> {
+        let backups = if delete_backups { "delete" } else { "keep" };
+        let path = format!("/admin{}/purge", collection_path(collection));
+        self.http
+            .post(&format!("{path}?backups={backups}"), &json!({}))
+    }
+
     /// The server's answer to a photo, as it came.
     pub(crate) fn search(
         &self,

@@ -61,7 +61,9 @@ impl Scratch {
         let mut places = self.0.places.lock().unwrap_or_else(PoisonError::into_inner);
         let scratch = self.clone();
         if let Some(at) = places.free.iter().position(|(free, _)| *free == len) {
-            let (_, start) = places.free.swap_remove(at);
+            let start = places.free[at].1;
+            self.reserve(start, len)?;
+            places.free.swap_remove(at);
             return Ok(Place {
                 scratch,
                 start,
@@ -84,6 +86,34 @@ impl Scratch {
         fallocate(&self.0.file, FallocateFlags::empty(), start, len).map_err(io::Error::from)
     }
 
+    /// Gives the disk space of a part back, and what was in it with it.
+    #[cfg(target_os = "linux")]
+    fn discard(&self, start: u64, len: u64) -> io::Result<()> {
+        use rustix::fs::{FallocateFlags, fallocate};
+        let hole = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        fallocate(&self.0.file, hole, start, len).or_else(|_| self.overwrite(start, len))
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn discard(&self, start: u64, len: u64) -> io::Result<()> {
+        self.overwrite(start, len)
+    }
+
+    fn overwrite(&self, start: u64, len: u64) -> io::Result<()> {
+        use std::os::unix::fs::FileExt;
+        let zeros = [0; 64 << 10];
+        let mut at = 0;
+        while at < len {
+            let piece = (len - at).min(zeros.len() as u64);
+            let piece = zeros.get(..usize::try_from(piece).unwrap_or(0));
+            self.0
+                .file
+                .write_all_at(piece.unwrap_or_default(), start + at)?;
+            at += zeros.len() as u64;
+        }
+        Ok(())
+    }
+
     #[cfg(not(target_os = "linux"))]
     fn reserve(&self, start: u64, len: u64) -> io::Result<()> {
         self.0.file.set_len(start + len)
@@ -92,6 +122,8 @@ impl Scratch {
 
 impl Drop for Place {
     fn drop(&mut self) {
+        // Where it fails the old numbers stay until the part is used again or the process ends.
+        let _ = self.scratch.discard(self.start, self.len);
         let mut places = self.scratch.0.places.lock();
         if let Ok(places) = &mut places {
             places.free.push((self.len, self.start));

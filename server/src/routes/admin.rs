@@ -1,14 +1,16 @@
-//! What operators do: checkpoints, checksums.
+//! What operators do: checkpoints, checksums, erasure.
 
+use actix_web::HttpRequest;
 use actix_web::web::{self, Data, Path};
-
 use serde_json::{Value, json};
 
 use super::named;
 use crate::api::Operation;
 use crate::app::App;
+use crate::http;
 use crate::refusal::Refusal;
 use crate::wire::envelope::Answer;
+use crate::wire::purge::{PurgeParams, Purged};
 use crate::wire::snapshot::{Checkpointed, Checksums};
 
 type Outcome<T> = Result<Answer<T>, Refusal>;
@@ -19,6 +21,12 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::post("/admin/checkpoint", "checkpoint", || web::to(checkpoint))
             .about("Takes a checkpoint now.")
             .answers::<Value>(json!({"lsn": 42})),
+        Operation::post("/admin/collections/{collection}/purge", "purge", || {
+            web::to(purge)
+        })
+        .about("Takes what was deleted out of every file, and reports which files were rewritten.")
+        .params::<PurgeParams>()
+        .answers::<Value>(json!({"collection": "faces", "lsn": 42})),
         Operation::get(
             "/admin/collections/{collection}/checksum",
             "checksum",
@@ -38,4 +46,11 @@ async fn checksum(app: Data<App>, name: Path<String>) -> Outcome<Checksums> {
     let name = named(name.into_inner())?;
     let checksum = app.read(move |engine| engine.checksum(&name)).await?;
     Ok(Answer(checksum.into()))
+}
+
+async fn purge(app: Data<App>, request: HttpRequest, name: Path<String>) -> Outcome<Purged> {
+    let name = named(name.into_inner())?;
+    let params: PurgeParams = http::query(request.query_string())?;
+    let report = app.write(move |engine| engine.purge(&name, params.backups()));
+    Ok(Answer(report.await?.into()))
 }

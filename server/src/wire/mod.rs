@@ -20,6 +20,7 @@ pub(crate) mod params;
 pub(crate) mod payload;
 pub(crate) mod photo;
 pub(crate) mod point;
+pub(crate) mod purge;
 pub(crate) mod query;
 pub(crate) mod recommend;
 pub(crate) mod select;

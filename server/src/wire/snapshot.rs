@@ -31,7 +31,7 @@ impl From<BackupFile> for Snapshot {
 }
 
 /// A moment in seconds since 1970 as date and time in UTC.
-fn utc(seconds: u64) -> String {
+pub(super) fn utc(seconds: u64) -> String {
     let (days, second) = (seconds / 86_400, seconds % 86_400);
     // Days since 1 March of year 0, so that leap days come last: a year of March to February.
     let days = days + 719_468;

@@ -114,9 +114,7 @@ impl FileLog {
 
     fn write(&mut self, records: &[Vec<u8>]) -> Result<(), Error> {
         if self.active().len >= self.segment_bytes && self.active().len > SEGMENT_HEADER as u64 {
-            let (segment, file) = start_segment(&*self.disk, &self.dir, self.store, self.next)?;
-            self.segments.push(segment);
-            self.active = file;
+            self.next_segment()?;
         }
         let segment = self.active();
         let bytes = frame::encode(segment.header.salt, self.next, records);
@@ -175,6 +173,15 @@ fn settle(disk: &dyn Disk, dir: &Path, segment: &Segment) -> Result<Box<dyn Disk
     disk.sync_dir(dir)
         .map_err(Error::io(dir, "sync the folder"))?;
     Ok(file)
+}
+
+impl FileLog {
+    fn next_segment(&mut self) -> Result<(), Error> {
+        let (segment, file) = start_segment(&*self.disk, &self.dir, self.store, self.next)?;
+        self.segments.push(segment);
+        self.active = file;
+        Ok(())
+    }
 }
 
 /// Makes a segment durable before anything is written to it.
@@ -432,6 +439,17 @@ impl Log for FileLog {
                 .sync_dir(&self.dir)
                 .map_err(Error::io(&self.dir, "sync the folder"))?;
             self.segments.remove(0);
+        }
+        Ok(())
+    }
+
+    fn rotate(&mut self) -> Result<(), Error> {
+        if let Some(reason) = &self.latched {
+            return Err(Error::Latched(reason.clone()));
+        }
+        if self.active().len > SEGMENT_HEADER as u64 {
+            self.next_segment()
+                .inspect_err(|error| self.latched = Some(error.to_string()))?;
         }
         Ok(())
     }

@@ -52,6 +52,10 @@ impl Log for MemoryLog {
         Ok(())
     }
 
+    fn rotate(&mut self) -> Result<(), Error> {
+        Ok(())
+    }
+
     fn bytes(&self) -> u64 {
         self.records.iter().map(|record| record.len() as u64).sum()
     }

@@ -37,6 +37,9 @@ pub trait Log: Send {
     /// Lets go of records below a position, as far as whole files allow.
     fn release_below(&mut self, lsn: Lsn) -> Result<(), Error>;
 
+    /// Has the next record go into a new file, so that all before it can be let go of.
+    fn rotate(&mut self) -> Result<(), Error>;
+
     /// Bytes kept.
     fn bytes(&self) -> u64;
 }

@@ -6,12 +6,16 @@
 //! tables, with the applied LSN in it; files are synced by us; opening happens on a guarded thread;
 //! and whatever cannot be trusted is moved aside to be rebuilt from snapshot and log.
 
+mod ids;
 mod open;
+mod rewrite;
 
 use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use parking_lot::{MappedRwLockReadGuard, RwLock, RwLockReadGuard};
 use serde::{Deserialize, Serialize};
 use sled::transaction::{ConflictableTransactionError, TransactionError, Transactional};
 use sled::{Batch, Db, Tree};
@@ -32,6 +36,13 @@ const STORE: &[u8] = b"store";
 #[derive(Clone)]
 pub struct Tables {
     path: PathBuf,
+    /// Absent only when a rewrite could not open what it had written. Nothing of it is handed out,
+    /// so that whoever may write here has it alone.
+    open: Arc<RwLock<Option<Trees>>>,
+}
+
+/// What sled has open.
+struct Trees {
     db: Db,
     meta: Tree,
     points: Tree,
@@ -131,6 +142,11 @@ fn incomplete_key(collection: CollectionId) -> Vec<u8> {
 }
 
 impl Tables {
+    fn trees(&self) -> Result<MappedRwLockReadGuard<'_, Trees>, Error> {
+        RwLockReadGuard::try_map(self.open.read(), Option::as_ref)
+            .map_err(|_| fail("they could not be opened again; a restart rebuilds them"))
+    }
+
     /// Applies changes in order, atomically in pieces of bounded size; the last piece carries
     /// `upto`, so that a crash between pieces leaves them to a replay.
     pub fn apply(&self, upto: Lsn, changes: &[TableChange<'_>]) -> Result<(), Error> {
@@ -156,7 +172,8 @@ impl Tables {
     }
 
     fn commit(&self, batches: &Batches, applied: Option<Lsn>) -> Result<(), Error> {
-        let trees = (&self.meta, &self.points, &self.payloads, &self.faces);
+        let open = self.trees()?;
+        let trees = (&open.meta, &open.points, &open.payloads, &open.faces);
         let done: Result<(), TransactionError<()>> =
             trees.transaction(|(meta, points, payloads, faces)| {
                 points.apply_batch(&batches.points)?;
@@ -175,7 +192,7 @@ impl Tables {
 
     /// The last record that was applied.
     pub fn applied_lsn(&self) -> Result<Lsn, Error> {
-        let bytes = self.meta.get(APPLIED)?;
+        let bytes = self.trees()?.meta.get(APPLIED)?;
         let number = bytes.map_or(Some(0), |bytes| {
             Some(u64::from_be_bytes(bytes.as_ref().try_into().ok()?))
         });
@@ -186,7 +203,7 @@ impl Tables {
 
     /// The record that put a point. Rows of older programs go on with the point's vector.
     pub fn put_by(&self, collection: CollectionId, id: &PointId) -> Result<Option<Lsn>, Error> {
-        let Some(row) = self.points.get(row_key(collection, id))? else {
+        let Some(row) = self.trees()?.points.get(row_key(collection, id))? else {
             return Ok(None);
         };
         let lsn = row.first_chunk::<8>();
@@ -201,6 +218,7 @@ impl Tables {
         id: &PointId,
     ) -> Result<Option<Vec<u8>>, Error> {
         Ok(self
+            .trees()?
             .payloads
             .get(row_key(collection, id))?
             .map(|row| row.to_vec()))
@@ -208,13 +226,14 @@ impl Tables {
 
     /// A point's face.
     pub fn face(&self, collection: CollectionId, id: &PointId) -> Result<Option<FaceRow>, Error> {
-        let row = self.faces.get(row_key(collection, id))?;
+        let row = self.trees()?.faces.get(row_key(collection, id))?;
         row.map(|row| decode_exact("a face", &row)).transpose()
     }
 
     /// Whether a point is there.
     pub fn contains(&self, collection: CollectionId, id: &PointId) -> Result<bool, Error> {
-        self.payloads
+        self.trees()?
+            .payloads
             .contains_key(row_key(collection, id))
             .map_err(Error::from)
     }
@@ -225,22 +244,7 @@ impl Tables {
         collection: CollectionId,
         from: Option<&PointId>,
     ) -> impl Iterator<Item = Result<PointId, Error>> + use<> {
-        let prefix = collection.0.to_be_bytes();
-        let start = from.map_or_else(|| prefix.to_vec(), |id| row_key(collection, id));
-        // Payload rows are small; rows of points would bring the vectors along.
-        let rows = self
-            .payloads
-            .range(start..)
-            .keys()
-            .map(|key| key.map_err(Error::from));
-        let mine =
-            rows.take_while(move |key| key.as_ref().map_or(true, |key| key.starts_with(&prefix)));
-        mine.map(|key| {
-            let key = key?;
-            key.get(8..)
-                .and_then(PointId::from_key)
-                .ok_or_else(|| fail("a key is malformed"))
-        })
+        ids::Ids::new(self.clone(), collection, from)
     }
 
     /// Whether the tables hold exactly these points in this collection. sled may panic on pages
@@ -250,7 +254,12 @@ impl Tables {
             let mut count = 0;
             for id in self.ids(collection, None) {
                 let id = id?;
-                if !expected.contains(&id) || !self.points.contains_key(row_key(collection, &id))? {
+                if !expected.contains(&id)
+                    || !self
+                        .trees()?
+                        .points
+                        .contains_key(row_key(collection, &id))?
+                {
                     return Ok(false);
                 }
                 count += 1;
@@ -266,24 +275,28 @@ impl Tables {
     /// Notes that rows of a collection are missing, because they were rebuilt while its snapshot
     /// could not be read.
     pub fn mark_incomplete(&self, collection: CollectionId) -> Result<(), Error> {
-        self.meta.insert(incomplete_key(collection), b"")?;
+        self.trees()?.meta.insert(incomplete_key(collection), b"")?;
         Ok(())
     }
 
     /// Notes that no row of a collection is missing any more.
     pub fn mark_complete(&self, collection: CollectionId) -> Result<(), Error> {
-        self.meta.remove(incomplete_key(collection))?;
+        self.trees()?.meta.remove(incomplete_key(collection))?;
         Ok(())
     }
 
     /// Whether rows of a collection are missing.
     pub fn is_incomplete(&self, collection: CollectionId) -> Result<bool, Error> {
-        Ok(self.meta.contains_key(incomplete_key(collection))?)
+        Ok(self
+            .trees()?
+            .meta
+            .contains_key(incomplete_key(collection))?)
     }
 
     /// Removes the rows of a dropped collection.
     pub fn sweep_dropped(&self, collection: CollectionId) -> Result<(), Error> {
-        for tree in [&self.points, &self.payloads, &self.faces] {
+        let open = self.trees()?;
+        for tree in [&open.points, &open.payloads, &open.faces] {
             loop {
                 let mut batch = Batch::default();
                 let keys = tree
@@ -304,13 +317,15 @@ impl Tables {
     /// Makes everything applied so far durable. sled's own flush does not fsync, so its files and
     /// folders are synced here.
     pub fn flush_and_sync(&self) -> Result<(), Error> {
-        self.db.flush()?;
+        self.trees()?.db.flush()?;
         sync_tree(&self.path)
     }
 
     /// Bytes of the files.
     pub fn disk_bytes(&self) -> u64 {
-        self.db.size_on_disk().unwrap_or(0)
+        self.trees()
+            .and_then(|open| Ok(open.db.size_on_disk()?))
+            .unwrap_or(0)
     }
 }
 

@@ -3,10 +3,12 @@
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use super::{STORE, Tables, fail};
+use super::{STORE, Tables, Trees, fail, rewrite};
+use parking_lot::RwLock;
+
 use crate::error::Error;
 use crate::ids::Lsn;
 use crate::limits::TABLES_OPEN_LIMIT_S;
@@ -34,6 +36,7 @@ impl Tables {
     /// Opens the tables at `path`; tables that do not open in time or do not fit are moved aside
     /// and empty ones made. Tables that know more than the log are not: the log is damaged then.
     pub fn open(path: &Path, expected: &Expectation) -> Result<OpenedTables, Error> {
+        rewrite::tidy(path)?;
         let fresh = expected.at_least == Lsn(0) && !path.exists();
         match open_guarded(path).and_then(|tables| tables.fits(expected).map(|()| tables)) {
             Ok(tables) => Ok(OpenedTables {
@@ -67,14 +70,18 @@ impl Tables {
     }
 
     fn mark(&self, store: u128) -> Result<(), Error> {
-        self.meta.insert(STORE, &store.to_be_bytes())?;
+        self.trees()?.meta.insert(STORE, &store.to_be_bytes())?;
         self.flush_and_sync()
     }
 
     /// Fits tables that were never marked only to a folder without a checkpoint.
     fn fits(&self, expected: &Expectation) -> Result<(), Error> {
-        match self.meta.get(STORE)? {
-            None if expected.at_least == Lsn(0) && self.payloads.is_empty() => {
+        let (store, empty) = {
+            let open = self.trees()?;
+            (open.meta.get(STORE)?, open.payloads.is_empty())
+        };
+        match store {
+            None if expected.at_least == Lsn(0) && empty => {
                 return self.mark(expected.store);
             }
             None => return Err(fail("they are empty, but a checkpoint says otherwise")),
@@ -104,7 +111,7 @@ impl Tables {
 }
 
 /// sled may panic or hang on damaged files.
-fn open_guarded(path: &Path) -> Result<Tables, Error> {
+pub(super) fn open_guarded(path: &Path) -> Result<Tables, Error> {
     let (sender, receiver) = mpsc::channel();
     let dir = path.to_owned();
     std::thread::Builder::new()
@@ -132,13 +139,16 @@ fn open_plain(path: PathBuf) -> Result<Tables, Error> {
         .cache_capacity(128 << 20);
     let db = config.open()?;
     let tree = |name: &str| db.open_tree(name).map_err(fail);
-    Ok(Tables {
+    let trees = Trees {
         meta: tree("meta")?,
         points: tree("points")?,
         payloads: tree("payloads")?,
         faces: tree("faces")?,
-        path,
         db,
+    };
+    Ok(Tables {
+        path,
+        open: Arc::new(RwLock::new(Some(trees))),
     })
 }
 
