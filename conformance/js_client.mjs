@@ -39,9 +39,6 @@ const batch = await client.queryBatch(name, { searches: [{ query: [1, 0, 0], lim
 assert.deepEqual(batch.map((one) => one.points[0].id), [1, 4]);
 const grouped = await client.queryGroups(name, { query: [1, 0, 0], group_by: 'person', group_size: 1, limit: 2 });
 assert.deepEqual(grouped.groups.map((group) => group.id), ['Ada', 'Bob']);
-assert.deepEqual(ids(await client.search(name, { vector: [0, 1, 0], limit: 1, with_payload: true })), [3]);
-assert.deepEqual(ids((await client.searchBatch(name, { searches: [{ vector: [0, 1, 0], limit: 1 }] }))[0]), [3]);
-assert.deepEqual(ids(await client.recommend(name, { positive: [1], negative: [3], limit: 1 })), [2]);
 const page = await client.scroll(name, { limit: 3, with_vector: true });
 assert.deepEqual(ids(page.points), [1, 2, 3]);
 assert.equal(page.next_page_offset, 4);

@@ -36,7 +36,6 @@ def main(url):
     assert found.page_content == "a cat sat" and score > 0.8, (found, score)
     [id] = store.add_texts(["qqqq"], metadatas=[{"n": 3}])
     assert [one.page_content for one in store.get_by_ids([id])] == ["qqqq"]
-    assert store.max_marginal_relevance_search("hello", k=2)
     assert store.delete([id])
     assert store.get_by_ids([id]) == []
     store.client.close()

@@ -115,7 +115,7 @@ def points(client):
     name = fresh(client, "points")
     one, other = str(uuid.uuid4()), str(uuid.uuid4())
     client.upsert(name, models.Batch(
-        ids=[1, one], vectors=[[1, 0, 0], [0, 1, 0]], payloads=[{"a": 1}, None]
+        ids=[1, one], vectors=[[1, 0, 0], [0, 1, 0]], payloads=[{"a": 1}, {}]
     ))
     client.upsert(name, [models.PointStruct(id=other, vector=[0, 0, 2], payload={"b": [1, None]})])
     found = client.retrieve(name, [1, one, 99], with_vectors=True)

@@ -1,7 +1,7 @@
-//! The official clients of the dialect and a property-based run over the API's own description,
-//! against the `doppel` that was built, each program with a server of its own. What they need is
-//! installed into the build's folder in the versions that `conformance/` pins. A machine without
-//! Python, Node or network can still run everything else: the gate then says what it skipped.
+//! The official clients of the dialect and the examples, against the `doppel` that was built, each
+//! program with a server of its own. What they need is installed into the build's folder in the
+//! versions that `conformance/` pins. A machine without Python, Node or network can still run
+//! everything else: the gate then says what it skipped.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -11,19 +11,15 @@ use std::process::{Child, Command, Stdio};
 use anyhow::{Context, Result, bail};
 
 /// Programs that are run, with the interpreter that runs them.
-const PROGRAMS: [(Interpreter, &str); 8] = [
+const PROGRAMS: [(Interpreter, &str); 7] = [
     (Interpreter::Python, "conformance/python_client.py"),
     (Interpreter::Python, "conformance/langchain_store.py"),
     (Interpreter::Python, "conformance/wire.py"),
-    (Interpreter::Python, "conformance/described.py"),
     (Interpreter::Node, "conformance/js_client.mjs"),
     (Interpreter::Python, "examples/vectors.py"),
     (Interpreter::Node, "examples/vectors.mjs"),
     (Interpreter::Shell, "examples/vectors.sh"),
 ];
-
-/// The example that needs face models.
-const PHOTOS: (Interpreter, &str) = (Interpreter::Python, "examples/photos.py");
 
 #[derive(Clone, Copy)]
 enum Interpreter {
@@ -41,8 +37,6 @@ pub(crate) enum Outcome {
 }
 
 /// Installs the clients if they are not there and runs every program.
-///
-/// With `models_dir`, also what needs face models.
 pub(crate) fn run(target_dir: &Path, models_dir: Option<&Path>) -> Result<Outcome> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
@@ -57,11 +51,6 @@ pub(crate) fn run(target_dir: &Path, models_dir: Option<&Path>) -> Result<Outcom
         let server = Server::start(&binary, &home, models_dir)?;
         run_program(root, &home, interpreter, program, &server.url)?;
     }
-    let Some(models_dir) = models_dir else {
-        return Ok(Outcome::Skipped(format!("{} needs face models", PHOTOS.1)));
-    };
-    let server = Server::start(&binary, &home, Some(models_dir))?;
-    run_program(root, &home, PHOTOS.0, PHOTOS.1, &server.url)?;
     Ok(Outcome::Ran)
 }
 
