@@ -119,7 +119,8 @@ fn search(engine: &Engine, queries: &[Vec<f32>]) -> Result<Vec<Duration>> {
     Ok(times)
 }
 
-/// The same while points are replaced by others one by one; and how many were.
+/// The same while points go in one by one, in later rounds in the place of those of the first; and
+/// how many did.
 fn beside_inserts(
     engine: &Engine,
     queries: &[Vec<f32>],
