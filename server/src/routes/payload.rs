@@ -4,6 +4,7 @@ use actix_web::HttpRequest;
 use actix_web::web::{self, Data, Path, Payload};
 use engine::{IndexKind, KeyPath};
 
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::named;
@@ -11,7 +12,6 @@ use crate::api::Operation;
 use crate::app::App;
 use crate::http;
 use crate::refusal::Refusal;
-use crate::wire::choose::ChosenBody;
 use crate::wire::envelope::Answer;
 use crate::wire::index::{Counted, CreateIndex, Facet, FacetBody, Facets};
 use crate::wire::params::{ReadParams, WriteParams};
@@ -90,15 +90,8 @@ async fn set(
     name: Path<String>,
     payload: Payload,
 ) -> Outcome<Updated> {
-    let body: SetPayload = http::json(request.headers(), payload, app.max_body_bytes()).await?;
-    change(
-        &app,
-        &request,
-        name.into_inner(),
-        body.set()?,
-        "set_payload",
-    )
-    .await
+    let asked = (&request, name.into_inner(), payload);
+    change(&app, asked, SetPayload::set, "set_payload").await
 }
 
 async fn overwrite(
@@ -107,9 +100,8 @@ async fn overwrite(
     name: Path<String>,
     payload: Payload,
 ) -> Outcome<Updated> {
-    let body: SetPayload = http::json(request.headers(), payload, app.max_body_bytes()).await?;
-    let what = "overwrite_payload";
-    change(&app, &request, name.into_inner(), body.overwrite()?, what).await
+    let asked = (&request, name.into_inner(), payload);
+    change(&app, asked, SetPayload::overwrite, "overwrite_payload").await
 }
 
 async fn delete(
@@ -118,9 +110,8 @@ async fn delete(
     name: Path<String>,
     payload: Payload,
 ) -> Outcome<Updated> {
-    let body: DeletePayload = http::json(request.headers(), payload, app.max_body_bytes()).await?;
-    let what = "delete_payload";
-    change(&app, &request, name.into_inner(), body.delete()?, what).await
+    let asked = (&request, name.into_inner(), payload);
+    change(&app, asked, DeletePayload::delete, "delete_payload").await
 }
 
 async fn clear(
@@ -129,28 +120,23 @@ async fn clear(
     name: Path<String>,
     payload: Payload,
 ) -> Outcome<Updated> {
-    let body: ChosenBody = http::json(request.headers(), payload, app.max_body_bytes()).await?;
-    let what = "clear_payload";
-    change(
-        &app,
-        &request,
-        name.into_inner(),
-        payload::clear(body)?,
-        what,
-    )
-    .await
+    let asked = (&request, name.into_inner(), payload);
+    change(&app, asked, payload::clear, "clear_payload").await
 }
 
-async fn change(
+/// Reads what is asked for, decides what it means and does it; it is counted as `what`.
+async fn change<B: DeserializeOwned + Send + 'static>(
     app: &App,
-    request: &HttpRequest,
-    name: String,
-    change: Change,
+    (request, name, payload): (&HttpRequest, String, Payload),
+    decide: fn(B) -> Result<Change, Refusal>,
     what: &'static str,
 ) -> Outcome<Updated> {
     let name = named(name)?;
     let params: WriteParams = http::query(request.query_string())?;
-    let written = app.change_payload(name, change, params.ack(), what).await?;
+    let body: B = http::json(request.headers(), payload, app.max_body_bytes()).await?;
+    let written = app
+        .change_payload(name, decide(body)?, params.ack(), what)
+        .await?;
     Ok(Answer(Updated::new(written, params.ack())))
 }
 
