@@ -12,6 +12,8 @@ pub(crate) const MULTIPART_PARTS: usize = IMAGES_PER_REQUEST + 16;
 pub(crate) const FIELD_BYTES: usize = 1 << 20;
 /// Characters of a person's name.
 pub(crate) const PERSON_CHARS: usize = 1024;
+/// People that a search is about, or leaves out.
+pub(crate) const PEOPLE: usize = 1_000;
 /// Characters of an `x-request-id` that is taken over from a client.
 pub(crate) const REQUEST_ID_CHARS: usize = 128;
 /// Hits of one search when the request does not say how many.

@@ -12,6 +12,7 @@ mod health;
 mod look;
 mod page;
 mod payload;
+mod photos;
 mod pictures;
 mod points;
 mod query;
@@ -46,6 +47,7 @@ fn operations() -> Vec<Operation> {
         vectors::operations(),
         points::operations(),
         query::operations(),
+        photos::operations(),
         faces::operations(),
         pictures::operations(),
         look::operations(),

@@ -38,12 +38,13 @@ impl PersonParams {
 }
 
 /// The body of `POST /collections/{c}/faces/delete`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DeleteFaces {
     #[serde(default, deserialize_with = "list::optional")]
     points: Option<Vec<Id>>,
     person: Option<String>,
+    #[schemars(with = "Option<serde_json::Map<String, serde_json::Value>>")]
     filter: Option<WireFilter>,
 }
 
@@ -70,7 +71,7 @@ fn of(person: String) -> Filter {
 }
 
 /// The answer: as to any write, and how many there were if ids did not say.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Deleted {
     #[serde(flatten)]
     updated: Updated,

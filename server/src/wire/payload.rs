@@ -1,12 +1,15 @@
 //! Changes of payloads as they travel.
 
-use engine::{Chosen, KeyPath, Payload, PayloadChange};
-use serde::Deserialize;
+use engine::{Chosen, KeyPath, PERSON, Payload, PayloadChange};
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
 use super::choose::{ChosenBody, chosen};
 use super::filter::WireFilter;
 use super::id::Id;
 use super::list;
+use super::photo;
 use super::unsupported::{self, Absent};
 use crate::refusal::Refusal;
 
@@ -31,6 +34,48 @@ pub(crate) struct DeletePayload {
     points: Option<Vec<Id>>,
     filter: Option<WireFilter>,
     shard_key: Absent,
+}
+
+/// The body of `PATCH /collections/{c}/faces/{id}`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PatchFace {
+    /// Whose face it is; null makes it nobody's.
+    #[serde(default, deserialize_with = "said")]
+    #[schemars(with = "Option<String>")]
+    person: Option<Option<String>>,
+    /// Keys to set; a null takes its key away, other keys stay.
+    payload: Option<Payload>,
+}
+
+/// A null is something said; only a field that is absent is not.
+fn said<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
+    Deserialize::deserialize(deserializer).map(Some)
+}
+
+impl TryFrom<PatchFace> for PayloadChange {
+    type Error = Refusal;
+
+    fn try_from(body: PatchFace) -> Result<Self, Refusal> {
+        let payload = match (body.person, body.payload) {
+            (None, None) => {
+                return Err(Refusal::wrong("give `person`, `payload` or both"));
+            }
+            (Some(Some(person)), payload) => photo::payload(payload, Some(person))?,
+            (Some(None), payload) => {
+                let mut payload = payload.unwrap_or_default();
+                if payload
+                    .insert(PERSON.to_owned(), Value::Null)
+                    .is_some_and(|it| !it.is_null())
+                {
+                    return Err(photo::two_people());
+                }
+                payload
+            }
+            (None, Some(payload)) => payload,
+        };
+        Ok(Self::Set { payload, key: None })
+    }
 }
 
 /// Points and what becomes of their payloads.

@@ -1,21 +1,17 @@
-//! Photos as they travel, to be added or looked for: as a form or as JSON. Both become the same
-//! [`AddPhotos`] and [`SearchPhoto`].
+//! Photos as they travel, to be added: as a form or as JSON. Both become the same [`AddPhotos`].
 
 use actix_web::web::Bytes;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use embedder::Choice;
-use engine::{Filter, PERSON, Payload};
+use engine::{PERSON, Payload};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
-use super::filter::{self, WireFilter};
 use super::id::Id;
 use super::list;
-use super::options::{SearchOptions, checked_limit};
-use super::select::{PayloadView, WithPayload};
 use super::sieve::Sieve;
 use crate::http::Form;
 use crate::limits;
@@ -40,40 +36,6 @@ pub(crate) struct Photo {
     pub(crate) id: Option<Id>,
     pub(crate) payload: Payload,
     pub(crate) name: Option<String>,
-}
-
-/// A photo whose look-alikes are asked for.
-#[derive(Debug)]
-pub(crate) struct SearchPhoto {
-    pub(crate) bytes: Bytes,
-    /// The vector that is compared; the only one that the model makes if it is not said.
-    pub(crate) using: Option<String>,
-    pub(crate) faces: Choice,
-    pub(crate) sieve: Sieve,
-    pub(crate) limit: usize,
-    pub(crate) options: SearchOptions,
-    pub(crate) filter: Option<Filter>,
-    pub(crate) payload: PayloadView,
-    /// Only the best hit of each person; a face without a person stands for itself.
-    pub(crate) by_person: bool,
-}
-
-/// What hits are grouped by.
-#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-enum GroupBy {
-    Person,
-}
-
-impl std::str::FromStr for GroupBy {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        match text {
-            PERSON => Ok(Self::Person),
-            _ => Err(()),
-        }
-    }
 }
 
 /// Which faces of a photo are meant.
@@ -136,28 +98,6 @@ struct ImageBody {
     name: Option<String>,
 }
 
-/// The JSON body of `POST /collections/{c}/faces/search`.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct SearchBody {
-    image: Base64,
-    using: Option<String>,
-    faces: Option<Which>,
-    /// Pixels of the shorter side of the box of a face that is looked for.
-    min_face_size: Option<f32>,
-    /// The detector's confidence in a face that is looked for, 0 to 1.
-    min_confidence: Option<f32>,
-    limit: Option<usize>,
-    /// `person`: only the best hit of each person.
-    group_by: Option<GroupBy>,
-    score_threshold: Option<f32>,
-    hnsw_ef: Option<usize>,
-    exact: Option<bool>,
-    with_payload: Option<WithPayload>,
-    #[schemars(with = "Option<serde_json::Map<String, serde_json::Value>>")]
-    filter: Option<WireFilter>,
-}
-
 /// The fields of a form that adds photos, as the document tells them.
 #[derive(JsonSchema)]
 #[expect(dead_code, reason = "forms are read field by field")]
@@ -174,23 +114,6 @@ pub(crate) struct AddForm {
     min_confidence: Option<f32>,
     keep_crop: Option<bool>,
     keep_photo: Option<bool>,
-}
-
-/// The fields of a form that searches, as the document tells them.
-#[derive(JsonSchema)]
-#[expect(dead_code, reason = "forms are read field by field")]
-pub(crate) struct SearchForm {
-    image: Binary,
-    using: Option<String>,
-    faces: Option<Which>,
-    min_face_size: Option<f32>,
-    min_confidence: Option<f32>,
-    limit: Option<usize>,
-    group_by: Option<GroupBy>,
-    score_threshold: Option<f32>,
-    hnsw_ef: Option<usize>,
-    exact: Option<bool>,
-    with_payload: Option<bool>,
 }
 
 /// A file of a form.
@@ -347,65 +270,19 @@ impl AddPhotos {
     }
 }
 
-impl TryFrom<SearchBody> for SearchPhoto {
-    type Error = Refusal;
-
-    fn try_from(body: SearchBody) -> Result<Self, Refusal> {
-        Ok(Self {
-            bytes: body.image.0,
-            using: body.using,
-            faces: body.faces.unwrap_or(Which::All).into(),
-            sieve: Sieve::new(body.min_face_size, body.min_confidence)?,
-            by_person: body.group_by.is_some(),
-            limit: checked_limit(body.limit.unwrap_or(limits::DEFAULT_LIMIT), None)?,
-            options: SearchOptions::new(body.hnsw_ef, body.exact, body.score_threshold)?,
-            filter: body.filter.map(|filter| filter.0),
-            payload: body
-                .with_payload
-                .unwrap_or(WithPayload::Flag(true))
-                .try_into()?,
-        })
-    }
-}
-
-impl TryFrom<Form> for SearchPhoto {
-    type Error = Refusal;
-
-    fn try_from(form: Form) -> Result<Self, Refusal> {
-        let mut fields = form.fields;
-        let mut images = form.images.into_iter();
-        let (Some(image), None) = (images.next(), images.next()) else {
-            return Err(Refusal::wrong("a search takes exactly one `image`"));
-        };
-        let ef = fields.number("hnsw_ef")?;
-        let exact = fields.flag("exact")?;
-        let score_threshold = fields.parsed("score_threshold", "a number")?;
-        let limit = fields.number("limit")?.unwrap_or(limits::DEFAULT_LIMIT);
-        let group_by: Option<GroupBy> = fields.parsed("group_by", "person")?;
-        let with_payload = fields.flag("with_payload")?.unwrap_or(true);
-        let filter = fields.text("filter");
-        let search = Self {
-            bytes: image.bytes,
-            using: fields.text("using"),
-            faces: which(&mut fields)?.unwrap_or(Which::All).into(),
-            sieve: Sieve::of_form(&mut fields)?,
-            by_person: group_by.is_some(),
-            limit: checked_limit(limit, None)?,
-            options: SearchOptions::new(ef, exact, score_threshold)?,
-            filter: filter.as_deref().map(filter::parse).transpose()?,
-            payload: WithPayload::Flag(with_payload).try_into()?,
-        };
-        fields.finish()?;
-        Ok(search)
-    }
-}
-
 pub(super) fn which(fields: &mut crate::http::Fields) -> Result<Option<Which>, Refusal> {
     fields.parsed("faces", "largest or all")
 }
 
+pub(super) fn two_people() -> Refusal {
+    Refusal::wrong("`person` and the payload's `person` are not the same")
+}
+
 /// The payload with the person in it.
-fn payload(payload: Option<Payload>, person: Option<String>) -> Result<Payload, Refusal> {
+pub(super) fn payload(
+    payload: Option<Payload>,
+    person: Option<String>,
+) -> Result<Payload, Refusal> {
     let mut payload = payload.unwrap_or_default();
     let Some(person) = person else {
         return Ok(payload);
@@ -418,9 +295,7 @@ fn payload(payload: Option<Payload>, person: Option<String>) -> Result<Payload, 
     }
     let person = Value::String(person);
     match payload.get(PERSON) {
-        Some(other) if *other != person => Err(Refusal::wrong(
-            "`person` and the payload's `person` are not the same",
-        )),
+        Some(other) if *other != person => Err(two_people()),
         _ => {
             payload.insert(PERSON.to_owned(), person);
             Ok(payload)
