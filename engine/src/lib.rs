@@ -60,6 +60,7 @@ mod quarantine;
 mod read;
 mod recover;
 mod revise;
+mod sample;
 mod sections;
 mod settings;
 mod shared;

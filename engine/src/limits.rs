@@ -1,6 +1,8 @@
 //! Every limit of the engine in one place. At a limit a caller gets a clear refusal, never an
 //! endless wait and never half of an effect.
 
+pub use hnsw::limits::{MAX_DIM, MAX_EF_CONSTRUCT, MAX_M};
+
 /// Points in one upsert.
 pub const MAX_POINTS_PER_UPSERT: usize = 10_000;
 /// Ids in one delete or one get.

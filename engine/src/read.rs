@@ -299,7 +299,7 @@ impl Engine {
         }
     }
 
-    fn stored(
+    pub(crate) fn stored(
         &self,
         collection: &Arc<Collection>,
         id: &PointId,
@@ -349,7 +349,7 @@ fn passes(collection: &Collection, filter: &Filter, id: &PointId, payload: &Payl
 }
 
 /// A vector that is not there must not be taken for one that no point has.
-fn check_names(collection: &Collection, select: &Select) -> Result<(), Error> {
+pub(crate) fn check_names(collection: &Collection, select: &Select) -> Result<(), Error> {
     let Which::Named(names) = &select.vectors else {
         return Ok(());
     };
@@ -359,7 +359,7 @@ fn check_names(collection: &Collection, select: &Select) -> Result<(), Error> {
         .try_for_each(|name| settings.by_name(name).map(drop))
 }
 
-fn at_most(what: &str, got: usize, limit: usize) -> Result<(), Error> {
+pub(crate) fn at_most(what: &str, got: usize, limit: usize) -> Result<(), Error> {
     if got > limit {
         return Err(Error::TooLarge(format!(
             "{what} may be at most {limit}, got {got}"

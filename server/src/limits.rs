@@ -34,6 +34,10 @@ pub(crate) const COMPRESS_BYTES: usize = 4 << 10;
 pub(crate) const SEARCHES_PER_BATCH: usize = 1000;
 /// Searches of one batch that are at work at once.
 pub(crate) const BATCH_WIDTH: usize = 4;
+/// How deep searches may be that come before others.
+pub(crate) const PREFETCH_DEPTH: usize = 8;
+/// Searches that come before one, all together.
+pub(crate) const PREFETCHES: usize = 64;
 /// Groups of one search.
 pub(crate) const GROUPS: usize = 1000;
 /// Hits in one group when the request does not say how many.

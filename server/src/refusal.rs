@@ -86,6 +86,11 @@ impl Refusal {
         Self::new(StatusCode::NOT_IMPLEMENTED, message)
     }
 
+    /// 501: the dialect has it, this server has not.
+    pub(crate) fn unsupported(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_IMPLEMENTED, message)
+    }
+
     /// 503 with `Retry-After`: the same request may work a moment later.
     pub(crate) fn busy(message: impl Into<String>) -> Self {
         Self {

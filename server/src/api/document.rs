@@ -122,17 +122,22 @@ fn parameters(operation: &Operation, schemas: &mut Schemas) -> Vec<Value> {
 
 /// In a URL there is no null: what may be absent is left out.
 fn without_null(mut schema: Value) -> Value {
-    if let Some(types) = schema["type"].as_array_mut() {
+    let types = schema.get_mut("type").and_then(Value::as_array_mut);
+    if let Some(types) = types {
         types.retain(|it| it != "null");
         if let [one] = &types[..] {
             schema["type"] = one.clone();
         }
     }
-    let first = schema["anyOf"].as_array().and_then(|any| any.first());
-    match first {
-        Some(first) => first.clone(),
-        None => schema,
+    let choices = schema.get_mut("anyOf").and_then(Value::as_array_mut);
+    if let Some(choices) = choices {
+        choices.retain(|it| it["type"] != "null");
     }
+    let words = schema.get_mut("enum").and_then(Value::as_array_mut);
+    if let Some(words) = words {
+        words.retain(|it| !it.is_null());
+    }
+    schema
 }
 
 fn of_path(name: &str) -> Value {
@@ -147,8 +152,25 @@ fn of_path(name: &str) -> Value {
         ),
         "collection" => (
             "The name of a collection.",
-            json!({"type": "string", "minLength": 1, "maxLength": engine::limits::MAX_NAME_LEN}),
+            json!({
+                "type": "string",
+                "pattern": "^[A-Za-z0-9_-][A-Za-z0-9_.-]*$",
+                "maxLength": engine::limits::MAX_NAME_LEN,
+            }),
             json!("faces"),
+        ),
+        "key" => (
+            "A key of the payloads; dots reach into objects, `[]` into lists.",
+            json!({"type": "string", "minLength": 1, "maxLength": engine::limits::MAX_KEY_LEN}),
+            json!("person"),
+        ),
+        "vector" => (
+            "The name of a vector.",
+            json!({
+                "type": "string", "minLength": 1,
+                "maxLength": engine::limits::MAX_VECTOR_NAME_LEN,
+            }),
+            json!("text"),
         ),
         _ => (
             "A name.",
@@ -186,17 +208,22 @@ fn success(answer: &Answer, schemas: &mut Schemas) -> Value {
             let example = json!({"result": example, "status": "ok", "time": 0.0012});
             json!({"application/json": {"schema": schema, "example": example}})
         }
-        Answer::Bare(example) => json!({
-            "application/json": {"schema": {"type": "object"}, "example": example},
-        }),
-        Answer::Plain(types) => {
-            let types = types
-                .iter()
-                .map(|it| ((*it).to_owned(), json!({"schema": {}})));
-            Value::Object(types.collect())
+        Answer::Bare(example, types) => {
+            let mut content = plain(types);
+            let json = json!({"schema": {"type": "object"}, "example": example});
+            content.insert("application/json".to_owned(), json);
+            content.into()
         }
+        Answer::Plain(types) => plain(types).into(),
     };
     json!({"description": "Done.", "content": content})
+}
+
+fn plain(types: &[&str]) -> Map<String, Value> {
+    let types = types.iter();
+    types
+        .map(|it| ((*it).to_owned(), json!({"schema": {"type": "string"}})))
+        .collect()
 }
 
 /// What this operation may refuse with.

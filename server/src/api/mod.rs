@@ -2,10 +2,14 @@
 //! OpenAPI document is made from the same one. What is not described cannot be reached.
 
 mod document;
+#[cfg(test)]
+mod judge;
 mod mount;
 mod operation;
 mod schema;
 
 pub(crate) use document::document;
+#[cfg(test)]
+pub(crate) use judge::Judge;
 pub(crate) use mount::mount;
 pub(crate) use operation::Operation;

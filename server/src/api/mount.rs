@@ -1,11 +1,14 @@
 //! Mounting: operations become actix resources. Each path answers `OPTIONS`, each `GET` is a `HEAD`
 //! too, and a method that nobody serves is told which ones are.
 
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::{Method, header};
+use actix_web::middleware::{Next, from_fn};
 use actix_web::web::{self, ServiceConfig};
-use actix_web::{HttpResponse, ResponseError, guard};
+use actix_web::{Error, HttpResponse, ResponseError, Route, guard};
 
-use super::operation::Operation;
+use super::operation::{Answer, Operation};
 use crate::refusal::Refusal;
 
 /// Mounts operations. Of two paths that both match, the one with fewer names in braces wins.
@@ -25,10 +28,9 @@ pub(crate) fn mount(operations: Vec<Operation>, routes: &mut ServiceConfig) {
             resource = resource.guard(guard::Method(method));
         }
         for operation in of_path {
-            let route = (operation.route)().method(operation.method.clone());
-            resource = resource.route(route);
+            resource = resource.route(route(operation, operation.method.clone()));
             if operation.method == Method::GET {
-                resource = resource.route((operation.route)().method(Method::HEAD));
+                resource = resource.route(route(operation, Method::HEAD));
             }
         }
         let options = allowed.clone();
@@ -51,6 +53,30 @@ pub(crate) fn mount(operations: Vec<Operation>, routes: &mut ServiceConfig) {
             }
         })));
     }
+}
+
+/// Where nothing may stand behind the question mark, something there is refused as it is elsewhere;
+/// pages, probes and documents bear what others append to their addresses.
+fn route(operation: &Operation, method: Method) -> Route {
+    let route = (operation.route)().method(method);
+    let of_data = matches!(operation.answer, Answer::Framed(..)) || operation.path.contains('{');
+    match operation.params {
+        None if of_data => route.wrap(from_fn(without_parameters)),
+        _ => route,
+    }
+}
+
+async fn without_parameters(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let query = request.query_string();
+    if !query.is_empty() {
+        let query: String = query.chars().take(80).collect();
+        let message = format!("in the URL: `{query}` is unknown: this path takes no parameters");
+        return Err(Refusal::wrong(message).into());
+    }
+    Ok(next.call(request).await?.map_into_boxed_body())
 }
 
 /// The value of `Allow`.

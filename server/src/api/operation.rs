@@ -41,8 +41,8 @@ pub(crate) struct Body {
 pub(crate) enum Answer {
     /// JSON in the frame of the dialect.
     Framed(SchemaOf, Value),
-    /// JSON without a frame.
-    Bare(Value),
+    /// JSON without a frame, and the types of what else may come instead.
+    Bare(Value, &'static [&'static str]),
     /// Anything else, by content type.
     Plain(&'static [&'static str]),
 }
@@ -61,6 +61,11 @@ impl Operation {
             answer: Answer::Plain(&["text/plain"]),
             refusals: Vec::new(),
         }
+    }
+
+    /// An endpoint that answers 501; it is in no document.
+    pub(crate) fn refused(method: Method, path: &'static str, route: fn() -> Route) -> Self {
+        Self::new(method, path, "", route)
     }
 
     pub(crate) fn get(path: &'static str, id: &'static str, route: fn() -> Route) -> Self {
@@ -134,7 +139,17 @@ impl Operation {
 
     /// A JSON answer without a frame.
     pub(crate) fn answers_bare(mut self, example: Value) -> Self {
-        self.answer = Answer::Bare(example);
+        self.answer = Answer::Bare(example, &[]);
+        self
+    }
+
+    /// The same, or something of other types if the client would rather have that.
+    pub(crate) fn answers_bare_or(
+        mut self,
+        example: Value,
+        types: &'static [&'static str],
+    ) -> Self {
+        self.answer = Answer::Bare(example, types);
         self
     }
 

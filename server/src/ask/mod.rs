@@ -1,11 +1,17 @@
 //! From a parsed search to its hits: vectors of points that it names are fetched, examples become
 //! a vector or an order, hits become groups. The one place where an engine's query is made.
 
+mod fuse;
 mod groups;
+mod prefetch;
 mod recommend;
 
-use engine::{PointId, Query, ScoredPoint, Select, Which};
+use std::collections::HashMap;
+
+use engine::{PointId, Query, ScoredPoint, Select, StoredPoint, Which};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
+use serde_json::Value;
+use uuid::Uuid;
 
 pub(crate) use groups::find_groups;
 
@@ -13,14 +19,23 @@ use crate::app::App;
 use crate::limits;
 use crate::refusal::Refusal;
 use crate::wire::input::Input;
+use crate::wire::kind::Target;
 use crate::wire::point::Scored;
-use crate::wire::query::{Search, Target};
+use crate::wire::query::Search;
 use crate::wire::recommend::Strategy;
 
 /// The hits of a search as they are told.
 pub(crate) async fn find(app: &App, name: &str, search: Search) -> Result<Vec<Scored>, Refusal> {
     let prepared = Prepared::new(app, name, search).await?;
     let (limit, offset) = (prepared.search.limit, prepared.search.offset);
+    if let Order::By(order) = &prepared.order {
+        let points = prepared.placed(app, order, limit.saturating_add(offset));
+        let points = points.await?.into_iter().skip(offset);
+        let view = &prepared.search.view;
+        return Ok(points
+            .map(|(point, value)| Scored::placed(point, value, view))
+            .collect());
+    }
     let hits = prepared.hits(app, limit, offset).await?;
     let view = &prepared.search.view;
     Ok(hits.into_iter().map(|hit| Scored::new(hit, view)).collect())
@@ -48,6 +63,10 @@ struct Prepared {
 /// How points are ordered.
 enum Order {
     ById,
+    By(engine::Order),
+    ByChance,
+    /// In the order that they have; nothing but ids and scores.
+    Merged(Vec<ScoredPoint>),
     Nearest(Vec<f32>),
     BestScore(recommend::Likes),
 }
@@ -55,10 +74,20 @@ enum Order {
 impl Prepared {
     async fn new(app: &App, name: &str, mut search: Search) -> Result<Self, Refusal> {
         let target = std::mem::replace(&mut search.target, Target::Everything);
+        let before = std::mem::take(&mut search.prefetch);
+        let before = prefetch::lists(app, name, before, search.filter.as_ref()).await?;
+        if !matches!(target, Target::Fused(_)) {
+            search.filter = prefetch::among(search.filter.take(), before.as_deref());
+        }
         let using = search.using.clone();
         let mut named = Vec::new();
         let order = match target {
             Target::Everything => Order::ById,
+            Target::InOrder(order) => Order::By(order),
+            Target::Sample => Order::ByChance,
+            Target::Fused(fusion) => {
+                Order::Merged(fuse::merged(fusion, before.unwrap_or_default()))
+            }
             Target::Nearest(input) => {
                 let mut vectors = vectors(app, name, &using, vec![input], &mut named).await?;
                 Order::Nearest(vectors.pop().unwrap_or_default())
@@ -91,6 +120,12 @@ impl Prepared {
         let wanted = limit.saturating_add(offset);
         let hits = match &self.order {
             Order::ById => self.by_id(app, wanted).await?,
+            Order::ByChance => self.by_chance(app, wanted).await?,
+            Order::Merged(all) => self.filled(app, all, wanted).await?,
+            Order::By(order) => {
+                let points = self.placed(app, order, wanted).await?.into_iter();
+                points.map(|(point, _)| unscored(point)).collect()
+            }
             Order::Nearest(vector) => {
                 let more = wanted.saturating_add(self.named.len()).min(limits::HITS);
                 self.nearest(app, vector.clone(), more).await?
@@ -148,9 +183,53 @@ impl Prepared {
         let filter = self.search.filter.clone().unwrap_or_default();
         let page = app.read(move |engine| engine.scroll_where(&name, &filter, None, limit, select));
         let points = page.await?.points.into_iter();
-        Ok(points
-            .map(|point| ScoredPoint { score: 0.0, point })
-            .collect())
+        Ok(points.map(unscored).collect())
+    }
+
+    async fn by_chance(&self, app: &App, limit: usize) -> Result<Vec<ScoredPoint>, Refusal> {
+        let (name, select) = (self.name.clone(), self.select());
+        let filter = self.search.filter.clone().unwrap_or_default();
+        let seed = Uuid::new_v4().as_u64_pair().0;
+        let points = app.read(move |engine| engine.sample(&name, &filter, limit, seed, &select));
+        let points = points.await?.into_iter();
+        Ok(points.map(unscored).collect())
+    }
+
+    /// The first of these, with what is to be seen of them.
+    async fn filled(
+        &self,
+        app: &App,
+        all: &[ScoredPoint],
+        limit: usize,
+    ) -> Result<Vec<ScoredPoint>, Refusal> {
+        let least = self.search.options.score_threshold;
+        let all = all
+            .iter()
+            .filter(|hit| least.is_none_or(|least| hit.score >= least));
+        let scores: HashMap<PointId, f32> =
+            all.clone().map(|hit| (hit.point.id, hit.score)).collect();
+        let ids: Vec<PointId> = all.take(limit).map(|hit| hit.point.id).collect();
+        let (name, select) = (self.name.clone(), self.select());
+        let points = app.read(move |engine| engine.get(&name, &ids, select));
+        let points = points.await?.into_iter();
+        let hits = points.filter_map(|point| {
+            let score = *scores.get(&point.id)?;
+            Some(ScoredPoint { score, point })
+        });
+        Ok(hits.collect())
+    }
+
+    /// Points in the order of a payload value, with that value.
+    async fn placed(
+        &self,
+        app: &App,
+        order: &engine::Order,
+        limit: usize,
+    ) -> Result<Vec<(StoredPoint, Value)>, Refusal> {
+        let (name, select, order) = (self.name.clone(), self.select(), order.clone());
+        let filter = self.search.filter.clone().unwrap_or_default();
+        app.read(move |engine| engine.scroll_by(&name, &filter, &order, limit, &select))
+            .await
     }
 
     /// Groups are made of payloads, whether they are shown or not.
@@ -159,6 +238,10 @@ impl Prepared {
         select.payload |= self.search.groups.is_some();
         select
     }
+}
+
+fn unscored(point: StoredPoint) -> ScoredPoint {
+    ScoredPoint { score: 0.0, point }
 }
 
 /// The vectors of inputs, in their order; points among them are added to `named`.

@@ -2,7 +2,7 @@
 
 use actix_web::HttpRequest;
 use actix_web::web::{self, Data, Path};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::named;
 use crate::api::Operation;
@@ -20,20 +20,26 @@ pub(super) fn operations() -> Vec<Operation> {
     vec![
         Operation::post("/admin/checkpoint", "checkpoint", || web::to(checkpoint))
             .about("Takes a checkpoint now.")
-            .answers::<Value>(json!({"lsn": 42})),
+            .answers::<Checkpointed>(json!({"lsn": 42})),
         Operation::post("/admin/collections/{collection}/purge", "purge", || {
             web::to(purge)
         })
         .about("Takes what was deleted out of every file, and reports which files were rewritten.")
         .params::<PurgeParams>()
-        .answers::<Value>(json!({"collection": "faces", "lsn": 42})),
+        .answers::<Purged>(json!({
+            "collection": "faces", "lsn": 42, "finished": "2026-11-25T06:55:40", "seconds": 0.2,
+            "files_removed": ["log/1.log"], "files_written": ["log/43.log"],
+            "backups_not_included": [],
+        })),
         Operation::get(
             "/admin/collections/{collection}/checksum",
             "checksum",
             || web::to(checksum),
         )
         .about("Checksums of what a collection holds, to compare servers by.")
-        .answers::<Value>(json!({"lsn": 42})),
+        .answers::<Checksums>(json!({
+            "lsn": 42, "points": 1000, "content": "9f2c", "graph": "51ab",
+        })),
     ]
 }
 

@@ -5,7 +5,7 @@ use actix_web::HttpRequest;
 use actix_web::web::{self, Data, Path, Payload};
 use engine::{Ack, Written};
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::named;
 use crate::api;
@@ -27,8 +27,8 @@ pub(super) fn operations() -> Vec<api::Operation> {
         )
         .about("Several writes, one after the other.")
         .params::<WriteParams>()
-        .takes::<Value>(json!({"operations": [{"delete": {"points": [1]}}]}))
-        .answers::<Value>(json!([{"operation_id": 42, "status": "completed"}])),
+        .takes::<BatchBody>(json!({"operations": [{"delete": {"points": [1]}}]}))
+        .answers::<Vec<Updated>>(json!([{"operation_id": 42, "status": "completed"}])),
     ]
 }
 

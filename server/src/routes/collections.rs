@@ -9,7 +9,9 @@ use crate::api::Operation;
 use crate::app::App;
 use crate::http;
 use crate::refusal::Refusal;
-use crate::wire::collection::{Collections, CreateCollection, Named, UpdateCollection, described};
+use crate::wire::collection::{
+    Collections, CreateCollection, Described, Exists, Named, UpdateCollection,
+};
 use crate::wire::envelope::Answer;
 use crate::wire::params::{ReadParams, WriteParams};
 
@@ -27,7 +29,7 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::get(ONE, "getCollection", || web::to(describe))
             .about("What a collection is made of and how much it holds.")
             .params::<ReadParams>()
-            .answers::<Value>(json!({"status": "green", "points_count": 1000})),
+            .answers::<Described>(description()),
         Operation::put(ONE, "createCollection", || web::to(create))
             .about("Makes a collection, of vectors or, with an `embedder`, of faces.")
             .params::<WriteParams>()
@@ -49,8 +51,35 @@ pub(super) fn operations() -> Vec<Operation> {
             || web::to(exists),
         )
         .about("Whether there is such a collection.")
-        .answers::<Value>(json!({"exists": true})),
+        .answers::<Exists>(json!({"exists": true})),
     ]
+}
+
+fn description() -> Value {
+    json!({
+        "status": "green",
+        "optimizer_status": "ok",
+        "points_count": 1000,
+        "indexed_vectors_count": 1000,
+        "segments_count": 1,
+        "config": {
+            "params": {
+                "vectors": {"size": 4, "distance": "Cosine", "on_disk": true},
+                "shard_number": 1, "replication_factor": 1, "write_consistency_factor": 1,
+                "on_disk_payload": true,
+            },
+            "hnsw_config": {"m": 16, "ef_construct": 100, "full_scan_threshold": 0},
+            "optimizer_config": {
+                "deleted_threshold": 0.0, "vacuum_min_vector_number": 0,
+                "default_segment_number": 1, "flush_interval_sec": 0,
+            },
+            "wal_config": null,
+            "quantization_config": {"binary": {"encoding": "two_bits"}},
+        },
+        "payload_schema": {"person": {"data_type": "keyword", "points": 1000}},
+        "memory_bytes": 700_000,
+        "embedder": null,
+    })
 }
 
 async fn list(app: Data<App>) -> Outcome<Collections> {
@@ -62,20 +91,21 @@ async fn list(app: Data<App>) -> Outcome<Collections> {
     Ok(Answer(Collections { collections }))
 }
 
-async fn describe(app: Data<App>, request: HttpRequest, name: Path<String>) -> Outcome<Value> {
+async fn describe(app: Data<App>, request: HttpRequest, name: Path<String>) -> Outcome<Described> {
     let _: ReadParams = http::query(request.query_string())?;
     let info = app.describe(&named(name.into_inner())?).await?;
-    Ok(Answer(described(&info)))
+    Ok(Answer(info.into()))
 }
 
-async fn exists(app: Data<App>, name: Path<String>) -> Outcome<Value> {
+async fn exists(app: Data<App>, name: Path<String>) -> Outcome<Exists> {
     let name = named(name.into_inner())?;
     let exists = app.read(move |engine| match engine.describe(&name) {
         Ok(_) => Ok(true),
         Err(engine::Error::NoCollection(_)) => Ok(false),
         Err(error) => Err(error),
     });
-    Ok(Answer(json!({"exists": exists.await?})))
+    let exists = exists.await?;
+    Ok(Answer(Exists { exists }))
 }
 
 async fn create(

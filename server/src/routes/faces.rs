@@ -24,19 +24,23 @@ type Outcome<T> = Result<Answer<T>, Refusal>;
 pub(super) fn operations() -> Vec<Operation> {
     const ALL: &str = "/collections/{collection}/faces";
     const ONE: &str = "/collections/{collection}/faces/{id}";
+    let kept = json!({
+        "id": 1, "person": "Ada", "payload": {"person": "Ada"},
+        "box": [10, 12, 80, 96], "confidence": 0.99,
+        "landmarks": [[30, 50], [62, 50], [46, 68], [33, 85], [60, 85]],
+        "image": "/collections/faces/faces/1/image", "photo": null,
+    });
     let done = json!({"operation_id": 42, "status": "completed"});
     let deleted = json!({"operation_id": 42, "status": "completed", "deleted": 3});
     vec![
         Operation::get(ALL, "listFaces", || web::to(list))
             .about("The faces that are kept, in the order of their ids, page by page.")
             .params::<ListParams>()
-            .answers::<KeptFaces>(json!({
-                "faces": [{"id": 1, "person": "Ada", "payload": {}}], "next_page_offset": 2,
-            })),
+            .answers::<KeptFaces>(json!({"faces": [kept.clone()], "next_page_offset": 2})),
         Operation::get(ONE, "getFace", || web::to(get))
             .about("A face that is kept.")
             .params::<ReadParams>()
-            .answers::<KeptFace>(json!({"id": 1, "person": "Ada", "payload": {"person": "Ada"}})),
+            .answers::<KeptFace>(kept),
         Operation::patch(ONE, "updateFace", || web::to(patch))
             .about("Says whose face it is, or that it is nobody's, and sets keys of its payload.")
             .params::<WriteParams>()

@@ -26,7 +26,10 @@ type Outcome<T> = Result<Answer<T>, Refusal>;
 /// What this file answers.
 pub(super) fn operations() -> Vec<Operation> {
     const PHOTO: &[u16] = &[422, 501];
-    let place = json!({"box": [10, 12, 80, 96], "landmarks": [[30, 50]], "confidence": 0.99});
+    let place = json!({
+        "box": [10, 12, 80, 96], "confidence": 0.99,
+        "landmarks": [[30, 50], [62, 50], [46, 68], [33, 85], [60, 85]],
+    });
     let photo = json!({"image": "/9j/4AAQSkZJRg==", "min_face_size": 40});
     let mut embedded = place.clone();
     embedded["vector"] = json!([0.1, 0.2]);

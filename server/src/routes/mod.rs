@@ -16,6 +16,7 @@ mod photos;
 mod pictures;
 mod points;
 mod query;
+mod refused;
 mod snapshots;
 mod vectors;
 
@@ -31,7 +32,8 @@ pub(crate) fn configure(routes: &mut ServiceConfig) {
         Refusal::wrong(format!("the path cannot be read: {error}")).into()
     });
     routes.app_data(paths);
-    api::mount(operations(), routes);
+    let all = operations().into_iter().chain(refused::operations());
+    api::mount(all.collect(), routes);
     routes.default_service(web::to(nowhere));
 }
 
@@ -93,6 +95,44 @@ mod tests {
         let mut ids: Vec<_> = operations.iter().map(|it| it.id).collect();
         ids.sort_unstable();
         assert!(ids.windows(2).all(|pair| pair[0] != pair[1]), "{ids:?}");
+    }
+
+    #[test]
+    fn every_example_is_what_its_schema_says() {
+        let document = api::document(&operations());
+        let judge = api::Judge::new(&document);
+        let mut judged = 0;
+        for (path, methods) in document["paths"].as_object().unwrap() {
+            for (method, operation) in methods.as_object().unwrap() {
+                let asked = &operation["requestBody"]["content"]["application/json"];
+                let told = &operation["responses"]["200"]["content"]["application/json"];
+                for media in [asked, told] {
+                    let Some(example) = media.get("example") else {
+                        continue;
+                    };
+                    let judged_by = judge.judge(&media["schema"], example);
+                    assert_eq!(judged_by, Ok(()), "{method} {path}: {example}");
+                    judged += 1;
+                }
+            }
+        }
+        assert!(judged > 80, "{judged}");
+    }
+
+    #[test]
+    fn no_schema_of_a_body_says_that_anything_may_come() {
+        let document = api::document(&operations());
+        for (path, methods) in document["paths"].as_object().unwrap() {
+            for (method, operation) in methods.as_object().unwrap() {
+                let asked = &operation["requestBody"]["content"]["application/json"]["schema"];
+                let told = &operation["responses"]["200"]["content"]["application/json"]["schema"];
+                for schema in [asked, &told["properties"]["result"]] {
+                    assert_ne!(*schema, true, "{method} {path}");
+                    let empty = schema.as_object().is_some_and(serde_json::Map::is_empty);
+                    assert!(!empty, "{method} {path}");
+                }
+            }
+        }
     }
 
     #[test]

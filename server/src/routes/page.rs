@@ -16,7 +16,10 @@ pub(super) fn operations() -> Vec<Operation> {
     vec![
         Operation::get("/", "root", || web::to(root))
             .about("The version for programs; the page for browsers.")
-            .answers_bare(json!({"title": "doppel", "version": DIALECT})),
+            .answers_bare_or(
+                json!({"title": "doppel", "version": DIALECT}),
+                &["text/html"],
+            ),
         of_page("/app.js", "pageScript", || web::to(script)).answers_plain(&["text/javascript"]),
         of_page("/style.css", "pageStyle", || web::to(style)).answers_plain(&["text/css"]),
         of_page("/favicon.svg", "pageIcon", || web::to(icon)).answers_plain(&["image/svg+xml"]),

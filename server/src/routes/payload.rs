@@ -5,13 +5,14 @@ use actix_web::web::{self, Data, Path, Payload};
 use engine::{IndexKind, KeyPath};
 
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::named;
 use crate::api::Operation;
 use crate::app::App;
 use crate::http;
 use crate::refusal::Refusal;
+use crate::wire::choose::ChosenBody;
 use crate::wire::envelope::Answer;
 use crate::wire::index::{Counted, CreateIndex, Facet, FacetBody, Facets};
 use crate::wire::params::{ReadParams, WriteParams};
@@ -28,7 +29,7 @@ pub(super) fn operations() -> Vec<Operation> {
         })
         .about("Indexes a key of the payloads, so that filters and orders by it are quick.")
         .params::<WriteParams>()
-        .takes::<Value>(json!({"field_name": "person", "field_schema": "keyword"}))
+        .takes::<CreateIndex>(json!({"field_name": "person", "field_schema": "keyword"}))
         .answers::<Updated>(json!({"operation_id": 42, "status": "completed"})),
         Operation::delete(
             "/collections/{collection}/index/{key}",
@@ -43,8 +44,8 @@ pub(super) fn operations() -> Vec<Operation> {
         })
         .about("How many points have each value of an indexed key.")
         .params::<ReadParams>()
-        .takes::<Value>(json!({"key": "person", "limit": 10}))
-        .answers::<Value>(json!({"hits": [{"value": "Ada", "count": 3}]})),
+        .takes::<FacetBody>(json!({"key": "person", "limit": 10}))
+        .answers::<Facets>(json!({"hits": [{"value": "Ada", "count": 3}]})),
         Operation::post(
             "/collections/{collection}/points/payload",
             "setPayload",
@@ -52,7 +53,7 @@ pub(super) fn operations() -> Vec<Operation> {
         )
         .about("Sets keys of payloads; others stay.")
         .params::<WriteParams>()
-        .takes::<Value>(json!({"payload": {"person": "Ada"}, "points": [1]}))
+        .takes::<SetPayload>(json!({"payload": {"person": "Ada"}, "points": [1]}))
         .answers::<Updated>(json!({"operation_id": 42, "status": "completed"})),
         Operation::put(
             "/collections/{collection}/points/payload",
@@ -61,7 +62,7 @@ pub(super) fn operations() -> Vec<Operation> {
         )
         .about("Gives points another payload.")
         .params::<WriteParams>()
-        .takes::<Value>(json!({"payload": {"person": "Ada"}, "points": [1]}))
+        .takes::<SetPayload>(json!({"payload": {"person": "Ada"}, "points": [1]}))
         .answers::<Updated>(json!({"operation_id": 42, "status": "completed"})),
         Operation::post(
             "/collections/{collection}/points/payload/delete",
@@ -70,7 +71,7 @@ pub(super) fn operations() -> Vec<Operation> {
         )
         .about("Takes keys out of payloads.")
         .params::<WriteParams>()
-        .takes::<Value>(json!({"keys": ["person"], "points": [1]}))
+        .takes::<DeletePayload>(json!({"keys": ["person"], "points": [1]}))
         .answers::<Updated>(json!({"operation_id": 42, "status": "completed"})),
         Operation::post(
             "/collections/{collection}/points/payload/clear",
@@ -79,7 +80,7 @@ pub(super) fn operations() -> Vec<Operation> {
         )
         .about("Empties payloads.")
         .params::<WriteParams>()
-        .takes::<Value>(json!({"points": [1]}))
+        .takes::<ChosenBody>(json!({"points": [1]}))
         .answers::<Updated>(json!({"operation_id": 42, "status": "completed"})),
     ]
 }

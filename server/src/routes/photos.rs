@@ -31,7 +31,17 @@ type Outcome<T> = Result<Answer<T>, Refusal>;
 
 /// What this file answers.
 pub(super) fn operations() -> Vec<Operation> {
-    let place = json!({"box": [10, 12, 80, 96], "landmarks": [[30, 50]], "confidence": 0.99});
+    let place = json!({
+        "box": [10, 12, 80, 96], "confidence": 0.99,
+        "landmarks": [[30, 50], [62, 50], [46, 68], [33, 85], [60, 85]],
+    });
+    let (mut added, mut found) = (place.clone(), place);
+    added["id"] = json!(1);
+    added["image_index"] = json!(0);
+    found["hits"] = json!([{
+        "id": 1, "score": 0.93, "person": "Ada", "payload": {"person": "Ada"},
+        "image": "/collections/faces/faces/1/image",
+    }]);
     vec![
         Operation::post("/collections/{collection}/faces", "addFaces", || {
             web::to(add)
@@ -41,7 +51,7 @@ pub(super) fn operations() -> Vec<Operation> {
         .takes::<AddBody>(json!({"image": "/9j/4AAQSkZJRg==", "person": "Ada"}))
         .takes_form::<AddForm>("multipart/form-data")
         .takes_form::<RawPhoto>("image/jpeg")
-        .answers::<Added>(json!({"faces": [place], "errors": []})),
+        .answers::<Added>(json!({"faces": [added], "errors": []})),
         Operation::post(
             "/collections/{collection}/faces/search",
             "searchFaces",
@@ -54,7 +64,13 @@ pub(super) fn operations() -> Vec<Operation> {
         }))
         .takes_form::<SearchForm>("multipart/form-data")
         .takes_form::<RawPhoto>("image/jpeg")
-        .answers::<Found>(json!({"faces": [], "width": 250, "height": 250})),
+        .answers::<Found>(json!({
+            "faces": [found], "width": 250, "height": 250,
+            "timings": {
+                "queue_ms": 0.1, "decode_ms": 2.0, "detect_ms": 5.0, "embed_ms": 30.0,
+                "search_ms": 0.3,
+            },
+        })),
     ]
     .into_iter()
     .map(|operation| operation.refuses(&[409, 422, 501]))

@@ -3,7 +3,7 @@
 use actix_web::HttpRequest;
 use actix_web::web::{self, Data, Path, Payload};
 use engine::{Point, Which};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::named;
 use crate::api::Operation;
@@ -51,7 +51,7 @@ pub(super) fn operations() -> Vec<Operation> {
         )
         .about("Takes points out; unknown ids are fine.")
         .params::<WriteParams>()
-        .takes::<Value>(json!({"points": [1, 2]}))
+        .takes::<ChosenBody>(json!({"points": [1, 2]}))
         .answers::<Updated>(updated),
     ]
 }

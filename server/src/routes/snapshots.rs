@@ -16,12 +16,15 @@ use crate::http;
 use crate::limits;
 use crate::refusal::Refusal;
 use crate::wire::envelope::Answer;
-use crate::wire::snapshot::{Recover, RestoredAll, Snapshot, SnapshotParams};
+use crate::wire::snapshot::{
+    BackupBytes, Recover, RestoredAll, Snapshot, SnapshotForm, SnapshotParams,
+};
 
 type Outcome<T> = Result<Answer<T>, Refusal>;
 
 /// What this file answers.
 pub(super) fn operations() -> Vec<Operation> {
+    let restored = json!({"lsn": 42, "collections": [{"name": "faces", "points": 1000}]});
     vec![
         Operation::get(
             "/collections/{collection}/snapshots",
@@ -29,14 +32,15 @@ pub(super) fn operations() -> Vec<Operation> {
             || web::to(list),
         )
         .about("The backups of a collection.")
-        .answers::<Value>(json!([])),
+        .answers::<Vec<Snapshot>>(json!([snapshot()])),
         Operation::post(
             "/collections/{collection}/snapshots",
             "createSnapshot",
             || web::to(create),
         )
         .about("Makes a backup of a collection while writes go on.")
-        .answers::<Value>(json!({"name": "faces.snapshot", "size": 4096}))
+        .params::<SnapshotParams>()
+        .answers::<Snapshot>(snapshot())
         .refuses(&[507]),
         Operation::post(
             "/collections/{collection}/snapshots/upload",
@@ -44,7 +48,9 @@ pub(super) fn operations() -> Vec<Operation> {
             || web::to(upload),
         )
         .about("Restores a collection from a backup that is sent.")
-        .takes_form::<Value>("multipart/form-data")
+        .params::<SnapshotParams>()
+        .takes_form::<SnapshotForm>("multipart/form-data")
+        .takes_form::<BackupBytes>("application/octet-stream")
         .answers::<bool>(json!(true))
         .refuses(&[409, 422, 507]),
         Operation::put(
@@ -53,7 +59,8 @@ pub(super) fn operations() -> Vec<Operation> {
             || web::to(recover),
         )
         .about("Restores a collection from a backup that this server holds.")
-        .takes::<Value>(json!({"location": "faces.snapshot"}))
+        .params::<SnapshotParams>()
+        .takes::<Recover>(json!({"location": "faces.snapshot"}))
         .answers::<bool>(json!(true))
         .refuses(&[409, 422, 507]),
         Operation::get(
@@ -69,27 +76,32 @@ pub(super) fn operations() -> Vec<Operation> {
             || web::to(remove),
         )
         .about("Removes a backup.")
+        .params::<SnapshotParams>()
         .answers::<bool>(json!(true)),
         Operation::get("/snapshots", "listFullSnapshots", || web::to(list_full))
             .about("The backups of the whole server.")
-            .answers::<Value>(json!([])),
+            .answers::<Vec<Snapshot>>(json!([snapshot()])),
         Operation::post("/snapshots", "createFullSnapshot", || web::to(create_full))
             .about("Makes a backup of everything.")
-            .answers::<Value>(json!({"name": "faces.snapshot", "size": 4096}))
+            .params::<SnapshotParams>()
+            .answers::<Snapshot>(snapshot())
             .refuses(&[507]),
         Operation::post("/snapshots/upload", "uploadFullSnapshot", || {
             web::to(upload_full)
         })
         .about("Restores everything from a backup that is sent.")
-        .takes_form::<Value>("multipart/form-data")
-        .answers::<Value>(json!({}))
+        .params::<SnapshotParams>()
+        .takes_form::<SnapshotForm>("multipart/form-data")
+        .takes_form::<BackupBytes>("application/octet-stream")
+        .answers::<RestoredAll>(restored.clone())
         .refuses(&[409, 422, 507]),
         Operation::put("/snapshots/recover", "recoverFullSnapshot", || {
             web::to(recover_full)
         })
         .about("Restores everything from a backup that this server holds.")
-        .takes::<Value>(json!({"location": "full.snapshot"}))
-        .answers::<Value>(json!({}))
+        .params::<SnapshotParams>()
+        .takes::<Recover>(json!({"location": "full.snapshot"}))
+        .answers::<RestoredAll>(restored.clone())
         .refuses(&[409, 422, 507]),
         Operation::get("/snapshots/{name}", "downloadFullSnapshot", || {
             web::to(download_full)
@@ -100,8 +112,16 @@ pub(super) fn operations() -> Vec<Operation> {
             web::to(remove_full)
         })
         .about("Removes a backup of everything.")
+        .params::<SnapshotParams>()
         .answers::<bool>(json!(true)),
     ]
+}
+
+fn snapshot() -> Value {
+    json!({
+        "name": "faces-42.snapshot", "creation_time": "2026-11-25T06:55:40", "size": 4096,
+        "checksum": "9f2c", "lsn": 42,
+    })
 }
 
 async fn create(app: Data<App>, request: HttpRequest, name: Path<String>) -> Outcome<Snapshot> {

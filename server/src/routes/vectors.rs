@@ -26,12 +26,12 @@ pub(super) fn operations() -> Vec<Operation> {
             .about("Adds a vector to a collection, to be filled; the same again does nothing.")
             .params::<WriteParams>()
             .takes::<NewVector>(json!({"dense": {"size": 4, "distance": "Cosine"}}))
-            .answers::<bool>(json!(true))
+            .answers::<Updated>(updated.clone())
             .refuses(&[409]),
         Operation::delete(ONE, "removeVector", || web::to(remove))
             .about("Takes a vector away from a collection, with its index.")
             .params::<WriteParams>()
-            .answers::<bool>(json!(true)),
+            .answers::<Updated>(updated.clone()),
         Operation::delete(
             "/collections/{collection}/vectors/",
             "removeUnnamedVector",
@@ -39,7 +39,7 @@ pub(super) fn operations() -> Vec<Operation> {
         )
         .about("Takes the vector without a name away from a collection, with its index.")
         .params::<WriteParams>()
-        .answers::<bool>(json!(true)),
+        .answers::<Updated>(updated.clone()),
         Operation::put(
             "/collections/{collection}/points/vectors",
             "updateVectors",

@@ -1,6 +1,7 @@
 //! Several writes in one request, each an object with the operation as its only key.
 
 use engine::{Chosen, Point, PointId, Vectors};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::choose::ChosenBody;
@@ -11,14 +12,17 @@ use crate::limits::BATCH_OPERATIONS;
 use crate::refusal::Refusal;
 
 /// The body of `POST /collections/{c}/points/batch`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Writes")]
 pub(crate) struct BatchBody {
     #[serde(deserialize_with = "list::numbered")]
+    #[schemars(length(max = BATCH_OPERATIONS))]
     operations: Vec<WireOperation>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "Write")]
 #[serde(rename_all = "snake_case")]
 enum WireOperation {
     Upsert(Upsert),

@@ -1,17 +1,19 @@
 //! The points that a write is about: a list of ids, or a filter.
 
 use engine::Chosen;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::filter::WireFilter;
 use super::id::Id;
-use super::list;
 use super::unsupported::{self, Absent};
+use super::{list, schema};
 use crate::refusal::Refusal;
 
 /// The body of `POST /collections/{c}/points/delete` and `.../payload/clear`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(transform = schema::one_of(&["points", "filter"]))]
 pub(crate) struct ChosenBody {
     #[serde(default, deserialize_with = "list::optional")]
     points: Option<Vec<Id>>,

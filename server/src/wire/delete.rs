@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 use super::choose::chosen;
 use super::filter::WireFilter;
 use super::id::Id;
-use super::list;
 use super::params::Ordering;
 use super::point::Updated;
+use super::{list, schema};
 use crate::refusal::Refusal;
 
 /// Parameters of `DELETE /collections/{c}/faces`.
@@ -19,8 +19,10 @@ pub(crate) struct PersonParams {
     person: String,
     wait: Option<bool>,
     #[serde(rename = "ordering")]
+    #[schemars(transform = schema::no_effect)]
     _ordering: Option<Ordering>,
     #[serde(rename = "timeout")]
+    #[schemars(transform = schema::no_effect)]
     _timeout: Option<u64>,
 }
 
@@ -40,11 +42,11 @@ impl PersonParams {
 /// The body of `POST /collections/{c}/faces/delete`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(transform = schema::one_of(&["points", "person", "filter"]))]
 pub(crate) struct DeleteFaces {
     #[serde(default, deserialize_with = "list::optional")]
     points: Option<Vec<Id>>,
     person: Option<String>,
-    #[schemars(with = "Option<serde_json::Map<String, serde_json::Value>>")]
     filter: Option<WireFilter>,
 }
 

@@ -3,23 +3,29 @@
 //! Hints about where an index lies and what it is meant for (`on_disk`, `is_tenant`, `is_principal`,
 //! `lookup`, `range`, `phrase_matching`, `enable_hnsw`) change no answer and are taken as hints.
 
-use engine::{IndexInfo, IndexKind, KeyPath, TextOptions, Tokenizer};
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 
+use engine::{IndexInfo, IndexKind, KeyPath, TextOptions, Tokenizer};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::schema;
 use super::unsupported::{self, Absent};
 use crate::limits;
 use crate::refusal::Refusal;
 
 /// The body of `PUT /collections/{c}/index`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CreateIndex {
+    #[schemars(transform = schema::key)]
     field_name: String,
-    field_schema: Option<Schema>,
+    field_schema: Schema,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "PayloadIndex")]
 #[serde(
     untagged,
     expecting = "`field_schema` must be one of keyword, integer, float, bool, datetime, uuid, text, \
@@ -30,7 +36,8 @@ enum Schema {
     Params(Params),
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[schemars(rename = "PayloadIndexKind")]
 #[serde(rename_all = "lowercase")]
 enum Kind {
     Keyword,
@@ -43,8 +50,9 @@ enum Kind {
     Geo,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "PayloadIndexParams")]
 struct Params {
     #[serde(rename = "type")]
     kind: Kind,
@@ -52,26 +60,36 @@ struct Params {
     lowercase: Option<bool>,
     min_token_len: Option<u32>,
     max_token_len: Option<u32>,
+    /// Only false can be had.
+    #[schemars(extend("enum" = [false, null]))]
     ascii_folding: Option<bool>,
     stopwords: Absent,
     stemmer: Absent,
     #[serde(rename = "on_disk")]
+    #[schemars(transform = schema::no_effect)]
     _on_disk: Option<bool>,
     #[serde(rename = "is_tenant")]
+    #[schemars(transform = schema::no_effect)]
     _is_tenant: Option<bool>,
     #[serde(rename = "is_principal")]
+    #[schemars(transform = schema::no_effect)]
     _is_principal: Option<bool>,
     #[serde(rename = "lookup")]
+    #[schemars(transform = schema::no_effect)]
     _lookup: Option<bool>,
     #[serde(rename = "range")]
+    #[schemars(transform = schema::no_effect)]
     _range: Option<bool>,
     #[serde(rename = "phrase_matching")]
+    #[schemars(transform = schema::no_effect)]
     _phrase_matching: Option<bool>,
     #[serde(rename = "enable_hnsw")]
+    #[schemars(transform = schema::no_effect)]
     _enable_hnsw: Option<bool>,
 }
 
-#[derive(Debug, Clone, Copy, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, Deserialize, Serialize, JsonSchema)]
+#[schemars(rename = "Tokenizer")]
 #[serde(rename_all = "lowercase")]
 enum WireTokenizer {
     Word,
@@ -86,13 +104,8 @@ impl TryFrom<CreateIndex> for (KeyPath, IndexKind) {
         let key = KeyPath::parse(&body.field_name);
         let key = key.map_err(|error| Refusal::wrong(format!("`field_name`: {error}")))?;
         let kind = match body.field_schema {
-            None => {
-                return Err(Refusal::wrong(
-                    "`field_schema` is missing: of what the index is",
-                ));
-            }
-            Some(Schema::Kind(kind)) => of(kind, TextOptions::default()),
-            Some(Schema::Params(params)) => params.kind()?,
+            Schema::Kind(kind) => of(kind, TextOptions::default()),
+            Schema::Params(params) => params.kind()?,
         };
         Ok((key, kind))
     }
@@ -156,48 +169,84 @@ fn of(kind: Kind, options: TextOptions) -> IndexKind {
     }
 }
 
-/// The section `payload_schema` of what is told about a collection.
-pub(crate) fn schema(indexes: &[IndexInfo]) -> Value {
-    let told = indexes
-        .iter()
-        .map(|index| (index.key.to_string(), told(index)));
-    Value::Object(told.collect::<Map<_, _>>())
+/// An index as it is told.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "PayloadIndexInfo")]
+pub(crate) struct IndexTold {
+    data_type: Kind,
+    /// Points that have a value of that kind there.
+    points: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    params: Option<TextTold>,
 }
 
-fn told(index: &IndexInfo) -> Value {
-    let (kind, options) = match index.kind {
-        IndexKind::Keyword => (Kind::Keyword, None),
-        IndexKind::Integer => (Kind::Integer, None),
-        IndexKind::Float => (Kind::Float, None),
-        IndexKind::Bool => (Kind::Bool, None),
-        IndexKind::Datetime => (Kind::Datetime, None),
-        IndexKind::Uuid => (Kind::Uuid, None),
-        IndexKind::Text(options) => (Kind::Text, Some(options)),
-        IndexKind::Geo => (Kind::Geo, None),
-    };
-    let mut told = json!({"data_type": kind, "points": index.points});
-    if let Some(options) = options {
-        let tokenizer = match options.tokenizer {
-            Tokenizer::Word => WireTokenizer::Word,
-            Tokenizer::Whitespace => WireTokenizer::Whitespace,
-            Tokenizer::Prefix => WireTokenizer::Prefix,
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "TextIndexInfo")]
+struct TextTold {
+    #[serde(rename = "type")]
+    kind: Kind,
+    tokenizer: WireTokenizer,
+    lowercase: bool,
+    min_token_len: Option<u32>,
+    max_token_len: Option<u32>,
+}
+
+/// The section `payload_schema` of what is told about a collection.
+pub(crate) fn told(indexes: &[IndexInfo]) -> BTreeMap<String, IndexTold> {
+    let told = indexes
+        .iter()
+        .map(|index| (index.key.to_string(), index.into()));
+    told.collect()
+}
+
+impl From<&IndexInfo> for IndexTold {
+    fn from(index: &IndexInfo) -> Self {
+        let (data_type, options) = match index.kind {
+            IndexKind::Keyword => (Kind::Keyword, None),
+            IndexKind::Integer => (Kind::Integer, None),
+            IndexKind::Float => (Kind::Float, None),
+            IndexKind::Bool => (Kind::Bool, None),
+            IndexKind::Datetime => (Kind::Datetime, None),
+            IndexKind::Uuid => (Kind::Uuid, None),
+            IndexKind::Text(options) => (Kind::Text, Some(options)),
+            IndexKind::Geo => (Kind::Geo, None),
         };
-        told["params"] = json!({
-            "type": kind, "tokenizer": tokenizer, "lowercase": options.lowercase,
-            "min_token_len": options.min_len, "max_token_len": options.max_len,
-        });
+        Self {
+            data_type,
+            points: index.points,
+            params: options.map(TextTold::from),
+        }
     }
-    told
+}
+
+impl From<TextOptions> for TextTold {
+    fn from(options: TextOptions) -> Self {
+        Self {
+            kind: Kind::Text,
+            tokenizer: match options.tokenizer {
+                Tokenizer::Word => WireTokenizer::Word,
+                Tokenizer::Whitespace => WireTokenizer::Whitespace,
+                Tokenizer::Prefix => WireTokenizer::Prefix,
+            },
+            lowercase: options.lowercase,
+            min_token_len: options.min_len,
+            max_token_len: options.max_len,
+        }
+    }
 }
 
 /// The body of `POST /collections/{c}/facet`; every count is exact.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct FacetBody {
+    #[schemars(transform = schema::key)]
     key: String,
+    /// 10 by default.
+    #[schemars(range(min = 1, max = limits::FACETS))]
     limit: Option<usize>,
     filter: Option<super::filter::WireFilter>,
     #[serde(rename = "exact")]
+    #[schemars(transform = schema::no_effect)]
     _exact: Option<bool>,
     shard_key: Absent,
 }
@@ -228,13 +277,14 @@ impl TryFrom<FacetBody> for Facet {
 }
 
 /// The answer to a facet.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Facets {
     pub(crate) hits: Vec<Counted>,
 }
 
 /// A value and how many points have it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ValueCount")]
 pub(crate) struct Counted {
     pub(crate) value: Value,
     pub(crate) count: u64,
@@ -242,6 +292,8 @@ pub(crate) struct Counted {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn kind(schema: Value) -> Result<IndexKind, String> {
@@ -261,11 +313,12 @@ mod tests {
             let short = kind(json!(name)).unwrap();
             let long = kind(json!({"type": name, "on_disk": true})).unwrap();
             assert_eq!(short, long);
-            let told = told(&IndexInfo {
+            let told = IndexTold::from(&IndexInfo {
                 key: KeyPath::of("a"),
                 kind: short,
                 points: 3,
             });
+            let told = serde_json::to_value(&told).unwrap();
             assert_eq!(
                 (told["data_type"].as_str(), &told["points"]),
                 (Some(name), &json!(3))

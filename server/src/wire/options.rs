@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::schema;
 use super::unsupported::{self, Absent};
 use crate::limits;
 use crate::refusal::Refusal;
@@ -46,12 +47,15 @@ impl Groups {
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
+#[schemars(rename = "SearchParams")]
 #[serde(deny_unknown_fields)]
 pub(super) struct Params {
+    #[schemars(range(min = 1, max = engine::limits::MAX_EF))]
     hnsw_ef: Option<usize>,
     exact: Option<bool>,
     /// Everything is indexed at once, so both values mean the same.
     #[serde(rename = "indexed_only")]
+    #[schemars(transform = schema::no_effect)]
     _indexed_only: Option<bool>,
     quantization: Absent,
     acorn: Absent,

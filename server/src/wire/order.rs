@@ -1,13 +1,13 @@
 //! `order_by` as it travels: a key, or a key with a direction and a value to start from.
 
 use engine::{KeyPath, Order, OrderFrom, parse_date};
+use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::Value;
 
 use crate::refusal::Refusal;
 
 /// In which order points are told.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(
     untagged,
     expecting = "`order_by` must be a key or {\"key\", \"direction\", \"start_from\"}"
@@ -17,15 +17,15 @@ pub(crate) enum OrderBy {
     Full(FullOrder),
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct FullOrder {
     key: String,
     direction: Option<Direction>,
-    start_from: Option<Value>,
+    start_from: Option<StartFrom>,
 }
 
-#[derive(Debug, Deserialize, PartialEq)]
+#[derive(Debug, Deserialize, PartialEq, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum Direction {
     Asc,
@@ -48,25 +48,40 @@ impl TryFrom<OrderBy> for Order {
         Ok(Self {
             key: key.map_err(|error| Refusal::wrong(format!("`order_by`: {error}")))?,
             descending: full.direction == Some(Direction::Desc),
-            start_from: full.start_from.as_ref().map(start).transpose()?,
+            start_from: full.start_from.map(OrderFrom::try_from).transpose()?,
         })
     }
 }
 
-fn start(value: &Value) -> Result<OrderFrom, Refusal> {
-    let from = match value {
-        Value::String(text) => parse_date(text).map(OrderFrom::Date),
-        value => match value.as_i64() {
-            Some(number) => Some(OrderFrom::Integer(number)),
-            None => value.as_f64().map(OrderFrom::Float),
-        },
-    };
-    from.ok_or_else(|| Refusal::wrong("`order_by.start_from` must be a number or an RFC 3339 date"))
+/// The value that a page of an order begins with.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(
+    untagged,
+    expecting = "`order_by.start_from` must be a number or an RFC 3339 date"
+)]
+enum StartFrom {
+    Integer(i64),
+    Float(f64),
+    Date(#[schemars(extend("format" = "date-time"))] String),
+}
+
+impl TryFrom<StartFrom> for OrderFrom {
+    type Error = Refusal;
+
+    fn try_from(from: StartFrom) -> Result<Self, Refusal> {
+        match from {
+            StartFrom::Integer(number) => Ok(Self::Integer(number)),
+            StartFrom::Float(number) => Ok(Self::Float(number)),
+            StartFrom::Date(text) => parse_date(&text).map(Self::Date).ok_or_else(|| {
+                Refusal::wrong("`order_by.start_from` must be a number or an RFC 3339 date")
+            }),
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 

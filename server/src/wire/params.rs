@@ -1,10 +1,14 @@
 //! The part of a URL behind the question mark.
 
+use std::borrow::Cow;
+
 use engine::{Ack, PointId};
-use schemars::JsonSchema;
-use serde::Deserialize;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
 
 use super::id::Id;
+use super::schema;
 use crate::limits;
 use crate::refusal::Refusal;
 
@@ -15,8 +19,10 @@ pub(crate) struct WriteParams {
     wait: Option<bool>,
     /// One node applies every write in the order of the log: each of the dialect's orderings holds.
     #[serde(rename = "ordering")]
+    #[schemars(transform = schema::no_effect)]
     _ordering: Option<Ordering>,
     #[serde(rename = "timeout")]
+    #[schemars(transform = schema::no_effect)]
     _timeout: Option<u64>,
 }
 
@@ -44,9 +50,43 @@ impl WriteParams {
 #[serde(deny_unknown_fields)]
 pub(crate) struct ReadParams {
     #[serde(rename = "consistency")]
-    _consistency: Option<String>,
+    #[schemars(transform = schema::no_effect)]
+    _consistency: Option<Consistency>,
     #[serde(rename = "timeout")]
+    #[schemars(transform = schema::no_effect)]
     _timeout: Option<u64>,
+}
+
+/// How many copies must agree: a number of them, or a word of the dialect.
+#[derive(Debug)]
+struct Consistency;
+
+const CONSISTENCIES: [&str; 3] = ["majority", "quorum", "all"];
+
+impl<'de> Deserialize<'de> for Consistency {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let number = text.parse::<u32>().is_ok_and(|copies| copies > 0);
+        match number || CONSISTENCIES.contains(&text.as_str()) {
+            true => Ok(Self),
+            false => Err(D::Error::custom(
+                "`consistency` must be `majority`, `quorum`, `all` or a number of copies",
+            )),
+        }
+    }
+}
+
+impl JsonSchema for Consistency {
+    fn schema_name() -> Cow<'static, str> {
+        "Consistency".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"anyOf": [
+            {"type": "string", "enum": CONSISTENCIES},
+            {"type": "integer", "minimum": 1, "maximum": u32::MAX},
+        ]})
+    }
 }
 
 /// Parameters of the telemetry; there is one level of detail, without names.
@@ -54,10 +94,13 @@ pub(crate) struct ReadParams {
 #[serde(deny_unknown_fields)]
 pub(crate) struct TelemetryParams {
     #[serde(rename = "anonymize")]
+    #[schemars(transform = schema::no_effect)]
     _anonymize: Option<bool>,
     #[serde(rename = "details_level")]
+    #[schemars(transform = schema::no_effect)]
     _details_level: Option<u64>,
     #[serde(rename = "timeout")]
+    #[schemars(transform = schema::no_effect)]
     _timeout: Option<u64>,
 }
 

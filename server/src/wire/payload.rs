@@ -8,14 +8,15 @@ use serde_json::Value;
 use super::choose::{ChosenBody, chosen};
 use super::filter::WireFilter;
 use super::id::Id;
-use super::list;
 use super::photo;
 use super::unsupported::{self, Absent};
+use super::{list, schema};
 use crate::refusal::Refusal;
 
 /// The body of `POST` (set) and `PUT` (overwrite) `/collections/{c}/points/payload`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(transform = schema::one_of(&["points", "filter"]))]
 pub(crate) struct SetPayload {
     payload: Payload,
     #[serde(default, deserialize_with = "list::optional")]
@@ -26,9 +27,11 @@ pub(crate) struct SetPayload {
 }
 
 /// The body of `POST /collections/{c}/points/payload/delete`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(transform = schema::one_of(&["points", "filter"]))]
 pub(crate) struct DeletePayload {
+    #[schemars(length(min = 1))]
     keys: Vec<String>,
     #[serde(default, deserialize_with = "list::optional")]
     points: Option<Vec<Id>>,

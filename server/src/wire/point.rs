@@ -8,15 +8,16 @@ use serde_json::{Map, Value};
 use super::choose::chosen;
 use super::filter::WireFilter;
 use super::id::Id;
-use super::list;
 use super::select::{View, WithPayload, WithVector};
 use super::unsupported::{self, Absent};
 use super::vector::{Columns, VectorsIn, VectorsOut};
+use super::{list, schema};
 use crate::refusal::Refusal;
 
 /// The body of `PUT /collections/{c}/points`, in either of the dialect's forms.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(transform = schema::one_of(&["points", "batch"]))]
 pub(crate) struct Upsert {
     #[serde(default, deserialize_with = "list::optional")]
     points: Option<Vec<PutPoint>>,
@@ -99,6 +100,7 @@ impl Batch {
 /// The body of `POST /collections/{c}/points`: points by their ids.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(transform = schema::with_vectors_too)]
 pub(crate) struct Retrieve {
     #[serde(deserialize_with = "list::numbered")]
     pub(crate) ids: Vec<Id>,
@@ -150,11 +152,11 @@ impl TryFrom<UpdateVectors> for Vec<(engine::PointId, Vectors)> {
 /// The body of `POST /collections/{c}/points/vectors/delete`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(transform = schema::one_of(&["points", "filter"]))]
 pub(crate) struct DeleteVectors {
     #[serde(default, deserialize_with = "list::optional")]
     points: Option<Vec<Id>>,
     vector: Vec<String>,
-    #[schemars(with = "Option<Map<String, Value>>")]
     filter: Option<WireFilter>,
     shard_key: Absent,
 }
@@ -171,7 +173,19 @@ impl DeleteVectors {
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Updated {
     operation_id: u64,
+    #[schemars(with = "UpdateStatus")]
     status: &'static str,
+}
+
+/// As the document tells it.
+#[derive(JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[expect(dead_code, reason = "only its schema is used")]
+enum UpdateStatus {
+    /// Durable.
+    Acknowledged,
+    /// Durable, and seen by searches.
+    Completed,
 }
 
 impl Updated {
@@ -227,9 +241,20 @@ pub(crate) struct Scored {
     payload: Option<Map<String, Value>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     vector: Option<VectorsOut>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    order_value: Option<Value>,
 }
 
 impl Scored {
+    /// A point that is where it is by a value, not by a score.
+    pub(crate) fn placed(point: StoredPoint, value: Value, view: &View) -> Self {
+        let hit = ScoredPoint { score: 0.0, point };
+        Self {
+            order_value: Some(value),
+            ..Self::new(hit, view)
+        }
+    }
+
     pub(crate) fn new(hit: ScoredPoint, view: &View) -> Self {
         Self {
             id: Id(hit.point.id),
@@ -237,6 +262,7 @@ impl Scored {
             score: hit.score,
             payload: view.payload.of(hit.point.payload),
             vector: hit.point.vectors.map(VectorsOut),
+            order_value: None,
         }
     }
 }

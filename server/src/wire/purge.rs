@@ -33,7 +33,7 @@ impl PurgeParams {
 }
 
 /// The report. Paths are those in the data folder.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Purged {
     collection: String,
     /// All that was deleted or replaced up to this LSN is in no file but those named below.

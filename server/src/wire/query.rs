@@ -7,27 +7,19 @@ use serde::{Deserialize, Serialize};
 
 use super::filter::WireFilter;
 use super::id::Id;
-use super::input::{Input, InputOr, Other};
+use super::input::{Input, InputOr};
+use super::kind::{QueryKind, Target};
+use super::list::OneOrMore;
 use super::options::{self, Groups, Params, SearchOptions};
 use super::order::OrderBy;
 use super::point::{Record, Scored};
-use super::recommend::{Examples, Strategy};
+use super::prefetch::{self, Prefetch};
+use super::schema;
 use super::select::{View, WithPayload, WithVector};
 use super::unsupported::{self, Absent};
 use super::vector::VectorToFind;
 use crate::limits;
 use crate::refusal::Refusal;
-
-/// What to look for.
-#[derive(Debug)]
-pub(crate) enum Target {
-    /// What is like this; a point that is named is left out itself.
-    Nearest(Input),
-    /// What is like some and unlike others, which are left out themselves.
-    Recommend(Examples, Strategy),
-    /// Anything, in the order of ids.
-    Everything,
-}
 
 /// A search, ready for the engine but for the vectors of points that it names.
 #[derive(Debug)]
@@ -42,16 +34,20 @@ pub(crate) struct Search {
     pub(crate) view: View,
     /// By what hits are grouped, if they are.
     pub(crate) groups: Option<Groups>,
+    /// Searches whose hits are merged, or among whose hits this one looks.
+    pub(crate) prefetch: Vec<Search>,
 }
 
 /// The body of `points/query`; with `group_by`, of `points/query/groups`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(transform = schema::with_vectors_too)]
 pub(crate) struct QueryBody {
     /// What to look for; without it points come in the order of their ids.
     query: Option<InputOr<QueryKind>>,
     params: Option<Params>,
     score_threshold: Option<f32>,
+    #[schemars(range(min = 1, max = limits::HITS))]
     limit: Option<usize>,
     offset: Option<usize>,
     with_payload: Option<WithPayload>,
@@ -60,86 +56,25 @@ pub(crate) struct QueryBody {
     /// The payload key whose values make groups (`points/query/groups`).
     group_by: Option<String>,
     /// Hits in a group, 3 by default.
+    #[schemars(range(min = 1, max = limits::GROUP_SIZE))]
     group_size: Option<usize>,
     using: Option<String>,
-    prefetch: Absent,
-    #[schemars(with = "Option<serde_json::Map<String, serde_json::Value>>")]
+    /// Searches that come first.
+    prefetch: Option<OneOrMore<Prefetch>>,
     filter: Option<WireFilter>,
     lookup_from: Absent,
     with_lookup: Absent,
     shard_key: Absent,
 }
 
-/// A query by its name; exactly one is there.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct QueryKind {
-    nearest: Option<Input>,
-    recommend: Option<Recommend>,
-    mmr: Absent,
-    discover: Absent,
-    context: Absent,
-    order_by: Absent,
-    fusion: Absent,
-    rrf: Absent,
-    formula: Absent,
-    sample: Absent,
-    relevance_feedback: Absent,
-}
-
-impl Other for QueryKind {
-    const EXPECTED: &'static str = "`query` as a list of numbers, the id of a point, {\"nearest\": either} or {\"recommend\": {...}}";
-}
-
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct Recommend {
-    #[serde(default)]
-    positive: Option<Vec<Input>>,
-    #[serde(default)]
-    negative: Option<Vec<Input>>,
-    strategy: Option<Strategy>,
-}
-
-impl TryFrom<QueryKind> for Target {
-    type Error = Refusal;
-
-    fn try_from(kind: QueryKind) -> Result<Self, Refusal> {
-        unsupported::refuse(&[
-            ("query.mmr", &kind.mmr),
-            ("query.discover", &kind.discover),
-            ("query.context", &kind.context),
-            ("query.order_by", &kind.order_by),
-            ("query.fusion", &kind.fusion),
-            ("query.rrf", &kind.rrf),
-            ("query.formula", &kind.formula),
-            ("query.sample", &kind.sample),
-            ("query.relevance_feedback", &kind.relevance_feedback),
-        ])?;
-        match (kind.nearest, kind.recommend) {
-            (Some(input), None) => Ok(Target::Nearest(input)),
-            (None, Some(recommend)) => {
-                let (positive, negative) = (recommend.positive, recommend.negative);
-                let examples =
-                    Examples::new(positive.unwrap_or_default(), negative.unwrap_or_default());
-                Ok(Target::Recommend(
-                    examples?,
-                    recommend.strategy.unwrap_or_default(),
-                ))
-            }
-            _ => Err(Refusal::wrong(
-                "`query` takes either `nearest` or `recommend`",
-            )),
-        }
-    }
-}
-
 /// The body of `points/search`; with `group_by`, of `points/search/groups`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(transform = schema::with_vectors_too)]
 pub(crate) struct SearchBody {
     vector: VectorToFind,
     /// 10 by default.
+    #[schemars(range(min = 1, max = limits::HITS))]
     limit: Option<usize>,
     offset: Option<usize>,
     params: Option<Params>,
@@ -150,8 +85,8 @@ pub(crate) struct SearchBody {
     /// The payload key whose values make groups (`points/search/groups`).
     group_by: Option<String>,
     /// Hits in a group, 3 by default.
+    #[schemars(range(min = 1, max = limits::GROUP_SIZE))]
     group_size: Option<usize>,
-    #[schemars(with = "Option<serde_json::Map<String, serde_json::Value>>")]
     filter: Option<WireFilter>,
     with_lookup: Absent,
     shard_key: Absent,
@@ -162,18 +97,13 @@ impl TryFrom<QueryBody> for Search {
 
     fn try_from(body: QueryBody) -> Result<Self, Refusal> {
         unsupported::refuse(&[
-            ("prefetch", &body.prefetch),
             ("lookup_from", &body.lookup_from),
             ("with_lookup", &body.with_lookup),
             ("shard_key", &body.shard_key),
         ])?;
-        let target = match body.query {
-            None => Target::Everything,
-            Some(InputOr::Input(input)) => Target::Nearest(input),
-            Some(InputOr::Other(kind)) => kind.try_into()?,
-        };
+        let target = Target::of(body.query)?;
         let groups = Groups::new(body.group_by, body.group_size)?;
-        Ok(Self {
+        let search = Self {
             target,
             using: body.using.unwrap_or_default(),
             limit: options::limit(body.limit, body.offset, groups.as_ref())?,
@@ -182,7 +112,10 @@ impl TryFrom<QueryBody> for Search {
             filter: body.filter.map(|filter| filter.0),
             view: View::new(body.with_payload, groups.is_some(), body.with_vector)?,
             groups,
-        })
+            prefetch: prefetch::searches(body.prefetch, 1)?,
+        };
+        prefetch::few(&search)?;
+        search.makes_sense()
     }
 }
 
@@ -204,6 +137,7 @@ impl TryFrom<SearchBody> for Search {
             filter: body.filter.map(|filter| filter.0),
             view: View::new(body.with_payload, groups.is_some(), body.with_vector)?,
             groups,
+            prefetch: Vec::new(),
         })
     }
 }
@@ -217,9 +151,10 @@ pub(crate) struct Hits {
 /// Searches that are done together and answered in their order.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, bound(deserialize = "T: Deserialize<'de>"))]
-#[schemars(bound = "T: JsonSchema")]
+#[schemars(bound = "T: JsonSchema", rename = "Batch_of_{T}")]
 pub(crate) struct BatchBody<T> {
     #[serde(deserialize_with = "super::list::numbered")]
+    #[schemars(length(max = limits::SEARCHES_PER_BATCH))]
     searches: Vec<T>,
 }
 
@@ -244,6 +179,28 @@ where
 }
 
 impl Search {
+    /// Refuses what would be passed over because of what is looked for.
+    pub(super) fn makes_sense(self) -> Result<Self, Refusal> {
+        let (few, ordered) = (self.prefetch.is_empty(), self.target.has_no_score());
+        if ordered && self.options.score_threshold.is_some() {
+            return Err(Refusal::wrong(
+                "`score_threshold` goes with a query that has scores",
+            ));
+        }
+        match &self.target {
+            Target::Fused(_) if few => Err(Refusal::wrong(
+                "`query.fusion` merges hits: give the searches whose hits they are as `prefetch`",
+            )),
+            Target::Everything if !few => Err(Refusal::wrong(
+                "`prefetch` needs a `query` that says what is done with its hits",
+            )),
+            Target::InOrder(_) if self.groups.is_some() => Err(Refusal::wrong(
+                "`query.order_by` does not go with `group_by`",
+            )),
+            _ => Ok(self),
+        }
+    }
+
     /// Refuses groups where there are none.
     pub(crate) fn ungrouped(self) -> Result<Self, Refusal> {
         match self.groups {
@@ -258,15 +215,16 @@ impl Search {
 /// The body of `POST /collections/{c}/points/scroll`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(transform = schema::with_vectors_too)]
 pub(crate) struct ScrollBody {
+    /// 10 by default.
+    #[schemars(range(min = 1, max = limits::PAGE))]
     limit: Option<usize>,
     offset: Option<Id>,
     with_payload: Option<WithPayload>,
     #[serde(alias = "with_vectors")]
     with_vector: Option<WithVector>,
-    #[schemars(with = "Option<serde_json::Map<String, serde_json::Value>>")]
     filter: Option<WireFilter>,
-    #[schemars(with = "Option<serde_json::Map<String, serde_json::Value>>")]
     order_by: Option<OrderBy>,
     shard_key: Absent,
 }
@@ -320,8 +278,8 @@ pub(crate) struct ScrollPage {
 #[serde(deny_unknown_fields)]
 pub(crate) struct CountBody {
     #[serde(rename = "exact")]
+    #[schemars(transform = schema::no_effect)]
     _exact: Option<bool>,
-    #[schemars(with = "Option<serde_json::Map<String, serde_json::Value>>")]
     filter: Option<WireFilter>,
     shard_key: Absent,
 }
@@ -336,6 +294,7 @@ impl CountBody {
 
 /// The answer to a count.
 #[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Count")]
 pub(crate) struct Counted {
     pub(crate) count: usize,
 }

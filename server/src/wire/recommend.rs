@@ -5,9 +5,11 @@ use serde::{Deserialize, Serialize};
 
 use super::filter::WireFilter;
 use super::input::Input;
+use super::kind::Target;
 use super::options::{self, Groups, Params};
 use super::point::Scored;
-use super::query::{Search, Target};
+use super::query::Search;
+use super::schema;
 use super::select::{View, WithPayload, WithVector};
 use super::unsupported::{self, Absent};
 use crate::limits;
@@ -52,13 +54,15 @@ pub(crate) enum Strategy {
 /// The body of `points/recommend`; with `group_by`, of `points/recommend/groups`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(transform = schema::with_vectors_too)]
 pub(crate) struct RecommendBody {
-    #[serde(default)]
+    #[schemars(length(min = 1, max = limits::EXAMPLES))]
     positive: Vec<Input>,
     #[serde(default)]
     negative: Vec<Input>,
     strategy: Option<Strategy>,
     /// 10 by default.
+    #[schemars(range(min = 1, max = limits::HITS))]
     limit: Option<usize>,
     offset: Option<usize>,
     params: Option<Params>,
@@ -69,9 +73,9 @@ pub(crate) struct RecommendBody {
     /// The payload key whose values make groups (`points/recommend/groups`).
     group_by: Option<String>,
     /// Hits in a group, 3 by default.
+    #[schemars(range(min = 1, max = limits::GROUP_SIZE))]
     group_size: Option<usize>,
     using: Option<String>,
-    #[schemars(with = "Option<serde_json::Map<String, serde_json::Value>>")]
     filter: Option<WireFilter>,
     lookup_from: Absent,
     with_lookup: Absent,
@@ -98,6 +102,7 @@ impl TryFrom<RecommendBody> for Search {
             filter: body.filter.map(|filter| filter.0),
             view: View::new(body.with_payload, groups.is_some(), body.with_vector)?,
             groups,
+            prefetch: Vec::new(),
         })
     }
 }

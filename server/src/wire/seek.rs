@@ -69,7 +69,6 @@ pub(crate) struct SearchBody {
     hnsw_ef: Option<usize>,
     exact: Option<bool>,
     with_payload: Option<WithPayload>,
-    #[schemars(with = "Option<serde_json::Map<String, serde_json::Value>>")]
     filter: Option<WireFilter>,
     /// Only faces of this person, or of one of these.
     person: Option<Names>,

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::schema;
 use crate::refusal::Refusal;
 
 /// `with_payload` as it travels.
@@ -19,6 +20,7 @@ pub(crate) enum WithPayload {
 /// Keys to show or to leave out.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "PayloadKeys", transform = schema::one_of(&["include", "exclude"]))]
 pub(crate) struct Chosen {
     include: Option<Vec<String>>,
     exclude: Option<Vec<String>>,

@@ -1,12 +1,15 @@
 //! Backups in the dialect, which calls them snapshots.
 
 use engine::{BackupFile, Checksum, Lsn, RestoreReport};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::schema;
+use super::unsupported::Absent;
 use crate::refusal::Refusal;
 
 /// A backup that lies on the server.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Snapshot {
     name: String,
     /// `2026-11-25T06:55:40`, in UTC; absent if the file's header is damaged.
@@ -52,17 +55,19 @@ pub(super) fn utc(seconds: u64) -> String {
 
 /// Parameters of whatever makes, removes or restores a backup. All of them answer when they are
 /// done, whether or not they are told to wait; there is one node, so every priority is the same.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SnapshotParams {
     #[serde(rename = "wait")]
+    #[schemars(transform = schema::no_effect)]
     _wait: Option<bool>,
     #[serde(rename = "priority")]
+    #[schemars(transform = schema::no_effect)]
     _priority: Option<Priority>,
     pub(crate) checksum: Option<String>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum Priority {
     NoSync,
@@ -71,15 +76,28 @@ enum Priority {
 }
 
 /// Which backup of its own the server is to restore.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Recover {
     pub(crate) location: String,
     #[serde(rename = "priority")]
+    #[schemars(transform = schema::no_effect)]
     _priority: Option<Priority>,
     pub(crate) checksum: Option<String>,
-    api_key: Option<String>,
+    api_key: Absent,
 }
+
+/// A form that brings a backup, as the document tells it.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "forms are read piece by piece")]
+pub(crate) struct SnapshotForm {
+    snapshot: BackupBytes,
+}
+
+/// The bytes of a backup.
+#[derive(JsonSchema)]
+#[schemars(extend("contentMediaType" = "application/octet-stream"))]
+pub(crate) struct BackupBytes(#[expect(dead_code, reason = "only its schema is used")] String);
 
 impl Recover {
     /// A key would be for a server that the backup is fetched from.
@@ -94,13 +112,13 @@ impl Recover {
 }
 
 /// What a restore of everything has brought.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct RestoredAll {
     lsn: u64,
     collections: Vec<RestoredOne>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct RestoredOne {
     name: String,
     points: usize,
@@ -119,7 +137,7 @@ impl From<RestoreReport> for RestoredAll {
 }
 
 /// A checkpoint.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Checkpointed {
     lsn: u64,
 }
@@ -131,7 +149,7 @@ impl From<Lsn> for Checkpointed {
 }
 
 /// The checksums of a collection.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Checksums {
     lsn: u64,
     points: usize,

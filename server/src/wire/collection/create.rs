@@ -5,6 +5,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
+use super::super::schema;
 use super::super::unsupported::{self, Absent};
 use super::hints::{self, Hints};
 use super::quantization::QuantizationConfig;
@@ -21,17 +22,29 @@ pub(crate) struct CreateCollection {
     hnsw_config: Option<Hnsw>,
     quantization_config: Option<QuantizationConfig>,
     metadata: Option<Map<String, Value>>,
+    #[schemars(range(min = 1), transform = schema::no_effect)]
     shard_number: Option<u32>,
+    #[schemars(extend("enum" = ["auto", null]), transform = schema::no_effect)]
     sharding_method: Option<ShardingMethod>,
+    #[schemars(extend("enum" = [1, null]), transform = schema::no_effect)]
     replication_factor: Option<u32>,
+    #[schemars(extend("enum" = [1, null]), transform = schema::no_effect)]
     write_consistency_factor: Option<u32>,
     #[serde(rename = "on_disk_payload")]
+    #[schemars(transform = schema::no_effect)]
     _on_disk_payload: Option<bool>,
+    #[schemars(transform = schema::hints(hints::MEMORY))]
     payload: Option<Hints>,
+    #[schemars(transform = schema::hints(hints::MEMORY))]
     id_tracker: Option<Hints>,
+    /// There are none: only an empty object may be sent.
+    #[schemars(extend("maxProperties" = 0))]
     sparse_vectors: Option<Map<String, Value>>,
+    #[schemars(transform = schema::hints(hints::WAL))]
     wal_config: Option<Hints>,
+    #[schemars(transform = schema::hints(hints::OPTIMIZERS))]
     optimizers_config: Option<Hints>,
+    #[schemars(transform = hints::switched_off)]
     strict_mode_config: Option<Map<String, Value>>,
     init_from: Absent,
 }

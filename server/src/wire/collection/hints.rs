@@ -1,18 +1,19 @@
 //! Settings of the dialect that are taken and have no effect here. Their names are known, so that
 //! a slip is still told.
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema};
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::refusal::Refusal;
+use crate::wire::schema::no_effect;
 
 /// An object of hints.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub(super) struct Hints(Map<String, Value>);
 
-const OPTIMIZERS: &[&str] = &[
+pub(super) const OPTIMIZERS: &[&str] = &[
     "deleted_threshold",
     "vacuum_min_vector_number",
     "default_segment_number",
@@ -23,8 +24,8 @@ const OPTIMIZERS: &[&str] = &[
     "max_optimization_threads",
     "prevent_unoptimized",
 ];
-const WAL: &[&str] = &["wal_capacity_mb", "wal_segments_ahead", "wal_retain_closed"];
-const MEMORY: &[&str] = &["memory"];
+pub(super) const WAL: &[&str] = &["wal_capacity_mb", "wal_segments_ahead", "wal_retain_closed"];
+pub(super) const MEMORY: &[&str] = &["memory"];
 
 impl Hints {
     fn are(this: Option<&Self>, place: &str, known: &[&str]) -> Result<(), Refusal> {
@@ -62,6 +63,13 @@ pub(super) fn strict_mode(config: Option<&Map<String, Value>>) -> Result<(), Ref
              every collection",
         )),
     }
+}
+
+/// The same as the document tells it: whatever limits are named, they are not switched on.
+pub(super) fn switched_off(schema: &mut Schema) {
+    let off = json!({"enabled": {"enum": [false, null]}});
+    schema.insert("properties".to_owned(), off);
+    no_effect(schema);
 }
 
 /// A number that only 1 makes sense for, because there is one copy of everything.

@@ -12,6 +12,6 @@ mod update;
 mod vector;
 
 pub(crate) use create::CreateCollection;
-pub(crate) use told::{Collections, Named, described};
+pub(crate) use told::{Collections, Described, Exists, Named};
 pub(crate) use update::UpdateCollection;
 pub(crate) use vector::NewVector;

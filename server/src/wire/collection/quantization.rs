@@ -2,9 +2,9 @@
 
 use engine::Quantization;
 use schemars::JsonSchema;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
 
+use super::super::schema;
 use super::vector::Memory;
 use crate::refusal::Refusal;
 
@@ -33,14 +33,17 @@ pub(super) struct BinaryConfig {
 struct Binary {
     encoding: Option<Encoding>,
     #[serde(rename = "query_encoding")]
+    #[schemars(transform = schema::no_effect)]
     _query_encoding: Option<String>,
     #[serde(rename = "always_ram")]
+    #[schemars(transform = schema::no_effect)]
     _always_ram: Option<bool>,
     #[serde(rename = "memory")]
+    #[schemars(transform = schema::no_effect)]
     _memory: Option<Memory>,
 }
 
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum Encoding {
     OneBit,
@@ -56,6 +59,7 @@ pub(super) struct PackedConfig {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Packed {
+    #[schemars(extend("enum" = [1, 2, 4]))]
     bits: u8,
 }
 
@@ -77,14 +81,17 @@ struct Scalar {
     #[serde(rename = "type")]
     _kind: ScalarKind,
     #[serde(rename = "quantile")]
+    #[schemars(transform = schema::no_effect)]
     _quantile: Option<f32>,
     #[serde(rename = "always_ram")]
+    #[schemars(transform = schema::no_effect)]
     _always_ram: Option<bool>,
     #[serde(rename = "memory")]
+    #[schemars(transform = schema::no_effect)]
     _memory: Option<Memory>,
 }
 
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum ScalarKind {
     Int8,
@@ -113,12 +120,34 @@ impl TryFrom<QuantizationConfig> for Quantization {
     }
 }
 
-/// As the dialect has it; nothing where it has no word.
-pub(super) fn told(quantization: Quantization) -> Value {
+/// As it is told.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum QuantizationTold {
+    Scalar(ScalarTold),
+    Binary(BinaryTold),
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct ScalarTold {
+    #[serde(rename = "type")]
+    kind: ScalarKind,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct BinaryTold {
+    encoding: Encoding,
+}
+
+/// In the dialect's words; nothing where it has none.
+pub(super) fn told(quantization: Quantization) -> Option<QuantizationTold> {
+    let binary = |encoding| Some(QuantizationTold::Binary(BinaryTold { encoding }));
     match quantization {
-        Quantization::None | Quantization::Bits4 => Value::Null,
-        Quantization::Int8 => json!({"scalar": {"type": "int8"}}),
-        Quantization::Bits1 => json!({"binary": {"encoding": "one_bit"}}),
-        Quantization::Bits2 => json!({"binary": {"encoding": "two_bits"}}),
+        Quantization::None | Quantization::Bits4 => None,
+        Quantization::Int8 => Some(QuantizationTold::Scalar(ScalarTold {
+            kind: ScalarKind::Int8,
+        })),
+        Quantization::Bits1 => binary(Encoding::OneBit),
+        Quantization::Bits2 => binary(Encoding::TwoBits),
     }
 }

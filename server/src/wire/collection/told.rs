@@ -1,14 +1,16 @@
 //! What is told about collections. Clients of the dialect expect every section to be there; what
 //! has no meaning here is told as what it comes to on one node without segments.
 
+use std::collections::BTreeMap;
+
 use engine::{CollectionInfo, CollectionSpec, Metric, VectorSpec};
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
-use super::quantization;
+use super::quantization::{self, QuantizationTold};
 use super::vector::Distance;
-use crate::wire::index;
+use crate::wire::index::{self, IndexTold};
 
 /// The answer to `GET /collections`. What stands beside `name` is ours.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -54,82 +56,178 @@ impl From<CollectionInfo> for Named {
 }
 
 /// The answer to `GET /collections/{c}`.
-pub(crate) fn described(info: &CollectionInfo) -> Value {
-    let spec = &info.spec;
-    // The settings of the collection as a whole are those of its first vector; each of several
-    // tells its own too.
-    let first = spec.vectors.values().next().cloned();
-    let first = first.unwrap_or_else(|| VectorSpec::new(1, Metric::Cosine));
-    let embedder = spec
-        .vectors
-        .values()
-        .find_map(|vector| vector.embedder.as_ref());
-    let mut config = json!({
-        "params": {
-            "vectors": vectors(spec),
-            "shard_number": 1,
-            "replication_factor": 1,
-            "write_consistency_factor": 1,
-            "on_disk_payload": true,
-        },
-        "hnsw_config": {
-            "m": first.m,
-            "ef_construct": first.ef_construct,
-            "full_scan_threshold": 0,
-        },
-        "optimizer_config": {
-            "deleted_threshold": 0.0,
-            "vacuum_min_vector_number": 0,
-            "default_segment_number": 1,
-            "flush_interval_sec": 0,
-        },
-        "wal_config": null,
-        "quantization_config": quantization::told(first.quantization),
-    });
-    if !spec.metadata.is_empty() {
-        config["metadata"] = Value::Object(spec.metadata.clone());
-    }
-    json!({
-        "status": "green",
-        "optimizer_status": "ok",
-        "points_count": info.points,
-        "indexed_vectors_count": info.vectors,
-        "segments_count": 1,
-        "config": config,
-        "payload_schema": index::schema(&info.indexes),
-        "memory_bytes": info.memory_bytes,
-        "embedder": embedder.map(|embedder| {
-            json!({"name": embedder.name, "sha256": embedder.sha256})
-        }),
-    })
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Described {
+    status: &'static str,
+    optimizer_status: &'static str,
+    points_count: usize,
+    indexed_vectors_count: usize,
+    segments_count: usize,
+    config: Config,
+    /// The indexes of payload keys.
+    payload_schema: BTreeMap<String, IndexTold>,
+    /// Ours: bytes of the indexes in memory.
+    memory_bytes: usize,
+    /// Ours: the model that makes this collection's vectors out of photos.
+    embedder: Option<EmbedderTold>,
 }
 
-fn vectors(spec: &CollectionSpec) -> Value {
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "CollectionConfig")]
+struct Config {
+    params: Params,
+    hnsw_config: HnswTold,
+    optimizer_config: Optimizer,
+    wal_config: Option<()>,
+    quantization_config: Option<QuantizationTold>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metadata: Option<Map<String, Value>>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "CollectionParams")]
+struct Params {
+    vectors: VectorsTold,
+    shard_number: u32,
+    replication_factor: u32,
+    write_consistency_factor: u32,
+    on_disk_payload: bool,
+}
+
+/// One vector without a name, or several by name.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(untagged)]
+enum VectorsTold {
+    Unnamed(VectorTold),
+    Named(BTreeMap<String, NamedVectorTold>),
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct VectorTold {
+    size: usize,
+    distance: Distance,
+    on_disk: bool,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct NamedVectorTold {
+    #[serde(flatten)]
+    vector: VectorTold,
+    hnsw_config: HnswTold,
+    quantization_config: Option<QuantizationTold>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    embedder: Option<String>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct HnswTold {
+    m: usize,
+    ef_construct: usize,
+    full_scan_threshold: u64,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct Optimizer {
+    deleted_threshold: f32,
+    vacuum_min_vector_number: u64,
+    default_segment_number: u64,
+    flush_interval_sec: u64,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct EmbedderTold {
+    name: String,
+    sha256: String,
+}
+
+impl From<CollectionInfo> for Described {
+    fn from(info: CollectionInfo) -> Self {
+        let spec = info.spec;
+        let mut models = spec.vectors.values().filter_map(|it| it.embedder.as_ref());
+        let embedder = models.next().map(|embedder| EmbedderTold {
+            name: embedder.name.clone(),
+            sha256: embedder.sha256.clone(),
+        });
+        Self {
+            status: "green",
+            optimizer_status: "ok",
+            points_count: info.points,
+            indexed_vectors_count: info.vectors,
+            segments_count: 1,
+            config: spec.into(),
+            payload_schema: index::told(&info.indexes),
+            memory_bytes: info.memory_bytes,
+            embedder,
+        }
+    }
+}
+
+impl From<CollectionSpec> for Config {
+    fn from(spec: CollectionSpec) -> Self {
+        // The settings of the collection as a whole are those of its first vector; each of several
+        // tells its own too.
+        let first = spec.vectors.values().next().cloned();
+        let first = first.unwrap_or_else(|| VectorSpec::new(1, Metric::Cosine));
+        Self {
+            params: Params {
+                vectors: vectors(&spec),
+                shard_number: 1,
+                replication_factor: 1,
+                write_consistency_factor: 1,
+                on_disk_payload: true,
+            },
+            hnsw_config: HnswTold::from(&first),
+            optimizer_config: Optimizer {
+                deleted_threshold: 0.0,
+                vacuum_min_vector_number: 0,
+                default_segment_number: 1,
+                flush_interval_sec: 0,
+            },
+            wal_config: None,
+            quantization_config: quantization::told(first.quantization),
+            metadata: Some(spec.metadata).filter(|metadata| !metadata.is_empty()),
+        }
+    }
+}
+
+fn vectors(spec: &CollectionSpec) -> VectorsTold {
     if let (1, Some(unnamed)) = (spec.vectors.len(), spec.vectors.get("")) {
-        return Value::Object(params(unnamed));
+        return VectorsTold::Unnamed(unnamed.into());
     }
     let vectors = spec.vectors.iter().map(|(name, vector)| {
-        let mut params = params(vector);
-        let hnsw = json!({"m": vector.m, "ef_construct": vector.ef_construct});
-        params.insert("hnsw_config".to_owned(), hnsw);
-        let quantization = quantization::told(vector.quantization);
-        params.insert("quantization_config".to_owned(), quantization);
-        if let Some(embedder) = &vector.embedder {
-            params.insert("embedder".to_owned(), json!(embedder.name));
-        }
-        (name.clone(), Value::Object(params))
+        let told = NamedVectorTold {
+            vector: vector.into(),
+            hnsw_config: vector.into(),
+            quantization_config: quantization::told(vector.quantization),
+            embedder: vector.embedder.as_ref().map(|it| it.name.clone()),
+        };
+        (name.clone(), told)
     });
-    Value::Object(vectors.collect())
+    VectorsTold::Named(vectors.collect())
 }
 
-fn params(vector: &VectorSpec) -> Map<String, Value> {
-    let params = [
-        ("size", json!(vector.dim)),
-        ("distance", json!(Distance::from(vector.metric))),
-        ("on_disk", json!(vector.on_disk)),
-    ];
-    let params = params.into_iter();
-    params
-        .map(|(name, value)| (name.to_owned(), value))
-        .collect()
+impl From<&VectorSpec> for VectorTold {
+    fn from(vector: &VectorSpec) -> Self {
+        Self {
+            size: vector.dim,
+            distance: vector.metric.into(),
+            on_disk: vector.on_disk,
+        }
+    }
+}
+
+impl From<&VectorSpec> for HnswTold {
+    fn from(vector: &VectorSpec) -> Self {
+        Self {
+            m: vector.m,
+            ef_construct: vector.ef_construct,
+            full_scan_threshold: 0,
+        }
+    }
+}
+
+/// The answer to `GET /collections/{c}/exists`.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Exists {
+    pub(crate) exists: bool,
 }

@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::super::schema;
 use super::hints::{self, Hints};
 use super::quantization::QuantizationConfig;
 use super::vector::{Hnsw, Memory};
@@ -22,8 +23,12 @@ pub(crate) struct UpdateCollection {
     quantization_config: Option<QuantizationConfig>,
     metadata: Option<Map<String, Value>>,
     params: Option<ParamsDiff>,
+    #[schemars(transform = schema::hints(hints::OPTIMIZERS))]
     optimizers_config: Option<Hints>,
+    /// There are none: only an empty object may be sent.
+    #[schemars(extend("maxProperties" = 0))]
     sparse_vectors: Option<Map<String, Value>>,
+    #[schemars(transform = hints::switched_off)]
     strict_mode_config: Option<Map<String, Value>>,
 }
 
@@ -39,15 +44,22 @@ struct VectorDiff {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct ParamsDiff {
+    #[schemars(extend("enum" = [1, null]), transform = schema::no_effect)]
     replication_factor: Option<u32>,
+    #[schemars(extend("enum" = [1, null]), transform = schema::no_effect)]
     write_consistency_factor: Option<u32>,
     #[serde(rename = "read_fan_out_factor")]
+    #[schemars(transform = schema::no_effect)]
     _read_fan_out_factor: Option<u32>,
     #[serde(rename = "read_fan_out_delay_ms")]
+    #[schemars(transform = schema::no_effect)]
     _read_fan_out_delay_ms: Option<u64>,
     #[serde(rename = "on_disk_payload")]
+    #[schemars(transform = schema::no_effect)]
     _on_disk_payload: Option<bool>,
+    #[schemars(transform = schema::hints(hints::MEMORY))]
     payload: Option<Hints>,
+    #[schemars(transform = schema::hints(hints::MEMORY))]
     id_tracker: Option<Hints>,
 }
 

@@ -1,9 +1,11 @@
 //! The settings of one vector: in a new collection, or added to one.
 
 use engine::{EmbedderRef, Metric, Quantization, VectorSpec};
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
 
+use super::super::schema;
 use super::super::unsupported::{self, Absent};
 use super::quantization::QuantizationConfig;
 use crate::refusal::Refusal;
@@ -14,7 +16,9 @@ pub(crate) type Model<'a> = dyn Fn(&str) -> Result<(EmbedderRef, usize), Refusal
 /// A vector's settings. Size and metric may go without saying where a model makes the vectors.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(transform = size_or_model)]
 pub(super) struct VectorParams {
+    #[schemars(range(min = 1, max = engine::limits::MAX_DIM))]
     size: Option<usize>,
     distance: Option<Distance>,
     /// Ours: the model that makes these vectors out of photos.
@@ -24,15 +28,30 @@ pub(super) struct VectorParams {
     pub(super) hnsw_config: Option<Hnsw>,
     pub(super) quantization_config: Option<QuantizationConfig>,
     #[serde(rename = "datatype")]
+    #[schemars(transform = schema::no_effect)]
     _datatype: Option<Datatype>,
     multivector_config: Absent,
+}
+
+/// Without a model both size and metric have to be said.
+fn size_or_model(schema: &mut Schema) {
+    let said = |names: &[&str]| {
+        let properties = names.iter().map(|name| {
+            let said = json!({"not": {"type": "null"}});
+            ((*name).to_owned(), said)
+        });
+        let properties: Map<String, Value> = properties.collect();
+        json!({"required": names, "properties": properties})
+    };
+    let either = json!([said(&["size", "distance"]), said(&["embedder"])]);
+    schema.insert("anyOf".to_owned(), either);
 }
 
 /// The body of `PUT /collections/{c}/vectors/{v}`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewVector {
-    dense: Option<VectorParams>,
+    dense: VectorParams,
     sparse: Absent,
 }
 
@@ -65,19 +84,27 @@ pub(super) enum Memory {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Hnsw {
+    #[schemars(range(min = 2, max = engine::limits::MAX_M))]
     pub(super) m: Option<usize>,
+    #[schemars(range(min = 1, max = engine::limits::MAX_EF_CONSTRUCT))]
     pub(super) ef_construct: Option<usize>,
     #[serde(rename = "full_scan_threshold")]
+    #[schemars(transform = schema::no_effect)]
     _full_scan_threshold: Option<u64>,
     #[serde(rename = "max_indexing_threads")]
+    #[schemars(transform = schema::no_effect)]
     _max_indexing_threads: Option<u64>,
     #[serde(rename = "on_disk")]
+    #[schemars(transform = schema::no_effect)]
     _on_disk: Option<bool>,
     #[serde(rename = "memory")]
+    #[schemars(transform = schema::no_effect)]
     _memory: Option<Memory>,
     #[serde(rename = "inline_storage")]
+    #[schemars(transform = schema::no_effect)]
     _inline_storage: Option<bool>,
     #[serde(rename = "payload_m")]
+    #[schemars(transform = schema::no_effect)]
     _payload_m: Option<u64>,
 }
 
@@ -159,12 +186,7 @@ impl NewVector {
     /// The engine's settings.
     pub(crate) fn spec(self, model: &Model<'_>) -> Result<VectorSpec, Refusal> {
         unsupported::refuse(&[("sparse", &self.sparse)])?;
-        let Some(dense) = self.dense else {
-            return Err(Refusal::wrong(
-                "`dense` is missing: {\"size\", \"distance\"}, or an {\"embedder\"}",
-            ));
-        };
-        dense.spec(&Defaults::default(), model)
+        self.dense.spec(&Defaults::default(), model)
     }
 }
 

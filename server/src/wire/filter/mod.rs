@@ -5,6 +5,7 @@
 
 mod parts;
 mod reader;
+mod schema;
 
 use engine::Filter;
 use serde::de::Error;
@@ -287,6 +288,74 @@ mod tests {
                 "3 to",
             ),
         ]);
+    }
+
+    /// What the document says of filters, and what is read.
+    #[test]
+    fn the_document_lets_through_what_is_read_and_nothing_else() {
+        let mut generator = schemars::SchemaGenerator::new(
+            schemars::generate::SchemaSettings::draft2020_12()
+                .with(|settings| settings.definitions_path = "/components/schemas".into()),
+        );
+        let schema = generator.subschema_for::<WireFilter>().to_value();
+        let schemas = generator.take_definitions(true);
+        let document = json!({"components": {"schemas": schemas}});
+        let judge = crate::api::Judge::new(&document);
+        let place = json!({"lon": 1.0, "lat": 2.0});
+        let ring = json!({"points": [place, place, place]});
+        let of_key = [
+            json!({"match": {"value": "x", "any": null}, "range": null}),
+            json!({"match": {"any": [1, 2]}}),
+            json!({"match": {"except": ["x"]}}),
+            json!({"match": {"text": "x"}}),
+            json!({"range": {"gte": 1, "lt": null}}),
+            json!({"range": {"gte": "2024-05-01T12:00:00Z"}}),
+            json!({"values_count": {"gt": 1}}),
+            json!({"geo_radius": {"center": place, "radius": 2.5}}),
+            json!({"geo_bounding_box": {"top_left": {"lon": 0, "lat": 5}, "bottom_right": place}}),
+            json!({"geo_polygon": {"exterior": ring, "interiors": null}}),
+            json!({"is_empty": false}),
+            json!({"match": {"value": 1.5}}),
+            json!({"match": {"value": "x", "any": [1]}}),
+            json!({"match": {"regex": null}}),
+            json!({"match": {}}),
+            json!({"range": {"from": null}}),
+            json!({"range": {"lt": "2024-05-01T12:00:00Z", "gt": 3}}),
+            json!({"values_count": {"gt": -1}}),
+            json!({"geo_radius": {"center": {"lon": 0, "lat": 91}, "radius": 2.5}}),
+            json!({"geo_polygon": {"exterior": {"points": [place]}}}),
+            json!({"is_null": "yes"}),
+            json!({"colour": null}),
+            json!({"match": {"value": 1}, "range": {}}),
+            json!({}),
+        ];
+        let of_key = of_key.into_iter().map(|mut test| {
+            test["key"] = json!("a.b");
+            json!({"must": [test]})
+        });
+        let whole = [
+            json!({}),
+            json!({"must": {"has_id": [1]}, "should": null}),
+            json!({"must": [{}, {"must_not": [{"has_vector": "x"}]}]}),
+            json!({"must": {"has_id": ["0f9a4b1c-2d3e-4f50-8a6b-7c8d9e0f1a2b"], "nested": null}}),
+            json!({"min_should": {"conditions": [{"is_null": {"key": "x"}}], "min_count": 1}}),
+            json!({"must": {"nested": {"key": "l", "filter": {"must": {"is_empty": {"key": "x"}}}}}}),
+            json!([]),
+            json!({"musst": null}),
+            json!({"must": "x"}),
+            json!({"must": {"has_id": 7}}),
+            json!({"must": {"has_id": [1], "has_vector": "x"}}),
+            json!({"must": {"nested": {"key": "a"}}}),
+            json!({"min_should": {"conditions": []}}),
+            json!({"must": {"key": 5, "match": {"value": 1}}}),
+        ];
+        let mut read_well = 0;
+        for filter in of_key.chain(whole) {
+            let (read, told) = (read(&filter), judge.judge(&schema, &filter));
+            assert_eq!(read.is_ok(), told.is_ok(), "{filter}: {read:?}, {told:?}");
+            read_well += usize::from(read.is_ok());
+        }
+        assert_eq!(read_well, 17);
     }
 
     fn expect_mistakes(cases: &[(Value, &str)]) {

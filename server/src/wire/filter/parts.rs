@@ -20,9 +20,9 @@ pub(super) fn said(map: &Map<String, Value>) -> impl Iterator<Item = (&str, &Val
 }
 
 pub(super) fn only(map: &Map<String, Value>, at: &str, known: &[&str]) -> Read<()> {
-    match said(map).find(|(key, _)| !known.contains(key)) {
+    match map.keys().find(|key| !known.contains(&key.as_str())) {
         None => Ok(()),
-        Some((key, _)) => Err(format!(
+        Some(key) => Err(format!(
             "`{at}.{key}` is unknown: there is `{}`",
             known.join("`, `")
         )),

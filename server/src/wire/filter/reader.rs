@@ -21,12 +21,49 @@ pub(super) struct Reader {
     values: usize,
 }
 
-const CLAUSES: &str = "`must`, `should`, `must_not`, `min_should`";
-const CONDITIONS: &str = "`key` (with a test), `is_empty`, `is_null`, `has_id`, `has_vector`, \
-                          `nested`, or a filter of its own";
-const TESTS: &str = "`match`, `range`, `values_count`, `geo_radius`, `geo_bounding_box`, \
-                     `geo_polygon`, `is_empty`, `is_null`";
-const MATCHES: &str = "`value`, `any`, `except`, `text`, `text_any`, `phrase`, `prefix`";
+const CLAUSES: &str = "a filter has `must`, `should`, `must_not`, `min_should`";
+const CONDITIONS: &str = "a condition has `key` (with a test), `is_empty`, `is_null`, `has_id`, \
+                          `has_vector`, `nested`, or a filter of its own";
+const KEY_TESTS: &str = "a key is tested with `match`, `range`, `values_count`, `geo_radius`, \
+                         `geo_bounding_box`, `geo_polygon`, `is_empty`, `is_null`";
+const MATCHES: &str =
+    "a match takes `value`, `any`, `except`, `text`, `text_any`, `phrase`, `prefix`";
+
+/// The names that may stand in a map, also where they are null and say nothing: a name that is not
+/// known may be a slip, and what it was to filter would be shown.
+const IN_FILTER: &[&str] = &["must", "should", "must_not", "min_should"];
+const IN_CONDITION: &[&str] = &[
+    "must",
+    "should",
+    "must_not",
+    "min_should",
+    "is_empty",
+    "is_null",
+    "has_id",
+    "has_vector",
+    "nested",
+];
+const IN_KEY_CONDITION: &[&str] = &[
+    "key",
+    "match",
+    "range",
+    "values_count",
+    "geo_radius",
+    "geo_bounding_box",
+    "geo_polygon",
+    "is_empty",
+    "is_null",
+];
+const IN_MATCH: &[&str] = &[
+    "value", "any", "except", "text", "text_any", "phrase", "prefix",
+];
+
+fn known(map: &Map<String, Value>, at: &str, names: &[&str], there_is: &str) -> Read<()> {
+    match map.keys().find(|name| !names.contains(&name.as_str())) {
+        None => Ok(()),
+        Some(name) => Err(format!("`{at}.{name}` is unknown: {there_is}")),
+    }
+}
 
 impl Reader {
     pub(super) fn filter(&mut self, value: &Value, at: &str, depth: usize) -> Read<Filter> {
@@ -36,6 +73,7 @@ impl Reader {
             ));
         }
         let map = object(value, at)?;
+        known(map, at, IN_FILTER, CLAUSES)?;
         let mut filter = Filter::default();
         for (key, value) in said(map) {
             let at = format!("{at}.{key}");
@@ -43,8 +81,7 @@ impl Reader {
                 "must" => filter.must = self.conditions(value, &at, depth)?,
                 "should" => filter.should = self.conditions(value, &at, depth)?,
                 "must_not" => filter.must_not = self.conditions(value, &at, depth)?,
-                "min_should" => filter.min_should = Some(self.min_should(value, &at, depth)?),
-                _ => return Err(format!("`{at}` is unknown: a filter has {CLAUSES}")),
+                _ => filter.min_should = Some(self.min_should(value, &at, depth)?),
             }
         }
         Ok(filter)
@@ -88,6 +125,7 @@ impl Reader {
         if map.contains_key("key") {
             return self.key_condition(map, at);
         }
+        known(map, at, IN_CONDITION, CONDITIONS)?;
         let mut fields = said(map);
         let Some((name, value)) = fields.next() else {
             // An empty object is an empty filter, which lets everything through.
@@ -102,7 +140,7 @@ impl Reader {
             "has_id" => Condition::HasId(self.ids(value, &inside)?),
             "has_vector" => Condition::HasVector(text(value, &inside)?.to_owned()),
             "nested" => self.nested(value, &inside, depth)?,
-            "is_empty" | "is_null" => {
+            _ => {
                 let map = object(value, &inside)?;
                 only(map, &inside, &["key"])?;
                 Condition::Key {
@@ -113,11 +151,6 @@ impl Reader {
                         Test::Null
                     },
                 }
-            }
-            _ => {
-                return Err(format!(
-                    "`{inside}` is unknown: a condition has {CONDITIONS}"
-                ));
             }
         };
         match fields.next() {
@@ -169,12 +202,11 @@ impl Reader {
     }
 
     fn key_condition(&mut self, map: &Map<String, Value>, at: &str) -> Read<Condition> {
+        known(map, at, IN_KEY_CONDITION, KEY_TESTS)?;
         let key = key(map, at)?;
         let mut tests = said(map).filter(|(name, _)| *name != "key");
         let Some((name, value)) = tests.next() else {
-            return Err(format!(
-                "`{at}` says nothing about its key: give it {TESTS}"
-            ));
+            return Err(format!("`{at}` says nothing about its key: {KEY_TESTS}"));
         };
         let inside = format!("{at}.{name}");
         let test = match name {
@@ -187,7 +219,7 @@ impl Reader {
             "geo_radius" => radius(value, &inside)?,
             "geo_bounding_box" => geo_box(value, &inside)?,
             "geo_polygon" => polygon(value, &inside)?,
-            "is_empty" | "is_null" => {
+            _ => {
                 let is = value
                     .as_bool()
                     .ok_or_else(|| format!("`{inside}` must be true or false"))?;
@@ -205,11 +237,6 @@ impl Reader {
                     }),
                 });
             }
-            _ => {
-                return Err(format!(
-                    "`{inside}` is unknown: a key is tested with {TESTS}"
-                ));
-            }
         };
         match tests.next() {
             None => Ok(Condition::Key { key, test }),
@@ -221,9 +248,10 @@ impl Reader {
 
     fn match_test(&mut self, value: &Value, at: &str) -> Read<Test> {
         let map = object(value, at)?;
+        known(map, at, IN_MATCH, MATCHES)?;
         let mut fields = said(map);
         let Some((name, value)) = fields.next() else {
-            return Err(format!("`{at}` is empty: it takes {MATCHES}"));
+            return Err(format!("`{at}` is empty: {MATCHES}"));
         };
         let inside = format!("{at}.{name}");
         let words = |value| Ok::<_, String>(Words::from(text(value, &inside)?.to_owned()));
@@ -234,8 +262,7 @@ impl Reader {
             "text" => Test::Text(words(value)?),
             "text_any" => Test::TextAny(words(value)?),
             "phrase" => Test::Phrase(words(value)?),
-            "prefix" => Test::Prefix(text(value, &inside)?.to_owned()),
-            _ => return Err(format!("`{inside}` is unknown: a match takes {MATCHES}")),
+            _ => Test::Prefix(text(value, &inside)?.to_owned()),
         };
         match fields.next() {
             None => Ok(test),
