@@ -175,8 +175,24 @@ def query(client):
     assert [group.id for group in groups] == ["Ada", "Bob"]
     assert ids(groups[0].hits) == [0, 1]
     assert ids(ask(None, limit=2)) == [0, 1]
+    assert len(ask(models.SampleQuery(sample=models.Sample.RANDOM), limit=4)) == 4
+    client.create_payload_index(name, "year", models.PayloadSchemaType.INTEGER)
+    newest = models.OrderBy(key="year", direction=models.Direction.DESC)
+    assert ids(ask(models.OrderByQuery(order_by=newest), limit=2)) == [5, 4]
+    ends = [models.Prefetch(query=[1, 0, 0], limit=2), models.Prefetch(query=[0, 1, 0], limit=2)]
+    for fused in (
+        models.FusionQuery(fusion=models.Fusion.RRF),
+        models.FusionQuery(fusion=models.Fusion.DBSF),
+        models.RrfQuery(rrf=models.Rrf(k=60)),
+    ):
+        assert sorted(ids(ask(fused, prefetch=ends, limit=10))) == [0, 1, 3, 4], fused
+    assert ids(ask([0, 1, 0], prefetch=ends[0], limit=1)) == [1]
     said = refused(400, lambda: ask(models.FusionQuery(fusion=models.Fusion.RRF)))
     assert "fusion" in said, said
+    said = refused(400, lambda: ask(models.DiscoverQuery(
+        discover=models.DiscoverInput(target=0, context=[])
+    )))
+    assert "discover" in said, said
     refused(404, lambda: ask(77))
 
 
@@ -197,11 +213,156 @@ def named_vectors(client):
     assert point.vector == {"text": [1, 2, 2]}, point
     client.delete_vectors(name, vectors=["text"], points=[2])
     assert ask([1, 2, 2], "text") == [1]
+    has_text = models.Filter(must=[models.HasVectorCondition(has_vector="text")])
+    assert client.count(name, count_filter=has_text).count == 1
+    client.delete_vectors(name, vectors=["text"], points=models.FilterSelector(filter=has_text))
+    assert client.count(name, count_filter=has_text).count == 0
     said = refused(400, lambda: client.query_points(name, [1, 0], using="colour"))
     assert "colour" in said, said
 
 
-CHECKS = [server, collections, aliases, points, query, named_vectors]
+def payloads(client):
+    name = filled(client, "payloads")
+    told = lambda id: client.retrieve(name, [id])[0].payload
+    client.set_payload(name, {"city": "Rome"}, points=[0])
+    assert told(0) == {"person": "Ada", "year": 1990, "city": "Rome"}
+    client.set_payload(name, {"maker": "X"}, points=[0], key="camera")
+    assert told(0)["camera"] == {"maker": "X"}
+    client.overwrite_payload(name, {"person": "Zoe"}, points=[1])
+    assert told(1) == {"person": "Zoe"}
+    client.delete_payload(name, ["city", "camera"], points=[0])
+    assert told(0) == {"person": "Ada", "year": 1990}
+    client.clear_payload(name, points_selector=[1])
+    assert told(1) == {}
+    bob = models.Filter(must=[models.FieldCondition(
+        key="person", match=models.MatchValue(value="Bob")
+    )])
+    client.set_payload(name, {"seen": True}, points=bob)
+    assert told(3)["seen"] and told(4)["seen"] and "seen" not in told(5)
+    client.clear_payload(name, points_selector=models.FilterSelector(filter=bob))
+    assert told(3) == told(4) == {}
+    done = client.batch_update_points(name, [
+        models.UpsertOperation(upsert=models.PointsList(points=[
+            models.PointStruct(id=9, vector=[1, 1, 1], payload={"person": "Dan"}),
+        ])),
+        models.SetPayloadOperation(set_payload=models.SetPayload(
+            payload={"year": 2000}, points=[9]
+        )),
+        models.OverwritePayloadOperation(overwrite_payload=models.SetPayload(
+            payload={"person": "Eve"}, points=[5]
+        )),
+        models.DeletePayloadOperation(delete_payload=models.DeletePayload(
+            keys=["person"], points=[9]
+        )),
+        models.ClearPayloadOperation(clear_payload=models.PointIdsList(points=[2])),
+        models.UpdateVectorsOperation(update_vectors=models.UpdateVectors(points=[
+            models.PointVectors(id=9, vector=[0, 0, 2]),
+        ])),
+        models.DeleteOperation(delete=models.PointIdsList(points=[0])),
+    ])
+    assert [one.status for one in done] == [models.UpdateStatus.COMPLETED] * 7
+    assert told(9) == {"year": 2000} and told(5) == {"person": "Eve"} and told(2) == {}
+    assert client.retrieve(name, [0]) == []
+
+
+def filters(client):
+    name = fresh(client, "filters")
+    client.upsert(name, [
+        models.PointStruct(id=n, vector=vector, payload={
+            "person": person, "year": 1990 + n, "at": f"200{n}-01-01T00:00:00Z",
+            "place": {"lon": n, "lat": 50}, "text": f"a photo of {person}", "nothing": None,
+            "tags": ["x", "y"][: n % 3], "faces": [{"n": n, "left": n % 2 == 0}],
+        })
+        for n, (vector, person) in enumerate(zip(VECTORS, PEOPLE))
+    ])
+    kinds = {
+        "person": models.KeywordIndexParams(type="keyword", is_tenant=True),
+        "year": models.PayloadSchemaType.INTEGER,
+        "at": models.PayloadSchemaType.DATETIME,
+        "place": models.PayloadSchemaType.GEO,
+        "text": models.TextIndexParams(type="text", tokenizer=models.TokenizerType.WORD),
+    }
+
+    def check():
+        key = lambda key, **test: models.FieldCondition(key=key, **test)
+        cases = [
+            (dict(must=[key("person", match=models.MatchValue(value="Ada"))]), [0, 1, 2]),
+            (dict(must=[key("person", match=models.MatchAny(any=["Bob", "Cleo"]))]), [3, 4, 5]),
+            (dict(must=[key("person", match=models.MatchExcept(**{"except": ["Ada"]}))]), [3, 4, 5]),
+            (dict(must=[key("year", range=models.Range(gte=1991, lt=1993))]), [1, 2]),
+            (dict(must=[key("at", range=models.DatetimeRange(gt="2003-06-01T00:00:00Z"))]), [4, 5]),
+            (dict(must=[key("tags", values_count=models.ValuesCount(gte=2))]), [2, 5]),
+            (dict(must=[models.IsEmptyCondition(is_empty=models.PayloadField(key="tags"))]), [0, 3]),
+            (dict(must_not=[models.IsNullCondition(is_null=models.PayloadField(key="nothing"))]), []),
+            (dict(must=[models.HasIdCondition(has_id=[1, 5])]), [1, 5]),
+            (dict(should=[
+                key("person", match=models.MatchValue(value="Cleo")),
+                key("year", match=models.MatchValue(value=1990)),
+            ]), [0, 5]),
+            (dict(min_should=models.MinShould(min_count=2, conditions=[
+                key("person", match=models.MatchValue(value="Bob")),
+                key("year", range=models.Range(lt=1994)),
+            ])), [0, 1, 2, 3][3:]),
+            (dict(must=[models.NestedCondition(nested=models.Nested(
+                key="faces", filter=models.Filter(must=[
+                    key("n", range=models.Range(gte=3)), key("left", match=models.MatchValue(value=True)),
+                ]),
+            ))]), [4]),
+            (dict(must=[key("place", geo_radius=models.GeoRadius(
+                center=models.GeoPoint(lon=0, lat=50), radius=80_000,
+            ))]), [0, 1]),
+            (dict(must=[key("place", geo_bounding_box=models.GeoBoundingBox(
+                top_left=models.GeoPoint(lon=1.5, lat=51), bottom_right=models.GeoPoint(lon=3.5, lat=49),
+            ))]), [2, 3]),
+        ]
+        for filter, expected in cases:
+            filter = models.Filter(**filter)
+            found, _ = client.scroll(name, scroll_filter=filter, limit=10)
+            assert ids(found) == expected, (filter, ids(found))
+            assert client.count(name, count_filter=filter).count == len(expected), filter
+            hits = client.query_points(name, [1, 0, 0], query_filter=filter, limit=10).points
+            assert sorted(ids(hits)) == expected, (filter, ids(hits))
+
+    check()
+    for field, kind in kinds.items():
+        client.create_payload_index(name, field, kind, wait=True)
+    check()
+    schema = client.get_collection(name).payload_schema
+    assert sorted(schema) == sorted(kinds) and schema["person"].points == 6, schema
+    text = models.Filter(must=[models.FieldCondition(key="text", match=models.MatchText(text="Cleo"))])
+    assert ids(client.scroll(name, scroll_filter=text)[0]) == [5]
+    facet = client.facet(name, "person", exact=True)
+    assert [(hit.value, hit.count) for hit in facet.hits] == [("Ada", 3), ("Bob", 2), ("Cleo", 1)]
+    newest = models.OrderBy(key="year", direction=models.Direction.DESC, start_from=1993)
+    assert ids(client.scroll(name, order_by=newest, limit=2)[0]) == [3, 2]
+    client.delete_payload_index(name, "text")
+    assert "text" not in client.get_collection(name).payload_schema
+    client.delete(name, models.FilterSelector(filter=models.Filter(must=[
+        models.FieldCondition(key="year", range=models.Range(lt=1993))
+    ])))
+    assert ids(client.scroll(name)[0]) == [3, 4, 5]
+    silent = models.Filter(must=[models.FieldCondition(key="year")])
+    said = refused(400, lambda: client.count(name, count_filter=silent))
+    assert "says nothing about its key" in said, said
+
+
+def snapshots(client):
+    name = filled(client, "kept")
+    made = client.create_snapshot(name, wait=True)
+    assert made.size > 0 and [one.name for one in client.list_snapshots(name)] == [made.name]
+    client.delete(name, [0, 1, 2])
+    assert client.recover_snapshot(name, made.name, wait=True)
+    assert client.count(name).count == 6
+    assert client.delete_snapshot(name, made.name) and client.list_snapshots(name) == []
+    full = client.create_full_snapshot()
+    assert full.name in [one.name for one in client.list_full_snapshots()]
+    assert client.delete_full_snapshot(full.name)
+    refused(404, lambda: client.delete_full_snapshot(full.name))
+
+
+CHECKS = [
+    server, collections, aliases, points, query, named_vectors, payloads, filters, snapshots
+]
 
 
 def main(url):

@@ -7,6 +7,7 @@ import json
 import time
 import sys
 
+import httpx
 import msgpack
 import requests
 
@@ -82,6 +83,24 @@ def encodings(api):
     assert told == plain, (told, plain)
 
 
+def connections(api):
+    """HTTP/2 from the first byte, as between servers, and one HTTP/1.1 connection for many requests."""
+    with httpx.Client(http1=False, http2=True, trust_env=False) as client:
+        body = {"query": [1, 0], "limit": 2}
+        for _ in range(3):
+            answer = client.post(f"{api.url}{C}/points/query", json=body)
+            assert answer.http_version == "HTTP/2" and answer.status_code == 200, answer
+        large = {"ids": list(range(10)) * 1000}
+        answer = client.post(f"{api.url}{C}/points", json=large)
+        assert len(answer.json()["result"]) == 10_000
+    with requests.Session() as session:
+        session.trust_env = False
+        for _ in range(3):
+            assert session.get(f"{api.url}/livez", timeout=5).text == "alive"
+        [pool] = session.get_adapter(api.url).poolmanager.pools._container.values()
+        assert pool.num_connections == 1, pool.num_connections
+
+
 def refusals(api):
     answer = api.session.post(api.url + C, timeout=5)
     assert answer.status_code == 405 and "GET" in answer.headers["allow"], answer.text
@@ -101,7 +120,7 @@ def main(url):
     while api.session.get(f"{api.url}/readyz", timeout=5).status_code != 200:
         time.sleep(0.1)
     filled(api)
-    for check in older_paths, server_paths, encodings, refusals:
+    for check in older_paths, server_paths, encodings, connections, refusals:
         check(api)
         print(f"wire: {check.__name__}: fine")
 

@@ -155,6 +155,105 @@ fn groups_are_the_best_hits_of_each_value() {
 }
 
 #[test]
+fn points_come_in_the_order_of_a_value_or_by_chance() {
+    let server = server("Cosine");
+    let index = json!({"field_name": "at.angle", "field_schema": "integer"});
+    server.put("/collections/v/index", &index).ok();
+    let query = |body: Value| server.post("/collections/v/points/query", &body).ok();
+    let by = json!({"key": "at.angle", "direction": "desc"});
+    let bob = json!({"must": {"key": "person", "match": {"value": "Bob"}}});
+    let body = json!({"query": {"order_by": by}, "limit": 2, "offset": 1, "filter": bob});
+    let found = query(body);
+    assert_eq!(ids(&found["points"]), [80, 70]);
+    assert_eq!(found["points"][0]["order_value"], 80);
+    let all = query(json!({"query": {"sample": "random"}, "limit": 100, "filter": bob}));
+    let mut drawn = ids(&all["points"]);
+    drawn.sort_unstable();
+    assert_eq!(drawn, [45, 70, 80, 90]);
+    // Each draw is another one; that all of them begin alike would be a wonder.
+    let draw = || ids(&query(json!({"query": {"sample": "random"}, "limit": 3}))["points"]);
+    let first = draw();
+    assert_eq!(first.len(), 3);
+    assert!((0..100).any(|_| draw() != first));
+}
+
+#[test]
+fn searches_that_come_first_are_merged_or_looked_among() {
+    let server = server("Cosine");
+    let query = |body: Value| server.post("/collections/v/points/query", &body);
+    let ends = json!([{"query": [1, 0], "limit": 3}, {"query": [0, 1], "limit": 3}]);
+    let found = query(json!({"query": {"fusion": "rrf"}, "prefetch": ends, "limit": 4})).ok();
+    assert_eq!(ids(&found["points"]), [0, 90, 10, 80]);
+    assert_eq!(found["points"][0]["score"], 0.5);
+    let both = json!([{"query": [1, 0], "limit": 4}, {"query": 70, "limit": 3}]);
+    let merged = |query: Value| {
+        let body = json!({
+            "query": query, "prefetch": both, "limit": 1, "with_payload": true,
+        });
+        self::ids(&server.post("/collections/v/points/query", &body).ok()["points"])
+    };
+    // 45 is the only one in both lists, though the last of each.
+    assert_eq!(merged(json!({"rrf": {"k": 60}})), [45]);
+    assert_eq!(merged(json!({"fusion": "dbsf"})).len(), 1);
+    // Among the three that are nearest to one end, the nearest to the other.
+    let among = json!({"query": [0, 1], "prefetch": {"query": [1, 0], "limit": 3}, "limit": 2});
+    assert_eq!(ids(&query(among).ok()["points"]), [20, 10]);
+    let ada = json!({"must": {"key": "person", "match": {"value": "Ada"}}});
+    let filtered = json!({
+        "query": {"fusion": "rrf"}, "prefetch": ends, "filter": ada, "limit": 10,
+        "with_payload": ["person"],
+    });
+    let found = query(filtered).ok();
+    assert_eq!(ids(&found["points"]).len(), 3, "{found}");
+    assert_eq!(found["points"][0]["payload"], json!({"person": "Ada"}));
+    let none = json!({"must": {"key": "person", "match": {"value": "Cleo"}}});
+    let body = json!({"query": [1, 0], "prefetch": {"query": [0, 1], "filter": none}});
+    assert_eq!(ids(&query(body).ok()["points"]), [0; 0]);
+    let grouped = json!({
+        "query": {"fusion": "rrf"}, "prefetch": ends, "group_by": "person", "group_size": 1,
+    });
+    let groups = server.post("/collections/v/points/query/groups", &grouped);
+    assert_eq!(groups.ok()["groups"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn endpoints_that_are_not_there_say_so_by_name() {
+    let server = server("Cosine");
+    for (path, word) in [
+        ("points/discover", "discovery"),
+        ("points/search/matrix/pairs", "matrices"),
+        ("shards/delete", "one node"),
+        ("cluster", "one node"),
+    ] {
+        let message = server
+            .post(&format!("/collections/v/{path}"), &json!({}))
+            .refused(501);
+        assert!(message.contains(word), "{path}: {message}");
+    }
+    server.get("/locks").refused(501);
+}
+
+#[test]
+fn a_parameter_of_a_path_that_takes_none_is_refused() {
+    let server = server("Cosine");
+    for path in [
+        "/collections/v/exists?wait=true",
+        "/cluster?x=1",
+        "/collections/v/snapshots?a",
+    ] {
+        let message = server.get(path).refused(400);
+        assert!(message.contains("in the URL"), "{path}: {message}");
+    }
+    for consistency in ["majority", "2"] {
+        let path = format!("/collections/v/points/0?consistency={consistency}");
+        server.get(&path).ok();
+    }
+    server
+        .get("/collections/v/points/0?consistency=most")
+        .refused(400);
+}
+
+#[test]
 fn what_a_search_cannot_do_is_refused_by_name() {
     let server = server("Cosine");
     let cases = [
@@ -166,7 +265,7 @@ fn what_a_search_cannot_do_is_refused_by_name() {
         ("query/groups", json!({"query": [1, 0]}), "`group_by`"),
         (
             "query",
-            json!({"query": [1, 0], "prefetch": []}),
+            json!({"prefetch": {"query": [1, 0]}}),
             "`prefetch`",
         ),
         (
@@ -176,13 +275,43 @@ fn what_a_search_cannot_do_is_refused_by_name() {
         ),
         (
             "query",
-            json!({"query": {"order_by": "x"}}),
+            json!({"query": {"fusion": "sum"}, "prefetch": {"query": [1, 0]}}),
+            "`sum`",
+        ),
+        (
+            "query",
+            json!({"query": [1, 0], "prefetch": [{"query": [1, 0], "colour": 1}]}),
+            "`colour`",
+        ),
+        (
+            "query",
+            json!({"query": [1, 0], "prefetch": [{"query": [1, 0]}, {"limit": 0}]}),
+            "`prefetch[1]`",
+        ),
+        (
+            "query",
+            json!({"query": {"rrf": {"weights": [1]}}, "prefetch": {"query": [1, 0]}}),
+            "`query.rrf.weights`",
+        ),
+        (
+            "query",
+            json!({"query": {"sample": "random"}, "score_threshold": 0.5}),
+            "`score_threshold`",
+        ),
+        (
+            "query",
+            json!({"query": {"nearest": [1, 0], "sample": "random"}}),
+            "one of",
+        ),
+        (
+            "query/groups",
+            json!({"query": {"order_by": "at.angle"}, "group_by": "person"}),
             "`query.order_by`",
         ),
         (
             "query",
-            json!({"query": {"sample": "random"}}),
-            "`query.sample`",
+            json!({"query": {"formula": {}}}),
+            "`query.formula`",
         ),
         (
             "query",

@@ -4,22 +4,30 @@
 //! everything else: the gate then says what it skipped.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
 /// Programs that are run, with the interpreter that runs them.
-const PROGRAMS: [(Interpreter, &str); 7] = [
+const PROGRAMS: [(Interpreter, &str); 8] = [
     (Interpreter::Python, "conformance/python_client.py"),
     (Interpreter::Python, "conformance/langchain_store.py"),
     (Interpreter::Python, "conformance/wire.py"),
+    (Interpreter::Python, "conformance/described.py"),
     (Interpreter::Node, "conformance/js_client.mjs"),
     (Interpreter::Python, "examples/vectors.py"),
     (Interpreter::Node, "examples/vectors.mjs"),
     (Interpreter::Shell, "examples/vectors.sh"),
 ];
+
+/// People in the folder of photos that the example indexes, and photos of each.
+const PEOPLE: usize = 8;
+const PHOTOS: usize = 3;
 
 #[derive(Clone, Copy)]
 enum Interpreter {
@@ -49,7 +57,18 @@ pub(crate) fn run(target_dir: &Path, models_dir: Option<&Path>) -> Result<Outcom
     let binary = target_dir.join("debug").join("doppel");
     for (interpreter, program) in PROGRAMS {
         let server = Server::start(&binary, &home, models_dir)?;
-        run_program(root, &home, interpreter, program, &server.url)?;
+        run_program(root, &home, (interpreter, program), &server.url, None)?;
+    }
+    if let Some(models_dir) = models_dir {
+        let Some(photos) = photos(root, &home)? else {
+            return Ok(Outcome::Skipped(
+                "there are no photos for examples/photos.py".to_owned(),
+            ));
+        };
+        let server = Server::start(&binary, &home, Some(models_dir))?;
+        server.wait_ready()?;
+        let program = (Interpreter::Python, "examples/photos.py");
+        run_program(root, &home, program, &server.url, Some(&photos))?;
     }
     Ok(Outcome::Ran)
 }
@@ -57,9 +76,9 @@ pub(crate) fn run(target_dir: &Path, models_dir: Option<&Path>) -> Result<Outcom
 fn run_program(
     root: &Path,
     home: &Path,
-    interpreter: Interpreter,
-    program: &str,
+    (interpreter, program): (Interpreter, &str),
     url: &str,
+    argument: Option<&Path>,
 ) -> Result<()> {
     let path = root.join(program);
     let mut command = match interpreter {
@@ -82,6 +101,7 @@ fn run_program(
     command
         .arg(path)
         .arg(url)
+        .args(argument)
         .current_dir(home)
         .env("PATH", format!("{}:{search}", path_of_venv.display()))
         .env("NO_PROXY", "127.0.0.1")
@@ -93,6 +113,44 @@ fn run_program(
         bail!("{program} ended with {status}");
     }
     Ok(())
+}
+
+/// A folder of photos of a few people, some of each, for the example that indexes one.
+fn photos(root: &Path, home: &Path) -> Result<Option<PathBuf>> {
+    let shared = std::env::var_os("DOPPEL_SHARED");
+    let shared = shared.map_or_else(|| root.join("../shared"), PathBuf::from);
+    let source = shared.join("data/lfw-dev/images");
+    if !source.is_dir() {
+        return Ok(None);
+    }
+    let folder = home.join("photos");
+    if folder.exists() {
+        fs::remove_dir_all(&folder)?;
+    }
+    let mut people: Vec<PathBuf> = files(&source)?;
+    people.sort();
+    let mut some = 0;
+    for person in people {
+        let mut photos = files(&person)?;
+        photos.sort();
+        if photos.len() < 2 || some == PEOPLE {
+            continue;
+        }
+        some += 1;
+        let target = folder.join(person.file_name().context("a folder has a name")?);
+        fs::create_dir_all(&target)?;
+        for photo in photos.iter().take(PHOTOS) {
+            let name = photo.file_name().context("a file has a name")?;
+            fs::copy(photo, target.join(name))?;
+        }
+    }
+    Ok(Some(folder))
+}
+
+fn files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(folder)?;
+    let paths = entries.map(|entry| Ok(entry?.path()));
+    paths.collect()
 }
 
 fn python(home: &Path) -> PathBuf {
@@ -179,6 +237,23 @@ impl Server {
             child,
             data,
         })
+    }
+}
+
+impl Server {
+    /// Waits until the face models are loaded.
+    fn wait_ready(&self) -> Result<()> {
+        let address = self.url.trim_start_matches("http://");
+        loop {
+            let mut stream = TcpStream::connect(address)?;
+            stream.write_all(b"GET /readyz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")?;
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer)?;
+            if answer.starts_with("HTTP/1.1 200") {
+                return Ok(());
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
     }
 }
 

@@ -7,9 +7,13 @@ mod judge;
 mod mount;
 mod operation;
 mod schema;
+#[cfg(test)]
+mod table;
 
 pub(crate) use document::document;
 #[cfg(test)]
 pub(crate) use judge::Judge;
 pub(crate) use mount::mount;
 pub(crate) use operation::Operation;
+#[cfg(test)]
+pub(crate) use table::table;

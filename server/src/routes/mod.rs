@@ -119,6 +119,30 @@ mod tests {
         assert!(judged > 80, "{judged}");
     }
 
+    /// With `UPDATE` set the file is written anew.
+    #[test]
+    fn the_table_of_compatibility_is_what_the_server_does() {
+        const MARK: &str = "<!-- What follows is made from the server's own document. -->\n";
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/COMPATIBILITY.md");
+        let refused = refused::operations();
+        let refused: Vec<_> = refused
+            .iter()
+            .map(|it| (it.method.to_string(), it.path.to_owned()))
+            .collect();
+        let table = api::table(&api::document(&operations()), &refused);
+        let text = std::fs::read_to_string(path).unwrap();
+        let (head, rest) = text.split_once(MARK).unwrap();
+        if std::env::var_os("UPDATE").is_some() {
+            std::fs::write(path, format!("{head}{MARK}\n{table}")).unwrap();
+            return;
+        }
+        assert!(
+            rest.trim_start() == table,
+            "docs/COMPATIBILITY.md is not what the server does; write it anew with \
+             `UPDATE=1 cargo test -p server table_of_compatibility`"
+        );
+    }
+
     #[test]
     fn no_schema_of_a_body_says_that_anything_may_come() {
         let document = api::document(&operations());

@@ -102,7 +102,7 @@ pub(super) fn operations() -> Vec<Operation> {
         .params::<SnapshotParams>()
         .takes::<Recover>(json!({"location": "full.snapshot"}))
         .answers::<RestoredAll>(restored.clone())
-        .refuses(&[409, 422, 507]),
+        .refuses(&[404, 409, 422, 507]),
         Operation::get("/snapshots/{name}", "downloadFullSnapshot", || {
             web::to(download_full)
         })

@@ -336,7 +336,8 @@ mod tests {
     fn what_would_be_ignored_is_refused_by_name() {
         let cases = [
             ("filter", json!({"musst": []})),
-            ("prefetch", json!([])),
+            ("prefetch", json!({"colour": 1})),
+            ("prefetch", json!([{"limit": 0}])),
             ("lookup_from", json!({})),
             ("params", json!({"quantization": {}})),
             ("hnsw_ef", json!({})),
@@ -344,8 +345,8 @@ mod tests {
             ("limit", json!(10_001)),
             ("params", json!({"hnsw_ef": 0})),
             ("query", json!({"discover": {}})),
-            ("query", json!({"order_by": "age"})),
-            ("query", json!({"sample": "random"})),
+            ("query", json!({"order_by": "a..b"})),
+            ("query", json!({"fusion": "rrf"})),
             ("query", json!({})),
             ("query", json!({"nearest": {}})),
             ("query", json!({"recommend": {}})),
@@ -355,9 +356,16 @@ mod tests {
             let mut body = json!({"query": [1]});
             body[name] = value;
             let error = query(body).unwrap_err();
-            let named = [name, "hnsw_ef", "a list of numbers", "positive"]
-                .iter()
-                .any(|word| error.contains(word));
+            let named = [
+                name,
+                "hnsw_ef",
+                "a list of numbers",
+                "positive",
+                "colour",
+                "order_by",
+            ]
+            .iter()
+            .any(|word| error.contains(word));
             assert!(named, "{name}: {error}");
         }
         assert!(query(json!({"query": 1, "filter": null})).is_ok());
