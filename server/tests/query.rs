@@ -230,7 +230,21 @@ fn endpoints_that_are_not_there_say_so_by_name() {
             .refused(501);
         assert!(message.contains(word), "{path}: {message}");
     }
-    server.get("/locks").refused(501);
+    let table = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/COMPATIBILITY.md");
+    let table = std::fs::read_to_string(table).unwrap();
+    let mut rows = 0;
+    for row in table
+        .lines()
+        .filter(|row| row.contains("refused by name, 501"))
+    {
+        let (method, path) = row.split('`').nth(1).unwrap().split_once(' ').unwrap();
+        let path = path.replace("{collection}", "v").replace(['{', '}'], "");
+        let answer = server.send(method, &path, &[], &[]);
+        let message = answer.refused(501);
+        assert!(message.starts_with(method), "{row}: {message}");
+        rows += 1;
+    }
+    assert!(rows > 15, "{rows}");
 }
 
 #[test]

@@ -44,7 +44,7 @@ pub(crate) fn table(document: &Value, refused: &[(String, String)]) -> String {
             let about = schema["description"].as_str().unwrap_or_default();
             let about = about.replace(['\n', '|'], " ");
             let about = match state(&schema) {
-                "works" => format!("works | {about}"),
+                "works" => format!("works | {} {about}", words(document, &schema)),
                 "no effect" => format!("accepted without effect | {}", hinted(&schema)),
                 _ => "refused by name, 400 |".to_owned(),
             };
@@ -129,6 +129,25 @@ fn state(schema: &Value) -> &'static str {
         "refused"
     } else {
         "works"
+    }
+}
+
+/// The words that are all that may be said, where that is so.
+fn words(document: &Value, schema: &Value) -> String {
+    let reference = schema["$ref"].as_str().or_else(|| {
+        let choices = schema["anyOf"].as_array()?.iter();
+        choices.filter_map(|it| it["$ref"].as_str()).next()
+    });
+    let name = reference.and_then(|it| it.rsplit('/').next());
+    let named = name.map(|name| &document["components"]["schemas"][name]);
+    let schema = named.unwrap_or(schema);
+    let list = |key: &str| schema[key].as_array().into_iter().flatten();
+    let told = list("oneOf").map(|it| &it["const"]).chain(list("enum"));
+    let told = told.filter(|it| !it.is_null());
+    let told: Vec<_> = told.map(|it| format!("`{it}`")).collect();
+    match told.is_empty() {
+        true => String::new(),
+        false => format!("{}.", told.join(", ")),
     }
 }
 
