@@ -455,6 +455,7 @@ fn index_work(
                 id,
                 vectors,
                 entries: None,
+                faced: false,
             });
             IndexWork::Update(known, points.collect())
         }),

@@ -11,8 +11,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use hnsw::{Frozen, Index, Scratch};
 use parking_lot::RwLock;
+use roaring::RoaringBitmap;
 use storage::{CollectionId, Lsn, NamedVectors, PointId, VectorId};
 
+use crate::brief::BriefLock;
 use crate::error::Error;
 use crate::numbers::Numbers;
 use crate::payload::{IndexInfo, PayloadIndexes};
@@ -27,7 +29,7 @@ use crate::vectors::Vectors;
 pub(crate) struct Collection {
     pub(crate) id: CollectionId,
     pub(crate) name: String,
-    pub(crate) state: RwLock<State>,
+    pub(crate) state: BriefLock<State>,
     /// Held by writers, together, until their record is in the log; and alone by one who decides
     /// by a filter what to write, so that nothing changes between the decision and its record.
     pub(crate) deciding: RwLock<()>,
@@ -43,6 +45,9 @@ pub(crate) struct State {
     /// One for each vector of the settings.
     pub(crate) spaces: BTreeMap<VectorId, Space>,
     pub(crate) payload: PayloadIndexes,
+    /// Points that have a face. Others are not looked for in the table of faces, where a search
+    /// would wait for whoever writes to the tables.
+    pub(crate) faced: RoaringBitmap,
 }
 
 /// A collection as it was at one LSN, cheap to take, to be written to a snapshot at leisure.
@@ -75,6 +80,7 @@ impl Collection {
             numbers: Numbers::default(),
             spaces: spaces.collect::<Result<_, Error>>()?,
             payload: PayloadIndexes::new(settings.indexes.clone()),
+            faced: RoaringBitmap::new(),
             settings: Arc::new(settings),
         };
         Ok(Self::with_state(id, name, state, Lsn(0)))
@@ -84,7 +90,7 @@ impl Collection {
         Self {
             id,
             name,
-            state: RwLock::new(state),
+            state: BriefLock::new(state),
             deciding: RwLock::new(()),
             changed: AtomicU64::new(changed.0),
             tunings: Tunings::default(),
@@ -120,6 +126,13 @@ impl Collection {
 
     pub(crate) fn contains(&self, id: &PointId) -> bool {
         self.state.read().numbers.number(id).is_some()
+    }
+
+    /// Whether a point has a face; `None` if there is no such point.
+    pub(crate) fn has_face(&self, id: &PointId) -> Option<bool> {
+        let state = self.state.read();
+        let number = state.numbers.number(id)?;
+        Some(state.faced.contains(number.0))
     }
 
     pub(crate) fn changed(&self) -> Lsn {

@@ -11,6 +11,7 @@ use storage::{Lsn, NamedVectors, PointId, VectorId};
 
 use crate::collection::{Collection, State};
 use crate::limits::{COMMIT_STEPS, INSERT_BATCH, INSERT_BATCH_FRACTION, PARALLEL_PLANS};
+use crate::numbers::PointNumber;
 use crate::payload::Entries;
 
 /// A point's vectors as a record has them; those of a vector that has gone are passed over.
@@ -19,6 +20,8 @@ pub(crate) struct PointVectors {
     pub(crate) vectors: NamedVectors,
     /// What the payload indexes keep of it, if it has a new payload.
     pub(crate) entries: Option<Entries>,
+    /// Whether it has a face, if it has a new payload.
+    pub(crate) faced: bool,
 }
 
 /// What becomes of a point's vectors that a record does not speak of.
@@ -216,6 +219,7 @@ impl State {
         let gone = self.vacate(id, |_| true);
         if let Some(number) = self.numbers.forget(id) {
             self.payload.forget(number);
+            self.mark_faced(number, false);
         }
         gone
     }
@@ -235,6 +239,13 @@ impl State {
         gone
     }
 
+    fn mark_faced(&mut self, number: PointNumber, faced: bool) {
+        match faced {
+            true => self.faced.insert(number.0),
+            false => self.faced.remove(number.0),
+        };
+    }
+
     /// Has a point be at these places. Returns the places it was at before.
     fn settle(
         &mut self,
@@ -245,6 +256,7 @@ impl State {
         let number = self.numbers.give(point.id);
         if let Some(entries) = &point.entries {
             self.payload.put(number, entries.clone());
+            self.mark_faced(number, point.faced);
         }
         let mut replaced = Vec::new();
         for (of, space) in &mut self.spaces {

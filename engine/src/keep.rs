@@ -79,6 +79,7 @@ impl Collection {
             Ok(PointVectors {
                 id: point.id,
                 entries: Some(self.entries(&point.payload)?),
+                faced: point.face.is_some(),
                 vectors: point.vectors,
             })
         });
@@ -141,7 +142,7 @@ impl Collection {
         self.mark_changed(lsn);
     }
 
-    /// Builds all payload indexes anew from the payloads as they are.
+    /// Builds anew what is kept of the tables: all payload indexes, and who has a face.
     pub(crate) fn build_payload_indexes(&self, tables: &Tables) -> Result<(), Error> {
         let keys = self.settings().indexes.clone();
         let mut indexes = PayloadIndexes::new(keys);
@@ -160,7 +161,11 @@ impl Collection {
             indexes.put(number, entries);
             Ok(())
         })?;
-        self.state.write().payload = indexes;
+        let faced: Vec<PointId> = tables.faced_ids(self.id).collect::<Result<_, _>>()?;
+        let mut state = self.state.write();
+        let numbers = faced.iter().filter_map(|id| state.numbers.number(id));
+        state.faced = numbers.map(|number| number.0).collect();
+        state.payload = indexes;
         Ok(())
     }
 

@@ -35,6 +35,7 @@
 mod allow;
 mod apply;
 mod backup;
+mod brief;
 mod catalog;
 mod checkpoint;
 mod checksum;

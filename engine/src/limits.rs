@@ -1,6 +1,8 @@
 //! Every limit of the engine in one place. At a limit a caller gets a clear refusal, never an
 //! endless wait and never half of an effect.
 
+use std::time::Duration;
+
 pub use hnsw::limits::{MAX_DIM, MAX_EF_CONSTRUCT, MAX_M};
 
 /// Points in one upsert.
@@ -48,6 +50,10 @@ pub(crate) const INSERT_BATCH: usize = 64;
 /// A batch is at most this fraction (1/n) of the live points, so that a young graph grows point
 /// by point.
 pub(crate) const INSERT_BATCH_FRACTION: usize = 64;
+/// How long a search stays awake for a change of a collection to end: several times what one takes.
+pub(crate) const READER_PATIENCE: Duration = Duration::from_micros(100);
+/// How long a change stays awake for searches to end: several times what one takes.
+pub(crate) const WRITER_PATIENCE: Duration = Duration::from_micros(500);
 /// Steps of a commit or of a removal (a list copied, a point placed) under one lock against searches.
 pub(crate) const COMMIT_STEPS: usize = 16;
 /// Points in a batch from which on it is planned on several threads.

@@ -8,6 +8,7 @@ use std::io::Read;
 use std::sync::Arc;
 
 use hnsw::Scratch;
+use roaring::RoaringBitmap;
 use storage::{
     CollectionEntry, Lsn, Part, PointId, SnapshotReader, TableChange, Tables, read_rows,
 };
@@ -63,6 +64,7 @@ pub(crate) fn load_state(
         numbers,
         spaces,
         payload: PayloadIndexes::default(),
+        faced: RoaringBitmap::new(),
     })
 }
 
@@ -85,6 +87,7 @@ fn load_by_slot(reader: &Part<'_>, settings: Settings, scratch: &Scratch) -> Res
         numbers,
         spaces: BTreeMap::from([(id, space)]),
         payload: PayloadIndexes::default(),
+        faced: RoaringBitmap::new(),
     })
 }
 

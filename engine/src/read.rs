@@ -306,9 +306,9 @@ impl Engine {
         select: &Select,
         filter: Option<&Filter>,
     ) -> Result<Option<StoredPoint>, Error> {
-        if !collection.contains(id) {
+        let Some(faced) = collection.has_face(id) else {
             return Ok(None);
-        }
+        };
         let tables = &self.shared().tables;
         let mut payload = match select.payload || filter.is_some() {
             true => match tables.payload(collection.id, id)? {
@@ -330,7 +330,10 @@ impl Engine {
                 None => return Ok(None),
             },
         };
-        let face = tables.face(collection.id, id)?.map(convert::stored_face);
+        let face = match faced {
+            true => tables.face(collection.id, id)?.map(convert::stored_face),
+            false => None,
+        };
         Ok(Some(StoredPoint {
             id: *id,
             payload,

@@ -2,7 +2,9 @@
 
 use std::collections::VecDeque;
 
-use super::{Tables, fail, row_key};
+use sled::Tree;
+
+use super::{Tables, Trees, fail, row_key};
 use crate::error::Error;
 use crate::ids::{CollectionId, PointId};
 
@@ -11,6 +13,8 @@ const PIECE: usize = 1_000;
 
 pub(super) struct Ids {
     tables: Tables,
+    /// Whose keys are gone through.
+    rows: fn(&Trees) -> &Tree,
     prefix: [u8; 8],
     /// Where the next piece starts; `None` when there is none.
     next: Option<Vec<u8>>,
@@ -18,10 +22,16 @@ pub(super) struct Ids {
 }
 
 impl Ids {
-    pub(super) fn new(tables: Tables, of: CollectionId, from: Option<&PointId>) -> Self {
+    pub(super) fn new(
+        tables: Tables,
+        rows: fn(&Trees) -> &Tree,
+        of: CollectionId,
+        from: Option<&PointId>,
+    ) -> Self {
         let prefix = of.0.to_be_bytes();
         Self {
             tables,
+            rows,
             prefix,
             next: Some(from.map_or_else(|| prefix.to_vec(), |id| row_key(of, id))),
             piece: VecDeque::new(),
@@ -29,9 +39,8 @@ impl Ids {
     }
 
     fn fill(&mut self, from: Vec<u8>) -> Result<(), Error> {
-        // Payload rows are small.
         let open = self.tables.trees()?;
-        for key in open.payloads.range(from..).keys().take(PIECE) {
+        for key in (self.rows)(&open).range(from..).keys().take(PIECE) {
             let key = key?;
             let Some(id) = key.strip_prefix(&self.prefix) else {
                 return Ok(());

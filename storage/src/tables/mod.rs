@@ -244,7 +244,15 @@ impl Tables {
         collection: CollectionId,
         from: Option<&PointId>,
     ) -> impl Iterator<Item = Result<PointId, Error>> + use<> {
-        ids::Ids::new(self.clone(), collection, from)
+        ids::Ids::new(self.clone(), |trees| &trees.payloads, collection, from)
+    }
+
+    /// The ids of the points that have a face, in order.
+    pub fn faced_ids(
+        &self,
+        collection: CollectionId,
+    ) -> impl Iterator<Item = Result<PointId, Error>> + use<> {
+        ids::Ids::new(self.clone(), |trees| &trees.faces, collection, None)
     }
 
     /// Whether the tables hold exactly these points in this collection. sled may panic on pages
