@@ -247,6 +247,10 @@ mod tests {
                 "own condition",
             ),
             (
+                key(json!({"is_empty": false, "range": {"lt": 1}})),
+                "own condition",
+            ),
+            (
                 key(json!({"matches": {}})),
                 "`filter.must[0].matches` is unknown: a key",
             ),

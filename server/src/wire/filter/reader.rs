@@ -208,6 +208,11 @@ impl Reader {
         let Some((name, value)) = tests.next() else {
             return Err(format!("`{at}` says nothing about its key: {KEY_TESTS}"));
         };
+        if let Some((other, _)) = tests.next() {
+            return Err(format!(
+                "`{at}` has both `{name}` and `{other}`: give each test its own condition"
+            ));
+        }
         let inside = format!("{at}.{name}");
         let test = match name {
             "match" => self.match_test(value, &inside)?,
@@ -238,12 +243,7 @@ impl Reader {
                 });
             }
         };
-        match tests.next() {
-            None => Ok(Condition::Key { key, test }),
-            Some((other, _)) => Err(format!(
-                "`{at}` has both `{name}` and `{other}`: give each test its own condition"
-            )),
-        }
+        Ok(Condition::Key { key, test })
     }
 
     fn match_test(&mut self, value: &Value, at: &str) -> Read<Test> {
