@@ -11,7 +11,7 @@
 //! all of it; searches go on.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use crossbeam_channel::bounded;
 use storage::{BlobRef, Blobs, CollectionId, Lsn, Record, Shelf};
@@ -94,7 +94,6 @@ impl Engine {
         self.shared().blobs.remove(&rewritten.stale)?;
         let backups_kept = self.old_backups(&target.name, lsn, backups)?;
         let after = self.files()?;
-        let since = SystemTime::now().duration_since(UNIX_EPOCH);
         let missing = |a: &Files, b: &Files| {
             let names = a.keys().filter(|name| !b.contains_key(*name));
             names.cloned().collect::<Vec<_>>()
@@ -104,7 +103,7 @@ impl Engine {
         Ok(PurgeReport {
             collection: target.name.clone(),
             lsn,
-            at_s: since.map_or(0, |since| since.as_secs()),
+            at_s: self.shared().disk.now_s(),
             seconds: started.elapsed().as_secs_f64(),
             removed: missing(&before, &after),
             written: files_written,

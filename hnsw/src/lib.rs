@@ -56,7 +56,7 @@ pub use index::Index;
 pub use insert::{Batch, Plan, Prepared};
 pub use memory::Scratch;
 pub use params::{Metric, Params, Quantization, Slot};
-pub use parts::{in_parts, threads};
+pub use parts::{in_parts, set_threads, threads};
 pub use remove::Removal;
 pub use search::{Hit, SearchOptions};
 pub use tune::{Tuned, tune};

@@ -1,10 +1,23 @@
 //! Work that is shared by several threads for as long as one call lasts.
 
 use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Threads that work is shared by when nobody says how many.
+/// What somebody has said, or 0.
+static THREADS: AtomicUsize = AtomicUsize::new(0);
+
+/// Threads that work is shared by: what [`set_threads`] was told, or one a core.
 pub fn threads() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
+    match THREADS.load(Ordering::Relaxed) {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        threads => threads,
+    }
+}
+
+/// Has work in this process be shared by so many threads from now on; 0 for one a core. Nothing but
+/// the time depends on it.
+pub fn set_threads(threads: usize) {
+    THREADS.store(threads, Ordering::Relaxed);
 }
 
 /// Does `0..count` in parts of equal size, one a thread, and joins the results in their order.

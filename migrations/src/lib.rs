@@ -1,13 +1,18 @@
 //! Bringing a data folder up to the format that this program writes, one step per released version.
 //!
-//! A step takes a folder of one format to the next and ends by writing the new marker, so that a
-//! step that was cut short is simply run again. A step stays for as long as its format may be met,
-//! and `fixtures/` keeps a folder of every released format that the tests open. There is one
-//! format so far, and therefore no step.
+//! A step changes a copy of the folder from one format to the next. When all are done, one rename
+//! decides (see `swap`): whatever happens before it leaves the old folder as it was, whatever
+//! happens after it leaves the new one. The old one is kept until the new one has been opened. A
+//! step stays for as long as its format may be met, and `fixtures/` keeps a folder of every released
+//! format that the tests open. There is one format so far, and therefore no step.
+
+mod swap;
 
 use std::path::{Path, PathBuf};
 
-use storage::{FORMAT_VERSION, read_format};
+use storage::{FORMAT_VERSION, FolderLock, read_format, write_format};
+
+use swap::{Notify, Places};
 
 /// What a data folder was found to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,12 +54,37 @@ pub enum Error {
         /// Its format.
         found: u32,
     },
+    /// The folder has gone, but what an upgrade made of it has not.
+    #[error(
+        "there is no {}, but there is {} from an upgrade: give it its name back, or move it away",
+        path.display(),
+        old.display()
+    )]
+    OldAlone {
+        /// The folder.
+        path: PathBuf,
+        /// What was kept of it.
+        old: PathBuf,
+    },
+    /// The folders of an upgrade cannot be written.
+    #[error(
+        "{}: cannot {doing}: {reason}; the upgrade is not done, and begins again at the next start",
+        path.display()
+    )]
+    Upgrade {
+        /// The file or folder.
+        path: PathBuf,
+        /// What could not be done.
+        doing: &'static str,
+        /// What the system says.
+        reason: std::io::Error,
+    },
     /// Files cannot be read or written.
     #[error(transparent)]
     Storage(#[from] storage::Error),
 }
 
-/// A way from one format to the next.
+/// A way from one format to the next. It is given a copy that nobody else knows of.
 struct Step {
     from: u32,
     run: fn(&Path) -> Result<(), storage::Error>,
@@ -63,17 +93,34 @@ struct Step {
 /// In the order of the formats, without holes.
 const STEPS: &[Step] = &[];
 
-/// Looks at a data folder and brings it up to date. Call before it is opened.
+/// Looks at a data folder and brings it up to date. Call before it is opened, and [`opened`] after.
 ///
 /// # Errors
 /// The folder's format is a newer one, or its files cannot be read or written.
 pub fn prepare(dir: &Path) -> Result<Prepared, Error> {
-    run(dir, STEPS, FORMAT_VERSION)
+    run(dir, STEPS, FORMAT_VERSION, &mut |_| Ok(()))
 }
 
-fn run(dir: &Path, steps: &[Step], known: u32) -> Result<Prepared, Error> {
-    let Some((found, _)) = read_format(dir)? else {
-        return Ok(Prepared::New);
+/// A data folder has been opened and recovered: what an upgrade has kept of it can go.
+///
+/// # Errors
+/// It cannot be removed.
+pub fn opened(dir: &Path) -> Result<(), Error> {
+    Places::of(dir)?.remove_old(&mut |_| Ok(()))
+}
+
+fn run(dir: &Path, steps: &[Step], known: u32, notify: Notify<'_>) -> Result<Prepared, Error> {
+    let places = Places::of(dir)?;
+    // Its new name may be all that is missing.
+    places.finish(known, notify)?;
+    let Some((found, store)) = read_format(dir)? else {
+        return match places.old_alone()? {
+            Some(old) => Err(Error::OldAlone {
+                path: dir.to_owned(),
+                old,
+            }),
+            None => Ok(Prepared::New),
+        };
     };
     if found == known {
         return Ok(Prepared::Current);
@@ -85,60 +132,16 @@ fn run(dir: &Path, steps: &[Step], known: u32) -> Result<Prepared, Error> {
     let Some(first) = steps.iter().position(|step| step.from == found) else {
         return Err(Error::Unknown { path, found });
     };
+    let _lock = FolderLock::take_of(dir, found)?;
+    places.copy(notify)?;
     for step in steps.iter().skip(first) {
-        (step.run)(dir)?;
+        (step.run)(&places.new)?;
+        write_format(&places.new, step.from + 1, store)?;
+        notify("take a step")?;
     }
+    places.change_over(found, notify)?;
     Ok(Prepared::Migrated { from: found })
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use storage::DataFolder;
-
-    #[test]
-    fn a_new_folder_and_one_of_this_format_need_no_step() {
-        let dir = tempfile::tempdir().unwrap();
-        assert_eq!(prepare(dir.path()).unwrap(), Prepared::New);
-        drop(DataFolder::open(dir.path()).unwrap());
-        assert_eq!(prepare(dir.path()).unwrap(), Prepared::Current);
-    }
-
-    #[test]
-    fn every_step_from_the_folders_format_on_is_run_in_order() {
-        fn note(dir: &Path, name: &str) -> Result<(), storage::Error> {
-            let count = std::fs::read_dir(dir).unwrap().count();
-            std::fs::write(dir.join(format!("{count}-{name}")), "").unwrap();
-            Ok(())
-        }
-        let steps = [
-            Step {
-                from: 0,
-                run: |_| panic!("this one is behind it"),
-            },
-            Step {
-                from: 1,
-                run: |dir| note(dir, "one"),
-            },
-            Step {
-                from: 2,
-                run: |dir| note(dir, "two"),
-            },
-        ];
-        let dir = tempfile::tempdir().unwrap();
-        drop(DataFolder::open(dir.path()).unwrap());
-        let migrated = run(dir.path(), &steps, 3).unwrap();
-        assert_eq!(migrated, Prepared::Migrated { from: 1 });
-        assert!(dir.path().join("2-one").exists() && dir.path().join("3-two").exists());
-    }
-
-    #[test]
-    fn a_newer_and_an_unknown_format_are_refused_with_their_numbers() {
-        let dir = tempfile::tempdir().unwrap();
-        drop(DataFolder::open(dir.path()).unwrap());
-        let newer = run(dir.path(), &[], 0).unwrap_err().to_string();
-        assert!(newer.contains("in format 1; this one knows formats up to 0"));
-        let unknown = run(dir.path(), &[], 2).unwrap_err().to_string();
-        assert!(unknown.contains("format 1 was never released"), "{unknown}");
-    }
-}
+mod tests;

@@ -161,7 +161,9 @@ fn recover(app: &App) -> Result<Engine, Error> {
     if let Prepared::Migrated { from } = migrations::prepare(&app.config.data_dir)? {
         tracing::info!(from, "the data folder was brought to this program's format");
     }
-    Ok(Engine::open(options(app))?)
+    let engine = Engine::open(options(app))?;
+    migrations::opened(&app.config.data_dir)?;
+    Ok(engine)
 }
 
 fn options(app: &App) -> Options {

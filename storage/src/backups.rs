@@ -86,7 +86,7 @@ impl Backups {
             Shelf::Full => "full",
             Shelf::Collection(name) => name.get(..100).unwrap_or(name),
         };
-        let random = uuid::Uuid::new_v4().as_u64_pair().0 >> 32;
+        let random = self.disk.unique() >> 96;
         let name = format!("{of}-{}-{}-{random:08x}{SUFFIX}", origin.lsn, origin.made_s);
         let path = folder.join(&name);
         Ok((name, path))

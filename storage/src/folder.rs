@@ -130,15 +130,20 @@ pub struct FolderLock {
 impl FolderLock {
     /// Takes the lock; nothing else of the folder is touched, and none is made.
     pub fn take(dir: &Path) -> Result<Self, Error> {
+        Self::take_of(dir, FORMAT_VERSION)
+    }
+
+    /// The same for a folder of this format.
+    pub fn take_of(dir: &Path, version: u32) -> Result<Self, Error> {
         let Some((found, store)) = read_format(dir)? else {
             let nothing = io::Error::new(io::ErrorKind::NotFound, "there is no data folder here");
             return Err(Error::io(dir, "find")(nothing));
         };
-        if found != FORMAT_VERSION {
+        if found != version {
             return Err(Error::NewerFormat {
                 path: marker(dir),
                 found,
-                known: FORMAT_VERSION,
+                known: version,
             });
         }
         let _lock = lock(dir)?;
@@ -208,10 +213,20 @@ fn refuse_unmarked(disk: &dyn Disk, dir: &Path) -> Result<Option<(u32, u128)>, E
 }
 
 fn create_marker(disk: &dyn Disk, dir: &Path) -> Result<u128, Error> {
-    let store = uuid::Uuid::new_v4().as_u128();
+    let store = disk.unique();
+    put_marker(disk, dir, FORMAT_VERSION, store)?;
+    Ok(store)
+}
+
+/// Says of which format a folder is from now on; for steps from one to the next.
+pub fn write_format(dir: &Path, version: u32, store: u128) -> Result<(), Error> {
+    put_marker(&OsDisk, dir, version, store)
+}
+
+fn put_marker(disk: &dyn Disk, dir: &Path, version: u32, store: u128) -> Result<(), Error> {
     let mut bytes = [
         MAGIC.as_slice(),
-        &FORMAT_VERSION.to_le_bytes(),
+        &version.to_le_bytes(),
         &store.to_le_bytes(),
     ]
     .concat();
@@ -226,6 +241,5 @@ fn create_marker(disk: &dyn Disk, dir: &Path) -> Result<u128, Error> {
     disk.rename(&temporary, &path)
         .map_err(Error::io(&path, "rename"))?;
     disk.sync_dir(dir)
-        .map_err(Error::io(dir, "sync the folder"))?;
-    Ok(store)
+        .map_err(Error::io(dir, "sync the folder"))
 }

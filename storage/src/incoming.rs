@@ -24,7 +24,7 @@ impl Incoming {
     /// Starts an empty file in `dir`.
     pub fn create(disk: Arc<dyn Disk>, dir: &Path) -> Result<Self, Error> {
         make_dir(&*disk, dir).map_err(Error::io(dir, "make the folder"))?;
-        let name = uuid::Uuid::new_v4().simple().to_string();
+        let name = format!("{:032x}", disk.unique());
         let path = dir.join(format!("{name}.tmp"));
         let file = disk.create(&path).map_err(Error::io(&path, "create"))?;
         Ok(Self {

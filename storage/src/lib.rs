@@ -43,7 +43,7 @@ pub use digest::Digest;
 pub use disk::{Disk, DiskFile, Fault, OsDisk, SimDisk};
 pub use draft::Draft;
 pub use error::Error;
-pub use folder::{DataFolder, FORMAT_VERSION, FolderLock, read_format};
+pub use folder::{DataFolder, FORMAT_VERSION, FolderLock, read_format, write_format};
 pub use ids::{CollectionId, Lsn, PointId, VectorId};
 pub use incoming::Incoming;
 pub use log::{

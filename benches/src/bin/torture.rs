@@ -1,18 +1,23 @@
-//! The torture by the minute: `cargo run --release -p benches --bin torture -- --seed 1 --minutes 10`.
+//! The torture: `cargo run --release -p benches --bin torture -- --seed 1 --minutes 10`.
 //!
-//! A third of the time each goes to lives of an engine on a simulated disk, to kills of a server
-//! process under load, and to damaged files and bad inputs. Prints what was tried, and what was
-//! lost, wrong or panicked, with the seed that brings it about again; fails if anything was.
+//! A third of the time each goes to engines on simulated disks, to kills of a server process under
+//! load, and to damaged files and bad inputs. With `--steps` it is simulated disks alone, until they
+//! have seen so many steps. Prints what was tried, and what was lost, wrong or panicked, with the
+//! number that brings it about again (`--life` or `--script`); fails if anything was.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use benches::torture::{
-    Hammer, Tally, bad_inputs, crash_at_every_step, damage_every_byte, lives, serve,
+    Hammer, Tally, Until, bad_inputs, damage_every_byte, lives, scripts, serve,
 };
 use clap::Parser;
+
+/// Operations of a script that is stopped at every step.
+const SCRIPT: u64 = 40;
 
 #[derive(Parser)]
 struct Arguments {
@@ -22,9 +27,18 @@ struct Arguments {
     /// How long it takes.
     #[arg(long, default_value_t = 1.0)]
     minutes: f64,
+    /// Simulated disks alone, until they have seen so many steps.
+    #[arg(long, conflicts_with_all = ["minutes", "kills"])]
+    steps: Option<u64>,
     /// Kills of the server process, at least, however long they take.
     #[arg(long, default_value_t = 100)]
     kills: u64,
+    /// The lives on one simulated disk once more, by the seed that was printed.
+    #[arg(long, value_name = "SEED")]
+    life: Option<u64>,
+    /// A script that is stopped at every step once more, by the seed that was printed.
+    #[arg(long, value_name = "SEED")]
+    script: Option<u64>,
     /// Serve this folder until killed; what the torture starts.
     #[arg(long, hide = true)]
     serve: Option<PathBuf>,
@@ -36,13 +50,11 @@ fn main() -> Result<()> {
         return serve(dir);
     }
     let dir = scratch()?;
+    let started = Instant::now();
     let tally = torture(&arguments, dir.path())?;
     let mut out = std::io::stdout().lock();
-    writeln!(
-        out,
-        "seed {}, {} minutes\n{tally}",
-        arguments.seed, arguments.minutes
-    )?;
+    let seconds = started.elapsed().as_secs();
+    writeln!(out, "seed {}, {seconds} s\n{tally}", arguments.seed)?;
     if !tally.is_clean() {
         bail!("not everything held");
     }
@@ -57,23 +69,32 @@ fn scratch() -> Result<tempfile::TempDir> {
 
 fn torture(arguments: &Arguments, dir: &Path) -> Result<Tally> {
     let seed = arguments.seed;
+    let threads = thread::available_parallelism().map_or(1, |n| n.get() as u64);
+    match (arguments.life, arguments.script, arguments.steps) {
+        (Some(seed), ..) => return Ok(lives(seed, Until::Rounds(1), 1, dir)),
+        (_, Some(seed), _) => return Ok(scripts(seed, Until::Rounds(1), SCRIPT, 1, dir)),
+        (_, _, Some(steps)) => {
+            let mut tally = scripts(seed, Until::Steps(steps / 4), SCRIPT, threads, dir);
+            if tally.is_clean() {
+                let rest = Until::Steps(steps.saturating_sub(tally.disk_steps));
+                tally.add(lives(seed, rest, threads, dir));
+            }
+            return Ok(tally);
+        }
+        _ => {}
+    }
     let share = Duration::from_secs_f64(arguments.minutes.max(0.0) * 20.0);
-    let mut tally = crash_at_every_step(seed, 40, 5, dir);
-    tally.add(lives(seed, Instant::now() + share, dir));
+    let until = |share: Duration| Until::Time(Instant::now() + share);
+    let mut tally = scripts(seed, until(share / 4), SCRIPT, threads, dir);
+    tally.add(lives(seed, until(share * 3 / 4), threads, dir));
     let mut hammer = Hammer::new(seed, &dir.join("hammered"));
-    let until = Instant::now() + share;
-    while hammer.tally.is_clean()
-        && (Instant::now() < until || hammer.tally.kills < arguments.kills)
+    let end = Instant::now() + share;
+    while hammer.tally.is_clean() && (Instant::now() < end || hammer.tally.kills < arguments.kills)
     {
         hammer.round()?;
     }
     tally.add(hammer.tally);
-    tally.add(bad_inputs(seed, Instant::now() + share / 4, dir)?);
-    tally.add(damage_every_byte(
-        seed,
-        1,
-        Instant::now() + share * 3 / 4,
-        dir,
-    )?);
+    tally.add(bad_inputs(seed, until(share / 4), dir)?);
+    tally.add(damage_every_byte(seed, 1, until(share * 3 / 4), dir)?);
     Ok(tally)
 }

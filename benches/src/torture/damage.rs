@@ -5,13 +5,15 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 
 use anyhow::Result;
 use engine::{Engine, Options};
 
 use super::chance::Chance;
-use super::model::{Model, Op};
+use super::model::Model;
+use super::ops::Op;
+use super::shelf::Shelf;
+use super::simulated::Until;
 use super::tally::Tally;
 use super::world::{observe, perform};
 
@@ -24,15 +26,14 @@ enum Harm {
     Cut(usize),
 }
 
-/// Harms every `every`-th byte of every file in turn, from a place that the seed says, until the
-/// time is up. sled's file is mostly empty and large, so it is harmed at random places.
-pub fn damage_every_byte(seed: u64, every: usize, until: Instant, scratch: &Path) -> Result<Tally> {
+/// Harms every `every`-th byte of every file in turn, from a place that the seed says. sled's file is mostly empty and large, so it is harmed at random places.
+pub fn damage_every_byte(seed: u64, every: usize, until: Until, scratch: &Path) -> Result<Tally> {
     let mut tally = Tally::default();
     for killed in [true, false] {
         let (image, model) = folder(seed, killed, scratch)?;
         let mut chance = Chance::new(seed);
         for (path, harm) in harms(&image, every, &mut chance) {
-            if Instant::now() >= until || !tally.is_clean() {
+            if until.is_over(tally.flips, &tally, 1) || !tally.is_clean() {
                 return Ok(tally);
             }
             let what = format!(
@@ -67,17 +68,24 @@ fn folder(seed: u64, killed: bool, scratch: &Path) -> Result<(Image, Model)> {
     let dir = scratch.join("whole");
     clear(&dir)?;
     let engine = open(&dir)?;
-    let (mut model, mut chance) = (Model::default(), Chance::new(seed));
-    for step in 0..36 {
+    let (mut model, mut shelf) = (Model::default(), Shelf::default());
+    let mut chance = Chance::new(seed);
+    for step in 0..48 {
         let op = match step {
             12 | 24 => Op::Checkpoint,
-            _ => model.choose(&mut chance),
+            _ => model.choose(&shelf, &mut chance),
         };
-        if matches!(op, Op::Drop(_) | Op::Reopen) {
+        if matches!(
+            op,
+            Op::Drop(_) | Op::DropBackup(_) | Op::Purge(..) | Op::Reopen
+        ) {
             continue;
         }
-        perform(&engine, &op)?;
+        let made = perform(&engine, &model, &op)?;
         model.apply(&op);
+        if let (Op::Backup(of), Some(name)) = (&op, made) {
+            shelf.put(*of, name, &model);
+        }
     }
     let mut image = Image::new();
     if killed {

@@ -6,16 +6,18 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use embedder::{Choice, FaceEmbedder, FakeEmbedder, Want};
+use engine::{Engine, PayloadChange, RestoreAs};
 use storage::{
     Disk, FileLog, Log, Lsn, Manifests, Record, SimDisk, SnapshotReader, decode_payload, read_rows,
 };
 
 use super::chance::Chance;
-use super::model::Op;
+use super::model::{Model, ONLY};
+use super::ops::{Chosen, Op};
+use super::simulated::Until;
 use super::tally::Tally;
 use super::world;
 use crate::Process;
@@ -73,15 +75,18 @@ pub(super) fn to_a_server(
     }
 }
 
-/// Bent inputs to every decoder until the time is up.
+/// Bent inputs to every decoder, so many to each.
 ///
 /// # Errors
 /// The valid ones cannot be made.
-pub fn bad_inputs(seed: u64, until: Instant, scratch: &Path) -> Result<Tally> {
+pub fn bad_inputs(seed: u64, until: Until, scratch: &Path) -> Result<Tally> {
     let mut tally = Tally::default();
     let valid = valid(scratch)?;
     let mut chance = Chance::new(seed);
-    while Instant::now() < until && tally.is_clean() {
+    for round in 0.. {
+        if until.is_over(round, &tally, 1) || !tally.is_clean() {
+            break;
+        }
         for (name, bytes, decode) in &valid {
             let bent = bend(bytes, &mut chance);
             tally.bad_inputs += 1;
@@ -136,20 +141,33 @@ fn valid(scratch: &Path) -> Result<Vec<Valid>> {
     let disk = SimDisk::new();
     let engine = world::open(&disk, &scratch.join("inputs"))?;
     let (one, many) = (vec![(1, 3)], (2..20).map(|id| (id, id * 3)).collect());
+    let faces = || "faces".to_owned();
+    let mut model = Model::default();
     for op in [
         Op::Create("faces"),
         Op::Create("cats"),
-        Op::Upsert("faces", one),
-        Op::Upsert("faces", many),
-        Op::Delete("faces", vec![2, 3]),
+        Op::Upsert(faces(), one),
+        Op::Upsert(faces(), many),
+        Op::Delete(faces(), Chosen::Ids(vec![2, 3])),
+        Op::Change(faces(), Chosen::Ids(vec![4]), PayloadChange::Clear),
+        Op::UpdateVectors(faces(), vec![(5, ONLY, 7)]),
+        Op::Index(faces(), true),
+        Op::Alias("who", "faces"),
         Op::Drop("cats"),
+        Op::Backup(None),
         Op::Checkpoint,
     ] {
-        world::perform(&engine, &op)?;
+        world::perform(&engine, &model, &op)?;
+        model.apply(&op);
     }
     // Its stop would release the beginning of the log.
     let mut all = from_folder(&disk)?;
-    drop(engine);
+    let backups = Path::new("/data/backups/full");
+    let names = disk.list(backups)?;
+    let name = names.iter().find(|name| name.ends_with(".snapshot"));
+    let backup = bytes_of(&disk, &backups.join(name.context("no backup")?))?;
+    let decode = move |bytes: &[u8]| restore(&engine, bytes);
+    all.push(("backup", backup, Box::new(decode)));
     all.extend(from_corpus());
     Ok(all)
 }
@@ -226,6 +244,20 @@ fn read_snapshot(disk: &dyn Disk, store: u128) {
         drop(reader.verify());
         if let Ok(section) = reader.part().section("points") {
             read_rows(section).for_each(drop);
+        }
+    }
+}
+
+/// Whatever is not refused must leave an engine that works.
+fn restore(engine: &Engine, bytes: &[u8]) {
+    let Ok(mut incoming) = engine.receive_backup() else {
+        return;
+    };
+    if incoming.write(bytes).is_ok()
+        && let Ok(report) = engine.restore(incoming, RestoreAs::Everything, None)
+    {
+        for (name, _) in report.collections {
+            engine.check(&name).expect("what was restored is whole");
         }
     }
 }

@@ -1,53 +1,102 @@
-//! What must be there: collections of points as plain maps, and the operations on them.
+//! What must be there: collections as plain maps, and what the operations make of them. It knows
+//! nothing of how the engine does it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::chance::Chance;
+use engine::{Payload, PayloadChange};
+use serde_json::Value;
 
-/// Names that the operations use.
-const NAMES: [&str; 3] = ["faces", "cats", "zebras"];
-const IDS: u64 = 48;
+use super::ops::{Chosen, Op};
 
-/// A point is known by one number, from which its vector, payload and picture follow.
-pub(super) type Points = BTreeMap<u64, u64>;
+/// The key that points are chosen by.
+pub(super) const TAG: &str = "tag";
+/// The key of an object within payloads.
+pub(super) const DEEP: &str = "deep";
+/// How many tags there are.
+pub(super) const TAGS: u64 = 5;
+/// The vector of a collection that has but one.
+pub(super) const ONLY: &str = "";
+/// Vectors that have names: the first is always there, the second comes and goes.
+pub(super) const FRONT: &str = "front";
+pub(super) const SIDE: &str = "side";
 
-/// Collections by name.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Model(pub(super) BTreeMap<String, Points>);
+/// A point. Vectors and picture are known by the numbers that they follow from.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Held {
+    pub(super) vectors: BTreeMap<String, u64>,
+    pub(super) payload: Payload,
+    pub(super) picture: Option<u64>,
+}
 
-/// Something to do.
-#[derive(Debug, Clone)]
-pub(super) enum Op {
-    Create(&'static str),
-    Drop(&'static str),
-    Upsert(&'static str, Vec<(u64, u64)>),
-    Delete(&'static str, Vec<u64>),
-    Checkpoint,
-    Reopen,
+/// A collection.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Cabinet {
+    pub(super) vectors: BTreeSet<String>,
+    pub(super) points: BTreeMap<u64, Held>,
+    /// Whether [`TAG`] has an index.
+    pub(super) indexed: bool,
+    /// What is noted in the collection's metadata.
+    pub(super) note: Option<u64>,
+}
+
+/// All there is.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Model {
+    pub(super) cabinets: BTreeMap<String, Cabinet>,
+    pub(super) aliases: BTreeMap<String, String>,
+}
+
+/// The payload that a point of this number is put with.
+pub(super) fn payload_of(n: u64) -> Payload {
+    let mut payload = Payload::new();
+    payload.insert("n".into(), n.into());
+    payload.insert(TAG.into(), (n % TAGS).into());
+    payload
+}
+
+/// Whether a point of this number has a picture.
+pub(super) fn has_picture(n: u64) -> bool {
+    n.is_multiple_of(3)
+}
+
+/// Whether a point that is put with this number lacks its second vector.
+pub(super) fn lacks_second(n: u64) -> bool {
+    n.is_multiple_of(4)
+}
+
+impl Held {
+    pub(super) fn new(n: u64, vectors: &BTreeSet<String>) -> Self {
+        let has = |name: &&String| *name != SIDE || !lacks_second(n);
+        Self {
+            vectors: vectors
+                .iter()
+                .filter(has)
+                .map(|name| (name.clone(), n))
+                .collect(),
+            payload: payload_of(n),
+            picture: has_picture(n).then_some(n),
+        }
+    }
+
+    pub(super) fn has_tag(&self, tag: u64) -> bool {
+        self.payload.get(TAG).and_then(Value::as_u64) == Some(tag)
+    }
 }
 
 impl Model {
-    /// What an operation makes of it.
-    pub(super) fn apply(&mut self, op: &Op) {
-        match op {
-            Op::Create(name) => {
-                self.0.entry((*name).to_owned()).or_default();
-            }
-            Op::Drop(name) => {
-                self.0.remove(*name);
-            }
-            Op::Upsert(name, points) => {
-                if let Some(there) = self.0.get_mut(*name) {
-                    there.extend(points.iter().copied());
-                }
-            }
-            Op::Delete(name, ids) => {
-                if let Some(there) = self.0.get_mut(*name) {
-                    there.retain(|id, _| !ids.contains(id));
-                }
-            }
-            Op::Checkpoint | Op::Reopen => {}
-        }
+    /// The collection that a name or an alias stands for.
+    pub(super) fn find(&self, name: &str) -> Option<&Cabinet> {
+        self.cabinets.get(self.own_name(name))
+    }
+
+    /// The name of the collection that a name or an alias stands for.
+    pub(super) fn own_name<'a>(&'a self, name: &'a str) -> &'a str {
+        self.aliases.get(name).map_or(name, String::as_str)
+    }
+
+    fn find_mut(&mut self, name: &str) -> Option<&mut Cabinet> {
+        let name = self.own_name(name).to_owned();
+        self.cabinets.get_mut(&name)
     }
 
     pub(super) fn after(&self, op: Option<&Op>) -> Model {
@@ -58,26 +107,170 @@ impl Model {
         after
     }
 
-    /// Something that can be done with it.
-    pub(super) fn choose(&self, chance: &mut Chance) -> Op {
-        let name = NAMES[chance.index(NAMES.len())];
-        if !self.0.contains_key(name) {
-            return Op::Create(name);
-        }
-        match chance.below(40) {
-            0 => Op::Drop(name),
-            1..=4 => Op::Checkpoint,
-            5 => Op::Reopen,
-            6..=13 => {
-                let ids = (0..=chance.below(5)).map(|_| chance.below(IDS));
-                Op::Delete(name, ids.collect())
+    /// What an operation makes of it.
+    pub(super) fn apply(&mut self, op: &Op) {
+        match op {
+            Op::Create(name) => {
+                let vectors = vectors_of(name);
+                let vectors = vectors.iter().map(|name| (*name).to_owned()).collect();
+                let new = Cabinet {
+                    vectors,
+                    ..Cabinet::default()
+                };
+                self.cabinets.entry((*name).to_owned()).or_insert(new);
             }
-            _ => {
-                let point = |_| (chance.below(IDS), chance.below(1 << 20));
-                let mut points: Vec<_> = (0..8).map(point).collect();
-                points.truncate(1 + chance.index(8));
-                Op::Upsert(name, points)
+            Op::Drop(name) => {
+                self.cabinets.remove(*name);
+                self.aliases.retain(|_, target| target != name);
+            }
+            Op::Alias(alias, name) => {
+                self.aliases.insert((*alias).into(), (*name).into());
+            }
+            Op::Unalias(alias) => drop(self.aliases.remove(*alias)),
+            Op::RestoreOne(_, contents, name) => {
+                if let Some(cabinet) = contents.cabinets.values().next() {
+                    self.cabinets.insert((*name).to_owned(), cabinet.clone());
+                }
+            }
+            Op::RestoreAll(_, contents) => {
+                self.cabinets.extend(contents.cabinets.clone());
+                self.aliases.extend(contents.aliases.clone());
+            }
+            Op::Backup(_) | Op::DropBackup(_) | Op::Purge(..) | Op::Checkpoint | Op::Reopen => {}
+            Op::Upsert(name, _)
+            | Op::Delete(name, _)
+            | Op::Change(name, ..)
+            | Op::UpdateVectors(name, _)
+            | Op::DeleteVectors(name, ..)
+            | Op::Index(name, _)
+            | Op::Note(name, _)
+            | Op::SecondVector(name, _) => {
+                if let Some(cabinet) = self.find_mut(name) {
+                    cabinet.apply(op);
+                }
             }
         }
     }
+
+    /// The numbers of all vectors, by collection.
+    pub(super) fn vector_numbers(&self) -> BTreeMap<String, BTreeSet<u64>> {
+        let all = self.cabinets.iter();
+        all.map(|(name, cabinet)| (name.clone(), cabinet.vector_numbers()))
+            .collect()
+    }
+}
+
+/// The vectors that a collection of this name begins with.
+pub(super) fn vectors_of(name: &str) -> &'static [&'static str] {
+    match name {
+        "zebras" => &[FRONT, SIDE],
+        _ => &[ONLY],
+    }
+}
+
+impl Cabinet {
+    fn vector_numbers(&self) -> BTreeSet<u64> {
+        let points = self.points.values();
+        points
+            .flat_map(|point| point.vectors.values().copied())
+            .collect()
+    }
+
+    /// The points that were chosen.
+    pub(super) fn chosen(&self, chosen: &Chosen) -> Vec<u64> {
+        match chosen {
+            Chosen::Ids(ids) => ids.clone(),
+            Chosen::Tagged(tag) => {
+                let points = self.points.iter();
+                let tagged = points.filter(|(_, point)| point.has_tag(*tag));
+                tagged.map(|(id, _)| *id).collect()
+            }
+        }
+    }
+
+    fn apply(&mut self, op: &Op) {
+        match op {
+            Op::Upsert(_, points) => {
+                for (id, n) in points {
+                    self.points.insert(*id, Held::new(*n, &self.vectors));
+                }
+            }
+            Op::Delete(_, chosen) => {
+                let ids = self.chosen(chosen);
+                self.points.retain(|id, _| !ids.contains(id));
+            }
+            Op::Change(_, chosen, change) => {
+                for id in self.chosen(chosen) {
+                    if let Some(point) = self.points.get_mut(&id) {
+                        change_payload(&mut point.payload, change);
+                    }
+                }
+            }
+            Op::UpdateVectors(_, changes) => {
+                for (id, name, n) in changes {
+                    if let Some(point) = self.points.get_mut(id) {
+                        point.vectors.insert((*name).into(), *n);
+                    }
+                }
+            }
+            Op::DeleteVectors(_, chosen, name) => {
+                for id in self.chosen(chosen) {
+                    if let Some(point) = self.points.get_mut(&id) {
+                        point.vectors.remove(*name);
+                    }
+                }
+            }
+            Op::Index(_, indexed) => self.indexed = *indexed,
+            Op::Note(_, note) => self.note = *note,
+            Op::SecondVector(_, true) => drop(self.vectors.insert(SIDE.into())),
+            Op::SecondVector(_, false) => {
+                self.vectors.remove(SIDE);
+                for point in self.points.values_mut() {
+                    point.vectors.remove(SIDE);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Keys are of the payload itself or of its object [`DEEP`]; no other change is made.
+fn change_payload(payload: &mut Payload, change: &PayloadChange) {
+    match change {
+        PayloadChange::Set { payload: new, key } => match key {
+            None => merge(payload, new),
+            Some(_) => {
+                let there = payload.entry(DEEP).or_insert(Value::Null);
+                if !there.is_object() {
+                    *there = Payload::new().into();
+                }
+                if let Some(deep) = there.as_object_mut() {
+                    merge(deep, new);
+                }
+            }
+        },
+        PayloadChange::Overwrite { payload: new, key } => match key {
+            None => *payload = new.clone(),
+            Some(_) => drop(payload.insert(DEEP.into(), new.clone().into())),
+        },
+        PayloadChange::Delete(keys) => {
+            for key in keys {
+                match key.to_string().split_once('.') {
+                    None => drop(payload.remove(&key.to_string())),
+                    Some((first, second)) => {
+                        let deep = payload.get_mut(first).and_then(Value::as_object_mut);
+                        deep.map(|deep| deep.remove(second));
+                    }
+                }
+            }
+        }
+        PayloadChange::Clear => payload.clear(),
+    }
+}
+
+fn merge(into: &mut Payload, new: &Payload) {
+    for (key, value) in new {
+        into.insert(key.clone(), value.clone());
+    }
+    into.retain(|_, value| !value.is_null());
 }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::chance::Chance;
+
 /// Counts of one run.
 #[derive(Debug, Default, Clone)]
 pub struct Tally {
@@ -27,6 +29,8 @@ pub struct Tally {
     pub refused: u64,
     /// Malformed inputs given to decoders and routes.
     pub bad_inputs: u64,
+    /// What the simulated disks saw, in one number: the same for two runs that did the same.
+    pub fingerprint: u64,
     /// Each thing that must never be, with the seed that brings it about again.
     pub lost: Vec<String>,
     /// Wrong answers.
@@ -39,6 +43,11 @@ impl Tally {
     /// Whether nothing was lost, wrong or panicked.
     pub fn is_clean(&self) -> bool {
         self.lost.is_empty() && self.wrong.is_empty() && self.panicked.is_empty()
+    }
+
+    /// Takes the trace of a simulated disk into the fingerprint, in whatever order disks come.
+    pub(super) fn note(&mut self, (changes, reads): (u32, u64)) {
+        self.fingerprint ^= Chance::new(reads << 32 | u64::from(changes)).next();
     }
 
     /// Adds another run's counts.
@@ -54,6 +63,7 @@ impl Tally {
         self.flips += other.flips;
         self.refused += other.refused;
         self.bad_inputs += other.bad_inputs;
+        self.fingerprint ^= other.fingerprint;
         self.lost.extend(other.lost);
         self.wrong.extend(other.wrong);
         self.panicked.extend(other.panicked);

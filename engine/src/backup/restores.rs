@@ -5,7 +5,7 @@
 //! was not replayed belongs to a record below the newest manifest, or to none; it is kept as if it
 //! belonged to the last record of the log, which is on the safe side.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -20,9 +20,9 @@ pub(crate) struct Restores {
     disk: Arc<dyn Disk>,
     dir: PathBuf,
     /// By file: the last record that may name it.
-    needed: Mutex<HashMap<String, Lsn>>,
+    needed: Mutex<BTreeMap<String, Lsn>>,
     /// Collections that have been loaded already, so that the applier need not.
-    loaded: Mutex<HashMap<String, Vec<State>>>,
+    loaded: Mutex<BTreeMap<String, Vec<State>>>,
 }
 
 impl Restores {

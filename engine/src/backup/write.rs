@@ -2,7 +2,6 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use storage::{
     BackupFile, BackupWriter, BlobRef, CollectionId, Contents, Disk, Origin, PointId, PointRow,
@@ -18,11 +17,10 @@ use crate::view::View;
 
 /// Writes a backup of all that a view shows and puts it on its shelf.
 pub(super) fn write(shared: &Shared, shelf: Shelf<'_>, view: View) -> Result<BackupFile, Error> {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
     let origin = Origin {
         store: shared.folder.store(),
         lsn: view.state.lsn,
-        made_s: since.map_or(0, |since| since.as_secs()),
+        made_s: shared.disk.now_s(),
     };
     let (name, path) = shared.backups.new_name(shelf, &origin)?;
     let disk = Arc::clone(&shared.disk) as Arc<dyn Disk>;

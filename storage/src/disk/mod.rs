@@ -9,6 +9,7 @@ mod sim;
 
 use std::io;
 use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 pub(crate) use draft::DraftDisk;
 pub use os::OsDisk;
@@ -24,12 +25,22 @@ pub trait Disk: Send + Sync {
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Removes a file.
     fn remove(&self, path: &Path) -> io::Result<()>;
-    /// The names of the files in a folder, sorted; none if there is no such folder.
+    /// The names of the files and folders in a folder, sorted; none if there is no such folder.
     fn list(&self, dir: &Path) -> io::Result<Vec<String>>;
     /// Makes a folder and those above it.
     fn create_dir_all(&self, dir: &Path) -> io::Result<()>;
     /// Makes the entries of a folder durable.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
+    /// A number that nobody has been given before: of a data folder, a log file, a file on its way.
+    /// A simulated disk says which, so that all that lies on it follows from one seed.
+    fn unique(&self) -> u128 {
+        uuid::Uuid::new_v4().as_u128()
+    }
+    /// The time, in seconds since 1970.
+    fn now_s(&self) -> u64 {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH);
+        since.map_or(0, |since| since.as_secs())
+    }
 }
 
 /// An open file. Writes at any offset; reading past the end gives fewer bytes.

@@ -192,7 +192,7 @@ pub(super) fn start_segment(
     first: Lsn,
 ) -> Result<(Segment, Box<dyn DiskFile>), Error> {
     let path = dir.join(format!("{:020}{SUFFIX}", first.0));
-    let salt = uuid::Uuid::new_v4().as_u64_pair().0;
+    let salt = u64::try_from(disk.unique() >> 64).unwrap_or_default();
     let header = SegmentHeader { store, salt, first };
     let file = disk.create(&path).map_err(Error::io(&path, "create"))?;
     file.write_at(&header.encode(), 0)

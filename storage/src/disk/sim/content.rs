@@ -121,7 +121,7 @@ pub(super) enum EntryChange {
 type Names = BTreeMap<PathBuf, Node>;
 
 /// The entries of all folders.
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub(super) struct Entries {
     pub(super) live: Names,
     synced: Names,

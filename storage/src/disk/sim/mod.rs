@@ -11,6 +11,7 @@
 //! about a sync.
 
 mod content;
+mod file;
 mod random;
 
 use std::collections::BTreeMap;
@@ -22,6 +23,7 @@ use parking_lot::Mutex;
 
 use super::{Disk, DiskFile};
 use content::{Change, Entries, EntryChange, Inode, Node};
+use file::SimFile;
 use random::Random;
 
 /// How an operation goes wrong.
@@ -45,9 +47,9 @@ pub enum Fault {
 #[derive(Clone, Default)]
 pub struct SimDisk(Arc<Mutex<State>>);
 
-#[derive(Default)]
+#[derive(Default, Clone)]
 struct State {
-    inodes: BTreeMap<u64, Inode>,
+    inodes: BTreeMap<u64, Arc<Inode>>,
     next_inode: u64,
     entries: Entries,
     operations: u64,
@@ -56,12 +58,54 @@ struct State {
     faults: BTreeMap<u64, Fault>,
     read_faults: BTreeMap<u64, Fault>,
     full: Option<io::ErrorKind>,
+    /// What [`Disk::unique`] follows from.
+    numbers: Option<Random>,
+    /// Of all that was asked of it, so that two runs can be compared.
+    trace: u32,
+    /// The disk before each operation, if that is kept.
+    forks: Option<Vec<State>>,
 }
 
 impl SimDisk {
     /// An empty disk.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// An empty disk on which everything follows from a number: also the numbers that folders and
+    /// files are told apart by.
+    pub fn seeded(seed: u64) -> Self {
+        Self::of(State {
+            numbers: Some(Random::new(seed)),
+            ..State::default()
+        })
+    }
+
+    fn of(state: State) -> Self {
+        Self(Arc::new(Mutex::new(state)))
+    }
+
+    /// Of all the changes that were asked of it and of the number of readings: the same for two runs
+    /// that did the same.
+    pub fn trace(&self) -> (u32, u64) {
+        let state = self.0.lock();
+        (state.trace, state.reads)
+    }
+
+    /// A second disk that is as this one is now, and goes its own way.
+    pub fn fork(&self) -> SimDisk {
+        Self::of(self.0.lock().clone())
+    }
+
+    /// From now on the disk is kept as it is before each operation that changes it.
+    pub fn keep_forks(&self) {
+        self.0.lock().forks = Some(Vec::new());
+    }
+
+    /// The disk as it was before each operation since [`SimDisk::keep_forks`]; each goes its own way.
+    pub fn take_forks(&self) -> Vec<SimDisk> {
+        let forks = self.0.lock().forks.take().unwrap_or_default();
+        forks.into_iter().map(Self::of).collect()
     }
 
     /// How many operations that change the disk it has seen.
@@ -113,15 +157,17 @@ impl SimDisk {
             if let Node::File(number) = node
                 && let Some(inode) = state.inodes.get(number)
             {
-                inodes.insert(*number, inode.survive(&mut random));
+                inodes.insert(*number, Arc::new(inode.survive(&mut random)));
             }
         }
-        SimDisk(Arc::new(Mutex::new(State {
+        Self::of(State {
             inodes,
             next_inode: state.next_inode,
             entries,
+            numbers: state.numbers.clone(),
+            trace: state.trace,
             ..State::default()
-        })))
+        })
     }
 
     /// Changes one byte behind the back of whoever uses the disk.
@@ -130,16 +176,23 @@ impl SimDisk {
         if let Ok(number) = state.file(path)
             && let Some(inode) = state.inodes.get_mut(&number)
         {
-            inode.flip(offset, mask);
+            Arc::make_mut(inode).flip(offset, mask);
         }
     }
 }
 
 impl State {
     /// Counts an operation that changes something; fails when it is its turn to.
-    fn step(&mut self, writes: bool) -> io::Result<Option<Fault>> {
+    fn step(&mut self, writes: bool, what: &[&[u8]]) -> io::Result<Option<Fault>> {
+        if let Some(mut forks) = self.forks.take() {
+            forks.push(self.clone());
+            self.forks = Some(forks);
+        }
         let number = self.operations;
         self.operations += 1;
+        for part in what {
+            self.trace = crc32c::crc32c_append(self.trace, part);
+        }
         if self.power_off_at.is_some_and(|at| number >= at) {
             return Err(io::Error::other("power is off"));
         }
@@ -174,7 +227,7 @@ impl State {
 impl Disk for SimDisk {
     fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
         let mut state = self.0.lock();
-        state.step(true)?;
+        state.step(true, &[b"create", name(path)])?;
         let number = match state.file(path) {
             Ok(number) => number,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -187,7 +240,7 @@ impl Disk for SimDisk {
             Err(error) => return Err(error),
         };
         let inode = state.inodes.entry(number).or_default();
-        inode.change(Change::SetLen(0));
+        Arc::make_mut(inode).change(Change::SetLen(0));
         Ok(Box::new(SimFile {
             disk: self.clone(),
             number,
@@ -206,7 +259,7 @@ impl Disk for SimDisk {
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut state = self.0.lock();
-        state.step(true)?;
+        state.step(true, &[b"rename", name(from), name(to)])?;
         state.file(from)?;
         let change = EntryChange::Rename(from.to_owned(), to.to_owned());
         state.entries.change(change);
@@ -215,7 +268,7 @@ impl Disk for SimDisk {
 
     fn remove(&self, path: &Path) -> io::Result<()> {
         let mut state = self.0.lock();
-        state.step(false)?;
+        state.step(false, &[b"remove", name(path)])?;
         state.file(path)?;
         state.entries.change(EntryChange::Unlink(path.to_owned()));
         Ok(())
@@ -224,13 +277,13 @@ impl Disk for SimDisk {
     fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
         let mut state = self.0.lock();
         state.read()?;
-        let files = state
+        let all = state
             .entries
             .live
-            .iter()
-            .filter(|(path, node)| path.parent() == Some(dir) && **node != Node::Dir);
-        Ok(files
-            .filter_map(|(path, _)| Some(path.file_name()?.to_str()?.to_owned()))
+            .keys()
+            .filter(|path| path.parent() == Some(dir));
+        Ok(all
+            .filter_map(|path| Some(path.file_name()?.to_str()?.to_owned()))
             .collect())
     }
 
@@ -242,7 +295,7 @@ impl Disk for SimDisk {
         let mut missing: Vec<_> = dir.ancestors().filter(missing).collect();
         missing.reverse();
         for path in missing {
-            state.step(true)?;
+            state.step(true, &[b"make", name(path)])?;
             let link = EntryChange::Link(path.to_owned(), Node::Dir);
             state.entries.change(link);
         }
@@ -251,7 +304,7 @@ impl Disk for SimDisk {
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         let mut state = self.0.lock();
-        match state.step(false)? {
+        match state.step(false, &[b"sync folder", name(dir)])? {
             Some(Fault::LostSync { .. }) => Err(io::Error::other("the sync failed")),
             _ => {
                 state.entries.sync(dir);
@@ -259,82 +312,22 @@ impl Disk for SimDisk {
             }
         }
     }
-}
 
-struct SimFile {
-    disk: SimDisk,
-    number: u64,
-}
-
-impl SimFile {
-    fn inode<T>(&self, state: &mut State, f: impl FnOnce(&mut Inode) -> T) -> io::Result<T> {
-        let inode = state.inodes.get_mut(&self.number);
-        inode.map(f).ok_or_else(|| io::ErrorKind::NotFound.into())
-    }
-}
-
-fn size(n: u64) -> io::Result<usize> {
-    usize::try_from(n).map_err(io::Error::other)
-}
-
-impl DiskFile for SimFile {
-    fn len(&self) -> io::Result<u64> {
-        let mut state = self.disk.0.lock();
-        state.read()?;
-        self.inode(&mut state, |inode| inode.live.len() as u64)
-    }
-
-    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        let offset = size(offset)?;
-        let mut state = self.disk.0.lock();
-        let fault = state.read()?;
-        let n = self.inode(&mut state, |inode| {
-            let rest = inode.live.get(offset..).unwrap_or_default();
-            let n = rest.len().min(buffer.len());
-            buffer[..n].copy_from_slice(&rest[..n]);
-            n
-        })?;
-        if let Some(Fault::FlippedBit(bit)) = fault
-            && n > 0
-        {
-            buffer[bit / 8 % n] ^= 1 << (bit % 8);
-        }
-        Ok(n)
-    }
-
-    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        let offset = size(offset)?;
-        let mut state = self.disk.0.lock();
-        let (done, outcome) = match state.step(true)? {
-            Some(Fault::ShortWrite(kind)) => (&bytes[..bytes.len() / 2], Err(kind.into())),
-            _ => (bytes, Ok(())),
-        };
-        self.inode(&mut state, |inode| {
-            inode.change(Change::Write {
-                offset,
-                bytes: done.to_vec(),
-            });
-        })?;
-        outcome
-    }
-
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        let len = size(len)?;
-        let mut state = self.disk.0.lock();
-        state.step(true)?;
-        self.inode(&mut state, |inode| inode.change(Change::SetLen(len)))
-    }
-
-    fn sync(&self) -> io::Result<()> {
-        let mut state = self.disk.0.lock();
-        match state.step(false)? {
-            Some(Fault::LostSync { evicted }) => {
-                self.inode(&mut state, |inode| inode.lose(evicted))?;
-                Err(io::Error::other("the sync failed"))
-            }
-            _ => self.inode(&mut state, Inode::sync),
+    fn unique(&self) -> u128 {
+        match &mut self.0.lock().numbers {
+            Some(numbers) => u128::from(numbers.next()) << 64 | u128::from(numbers.next()),
+            None => uuid::Uuid::new_v4().as_u128(),
         }
     }
+
+    /// Goes on by a second with each operation.
+    fn now_s(&self) -> u64 {
+        1_700_000_000 + self.operations()
+    }
+}
+
+fn name(path: &Path) -> &[u8] {
+    path.as_os_str().as_encoded_bytes()
 }
 
 #[cfg(test)]
