@@ -1,7 +1,7 @@
 //! A small part of the torture, on every change; `--bin torture` has no end to it.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-use benches::torture::{Tally, Until, bad_inputs, damage_every_byte, lives, scripts};
+use benches::torture::{Hammer, Tally, Until, bad_inputs, damage_every_byte, lives, scripts};
 
 /// Tables lie where a sync costs nothing, if there is such a place: they are no part of what is
 /// simulated.
@@ -56,4 +56,22 @@ fn bent_inputs_are_refused_and_never_panic() {
     let tally = bad_inputs(1, Until::Rounds(60), dir.path()).unwrap();
     expect_clean(&tally);
     assert!(tally.bad_inputs > 100, "{tally}");
+}
+
+#[test]
+fn a_server_whose_power_is_cut_has_all_it_acknowledged() {
+    let dir = scratch();
+    let binary = std::path::Path::new(env!("CARGO_BIN_EXE_torture"));
+    let Some(mut hammer) = Hammer::with_power_cuts(1, dir.path(), binary).unwrap() else {
+        eprintln!("skipped: there is no C compiler to make the shim with");
+        return;
+    };
+    while hammer.tally.power_cuts < 8 {
+        hammer.round().unwrap();
+        expect_clean(&hammer.tally);
+    }
+    // The last cut is looked at too.
+    hammer.round().unwrap();
+    expect_clean(&hammer.tally);
+    assert!(hammer.tally.answers > 100, "{}", hammer.tally);
 }

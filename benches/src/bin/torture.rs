@@ -87,14 +87,23 @@ fn torture(arguments: &Arguments, dir: &Path) -> Result<Tally> {
     let until = |share: Duration| Until::Time(Instant::now() + share);
     let mut tally = scripts(seed, until(share / 4), SCRIPT, threads, dir);
     tally.add(lives(seed, until(share * 3 / 4), threads, dir));
-    let mut hammer = Hammer::new(seed, &dir.join("hammered"));
-    let end = Instant::now() + share;
-    while hammer.tally.is_clean() && (Instant::now() < end || hammer.tally.kills < arguments.kills)
-    {
-        hammer.round()?;
+    let binary = std::env::current_exe()?;
+    let plain = Hammer::new(seed, &dir.join("hammered"), &binary);
+    tally.add(hammer(plain, share / 2, arguments.kills)?);
+    match Hammer::with_power_cuts(seed, &dir.join("power"), &binary)? {
+        Some(cut) => tally.add(hammer(cut, share / 2, arguments.kills / 2)?),
+        None => writeln!(std::io::stderr(), "no C compiler: power is not cut")?,
     }
-    tally.add(hammer.tally);
     tally.add(bad_inputs(seed, until(share / 4), dir)?);
     tally.add(damage_every_byte(seed, 1, until(share * 3 / 4), dir)?);
     Ok(tally)
+}
+
+/// Kills a server for so long, and so often.
+fn hammer(mut hammer: Hammer, share: Duration, kills: u64) -> Result<Tally> {
+    let end = Instant::now() + share;
+    while hammer.tally.is_clean() && (Instant::now() < end || hammer.tally.kills < kills) {
+        hammer.round()?;
+    }
+    Ok(hammer.tally)
 }

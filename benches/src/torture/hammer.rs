@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use super::chance::Chance;
 use super::inputs;
+use super::power::{Before, Power};
 use super::tally::Tally;
 use crate::Process;
 
@@ -23,6 +24,7 @@ const CLIENTS: u64 = 3;
 /// Ids that belong to one client.
 const IDS: u64 = 400;
 const DIM: u64 = 32;
+const REBUILT: &str = "doppel_tables_rebuilt";
 /// How long a round lasts at most, from when the server is ready.
 const ROUND_MS: u64 = 700;
 
@@ -53,11 +55,20 @@ pub fn serve(dir: &Path) -> Result<()> {
 
 /// The client side: what was acknowledged, over all rounds.
 pub struct Hammer {
+    binary: PathBuf,
     dir: PathBuf,
+    /// Every kill is a power cut.
+    power: Option<Power>,
     chance: Chance,
     clients: Vec<Client>,
     /// Counts over all rounds.
     pub tally: Tally,
+}
+
+/// A server and what was on the disk before it began.
+struct Running {
+    server: Process,
+    before: Option<Before>,
 }
 
 #[derive(Default)]
@@ -71,13 +82,15 @@ struct Client {
 }
 
 impl Hammer {
-    /// A load over a data folder in `dir`.
-    pub fn new(seed: u64, dir: &Path) -> Self {
+    /// A load over a data folder in `dir`, served by this binary of the torture.
+    pub fn new(seed: u64, dir: &Path, binary: &Path) -> Self {
         let client = |n| Client {
             from: n * IDS,
             ..Client::default()
         };
         Self {
+            binary: binary.to_owned(),
+            power: None,
             dir: dir.to_owned(),
             chance: Chance::new(seed),
             clients: (0..CLIENTS).map(client).collect(),
@@ -85,10 +98,41 @@ impl Hammer {
         }
     }
 
-    fn spawn(&self) -> Result<Process> {
-        let mut command = Command::new(std::env::current_exe()?);
+    /// The same with a power cut at each kill; none where there is no C compiler.
+    ///
+    /// # Errors
+    /// What stands between the server and the system cannot be made.
+    pub fn with_power_cuts(seed: u64, dir: &Path, binary: &Path) -> Result<Option<Self>> {
+        let power = Power::over(&dir.join("data"), &dir.join("power"))?;
+        Ok(power.map(|power| Self {
+            power: Some(power),
+            ..Self::new(seed, dir, binary)
+        }))
+    }
+
+    fn spawn(&self) -> Result<Running> {
+        let mut command = Command::new(&self.binary);
         command.arg("--serve").arg(&self.dir);
-        Process::spawn(command)
+        let before = match &self.power {
+            Some(power) => {
+                power.watch(&mut command);
+                Some(power.before()?)
+            }
+            None => None,
+        };
+        let server = Process::spawn(command)?;
+        Ok(Running { server, before })
+    }
+
+    /// After a kill: power goes too, if it is to.
+    fn killed(&mut self, before: Option<&Before>) -> Result<()> {
+        self.tally.kills += 1;
+        if let (Some(power), Some(before)) = (&self.power, before) {
+            let seed = self.chance.next();
+            self.tally.power_cut_steps += power.cut(seed, before)?;
+            self.tally.power_cuts += 1;
+        }
+        Ok(())
     }
 
     /// Starts the server (killed some times before it is ready), checks all that was acknowledged,
@@ -98,17 +142,19 @@ impl Hammer {
     /// The server does not start or cannot be asked.
     pub fn round(&mut self) -> Result<()> {
         while self.chance.once_in(3) {
-            let server = self.spawn()?;
+            let Running { server, before } = self.spawn()?;
             thread::sleep(Duration::from_micros(self.chance.below(60_000)));
             self.tally.kills_in_recovery += u64::from(!server.is_ready());
             server.kill()?;
-            self.tally.kills += 1;
+            self.killed(before.as_ref())?;
         }
-        let mut server = self.spawn()?;
+        let Running { mut server, before } = self.spawn()?;
         server.wait_ready()?;
+        self.tally.tables_rebuilt += u64::from(server.metric(REBUILT).is_ok_and(|n| n > 0.0));
         self.check(&server)?;
         let until = Instant::now() + Duration::from_millis(self.chance.below(ROUND_MS));
-        self.load(server, until)
+        self.load(server, until)?;
+        self.killed(before.as_ref())
     }
 
     fn load(&mut self, server: Process, until: Instant) -> Result<()> {
@@ -134,7 +180,6 @@ impl Hammer {
             }
             killed
         });
-        self.tally.kills += 1;
         self.tally.bad_inputs += refused.into_inner();
         if let Err(error) = outcome {
             self.tally.wrong.push(error.to_string());

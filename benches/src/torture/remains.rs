@@ -40,9 +40,11 @@ pub(super) fn remains(
     Ok(None)
 }
 
-type Files = Vec<(PathBuf, Vec<u8>)>;
+/// Files with their bytes.
+pub(super) type Files = Vec<(PathBuf, Vec<u8>)>;
 
-fn read_simulated(disk: &SimDisk, dir: &Path, files: &mut Files) -> std::io::Result<()> {
+/// Every file of a folder of a simulated disk.
+pub(super) fn read_simulated(disk: &SimDisk, dir: &Path, files: &mut Files) -> std::io::Result<()> {
     for name in disk.list(dir)? {
         let path = dir.join(name);
         let Ok(file) = disk.open(&path) else {
@@ -56,7 +58,8 @@ fn read_simulated(disk: &SimDisk, dir: &Path, files: &mut Files) -> std::io::Res
     Ok(())
 }
 
-fn read_real(dir: &Path, files: &mut Files) -> std::io::Result<()> {
+/// Every file of a folder of the system.
+pub(super) fn read_real(dir: &Path, files: &mut Files) -> std::io::Result<()> {
     for entry in fs::read_dir(dir)? {
         let path = entry?.path();
         if path.is_dir() {

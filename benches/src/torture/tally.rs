@@ -21,6 +21,12 @@ pub struct Tally {
     pub kills: u64,
     /// Kills of a server process that had not finished recovering.
     pub kills_in_recovery: u64,
+    /// Power cuts of a server process: files are what was synced, and chance.
+    pub power_cuts: u64,
+    /// What those processes had done to files.
+    pub power_cut_steps: u64,
+    /// Starts of a server process that found its tables broken, and built them anew.
+    pub tables_rebuilt: u64,
     /// Errors, short writes, lost syncs and bad reads injected.
     pub faults: u64,
     /// Bytes flipped or files cut.
@@ -59,6 +65,9 @@ impl Tally {
         self.simulated_kills += other.simulated_kills;
         self.kills += other.kills;
         self.kills_in_recovery += other.kills_in_recovery;
+        self.power_cuts += other.power_cuts;
+        self.power_cut_steps += other.power_cut_steps;
+        self.tables_rebuilt += other.tables_rebuilt;
         self.faults += other.faults;
         self.flips += other.flips;
         self.refused += other.refused;
@@ -80,6 +89,9 @@ impl fmt::Display for Tally {
             ("kills simulated", self.simulated_kills),
             ("kills of a real process", self.kills),
             ("  of them during recovery", self.kills_in_recovery),
+            ("power cuts of a real process", self.power_cuts),
+            ("  writes and syncs before them", self.power_cut_steps),
+            ("  starts with broken tables", self.tables_rebuilt),
             ("faults injected", self.faults),
             ("bytes flipped, files cut", self.flips),
             ("  refused by name", self.refused),

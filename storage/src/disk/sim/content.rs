@@ -2,6 +2,7 @@
 //! now and as they surely are after a power cut.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::random::Random;
@@ -129,8 +130,19 @@ pub(super) struct Entries {
 }
 
 impl Entries {
+    pub(super) fn find(&self, path: &Path) -> io::Result<Node> {
+        let found = self.live.get(path).copied();
+        found.ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
     pub(super) fn change(&mut self, change: EntryChange) {
         change.apply(&mut self.live);
+        if let EntryChange::Rename(from, to) = &change {
+            // What is not durable in a folder still is not under the folder's new name.
+            self.pending
+                .iter_mut()
+                .for_each(|pending| pending.follow(from, to));
+        }
         self.pending.push(change);
     }
 
@@ -193,10 +205,36 @@ impl EntryChange {
                 names.remove(path);
             }
             EntryChange::Rename(from, to) => {
-                if let Some(node) = names.remove(from) {
-                    names.insert(to.clone(), node);
-                }
+                let moved = names.extract_if(.., |path, _| path.starts_with(from));
+                let moved: Vec<_> = moved.collect();
+                names.extend(moved.into_iter().filter_map(|(path, node)| {
+                    let rest = path.strip_prefix(from).ok()?;
+                    Some((joined(to, rest), node))
+                }));
             }
         }
+    }
+
+    /// A folder that this is in has another name now.
+    fn follow(&mut self, from: &Path, to: &Path) {
+        let paths = match self {
+            EntryChange::Link(path, _) | EntryChange::Unlink(path) => [Some(path), None],
+            EntryChange::Rename(a, b) => [Some(a), Some(b)],
+        };
+        for path in paths.into_iter().flatten() {
+            if path != from
+                && let Ok(rest) = path.strip_prefix(from)
+            {
+                *path = joined(to, rest);
+            }
+        }
+    }
+}
+
+/// A path does not end in a slash where there is no rest.
+fn joined(to: &Path, rest: &Path) -> PathBuf {
+    match rest.as_os_str().is_empty() {
+        true => to.to_owned(),
+        false => to.join(rest),
     }
 }

@@ -260,7 +260,7 @@ impl Disk for SimDisk {
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut state = self.0.lock();
         state.step(true, &[b"rename", name(from), name(to)])?;
-        state.file(from)?;
+        state.entries.find(from)?;
         let change = EntryChange::Rename(from.to_owned(), to.to_owned());
         state.entries.change(change);
         Ok(())
@@ -269,7 +269,7 @@ impl Disk for SimDisk {
     fn remove(&self, path: &Path) -> io::Result<()> {
         let mut state = self.0.lock();
         state.step(false, &[b"remove", name(path)])?;
-        state.file(path)?;
+        state.entries.find(path)?;
         state.entries.change(EntryChange::Unlink(path.to_owned()));
         Ok(())
     }
