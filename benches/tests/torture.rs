@@ -1,13 +1,19 @@
 //! A small part of the torture, on every change; `--bin torture` has no end to it.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-use benches::torture::{Hammer, Tally, Until, bad_inputs, damage_every_byte, lives, scripts};
+use benches::Process;
+use benches::torture::{
+    Full, Hammer, Power, Tally, Until, bad_inputs, damage_every_byte, lives, scripts,
+};
+use serde_json::json;
 
 /// Tables lie where a sync costs nothing, if there is such a place: they are no part of what is
 /// simulated.
 fn scratch() -> tempfile::TempDir {
     tempfile::tempdir_in("/dev/shm").unwrap_or_else(|_| tempfile::tempdir().unwrap())
 }
+
+const BINARY: &str = env!("CARGO_BIN_EXE_torture");
 
 fn expect_clean(tally: &Tally) {
     assert!(tally.is_clean(), "{tally}");
@@ -61,8 +67,7 @@ fn bent_inputs_are_refused_and_never_panic() {
 #[test]
 fn a_server_whose_power_is_cut_has_all_it_acknowledged() {
     let dir = scratch();
-    let binary = std::path::Path::new(env!("CARGO_BIN_EXE_torture"));
-    let Some(mut hammer) = Hammer::with_power_cuts(1, dir.path(), binary).unwrap() else {
+    let Some(mut hammer) = Hammer::with_power_cuts(1, dir.path(), BINARY.as_ref()).unwrap() else {
         eprintln!("skipped: there is no C compiler to make the shim with");
         return;
     };
@@ -74,4 +79,60 @@ fn a_server_whose_power_is_cut_has_all_it_acknowledged() {
     hammer.round().unwrap();
     expect_clean(&hammer.tally);
     assert!(hammer.tally.answers > 100, "{}", hammer.tally);
+}
+
+#[test]
+fn on_a_full_disk_writes_answer_507_searches_go_on_and_a_start_with_room_has_everything() {
+    let dir = scratch();
+    let data = dir.path().join("data");
+    let Some(power) = Power::over(&data, &dir.path().join("power")).unwrap() else {
+        eprintln!("skipped: there is no C compiler to make the shim with");
+        return;
+    };
+    let start = || {
+        let mut command = std::process::Command::new(BINARY);
+        command.arg("--serve").arg(dir.path());
+        power.watch(&mut command);
+        let mut server = Process::spawn(command).unwrap();
+        server.wait_ready().unwrap();
+        server
+    };
+    let point = |id: u64| json!({"id": id, "vector": [1, id], "payload": {"n": id}});
+    let put = |server: &Process, id| {
+        let body = json!({"points": [point(id)]});
+        let put = server.call("PUT", "/collections/v/points?wait=true", Some(&body));
+        put.unwrap()
+    };
+    let found = |server: &Process| {
+        let body = json!({"query": [1, 1], "limit": 100, "with_payload": true});
+        let hits = server.send("POST", "/collections/v/points/query", &body);
+        let hits = hits.unwrap()["points"].as_array().unwrap().clone();
+        hits.iter()
+            .map(|hit| (hit["id"].as_u64(), hit["payload"]["n"].as_u64()))
+            .collect::<std::collections::BTreeSet<_>>()
+    };
+    let mut server = start();
+    let config = json!({"vectors": {"size": 2, "distance": "Dot"}});
+    server.send("PUT", "/collections/v", &config).unwrap();
+    let mut due = std::collections::BTreeSet::new();
+    for (round, full) in [(0, Full::NoSpace), (1, Full::ReadOnly)] {
+        for id in round * 10..round * 10 + 5 {
+            assert_eq!(put(&server, id).0, 200);
+            due.insert((Some(id), Some(id)));
+        }
+        power.fill(full).unwrap();
+        for _ in 0..3 {
+            let (status, text) = put(&server, 99);
+            assert_eq!(status, 507, "{text}");
+            assert!(text.contains("until a restart"), "{text}");
+        }
+        assert_eq!(found(&server), due);
+        assert_eq!(server.call("GET", "/livez", None).unwrap().0, 200);
+        power.empty().unwrap();
+        assert_eq!(put(&server, 99).0, 507, "only a restart resumes");
+        server.kill().unwrap();
+        server = start();
+        assert_eq!(found(&server), due);
+    }
+    assert_eq!(put(&server, 99).0, 200);
 }

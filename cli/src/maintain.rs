@@ -94,6 +94,7 @@ fn told(verdict: &Verdict) -> String {
         ));
     }
     line(format!("pictures: {}", verdict.pictures));
+    line(format!("backups: {}", verdict.backups));
     for finding in &verdict.findings {
         line(format!("found: {}\n  {}", finding.what, finding.remedy));
     }
@@ -115,6 +116,7 @@ fn as_json(verdict: &Verdict) -> Value {
             .map(|it| json!({"name": it.name, "points": it.points}))
             .collect::<Vec<_>>(),
         "pictures": verdict.pictures,
+        "backups": verdict.backups,
         "findings": findings
             .map(|it| json!({
                 "what": it.what,

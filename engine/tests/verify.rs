@@ -300,3 +300,24 @@ fn a_folder_in_use_and_one_that_is_not_there_are_refused() {
     assert!(error.contains("there is no data folder here"), "{error}");
     assert!(!nowhere.exists(), "a check makes no folder");
 }
+
+#[test]
+fn a_damaged_backup_is_told_and_the_data_it_was_made_of_is_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = filled(dir.path(), 10);
+    engine.create_backup(Some("c")).unwrap();
+    engine.create_backup(None).unwrap();
+    drop(engine);
+    let verdict = verify(dir.path()).unwrap();
+    assert!(verdict.is_whole(), "{:?}", verdict.findings);
+    assert_eq!(verdict.backups, 2);
+    let backup = last_of(dir.path(), "backups/full", ".snapshot");
+    flip(&backup, 300);
+    let verdict = verify(dir.path()).unwrap();
+    assert_eq!(remedies(&verdict), [Remedy::MakeBackupAgain]);
+    let name = backup.file_name().unwrap().to_str().unwrap();
+    let what = &verdict.findings[0].what;
+    assert!(what.contains(name), "{what}");
+    assert!(!verdict.loses_nothing() && verdict.plan(Loss::Accepted).is_empty());
+    expect_filled(dir.path(), 10);
+}

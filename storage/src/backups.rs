@@ -167,13 +167,16 @@ impl Backups {
         Ok(true)
     }
 
+    /// The collections that have a shelf.
+    pub fn collections(&self) -> Result<Vec<String>, Error> {
+        let dir = self.dir.join("collections");
+        self.disk.list(&dir).map_err(Error::io(&dir, "list"))
+    }
+
     /// Removes what a crash left half written.
     pub fn tidy(&self) -> Result<(), Error> {
         let collections = self.dir.join("collections");
-        let shelves = self
-            .disk
-            .list(&collections)
-            .map_err(Error::io(&collections, "list"))?;
+        let shelves = self.collections()?;
         let folders = shelves.iter().map(|name| collections.join(name));
         for folder in folders.chain([self.dir.join("full")]) {
             let names = self.disk.list(&folder);

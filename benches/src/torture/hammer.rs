@@ -15,7 +15,8 @@ use serde_json::{Value, json};
 
 use super::chance::Chance;
 use super::inputs;
-use super::power::{Before, Power};
+use super::operator;
+use super::power::{Before, Full, Power};
 use super::tally::Tally;
 use crate::Process;
 
@@ -161,7 +162,11 @@ impl Hammer {
         let dead = AtomicBool::new(false);
         let refused = AtomicU64::new(0);
         let seeds: Vec<_> = self.clients.iter().map(|_| self.chance.next()).collect();
-        let bad_seed = self.chance.next();
+        let (bad_seed, operator_seed) = (self.chance.next(), self.chance.next());
+        let full = self.chance.once_in(4).then(|| {
+            self.tally.faults += u64::from(self.power.is_some());
+            [Full::NoSpace, Full::ReadOnly][self.chance.index(2)]
+        });
         let outcome = thread::scope(|scope| {
             let (server, dead, refused) = (&server, &dead, &refused);
             let clients = self.clients.iter_mut().zip(seeds);
@@ -169,7 +174,18 @@ impl Hammer {
                 .map(|(client, seed)| scope.spawn(move || client.work(server, seed, dead)))
                 .collect();
             threads.push(scope.spawn(move || inputs::to_a_server(server, bad_seed, dead, refused)));
-            thread::sleep(until.saturating_duration_since(Instant::now()));
+            let data = self.dir.join("data");
+            threads.push(
+                scope.spawn(move || {
+                    operator::operate(server, COLLECTION, &data, operator_seed, dead)
+                }),
+            );
+            let left = until.saturating_duration_since(Instant::now());
+            if let Some((power, full)) = self.power.as_ref().zip(full) {
+                thread::sleep(left / 2);
+                power.fill(full)?;
+            }
+            thread::sleep(left / 2);
             dead.store(true, Ordering::Release);
             let killed = server.kill();
             for thread in threads {
@@ -180,6 +196,9 @@ impl Hammer {
             }
             killed
         });
+        if let Some(power) = &self.power {
+            power.empty()?;
+        }
         self.tally.bad_inputs += refused.into_inner();
         if let Err(error) = outcome {
             self.tally.wrong.push(error.to_string());
@@ -197,6 +216,7 @@ impl Hammer {
             server.send("PUT", COLLECTION, &config)?;
             return Ok(());
         }
+        operator::check(server, COLLECTION)?;
         let mut found = scroll(server)?;
         for client in &mut self.clients {
             let (mut mine, rest) = split(found, client.from);
@@ -251,35 +271,46 @@ impl Client {
     /// One request after another until the server is dead.
     fn work(&mut self, server: &Process, seed: u64, dead: &AtomicBool) -> Result<()> {
         let mut chance = Chance::new(seed);
+        // Writing has stopped: what was under way then stays under way.
+        let mut stopped = false;
         loop {
             self.operations += 1;
             let count = 1 + chance.below(12);
             let ids: Vec<u64> = (0..count).map(|_| self.from + chance.below(IDS)).collect();
             let wait = ["true", "false"][chance.index(2)];
-            let (path, body) = match chance.below(6) {
+            let (path, body, changes) = match chance.below(6) {
                 0 => {
                     let body = json!({"query": vector(chance.next()), "limit": 5});
-                    ("query".to_owned(), body)
+                    ("query".to_owned(), body, BTreeMap::new())
                 }
                 1 => {
-                    self.open = ids.iter().map(|id| (*id, None)).collect();
-                    (format!("delete?wait={wait}"), json!({"points": ids}))
+                    let changes = ids.iter().map(|id| (*id, None)).collect();
+                    let body = json!({"points": ids});
+                    (format!("delete?wait={wait}"), body, changes)
                 }
                 _ => {
                     let points: BTreeMap<_, _> =
                         ids.iter().map(|id| (*id, chance.next() >> 12)).collect();
-                    self.open = points.iter().map(|(id, n)| (*id, Some(*n))).collect();
+                    let changes = points.iter().map(|(id, n)| (*id, Some(*n))).collect();
                     let points: Vec<_> = points.iter().map(|(id, n)| point(*id, *n)).collect();
-                    (format!("?wait={wait}"), json!({"points": points}))
+                    (format!("?wait={wait}"), json!({"points": points}), changes)
                 }
             };
+            let reads = changes.is_empty();
+            if !stopped {
+                self.open = changes;
+            }
             let (method, at) = match path.strip_prefix('?') {
                 Some(_) => ("PUT", format!("{COLLECTION}/points{path}")),
                 None => ("POST", format!("{COLLECTION}/points/{path}")),
             };
             match server.call(method, &at, Some(&body)) {
+                Ok((200, _)) if stopped && reads => {}
+                Ok((200, _)) if stopped => bail!("{method} {at} was taken after a 507"),
                 Ok((200, _)) => self.acknowledged(),
+                Ok((503, _)) if stopped => {}
                 Ok((503, _)) => self.open.clear(),
+                Ok((507, _)) if !reads => stopped = true,
                 Ok((status, text)) => bail!("{method} {at}: {status}: {text}"),
                 Err(_) if dead.load(Ordering::Acquire) => return Ok(()),
                 Err(error) => bail!("the server died by itself: {error}"),

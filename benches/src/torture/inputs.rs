@@ -1,6 +1,7 @@
 //! Bad inputs: what is valid, bent a little, given to every decoder and to a running server. None
 //! may panic, and a server must say what is wrong, with a status of the 400s.
 
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -11,7 +12,8 @@ use anyhow::{Context, Result, bail};
 use embedder::{Choice, FaceEmbedder, FakeEmbedder, Want};
 use engine::{Engine, PayloadChange, RestoreAs};
 use storage::{
-    Disk, FileLog, Log, Lsn, Manifests, Record, SimDisk, SnapshotReader, decode_payload, read_rows,
+    BackupReader, BackupWriter, Contents, Disk, FileLog, Log, Lsn, Manifests, Origin, Record,
+    SimDisk, SnapshotReader, decode_payload, read_rows,
 };
 
 use super::chance::Chance;
@@ -163,9 +165,15 @@ fn valid(scratch: &Path) -> Result<Vec<Valid>> {
     // Its stop would release the beginning of the log.
     let mut all = from_folder(&disk)?;
     let backups = Path::new("/data/backups/full");
+    let engine = Arc::new(engine);
     let names = disk.list(backups)?;
     let name = names.iter().find(|name| name.ends_with(".snapshot"));
     let backup = bytes_of(&disk, &backups.join(name.context("no backup")?))?;
+    all.extend(from_backup(
+        &disk,
+        &backups.join(name.context("no backup")?),
+        &engine,
+    )?);
     let decode = move |bytes: &[u8]| restore(&engine, bytes);
     all.push(("backup", backup, Box::new(decode)));
     all.extend(from_corpus());
@@ -245,6 +253,62 @@ fn read_snapshot(disk: &dyn Disk, store: u128) {
         if let Ok(section) = reader.part().section("points") {
             read_rows(section).for_each(drop);
         }
+    }
+}
+
+/// Sections of a backup, each in a backup whose checksums are right.
+fn from_backup(disk: &SimDisk, path: &Path, engine: &Arc<Engine>) -> Result<Vec<Valid>> {
+    let reader = BackupReader::open(disk, path)?;
+    let mut sections = BTreeMap::new();
+    for name in ["ids", "points", "pictures", "index-0", "numbers-0"] {
+        let mut bytes = Vec::new();
+        reader.part(0).section(name)?.read_to_end(&mut bytes)?;
+        sections.insert(name, bytes);
+    }
+    let mut all: Vec<Valid> = Vec::new();
+    for (name, bytes) in sections.clone() {
+        let (engine, sections) = (Arc::clone(engine), sections.clone());
+        let (origin, contents) = (reader.origin, reader.contents.clone());
+        let decode = move |bent: &[u8]| {
+            let mut sections = sections.clone();
+            sections.insert(name, bent.to_vec());
+            if let Ok(bytes) = written(&origin, &contents, &sections) {
+                use_restored(&engine, &bytes);
+            }
+        };
+        all.push((name, bytes, Box::new(decode)));
+    }
+    Ok(all)
+}
+
+fn written(
+    origin: &Origin,
+    contents: &Contents,
+    sections: &BTreeMap<&str, Vec<u8>>,
+) -> Result<Vec<u8>> {
+    let (disk, path) = (SimDisk::new(), Path::new("/b/backup"));
+    let shared = Arc::new(disk.clone());
+    let mut writer = BackupWriter::create(shared, path, origin, contents)?;
+    for (name, bytes) in sections {
+        writer.section(0, name, |out| out.write_all(bytes))?;
+    }
+    writer.finish()?;
+    bytes_of(&disk, path)
+}
+
+/// What passes for a backup may be restored; then whatever is asked of it must not end in a panic.
+fn use_restored(engine: &Engine, bytes: &[u8]) {
+    let Ok(mut incoming) = engine.receive_backup() else {
+        return;
+    };
+    if incoming.write(bytes).is_err() {
+        return;
+    }
+    match engine.restore(incoming, RestoreAs::Everything, None) {
+        Ok(_) => drop(world::observe(engine)),
+        Err(engine::Error::ReadOnly(why)) => panic!("the engine has stopped: {why}"),
+        Err(engine::Error::Stopped) => panic!("the engine has ended"),
+        Err(_) => {}
     }
 }
 

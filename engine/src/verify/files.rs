@@ -1,11 +1,12 @@
-//! Every checksum of log, manifests and snapshots.
+//! Every checksum of log, manifests, snapshots and backups.
 
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use storage::{
-    CollectionEntry, Disk, Lsn, Manifests, OsDisk, SnapshotReader, examine_log, read_rows,
+    BackupReader, Backups, CollectionEntry, Disk, Lsn, Manifests, OsDisk, Shelf, SnapshotReader,
+    examine_log, read_rows,
 };
 
 use super::{Remedy, Verdict};
@@ -66,6 +67,26 @@ pub(super) fn read(dir: &Path, store: u128, verdict: &mut Verdict) -> Result<See
         }
     }
     Ok(seen)
+}
+
+/// Every checksum of the backups that lie in the folder.
+pub(super) fn read_backups(dir: &Path, verdict: &mut Verdict) -> Result<(), Error> {
+    let backups = Backups::new(Arc::new(OsDisk), dir.join("backups"));
+    let names = backups.collections()?;
+    let shelves = names.iter().map(|name| Shelf::Collection(name));
+    for shelf in shelves.chain([Shelf::Full]) {
+        for file in backups.list(shelf)? {
+            let Some(path) = backups.path(shelf, &file.name) else {
+                continue;
+            };
+            verdict.backups += 1;
+            let read = BackupReader::open(&OsDisk, &path).and_then(|backup| backup.verify());
+            if let Err(error) = read {
+                verdict.find(error, Remedy::MakeBackupAgain);
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Where a log must at least begin that goes on from the newest checkpoint that is whole.

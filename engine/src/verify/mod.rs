@@ -29,6 +29,8 @@ pub struct Verdict {
     pub collections: Vec<CheckedCollection>,
     /// Crops and photos that were read.
     pub pictures: u64,
+    /// Backups in the data folder that were read.
+    pub backups: u64,
     /// What is not as it should be, in the order in which it was found.
     pub findings: Vec<Finding>,
 }
@@ -66,6 +68,8 @@ pub enum Remedy {
     AcceptLoss,
     /// A collection cannot be served.
     RestoreCollection,
+    /// A backup is damaged; the data it was made of is not touched by that.
+    MakeBackupAgain,
     /// A picture cannot be read; everything else of its point can.
     PutPictureAgain,
     /// A file cannot be read or written at all: it is the disk, the rights or the program.
@@ -98,6 +102,9 @@ impl fmt::Display for Remedy {
             }
             Remedy::RestoreCollection => {
                 "restore the collection from a backup, or drop it; the others are served"
+            }
+            Remedy::MakeBackupAgain => {
+                "remove it and make another one, if what it was made of is still there"
             }
             Remedy::PutPictureAgain => {
                 "import the photo again; everything else of this point is there"
@@ -144,5 +151,6 @@ pub fn verify(dir: &Path) -> Result<Verdict, Error> {
         Ok(recovered) => trial::compare(dir, recovered, &mut verdict)?,
         Err(error) => verdict.find(format!("a start is refused: {error}"), seen.remedy(&error)),
     }
+    files::read_backups(dir, &mut verdict)?;
     Ok(verdict)
 }

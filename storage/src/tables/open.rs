@@ -13,6 +13,10 @@ use crate::error::Error;
 use crate::ids::Lsn;
 use crate::limits::TABLES_OPEN_LIMIT_S;
 
+/// How often, and how long between, tables are opened that have just been closed.
+const OPENINGS: u32 = 500;
+const PAUSE: Duration = Duration::from_millis(10);
+
 /// What the tables must agree with to be used.
 #[derive(Debug, Clone, Copy)]
 pub struct Expectation {
@@ -137,7 +141,7 @@ fn open_plain(path: PathBuf) -> Result<Tables, Error> {
         .path(&path)
         .flush_every_ms(None)
         .cache_capacity(128 << 20);
-    let db = config.open()?;
+    let db = open_let_go(&config)?;
     let tree = |name: &str| db.open_tree(name).map_err(fail);
     let trees = Trees {
         meta: tree("meta")?,
@@ -150,6 +154,20 @@ fn open_plain(path: PathBuf) -> Result<Tables, Error> {
         path,
         open: Arc::new(RwLock::new(Some(trees))),
     })
+}
+
+/// Where sled has just closed a folder its threads let go of the file a moment later. Tables that
+/// this happens to are not broken. No other process is here, because the data folder is locked.
+fn open_let_go(config: &sled::Config) -> Result<sled::Db, Error> {
+    for _ in 0..OPENINGS {
+        match config.open() {
+            Err(sled::Error::Io(error)) if error.to_string().contains("could not acquire lock") => {
+                std::thread::sleep(PAUSE);
+            }
+            opened => return Ok(opened?),
+        }
+    }
+    Ok(config.open()?)
 }
 
 /// Keeps the broken tables beside, for whoever wants to look; only the latest are kept.

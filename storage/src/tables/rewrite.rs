@@ -9,7 +9,6 @@ use std::fs;
 use std::io::ErrorKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use sled::{Batch, Tree};
 
@@ -21,11 +20,6 @@ use crate::error::Error;
 use crate::ids::{CollectionId, PointId};
 use crate::limits::TRANSACTION_BYTES;
 use crate::payload::decode_exact;
-
-/// How often, and how long between, a folder that sled has just closed is opened: its threads let go
-/// of the file a moment later.
-const OPENINGS: u32 = 100;
-const PAUSE: Duration = Duration::from_millis(50);
 
 /// Says where a picture is from now on.
 pub(super) type Moved<'a> =
@@ -86,7 +80,7 @@ impl Tables {
                 .sync_dir(parent)
                 .map_err(Error::io(parent, "sync the folder"))?;
         }
-        *open = open_again(&self.path)?.open.write().take();
+        *open = open_guarded(&self.path)?.open.write().take();
         drop(open);
         remove(&old)?;
         remove(&self.path.with_extension("broken"))
@@ -137,16 +131,4 @@ fn copy(from: &Tree, to: &Tree, change: Change<'_>) -> Result<(), Error> {
         }
     }
     Ok(to.apply_batch(batch)?)
-}
-
-fn open_again(path: &Path) -> Result<Tables, Error> {
-    let mut opened = open_guarded(path);
-    for _ in 0..OPENINGS {
-        if opened.is_ok() {
-            break;
-        }
-        std::thread::sleep(PAUSE);
-        opened = open_guarded(path);
-    }
-    opened
 }

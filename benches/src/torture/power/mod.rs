@@ -16,6 +16,15 @@ use super::remains::{Files, read_real, read_simulated};
 
 const SHIM: &str = include_str!("shim.c");
 
+/// Why nothing can be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Full {
+    /// There is no space left.
+    NoSpace,
+    /// The disk is read-only.
+    ReadOnly,
+}
+
 /// A data folder that lives through power cuts.
 pub struct Power {
     shim: PathBuf,
@@ -64,16 +73,30 @@ impl Power {
             .env("DOPPEL_POWER_FULL", &self.full);
     }
 
-    /// From now on the disk is full, or it is not any more.
+    /// From now on nothing can be written.
     ///
     /// # Errors
     /// The system refuses.
-    pub fn fill(&self, full: bool) -> Result<()> {
-        match full {
-            true => fs::write(&self.full, "")?,
-            false => fs::remove_file(&self.full)?,
+    pub fn fill(&self, full: Full) -> Result<()> {
+        let how = match full {
+            Full::NoSpace => "full",
+            Full::ReadOnly => "read-only",
+        };
+        // It is there whole or not at all.
+        let new = self.full.with_extension("new");
+        fs::write(&new, how)?;
+        Ok(fs::rename(new, &self.full)?)
+    }
+
+    /// There is room again.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn empty(&self) -> Result<()> {
+        match fs::remove_file(&self.full) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            removed => Ok(removed?),
         }
-        Ok(())
     }
 
     /// The process has ended, and power has gone. Gives how many things it had done.

@@ -1,7 +1,7 @@
 /* Stands between a process and the system, and writes down what the process does to the files below
  * one folder: DOPPEL_POWER_ROOT, in the journal DOPPEL_POWER_JOURNAL. What would be left of them after
  * a power cut is worked out of that by journal.rs. While there is a file DOPPEL_POWER_FULL, writes
- * below the folder fail as on a full disk.
+ * below the folder fail as on a full disk, or on a read-only one if it begins with an r.
  *
  * A record: kind (1 byte), file descriptor (4), number (8), length (4), so many bytes; little-endian.
  * It is written after what it tells of has succeeded, but for the beginning of a sync. */
@@ -89,7 +89,11 @@ static int resolve(int dir, const char *path, char *out) {
 
 static int no_room(int fd) {
     if (!is_tracked(fd) || !full || access(full, F_OK)) return 0;
-    errno = ENOSPC;
+    char how = 0;
+    int file = real_open(full, O_RDONLY | O_CLOEXEC, 0);
+    if (file < 0 || pread(file, &how, 1, 0) != 1) how = 'f';
+    if (file >= 0) close(file);
+    errno = how == 'r' ? EROFS : ENOSPC;
     return 1;
 }
 

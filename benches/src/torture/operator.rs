@@ -1,0 +1,82 @@
+//! What an operator does beside the load: backups, restores under another name, erasure.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::{Result, bail};
+use serde_json::{Value, json};
+
+use super::chance::Chance;
+use crate::Process;
+
+/// What is restored of the hammered collection.
+const COPY: &str = "/collections/copied";
+
+/// One task after another until the server is dead. `collection` is the path of its route.
+pub(super) fn operate(
+    server: &Process,
+    collection: &str,
+    data: &Path,
+    seed: u64,
+    dead: &AtomicBool,
+) -> Result<()> {
+    let mut chance = Chance::new(seed);
+    let name = collection.rsplit('/').next().unwrap_or_default();
+    let shelf = data
+        .join("backups")
+        .join(collection.trim_start_matches('/'));
+    let mut backup: Option<String> = None;
+    let empty = json!({});
+    loop {
+        let snapshots = format!("{collection}/snapshots");
+        let (method, path, body) = match (&backup, chance.below(8)) {
+            (_, 0) => {
+                let path = format!("/admin/collections/{name}/purge");
+                ("POST", path, empty.clone())
+            }
+            (Some(backup), 1..=3) => {
+                let location = format!("file://{}", shelf.join(backup).display());
+                let path = format!("{COPY}/snapshots/recover");
+                ("PUT", path, json!({ "location": location }))
+            }
+            (Some(backup), 4) => ("DELETE", format!("{snapshots}/{backup}"), empty.clone()),
+            _ => ("POST", snapshots, empty.clone()),
+        };
+        match server.call(method, &path, Some(&body)) {
+            Ok((200, text)) => match method {
+                "POST" if path.ends_with("/snapshots") => {
+                    let answer: Value = serde_json::from_str(&text)?;
+                    backup = answer["result"]["name"].as_str().map(str::to_owned);
+                }
+                "DELETE" => backup = None,
+                _ => {}
+            },
+            Ok((503 | 507, _)) => {}
+            Ok((status, text)) => bail!("{method} {path}: {status}: {text}"),
+            Err(_) if dead.load(Ordering::Acquire) => return Ok(()),
+            Err(error) => bail!("the server died by itself: {error}"),
+        }
+    }
+}
+
+/// Every backup that is listed can be read, and the copy holds as many points as it says.
+pub(super) fn check(server: &Process, collection: &str) -> Result<()> {
+    let (_, listed) = server.call("GET", &format!("{collection}/snapshots"), None)?;
+    let listed: Value = serde_json::from_str(&listed)?;
+    for backup in listed["result"].as_array().into_iter().flatten() {
+        let name = backup["name"].as_str().unwrap_or_default();
+        if backup["creation_time"].is_null() {
+            bail!("backup {name} cannot be read");
+        }
+    }
+    let (status, told) = server.call("GET", COPY, None)?;
+    if status == 404 {
+        return Ok(());
+    }
+    let told: Value = serde_json::from_str(&told)?;
+    let count = server.send("POST", &format!("{COPY}/points/count"), &json!({}))?;
+    if told["result"]["points_count"] != count["count"] {
+        bail!("{COPY}: {told}, but {count}");
+    }
+    Ok(())
+}
