@@ -1,6 +1,7 @@
 //! A `doppel serve` of its own to measure, on a free port.
 
-use std::io::{BufRead, BufReader};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
@@ -14,6 +15,8 @@ use ureq::Agent;
 /// A running server; it is killed when this is dropped.
 pub struct Process {
     child: Mutex<Child>,
+    /// Its standard error.
+    said: File,
     started: Instant,
     url: String,
     agent: Agent,
@@ -43,13 +46,17 @@ impl Process {
     /// It does not start.
     pub fn spawn(mut command: Command) -> Result<Self> {
         let started = Instant::now();
-        let command = command.stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut said = tempfile::tempfile()?;
+        let errors = said.try_clone()?;
+        let command = command.stdout(Stdio::piped()).stderr(errors);
         let mut child = command.spawn()?;
         let mut line = String::new();
         let stdout = child.stdout.take().context("no standard output")?;
         BufReader::new(stdout).read_line(&mut line)?;
-        let url = line.trim().strip_prefix("listening on ");
-        let url = url.context("the server did not say where it listens")?;
+        let Some(url) = line.trim().strip_prefix("listening on ") else {
+            let why = last_words(&mut said)?;
+            bail!("the server did not say where it listens: {why}");
+        };
         let agent = Agent::config_builder()
             .http_status_as_error(false)
             .proxy(None)
@@ -57,6 +64,7 @@ impl Process {
             .build();
         Ok(Self {
             child: Mutex::new(child),
+            said,
             url: url.trim_end_matches('/').to_owned(),
             agent: agent.new_agent(),
             started,
@@ -77,7 +85,8 @@ impl Process {
                 .and_then(|mut child| child.try_wait().ok()?)
                 .is_some()
             {
-                bail!("the server ended before it was ready");
+                let why = last_words(&mut self.said)?;
+                bail!("the server ended before it was ready: {why}");
             }
             thread::sleep(Duration::from_millis(2));
         }
@@ -182,6 +191,15 @@ impl Drop for Process {
         // It has ended already if it was stopped.
         let _ = self.kill();
     }
+}
+
+/// The end of what a server had to say.
+fn last_words(said: &mut File) -> Result<String> {
+    let mut text = String::new();
+    said.seek(SeekFrom::Start(0))?;
+    said.read_to_string(&mut text)?;
+    let from = text.len().saturating_sub(2_000);
+    Ok(text.get(from..).unwrap_or(&text).trim().to_owned())
 }
 
 fn binary() -> Result<PathBuf> {

@@ -106,11 +106,13 @@ impl Error {
 }
 
 impl Error {
-    /// Whether there was no room on the disk for something that has been given up without harm.
+    /// Whether the disk is full, or takes nothing, so that something has been given up without harm.
     pub fn is_disk_full(&self) -> bool {
+        use std::io::ErrorKind::{ReadOnlyFilesystem, StorageFull};
         matches!(self, Error::Storage(error) if matches!(
             &**error,
-            storage::Error::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull
+            storage::Error::Io { source, .. }
+                if matches!(source.kind(), StorageFull | ReadOnlyFilesystem)
         ))
     }
 }

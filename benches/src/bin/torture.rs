@@ -88,10 +88,10 @@ fn torture(arguments: &Arguments, dir: &Path) -> Result<Tally> {
     let mut tally = scripts(seed, until(share / 4), SCRIPT, threads, dir);
     tally.add(lives(seed, until(share * 3 / 4), threads, dir));
     let binary = std::env::current_exe()?;
-    let plain = Hammer::new(seed, &dir.join("hammered"), &binary);
+    let plain = Hammer::new(seed, &dir.join("hammered"), &binary).in_trouble();
     tally.add(hammer(plain, share / 2, arguments.kills)?);
     match Hammer::with_power_cuts(seed, &dir.join("power"), &binary)? {
-        Some(cut) => tally.add(hammer(cut, share / 2, arguments.kills / 2)?),
+        Some(cut) => tally.add(hammer(cut.in_trouble(), share / 2, arguments.kills / 2)?),
         None => writeln!(std::io::stderr(), "no C compiler: power is not cut")?,
     }
     tally.add(bad_inputs(seed, until(share / 4), dir)?);

@@ -60,6 +60,8 @@ pub struct Hammer {
     dir: PathBuf,
     /// Every kill is a power cut.
     power: Option<Power>,
+    /// Whether an operator is at work, and the disk gets full.
+    trouble: bool,
     chance: Chance,
     clients: Vec<Client>,
     /// Counts over all rounds.
@@ -92,6 +94,7 @@ impl Hammer {
         Self {
             binary: binary.to_owned(),
             power: None,
+            trouble: false,
             dir: dir.to_owned(),
             chance: Chance::new(seed),
             clients: (0..CLIENTS).map(client).collect(),
@@ -109,6 +112,15 @@ impl Hammer {
             power: Some(power),
             ..Self::new(seed, dir, binary)
         }))
+    }
+
+    /// From now on backups, restores and purges are made beside the load, and the disk gets full.
+    #[must_use]
+    pub fn in_trouble(self) -> Self {
+        Self {
+            trouble: true,
+            ..self
+        }
     }
 
     fn spawn(&self) -> Result<Running> {
@@ -163,8 +175,8 @@ impl Hammer {
         let refused = AtomicU64::new(0);
         let seeds: Vec<_> = self.clients.iter().map(|_| self.chance.next()).collect();
         let (bad_seed, operator_seed) = (self.chance.next(), self.chance.next());
-        let full = self.chance.once_in(4).then(|| {
-            self.tally.faults += u64::from(self.power.is_some());
+        let full = (self.trouble && self.power.is_some() && self.chance.once_in(4)).then(|| {
+            self.tally.faults += 1;
             [Full::NoSpace, Full::ReadOnly][self.chance.index(2)]
         });
         let outcome = thread::scope(|scope| {
@@ -175,11 +187,11 @@ impl Hammer {
                 .collect();
             threads.push(scope.spawn(move || inputs::to_a_server(server, bad_seed, dead, refused)));
             let data = self.dir.join("data");
-            threads.push(
-                scope.spawn(move || {
+            if self.trouble {
+                threads.push(scope.spawn(move || {
                     operator::operate(server, COLLECTION, &data, operator_seed, dead)
-                }),
-            );
+                }));
+            }
             let left = until.saturating_duration_since(Instant::now());
             if let Some((power, full)) = self.power.as_ref().zip(full) {
                 thread::sleep(left / 2);
