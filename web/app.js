@@ -64,7 +64,7 @@ function explained({ status, message }) {
   if (status === 409) return ["These faces were made by another model", message];
   if (status === 413) return ["The photo is too large", message];
   if (status === 422 && /no face/i.test(message)) return ["No face found", "Try a photo in which the face is larger, lit from the front, and looks towards the camera."];
-  if (status === 422 || status === 415) return ["This photo cannot be read", `JPEG, PNG and WebP are understood. The server says: ${message}`];
+  if (status === 422 || status === 415) return ["This photo cannot be read", `JPEG, PNG, WebP, GIF, BMP and TIFF are understood. The server says: ${message}`];
   if (status === 429 || status === 503) return ["The server is busy", message];
   if (status === 501) return ["Face models are missing", message];
   return ["That did not work", message || `The server answered ${status}.`];
@@ -264,10 +264,22 @@ function card({ name, hits }, rank) {
   const bar = make("span", "bar", fill);
   bar.setAttribute("aria-hidden", "true");
   const line = make("div", "alike", bar, `${alike} % alike`);
-  line.title = `Cosine similarity ${best.score.toFixed(4)}; 100 % is the same picture`;
+  line.title = meaning(best);
   const about = make("div", "about", make("p", "name", shown(name)), line);
   if (others.length > 0) about.append(more(name, others));
   return make("li", rank === 0 ? "card first" : "card", picture(best, name), about);
+}
+
+// The raw cosine, and what it means where the model's cosines have been measured.
+function meaning(hit) {
+  const said = [`Cosine similarity ${hit.score.toFixed(4)}; 100 % is the same picture`];
+  const answer = state.answer;
+  if (typeof hit.likeness === "number") {
+    const whom = answer.likeness_among === "collection" ? "people of this collection" : "strangers";
+    said.push(`more alike than ${hit.likeness.toFixed(hit.likeness > 99 ? 3 : 1)} % of pairs of ${whom}`);
+  }
+  if (typeof hit.probability === "number") said.push(`the same person: ${(hit.probability * 100).toFixed(1)} %`);
+  return `${said.join("; ")} (${answer.model})`;
 }
 
 function more(name, hits) {

@@ -1,11 +1,9 @@
 //! Data sets, workloads and measurements. Nothing here is part of the product.
 
 pub mod ann;
-mod lfw;
 mod process;
 pub mod torture;
 mod vectors;
 
-pub use lfw::{Lfw, Pair, Photo};
 pub use process::Process;
 pub use vectors::faces;

@@ -24,6 +24,8 @@ pub(crate) const SHUTDOWN_S: RangeInclusive<u64> = 0..=3600;
 pub(crate) const QUEUE: RangeInclusive<u64> = 1..=100_000;
 /// Threads inside one embedding worker.
 pub(crate) const INTRA_THREADS: RangeInclusive<u64> = 1..=64;
+/// A part of something.
+pub(crate) const PERCENT: RangeInclusive<u64> = 0..=100;
 /// MiB of log between two checkpoints.
 pub(crate) const CHECKPOINT_LOG_MIB: RangeInclusive<u64> = 1..=1_048_576;
 /// Seconds between two checkpoints.

@@ -108,6 +108,8 @@ pub struct Embedding {
     pub queue: usize,
     /// Threads that share the work on one photo.
     pub intra_threads: usize,
+    /// Percent of quality that a face must have to be kept.
+    pub min_quality_percent: u8,
 }
 
 /// When checkpoints are taken.
@@ -246,6 +248,7 @@ impl Embedding {
             workers: threads(r, "embedding.workers")?,
             queue: r.number("embedding.queue", 64, limits::QUEUE)?,
             intra_threads: r.number("embedding.intra_threads", 1, limits::INTRA_THREADS)?,
+            min_quality_percent: r.number("embedding.min_quality_percent", 0, limits::PERCENT)?,
         })
     }
 }

@@ -134,22 +134,31 @@ pub(crate) fn jpeg(image: &RgbImage) -> Result<Vec<u8>, Error> {
     Ok(bytes)
 }
 
-/// The photo scaled down to fit a square of `size`, at its top left; and the scale.
-pub(crate) fn letterbox(photo: &RgbImage, size: u32) -> Result<(RgbImage, f32), Error> {
+/// The photo scaled to fit a square of `size`, at its top left; and the scale, which is at most
+/// `enlarge`.
+pub(crate) fn letterbox(
+    photo: &RgbImage,
+    size: u32,
+    enlarge: f32,
+) -> Result<(RgbImage, f32), Error> {
     let longest = photo.width().max(photo.height()).max(1);
     #[expect(
         clippy::cast_precision_loss,
         reason = "sides of photos have few digits"
     )]
-    let scale = (size as f32 / longest as f32).min(1.0);
+    let (fitting, side) = (size as f32 / longest as f32, |n: u32| n as f32);
+    let scale = fitting.min(enlarge.max(1.0));
     let mut canvas = RgbImage::from_pixel(size, size, Rgb([0, 0, 0]));
-    if scale < 1.0 {
-        let side = |n: u32| (u64::from(n) * u64::from(size) / u64::from(longest)).max(1);
-        let fit = |n: u32| u32::try_from(side(n)).unwrap_or(size);
-        let small = resized(photo, fit(photo.width()), fit(photo.height()))?;
-        image::imageops::replace(&mut canvas, &small, 0, 0);
-    } else {
+    let scaled = |n: u32| {
+        u32::try_from(whole(side(n) * scale))
+            .unwrap_or(size)
+            .clamp(1, size)
+    };
+    let (width, height) = (scaled(photo.width()), scaled(photo.height()));
+    if (width, height) == photo.dimensions() {
         image::imageops::replace(&mut canvas, photo, 0, 0);
+    } else {
+        image::imageops::replace(&mut canvas, &resized(photo, width, height)?, 0, 0);
     }
     Ok((canvas, scale))
 }
@@ -220,9 +229,14 @@ mod tests {
 
     #[test]
     fn a_large_photo_is_scaled_to_fit_and_a_small_one_is_left_alone() {
-        let (canvas, scale) = letterbox(&RgbImage::new(1_280, 640), 640).unwrap();
-        assert_eq!((canvas.dimensions(), scale), ((640, 640), 0.5));
-        let (_, scale) = letterbox(&RgbImage::new(100, 50), 640).unwrap();
-        assert!((scale - 1.0).abs() < f32::EPSILON);
+        let scale_of = |width, height, enlarge| {
+            let (canvas, scale) = letterbox(&RgbImage::new(width, height), 640, enlarge).unwrap();
+            assert_eq!(canvas.dimensions(), (640, 640));
+            scale
+        };
+        assert_eq!(scale_of(1_280, 640, 1.0), 0.5);
+        assert_eq!(scale_of(100, 50, 1.0), 1.0);
+        assert_eq!(scale_of(100, 50, 2.0), 2.0);
+        assert_eq!(scale_of(400, 50, 2.0), 1.6);
     }
 }

@@ -34,6 +34,20 @@ pub(crate) fn normalise(vector: &mut [f32]) {
     }
 }
 
+/// Of vectors of `dim` numbers that lie one after the other: where their directions point together.
+pub(crate) fn mean_direction(numbers: &[f32], dim: usize) -> Vec<f32> {
+    let mut sum = vec![0.0; dim];
+    for vector in numbers.chunks_exact(dim) {
+        let mut direction = vector.to_vec();
+        normalise(&mut direction);
+        sum.iter_mut()
+            .zip(&direction)
+            .for_each(|(sum, x)| *sum += x);
+    }
+    normalise(&mut sum);
+    sum
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -58,5 +72,12 @@ mod tests {
             standardised(&RgbImage::new(4, 4)).iter().all(|x| *x == 0.0),
             "a flat image divides by no zero"
         );
+    }
+
+    #[test]
+    fn vectors_of_any_length_count_alike_for_their_mean_direction() {
+        let mean = mean_direction(&[10.0, 0.0, 0.0, 0.1], 2);
+        assert!((mean[0] - 0.5_f32.sqrt()).abs() < 1e-6 && (mean[1] - mean[0]).abs() < 1e-6);
+        assert_eq!(mean_direction(&[0.0, 3.0], 2), [0.0, 1.0]);
     }
 }

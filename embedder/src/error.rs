@@ -5,13 +5,13 @@
 #[non_exhaustive]
 pub enum Error {
     /// The bytes are no image.
-    #[error("this is not an image: JPEG, PNG or WebP is expected{seen}")]
+    #[error("this is not an image: JPEG, PNG, WebP, GIF, BMP or TIFF is expected{seen}")]
     NotAnImage {
         /// What it looks like, as ", this looks like ...", or nothing.
         seen: String,
     },
     /// An image of a kind that is not decoded.
-    #[error("{format} images are not supported; send JPEG, PNG or WebP")]
+    #[error("{format} images cannot be read; send JPEG, PNG, WebP, GIF, BMP or TIFF")]
     Unsupported {
         /// Its format.
         format: &'static str,

@@ -6,8 +6,10 @@ use image::imageops::{FilterType, resize};
 
 use crate::crop::jpeg;
 use crate::decode::decode;
+use crate::detect::Detection;
 use crate::embed::normalise;
 use crate::error::Error;
+use crate::quality::Quality;
 use crate::types::{Analysis, Face, FaceEmbedder, ModelInfo, Timings, Want};
 
 /// Below this mean brightness a photo has no face.
@@ -67,7 +69,7 @@ impl FaceEmbedder for FakeEmbedder {
                 f32::from(u16::try_from(height).unwrap_or(u16::MAX)),
             );
             let at = |x: f32, y: f32| [w * x, h * y];
-            faces.push(Face {
+            let found = Detection {
                 bounding_box: [0.0, 0.0, w, h],
                 landmarks: [
                     at(0.3, 0.4),
@@ -77,6 +79,12 @@ impl FaceEmbedder for FakeEmbedder {
                     at(0.65, 0.8),
                 ],
                 confidence: 0.99,
+            };
+            faces.push(Face {
+                bounding_box: found.bounding_box,
+                landmarks: found.landmarks,
+                confidence: found.confidence,
+                quality: Quality::of(&photo, &found)?,
                 vector: if want.vectors { vector } else { Vec::new() },
                 crop_jpeg: if want.crop {
                     jpeg(&resize(&photo, 64, 64, FilterType::Triangle))?

@@ -4,23 +4,31 @@
 //! deterministic stand-in for tests. Nothing here knows of a database, and nothing is ever fetched
 //! but by [`models::install`].
 
+mod calibration;
 mod crop;
 mod decode;
 mod detect;
 mod embed;
 mod error;
 mod fake;
+mod kind;
 pub mod limits;
 mod manifest;
+mod metadata;
 pub mod models;
 mod onnx;
+mod quality;
 mod thumbnail;
+mod turn;
 mod types;
 
-pub use decode::{ImageKind, sniff};
+pub use calibration::{Calibration, Scale};
 pub use error::Error;
 pub use fake::FakeEmbedder;
+pub use kind::{ImageKind, sniff};
 pub use manifest::Manifest;
+pub use metadata::without_metadata;
 pub use onnx::OnnxEmbedder;
+pub use quality::{Flaws, Quality};
 pub use thumbnail::thumbnail;
-pub use types::{Analysis, Calibration, Choice, Face, FaceEmbedder, ModelInfo, Timings, Want};
+pub use types::{Analysis, Choice, Face, FaceEmbedder, ModelInfo, Timings, Want};

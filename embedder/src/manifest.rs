@@ -2,7 +2,8 @@
 
 use serde::Deserialize;
 
-use crate::types::{Calibration, ModelInfo};
+use crate::calibration::Calibration;
+use crate::types::ModelInfo;
 
 /// A detector and an embedder with all that is needed to obtain and run them.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -38,6 +39,9 @@ pub struct Detector {
     pub entry: String,
     /// Least confidence of a face.
     pub threshold: f32,
+    /// How many times its size a small photo is enlarged at most, as far as the input has room.
+    #[serde(default = "as_it_is")]
+    pub enlarge: f32,
 }
 
 /// A FaceNet-like embedder: a square RGB crop, standardised by itself, channels last.
@@ -60,6 +64,14 @@ pub struct Embedder {
     pub input_side: u32,
     /// The crop's side over the longer side of the face's box.
     pub margin: f32,
+    /// Whether a face's vector is the mean of its own and that of its mirror image, which takes
+    /// twice the time.
+    #[serde(default)]
+    pub mirror: bool,
+}
+
+fn as_it_is() -> f32 {
+    1.0
 }
 
 impl Manifest {
@@ -80,7 +92,7 @@ impl Manifest {
             name: self.name.clone(),
             dim: self.dim,
             sha256: self.embedder.sha256.clone(),
-            calibration: self.calibration,
+            calibration: self.calibration.clone(),
         }
     }
 }

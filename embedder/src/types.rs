@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use serde::Deserialize;
-
+use crate::calibration::Calibration;
 use crate::error::Error;
+use crate::quality::Quality;
 
 /// The seam to whatever finds and embeds faces. One instance serves one thread.
 pub trait FaceEmbedder: Send {
@@ -26,25 +26,6 @@ pub struct ModelInfo {
     pub sha256: String,
     /// What its cosines mean, if that has been measured.
     pub calibration: Option<Calibration>,
-}
-
-/// What a model's cosines mean: a logistic curve, fitted to pairs of photos half of which show one
-/// person. It says nothing about how often the two are one person where it is used.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Calibration {
-    /// The cosine at which one person is as likely as two.
-    pub threshold: f32,
-    /// How quickly one becomes more likely than the other.
-    pub slope: f32,
-}
-
-impl Calibration {
-    /// How likely it is that two faces with this cosine are of one person, where half of all pairs
-    /// are.
-    pub fn probability(&self, cosine: f32) -> f32 {
-        1.0 / (1.0 + (-self.slope * (cosine - self.threshold)).exp())
-    }
 }
 
 /// Which faces.
@@ -89,6 +70,8 @@ pub struct Face {
     pub landmarks: [[f32; 2]; 5],
     /// The detector's confidence, 0 to 1.
     pub confidence: f32,
+    /// How good a picture of the face it is.
+    pub quality: Quality,
     /// The embedding, of length 1; empty if not asked for.
     pub vector: Vec<f32>,
     /// The face cut out as a JPEG file without metadata; empty if not asked for.

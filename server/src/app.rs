@@ -11,6 +11,7 @@ use engine::{Ack, Chosen, CollectionInfo, Engine, PayloadChange, Query, ScoredPo
 
 use crate::faces::Faces;
 use crate::gate::Gate;
+use crate::likeness::Scales;
 use crate::metrics::Metrics;
 use crate::recovery::Recovery;
 use crate::refusal::Refusal;
@@ -20,6 +21,7 @@ pub(crate) struct App {
     pub(crate) config: Config,
     pub(crate) metrics: Metrics,
     pub(crate) faces: Arc<Faces>,
+    pub(crate) scales: Scales,
     engine: OnceLock<Arc<Engine>>,
     recovery: Recovery,
     searches: Gate,
@@ -30,6 +32,7 @@ impl App {
     pub(crate) fn new(config: Config, metrics: Metrics) -> Self {
         Self {
             faces: Arc::new(Faces::new()),
+            scales: Scales::default(),
             engine: OnceLock::new(),
             recovery: Recovery::default(),
             searches: Gate::new("searches", config.server.concurrent_searches),

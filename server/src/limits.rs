@@ -14,6 +14,16 @@ pub(crate) const FIELD_BYTES: usize = 1 << 20;
 pub(crate) const PERSON_CHARS: usize = 1024;
 /// People that a search is about, or leaves out.
 pub(crate) const PEOPLE: usize = 1_000;
+/// People that a collection must have for a scale of likeness of its own.
+pub(crate) const SCALE_PEOPLE: usize = 300;
+/// People of whom a scale is made at most.
+pub(crate) const SCALE_SAMPLE: usize = 1_000;
+/// Points that are looked at to find them.
+pub(crate) const SCALE_POINTS: usize = 10_000;
+/// Scales that are kept.
+pub(crate) const SCALES: usize = 1_000;
+/// The cosine from which on two faces are of the same picture.
+pub(crate) const DUPLICATE_COSINE: f32 = 0.98;
 /// Characters of an `x-request-id` that is taken over from a client.
 pub(crate) const REQUEST_ID_CHARS: usize = 128;
 /// Hits of one search when the request does not say how many.

@@ -66,7 +66,7 @@ impl Refusal {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, message)
     }
 
-    /// 415: a content type that this path does not take.
+    /// 415: a content type that this path does not take, or a kind of image that is not decoded.
     pub(crate) fn content_type(message: impl Into<String>) -> Self {
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message)
     }
@@ -190,9 +190,8 @@ impl From<embedder::Error> for Refusal {
         use embedder::Error;
         let message = error.to_string();
         match error {
-            Error::NotAnImage { .. } | Error::Unsupported { .. } | Error::Damaged(_) => {
-                Self::photo(message)
-            }
+            Error::Unsupported { .. } => Self::content_type(message),
+            Error::NotAnImage { .. } | Error::Damaged(_) => Self::photo(message),
             Error::TooLarge { .. } | Error::TooManyBytes { .. } => Self::too_large(message),
             Error::NotInstalled(_) => Self::not_set_up(message),
             _ => Self::internal(message),

@@ -6,7 +6,7 @@ mod common;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use common::{Server, photo};
+use common::{Server, fake, photo};
 use serde_json::{Value, json};
 
 const SEARCH: &str = "/collections/stars/faces/search";
@@ -90,6 +90,141 @@ fn a_face_that_is_too_small_or_too_unsure_is_neither_kept_nor_looked_for() {
     }
     let enough = [("min_face_size", "32"), ("min_confidence", "0.9")];
     assert_eq!(ids(&server, 4, &enough).len(), 5);
+}
+
+#[test]
+fn a_face_of_too_little_quality_is_not_kept_and_the_request_has_the_last_word() {
+    let server = Server::start_with(&[("embedding.min_quality_percent", "99")], fake());
+    server.with_faces("stars");
+    let path = "/collections/stars/faces";
+    let image = BASE64_STANDARD.encode(photo(4));
+    let message = server.post(path, &json!({"image": image})).refused(422);
+    assert!(message.contains("`min_quality`"), "{message}");
+    let added = server
+        .post(path, &json!({"image": image, "min_quality": 0}))
+        .ok();
+    let quality = &added["faces"][0]["quality"];
+    assert!(quality["score"].as_f64().unwrap() < 0.99, "{quality}");
+    let flaws = quality["flaws"].as_array().unwrap();
+    assert!(!flaws.contains(&json!("unsure")), "{quality}");
+}
+
+#[test]
+fn a_face_of_the_same_picture_is_told_or_refused_as_asked() {
+    let server = Server::start();
+    fill(&server);
+    let path = "/collections/stars/faces";
+    let image = BASE64_STANDARD.encode(photo(16));
+    let again = server.post(path, &json!({"image": image, "id": 50})).ok();
+    let twin = &again["faces"][0]["duplicate_of"];
+    assert!(
+        twin["id"] == 16 && twin["score"].as_f64().unwrap() > 0.999,
+        "{twin}"
+    );
+    let body = json!({"image": image, "duplicates": "refuse"});
+    let message = server.post(path, &body).refused(409);
+    assert!(message.contains("face"), "{message}");
+    let body = json!({"image": image, "duplicates": "ignore"});
+    assert_eq!(
+        server.post(path, &body).ok()["faces"][0]["duplicate_of"],
+        Value::Null
+    );
+    server
+        .post(path, &json!({"image": image, "duplicates": "drop"}))
+        .refused(400);
+    // Put again under its own id, it is no duplicate of itself.
+    server
+        .post(&format!("{path}/delete"), &json!({"points": [50]}))
+        .ok();
+    let alone = BASE64_STANDARD.encode(photo(28));
+    let put = server.post(path, &json!({"image": alone, "id": 28})).ok();
+    assert_eq!(put["faces"][0]["duplicate_of"], Value::Null);
+    let fresh = BASE64_STANDARD.encode(photo(1));
+    let both = json!({"images": [{"image": fresh, "id": 70}, {"image": fresh, "id": 71}]});
+    let both = server.post(path, &both).ok();
+    assert_eq!(both["faces"][0]["duplicate_of"], Value::Null);
+    assert_eq!(both["faces"][1]["duplicate_of"]["id"], 70);
+}
+
+#[test]
+fn a_kept_photo_has_lost_what_else_its_file_said() {
+    let server = Server::start();
+    server.with_faces("stars");
+    let secret = b"tEXtwhere\0N 48.8584";
+    let plain = photo(9);
+    let length = u32::try_from(secret.len() - 4).unwrap().to_be_bytes();
+    let mut tagged = plain[..33].to_vec();
+    tagged.extend([&length[..], secret, &[0; 4]].concat());
+    tagged.extend(&plain[33..]);
+    let parts: [(&str, &[u8]); 3] = [("image", &tagged), ("id", b"9"), ("keep_photo", b"true")];
+    server.form("/collections/stars/faces", &parts).ok();
+    let kept = server
+        .get("/collections/stars/faces/9/image?kind=photo")
+        .bytes;
+    assert_eq!(kept, plain);
+}
+
+#[test]
+fn an_image_of_a_kind_that_is_not_read_is_told_by_name() {
+    let server = Server::start();
+    let heic = b"\0\0\0\x18ftypheic....";
+    let message = server
+        .form("/faces/detect", &[("image", heic)])
+        .refused(415);
+    assert!(
+        message.contains("HEIC") && message.contains("TIFF"),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_likeness_is_measured_among_the_collections_own_people_once_they_are_enough() {
+    let server = Server::start();
+    server.with_faces("stars");
+    let image = BASE64_STANDARD.encode(photo(20));
+    let search = || {
+        server
+            .post(SEARCH, &json!({"image": image, "limit": 3}))
+            .ok()
+    };
+    let vector = |n: u32| {
+        let at = |place: u32| ((n * 31 + place * 17) % 101) as f32 - 40.0;
+        (0..128).map(at).collect::<Vec<_>>()
+    };
+    let points: Vec<_> = (0..320)
+        .map(|n| json!({"id": n, "vector": vector(n), "payload": {"person": format!("P{n}")}}))
+        .collect();
+    server
+        .put(
+            "/collections/stars/points",
+            &json!({"points": points[..20]}),
+        )
+        .ok();
+    let few = search();
+    assert_eq!(
+        (&few["likeness_among"], &few["model"]),
+        (&Value::Null, &json!("fake-128"))
+    );
+    assert_eq!(few["faces"][0]["hits"][0]["likeness"], Value::Null);
+    server
+        .put("/collections/stars/points", &json!({"points": points}))
+        .ok();
+    let many = search();
+    assert_eq!(many["likeness_among"], "collection");
+    let hits = many["faces"][0]["hits"].as_array().unwrap();
+    let likeness: Vec<_> = hits
+        .iter()
+        .map(|hit| hit["likeness"].as_f64().unwrap())
+        .collect();
+    assert!(
+        likeness.windows(2).all(|pair| pair[0] >= pair[1]),
+        "{likeness:?}"
+    );
+    assert!(
+        likeness.iter().all(|it| (0.0..=100.0).contains(it)),
+        "{likeness:?}"
+    );
+    assert_eq!(hits[0]["probability"], Value::Null);
 }
 
 #[test]

@@ -78,7 +78,13 @@ where
             let form = timeout(limits::BODY_TIMEOUT, form).await;
             Ok(Either::Form(form.map_err(|_| Refusal::slow_body())??))
         }
-        "image/jpeg" | "image/png" | "image/webp" | "application/octet-stream" => {
+        "application/octet-stream"
+        | "image/jpeg"
+        | "image/png"
+        | "image/webp"
+        | "image/gif"
+        | "image/bmp"
+        | "image/tiff" => {
             let bytes = whole(headers, payload, max_bytes).await?;
             Ok(Either::Form(Form::of_one(Upload { name: None, bytes })))
         }
@@ -88,7 +94,8 @@ where
         }
         _ => Err(Refusal::content_type(
             "send photos as multipart/form-data (field `image`), as application/json (base64), or \
-             one photo as it is (image/jpeg, image/png, image/webp)",
+             one photo as it is (image/jpeg, image/png, image/webp, image/gif, image/bmp, \
+             image/tiff)",
         )),
     }
 }

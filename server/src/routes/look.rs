@@ -53,7 +53,8 @@ pub(super) fn operations() -> Vec<Operation> {
             .takes::<CompareBody>(json!({"images": ["/9j/4AAQSkZJRg==", "/9j/4AAQSkZJRg=="]}))
             .takes_form::<CompareForm>("multipart/form-data")
             .answers::<Compared>(json!({
-                "model": "facenet-128", "score": 0.83, "probability": 0.99, "threshold": 0.6,
+                "model": "facenet-128", "score": 0.83, "probability": 0.99, "threshold": 0.42,
+                "false_match_rate": 0.002, "likeness": 99.99,
                 "same_person": true, "faces": [place, place],
             })),
     ]
@@ -138,13 +139,16 @@ async fn compare(app: Data<App>, request: HttpRequest, payload: Payload) -> Outc
         }
     };
     let model = pool.model();
-    let calibration = model.calibration;
+    let calibration = model.calibration.as_ref();
     let threshold = compare.threshold.or(calibration.map(|it| it.threshold));
+    let false_match_rate = calibration.zip(threshold);
     Ok(Answer(Compared {
         model: model.name.clone(),
         score,
         probability: calibration.map(|it| it.probability(score)),
         threshold,
+        false_match_rate: false_match_rate.map(|(it, at)| it.false_match_rate(at)),
+        likeness: calibration.map(|it| it.strangers.percentile(score)),
         same_person: threshold.map(|threshold| score >= threshold),
         faces: faces.iter().map(Place::from).collect(),
     }))

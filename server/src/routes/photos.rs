@@ -5,25 +5,28 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix_web::HttpRequest;
-use actix_web::web::{self, Data, Path, Payload};
-use embedder::Want;
+use actix_web::web::{self, Bytes, Data, Path, Payload};
+use embedder::{ModelInfo, Scale, Want};
 use engine::{CollectionInfo, NewFace, Point, Query, ScoredPoint, Select, Which};
 use serde_json::json;
 
 use super::named;
 use crate::api::Operation;
 use crate::app::App;
+use crate::duplicates;
 use crate::embed_pool::{Pool, Seen};
 use crate::http::{self, Either};
+use crate::likeness;
 use crate::limits;
 use crate::refusal::Refusal;
 use crate::wire::envelope::Answer;
 use crate::wire::face::{
-    Added, AddedFace, Found, FoundFace, Hit, ImageError, Place, Timings, person_of,
+    Added, AddedFace, Among, Duplicate, Found, FoundFace, Hit, ImageError, Meaning, Place, Timings,
+    person_of,
 };
 use crate::wire::id::Id;
 use crate::wire::params::{ReadParams, WriteParams};
-use crate::wire::photo::{AddBody, AddForm, AddPhotos, Photo, RawPhoto};
+use crate::wire::photo::{AddBody, AddForm, AddPhotos, Duplicates, Photo, RawPhoto};
 use crate::wire::seek::{SearchBody, SearchForm, SearchPhoto};
 use crate::wire::sieve::Sieve;
 
@@ -65,7 +68,8 @@ pub(super) fn operations() -> Vec<Operation> {
         .takes_form::<SearchForm>("multipart/form-data")
         .takes_form::<RawPhoto>("image/jpeg")
         .answers::<Found>(json!({
-            "faces": [found], "width": 250, "height": 250,
+            "faces": [found], "model": "facenet-128", "likeness_among": "model",
+            "width": 250, "height": 250,
             "timings": {
                 "queue_ms": 0.1, "decode_ms": 2.0, "detect_ms": 5.0, "embed_ms": 30.0,
                 "search_ms": 0.3,
@@ -101,11 +105,26 @@ async fn add(
     };
     let images = add.photos.iter().map(|photo| photo.bytes.clone()).collect();
     let outcomes = pool.analyze_all(images, want).await?;
+    let sieve = add
+        .sieve
+        .or_quality(app.config.embedding.min_quality_percent);
+    let again = duplicates::same_bytes(add.photos.iter().map(|photo| &photo.bytes));
     let single = outcomes.len() == 1;
     let mut gathered = Gathered::default();
     for (index, (photo, outcome)) in add.photos.into_iter().zip(outcomes).enumerate() {
-        match outcome.and_then(|seen| with_faces(seen, &add.sieve)) {
-            Ok(seen) => gathered.take(index, photo, seen, (&using, add.keep_photo)),
+        let taken = async {
+            let seen = with_faces(outcome?, &sieve)?;
+            let original = match add.keep_photo {
+                true => Some(clean(photo.bytes.clone()).await?),
+                false => None,
+            };
+            let faces = named_faces(seen, photo.id);
+            let earlier = again.get(&index).and_then(|first| gathered.face_of(*first));
+            let twins = twins(&app, &info, (&using, add.duplicates), &faces, earlier).await?;
+            Ok((faces, twins, original))
+        };
+        match taken.await {
+            Ok(taken) => gathered.take(index, photo, taken, &using),
             Err(refusal) if single => return Err(refusal),
             Err(refusal) => gathered.refuse(index, photo, &refusal),
         }
@@ -116,6 +135,49 @@ async fn add(
     Ok(Answer(gathered.added))
 }
 
+/// The faces of a photo with the ids that they get.
+type Faces = Vec<(Id, embedder::Face)>;
+
+fn named_faces(seen: Seen, id: Option<Id>) -> Faces {
+    let faces = seen.analysis.faces.into_iter();
+    faces
+        .map(|face| (id.unwrap_or_else(Id::random), face))
+        .collect()
+}
+
+/// The photo as it is kept: without what else its file says.
+async fn clean(photo: Bytes) -> Result<Vec<u8>, Refusal> {
+    let clean = web::block(move || embedder::without_metadata(&photo)).await;
+    let clean = clean.map_err(|_| Refusal::internal("a thread of the server broke down"))?;
+    Ok(clean?)
+}
+
+/// What is there already of each face: another of the same picture. `earlier` is that of the same
+/// file in this request.
+async fn twins(
+    app: &App,
+    info: &CollectionInfo,
+    (using, duplicates): (&[String], Duplicates),
+    faces: &Faces,
+    earlier: Option<Id>,
+) -> Result<Vec<Option<Duplicate>>, Refusal> {
+    let mut twins = vec![earlier.map(|id| Duplicate { id, score: 1.0 }); faces.len()];
+    let Some(using) = using.first().filter(|_| duplicates != Duplicates::Ignore) else {
+        return Ok(vec![None; faces.len()]);
+    };
+    for ((id, face), twin) in faces.iter().zip(&mut twins) {
+        if twin.is_none() {
+            *twin = duplicates::kept_already(app, info, using, &face.vector, Some(id.0)).await?;
+        }
+        if let (Some(Duplicate { id, score }), Duplicates::Refuse) = (*twin, duplicates) {
+            return Err(Refusal::conflict(format!(
+                "face {id} is of the same picture (cosine {score:.4})"
+            )));
+        }
+    }
+    Ok(twins)
+}
+
 /// What one request's photos come to.
 #[derive(Default)]
 struct Gathered {
@@ -124,19 +186,27 @@ struct Gathered {
 }
 
 impl Gathered {
+    /// The first face that has been taken from a photo of the request.
+    fn face_of(&self, image_index: usize) -> Option<Id> {
+        let mut faces = self.added.faces.iter();
+        faces
+            .find(|face| face.image_index == image_index)
+            .map(|face| face.id)
+    }
+
     fn take(
         &mut self,
         image_index: usize,
         photo: Photo,
-        seen: Seen,
-        (using, keep_photo): (&[String], bool),
+        (faces, twins, original): (Faces, Vec<Option<Duplicate>>, Option<Vec<u8>>),
+        using: &[String],
     ) {
-        for face in seen.analysis.faces {
-            let id = photo.id.unwrap_or_else(Id::random);
+        for ((id, face), duplicate_of) in faces.into_iter().zip(twins) {
             self.added.faces.push(AddedFace {
                 place: Place::from(&face),
                 id,
                 image_index,
+                duplicate_of,
             });
             self.points.push(Point {
                 id: id.0,
@@ -152,7 +222,7 @@ impl Gathered {
                         confidence: face.confidence,
                     },
                     crop_jpeg: Some(face.crop_jpeg).filter(|crop| !crop.is_empty()),
-                    photo: keep_photo.then(|| photo.bytes.to_vec()),
+                    photo: original.clone(),
                 }),
             });
         }
@@ -241,7 +311,7 @@ fn with_faces(mut seen: Seen, sieve: &Sieve) -> Result<Seen, Refusal> {
     seen.analysis.faces.retain(|face| sieve.keeps(face));
     if found > 0 && seen.analysis.faces.is_empty() {
         return Err(Refusal::photo(
-            "no face in the photo reaches `min_face_size` and `min_confidence`",
+            "no face in the photo reaches `min_face_size`, `min_confidence` and `min_quality`",
         ));
     }
     if seen.analysis.faces.is_empty() {
@@ -275,6 +345,9 @@ async fn search(
     let seen = pool.analyze(search.bytes.clone(), want).await?;
     let Seen { analysis, queued } = with_faces(seen, &search.sieve)?;
     let started = Instant::now();
+    let own = likeness::own_scale(&app, &info, &using).await?;
+    let model = pool.model();
+    let meaning = meaning(model, own.as_deref(), likeness::is_cosine(&info, &using));
     let mut faces = Vec::with_capacity(analysis.faces.len());
     for face in analysis.faces {
         let place = Place::from(&face);
@@ -285,12 +358,14 @@ async fn search(
         };
         let hits = hits
             .into_iter()
-            .map(|hit| Hit::new(&name, hit, &search.payload));
+            .map(|hit| Hit::new(&name, hit, &search.payload, &meaning));
         let hits = hits.collect();
         faces.push(FoundFace { place, hits });
     }
     Ok(Answer(Found {
         faces,
+        model: model.name.clone(),
+        likeness_among: meaning.scale.map(|(_, among)| among),
         width: analysis.width,
         height: analysis.height,
         timings: Timings {
@@ -301,6 +376,16 @@ async fn search(
             search_ms: milliseconds(started.elapsed()),
         },
     }))
+}
+
+/// What scores mean, if they are cosines.
+fn meaning<'a>(model: &'a ModelInfo, own: Option<&'a Scale>, cosines: bool) -> Meaning<'a> {
+    let calibration = model.calibration.as_ref().filter(|_| cosines);
+    let of_model = calibration.map(|it| (&it.strangers, Among::Model));
+    Meaning {
+        calibration,
+        scale: own.map(|scale| (scale, Among::Collection)).or(of_model),
+    }
 }
 
 /// The best hit of each person, a face without one standing for itself. Looks at more and more hits

@@ -16,6 +16,7 @@ use crate::refusal::Refusal;
 use crate::wire::id::Id;
 use crate::wire::params::{ImageKind, ImageParams};
 
+/// Photos of other kinds are kept as PNG.
 const PICTURES: &[&str] = &["image/jpeg", "image/png", "image/webp"];
 
 /// What this file answers.
@@ -100,24 +101,8 @@ fn is_known(headers: &HeaderMap, tag: &str) -> bool {
 
 /// The type of a picture by its first bytes; what is none of ours is not shown as a picture.
 fn sniffed(bytes: &[u8]) -> (&'static str, &'static str) {
-    match bytes {
-        [0xff, 0xd8, 0xff, ..] => ("image/jpeg", "jpg"),
-        [0x89, b'P', b'N', b'G', ..] => ("image/png", "png"),
-        [
-            b'R',
-            b'I',
-            b'F',
-            b'F',
-            _,
-            _,
-            _,
-            _,
-            b'W',
-            b'E',
-            b'B',
-            b'P',
-            ..,
-        ] => ("image/webp", "webp"),
-        _ => ("application/octet-stream", "bin"),
+    match embedder::sniff(bytes) {
+        Ok(kind) => (kind.media_type(), kind.extension()),
+        Err(_) => ("application/octet-stream", "bin"),
     }
 }

@@ -1,5 +1,6 @@
 //! Faces as they travel: what is told about those of a photo and about one that is kept.
 
+use embedder::{Calibration, Scale};
 use engine::{PERSON, Payload, ScoredPoint, StoredFace, StoredPoint};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -20,6 +21,58 @@ pub(crate) struct Place {
     bounding_box: [f32; 4],
     landmarks: [[f32; 2]; 5],
     confidence: f32,
+    /// How good a picture of the face it is; of a face that is kept nothing is said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quality: Option<Quality>,
+}
+
+/// How good a picture of a face is.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Quality {
+    /// 0 to 1: the least of what size, sharpness, confidence and pose come to.
+    score: f32,
+    /// Variance of the Laplacian of the face at 96 pixels a side.
+    sharpness: f32,
+    /// Degrees by which the head is turned to its left, or right where negative; an estimate.
+    yaw: f32,
+    /// Degrees by which it looks up, or down where negative; an estimate.
+    pitch: f32,
+    /// Degrees by which it is tilted clockwise in the photo.
+    roll: f32,
+    /// What makes it a poor picture: whatever comes to less than half.
+    flaws: Vec<Flaw>,
+}
+
+#[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum Flaw {
+    Small,
+    Blurred,
+    Unsure,
+    Turned,
+}
+
+impl From<embedder::Quality> for Quality {
+    fn from(quality: embedder::Quality) -> Self {
+        let flaws = quality.flaws;
+        let all = [
+            (flaws.small, Flaw::Small),
+            (flaws.blurred, Flaw::Blurred),
+            (flaws.unsure, Flaw::Unsure),
+            (flaws.turned, Flaw::Turned),
+        ];
+        let has = all
+            .into_iter()
+            .filter_map(|(has, flaw)| has.then_some(flaw));
+        Self {
+            score: quality.score,
+            sharpness: quality.sharpness,
+            yaw: quality.yaw,
+            pitch: quality.pitch,
+            roll: quality.roll,
+            flaws: has.collect(),
+        }
+    }
 }
 
 impl From<&embedder::Face> for Place {
@@ -28,6 +81,7 @@ impl From<&embedder::Face> for Place {
             bounding_box: face.bounding_box,
             landmarks: face.landmarks,
             confidence: face.confidence,
+            quality: Some(face.quality.into()),
         }
     }
 }
@@ -38,6 +92,7 @@ impl From<&engine::Face> for Place {
             bounding_box: face.bounding_box,
             landmarks: face.landmarks,
             confidence: face.confidence,
+            quality: None,
         }
     }
 }
@@ -57,6 +112,17 @@ pub(crate) struct AddedFace {
     pub(crate) id: Id,
     /// The photo it was found in, by its place in the request.
     pub(crate) image_index: usize,
+    /// A face of the same picture that is there as well.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) duplicate_of: Option<Duplicate>,
+}
+
+/// A face that is so like another that both come from the same picture.
+#[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
+pub(crate) struct Duplicate {
+    pub(crate) id: Id,
+    /// The cosine of both.
+    pub(crate) score: f32,
 }
 
 /// Why nothing of a photo is kept.
@@ -73,6 +139,10 @@ pub(crate) struct ImageError {
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Found {
     pub(crate) faces: Vec<FoundFace>,
+    /// The model whose vectors are compared.
+    pub(crate) model: String,
+    /// Whose cosines `likeness` goes by.
+    pub(crate) likeness_among: Option<Among>,
     /// Pixels of the upright photo.
     pub(crate) width: u32,
     pub(crate) height: u32,
@@ -87,11 +157,33 @@ pub(crate) struct FoundFace {
     pub(crate) hits: Vec<Hit>,
 }
 
+/// Different people whose cosines are known.
+#[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Among {
+    /// Those of the photos that the model was measured with.
+    Model,
+    /// Those of the collection.
+    Collection,
+}
+
+/// What the scores of hits mean, where that is known.
+pub(crate) struct Meaning<'a> {
+    pub(crate) calibration: Option<&'a Calibration>,
+    pub(crate) scale: Option<(&'a Scale, Among)>,
+}
+
 /// A look-alike.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Hit {
     id: Id,
+    /// The cosine of both vectors, unless the collection has another metric.
     score: f32,
+    /// How likely it is that both are one person, where that is so of half of all pairs. Near 0 for
+    /// every mere look-alike.
+    probability: Option<f32>,
+    /// 0 to 100: the percentage of pairs of different people that are less alike.
+    likeness: Option<f32>,
     person: Option<String>,
     payload: Option<Payload>,
     /// Where its crop is, if one is kept.
@@ -99,12 +191,19 @@ pub(crate) struct Hit {
 }
 
 impl Hit {
-    pub(crate) fn new(collection: &str, hit: ScoredPoint, view: &PayloadView) -> Self {
+    pub(crate) fn new(
+        collection: &str,
+        hit: ScoredPoint,
+        view: &PayloadView,
+        meaning: &Meaning<'_>,
+    ) -> Self {
         let id = Id(hit.point.id);
         let crop = hit.point.face.as_ref().is_some_and(|face| face.has_crop);
         Self {
             id,
             score: hit.score,
+            probability: meaning.calibration.map(|it| it.probability(hit.score)),
+            likeness: meaning.scale.map(|(scale, _)| scale.percentile(hit.score)),
             person: hit.point.payload.as_ref().and_then(person_of),
             payload: view.of(hit.point.payload),
             image: crop.then(|| image_path(collection, id)),

@@ -28,6 +28,8 @@ pub(crate) struct LookBody {
     faces: Option<Which>,
     min_face_size: Option<f32>,
     min_confidence: Option<f32>,
+    /// The least quality, 0 to 1.
+    min_quality: Option<f32>,
 }
 
 /// The same as a form, as the document tells it.
@@ -38,6 +40,8 @@ pub(crate) struct LookForm {
     faces: Option<Which>,
     min_face_size: Option<f32>,
     min_confidence: Option<f32>,
+    /// The least quality, 0 to 1.
+    min_quality: Option<f32>,
 }
 
 impl TryFrom<LookBody> for Look {
@@ -47,7 +51,7 @@ impl TryFrom<LookBody> for Look {
         Ok(Self {
             bytes: body.image.0,
             faces: body.faces.unwrap_or(Which::All).into(),
-            sieve: Sieve::new(body.min_face_size, body.min_confidence)?,
+            sieve: Sieve::new(body.min_face_size, body.min_confidence, body.min_quality)?,
         })
     }
 }
@@ -88,6 +92,8 @@ pub(crate) struct CompareBody {
     threshold: Option<f32>,
     min_face_size: Option<f32>,
     min_confidence: Option<f32>,
+    /// The least quality, 0 to 1.
+    min_quality: Option<f32>,
 }
 
 /// The same as a form, as the document tells it: `image` is given twice.
@@ -98,6 +104,8 @@ pub(crate) struct CompareForm {
     threshold: Option<f32>,
     min_face_size: Option<f32>,
     min_confidence: Option<f32>,
+    /// The least quality, 0 to 1.
+    min_quality: Option<f32>,
 }
 
 impl Compare {
@@ -117,7 +125,7 @@ impl TryFrom<CompareBody> for Compare {
     type Error = Refusal;
 
     fn try_from(body: CompareBody) -> Result<Self, Refusal> {
-        let sieve = Sieve::new(body.min_face_size, body.min_confidence)?;
+        let sieve = Sieve::new(body.min_face_size, body.min_confidence, body.min_quality)?;
         Self::new(body.images.map(|image| image.0), body.threshold, sieve)
     }
 }
@@ -179,6 +187,12 @@ pub(crate) struct Compared {
     /// The least cosine of one person; absent if nobody has said one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) threshold: Option<f32>,
+    /// The share of different people's pairs that reach the threshold.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) false_match_rate: Option<f32>,
+    /// 0 to 100: the percentage of pairs of different people that are less alike.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) likeness: Option<f32>,
     /// Whether the score reaches the threshold.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) same_person: Option<bool>,

@@ -27,6 +27,33 @@ pub(crate) struct AddPhotos {
     pub(crate) sieve: Sieve,
     pub(crate) keep_crop: bool,
     pub(crate) keep_photo: bool,
+    pub(crate) duplicates: Duplicates,
+}
+
+/// What becomes of a face of a picture that another face is of already.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Duplicates {
+    /// It is kept, and the answer says so.
+    #[default]
+    Report,
+    /// Its photo is refused.
+    Refuse,
+    /// Nobody looks.
+    Ignore,
+}
+
+impl std::str::FromStr for Duplicates {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text {
+            "report" => Ok(Self::Report),
+            "refuse" => Ok(Self::Refuse),
+            "ignore" => Ok(Self::Ignore),
+            _ => Err(()),
+        }
+    }
 }
 
 /// A photo, and what is known about the faces in it.
@@ -84,8 +111,12 @@ pub(crate) struct AddBody {
     min_face_size: Option<f32>,
     /// The detector's confidence, 0 to 1.
     min_confidence: Option<f32>,
+    /// The least quality, 0 to 1.
+    min_quality: Option<f32>,
     keep_crop: Option<bool>,
     keep_photo: Option<bool>,
+    /// `report` by default.
+    duplicates: Option<Duplicates>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -112,8 +143,11 @@ pub(crate) struct AddForm {
     faces: Option<Which>,
     min_face_size: Option<f32>,
     min_confidence: Option<f32>,
+    /// The least quality, 0 to 1.
+    min_quality: Option<f32>,
     keep_crop: Option<bool>,
     keep_photo: Option<bool>,
+    duplicates: Option<Duplicates>,
 }
 
 /// A file of a form.
@@ -201,9 +235,10 @@ impl TryFrom<AddBody> for AddPhotos {
             photos: photos.collect::<Result<_, Refusal>>()?,
             using: body.using,
             faces: body.faces.unwrap_or(Which::Largest).into(),
-            sieve: Sieve::new(body.min_face_size, body.min_confidence)?,
+            sieve: Sieve::new(body.min_face_size, body.min_confidence, body.min_quality)?,
             keep_crop: body.keep_crop.unwrap_or(true),
             keep_photo: body.keep_photo.unwrap_or(false),
+            duplicates: body.duplicates.unwrap_or_default(),
         }
         .checked()
     }
@@ -226,6 +261,9 @@ impl TryFrom<Form> for AddPhotos {
             sieve: Sieve::of_form(&mut fields)?,
             keep_crop: fields.flag("keep_crop")?.unwrap_or(true),
             keep_photo: fields.flag("keep_photo")?.unwrap_or(false),
+            duplicates: fields
+                .parsed("duplicates", "report, refuse or ignore")?
+                .unwrap_or_default(),
             photos: Vec::new(),
         };
         fields.finish()?;

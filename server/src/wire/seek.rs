@@ -62,6 +62,8 @@ pub(crate) struct SearchBody {
     min_face_size: Option<f32>,
     /// The detector's confidence in a face that is looked for, 0 to 1.
     min_confidence: Option<f32>,
+    /// The least quality, 0 to 1.
+    min_quality: Option<f32>,
     limit: Option<usize>,
     /// `person`: only the best hit of each person.
     group_by: Option<GroupBy>,
@@ -85,6 +87,8 @@ pub(crate) struct SearchForm {
     faces: Option<Which>,
     min_face_size: Option<f32>,
     min_confidence: Option<f32>,
+    /// The least quality, 0 to 1.
+    min_quality: Option<f32>,
     limit: Option<usize>,
     group_by: Option<GroupBy>,
     score_threshold: Option<f32>,
@@ -107,7 +111,7 @@ impl TryFrom<SearchBody> for SearchPhoto {
             bytes: body.image.0,
             using: body.using,
             faces: body.faces.unwrap_or(Which::All).into(),
-            sieve: Sieve::new(body.min_face_size, body.min_confidence)?,
+            sieve: Sieve::new(body.min_face_size, body.min_confidence, body.min_quality)?,
             by_person: body.group_by.is_some(),
             limit: checked_limit(body.limit.unwrap_or(limits::DEFAULT_LIMIT), None)?,
             options: SearchOptions::new(body.hnsw_ef, body.exact, body.score_threshold)?,
