@@ -7,6 +7,8 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use config::Flag;
 
+use crate::eval::EvalCommand;
+use crate::export::ExportArgs;
 use crate::limits;
 
 const AFTER_HELP: &str = "\
@@ -33,9 +35,11 @@ pub(crate) enum Command {
         configuration file, DOPPEL_* variables, flags."
     )]
     Serve(ServeArgs),
-    /// Put a folder of photos into a collection
+    /// Put photos, or vectors that are made already, into a collection
     #[command(after_help = IMPORT_HELP)]
     Import(ImportArgs),
+    /// Write a collection's points to a file
+    Export(ExportArgs),
     /// Find the faces that look like the ones in a photo
     Search(SearchArgs),
     /// Copy a collection, or everything, into one file
@@ -48,6 +52,9 @@ pub(crate) enum Command {
     /// Obtain and check the face models
     #[command(subcommand)]
     Models(ModelsCommand),
+    /// Measure how well and how fast the face models do
+    #[command(subcommand)]
+    Eval(EvalCommand),
     /// Check a data folder that no server is using, down to the last byte
     #[command(after_help = VERIFY_HELP)]
     Verify(VerifyArgs),
@@ -80,6 +87,10 @@ const IMPORT_HELP: &str = "\
 A photo belongs to the person its folder is named after, at any depth (`_` reads as a space). A
 photo that lies directly in DIR belongs to the person its own name says, without the number at its
 end: Ada_Lovelace_0001.jpg is Ada Lovelace.
+
+CelebA is told by its lists (identity_CelebA, list_attr_celeba) beside img_align_celeba: identities
+become persons, attributes keys of the payload. A list has a `path` for each photo, from its own
+folder on, and may have `person` and `id`; other columns or keys go into the payload.
 
 A photo is known by its path below DIR: running the same command again goes on where it stopped
 and skips what is there. Keep DIR the same.
@@ -144,9 +155,15 @@ pub(crate) struct ServerArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ImportArgs {
-    /// The folder
-    #[arg(value_name = "DIR")]
+    /// A folder of photos, a list of photos (.csv, .jsonl), or vectors (.npy, .fvecs, .jsonl)
+    #[arg(value_name = "SOURCE")]
     pub(crate) folder: PathBuf,
+    /// Names for the numbers of CelebA's identities: a .csv file of number and name
+    #[arg(long, value_name = "FILE")]
+    pub(crate) names: Option<PathBuf>,
+    /// Ids for the rows of an .npy or .fvecs file, one in a line; without it, the rows' numbers from 0
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ids: Option<PathBuf>,
     /// The collection; made for faces if it is not there
     #[arg(short, long, value_name = "NAME")]
     pub(crate) collection: String,

@@ -23,6 +23,10 @@ pub(crate) const BATCH_PHOTOS: usize = 8;
 pub(crate) const BATCH_BYTES: u64 = 16 << 20;
 /// Requests of an import at work at once, unless told otherwise.
 pub(crate) const IN_FLIGHT: u16 = 4;
+/// Vectors in one request of an import, and points in one of an export.
+pub(crate) const BATCH_POINTS: usize = 500;
+/// Numbers of a vector.
+pub(crate) const VECTOR_NUMBERS: u32 = 65_536;
 /// Ids asked for at once.
 pub(crate) const KNOWN_IDS: usize = 1_000;
 /// Bytes of one photo; a larger file is not read.

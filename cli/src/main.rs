@@ -4,12 +4,15 @@
 mod arguments;
 mod backup;
 mod client;
+mod eval;
 mod exit;
+mod export;
 mod import;
 mod limits;
 mod logging;
 mod maintain;
 mod models;
+mod npy;
 mod out;
 mod search;
 mod serve;
@@ -54,6 +57,9 @@ fn run(cli: Cli) -> Result<Exit> {
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Import(arguments) if arguments.data_dir.is_some() => serve::import(&arguments),
         Command::Import(arguments) => import::run(&arguments, &client(&arguments.server)?),
+        Command::Export(arguments) => {
+            serve::reach(&arguments.from, |client| export::run(&arguments, client))
+        }
         Command::Search(arguments) => search::run(&arguments, &client(&arguments.server)?),
         Command::Backup(arguments) => {
             serve::reach(&arguments.from, |client| backup::backup(&arguments, client))
@@ -65,6 +71,7 @@ fn run(cli: Cli) -> Result<Exit> {
             backup::purge(&arguments, client)
         }),
         Command::Models(command) => models::run(&command),
+        Command::Eval(command) => eval::run(&command),
         Command::Verify(arguments) => maintain::verify(&arguments),
         Command::Repair(arguments) => maintain::repair(&arguments),
         Command::Version => print(concat!("doppel ", env!("CARGO_PKG_VERSION"), "\n")),

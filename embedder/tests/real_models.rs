@@ -6,7 +6,7 @@ use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
 use embedder::{Analysis, Choice, FaceEmbedder, OnnxEmbedder, Want};
-use image::imageops::{blur, rotate90, rotate180, rotate270};
+use image::imageops::{blur, rotate90, rotate270};
 use image::{ImageFormat, RgbImage};
 
 /// The models and a photo of one face, or the reason to do without.
@@ -43,14 +43,14 @@ fn seen(embedder: &mut OnnxEmbedder, photo: &RgbImage) -> Analysis {
 }
 
 #[test]
-fn a_photo_on_its_side_or_head_shows_the_same_face_where_it_lies() {
+fn a_photo_on_its_side_shows_the_same_face_where_it_lies() {
     let (mut embedder, photo) = match models_and_photo() {
         Ok(both) => both,
         Err(why) => return eprintln!("skipped: {why}"),
     };
     let upright = seen(&mut embedder, &photo).faces.remove(0);
-    let turned = [rotate90(&photo), rotate180(&photo), rotate270(&photo)];
-    for (photo, roll) in turned.iter().zip([90.0, 180.0, -90.0_f32]) {
+    let turned = [rotate90(&photo), rotate270(&photo)];
+    for (photo, roll) in turned.iter().zip([90, -90]) {
         let analysis = seen(&mut embedder, photo);
         assert_eq!((analysis.width, analysis.height), photo.dimensions());
         let face = &analysis.faces[0];

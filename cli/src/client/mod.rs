@@ -13,11 +13,12 @@ use std::io::Write;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
-use uuid::Uuid;
 
+use crate::import::PhotoId;
+use crate::limits;
 pub(crate) use error::Error;
 use http::Http;
-pub(crate) use wire::{AddFaces, Added, FaceHits, ImageError, NewImage};
+pub(crate) use wire::{AddFaces, Added, FaceHits, ImageError, NewImage, Record};
 
 /// A server, by its address and key.
 pub(crate) struct Client {
@@ -50,8 +51,61 @@ impl Client {
         }
     }
 
+    /// Makes a collection for vectors of so many numbers unless there is one of that name.
+    pub(crate) fn ensure_vectors(&self, name: &str, dim: Option<usize>) -> Result<(), Error> {
+        let path = collection_path(name);
+        match self.http.get::<Value>(&path) {
+            Err(Error::Refused { status: 404, .. }) => {}
+            other => return other.map(drop),
+        }
+        let body = json!({"vectors": {"size": dim, "distance": "Cosine"}});
+        match self.http.put::<Value>(&path, &body) {
+            Err(Error::Refused { status: 409, .. }) => Ok(()),
+            other => other.map(drop),
+        }
+    }
+
+    /// Puts points in.
+    pub(crate) fn put_points(
+        &self,
+        collection: &str,
+        points: &[impl serde::Serialize],
+    ) -> Result<(), Error> {
+        let path = format!("{}/points?wait=true", collection_path(collection));
+        let done = self.http.put::<Value>(&path, &json!({"points": points}));
+        done.map(drop)
+    }
+
+    /// A page of points with all that they have, from an id on.
+    pub(crate) fn scroll(
+        &self,
+        collection: &str,
+        from: Option<&Value>,
+    ) -> Result<wire::Page, Error> {
+        let path = format!("{}/points/scroll", collection_path(collection));
+        let limit = limits::BATCH_POINTS;
+        let body =
+            json!({"limit": limit, "offset": from, "with_vector": true, "with_payload": true});
+        self.http.post(&path, &body)
+    }
+
+    /// Fetches the crop of a face; returns its bytes.
+    pub(crate) fn fetch_crop(
+        &self,
+        collection: &str,
+        id: &str,
+        out: &mut dyn Write,
+    ) -> Result<u64, Error> {
+        let path = format!("{}/faces/{id}/image", collection_path(collection));
+        self.http.fetch(&path, out)
+    }
+
     /// Which of these ids the collection holds; none if there is no such collection.
-    pub(crate) fn known_ids(&self, collection: &str, ids: &[Uuid]) -> Result<HashSet<Uuid>, Error> {
+    pub(crate) fn known_ids(
+        &self,
+        collection: &str,
+        ids: &[PhotoId],
+    ) -> Result<HashSet<PhotoId>, Error> {
         let path = format!("{}/points", collection_path(collection));
         let body = json!({"ids": ids, "with_payload": false, "with_vector": false});
         match self.http.post::<Vec<wire::Known>>(&path, &body) {

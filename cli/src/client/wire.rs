@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use uuid::Uuid;
+
+use crate::import::PhotoId;
 
 #[derive(Deserialize)]
 pub(super) struct Envelope<T> {
@@ -31,7 +32,23 @@ pub(super) struct Named {
 
 #[derive(Deserialize)]
 pub(super) struct Known {
-    pub(super) id: Uuid,
+    pub(super) id: PhotoId,
+}
+
+/// A page of points.
+#[derive(Deserialize)]
+pub(crate) struct Page {
+    pub(crate) points: Vec<Record>,
+    pub(crate) next_page_offset: Option<Value>,
+}
+
+/// A point with all that it has.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Record {
+    /// A number or a UUID.
+    pub(crate) id: Value,
+    pub(crate) vector: Option<Value>,
+    pub(crate) payload: Option<Map<String, Value>>,
 }
 
 /// A request that adds photos.
@@ -48,7 +65,7 @@ pub(crate) struct AddFaces<'a> {
 pub(crate) struct NewImage {
     /// The file, in base64.
     pub(crate) image: String,
-    pub(crate) id: Uuid,
+    pub(crate) id: PhotoId,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) person: Option<String>,
     pub(crate) payload: Map<String, Value>,
@@ -67,6 +84,15 @@ pub(crate) struct Added {
 pub(crate) struct AddedFace {
     #[serde(default)]
     pub(crate) image_index: usize,
+    pub(crate) duplicate_of: Option<Duplicate>,
+}
+
+/// A face of the same picture that was there.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Duplicate {
+    /// A number or a UUID.
+    pub(crate) id: Value,
+    pub(crate) score: f32,
 }
 
 /// Why a photo was not added.

@@ -7,10 +7,8 @@ use std::io::Read;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use serde_json::{Map, Value};
-
-use super::report::Refused;
-use super::walk::Photo;
+use super::photo::Photo;
+use super::report::{Refused, Twin};
 use crate::client::{AddFaces, Added, Client, Error, ImageError, NewImage, base64_of};
 use crate::limits;
 
@@ -23,9 +21,11 @@ pub(crate) struct Target<'a> {
 }
 
 /// What became of one photo.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq)]
 pub(crate) enum Outcome {
     Imported,
+    /// Imported, though a face of the same picture is there.
+    Twin(Twin),
     Refused(Refused),
 }
 
@@ -69,12 +69,11 @@ fn read(photo: &Photo) -> Result<NewImage, String> {
     File::open(&photo.path)
         .and_then(|file| file.take(limits::PHOTO_BYTES).read_to_end(&mut bytes))
         .map_err(|error| format!("cannot be read: {error}"))?;
-    let file = Value::String(photo.file.clone());
     Ok(NewImage {
         image: base64_of(&bytes),
         id: photo.id,
         person: photo.person.clone(),
-        payload: Map::from_iter([("file".to_owned(), file)]),
+        payload: photo.about.payload(&photo.file),
         name: photo.file.clone(),
     })
 }
@@ -154,14 +153,21 @@ fn settle<'a>(images: &[&'a NewImage], added: Added) -> (Vec<Outcome>, Vec<&'a N
     let mut busy = Vec::new();
     for (index, image) in images.iter().enumerate() {
         let error = added.errors.iter().find(|error| error.image_index == index);
-        let has_face = added.faces.iter().any(|face| face.image_index == index);
+        let face = added.faces.iter().find(|face| face.image_index == index);
         match error {
             Some(error) if matches!(error.status, 429 | 503) => busy.push(*image),
             Some(error) => {
                 let reason = error.error.clone();
                 outcomes.push(refused(&image.name, Some(error.status), reason));
             }
-            None if has_face => outcomes.push(Outcome::Imported),
+            None if let Some(face) = face => outcomes.push(match &face.duplicate_of {
+                None => Outcome::Imported,
+                Some(twin) => Outcome::Twin(Twin {
+                    file: image.name.clone(),
+                    of: twin.id.clone(),
+                    score: twin.score,
+                }),
+            }),
             None => {
                 let reason = "the server did not say what became of it".to_owned();
                 outcomes.push(refused(&image.name, None, reason));
@@ -184,8 +190,9 @@ fn refused(file: &str, status: Option<u16>, reason: String) -> Outcome {
 mod tests {
     use std::path::PathBuf;
 
-    use uuid::Uuid;
+    use serde_json::Map;
 
+    use super::super::photo::{About, PhotoId};
     use super::*;
 
     fn photos(sizes: &[u64]) -> Vec<Photo> {
@@ -193,7 +200,8 @@ mod tests {
             path: PathBuf::new(),
             file: "x".to_owned(),
             person: None,
-            id: Uuid::nil(),
+            id: PhotoId::Number(0),
+            about: About::Nothing,
             bytes: *bytes,
         };
         sizes.iter().map(photo).collect()
@@ -223,22 +231,31 @@ mod tests {
     fn every_image_of_an_answer_is_accounted_for() {
         let image = |name: &str| NewImage {
             image: String::new(),
-            id: Uuid::nil(),
+            id: PhotoId::Number(0),
             person: None,
             payload: Map::new(),
             name: name.to_owned(),
         };
-        let images = ["fine", "faceless", "busy", "forgotten"].map(image);
+        let images = ["fine", "faceless", "busy", "forgotten", "again"].map(image);
         let images: Vec<_> = images.iter().collect();
         let added = serde_json::json!({
-            "faces": [{"image_index": 0, "id": 1}],
+            "faces": [
+                {"image_index": 0, "id": 1},
+                {"image_index": 4, "id": 2, "duplicate_of": {"id": 1, "score": 0.99}},
+            ],
             "errors": [
                 {"image_index": 1, "status": 422, "error": "no face found"},
                 {"image_index": 2, "status": 503, "error": "busy"},
             ],
         });
         let (outcomes, busy) = settle(&images, serde_json::from_value(added).unwrap());
-        assert_eq!(outcomes.len(), 3);
+        assert_eq!(outcomes.len(), 4);
+        let twin = Twin {
+            file: "again".to_owned(),
+            of: 1.into(),
+            score: 0.99,
+        };
+        assert_eq!(outcomes[3], Outcome::Twin(twin));
         assert_eq!(outcomes[0], Outcome::Imported);
         assert_eq!(
             outcomes[1],

@@ -1,31 +1,40 @@
-//! `doppel import`: a folder of photos into a collection, over REST. What is already there is
+//! `doppel import`: a folder or a list of photos into a collection, over REST. What is already there is
 //! asked for first and not sent again, so the same command goes on where an earlier one stopped.
 
 mod batch;
+mod celeba;
+mod embeddings;
+mod manifest;
+mod photo;
 mod progress;
 mod report;
 mod send;
+mod table;
 mod walk;
 
 use std::collections::HashSet;
+use std::path::Path;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use crate::arguments::ImportArgs;
 use crate::client::{self, Client};
 use crate::exit::Exit;
 use crate::{limits, out};
 use batch::{Outcome, Target};
+pub(crate) use photo::PhotoId;
+use photo::{Listing, Photo};
 use progress::Progress;
 use report::Report;
-use walk::{Listing, Photo};
 
 /// Imports through a server that is running.
 pub(crate) fn run(arguments: &ImportArgs, client: &Client) -> Result<Exit> {
+    if arguments.folder.is_file() && embeddings::are_in(&arguments.folder)? {
+        return vectors(arguments, client);
+    }
     let folder = arguments.folder.display().to_string();
-    let listing = walk::walk(&arguments.folder);
-    let listing = listing.with_context(|| format!("cannot list {folder}"))?;
+    let listing = list(&arguments.folder, arguments.names.as_deref())?;
     let mut report = Report {
         folder,
         collection: arguments.collection.clone(),
@@ -43,6 +52,35 @@ pub(crate) fn run(arguments: &ImportArgs, client: &Client) -> Result<Exit> {
         0 => Exit::Success,
         _ => Exit::Partial,
     })
+}
+
+fn vectors(arguments: &ImportArgs, client: &Client) -> Result<Exit> {
+    let (source, ids) = (&arguments.folder, arguments.ids.as_deref());
+    let collection = &arguments.collection;
+    let report = embeddings::import(client, collection, source, ids, arguments.dry_run)?;
+    write_report(arguments, &report.json()?, report.text())?;
+    Ok(Exit::Success)
+}
+
+/// The photos of a folder, of CelebA or of a list.
+fn list(source: &Path, names: Option<&Path>) -> Result<Listing> {
+    let shown = || format!("cannot list {}", source.display());
+    if source.is_dir() && celeba::is_here(source) {
+        return celeba::list_photos(source, names);
+    }
+    if names.is_some() {
+        bail!("--names is for CelebA, which {} is not", source.display());
+    }
+    if !source.is_file() {
+        return walk::walk(source).with_context(shown);
+    }
+    match source.extension().and_then(|end| end.to_str()) {
+        Some("csv" | "jsonl") => manifest::list_photos(source),
+        _ => bail!(
+            "{} is no folder, and no .csv, .jsonl, .npy or .fvecs file",
+            source.display()
+        ),
+    }
 }
 
 fn import(
@@ -70,9 +108,10 @@ fn import(
     let start = Instant::now();
     let mut progress = Progress::new(photos.len());
     let sent = send::all(&target, &photos, arguments.in_flight, |outcome| {
-        progress.photo(outcome != Outcome::Imported);
+        progress.photo(matches!(outcome, Outcome::Refused(_)));
         match outcome {
             Outcome::Imported => report.imported += 1,
+            Outcome::Twin(twin) => report.duplicate(twin),
             Outcome::Refused(refused) => report.refuse(refused),
         }
     });
@@ -103,16 +142,15 @@ fn people(photos: &[Photo]) -> usize {
 }
 
 fn publish(arguments: &ImportArgs, report: &Report) -> Result<()> {
+    write_report(arguments, &report.json()?, report.text())
+}
+
+fn write_report(arguments: &ImportArgs, json: &str, text: String) -> Result<()> {
     if let Some(path) = &arguments.report {
-        let json = report.json()?;
         std::fs::write(path, json).with_context(|| format!("cannot write {}", path.display()))?;
     }
-    let text = if arguments.json {
-        report.json()?
-    } else {
-        report.text()
-    };
-    out::print(&text).context("cannot write the report")
+    let shown = if arguments.json { json } else { &text };
+    out::print(shown).context("cannot write the report")
 }
 
 fn explained(error: client::Error, imported: usize) -> anyhow::Error {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use serde::Serialize;
+use serde_json::Value;
 
 /// A file that was not sent.
 #[derive(Debug, Clone, Serialize, PartialEq, Eq)]
@@ -23,6 +24,16 @@ pub(crate) struct Refused {
     pub(crate) reason: String,
 }
 
+/// A photo whose face is of the same picture as one that is there.
+#[derive(Debug, Clone, Serialize, PartialEq)]
+pub(crate) struct Twin {
+    pub(crate) file: String,
+    /// The id of the face that was there.
+    pub(crate) of: Value,
+    /// The cosine of both.
+    pub(crate) score: f32,
+}
+
 /// The outcome of an import.
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct Report {
@@ -37,6 +48,8 @@ pub(crate) struct Report {
     pub(crate) people: usize,
     pub(crate) imported: usize,
     pub(crate) already_there: usize,
+    /// Imported photos of which a face of the same picture was there.
+    pub(crate) duplicates: usize,
     pub(crate) refused: usize,
     /// How many photos were refused for each reason.
     pub(crate) reasons: BTreeMap<String, usize>,
@@ -46,6 +59,7 @@ pub(crate) struct Report {
     pub(crate) photos_per_second: f64,
     pub(crate) refused_photos: Vec<Refused>,
     pub(crate) skipped_files: Vec<Skipped>,
+    pub(crate) duplicate_photos: Vec<Twin>,
 }
 
 impl Report {
@@ -54,6 +68,13 @@ impl Report {
         let reasons = self.reasons.entry(refused.reason.clone()).or_default();
         *reasons += 1;
         self.refused_photos.push(refused);
+    }
+
+    /// One that was imported nevertheless.
+    pub(crate) fn duplicate(&mut self, twin: Twin) {
+        self.imported += 1;
+        self.duplicates += 1;
+        self.duplicate_photos.push(twin);
     }
 
     pub(crate) fn finish(&mut self, seconds: f64) {
@@ -81,6 +102,9 @@ impl Report {
         } else {
             line(self.imported, &format!("imported into {}", self.collection));
         }
+        if self.duplicates > 0 {
+            line(self.duplicates, "of these are of a picture that was there");
+        }
         if self.already_there > 0 {
             line(self.already_there, "already there");
         }
@@ -104,6 +128,47 @@ impl Report {
                 .expect("writing to a string never fails");
         }
         text
+    }
+
+    /// For programs.
+    pub(crate) fn json(&self) -> serde_json::Result<String> {
+        Ok(serde_json::to_string_pretty(self)? + "\n")
+    }
+}
+
+/// The outcome of an import of vectors.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Rows {
+    pub(crate) source: String,
+    pub(crate) collection: String,
+    /// Nothing was sent: it only says what would be.
+    pub(crate) dry_run: bool,
+    /// Vectors in the file.
+    pub(crate) rows: usize,
+    pub(crate) imported: usize,
+    pub(crate) already_there: usize,
+    pub(crate) seconds: f64,
+}
+
+impl Rows {
+    /// For people.
+    pub(crate) fn text(&self) -> String {
+        let Self {
+            rows,
+            imported,
+            already_there,
+            collection,
+            source,
+            ..
+        } = self;
+        let done = match self.dry_run {
+            true => format!(
+                "{:>9}  vectors would be imported into {collection}\n",
+                rows - already_there
+            ),
+            false => format!("{imported:>9}  imported into {collection}\n"),
+        };
+        format!("{done}{already_there:>9}  already there\n{rows:>9}  vectors in {source}\n")
     }
 
     /// For programs.

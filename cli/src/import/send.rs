@@ -7,7 +7,7 @@ use std::sync::mpsc;
 use std::thread;
 
 use super::batch::{self, Outcome, Target};
-use super::walk::Photo;
+use super::photo::Photo;
 use crate::client::Error;
 
 /// Imports photos with `in_flight` threads; `seen` hears what became of each, on this thread.

@@ -5,34 +5,10 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use uuid::Uuid;
-
-use super::report::Skipped;
+use super::photo::{About, Listing, Photo, id_of};
 use crate::limits;
 
-/// Ids are version-5 UUIDs (RFC 9562) in this namespace, of the path below the folder. Changing it
-/// would make every import of the past start over.
-const NAMESPACE: Uuid = Uuid::from_u128(0x0c1d_5c0e_6f0b_5e0e_9a55_d099_e100_face);
-
-const EXTENSIONS: [&str; 4] = ["jpg", "jpeg", "png", "webp"];
-
-/// A photo that can be imported.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Photo {
-    pub(crate) path: PathBuf,
-    /// Its path below the folder, with `/`.
-    pub(crate) file: String,
-    pub(crate) person: Option<String>,
-    pub(crate) id: Uuid,
-    pub(crate) bytes: u64,
-}
-
-/// What lies below a folder.
-#[derive(Debug, Default)]
-pub(crate) struct Listing {
-    pub(crate) photos: Vec<Photo>,
-    pub(crate) skipped: Vec<Skipped>,
-}
+const EXTENSIONS: [&str; 8] = ["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff"];
 
 /// Lists a folder.
 pub(crate) fn walk(folder: &Path) -> io::Result<Listing> {
@@ -57,7 +33,7 @@ fn visit(folder: &Path, below: &mut Vec<String>, listing: &mut Listing) -> io::R
         if entry.file_type()?.is_dir() {
             descend(&path, below, listing)?;
         } else {
-            listing.add(path, below);
+            add(listing, path, below);
         }
         below.pop();
     }
@@ -72,37 +48,20 @@ fn descend(path: &Path, below: &mut Vec<String>, listing: &mut Listing) -> io::R
     visit(path, below, listing)
 }
 
-impl Listing {
-    fn skip(&mut self, file: String, reason: &str) {
-        let reason = reason.to_owned();
-        self.skipped.push(Skipped { file, reason });
+fn add(listing: &mut Listing, path: PathBuf, below: &[String]) {
+    let file = below.join("/");
+    let extension = path.extension().map(|e| e.to_string_lossy().to_lowercase());
+    if !extension.is_some_and(|e| EXTENSIONS.contains(&e.as_str())) {
+        return listing.skip(file, "not a photo by its name");
     }
-
-    fn add(&mut self, path: PathBuf, below: &[String]) {
-        let file = below.join("/");
-        let extension = path.extension().map(|e| e.to_string_lossy().to_lowercase());
-        if !extension.is_some_and(|e| EXTENSIONS.contains(&e.as_str())) {
-            return self.skip(file, "not a JPEG, PNG or WebP file by its name");
-        }
-        // Not the entry's own metadata: a link to a photo is as good as the photo.
-        let bytes = match fs::metadata(&path) {
-            Ok(metadata) if metadata.is_file() => metadata.len(),
-            Ok(_) => return self.skip(file, "a link to a folder, or no regular file"),
-            Err(error) => return self.skip(file, &format!("cannot be read: {error}")),
-        };
-        self.photos.push(Photo {
-            person: person(below),
-            id: id_of(&file),
-            path,
-            file,
-            bytes,
-        });
-    }
-}
-
-/// The id of a photo, by its path below the folder.
-fn id_of(file: &str) -> Uuid {
-    Uuid::new_v5(&NAMESPACE, file.as_bytes())
+    listing.add(Photo {
+        person: person(below),
+        id: id_of(&file),
+        path,
+        file,
+        about: About::Nothing,
+        bytes: 0,
+    });
 }
 
 /// The folder that holds the photo; for a photo directly below the root its own name.
@@ -199,14 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_are_the_same_on_every_run_and_machine() {
-        // From another implementation: python3, uuid.uuid5(namespace, path).
-        let expected = "cd24641f-ecac-5bfb-9fe8-f3383d77bb2e";
-        assert_eq!(
-            id_of("Ada_Lovelace/Ada_Lovelace_0001.jpg").to_string(),
-            expected
-        );
-        assert_ne!(id_of("a/1.jpg"), id_of("a/2.jpg"));
+    fn ids_are_the_same_on_every_run() {
         let ids = |folder: &tempfile::TempDir| {
             let photos = walk(folder.path()).unwrap().photos.into_iter();
             photos.map(|photo| photo.id).collect::<Vec<_>>()

@@ -42,7 +42,8 @@ pub(super) fn operations() -> Vec<Operation> {
     added["id"] = json!(1);
     added["image_index"] = json!(0);
     found["hits"] = json!([{
-        "id": 1, "score": 0.93, "person": "Ada", "payload": {"person": "Ada"},
+        "id": 1, "score": 0.93, "probability": 0.99, "likeness": 99.99,
+        "person": "Ada", "payload": {"person": "Ada"},
         "image": "/collections/faces/faces/1/image",
     }]);
     vec![

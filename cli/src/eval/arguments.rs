@@ -1,0 +1,54 @@
+//! The flags of `doppel eval`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use crate::arguments::ModelsArgs;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum EvalCommand {
+    /// On Labeled Faces in the Wild: verification, rank-1, missed faces, times
+    #[command(after_help = EVAL_LFW_HELP)]
+    Lfw(EvalLfwArgs),
+}
+
+const EVAL_LFW_HELP: &str = "\
+DIR has pairs.txt and a folder of each person's photos (in lfw/, lfw-deepfunneled/, images/ or DIR
+itself). Verification is over the folds of pairs.txt, each with the threshold that is best on the
+others; rank-1 asks for each photo of somebody who has several whether the nearest other photo shows
+the same person.";
+
+#[derive(Debug, Args)]
+pub(crate) struct EvalLfwArgs {
+    /// The data set
+    #[arg(value_name = "DIR")]
+    pub(crate) folder: PathBuf,
+    #[command(flatten)]
+    pub(crate) models: ModelsArgs,
+    /// Photos at work at once, each on one thread
+    #[arg(long, value_name = "N", default_value_t = 1,
+        value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(crate) threads: u16,
+    /// Use only so many photos
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<usize>,
+    /// Try another crop: its side over the longer side of a face's box
+    #[arg(long, value_name = "X")]
+    pub(crate) margin: Option<f32>,
+    /// Try enlarging small photos up to so many times before faces are looked for
+    #[arg(long, value_name = "X")]
+    pub(crate) enlarge: Option<f32>,
+    /// Try averaging each face with its mirror image, or not
+    #[arg(long, value_name = "BOOL")]
+    pub(crate) mirror: Option<bool>,
+    /// Also fit what cosines mean: `calibration` of a model's manifest
+    #[arg(long)]
+    pub(crate) calibrate: bool,
+    /// Also draw false against true matches, as SVG
+    #[arg(long, value_name = "FILE")]
+    pub(crate) plot: Option<PathBuf>,
+    /// Print the figures as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}

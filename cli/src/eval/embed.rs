@@ -1,0 +1,76 @@
+//! Every photo through the models, on some threads, each with models of its own.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use anyhow::{Context, Result, anyhow};
+use embedder::{Choice, FaceEmbedder, Manifest, OnnxEmbedder, Quality, Timings, Want};
+
+use super::lfw::Lfw;
+
+/// How often it is said how far it is.
+const SAY_EVERY: usize = 500;
+
+/// What the models make of a photo.
+pub(crate) struct Embedded {
+    /// Of its most prominent face.
+    pub(crate) vector: Option<Vec<f32>>,
+    pub(crate) quality: Option<Quality>,
+    pub(crate) timings: Timings,
+}
+
+/// All photos, in their order.
+pub(crate) fn all(
+    lfw: &Lfw,
+    models: &Path,
+    manifest: &Manifest,
+    threads: usize,
+) -> Result<Vec<Embedded>> {
+    let next = AtomicUsize::new(0);
+    let work = || -> Result<Vec<(usize, Embedded)>> {
+        let mut embedder = OnnxEmbedder::load_as(models, 1, manifest.clone())?;
+        let mut done = Vec::new();
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let Some(photo) = lfw.photos.get(at) else {
+                return Ok(done);
+            };
+            if at > 0 && at.is_multiple_of(SAY_EVERY) {
+                eprintln!("{at} of {} photos", lfw.photos.len());
+            }
+            done.push((at, one(&mut embedder, &photo.path)?));
+        }
+    };
+    let mut all = thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        let mut all = Vec::new();
+        for worker in workers {
+            all.extend(
+                worker
+                    .join()
+                    .map_err(|_| anyhow!("a thread broke down"))??,
+            );
+        }
+        anyhow::Ok(all)
+    })?;
+    all.sort_by_key(|(at, _)| *at);
+    Ok(all.into_iter().map(|(_, photo)| photo).collect())
+}
+
+fn one(embedder: &mut OnnxEmbedder, path: &Path) -> Result<Embedded> {
+    let shown = || path.display().to_string();
+    let bytes = std::fs::read(path).with_context(shown)?;
+    let want = Want {
+        faces: Choice::Largest,
+        vectors: true,
+        crop: false,
+    };
+    let analysis = embedder.analyze(&bytes, want).with_context(shown)?;
+    let face = analysis.faces.into_iter().next();
+    Ok(Embedded {
+        quality: face.as_ref().map(|face| face.quality),
+        vector: face.map(|face| face.vector),
+        timings: analysis.timings,
+    })
+}

@@ -1,0 +1,108 @@
+//! Verification as the data set's authors define it: each fold is answered with the threshold that
+//! is best on the other folds (Huang et al. 2007, "Labeled Faces in the Wild", section III).
+
+use serde::Serialize;
+
+use super::lfw::Pair;
+
+/// How often it is told rightly whether two photos show one person.
+#[derive(Debug, Serialize, PartialEq)]
+pub(crate) struct Verification {
+    /// Mean over the folds.
+    pub(crate) accuracy: f64,
+    /// Standard error of that mean.
+    pub(crate) standard_error: f64,
+    pub(crate) folds: usize,
+    pub(crate) pairs: usize,
+}
+
+impl Verification {
+    pub(crate) fn of(pairs: &[Pair], cosines: &[f32]) -> Self {
+        let folds = pairs.iter().map(|pair| pair.fold + 1).max().unwrap_or(0);
+        let scored = || pairs.iter().zip(cosines);
+        let accuracies: Vec<f64> = (0..folds)
+            .map(|fold| {
+                let others = scored().filter(|(pair, _)| pair.fold != fold);
+                let threshold =
+                    best_threshold(others.map(|(pair, cosine)| (*cosine, pair.same)).collect());
+                let own = scored().filter(|(pair, _)| pair.fold == fold);
+                let right: Vec<bool> = own
+                    .map(|(pair, cosine)| (*cosine >= threshold) == pair.same)
+                    .collect();
+                ratio(right.iter().filter(|right| **right).count(), right.len())
+            })
+            .collect();
+        let (accuracy, standard_error) = mean_and_error(&accuracies);
+        Self {
+            accuracy,
+            standard_error,
+            folds,
+            pairs: pairs.len(),
+        }
+    }
+}
+
+/// Halfway between two cosines, where most pairs are on their side; of several, the one in the
+/// middle.
+fn best_threshold(mut scored: Vec<(f32, bool)>) -> f32 {
+    scored.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let mut right = scored.iter().filter(|(_, same)| *same).count();
+    let (mut most, mut best) = (0, Vec::new());
+    for pair in scored.windows(2) {
+        // The lower one of both is now taken for two people.
+        right = if pair[0].1 { right - 1 } else { right + 1 };
+        if right > most {
+            best.clear();
+            most = right;
+        }
+        if right == most {
+            best.push((pair[0].0 + pair[1].0) / 2.0);
+        }
+    }
+    best.get(best.len() / 2).copied().unwrap_or(0.0)
+}
+
+fn mean_and_error(values: &[f64]) -> (f64, f64) {
+    let count = count(values.len()).max(1.0);
+    let mean = values.iter().sum::<f64>() / count;
+    let variance = values
+        .iter()
+        .map(|value| (value - mean).powi(2))
+        .sum::<f64>()
+        / (count - 1.0).max(1.0);
+    (mean, (variance / count).sqrt())
+}
+
+pub(super) fn ratio(part: usize, whole: usize) -> f64 {
+    count(part) / count(whole).max(1.0)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts of photos and pairs")]
+pub(super) fn count(n: usize) -> f64 {
+    n as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_best_threshold_lies_between_most_of_both_kinds() {
+        let scored = vec![
+            (0.1, false),
+            (0.3, false),
+            (0.5, true),
+            (0.9, true),
+            (0.2, true),
+        ];
+        assert!((best_threshold(scored) - 0.4).abs() < 1e-6);
+        assert_eq!(best_threshold(Vec::new()), 0.0);
+    }
+
+    #[test]
+    fn the_error_of_a_mean_is_that_of_its_sample() {
+        let (mean, error) = mean_and_error(&[0.9, 1.0, 0.95, 0.95]);
+        assert!((mean - 0.95).abs() < 1e-12);
+        assert!((error - (0.005_f64 / 3.0 / 4.0).sqrt()).abs() < 1e-12);
+    }
+}

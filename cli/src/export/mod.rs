@@ -1,0 +1,169 @@
+//! `doppel export`: a collection's points into files that other programs read, over REST, page by
+//! page: never more than one page is in memory.
+
+mod arguments;
+
+use std::fs::{self, File};
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+use crate::client::{Client, Error, Record};
+use crate::exit::Exit;
+use crate::npy::Writer;
+use crate::out;
+pub(crate) use arguments::ExportArgs;
+
+/// Exports what a server holds.
+pub(crate) fn run(arguments: &ExportArgs, client: &Client) -> Result<Exit> {
+    let mut sink = Sink::create(&arguments.file)?;
+    if let Some(folder) = &arguments.crops {
+        fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    }
+    let (mut points, mut crops, mut from) = (0_usize, 0_usize, None);
+    loop {
+        let page = client.scroll(&arguments.collection, from.as_ref())?;
+        for point in &page.points {
+            sink.put(point, arguments.using.as_deref())?;
+            if let Some(folder) = &arguments.crops {
+                crops += usize::from(crop(client, &arguments.collection, &point.id, folder)?);
+            }
+        }
+        points += page.points.len();
+        from = page.next_page_offset;
+        if from.is_none() {
+            break;
+        }
+    }
+    sink.finish()?;
+    let mut text = format!("{points} points in {}\n", arguments.file.display());
+    if let Some(folder) = &arguments.crops {
+        text += &format!("{crops} crops in {}\n", folder.display());
+    }
+    out::print(&text)?;
+    Ok(Exit::Success)
+}
+
+/// Where points go.
+enum Sink {
+    /// Each in a line of its own, with all that it has.
+    Lines(BufWriter<File>),
+    /// Their vectors as a table, and their ids beside it, one in a line.
+    Table {
+        rows: Writer<BufWriter<File>>,
+        ids: BufWriter<File>,
+    },
+}
+
+impl Sink {
+    /// Files that are there already are not overwritten.
+    fn create(path: &Path) -> Result<Self> {
+        match path.extension().and_then(|end| end.to_str()) {
+            Some("jsonl") => Ok(Self::Lines(created(path)?)),
+            Some("npy") => {
+                let ids = created(&ids_beside(path))?;
+                let rows = Writer::new(created(path)?)?;
+                Ok(Self::Table { rows, ids })
+            }
+            _ => bail!("the file's name must end in .jsonl or .npy"),
+        }
+    }
+
+    fn put(&mut self, point: &Record, using: Option<&str>) -> Result<()> {
+        match self {
+            Self::Lines(file) => {
+                serde_json::to_writer(&mut *file, point)?;
+                file.write_all(b"\n")?;
+            }
+            Self::Table { rows, ids } => {
+                let vector = vector_of(point, using);
+                rows.row(&vector.with_context(|| format!("point {}", point.id))?)?;
+                writeln!(ids, "{}", bare(&point.id))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Result<()> {
+        match self {
+            Self::Lines(mut file) => Ok(file.flush()?),
+            Self::Table { rows, mut ids } => {
+                ids.flush()?;
+                rows.finish()
+            }
+        }
+    }
+}
+
+/// The file with the ids of a table.
+fn ids_beside(table: &Path) -> PathBuf {
+    table.with_extension("ids.txt")
+}
+
+fn created(path: &Path) -> Result<BufWriter<File>> {
+    let file = File::create_new(path);
+    let file = file.with_context(|| format!("cannot make {}", path.display()))?;
+    Ok(BufWriter::new(file))
+}
+
+/// The only vector of a point, or the one of a name.
+fn vector_of(point: &Record, using: Option<&str>) -> Result<Vec<f32>> {
+    let vector = match (&point.vector, using) {
+        (Some(Value::Object(named)), Some(name)) => named.get(name),
+        (Some(Value::Object(_)), None) => bail!("it has vectors by name: say which with --using"),
+        (vector, None) => vector.as_ref(),
+        (_, Some(name)) => bail!("it has no vector `{name}`"),
+    };
+    let vector = vector.context("it has no such vector: a table needs one of every point")?;
+    Ok(serde_json::from_value(vector.clone())?)
+}
+
+/// An id without quotes.
+fn bare(id: &Value) -> String {
+    id.as_str().map_or_else(|| id.to_string(), str::to_owned)
+}
+
+/// Whether a crop is kept of a point, and written now.
+fn crop(client: &Client, collection: &str, id: &Value, folder: &Path) -> Result<bool> {
+    let id = bare(id);
+    let mut bytes = Vec::new();
+    match client.fetch_crop(collection, &id, &mut bytes) {
+        Err(Error::Refused { status: 404, .. }) => return Ok(false),
+        other => other?,
+    };
+    let path = folder.join(format!("{id}.jpg"));
+    fs::write(&path, bytes).with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn point(vector: Value) -> Record {
+        serde_json::from_value(json!({"id": 1, "payload": {}, "vector": vector})).unwrap()
+    }
+
+    #[test]
+    fn a_table_takes_the_only_vector_or_the_one_that_is_named() {
+        assert_eq!(
+            vector_of(&point(json!([1, 2.5])), None).unwrap(),
+            [1.0, 2.5]
+        );
+        let named = point(json!({"face": [3], "text": [4]}));
+        assert_eq!(vector_of(&named, Some("text")).unwrap(), [4.0]);
+        for (point, using, word) in [
+            (&named, None, "--using"),
+            (&named, Some("voice"), "no such vector"),
+            (&point(json!([1])), Some("face"), "no vector `face`"),
+            (&point(Value::Null), None, "no such vector"),
+        ] {
+            let error = vector_of(point, using).unwrap_err().to_string();
+            assert!(error.contains(word), "{error}");
+        }
+    }
+}

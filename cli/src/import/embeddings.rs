@@ -1,0 +1,210 @@
+//! Vectors that somebody has made already, with their ids: a table (`.npy`, `.fvecs`), or points in
+//! lines of JSON. Read row by row; what is there already is not sent again.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail, ensure};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::photo::PhotoId;
+use super::report::Rows as Report;
+use crate::client::Client;
+use crate::limits;
+use crate::npy;
+
+/// A vector with its id, as the server takes it.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewPoint {
+    id: PhotoId,
+    vector: Value,
+    #[serde(default)]
+    payload: Option<Map<String, Value>>,
+}
+
+type Points = Box<dyn Iterator<Item = Result<NewPoint>>>;
+
+/// Whether a file holds vectors, and not a list of photos.
+pub(super) fn are_in(path: &Path) -> Result<bool> {
+    match path.extension().and_then(|end| end.to_str()) {
+        Some("npy" | "fvecs") => Ok(true),
+        Some("jsonl") => {
+            let mut line = String::new();
+            let file =
+                File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
+            BufReader::new(file).read_line(&mut line)?;
+            let first: Option<Map<String, Value>> = serde_json::from_str(&line).ok();
+            Ok(first.is_some_and(|first| first.contains_key("vector")))
+        }
+        _ => Ok(false),
+    }
+}
+
+/// Sends a file's vectors; says what became of them.
+pub(super) fn import(
+    client: &Client,
+    collection: &str,
+    path: &Path,
+    ids: Option<&Path>,
+    dry_run: bool,
+) -> Result<Report> {
+    let start = Instant::now();
+    let mut report = Report {
+        source: path.display().to_string(),
+        collection: collection.to_owned(),
+        dry_run,
+        ..Report::default()
+    };
+    let mut points = read(path, ids).with_context(|| path.display().to_string())?;
+    loop {
+        let batch = points.by_ref().take(limits::BATCH_POINTS).enumerate();
+        let batch = batch.map(|(at, point)| {
+            point.with_context(|| format!("{}, row {}", path.display(), report.rows + at + 1))
+        });
+        let batch: Vec<NewPoint> = batch.collect::<Result<_>>()?;
+        let Some(first) = batch.first() else {
+            break;
+        };
+        if report.rows == 0 && !dry_run {
+            let dim = first.vector.as_array().map(Vec::len);
+            client.ensure_vectors(collection, dim)?;
+        }
+        report.rows += batch.len();
+        let all: Vec<PhotoId> = batch.iter().map(|point| point.id).collect();
+        let known = client.known_ids(collection, &all)?;
+        let new: Vec<_> = batch
+            .iter()
+            .filter(|point| !known.contains(&point.id))
+            .collect();
+        report.already_there += batch.len() - new.len();
+        if !new.is_empty() && !dry_run {
+            client.put_points(collection, &new)?;
+            report.imported += new.len();
+        }
+    }
+    report.seconds = start.elapsed().as_secs_f64();
+    Ok(report)
+}
+
+fn read(path: &Path, ids: Option<&Path>) -> Result<Points> {
+    let input = BufReader::new(File::open(path)?);
+    let rows: Box<dyn Iterator<Item = Result<Vec<f32>>>> =
+        match path.extension().and_then(|end| end.to_str()) {
+            Some("npy") => Box::new(npy::Rows::open(input)?),
+            Some("fvecs") => Box::new(Fvecs { input }),
+            _ => {
+                ensure!(
+                    ids.is_none(),
+                    "--ids is for tables: lines have their own ids"
+                );
+                return Ok(Box::new(input.lines().filter_map(line)));
+            }
+        };
+    let mut ids: Box<dyn Iterator<Item = Result<PhotoId>>> = match ids {
+        Some(path) => {
+            let file =
+                File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
+            Box::new(BufReader::new(file).lines().map(|line| id(&line?)))
+        }
+        None => Box::new((0..).map(|row| Ok(PhotoId::Number(row)))),
+    };
+    Ok(Box::new(rows.map(move |row| {
+        let id = ids.next().context("there are fewer ids than rows")??;
+        Ok(NewPoint {
+            id,
+            vector: row?.into(),
+            payload: None,
+        })
+    })))
+}
+
+fn line(line: std::io::Result<String>) -> Option<Result<NewPoint>> {
+    match line {
+        Ok(line) if line.trim().is_empty() => None,
+        Ok(line) => Some(serde_json::from_str(&line).context("it is no point")),
+        Err(error) => Some(Err(error.into())),
+    }
+}
+
+fn id(line: &str) -> Result<PhotoId> {
+    let text = line.trim();
+    let number = text.parse().map(Value::Number);
+    let id = number.unwrap_or_else(|_| Value::String(text.to_owned()));
+    serde_json::from_value(id)
+        .with_context(|| format!("`{text}` is no id: an unsigned integer or a UUID"))
+}
+
+/// Rows of a count and as many numbers (corpus-texmex.irisa.fr).
+struct Fvecs<R> {
+    input: R,
+}
+
+impl<R: Read> Fvecs<R> {
+    fn row(&mut self) -> Result<Option<Vec<f32>>> {
+        let mut count = [0; 4];
+        match self.input.read(&mut count[..1])? {
+            0 => return Ok(None),
+            _ => self
+                .input
+                .read_exact(&mut count[1..])
+                .context("it ends within a row")?,
+        }
+        let count = u32::from_le_bytes(count);
+        if count == 0 || count > limits::VECTOR_NUMBERS {
+            bail!("a row of {count} numbers");
+        }
+        let mut bytes = vec![0; usize::try_from(count)? * 4];
+        self.input
+            .read_exact(&mut bytes)
+            .context("it ends within a row")?;
+        Ok(Some(
+            bytes
+                .as_chunks()
+                .0
+                .iter()
+                .map(|b| f32::from_le_bytes(*b))
+                .collect(),
+        ))
+    }
+}
+
+impl<R: Read> Iterator for Fvecs<R> {
+    type Item = Result<Vec<f32>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.row().transpose()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_of_fvecs_say_how_long_they_are() {
+        let row = |numbers: &[f32]| {
+            let count = u32::try_from(numbers.len()).unwrap().to_le_bytes();
+            let numbers = numbers.iter().flat_map(|number| number.to_le_bytes());
+            count.into_iter().chain(numbers).collect::<Vec<u8>>()
+        };
+        let bytes = [row(&[1.0, 2.0]), row(&[3.0, 4.5])].concat();
+        let read = |bytes: &[u8]| Fvecs { input: bytes }.collect::<Result<Vec<_>>>();
+        assert_eq!(read(&bytes).unwrap(), [[1.0, 2.0], [3.0, 4.5]]);
+        assert!(read(&bytes[..bytes.len() - 1]).is_err() && read(&bytes[..14]).is_err());
+        assert!(read(&[255; 8]).is_err());
+    }
+
+    #[test]
+    fn ids_are_numbers_or_uuids() {
+        assert_eq!(id(" 17 ").unwrap(), PhotoId::Number(17));
+        assert!(matches!(
+            id("0f9a4b1c-2d3e-4f50-8a6b-7c8d9e0f1a2b").unwrap(),
+            PhotoId::Uuid(_)
+        ));
+        assert!(id("-1").is_err() && id("ada").is_err());
+    }
+}

@@ -1,0 +1,169 @@
+//! A list of photos in a file: a table (`.csv`) or an object in each line (`.jsonl`). `path` says
+//! where a photo is, from the list's folder on; `person` and `id` are what they are everywhere; all
+//! other columns and keys go into the payload.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use super::photo::{About, Listing, Photo, PhotoId, id_of};
+use super::table;
+
+/// Lists the photos of a file.
+pub(super) fn list_photos(path: &Path) -> Result<Listing> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let mut listing = Listing::default();
+    let is_table = path
+        .extension()
+        .is_some_and(|end| end.eq_ignore_ascii_case("csv"));
+    let of_file = || path.display().to_string();
+    if is_table {
+        let text = std::fs::read_to_string(path).with_context(of_file)?;
+        let mut rows = table::rows(&text);
+        let titles = rows
+            .next()
+            .transpose()
+            .with_context(of_file)?
+            .unwrap_or_default();
+        for (number, row) in rows.enumerate() {
+            let row = row.with_context(of_file)?;
+            let photo = cells(&titles, row).and_then(|about| photo(folder, about));
+            listing.add(photo.with_context(|| format!("{}, row {}", of_file(), number + 2))?);
+        }
+    } else {
+        let lines = BufReader::new(File::open(path).with_context(of_file)?).lines();
+        for (number, line) in lines.enumerate() {
+            let line = line.with_context(of_file)?;
+            if line.trim().is_empty() {
+                continue;
+            }
+            let about = serde_json::from_str(&line).context("no JSON object");
+            let photo = about.and_then(|about| photo(folder, about));
+            listing.add(photo.with_context(|| format!("{}, line {}", of_file(), number + 1))?);
+        }
+    }
+    Ok(listing)
+}
+
+/// A row as an object. Cells that are numbers, `true` or `false` are that; empty ones are nothing.
+fn cells(titles: &[String], row: Vec<String>) -> Result<Map<String, Value>> {
+    if titles.len() != row.len() {
+        bail!(
+            "{} cells, but {} columns have a title",
+            row.len(),
+            titles.len()
+        );
+    }
+    let named = titles.iter().zip(row).filter(|(_, cell)| !cell.is_empty());
+    let typed = |(title, cell): (&String, String)| {
+        let is_text = ["path", "person"].contains(&title.as_str());
+        let value = match serde_json::from_str::<Value>(&cell) {
+            Ok(value @ (Value::Number(_) | Value::Bool(_))) if !is_text => value,
+            _ => Value::String(cell),
+        };
+        (title.clone(), value)
+    };
+    Ok(named.map(typed).collect())
+}
+
+fn photo(folder: &Path, mut about: Map<String, Value>) -> Result<Photo> {
+    let Some(Value::String(file)) = about.remove("path") else {
+        bail!("`path` is missing: where the photo is");
+    };
+    let person = match about.remove("person") {
+        None | Some(Value::Null) => None,
+        Some(Value::String(person)) => Some(person),
+        Some(other) => bail!("`person` is {other}, but must be a name"),
+    };
+    let id = match about.remove("id") {
+        None | Some(Value::Null) => id_of(&file),
+        Some(id) => parsed(&id)?,
+    };
+    Ok(Photo {
+        path: folder.join(&file),
+        person,
+        id,
+        about: match about.is_empty() {
+            true => About::Nothing,
+            false => About::Json(serde_json::to_string(&about)?.into()),
+        },
+        file,
+        bytes: 0,
+    })
+}
+
+fn parsed(id: &Value) -> Result<PhotoId> {
+    let id = match id {
+        Value::Number(number) => number.as_u64().map(PhotoId::Number),
+        Value::String(text) => Uuid::try_parse(text).ok().map(PhotoId::Uuid),
+        _ => None,
+    };
+    id.context("`id` must be an unsigned integer or a UUID")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use serde_json::json;
+
+    use super::*;
+
+    fn list(name: &str, text: &str) -> Result<Vec<Photo>> {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("a")).unwrap();
+        for file in ["a/1.jpg", "a/2.jpg"] {
+            fs::write(folder.path().join(file), "x").unwrap();
+        }
+        let path = folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        Ok(list_photos(&path)?.photos)
+    }
+
+    #[test]
+    fn a_table_and_lines_of_objects_say_the_same() {
+        let table =
+            "path,person,id,year,active,note\na/1.jpg,Ada,7,1843,true,\na/2.jpg,,,,,\"x, y\"\n";
+        let lines = "{\"path\": \"a/1.jpg\", \"person\": \"Ada\", \"id\": 7, \"year\": 1843, \
+                     \"active\": true}\n\n{\"path\": \"a/2.jpg\", \"note\": \"x, y\"}\n";
+        let (table, lines) = (
+            list("l.csv", table).unwrap(),
+            list("l.jsonl", lines).unwrap(),
+        );
+        for photos in [&table, &lines] {
+            assert_eq!(photos[0].id, PhotoId::Number(7));
+            assert_eq!(photos[0].person.as_deref(), Some("Ada"));
+            let payload = photos[0].about.payload(&photos[0].file);
+            let expected = json!({"year": 1843, "active": true, "file": "a/1.jpg"});
+            assert_eq!(Value::Object(payload), expected);
+            assert_eq!(
+                (photos[1].id, photos[1].person.as_ref()),
+                (id_of("a/2.jpg"), None)
+            );
+            assert_eq!(photos[1].about.payload("f")["note"], "x, y");
+        }
+    }
+
+    #[test]
+    fn a_mistake_names_its_row() {
+        let mistakes = [
+            ("l.csv", "path,id\na/1.jpg,x\n", "row 2"),
+            ("l.csv", "path\na/1.jpg,more\n", "2 cells"),
+            ("l.csv", "file\na/1.jpg\n", "`path` is missing"),
+            ("l.jsonl", "{\"path\": \"a/1.jpg\"}\n[]\n", "line 2"),
+            (
+                "l.jsonl",
+                "{\"path\": \"a/1.jpg\", \"person\": 3}\n",
+                "`person`",
+            ),
+        ];
+        for (name, text, words) in mistakes {
+            let error = format!("{:#}", list(name, text).err().unwrap());
+            assert!(error.contains(words), "{text}: {error}");
+        }
+    }
+}

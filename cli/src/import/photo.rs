@@ -1,0 +1,134 @@
+//! A photo that can be imported, and what is known of it.
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use super::report::Skipped;
+
+/// Ids are version-5 UUIDs (RFC 9562) in this namespace, of the path below the folder. Changing it
+/// would make every import of the past start over.
+const NAMESPACE: Uuid = Uuid::from_u128(0x0c1d_5c0e_6f0b_5e0e_9a55_d099_e100_face);
+
+/// A photo that can be imported.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Photo {
+    pub(crate) path: PathBuf,
+    /// Its path below the folder, with `/`.
+    pub(crate) file: String,
+    pub(crate) person: Option<String>,
+    pub(crate) id: PhotoId,
+    pub(crate) about: About,
+    pub(crate) bytes: u64,
+}
+
+/// The id that a photo's face gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum PhotoId {
+    Number(u64),
+    Uuid(Uuid),
+}
+
+/// What else is known of a photo, held in little room: there may be hundreds of thousands.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum About {
+    Nothing,
+    /// Which of the attributes that have these names it has, and what comes beside them.
+    Flags {
+        names: Arc<[String]>,
+        has: u64,
+        beside: Vec<(&'static str, Value)>,
+    },
+    /// Keys and values, as JSON text.
+    Json(Box<str>),
+}
+
+impl About {
+    /// The payload that comes of it, beside the name of the file.
+    pub(crate) fn payload(&self, file: &str) -> Map<String, Value> {
+        let mut payload = match self {
+            Self::Nothing => Map::new(),
+            Self::Flags { names, has, beside } => {
+                let flags = names.iter().enumerate();
+                let flags = flags.map(|(at, name)| (name.clone(), (has >> at & 1 == 1).into()));
+                let beside = beside
+                    .iter()
+                    .map(|(key, value)| ((*key).to_owned(), value.clone()));
+                flags.chain(beside).collect()
+            }
+            Self::Json(text) => serde_json::from_str(text).unwrap_or_default(),
+        };
+        let file = Value::String(file.to_owned());
+        payload.entry("file").or_insert(file);
+        payload
+    }
+}
+
+/// What there is to be imported.
+#[derive(Debug, Default)]
+pub(crate) struct Listing {
+    pub(crate) photos: Vec<Photo>,
+    pub(crate) skipped: Vec<Skipped>,
+}
+
+impl Listing {
+    pub(crate) fn skip(&mut self, file: String, reason: &str) {
+        let reason = reason.to_owned();
+        self.skipped.push(Skipped { file, reason });
+    }
+
+    /// Takes a photo, if its file is one and can be asked for its size. A link to a photo is as good
+    /// as the photo.
+    pub(crate) fn add(&mut self, photo: Photo) {
+        match fs::metadata(&photo.path) {
+            Ok(metadata) if metadata.is_file() => self.photos.push(Photo {
+                bytes: metadata.len(),
+                ..photo
+            }),
+            Ok(_) => self.skip(photo.file, "a link to a folder, or no regular file"),
+            Err(error) => self.skip(photo.file, &format!("cannot be read: {error}")),
+        }
+    }
+}
+
+/// The id of a photo, by its path below the folder.
+pub(crate) fn id_of(file: &str) -> PhotoId {
+    PhotoId::Uuid(Uuid::new_v5(&NAMESPACE, file.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn ids_are_the_same_on_every_machine() {
+        // From another implementation: python3, uuid.uuid5(namespace, path).
+        let id = serde_json::to_value(id_of("Ada_Lovelace/Ada_Lovelace_0001.jpg")).unwrap();
+        assert_eq!(id, "cd24641f-ecac-5bfb-9fe8-f3383d77bb2e");
+        assert_ne!(id_of("a/1.jpg"), id_of("a/2.jpg"));
+    }
+
+    #[test]
+    fn attributes_become_keys_of_the_payload_beside_the_file() {
+        let names: Arc<[String]> = ["bald".to_owned(), "smiling".to_owned()].into();
+        let about = About::Flags {
+            names,
+            has: 0b10,
+            beside: vec![("identity", 2880.into())],
+        };
+        let expected = json!({"bald": false, "smiling": true, "identity": 2880, "file": "1.jpg"});
+        assert_eq!(Value::Object(about.payload("1.jpg")), expected);
+        let named = About::Json(r#"{"file": "own"}"#.into());
+        assert_eq!(
+            Value::Object(named.payload("1.jpg")),
+            json!({"file": "own"})
+        );
+    }
+}
