@@ -103,7 +103,11 @@ mod tests {
 
     #[test]
     fn the_built_in_manifest_parses_and_unknown_keys_are_refused() {
-        assert_eq!(Manifest::builtin().name, "facenet-128");
+        let manifest = Manifest::builtin();
+        assert_eq!(manifest.name, "facenet-128");
+        let calibration = manifest.calibration.unwrap();
+        let at_threshold = calibration.false_match_rate(calibration.threshold);
+        assert!((0.004..0.008).contains(&at_threshold), "{at_threshold}");
         let json = include_str!("models/facenet-128.json").replacen("\"dim\"", "\"dims\"", 1);
         assert!(
             Manifest::parse(&json)
