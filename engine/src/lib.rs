@@ -91,6 +91,6 @@ pub use point::{
 pub use purge::{OldBackups, PurgeReport};
 pub use spec::{CollectionSpec, EmbedderRef, Metric, Quantization, VectorSpec, check_name};
 pub use storage::{BackupFile, Incoming, Lsn, PointId};
-pub use tune::Tuned;
+pub use tune::{Effort, Tuned};
 pub use vectors::Vectors;
 pub use verify::{CheckedCollection, Finding, Loss, Remedy, Step, Verdict, repair, verify};

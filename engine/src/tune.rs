@@ -1,9 +1,10 @@
 //! Searches for a wanted recall: how far a walk must go for it is measured on the collection's own
-//! points, once, and again when there are twice or half as many.
+//! points, once, and again when there are a quarter more or fewer.
 
 use std::collections::HashMap;
+use std::time::{Duration, Instant};
 
-pub use hnsw::Tuned;
+pub use hnsw::Effort;
 use hnsw::{Hit, SearchOptions};
 use parking_lot::Mutex;
 use storage::VectorId;
@@ -13,19 +14,35 @@ use crate::engine::Engine;
 use crate::error::Error;
 use crate::limits::{MAX_HITS, TUNINGS};
 
+/// What was measured.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Tuned {
+    /// The least `ef` tried that reached the wanted recall, or the greatest tried.
+    pub ef: usize,
+    /// The mean recall@k measured with it.
+    pub recall: f32,
+    /// Hits of each search: those asked for, rounded up to 1, 2 or 5 times a power of ten.
+    pub k: usize,
+    /// Points that were asked for.
+    pub sample: usize,
+    /// Points there were.
+    pub points: usize,
+    /// Times of searches with that `ef`.
+    pub median: Duration,
+    /// One in a hundred took longer.
+    pub p99: Duration,
+}
+
 /// What was measured of a collection.
 #[derive(Default)]
-pub(crate) struct Tunings(Mutex<HashMap<Wanted, Measured>>);
+pub(crate) struct Tunings {
+    known: Mutex<HashMap<Wanted, Tuned>>,
+    /// Held by the one who measures.
+    measuring: Mutex<()>,
+}
 
 /// Vectors, hits, and the bits of the recall.
 type Wanted = (VectorId, usize, u32);
-
-#[derive(Clone, Copy)]
-struct Measured {
-    tuned: Tuned,
-    /// Points there were.
-    len: usize,
-}
 
 impl Engine {
     /// The `ef` that finds this part of the true `k` nearest points, and the recall measured with
@@ -42,45 +59,121 @@ impl Engine {
         let by = collection.settings().by_name(using)?.id;
         collection.tuned(by, k, target_recall)
     }
+
+    /// What searches by one of a collection's vectors have cost since the engine was opened.
+    pub fn effort(&self, collection: &str, using: &str) -> Result<Effort, Error> {
+        let collection = self.collection(collection)?;
+        let state = collection.state.read();
+        let by = state.settings.by_name(using)?.id;
+        Ok(state.space(by)?.index.effort())
+    }
 }
 
 impl Collection {
-    pub(crate) fn tuned(&self, by: VectorId, k: usize, recall: f32) -> Result<Tuned, Error> {
+    /// Whoever finds nothing fresh measures, one at a time; meanwhile others go by what was
+    /// measured before, if anything was.
+    fn tuned(&self, by: VectorId, k: usize, recall: f32) -> Result<Tuned, Error> {
         if !(1..=MAX_HITS).contains(&k) {
             return Err(Error::BadRequest(format!(
                 "{k} hits cannot be tuned for; 1 to {MAX_HITS} can"
             )));
         }
-        let len = self.len();
-        let wanted = (by, k, recall.to_bits());
-        if let Some(tuned) = self.tunings.fresh(&wanted, len) {
-            return Ok(tuned);
+        let wanted = (by, rounded(k), recall.to_bits());
+        let known = self.tunings.get(&wanted);
+        if let Some(fresh) = known.filter(|tuned| is_fresh(tuned, self.len())) {
+            return Ok(fresh);
         }
+        let _measuring = match (self.tunings.measuring.try_lock(), known) {
+            (Some(first), _) => first,
+            (None, Some(stale)) => return Ok(stale),
+            (None, None) => self.tunings.measuring.lock(),
+        };
+        let known = self.tunings.get(&wanted);
+        match known.filter(|tuned| is_fresh(tuned, self.len())) {
+            Some(fresh) => Ok(fresh),
+            None => self.measure(wanted, recall),
+        }
+    }
+
+    fn measure(&self, wanted: Wanted, recall: f32) -> Result<Tuned, Error> {
+        let (by, k, _) = wanted;
+        let points = self.len();
         let queries = self.state.read().space(by)?.index.samples();
+        let (mut of_ef, mut times) = (0, Vec::new());
         // The lock is taken anew for each search, so that writes go on.
         let search = |query: &[f32], options: &SearchOptions<'_>| -> Result<Vec<Hit>, Error> {
             let state = self.state.read();
-            Ok(state.space(by)?.index.search(query, k, options)?)
+            let started = Instant::now();
+            let hits = state.space(by)?.index.search(query, k, options)?;
+            if of_ef != options.ef {
+                (of_ef, times) = (options.ef, Vec::new());
+            }
+            times.push(started.elapsed());
+            Ok(hits)
         };
-        let tuned = hnsw::tune(&queries, recall, k, search)?;
-        self.tunings.keep(wanted, Measured { tuned, len });
+        let found = hnsw::tune(&queries, recall, k, search)?;
+        times.sort_unstable();
+        let at = |percent: usize| times.get(times.len() * percent / 100).copied();
+        let tuned = Tuned {
+            ef: found.ef,
+            recall: found.recall,
+            k,
+            sample: found.sample,
+            points,
+            median: at(50).unwrap_or_default(),
+            p99: at(99).unwrap_or_default(),
+        };
+        self.tunings.keep(wanted, tuned);
         Ok(tuned)
     }
 }
 
+/// So that pages of many sizes are not measured one by one.
+fn rounded(k: usize) -> usize {
+    let mut power = 1;
+    loop {
+        if let Some(round) = [1, 2, 5].map(|n| n * power).into_iter().find(|n| *n >= k) {
+            return round.min(MAX_HITS);
+        }
+        power *= 10;
+    }
+}
+
+fn is_fresh(tuned: &Tuned, len: usize) -> bool {
+    len.abs_diff(tuned.points) <= tuned.points / 4
+}
+
 impl Tunings {
-    fn fresh(&self, wanted: &Wanted, len: usize) -> Option<Tuned> {
-        let known = self.0.lock().get(wanted).copied()?;
-        (known.len / 2..=known.len.saturating_mul(2))
-            .contains(&len)
-            .then_some(known.tuned)
+    fn get(&self, wanted: &Wanted) -> Option<Tuned> {
+        self.known.lock().get(wanted).copied()
     }
 
-    fn keep(&self, wanted: Wanted, measured: Measured) {
-        let mut known = self.0.lock();
+    fn keep(&self, wanted: Wanted, tuned: Tuned) {
+        let mut known = self.known.lock();
         if known.len() >= TUNINGS {
             known.clear();
         }
-        known.insert(wanted, measured);
+        known.insert(wanted, tuned);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hits_are_rounded_up_to_few_numbers() {
+        let cases = [
+            (1, 1),
+            (3, 5),
+            (10, 10),
+            (11, 20),
+            (100, 100),
+            (101, 200),
+            (MAX_HITS, MAX_HITS),
+        ];
+        for (k, round) in cases {
+            assert_eq!(rounded(k), round);
+        }
     }
 }

@@ -19,13 +19,13 @@ fn more_recall_walks_farther_and_a_grown_collection_is_measured_again() {
     assert_eq!(engine.tune("c", "", 10, 0.9).unwrap().sample, 0);
     put(0, 40);
     assert_eq!(engine.tune("c", "", 10, 0.9).unwrap().sample, 40);
-    put(40, 70);
+    put(40, 50);
     assert_eq!(
         engine.tune("c", "", 10, 0.9).unwrap().sample,
         40,
         "remembered"
     );
-    put(70, 100);
+    put(50, 100);
     let low = engine.tune("c", "", 10, 0.9).unwrap();
     assert_eq!(low.sample, 100);
     let high = engine.tune("c", "", 10, 1.0).unwrap();

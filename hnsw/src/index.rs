@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::distance::kernels;
+use crate::effort::{Counts, Effort};
 use crate::error::Error;
 use crate::filter::SlotSet;
 use crate::frozen::Frozen;
@@ -42,6 +43,7 @@ pub struct Index {
     /// Live points that searches pass over; few.
     pub(crate) hidden: SlotSet,
     pub(crate) spaces: Spaces,
+    pub(crate) counts: Counts,
 }
 
 impl Index {
@@ -67,6 +69,7 @@ impl Index {
             centred: 0,
             hidden: SlotSet::new(),
             spaces: Spaces::default(),
+            counts: Counts::default(),
             params,
         })
     }
@@ -84,6 +87,11 @@ impl Index {
     /// Live points.
     pub fn len(&self) -> usize {
         self.by_birth.len()
+    }
+
+    /// What searches have cost since it was opened.
+    pub fn effort(&self) -> Effort {
+        self.counts.sum()
     }
 
     /// Whether it holds no point.

@@ -22,6 +22,7 @@ mod beam;
 mod check;
 mod codes;
 mod distance;
+mod effort;
 mod error;
 mod filter;
 mod frozen;
@@ -49,6 +50,7 @@ pub use check::Violation;
 pub use distance::{
     BLOCK, Bits, Kernels, LANES, PackedDots, available as available_kernels, kernels,
 };
+pub use effort::Effort;
 pub use error::Error;
 pub use filter::SlotSet;
 pub use frozen::Frozen;

@@ -14,7 +14,7 @@ pub const MAX_SLOTS: usize = 1 << 31;
 pub const MAX_EF: usize = 1_000_000;
 /// Candidates a search expands when it is not told.
 pub const DEFAULT_EF: usize = 64;
-/// How many points can be looked at in the time of one step of a walk.
+/// How many points a walk looks at for each candidate that it expands.
 pub const WALK_STEP: usize = 20;
 /// Candidates that a search expands at least.
 pub const MIN_EF: usize = 4;

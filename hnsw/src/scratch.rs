@@ -59,6 +59,11 @@ impl Seen {
         self.touched.extend_from_slice(&fresh[before..]);
     }
 
+    /// How many slots are in it.
+    pub(crate) fn len(&self) -> usize {
+        self.touched.len()
+    }
+
     /// Adds a slot; `false` if it was in already.
     pub(crate) fn insert(&mut self, slot: u32) -> bool {
         let Some(word) = self.words.get_mut(slot as usize / 64) else {

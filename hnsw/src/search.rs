@@ -5,6 +5,7 @@
 use std::collections::BinaryHeap;
 
 use crate::beam::Candidate;
+use crate::effort::Way;
 use crate::error::Error;
 use crate::filter::SlotSet;
 use crate::index::{Index, NONE};
@@ -63,19 +64,53 @@ impl Index {
         if options.exact || self.scan_is_cheaper(ef.max(k), options.filter) {
             return self.scan(queries, k, options.filter);
         }
-        let answer = |vector: &&[f32]| {
-            self.spaces.with(|Space { query, walk }| {
-                self.prepare_into(vector, &mut query.row)?;
-                self.vectors.ask(query);
-                self.walk_from_the_top(query, (ef, k), options.filter, walk);
-                if walk.beam.len() < k.min(self.len()) {
-                    // So few expanded nodes lead to fewer points than were asked for.
-                    self.walk_from_the_top(query, (ef.max(k), k), options.filter, walk);
-                }
-                Ok(self.hits(&self.best(query, walk, k)))
-            })
+        let answer = |vector: &&[f32]| match options.filter {
+            None => self.walked(vector, (ef, k)),
+            Some(filter) => self.walked_with(vector, (ef, k), filter),
         };
         queries.iter().map(answer).collect()
+    }
+
+    fn walked(&self, vector: &[f32], (ef, k): (usize, usize)) -> Result<Vec<Hit>, Error> {
+        self.spaces.with(|Space { query, walk }| {
+            self.prepare_into(vector, &mut query.row)?;
+            self.vectors.ask(query);
+            self.walk_from_the_top(query, (ef, k), walk);
+            if walk.beam.len() < k.min(self.len()) {
+                // So few expanded nodes lead to fewer points than were asked for.
+                self.walk_from_the_top(query, (ef.max(k), k), walk);
+            }
+            self.counts.add(Way::Walk, walk.seen.len());
+            Ok(self.hits(&self.best(query, walk, k)))
+        })
+    }
+
+    /// A walk with a filter, or a scan of what the filter lets through where that turns out to be
+    /// less work.
+    fn walked_with(
+        &self,
+        vector: &[f32],
+        (ef, k): (usize, usize),
+        filter: &SlotSet,
+    ) -> Result<Vec<Hit>, Error> {
+        let walked: Result<_, Error> = self.spaces.with(|Space { query, walk }| {
+            self.prepare_into(vector, &mut query.row)?;
+            self.vectors.ask(query);
+            let start = self.descend(query, 0, walk);
+            if self.walk_filtered(query, start, self.width(ef, k), filter, walk) {
+                self.counts.add(Way::Filtered, walk.seen.len());
+                return Ok(Some(self.hits(&self.best(query, walk, k))));
+            }
+            self.counts.add(Way::GivenUp, walk.seen.len());
+            Ok(None)
+        });
+        match walked? {
+            Some(hits) => Ok(hits),
+            None => {
+                let mut scanned = self.scan(&[vector], k, Some(filter))?;
+                Ok(scanned.pop().unwrap_or_default())
+            }
+        }
     }
 
     /// All points with this score or a better one, best first; at most `limit`, the best.
@@ -121,15 +156,17 @@ impl Index {
         }
     }
 
-    /// Looking at all points that come into question costs one step each. A walk takes about `ef`
-    /// steps that are dearer, and more by as much as the filter keeps back.
+    /// A walk that a filter keeps nothing from looks at some points for each node it expands, a scan
+    /// once at each that comes into question. What a filter keeps from a walk shows on the way (see
+    /// [`Index::walk_filtered`]).
     fn scan_is_cheaper(&self, ef: usize, filter: Option<&SlotSet>) -> bool {
-        if self.entry == NONE {
-            return true;
-        }
-        let all = self.len() as u128;
-        let allowed = filter.map_or(self.len(), SlotSet::len).min(self.len()) as u128;
-        allowed * allowed <= WALK_STEP as u128 * ef as u128 * all
+        let allowed = filter.map_or(self.len(), SlotSet::len).min(self.len());
+        self.entry == NONE || allowed <= WALK_STEP * ef
+    }
+
+    /// Estimates may misorder what is near the k-th, so more than k are kept.
+    fn width(&self, ef: usize, k: usize) -> usize {
+        ef.max(k + k.min(MAX_SPARE)).max(MIN_WIDTH) + self.hidden.len()
     }
 
     pub(crate) fn hits(&self, candidates: &[Candidate]) -> Vec<Hit> {
@@ -144,16 +181,10 @@ impl Index {
         &self,
         query: &Query,
         (ef, k): (usize, usize),
-        filter: Option<&SlotSet>,
         walk: &mut Walk,
     ) {
         let start = self.descend(query, 0, walk);
-        // Estimates may misorder what is near the k-th, so more than k are kept.
-        let width = ef.max(k + k.min(MAX_SPARE)).max(MIN_WIDTH) + self.hidden.len();
-        match filter {
-            None => self.walk_level(query, &[start], 0, (width, ef), walk),
-            Some(filter) => self.walk_filtered(query, start, width, filter, walk),
-        }
+        self.walk_level(query, &[start], 0, (self.width(ef, k), ef), walk);
     }
 
     /// The `k` best of what a walk found, with their exact costs.

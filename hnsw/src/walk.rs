@@ -6,6 +6,7 @@ use std::collections::BinaryHeap;
 use crate::beam::Candidate;
 use crate::filter::SlotSet;
 use crate::index::{FREE, Index};
+use crate::limits::WALK_STEP;
 use crate::params::Slot;
 use crate::scratch::{Seen, Walk};
 use crate::vectors::{Front, Query};
@@ -91,6 +92,9 @@ impl Index {
     /// A walk over level 0 that keeps the `ef` nearest of those the filter lets through, and goes on
     /// through the others until none of them can lead to a nearer one. It goes by int8 codes: far
     /// from the query, where a filter may lead, costs lie too close for packed ones.
+    ///
+    /// It gives up, with `false`, as soon as looking at all that the filter lets through is less
+    /// than what lies ahead, by the share of those met so far that came through.
     pub(crate) fn walk_filtered(
         &self,
         query: &Query,
@@ -98,26 +102,33 @@ impl Index {
         ef: usize,
         filter: &SlotSet,
         walk: &mut Walk,
-    ) {
+    ) -> bool {
+        let mut met = Met::new(filter.len(), self.len(), WALK_STEP * ef);
         walk.seen.start(self.slots());
         walk.beam.start(ef, 0);
         walk.seen.insert(start.slot);
         let mut frontier = BinaryHeap::new();
         let mut found = self.refine(query, std::iter::once(start.slot));
         loop {
+            met.all += found.len();
             for candidate in found {
+                let passes = filter.contains(Slot(candidate.slot));
+                met.passed += usize::from(passes);
                 if walk.beam.admits(candidate) {
                     frontier.push(Reverse(candidate));
-                    if filter.contains(Slot(candidate.slot)) {
+                    if passes {
                         walk.beam.insert(candidate);
                     }
                 }
             }
             let Some(Reverse(nearest)) = frontier.pop() else {
-                return;
+                return true;
             };
             if !walk.beam.admits(nearest) {
-                return;
+                return true;
+            }
+            if met.scan_is_cheaper() {
+                return false;
             }
             let links = self.links.get(nearest.slot, 0).iter().copied();
             let unseen = links.filter(|other| walk.seen.insert(*other));
@@ -156,6 +167,46 @@ impl Index {
     }
 }
 
+/// What a walk with a filter has met so far.
+struct Met {
+    /// Points that the filter lets through, of all there are.
+    allowed: usize,
+    live: usize,
+    /// Points that a walk looks at which meets no others.
+    enough: usize,
+    all: usize,
+    passed: usize,
+}
+
+impl Met {
+    fn new(allowed: usize, live: usize, enough: usize) -> Self {
+        Self {
+            allowed: allowed.min(live),
+            live,
+            enough,
+            all: 0,
+            passed: 0,
+        }
+    }
+
+    /// A walk has to meet `enough` that come through. The first [`PRIOR`] points tell little about how
+    /// many will: the share of the whole collection counts as if it had been met in as many. However
+    /// the estimate turns out, a walk and a scan after it are no more than twice the scan.
+    fn scan_is_cheaper(&self) -> bool {
+        if self.all < PRIOR {
+            return false;
+        }
+        #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+        let [allowed, live, enough, all, passed] =
+            [self.allowed, self.live, self.enough, self.all, self.passed].map(|n| n as f64);
+        let prior = PRIOR as f64;
+        let share = (passed + prior * allowed / live) / (all + prior);
+        all > allowed || enough / share > all + allowed
+    }
+}
+
+/// Points that a walk with a filter meets before it may be given up.
+const PRIOR: usize = 256;
 /// Rows that are on their way while one is looked at.
 const AHEAD: usize = 8;
 
@@ -205,7 +256,7 @@ mod tests {
             let walked = index.spaces.with(|Space { query, walk }| {
                 index.prepare_into(&asked, &mut query.row).unwrap();
                 index.vectors.ask(query);
-                index.walk_from_the_top(query, (5_000, 5), None, walk);
+                index.walk_from_the_top(query, (5_000, 5), walk);
                 index.hits(&index.best(query, walk, 5))
             });
             assert_eq!(walked, truth[0]);
