@@ -99,6 +99,23 @@ impl App {
         .await
     }
 
+    /// Searches for a part of the true hits, however far a walk has to go for it; looks at all
+    /// points where no walk goes far enough.
+    pub(crate) async fn search_for(
+        &self,
+        collection: String,
+        mut query: Query,
+        recall: f32,
+    ) -> Result<Vec<ScoredPoint>, Refusal> {
+        let (name, using) = (collection.clone(), query.using.clone());
+        let k = query.limit.saturating_add(query.offset);
+        let tuned = self.read(move |engine| engine.tune(&name, &using, k, recall));
+        let tuned = tuned.await?;
+        query.ef = Some(tuned.ef);
+        query.exact |= tuned.recall < recall;
+        self.search(collection, query).await
+    }
+
     /// Writes.
     pub(crate) async fn write<T, F>(&self, work: F) -> Result<T, Refusal>
     where

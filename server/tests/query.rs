@@ -367,3 +367,49 @@ fn one_node_tells_clients_that_it_is_one() {
     assert_eq!(server.get("/issues").ok(), json!({"issues": []}));
     server.get("/collections/w/cluster").refused(404);
 }
+
+#[test]
+fn a_wanted_recall_stands_for_an_ef_that_is_measured_on_the_collections_own_points() {
+    let server = server("Cosine");
+    let query = |params: Value| {
+        let body = json!({"query": [1, 0], "limit": 3, "params": params});
+        server.post("/collections/v/points/query", &body)
+    };
+    let found = query(json!({"target_recall": 1})).ok();
+    assert_eq!(ids(&found["points"]), [0, 10, 20]);
+    let tuned = server
+        .post(
+            "/collections/v/tune",
+            &json!({"target_recall": 0.9, "k": 3}),
+        )
+        .ok();
+    assert_eq!((&tuned["k"], &tuned["points"]), (&json!(5), &json!(7)));
+    assert_eq!(
+        (&tuned["sample"], &tuned["exact"]),
+        (&json!(7), &json!(false))
+    );
+    assert!(
+        tuned["recall"].as_f64() >= Some(0.9) && tuned["ef"].as_u64() >= Some(1),
+        "{tuned}"
+    );
+    let cases = [
+        (
+            json!({"target_recall": 0.9, "hnsw_ef": 64}),
+            "either `hnsw_ef` or `target_recall`",
+        ),
+        (json!({"target_recall": 0.4}), "0.5 to 1"),
+        (json!({"target_recall": 1.5}), "0.5 to 1"),
+        (json!({"target_recall": "high"}), "invalid type"),
+    ];
+    for (params, word) in cases {
+        let message = query(params.clone()).refused(400);
+        assert!(message.contains(word), "{params}: {message}");
+    }
+    let tune = |name: &str, body: Value| {
+        let path = format!("/collections/{name}/tune");
+        server.post(&path, &body)
+    };
+    tune("w", json!({"target_recall": 0.9})).refused(404);
+    let message = tune("v", json!({"target_recall": 0.9, "using": "text"})).refused(400);
+    assert!(message.contains("text"), "{message}");
+}

@@ -148,7 +148,7 @@ impl Prepared {
             score_threshold: self.search.options.score_threshold,
             ..self.query(vector, limit)
         };
-        app.search(self.name.clone(), query).await
+        self.search(app, query).await
     }
 
     /// Hits of whatever score, with what they are compared by.
@@ -160,7 +160,14 @@ impl Prepared {
     ) -> Result<Vec<ScoredPoint>, Refusal> {
         let mut query = self.query(vector, limit);
         query.select.vectors = Which::Named(vec![self.search.using.clone()]);
-        app.search(self.name.clone(), query).await
+        self.search(app, query).await
+    }
+
+    async fn search(&self, app: &App, query: Query) -> Result<Vec<ScoredPoint>, Refusal> {
+        match self.search.options.target_recall {
+            None => app.search(self.name.clone(), query).await,
+            Some(recall) => app.search_for(self.name.clone(), query, recall).await,
+        }
     }
 
     fn query(&self, vector: Vec<f32>, limit: usize) -> Query {

@@ -18,6 +18,7 @@ mod points;
 mod query;
 mod refused;
 mod snapshots;
+mod tune;
 mod vectors;
 
 use actix_web::HttpRequest;
@@ -50,6 +51,7 @@ fn operations() -> Vec<Operation> {
         points::operations(),
         query::operations(),
         photos::operations(),
+        tune::operations(),
         faces::operations(),
         pictures::operations(),
         look::operations(),

@@ -32,5 +32,6 @@ pub(crate) mod seek;
 pub(crate) mod select;
 pub(crate) mod sieve;
 pub(crate) mod snapshot;
+pub(crate) mod tune;
 pub(crate) mod unsupported;
 pub(crate) mod vector;

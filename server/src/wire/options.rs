@@ -1,5 +1,7 @@
 //! How a search is done, as it travels: the part that searches of every kind share.
 
+use std::ops::RangeInclusive;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -12,6 +14,8 @@ use crate::refusal::Refusal;
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct SearchOptions {
     pub(crate) ef: Option<usize>,
+    /// The part of the true hits that is wanted, instead of an `ef`.
+    pub(crate) target_recall: Option<f32>,
     pub(crate) exact: bool,
     pub(crate) score_threshold: Option<f32>,
 }
@@ -53,6 +57,10 @@ pub(super) struct Params {
     #[schemars(range(min = 1, max = engine::limits::MAX_EF))]
     hnsw_ef: Option<usize>,
     exact: Option<bool>,
+    /// Instead of `hnsw_ef`: the part of the true hits that is wanted, 0.5 to 1. What it takes is
+    /// measured on the collection's own points (an extension of this server; see `/tune`).
+    #[schemars(range(min = 0.5, max = 1.0))]
+    target_recall: Option<f32>,
     /// Everything is indexed at once, so both values mean the same.
     #[serde(rename = "indexed_only")]
     #[schemars(transform = schema::no_effect)]
@@ -88,7 +96,30 @@ pub(super) fn options(
         ("params.quantization", &params.quantization),
         ("params.acorn", &params.acorn),
     ])?;
-    SearchOptions::new(params.hnsw_ef, params.exact, score_threshold)
+    if params.hnsw_ef.is_some() && params.target_recall.is_some() {
+        return Err(Refusal::wrong(
+            "give either `hnsw_ef` or `target_recall`, from which an `hnsw_ef` follows",
+        ));
+    }
+    let target_recall = params.target_recall.map(checked_recall).transpose()?;
+    Ok(SearchOptions {
+        target_recall,
+        ..SearchOptions::new(params.hnsw_ef, params.exact, score_threshold)?
+    })
+}
+
+/// Recalls that can be asked for.
+const RECALLS: RangeInclusive<f32> = 0.5..=1.0;
+
+/// A part of the true hits that can be asked for.
+pub(super) fn checked_recall(recall: f32) -> Result<f32, Refusal> {
+    if RECALLS.contains(&recall) {
+        return Ok(recall);
+    }
+    let (least, most) = (RECALLS.start(), RECALLS.end());
+    Err(Refusal::wrong(format!(
+        "`target_recall` must be {least} to {most}, got {recall}"
+    )))
 }
 
 impl SearchOptions {
@@ -105,6 +136,7 @@ impl SearchOptions {
         }
         Ok(Self {
             ef,
+            target_recall: None,
             exact: exact.unwrap_or(false),
             score_threshold,
         })
