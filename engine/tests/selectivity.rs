@@ -16,7 +16,7 @@ use engine::{
 
 const POINTS: usize = 20_000;
 const DIM: usize = 64;
-const QUERIES: usize = 8;
+const QUERIES: usize = 4;
 const K: usize = 10;
 /// Places in an order; as many points share one.
 const PARTS: usize = 1_000;
