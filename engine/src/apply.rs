@@ -16,6 +16,7 @@ use storage::{
 
 use crate::backup::{Restores, full_rows};
 use crate::catalog::Catalog;
+use crate::changes::table_changes;
 use crate::checkpoint::FrozenState;
 use crate::collection::Collection;
 use crate::commit::{Committed, Work};
@@ -139,6 +140,20 @@ impl Followers<'_> {
     /// Applies durable records in order: blobs, tables (one transaction), indexes. An outer error
     /// means that the followers can follow no further in this process.
     pub(crate) fn apply(&self, records: Vec<(Lsn, Record)>) -> Result<Vec<Outcome>, Error> {
+        let (mut outcomes, mut together) = (Vec::with_capacity(records.len()), Vec::new());
+        for (lsn, record) in records {
+            // Aliases pass on to what is restored, so those given before it must be there by then.
+            if matches!(record, Record::Restore { .. }) {
+                outcomes.extend(self.apply_together(std::mem::take(&mut together))?);
+            }
+            together.push((lsn, record));
+        }
+        outcomes.extend(self.apply_together(together)?);
+        Ok(outcomes)
+    }
+
+    /// Applies records of which none but the first may be a restore.
+    fn apply_together(&self, records: Vec<(Lsn, Record)>) -> Result<Vec<Outcome>, Error> {
         let Some(upto) = records.last().map(|(lsn, _)| *lsn) else {
             return Ok(Vec::new());
         };
@@ -371,59 +386,6 @@ impl Followers<'_> {
             }
         }
         Ok(Ok(()))
-    }
-}
-
-fn table_changes<'a>(
-    lsn: Lsn,
-    record: &'a Record,
-    faces: &[Option<FaceRow>],
-    payloads: &'a [NewPayload],
-    out: &mut Vec<TableChange<'a>>,
-) {
-    match record {
-        // The rows of a dropped collection are swept later, in pieces.
-        Record::CreateCollection { .. }
-        | Record::DropCollection { .. }
-        | Record::UpdateVectors { .. }
-        | Record::DeleteVectors { .. }
-        | Record::ChangeAliases { .. }
-        | Record::PutIndex { .. }
-        | Record::DropIndex { .. }
-        | Record::Restore { .. }
-        | Record::Purge { .. }
-        | Record::Configure { .. } => {}
-        Record::ChangePayload { collection, .. } => {
-            out.extend(
-                payloads
-                    .iter()
-                    .map(|(id, payload)| TableChange::PutPayload {
-                        collection: *collection,
-                        id: *id,
-                        payload,
-                    }),
-            );
-        }
-        Record::Upsert { collection, points } => {
-            out.extend(
-                points
-                    .iter()
-                    .zip(faces)
-                    .map(|(point, face)| TableChange::PutPoint {
-                        collection: *collection,
-                        id: point.id,
-                        lsn,
-                        payload: &point.payload,
-                        face: face.clone(),
-                    }),
-            );
-        }
-        Record::Delete { collection, ids } => {
-            out.extend(ids.iter().map(|id| TableChange::DeletePoint {
-                collection: *collection,
-                id: *id,
-            }));
-        }
     }
 }
 

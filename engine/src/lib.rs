@@ -37,6 +37,7 @@ mod apply;
 mod backup;
 mod brief;
 mod catalog;
+mod changes;
 mod checkpoint;
 mod checksum;
 mod collection;

@@ -378,3 +378,22 @@ fn backups_outlive_their_collection_and_names_do_not_lead_outside() {
         0
     );
 }
+
+#[test]
+fn an_alias_given_before_a_restore_is_there_after_a_kill() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = filled(dir.path(), 10);
+    let file = bytes(&engine, Some("c"), &backup(&engine));
+    let alias = AliasChange::Create {
+        alias: "who".into(),
+        collection: "c".into(),
+    };
+    engine.change_aliases(&[alias]).unwrap();
+    restore(&engine, &file, RestoreAs::Name("c")).unwrap();
+    let aliases = engine.aliases();
+    assert_eq!(aliases, [("who".to_owned(), "c".to_owned())]);
+    let killed = tempfile::tempdir().unwrap();
+    copy_folder(dir.path(), killed.path());
+    // Both records are replayed in one go.
+    assert_eq!(open(killed.path()).aliases(), aliases);
+}
