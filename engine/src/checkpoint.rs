@@ -263,16 +263,10 @@ fn write_points(
     ids: &[Option<PointId>],
 ) -> io::Result<()> {
     for id in ids.iter().flatten() {
-        let payload = shared
-            .tables
-            .payload(collection.id, id)
-            .map_err(io::Error::other)?;
+        let payload = shared.tables.payload(collection.id, id)?;
         // Gone meanwhile: the record that removed it is replayed.
         let Some(payload) = payload else { continue };
-        let face = shared
-            .tables
-            .face(collection.id, id)
-            .map_err(io::Error::other)?;
+        let face = shared.tables.face(collection.id, id)?;
         write_row(
             out,
             PointRow {

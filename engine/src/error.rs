@@ -105,14 +105,22 @@ impl Error {
     }
 }
 
+/// So that what fails inside a writer of a file can still be told apart.
+impl From<Error> for std::io::Error {
+    fn from(error: Error) -> Self {
+        let kind = match &error {
+            Error::Storage(error) => error.kind(),
+            _ => std::io::ErrorKind::Other,
+        };
+        std::io::Error::new(kind, error)
+    }
+}
+
 impl Error {
     /// Whether the disk is full, or takes nothing, so that something has been given up without harm.
     pub fn is_disk_full(&self) -> bool {
         use std::io::ErrorKind::{ReadOnlyFilesystem, StorageFull};
-        matches!(self, Error::Storage(error) if matches!(
-            &**error,
-            storage::Error::Io { source, .. }
-                if matches!(source.kind(), StorageFull | ReadOnlyFilesystem)
-        ))
+        matches!(self, Error::Storage(error)
+            if matches!(error.kind(), StorageFull | ReadOnlyFilesystem))
     }
 }

@@ -67,9 +67,28 @@ pub enum Error {
     /// The tables failed.
     #[error("tables: {0}")]
     Tables(String),
+    /// The tables found no room.
+    #[error("tables: the disk is full")]
+    TablesFull,
+}
+
+/// So that what fails inside a writer of a file can still be told apart.
+impl From<Error> for io::Error {
+    fn from(error: Error) -> Self {
+        io::Error::new(error.kind(), error)
+    }
 }
 
 impl Error {
+    /// The system's answer, where it was the system that refused.
+    pub fn kind(&self) -> io::ErrorKind {
+        match self {
+            Error::Io { source, .. } => source.kind(),
+            Error::TablesFull => io::ErrorKind::StorageFull,
+            _ => io::ErrorKind::Other,
+        }
+    }
+
     pub(crate) fn io(path: &Path, action: &'static str) -> impl FnOnce(io::Error) -> Error {
         move |source| Error::Io {
             path: path.to_owned(),

@@ -71,9 +71,8 @@ fn write_rows(
     writer.section(part, sections::POINTS, |out| {
         for id in state.ids.iter().flatten() {
             let row = view.watch.row(&shared.tables, collection, id);
-            let row = row.map_err(io::Error::other)?;
             let row =
-                row.ok_or_else(|| io::Error::other("the collection was dropped meanwhile"))?;
+                row?.ok_or_else(|| io::Error::other("the collection was dropped meanwhile"))?;
             let mut face = row.face;
             if let Some(face) = &mut face {
                 for place in [&mut face.crop, &mut face.photo].into_iter().flatten() {
@@ -90,7 +89,7 @@ fn write_rows(
     writer.section(part, sections::PICTURES, |out| {
         pictures.iter().try_for_each(|(id, place)| {
             let picture = shared.blobs.read(place, collection, id);
-            out.write_all(&picture.map_err(io::Error::other)?)
+            out.write_all(&picture?)
         })
     })?;
     Ok(())

@@ -125,9 +125,7 @@ fn fail(error: impl std::fmt::Display) -> Error {
 impl From<sled::Error> for Error {
     fn from(error: sled::Error) -> Self {
         match error {
-            sled::Error::Io(io) if io.kind() == io::ErrorKind::StorageFull => {
-                fail("the disk is full")
-            }
+            sled::Error::Io(io) if io.kind() == io::ErrorKind::StorageFull => Error::TablesFull,
             other => fail(other),
         }
     }
@@ -407,8 +405,10 @@ mod tests {
     #[test]
     fn a_full_disk_is_told_in_words() {
         let full = io::Error::new(io::ErrorKind::StorageFull, "Os { code: 28 }");
-        let error = Error::from(sled::Error::Io(full)).to_string();
-        assert_eq!(error, "tables: the disk is full");
+        let error = Error::from(sled::Error::Io(full));
+        assert_eq!(error.to_string(), "tables: the disk is full");
+        // As it is known after it went through a writer of a file.
+        assert_eq!(io::Error::from(error).kind(), io::ErrorKind::StorageFull);
         let other = Error::from(sled::Error::Unsupported("x".into())).to_string();
         assert!(other.starts_with("tables: "), "{other}");
     }
