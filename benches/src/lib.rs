@@ -1,9 +1,10 @@
 //! Data sets, workloads and measurements. Nothing here is part of the product.
 
 pub mod ann;
+pub mod load;
 mod process;
 pub mod torture;
 mod vectors;
 
 pub use process::Process;
-pub use vectors::faces;
+pub use vectors::{faces, people};

@@ -159,6 +159,20 @@ impl Process {
         Ok(line.with_context(|| format!("no metric {name}"))?.parse()?)
     }
 
+    /// Where it listens, as host and port.
+    pub fn address(&self) -> &str {
+        self.url.trim_start_matches("http://")
+    }
+
+    /// Bytes of memory that it has written to and that are no file's (Linux; else `None`).
+    pub fn private_bytes(&self) -> Option<u64> {
+        let pid = self.child.lock().ok()?.id();
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+        let line = status.lines().find_map(|l| l.strip_prefix("RssAnon:"))?;
+        let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+        Some(kib * 1_024)
+    }
+
     /// Ends it as an operator does (SIGTERM) and waits for that.
     ///
     /// # Errors
