@@ -94,7 +94,7 @@ impl Index {
     /// from the query, where a filter may lead, costs lie too close for packed ones.
     ///
     /// It gives up, with `false`, as soon as looking at all that the filter lets through is less
-    /// than what lies ahead, by the share of those met so far that came through.
+    /// than what lies ahead, by the share of those met so far that came through, or surer.
     pub(crate) fn walk_filtered(
         &self,
         query: &Query,
@@ -192,6 +192,10 @@ impl Met {
     /// A walk has to meet `enough` that come through. The first [`PRIOR`] points tell little about how
     /// many will: the share of the whole collection counts as if it had been met in as many. However
     /// the estimate turns out, a walk and a scan after it are no more than twice the scan.
+    ///
+    /// One that has met [`LED_AWAY`] times what it would under a filter that has nothing to do with
+    /// the query looks for what lies behind all that the filter keeps back. Links lead to the near,
+    /// seldom there: such a walk is long and yet misses much.
     fn scan_is_cheaper(&self) -> bool {
         if self.all < PRIOR {
             return false;
@@ -201,10 +205,13 @@ impl Met {
             [self.allowed, self.live, self.enough, self.all, self.passed].map(|n| n as f64);
         let prior = PRIOR as f64;
         let share = (passed + prior * allowed / live) / (all + prior);
-        all > allowed || enough / share > all + allowed
+        let led_away = all > LED_AWAY * enough * live / allowed;
+        led_away || all > allowed || enough / share > all + allowed
     }
 }
 
+/// How many times what is to be expected a walk with a filter may meet before it is given up.
+const LED_AWAY: f64 = 4.0;
 /// Points that a walk with a filter meets before it may be given up.
 const PRIOR: usize = 256;
 /// Rows that are on their way while one is looked at.
@@ -225,6 +232,30 @@ mod tests {
         };
         let sum: f32 = (0..12).map(|_| unit()).sum();
         sum - 6.0
+    }
+
+    #[test]
+    fn a_walk_with_a_filter_is_given_up_when_a_scan_is_less_or_it_is_led_away() {
+        let cheaper = |allowed: usize, (all, passed): (usize, usize)| {
+            let mut met = Met::new(allowed, 100_000, 1_280);
+            (met.all, met.passed) = (all, passed);
+            met.scan_is_cheaper()
+        };
+        assert!(!cheaper(3_000, (100, 0)), "too few were met to tell");
+        assert!(cheaper(3_000, (300, 9)), "43,000 lie ahead");
+        assert!(
+            !cheaper(3_000, (300, 290)),
+            "those about the query come through"
+        );
+        assert!(
+            !cheaper(90_000, (2_000, 1_700)),
+            "little more than expected"
+        );
+        assert!(cheaper(90_000, (6_000, 4_000)), "1,422 were to be expected");
+        assert!(
+            !cheaper(30_000, (6_000, 2_000)),
+            "4,267 were to be expected"
+        );
     }
 
     /// The test doppel's ancestor had. Independent directions have no structure that a graph could
