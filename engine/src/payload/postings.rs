@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
-use roaring::RoaringBitmap;
+use roaring::{MultiOps, RoaringBitmap};
 
 use super::key::Key;
 use crate::numbers::PointNumber;
@@ -195,24 +195,26 @@ impl Points {
     }
 }
 
-/// Points put together, the single ones sorted at the end.
+/// Points put together at the end: the single ones sorted, the sets all at once, which one after
+/// another would copy what has come together for each of them.
 #[derive(Default)]
-struct Union {
+struct Union<'a> {
     single: Vec<u32>,
-    many: RoaringBitmap,
+    many: Vec<&'a RoaringBitmap>,
 }
 
-impl Union {
-    fn add(&mut self, points: &Points) {
+impl<'a> Union<'a> {
+    fn add(&mut self, points: &'a Points) {
         match points {
             Points::One(number) => self.single.push(*number),
-            Points::Many(points) => self.many |= points,
+            Points::Many(points) => self.many.push(points),
         }
     }
 
     fn whole(mut self) -> RoaringBitmap {
         self.single.sort_unstable();
-        self.many.extend(self.single);
-        self.many
+        let mut all = self.many.union();
+        all.extend(self.single);
+        all
     }
 }
