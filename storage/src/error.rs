@@ -67,9 +67,9 @@ pub enum Error {
     /// The tables failed.
     #[error("tables: {0}")]
     Tables(String),
-    /// The tables found no room.
-    #[error("tables: the disk is full")]
-    TablesFull,
+    /// The disk took nothing of the tables.
+    #[error("tables: {0}")]
+    TablesDisk(io::ErrorKind),
 }
 
 /// So that what fails inside a writer of a file can still be told apart.
@@ -84,7 +84,7 @@ impl Error {
     pub fn kind(&self) -> io::ErrorKind {
         match self {
             Error::Io { source, .. } => source.kind(),
-            Error::TablesFull => io::ErrorKind::StorageFull,
+            Error::TablesDisk(kind) => *kind,
             _ => io::ErrorKind::Other,
         }
     }

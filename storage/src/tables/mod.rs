@@ -125,7 +125,14 @@ fn fail(error: impl std::fmt::Display) -> Error {
 impl From<sled::Error> for Error {
     fn from(error: sled::Error) -> Self {
         match error {
-            sled::Error::Io(io) if io.kind() == io::ErrorKind::StorageFull => Error::TablesFull,
+            sled::Error::Io(io)
+                if matches!(
+                    io.kind(),
+                    io::ErrorKind::StorageFull | io::ErrorKind::ReadOnlyFilesystem
+                ) =>
+            {
+                Error::TablesDisk(io.kind())
+            }
             other => fail(other),
         }
     }
@@ -403,12 +410,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_full_disk_is_told_in_words() {
-        let full = io::Error::new(io::ErrorKind::StorageFull, "Os { code: 28 }");
-        let error = Error::from(sled::Error::Io(full));
-        assert_eq!(error.to_string(), "tables: the disk is full");
-        // As it is known after it went through a writer of a file.
-        assert_eq!(io::Error::from(error).kind(), io::ErrorKind::StorageFull);
+    fn a_disk_that_takes_nothing_is_told_in_words() {
+        for (kind, words) in [
+            (io::ErrorKind::StorageFull, "no storage space"),
+            (io::ErrorKind::ReadOnlyFilesystem, "read-only"),
+        ] {
+            // The system's answer comes with a debug text of sled's.
+            let answer = io::Error::new(kind, "Os { code: 28 }");
+            let error = Error::from(sled::Error::Io(answer));
+            let text = error.to_string();
+            assert!(text.contains(words) && !text.contains("Os"), "{text}");
+            // As it is known after it went through a writer of a file.
+            assert_eq!(io::Error::from(error).kind(), kind);
+        }
         let other = Error::from(sled::Error::Unsupported("x".into())).to_string();
         assert!(other.starts_with("tables: "), "{other}");
     }
