@@ -5,7 +5,7 @@ mod common;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use common::{Server, faceless, photo};
+use common::{Server, faceless, group, photo};
 use serde_json::{Value, json};
 
 fn base64(bytes: &[u8]) -> String {
@@ -59,6 +59,55 @@ fn the_person_in_the_photo_comes_first() {
     assert_eq!(same["faces"][0]["hits"][0]["person"], "Bob");
     assert_eq!(same["faces"][0]["hits"][0]["payload"], Value::Null);
     assert_eq!(same["faces"][0]["hits"][0]["score"], hits[0]["score"]);
+}
+
+/// The persons of each face's hits, from left to right.
+fn first_hits(found: &Value) -> Vec<(f64, &Value)> {
+    let faces = found["faces"].as_array().unwrap().iter();
+    let mut firsts: Vec<_> = faces
+        .map(|face| (face["box"][0].as_f64().unwrap(), &face["hits"][0]["person"]))
+        .collect();
+    firsts.sort_by(|a, b| a.0.total_cmp(&b.0));
+    firsts
+}
+
+#[test]
+fn every_face_of_a_group_has_its_own_look_alikes() {
+    let server = Server::start();
+    fill(&server);
+    let together = group(&[28, 3, 17]);
+    let parts: [(&str, &[u8]); 3] = [("image", &together), ("faces", b"all"), ("limit", b"1")];
+    let found = server.form("/collections/stars/faces/search", &parts).ok();
+    let wanted = ["Cleo", "Ada", "Bob"].map(|person| json!(person));
+    let wanted: Vec<_> = [0.0, 32.0, 64.0].into_iter().zip(&wanted).collect();
+    assert_eq!(first_hits(&found), wanted);
+    let largest = json!({"image": base64(&together), "faces": "largest"});
+    let largest = server.post("/collections/stars/faces/search", &largest);
+    assert_eq!(largest.ok()["faces"].as_array().unwrap().len(), 1);
+    let seen = json!({"image": base64(&together)});
+    let seen = server.post("/faces/detect", &seen).ok();
+    assert_eq!(seen["faces"].as_array().unwrap().len(), 3);
+}
+
+#[test]
+fn every_face_of_a_group_is_kept_if_asked_for_under_ids_of_their_own() {
+    let server = Server::start();
+    server.with_faces("stars");
+    let together = group(&[28, 3, 17]);
+    let parts: [(&str, &[u8]); 3] = [("image", &together), ("faces", b"all"), ("id", b"7")];
+    let message = server.form("/collections/stars/faces", &parts).refused(400);
+    assert!(message.contains("one face"), "{message}");
+    let added = server.form("/collections/stars/faces", &parts[..2]).ok();
+    let faces = added["faces"].as_array().unwrap();
+    let ids: std::collections::HashSet<_> = faces
+        .iter()
+        .map(|face| face["id"].as_str().unwrap())
+        .collect();
+    assert_eq!((faces.len(), ids.len()), (3, 3));
+    for face in faces {
+        let path = format!("/collections/stars/faces/{}", face["id"].as_str().unwrap());
+        assert_eq!(server.get(&path).ok()["box"], face["box"]);
+    }
 }
 
 #[test]

@@ -273,8 +273,16 @@ fn form(parts: &[(&str, &[u8])]) -> (String, Vec<u8>) {
 
 /// A PNG whose left part is bright: the stand-in tells such photos apart by how much of it.
 pub(crate) fn photo(bright_columns: u32) -> Vec<u8> {
-    let picture = image::RgbImage::from_fn(32, 32, |x, y| {
-        let base = if x < bright_columns { 200 } else { 30 };
+    group(&[bright_columns])
+}
+
+/// A PNG of several such faces side by side.
+pub(crate) fn group(bright_columns: &[u32]) -> Vec<u8> {
+    let width = 32 * u32::try_from(bright_columns.len()).unwrap();
+    let picture = image::RgbImage::from_fn(width, 32, |x, y| {
+        let face = usize::try_from(x / 32).unwrap();
+        let bright = x % 32 < bright_columns[face];
+        let base = if bright { 200 } else { 30 };
         let shade = base + u8::try_from(y).unwrap();
         image::Rgb([shade; 3])
     });
