@@ -3,9 +3,11 @@ works. Run as `python python_client.py URL`; warnings, that of an unknown versio
 """
 
 import sys
+import tempfile
 import uuid
 import warnings
 
+import requests
 from qdrant_client import QdrantClient, models
 from qdrant_client.http.exceptions import UnexpectedResponse
 
@@ -353,11 +355,34 @@ def snapshots(client):
     client.delete(name, [0, 1, 2])
     assert client.recover_snapshot(name, made.name, wait=True)
     assert client.count(name).count == 6
+    uploaded(client, name, made)
     assert client.delete_snapshot(name, made.name) and client.list_snapshots(name) == []
     full = client.create_full_snapshot()
     assert full.name in [one.name for one in client.list_full_snapshots()]
     assert client.delete_full_snapshot(full.name)
     refused(404, lambda: client.delete_full_snapshot(full.name))
+
+
+def uploaded(client, name, made):
+    """A snapshot that was downloaded makes another collection, if it is as it was. (The client
+    takes every answer for JSON, so that it cannot download itself.)"""
+    api = client.http.snapshots_api
+    file = requests.get(f"{client.init_options['url']}/collections/{name}/snapshots/{made.name}")
+    with tempfile.NamedTemporaryFile(suffix=".snapshot") as kept:
+        kept.write(file.content)
+        kept.flush()
+
+        def upload(checksum):
+            with open(kept.name, "rb") as snapshot:
+                return api.recover_from_uploaded_snapshot(
+                    "uploaded", wait=True, checksum=checksum, snapshot=snapshot
+                )
+
+        client.delete_collection("uploaded")
+        refused(400, lambda: upload("0" * 64))
+        assert not client.collection_exists("uploaded")
+        assert upload(made.checksum).result
+    assert ids(client.scroll("uploaded")[0]) == ids(client.scroll(name)[0])
 
 
 CHECKS = [
