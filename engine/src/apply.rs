@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use crossbeam_channel::Receiver;
 use hnsw::Scratch;
 use storage::{
     BlobKind, BlobRef, Blobs, CollectionId, FaceRecord, FaceRow, IndexConfig, Lsn, Part, PointId,
@@ -30,6 +29,7 @@ use crate::payload::{index_of, path};
 use crate::point::Written;
 use crate::settings::Settings;
 use crate::shared::Shared;
+use crate::sync::Receiver;
 use crate::view::View;
 use crate::watch::Watches;
 

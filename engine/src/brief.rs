@@ -5,14 +5,8 @@
 //! sleeps keeps every reader out meanwhile, though it does nothing. So both first try for as long
 //! as the other side usually needs, and only then wait in line, where nobody waits for ever.
 
-use std::hint::spin_loop;
-use std::sync::LazyLock;
-use std::thread::available_parallelism;
-use std::time::{Duration, Instant};
-
-use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
-
 use crate::limits::{READER_PATIENCE, WRITER_PATIENCE};
+use crate::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard, try_awake};
 
 pub(crate) struct BriefLock<T>(RwLock<T>);
 
@@ -23,29 +17,49 @@ impl<T> BriefLock<T> {
 
     /// Shared with other readers.
     pub(crate) fn read(&self) -> RwLockReadGuard<'_, T> {
-        awake(READER_PATIENCE, || self.0.try_read()).unwrap_or_else(|| self.0.read())
+        try_awake(READER_PATIENCE, || self.0.try_read()).unwrap_or_else(|| self.0.read())
     }
 
     /// Alone.
     pub(crate) fn write(&self) -> RwLockWriteGuard<'_, T> {
-        awake(WRITER_PATIENCE, || self.0.try_write()).unwrap_or_else(|| self.0.write())
+        try_awake(WRITER_PATIENCE, || self.0.try_write()).unwrap_or_else(|| self.0.write())
     }
 }
 
-/// Tries until it succeeds or patience ends.
-fn awake<G>(patience: Duration, attempt: impl Fn() -> Option<G>) -> Option<G> {
-    attempt().or_else(|| {
-        let started = Instant::now();
-        while *SPINNING_PAYS && started.elapsed() < patience {
-            spin_loop();
-            if let Some(guard) = attempt() {
-                return Some(guard);
-            }
-        }
-        None
-    })
-}
+#[cfg(all(test, feature = "shuttle"))]
+mod interleavings {
+    use std::sync::Arc;
 
-/// With one core, whoever is waited for could not go on meanwhile.
-static SPINNING_PAYS: LazyLock<bool> =
-    LazyLock::new(|| available_parallelism().is_ok_and(|cores| cores.get() > 1));
+    use super::*;
+
+    #[test]
+    fn a_change_is_seen_whole_and_everybody_gets_in() {
+        let life = || {
+            let lock = Arc::new(BriefLock::new((0, 0)));
+            let change = |lock: Arc<BriefLock<(u64, u64)>>| {
+                move || {
+                    let mut pair = lock.write();
+                    pair.0 += 1;
+                    shuttle::thread::yield_now();
+                    pair.1 += 1;
+                }
+            };
+            let look = |lock: Arc<BriefLock<(u64, u64)>>| {
+                move || {
+                    let first = lock.read();
+                    shuttle::thread::yield_now();
+                    assert_eq!(first.0, first.1, "half a change");
+                }
+            };
+            let threads = [
+                shuttle::thread::spawn(change(Arc::clone(&lock))),
+                shuttle::thread::spawn(change(Arc::clone(&lock))),
+                shuttle::thread::spawn(look(Arc::clone(&lock))),
+                shuttle::thread::spawn(look(Arc::clone(&lock))),
+            ];
+            assert!(threads.into_iter().all(|thread| thread.join().is_ok()));
+            assert_eq!(*lock.read(), (2, 2));
+        };
+        shuttle::check_random(life, 1_000);
+    }
+}

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use parking_lot::RwLock;
 use storage::CollectionId;
 
 use crate::collection::Collection;
 use crate::quarantine::Quarantined;
+use crate::sync::RwLock;
 
 /// All collections of an engine. A `CollectionId` is never given twice.
 #[derive(Default)]

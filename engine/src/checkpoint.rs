@@ -11,8 +11,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
-use parking_lot::Mutex;
 use storage::{
     CollectionEntry, CollectionId, Disk, Lsn, Manifest, Manifests, PointId, PointRow, SnapshotRef,
     SnapshotWriter, write_row,
@@ -25,6 +23,7 @@ use crate::error::Error;
 use crate::options::Event;
 use crate::sections;
 use crate::shared::Shared;
+use crate::sync::{Mutex, Receiver, RecvTimeoutError, Sender, bounded};
 
 /// How often the thread looks whether a checkpoint is due.
 const TICK: Duration = Duration::from_millis(500);

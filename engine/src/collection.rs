@@ -7,10 +7,9 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 use hnsw::{Frozen, Index, Scratch};
-use parking_lot::RwLock;
 use roaring::RoaringBitmap;
 use storage::{CollectionId, Lsn, NamedVectors, PointId, VectorId};
 
@@ -22,6 +21,7 @@ use crate::point::Which;
 use crate::settings::{Settings, named};
 use crate::space::Space;
 use crate::spec::VectorSpec;
+use crate::sync::{AtomicU64, RwLock};
 use crate::tune::Tunings;
 use crate::vectors::Vectors;
 

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use crossbeam_channel::{Receiver, Sender};
 use storage::{CollectionId, Lsn, Record};
 
 use crate::checkpoint::FrozenState;
@@ -17,6 +16,7 @@ use crate::limits::GROUP_BYTES;
 use crate::options::Event;
 use crate::point::{Ack, Written};
 use crate::shared::Shared;
+use crate::sync::{Receiver, Sender};
 use crate::view::View;
 
 pub(crate) type Reply = Sender<Result<Written, Error>>;

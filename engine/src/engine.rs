@@ -6,10 +6,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::thread::JoinHandle;
 
-use crossbeam_channel::{Sender, TrySendError, bounded, unbounded};
-use parking_lot::{Mutex, RwLock};
 use storage::{Lsn, PointId, Record};
 
 use crate::checkpoint::{Checkpointer, remove_unnamed};
@@ -26,6 +23,9 @@ use crate::quarantine::Quarantined;
 use crate::recover::{Report, recover};
 use crate::shared::Shared;
 use crate::spec::check_name;
+use crate::sync::{
+    AtomicU64, JoinHandle, Mutex, RwLock, Sender, TrySendError, bounded, spawn, unbounded,
+};
 use crate::{apply, commit, convert};
 
 /// An open data folder.
@@ -66,15 +66,15 @@ impl Engine {
             recovered.manifests,
         ));
         let threads = Threads {
-            committer: spawn("committer", {
+            committer: start("committer", {
                 let shared = Arc::clone(&shared);
                 move || commit::run(&shared, &proposed, &work)
             })?,
-            applier: spawn("applier", {
+            applier: start("applier", {
                 let shared = Arc::clone(&shared);
                 move || apply::run(&shared, &to_apply)
             })?,
-            checkpointer: spawn("checkpointer", {
+            checkpointer: start("checkpointer", {
                 let checkpointer = Arc::clone(&checkpointer);
                 move || checkpointer.run(&stopped)
             })?,
@@ -221,7 +221,7 @@ impl Engine {
     /// Where the engine stands.
     pub fn status(&self) -> Status {
         let progress = &self.shared.progress;
-        let lsn = |number: &std::sync::atomic::AtomicU64| Lsn(number.load(Ordering::Acquire));
+        let lsn = |number: &AtomicU64| Lsn(number.load(Ordering::Acquire));
         Status {
             durable_lsn: lsn(&progress.durable),
             applied_lsn: lsn(&progress.applied),
@@ -321,9 +321,9 @@ impl Drop for Engine {
     }
 }
 
-fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, Error> {
-    let thread = std::thread::Builder::new().name(name.into()).spawn(run);
-    thread.map_err(|error| Error::BadRequest(format!("cannot start the {name} thread: {error}")))
+fn start(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, Error> {
+    spawn(name, run)
+        .map_err(|error| Error::BadRequest(format!("cannot start the {name} thread: {error}")))
 }
 
 fn info(collection: &Collection) -> CollectionInfo {

@@ -68,6 +68,7 @@ mod settings;
 mod shared;
 mod space;
 mod spec;
+mod sync;
 mod tune;
 mod vectors;
 mod verify;

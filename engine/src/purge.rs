@@ -13,7 +13,6 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Instant;
 
-use crossbeam_channel::bounded;
 use storage::{BlobRef, Blobs, CollectionId, Lsn, Record, Shelf};
 
 use crate::commit::Work;
@@ -21,6 +20,7 @@ use crate::engine::{Engine, rename_missing};
 use crate::error::Error;
 use crate::point::Ack;
 use crate::shared::Shared;
+use crate::sync::bounded;
 
 /// Checkpoints that are taken at most until the log is behind; each waits for what was written
 /// before it.

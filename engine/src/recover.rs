@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use hnsw::Scratch;
-use parking_lot::Mutex;
 use storage::{
     Blobs, CollectionEntry, DataFolder, Disk, Expectation, FileLog, Log, Lsn, Manifest, Manifests,
     OpenedManifests, PointId, Record, SnapshotReader, Tables,
@@ -22,6 +21,7 @@ use crate::load::{load_collection, refill_tables};
 use crate::options::{Event, Options, RecoveryStep};
 use crate::quarantine::Quarantined;
 use crate::shared::Shared;
+use crate::sync::Mutex;
 use crate::watch::Watches;
 
 /// What recovery hands over.

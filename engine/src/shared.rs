@@ -1,17 +1,17 @@
 //! What the engine's threads and its callers share.
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 
 use hnsw::Scratch;
-use parking_lot::{Condvar, Mutex};
 use storage::{Backups, Blobs, DataFolder, Disk, Log, Lsn, Tables};
 
 use crate::backup::Restores;
 use crate::catalog::Catalog;
 use crate::error::Error;
 use crate::options::{Event, Options};
+use crate::sync::{AtomicBool, AtomicU64, Condvar, Mutex};
 use crate::watch::Watches;
 
 /// The open data folder with everything in it.
@@ -63,6 +63,20 @@ impl Progress {
     fn wake(&self) {
         drop(self.going_on.lock());
         self.gone_on.notify_all();
+    }
+
+    /// Waits until all that is durable now is applied. `stopped` says why nothing will be, and
+    /// whoever makes it say so wakes those who wait.
+    fn wait_applied(&self, stopped: impl Fn() -> Option<String>) -> Result<(), Error> {
+        let durable = self.durable.load(Ordering::Acquire);
+        let mut waiting = self.going_on.lock();
+        while self.applied.load(Ordering::Acquire) < durable {
+            if let Some(reason) = stopped() {
+                return Err(Error::ReadOnly(reason));
+            }
+            self.gone_on.wait(&mut waiting);
+        }
+        Ok(())
     }
 }
 
@@ -125,15 +139,8 @@ impl Shared {
 
     /// Waits until all that is durable now is applied.
     pub(crate) fn wait_applied(&self) -> Result<(), Error> {
-        let durable = self.progress.durable.load(Ordering::Acquire);
-        let mut waiting = self.progress.going_on.lock();
-        while self.progress.applied.load(Ordering::Acquire) < durable {
-            if let Some(reason) = self.read_only().filter(|_| self.apply_failed()) {
-                return Err(Error::ReadOnly(reason));
-            }
-            self.progress.gone_on.wait(&mut waiting);
-        }
-        Ok(())
+        let stopped = || self.read_only().filter(|_| self.apply_failed());
+        self.progress.wait_applied(stopped)
     }
 
     pub(crate) fn apply_failed(&self) -> bool {
@@ -142,5 +149,42 @@ impl Shared {
 
     pub(crate) fn observe(&self, event: Event) {
         self.options.observe(event);
+    }
+}
+
+#[cfg(all(test, feature = "shuttle"))]
+mod interleavings {
+    use super::*;
+
+    #[test]
+    fn nobody_waits_for_what_has_been_applied() {
+        let life = || {
+            let progress = Arc::new(Progress::default());
+            progress.durable.store(1, Ordering::Release);
+            let applier = Arc::clone(&progress);
+            let applier = shuttle::thread::spawn(move || applier.has_applied(Lsn(1)));
+            let waited = progress.wait_applied(|| None);
+            assert!(waited.is_ok() && progress.applied.load(Ordering::Acquire) == 1);
+            assert!(applier.join().is_ok());
+        };
+        shuttle::check_random(life, 1_000);
+    }
+
+    #[test]
+    fn nobody_waits_for_an_applier_that_has_stopped() {
+        let life = || {
+            let progress = Arc::new(Progress::default());
+            progress.durable.store(1, Ordering::Release);
+            let stopped = Arc::new(AtomicBool::new(false));
+            let (applier, says) = (Arc::clone(&progress), Arc::clone(&stopped));
+            let applier = shuttle::thread::spawn(move || {
+                says.store(true, Ordering::Release);
+                applier.wake();
+            });
+            let why = || stopped.load(Ordering::Acquire).then(String::new);
+            assert!(progress.wait_applied(why).is_err());
+            assert!(applier.join().is_ok());
+        };
+        shuttle::check_random(life, 1_000);
     }
 }

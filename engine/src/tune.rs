@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 
 pub use hnsw::Effort;
 use hnsw::{Hit, SearchOptions};
-use parking_lot::Mutex;
 use storage::VectorId;
 
 use crate::collection::Collection;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::limits::{MAX_HITS, TUNINGS};
+use crate::sync::Mutex;
 
 /// What was measured.
 #[derive(Debug, Clone, Copy, PartialEq)]

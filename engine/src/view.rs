@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use crossbeam_channel::bounded;
 use storage::CollectionId;
 
 use crate::checkpoint::FrozenState;
@@ -11,6 +10,7 @@ use crate::commit::Work;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::shared::Shared;
+use crate::sync::bounded;
 use crate::watch::Watch;
 
 /// Collections at one LSN.

@@ -11,10 +11,10 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::{Arc, Weak};
 
-use parking_lot::Mutex;
 use storage::{CollectionId, FaceRow, PointId, TableChange, Tables};
 
 use crate::error::Error;
+use crate::sync::Mutex;
 
 /// What the tables have of a point.
 #[derive(Clone)]

@@ -1,7 +1,12 @@
 //! What a walk needs while it runs, kept for the next walk: the query, which slots have been seen,
 //! and the beam.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::PoisonError;
+#[cfg(not(feature = "shuttle"))]
+use std::sync::{Mutex, MutexGuard};
+
+#[cfg(feature = "shuttle")]
+use shuttle::sync::{Mutex, MutexGuard};
 
 use crate::beam::Beam;
 use crate::vectors::Query;
@@ -94,7 +99,7 @@ impl Spaces {
         result
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Space>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<Space>> {
         self.free.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -111,5 +116,33 @@ mod tests {
             assert!(seen.insert(7) && seen.insert(49) && !seen.insert(7));
             assert!(!seen.insert(4_000_000), "there is no such slot");
         }
+    }
+}
+
+#[cfg(all(test, feature = "shuttle"))]
+mod interleavings {
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[test]
+    fn a_space_belongs_to_one_walk_at_a_time_and_is_used_again() {
+        let life = || {
+            let spaces = Arc::new(Spaces::default());
+            let walk = |slot: u32, spaces: Arc<Spaces>| {
+                move || {
+                    spaces.with(|space| {
+                        space.walk.seen.start(64);
+                        assert!(space.walk.seen.insert(slot));
+                        shuttle::thread::yield_now();
+                        assert_eq!(space.walk.seen.len(), 1, "somebody else's walk");
+                    });
+                }
+            };
+            let threads = [1, 2, 3].map(|n| shuttle::thread::spawn(walk(n, Arc::clone(&spaces))));
+            assert!(threads.into_iter().all(|thread| thread.join().is_ok()));
+            assert!((1..=3).contains(&spaces.lock().len()));
+        };
+        shuttle::check_random(life, 1_000);
     }
 }

@@ -1,6 +1,7 @@
 //! The gate, step by step; the first failure ends it. The workspace is compiled twice, once for
 //! clippy and once for tests, and never in release: the tests' own build makes the `doppel` binary
-//! that obtains the face models.
+//! that obtains the face models. `engine` and `hnsw` are compiled once more, to have the orders of
+//! their threads tried.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -38,6 +39,7 @@ pub(crate) fn run() -> Result<()> {
     })?;
     step("tests", || tests(nextest, &models))?;
     step("doc tests", || cargo(&["test", "--workspace", "--doc"]))?;
+    step("orders of threads", orders)?;
     let mut clients = Outcome::Ran;
     step("official clients", || {
         let models_dir = match &models {
@@ -103,6 +105,18 @@ fn has_nextest() -> bool {
     probe.args(["nextest", "--version"]);
     let probe = probe.stdout(Stdio::null()).stderr(Stdio::null());
     probe.status().is_ok_and(|status| status.success())
+}
+
+/// Only tests that run under shuttle can run with its locks.
+fn orders() -> Result<()> {
+    let of = ["-p", "engine", "-p", "hnsw", "--features", "engine/shuttle"];
+    let targets = ["--lib", "--test", "interleavings"];
+    let clippy = [&["clippy"][..], &of, &targets, &["--", "-D", "warnings"]];
+    cargo(&clippy.concat())?;
+    let small = [&["test"][..], &of, &["--lib", "interleavings"]];
+    cargo(&small.concat())?;
+    let whole = [&["test"][..], &of, &["--test", "interleavings"]];
+    cargo(&whole.concat())
 }
 
 /// With nextest each test has its own process, and a slow one is named.

@@ -9,11 +9,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
 use storage::{BackupReader, Disk, Lsn};
 
 use crate::collection::State;
 use crate::error::Error;
+use crate::sync::Mutex;
 
 /// The folder of backups to be restored.
 pub(crate) struct Restores {
