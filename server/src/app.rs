@@ -11,6 +11,7 @@ use engine::{Ack, Chosen, CollectionInfo, Engine, PayloadChange, Query, ScoredPo
 
 use crate::faces::Faces;
 use crate::gate::Gate;
+use crate::jobs::Jobs;
 use crate::likeness::Scales;
 use crate::metrics::Metrics;
 use crate::recovery::Recovery;
@@ -22,6 +23,7 @@ pub(crate) struct App {
     pub(crate) metrics: Metrics,
     pub(crate) faces: Arc<Faces>,
     pub(crate) scales: Scales,
+    pub(crate) jobs: Jobs,
     engine: OnceLock<Arc<Engine>>,
     recovery: Recovery,
     searches: Gate,
@@ -33,6 +35,7 @@ impl App {
         Self {
             faces: Arc::new(Faces::new()),
             scales: Scales::default(),
+            jobs: Jobs::default(),
             engine: OnceLock::new(),
             recovery: Recovery::default(),
             searches: Gate::new("searches", config.server.concurrent_searches),

@@ -78,6 +78,16 @@ pub(crate) const POLYGON_CORNERS: usize = 10_000;
 pub(crate) const FACETS: usize = engine::limits::MAX_FACETS;
 /// Writes in one batch.
 pub(crate) const BATCH_OPERATIONS: usize = 1_000;
+/// Jobs that are at work at once.
+pub(crate) const JOBS_AT_WORK: usize = 2;
+/// Jobs that are remembered.
+pub(crate) const JOBS_KNOWN: usize = 100;
+/// Faces that one clustering is about.
+pub(crate) const CLUSTER_FACES: usize = 1_000_000;
+/// Neighbours of a face that a clustering looks at.
+pub(crate) const CLUSTER_NEIGHBOURS: usize = 100;
+/// Groups that the result of a clustering tells of, the largest first.
+pub(crate) const CLUSTERS_TOLD: usize = 1_000;
 /// Bytes of a backup that is sent.
 pub(crate) const BACKUP_BYTES: u64 = 1 << 40;
 /// Bytes of a backup that are read or written at once.

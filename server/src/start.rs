@@ -240,6 +240,7 @@ impl Running {
         let served = joined(self.serving);
         let opened = self.opening.join();
         opened.map_err(|_| Error::Ended)?;
+        self.app.jobs.close();
         self.app.faces.close();
         if let Some(engine) = self.app.engine() {
             engine.shutdown()?;

@@ -159,6 +159,11 @@ fn of_path(name: &str) -> Value {
             }),
             json!("faces"),
         ),
+        "job" => (
+            "A job's id.",
+            json!({"type": "integer", "minimum": 0, "maximum": u64::MAX}),
+            json!(1),
+        ),
         "key" => (
             "A key of the payloads; dots reach into objects, `[]` into lists.",
             json!({"type": "string", "minLength": 1, "maxLength": engine::limits::MAX_KEY_LEN}),

@@ -5,10 +5,12 @@ mod admin;
 mod aliases;
 mod batch;
 mod cluster;
+mod clustering;
 mod collections;
 mod docs;
 mod faces;
 mod health;
+mod jobs;
 mod look;
 mod page;
 mod payload;
@@ -59,6 +61,8 @@ fn operations() -> Vec<Operation> {
         batch::operations(),
         snapshots::operations(),
         admin::operations(),
+        jobs::operations(),
+        clustering::operations(),
     ];
     of_files.into_iter().flatten().collect()
 }

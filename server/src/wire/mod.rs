@@ -4,6 +4,7 @@
 pub(crate) mod alias;
 pub(crate) mod batch;
 pub(crate) mod choose;
+pub(crate) mod clustering;
 pub(crate) mod collection;
 pub(crate) mod delete;
 pub(crate) mod envelope;
@@ -12,6 +13,7 @@ pub(crate) mod filter;
 pub(crate) mod id;
 pub(crate) mod index;
 pub(crate) mod input;
+pub(crate) mod job;
 pub(crate) mod kind;
 pub(crate) mod list;
 pub(crate) mod look;

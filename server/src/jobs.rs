@@ -1,0 +1,283 @@
+//! Work that goes on after the request that asked for it was answered: each job has an id, a
+//! progress that can be looked at, and an end that can be asked for early.
+//!
+//! A job runs on a thread of its own and says now and then how far it is; there it learns that it
+//! was cancelled. What it has written by then stays. Jobs live with the process: after a restart
+//! there are none, and nothing of one goes on by itself.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use parking_lot::Mutex;
+use serde_json::Value;
+
+use crate::limits;
+use crate::refusal::Refusal;
+
+/// The jobs of this process.
+#[derive(Default)]
+pub(crate) struct Jobs(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    last: u64,
+    jobs: BTreeMap<u64, Arc<Job>>,
+    threads: Vec<JoinHandle<()>>,
+    closed: bool,
+}
+
+/// A job, at work or at its end.
+#[derive(Debug)]
+pub(crate) struct Job {
+    pub(crate) id: u64,
+    /// What it does: `cluster`.
+    pub(crate) kind: &'static str,
+    pub(crate) collection: String,
+    /// Seconds since 1970.
+    pub(crate) started_s: u64,
+    started: Instant,
+    done: AtomicU64,
+    of: AtomicU64,
+    cancelled: AtomicBool,
+    end: OnceLock<(Duration, End)>,
+}
+
+/// How a job has ended.
+#[derive(Debug)]
+pub(crate) enum End {
+    /// With this result.
+    Completed(Value),
+    Failed(String),
+    Cancelled,
+}
+
+/// Why a job does not go on.
+#[derive(Debug)]
+pub(crate) enum Halt {
+    Cancelled,
+    Failed(String),
+}
+
+impl From<engine::Error> for Halt {
+    fn from(error: engine::Error) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+impl Job {
+    /// Says how far it is; an error if it is to go no further.
+    pub(crate) fn step(&self, done: u64, of: u64) -> Result<(), Halt> {
+        self.done.store(done, Ordering::Relaxed);
+        self.of.store(of, Ordering::Relaxed);
+        match self.cancelled.load(Ordering::Relaxed) {
+            true => Err(Halt::Cancelled),
+            false => Ok(()),
+        }
+    }
+
+    /// How much is done, of how much; 0 of 0 while that is not known.
+    pub(crate) fn progress(&self) -> (u64, u64) {
+        let read = |number: &AtomicU64| number.load(Ordering::Relaxed);
+        (read(&self.done), read(&self.of))
+    }
+
+    /// How it has ended, if it has.
+    pub(crate) fn end(&self) -> Option<&End> {
+        self.end.get().map(|(_, end)| end)
+    }
+
+    /// How long it took, or has taken so far.
+    pub(crate) fn duration(&self) -> Duration {
+        let ended = self.end.get().map(|(duration, _)| *duration);
+        ended.unwrap_or_else(|| self.started.elapsed())
+    }
+
+    fn run(&self, work: impl FnOnce(&Job) -> Result<Value, Halt>) {
+        let outcome = catch_unwind(AssertUnwindSafe(|| work(self)));
+        let end = match outcome {
+            Ok(Ok(result)) => End::Completed(result),
+            Ok(Err(Halt::Cancelled)) => End::Cancelled,
+            Ok(Err(Halt::Failed(why))) => End::Failed(why),
+            Err(_) => End::Failed("a thread of the server broke down".to_owned()),
+        };
+        tracing::info!(job = self.id, kind = self.kind, ?end, "a job has ended");
+        // Nobody else ends it.
+        drop(self.end.set((self.started.elapsed(), end)));
+    }
+}
+
+impl Jobs {
+    /// Begins a job.
+    ///
+    /// # Errors
+    /// 503 when as many are at work as may be, or the server is stopping.
+    pub(crate) fn start(
+        &self,
+        kind: &'static str,
+        collection: String,
+        work: impl FnOnce(&Job) -> Result<Value, Halt> + Send + 'static,
+    ) -> Result<Arc<Job>, Refusal> {
+        let mut state = self.0.lock();
+        let running = state
+            .jobs
+            .values()
+            .filter(|job| job.end().is_none())
+            .count();
+        if state.closed || running >= limits::JOBS_AT_WORK {
+            return Err(Refusal::busy(format!(
+                "{running} jobs are at work, there may be {}: wait for one, or cancel it",
+                limits::JOBS_AT_WORK
+            )));
+        }
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let job = Arc::new(Job {
+            id: state.last + 1,
+            kind,
+            collection,
+            started_s: now.map_or(0, |now| now.as_secs()),
+            started: Instant::now(),
+            done: AtomicU64::new(0),
+            of: AtomicU64::new(0),
+            cancelled: AtomicBool::new(false),
+            end: OnceLock::new(),
+        });
+        let running = Arc::clone(&job);
+        let thread = thread::Builder::new()
+            .name(format!("job-{kind}"))
+            .spawn(move || running.run(work))
+            .map_err(|error| Refusal::internal(format!("cannot start a thread: {error}")))?;
+        state.last = job.id;
+        state.threads.retain(|thread| !thread.is_finished());
+        state.threads.push(thread);
+        state.jobs.insert(job.id, Arc::clone(&job));
+        state.forget_old();
+        Ok(job)
+    }
+
+    /// All that are known, the oldest first.
+    pub(crate) fn list(&self) -> Vec<Arc<Job>> {
+        self.0.lock().jobs.values().cloned().collect()
+    }
+
+    pub(crate) fn get(&self, id: u64) -> Result<Arc<Job>, Refusal> {
+        let known = self.0.lock().jobs.get(&id).cloned();
+        known.ok_or_else(|| Refusal::not_found(format!("job {id} does not exist")))
+    }
+
+    /// Asks a job to end; one that has ended stays as it is.
+    pub(crate) fn cancel(&self, id: u64) -> Result<Arc<Job>, Refusal> {
+        let job = self.get(id)?;
+        job.cancelled.store(true, Ordering::Relaxed);
+        Ok(job)
+    }
+
+    /// Ends all of them and takes no more.
+    pub(crate) fn close(&self) {
+        let threads = {
+            let mut state = self.0.lock();
+            state.closed = true;
+            let jobs = state.jobs.values();
+            jobs.for_each(|job| job.cancelled.store(true, Ordering::Relaxed));
+            std::mem::take(&mut state.threads)
+        };
+        for thread in threads {
+            // What a job panics with is caught in it.
+            drop(thread.join());
+        }
+    }
+}
+
+impl State {
+    /// Of those that have ended only the newest are remembered.
+    fn forget_old(&mut self) {
+        while self.jobs.len() > limits::JOBS_KNOWN {
+            let ended = self.jobs.values().find(|job| job.end().is_some());
+            let Some(id) = ended.map(|job| job.id) else {
+                return;
+            };
+            self.jobs.remove(&id);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use serde_json::json;
+
+    use super::*;
+
+    fn ended(job: &Job) -> &End {
+        loop {
+            match job.end() {
+                Some(end) => return end,
+                None => thread::yield_now(),
+            }
+        }
+    }
+
+    #[test]
+    fn a_job_tells_how_far_it_is_and_what_came_of_it() {
+        let jobs = Jobs::default();
+        let (go_on, wait) = channel::<()>();
+        let (told, at_work) = channel();
+        let job = jobs.start("test", "faces".into(), move |job| {
+            job.step(1, 2)?;
+            told.send(()).unwrap();
+            wait.recv().unwrap();
+            Ok(json!({"found": 7}))
+        });
+        let job = job.unwrap();
+        at_work.recv().unwrap();
+        assert_eq!(job.progress(), (1, 2));
+        assert!(job.end().is_none());
+        go_on.send(()).unwrap();
+        assert!(matches!(ended(&job), End::Completed(result) if result["found"] == 7));
+        assert_eq!(jobs.list().len(), 1);
+    }
+
+    #[test]
+    fn a_job_ends_at_its_next_step_when_it_is_cancelled_or_the_server_stops() {
+        let jobs = Jobs::default();
+        let endless = |job: &Job| loop {
+            job.step(0, 0)?;
+            thread::yield_now();
+        };
+        let one = jobs.start("test", "a".into(), endless).unwrap();
+        let other = jobs.start("test", "b".into(), endless).unwrap();
+        assert!(
+            jobs.start("test", "c".into(), endless)
+                .unwrap_err()
+                .is_busy()
+        );
+        jobs.cancel(one.id).unwrap();
+        assert!(matches!(ended(&one), End::Cancelled));
+        assert!(other.end().is_none());
+        jobs.close();
+        assert!(matches!(other.end(), Some(End::Cancelled)));
+        assert!(
+            jobs.start("test", "c".into(), endless)
+                .unwrap_err()
+                .is_busy()
+        );
+        assert!(jobs.cancel(99).is_err());
+    }
+
+    #[test]
+    fn a_job_that_breaks_down_has_failed() {
+        let jobs = Jobs::default();
+        let broken = jobs.start("test", "a".into(), |_| panic!("on purpose"));
+        assert!(matches!(ended(&broken.unwrap()), End::Failed(_)));
+        for _ in 0..limits::JOBS_KNOWN + 5 {
+            let job = jobs.start("test", "a".into(), |_| Ok(json!(null))).unwrap();
+            ended(&job);
+        }
+        assert_eq!(jobs.list().len(), limits::JOBS_KNOWN);
+        assert!(jobs.get(1).is_err());
+    }
+}

@@ -1,0 +1,70 @@
+//! Jobs as they travel.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::snapshot::utc;
+use crate::jobs::{End, Job};
+
+/// A job.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct JobOut {
+    id: u64,
+    /// What it does.
+    kind: String,
+    collection: String,
+    status: JobStatus,
+    /// How much is done.
+    done: u64,
+    /// Of how much; 0 while that is not known.
+    of: u64,
+    started: String,
+    /// How long it took, or has taken so far.
+    seconds: f64,
+    /// What came of it, once it is completed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result: Option<Value>,
+    /// Why it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum JobStatus {
+    Running,
+    Completed,
+    Failed,
+    Cancelled,
+}
+
+/// The jobs that are at work, and the last that have ended.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct JobList {
+    pub(crate) jobs: Vec<JobOut>,
+}
+
+impl From<&Job> for JobOut {
+    fn from(job: &Job) -> Self {
+        let (done, of) = job.progress();
+        let (status, result, error) = match job.end() {
+            None => (JobStatus::Running, None, None),
+            Some(End::Completed(result)) => (JobStatus::Completed, Some(result.clone()), None),
+            Some(End::Failed(why)) => (JobStatus::Failed, None, Some(why.clone())),
+            Some(End::Cancelled) => (JobStatus::Cancelled, None, None),
+        };
+        Self {
+            id: job.id,
+            kind: job.kind.to_owned(),
+            collection: job.collection.clone(),
+            status,
+            done,
+            of,
+            started: utc(job.started_s),
+            seconds: job.duration().as_secs_f64(),
+            result,
+            error,
+        }
+    }
+}
