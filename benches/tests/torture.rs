@@ -82,6 +82,22 @@ fn a_server_whose_power_is_cut_has_all_it_acknowledged() {
 }
 
 #[test]
+fn an_operator_a_full_disk_and_power_cuts_together_lose_nothing_and_every_start_succeeds() {
+    let dir = scratch();
+    let Some(hammer) = Hammer::with_power_cuts(5, dir.path(), BINARY.as_ref()).unwrap() else {
+        eprintln!("skipped: there is no C compiler to make the shim with");
+        return;
+    };
+    let mut hammer = hammer.in_trouble();
+    while hammer.tally.power_cuts < 12 || hammer.tally.faults < 2 {
+        hammer.round().unwrap();
+        expect_clean(&hammer.tally);
+    }
+    hammer.round().unwrap();
+    expect_clean(&hammer.tally);
+}
+
+#[test]
 fn on_a_full_disk_writes_answer_507_searches_go_on_and_a_start_with_room_has_everything() {
     let dir = scratch();
     let data = dir.path().join("data");

@@ -89,7 +89,10 @@ impl From<hnsw::Error> for Error {
 
 impl From<storage::Error> for Error {
     fn from(error: storage::Error) -> Self {
-        Error::Storage(Arc::new(error))
+        match error {
+            storage::Error::Latched(reason) => Error::ReadOnly(reason),
+            other => Error::Storage(Arc::new(other)),
+        }
     }
 }
 

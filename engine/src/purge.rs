@@ -201,8 +201,10 @@ fn rewrite(shared: &Shared) -> Result<Rewritten, Error> {
     // What the new tables name must be durable before they are: a cut may come at any moment.
     let sealed = {
         let mut log = shared.log.lock();
-        log.rotate()
-            .inspect_err(|error| shared.latch(&error.to_string()))?;
+        log.rotate().map_err(|error| {
+            shared.latch(&error.to_string());
+            Error::ReadOnly(error.to_string())
+        })?;
         log.last_lsn()
     };
     shared

@@ -11,7 +11,7 @@ use common::{contents, point};
 use engine::{
     Ack, CollectionSpec, Engine, Face, FaceImage, Metric, NewFace, Options, Point, PointId,
 };
-use storage::{Disk, SimDisk};
+use storage::{Disk, Fault, SimDisk};
 
 fn options(disk: &SimDisk, beside: &Path) -> Options {
     Options {
@@ -165,4 +165,65 @@ fn on_a_full_or_read_only_disk_writes_are_refused_searches_go_on_and_a_restart_r
             .unwrap();
         assert_eq!(contents(&engine, "c").len(), 4);
     }
+}
+
+#[test]
+fn a_backup_that_was_refused_is_not_there_and_no_purge_leaves_it() {
+    use std::io::ErrorKind;
+    let (disk, beside) = (SimDisk::new(), tempfile::tempdir().unwrap());
+    three_checkpoints(&disk, beside.path());
+    let engine = open(&disk, beside.path()).unwrap();
+    let make = || {
+        let before = disk.operations();
+        let made = engine.create_backup(None).unwrap();
+        let steps = disk.operations() - before;
+        assert!(engine.delete_backup(None, &made.name).unwrap());
+        steps
+    };
+    // The first one makes the folders.
+    make();
+    let steps = make();
+    let mut refused = 0;
+    for step in 0..steps {
+        for fault in [
+            Fault::Error(ErrorKind::Other),
+            Fault::LostSync { evicted: false },
+        ] {
+            disk.fail_at(disk.operations() + step, fault);
+            match engine.create_backup(None) {
+                // A sync may lose what nobody has written.
+                Ok(made) => assert!(engine.delete_backup(None, &made.name).unwrap()),
+                Err(_) => refused += 1,
+            }
+            let listed = engine.backups(None).unwrap();
+            assert_eq!(listed, [], "{fault:?} at step {step}");
+        }
+    }
+    assert!(refused > 8, "{refused} of {steps} steps");
+    make();
+}
+
+#[test]
+fn a_log_that_has_stopped_under_a_purge_is_told_as_such() {
+    let stopped = storage::Error::Latched("the disk is full".into());
+    let told = engine::Error::from(stopped);
+    assert!(matches!(told, engine::Error::ReadOnly(_)), "{told}");
+    let (disk, beside) = (SimDisk::new(), tempfile::tempdir().unwrap());
+    three_checkpoints(&disk, beside.path());
+    let engine = open(&disk, beside.path()).unwrap();
+    // The record is written first; what comes next is the new segment.
+    let before = disk.operations();
+    engine
+        .upsert("c", vec![with_crop(9)], Ack::Applied)
+        .unwrap();
+    let of_a_record = disk.operations() - before;
+    let full = Fault::Error(std::io::ErrorKind::Other);
+    for step in of_a_record..of_a_record + 4 {
+        disk.fail_at(disk.operations() + step, full);
+    }
+    let purged = engine.purge("c", engine::OldBackups::Keep);
+    assert!(
+        matches!(purged, Err(engine::Error::ReadOnly(_))),
+        "{purged:?}"
+    );
 }

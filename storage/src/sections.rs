@@ -61,6 +61,7 @@ pub(crate) struct SectionsWriter {
     /// Of all that was written, for those who want it.
     digest: Option<Sha256>,
     renamed: bool,
+    finished: bool,
 }
 
 /// A file that has been written.
@@ -85,6 +86,7 @@ impl SectionsWriter {
             sections: Vec::new(),
             digest: None,
             renamed: false,
+            finished: false,
         };
         this.file
             .write_at(header, 0)
@@ -156,6 +158,7 @@ impl SectionsWriter {
         self.disk
             .sync_dir(dir)
             .map_err(Error::io(dir, "sync the folder"))?;
+        self.finished = true;
         Ok(Written {
             bytes: self.end + table.len() as u64,
             sha256: self.digest.take().map(|digest| digest.finalize().into()),
@@ -166,10 +169,13 @@ impl SectionsWriter {
 /// A file that was given up takes no space, least of all on a disk that is full.
 impl Drop for SectionsWriter {
     fn drop(&mut self) {
-        if !self.renamed {
-            // What cannot be removed now is removed at the next start.
-            let _ = self.disk.remove(&self.temporary);
-        }
+        let path = match (self.finished, self.renamed) {
+            (true, _) => return,
+            (false, true) => &self.path,
+            (false, false) => &self.temporary,
+        };
+        // What cannot be removed now is removed at the next start, or listed.
+        let _ = self.disk.remove(path);
     }
 }
 

@@ -172,6 +172,20 @@ fn a_missing_segment_is_found() {
 }
 
 #[test]
+fn a_segment_that_was_cut_at_a_frame_is_named() {
+    let disk = SimDisk::new();
+    let mut log = open(&disk).unwrap();
+    (0..12).for_each(|_| append(&mut log, 3).unwrap());
+    drop(log);
+    let segments = segments(&disk);
+    let path = Path::new(DIR).join(&segments[1]);
+    // Nothing is left but the header.
+    disk.open(&path).unwrap().set_len(64).unwrap();
+    let error = open(&disk).err().unwrap().to_string();
+    assert!(error.contains(&segments[1]), "{error}");
+}
+
+#[test]
 fn a_log_of_another_data_folder_is_refused() {
     let disk = SimDisk::new();
     append(&mut open(&disk).unwrap(), 1).unwrap();

@@ -30,7 +30,11 @@ pub(super) fn write(shared: &Shared, shelf: Shelf<'_>, view: View) -> Result<Bac
         write_rows(&mut writer, part, shared, &view, (collection.id, state))?;
     }
     let (bytes, sha256) = writer.finish()?;
-    shared.backups.note_sha256(shelf, &name, &sha256)?;
+    if let Err(error) = shared.backups.note_sha256(shelf, &name, &sha256) {
+        // Whoever asked for it is told that there is none. If it cannot be removed, it is listed.
+        let _ = shared.backups.remove(shelf, &name);
+        return Err(error.into());
+    }
     Ok(BackupFile {
         name,
         bytes,

@@ -276,8 +276,12 @@ pub(super) fn check_segments(
     let mut cut = None;
     for (at, segment) in segments.iter().enumerate() {
         if segment.header.first != next {
+            let before = at.checked_sub(1).and_then(|before| segments.get(before));
+            let before = before.and_then(|before| before.path.file_name());
+            let before = before.unwrap_or_default().to_string_lossy();
             let what = format!(
-                "the segment starts at LSN {}, but {next} is due: a segment is missing",
+                "the segment starts at LSN {}, but {next} is due after {before}: a segment is \
+                 missing, or that one was cut short",
                 segment.header.first
             );
             return Err(Error::corrupt(&segment.path, 36, what));
