@@ -2,6 +2,7 @@
 //! applies new records.
 
 use std::collections::HashSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -96,24 +97,16 @@ pub(crate) fn recover(options: Options) -> Result<Recovered, Error> {
         base: base.as_ref(),
     };
     let (mut tables, mut rebuilt) = (opened.tables, opened.rebuild);
-    let (mut catalog, replayed) = source.build(&tables, rebuilt.is_some())?;
-    let mut indexed = build_payload_indexes(&tables, &catalog);
-    // Without records after the checkpoint the tables are what was synced there.
-    let wrong = match &indexed {
-        Err(error) => Some(error.to_string()),
-        Ok(()) if replayed > 0 && !tables_agree(&tables, &catalog) => {
-            Some("their points are not those of the indexes".to_owned())
+    let (catalog, replayed) = match source.follow(&tables, rebuilt.is_some())? {
+        Ok(done) => done,
+        Err(reason) if rebuilt.is_some() => return Err(Error::Corrupt(reason)),
+        Err(reason) => {
+            drop(tables);
+            let opened = Tables::start_over(&folder.tables(), &expected, reason)?;
+            (tables, rebuilt) = (opened.tables, opened.rebuild);
+            source.follow(&tables, true)?.map_err(Error::Corrupt)?
         }
-        Ok(()) => None,
     };
-    if let Some(reason) = wrong.filter(|_| rebuilt.is_none()) {
-        drop(tables);
-        let opened = Tables::start_over(&folder.tables(), &expected, reason)?;
-        (tables, rebuilt) = (opened.tables, opened.rebuild);
-        catalog = source.build(&tables, true)?.0;
-        indexed = build_payload_indexes(&tables, &catalog);
-    }
-    indexed?;
     if let Some(reason) = &rebuilt {
         tracing::warn!(reason, "the tables were rebuilt from snapshots and log");
     }
@@ -189,15 +182,10 @@ fn check_continuity(log: &FileLog, checkpoint: Lsn) -> Result<(), Error> {
     Ok(())
 }
 
-/// Builds the payload indexes from the payloads as they are after the replay. sled may panic on
-/// pages that a power cut has torn.
+/// Builds the payload indexes from the payloads as they are after the replay.
 fn build_payload_indexes(tables: &Tables, catalog: &Catalog) -> Result<(), Error> {
-    let build = || {
-        let mut collections = catalog.all().into_iter();
-        collections.try_for_each(|collection| collection.build_payload_indexes(tables))
-    };
-    let built = std::panic::catch_unwind(std::panic::AssertUnwindSafe(build));
-    built.unwrap_or_else(|_| Err(Error::Corrupt("the tables cannot be read".into())))
+    let mut collections = catalog.all().into_iter();
+    collections.try_for_each(|collection| collection.build_payload_indexes(tables))
 }
 
 fn tables_agree(tables: &Tables, catalog: &Catalog) -> bool {
@@ -223,7 +211,32 @@ struct Source<'a> {
     base: Option<&'a Manifest>,
 }
 
+/// The collections at the end of the log and how many records were replayed, or why these tables
+/// cannot be used.
+type Followed = Result<(Catalog, u64), String>;
+
 impl Source<'_> {
+    /// Brings everything to the end of the log. Tables that opened may still fail, or sled panic, on
+    /// the first page of theirs that a power cut has torn.
+    fn follow(&self, tables: &Tables, refill: bool) -> Result<Followed, Error> {
+        let follow = || {
+            let (catalog, replayed) = match self.build(tables, refill) {
+                Err(error) if is_of_tables(&error) => return Ok(Err(error.to_string())),
+                built => built?,
+            };
+            if let Err(error) = build_payload_indexes(tables, &catalog) {
+                return Ok(Err(error.to_string()));
+            }
+            // Without records after the checkpoint the tables are what was synced there.
+            if !refill && replayed > 0 && !tables_agree(tables, &catalog) {
+                return Ok(Err("their points are not those of the indexes".to_owned()));
+            }
+            Ok(Ok((catalog, replayed)))
+        };
+        let followed = catch_unwind(AssertUnwindSafe(follow));
+        followed.unwrap_or_else(|_| Ok(Err("sled panicked while it was read".to_owned())))
+    }
+
     /// The collections at the end of the log, and how many records were replayed. Fills the tables
     /// from the snapshots too if they are empty.
     fn build(&self, tables: &Tables, refill: bool) -> Result<(Catalog, u64), Error> {
@@ -336,6 +349,11 @@ impl Source<'_> {
         followers.apply(group)?;
         Ok(count)
     }
+}
+
+/// Whether the tables hold something else than they should; a full disk is not their fault.
+fn is_of_tables(error: &Error) -> bool {
+    matches!(error, Error::Storage(error) if matches!(**error, storage::Error::Tables(_)))
 }
 
 /// Whether a snapshot cannot be read as it should; anything else concerns all collections alike.

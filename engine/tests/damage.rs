@@ -7,8 +7,9 @@ mod common;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::{contents, expect_filled, filled, open, point};
-use engine::{Ack, CollectionSpec, Engine, Metric, Options};
+use common::{ALL, contents, copied, expect_filled, filled, open, point};
+use engine::{Ack, Chosen, CollectionSpec, Engine, Filter, Metric, Options, PayloadChange};
+use serde_json::json;
 
 fn only_segment(dir: &Path) -> PathBuf {
     let files = fs::read_dir(dir).unwrap();
@@ -90,6 +91,45 @@ fn tables_that_were_deleted_emptied_truncated_or_overwritten_are_rebuilt() {
     sabotage("overwritten", |tables| {
         fs::write(tables.join("db"), vec![0xa5; 100_000]).unwrap()
     });
+}
+
+#[test]
+fn tables_that_open_and_break_when_a_record_reads_them_are_rebuilt_and_do_not_stop_the_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = filled(dir.path(), 3_000);
+    engine.checkpoint().unwrap();
+    drop(engine);
+    // sled that finds its files in order reads a page when it is asked for it.
+    let engine = open(dir.path());
+    // What a change makes of a payload is worked out from the row.
+    let change = PayloadChange::Set {
+        payload: json!({"more": true}).as_object().unwrap().clone(),
+        key: None,
+    };
+    let all = Chosen::Filter(Filter::default());
+    engine
+        .change_payload("c", all, &change, Ack::Applied)
+        .unwrap();
+    let due = contents(&engine, "c");
+    let left = copied(dir.path());
+    drop(engine);
+    let db = fs::read(left.path().join("tables/db")).unwrap();
+    let text = b"person";
+    let places = (0..db.len()).filter(|at| db[*at..].starts_with(text));
+    let places: Vec<usize> = places.step_by(1_000).collect();
+    assert!(places.len() > 2, "{places:?}");
+    let mut rebuilt = 0;
+    for at in places {
+        let harmed = copied(left.path());
+        flip_in(&harmed.path().join("tables/db"), at);
+        let engine = open(harmed.path());
+        rebuilt += usize::from(engine.status().tables_rebuilt.is_some());
+        assert_eq!(contents(&engine, "c"), due, "byte {at}");
+        let first = engine.get("c", &[due.keys().next().copied().unwrap()], ALL);
+        let payload = first.unwrap()[0].payload.clone().unwrap();
+        assert_eq!(payload["more"], true, "byte {at}");
+    }
+    assert!(rebuilt > 0, "no table was broken");
 }
 
 #[test]
