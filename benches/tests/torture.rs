@@ -152,3 +152,74 @@ fn on_a_full_disk_writes_answer_507_searches_go_on_and_a_start_with_room_has_eve
     }
     assert_eq!(put(&server, 99).0, 200);
 }
+
+#[test]
+fn searches_bring_payloads_along_when_it_is_the_tables_that_met_the_full_disk() {
+    let dir = scratch();
+    let data = dir.path().join("data");
+    let Some(power) = Power::over(&data, &dir.path().join("power")).unwrap() else {
+        eprintln!("skipped: there is no C compiler to make the shim with");
+        return;
+    };
+    let start = || {
+        let mut command = std::process::Command::new(BINARY);
+        command.arg("--serve").arg(dir.path());
+        power.watch(&mut command);
+        let mut server = Process::spawn(command).unwrap();
+        server.wait_ready().unwrap();
+        server
+    };
+    let text = "x".repeat(3_000);
+    let put = |server: &Process, from: u64| {
+        let points = (from..from + 20)
+            .map(|id| json!({"id": id, "vector": [1, id], "payload": {"n": id, "text": text}}));
+        let body = json!({"points": points.collect::<Vec<_>>()});
+        let put = server.call("PUT", "/collections/v/points?wait=true", Some(&body));
+        put.unwrap().0
+    };
+    let expect = |server: &Process, count: u64| {
+        let body = json!({"query": [1, 1], "limit": 2_000, "with_payload": true});
+        let found = server.send("POST", "/collections/v/points/query", &body);
+        let page = json!({"limit": 2_000, "with_payload": true});
+        let paged = server.send("POST", "/collections/v/points/scroll", &page);
+        for points in [found.unwrap(), paged.unwrap()] {
+            let points = points["points"].as_array().unwrap();
+            assert_eq!(points.len() as u64, count);
+            for point in points {
+                assert_eq!(point["id"], point["payload"]["n"]);
+            }
+        }
+    };
+    let server = start();
+    let config = json!({"vectors": {"size": 2, "distance": "Dot"}});
+    server.send("PUT", "/collections/v", &config).unwrap();
+    let mut count = 0;
+    while count < 400 {
+        assert_eq!(put(&server, count), 200);
+        count += 20;
+    }
+    power.fill(Full::Tables).unwrap();
+    // Each of these changes rows of before too, whose payloads change with it.
+    let change = json!({"payload": {"more": true}, "filter": {}});
+    while put(&server, count) == 200 {
+        count += 20;
+        assert!(count < 10_000, "the tables take everything");
+        let changed = server.call("POST", "/collections/v/points/payload", Some(&change));
+        assert!(matches!(changed.unwrap().0, 200 | 507));
+    }
+    expect(&server, count);
+    assert_eq!(put(&server, count), 507, "only a restart resumes");
+    power.empty().unwrap();
+    server.kill().unwrap();
+    let server = start();
+    // What was refused last may have been durable already.
+    let refused = json!({"ids": [count]});
+    let there = server
+        .send("POST", "/collections/v/points", &refused)
+        .unwrap();
+    if there.as_array().is_some_and(|there| !there.is_empty()) {
+        count += 20;
+    }
+    expect(&server, count);
+    assert_eq!(put(&server, count), 200);
+}

@@ -29,6 +29,7 @@ use crate::payload::{index_of, path};
 use crate::point::Written;
 use crate::settings::Settings;
 use crate::shared::Shared;
+use crate::spare::stand_in;
 use crate::sync::Receiver;
 use crate::view::View;
 use crate::watch::Watches;
@@ -67,6 +68,8 @@ pub(crate) fn run(shared: &Arc<Shared>, work: &Receiver<Work>) {
                 drop(reply.send(View::take(shared, only)));
             }
             Work::Alone(work) if !shared.apply_failed() => work(shared),
+            // This is for when applying has failed.
+            Work::StandIn(reply) => drop(reply.send(stand_in(shared))),
             // What failed half-way is nothing to make a checkpoint of.
             Work::Freeze(reply) => drop(reply),
             Work::View(_, reply) => drop(reply),
@@ -163,7 +166,7 @@ impl Followers<'_> {
             known.push(self.note_collection(*lsn, record)?);
             faces.push(self.store_blobs(*lsn, record)?);
         }
-        let payloads = new_payloads(self.tables, &records)?;
+        let payloads = new_payloads(&|of, id| self.tables.payload(of, id), &records)?;
         let mut changes = Vec::new();
         let rows = records.iter().zip(&faces).zip(&payloads).zip(&known);
         for ((((lsn, record), faces), payloads), known) in rows {

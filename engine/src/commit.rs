@@ -46,6 +46,8 @@ pub(crate) enum Work {
     Freeze(Sender<FrozenState>),
     /// The same, and watch the tables from now on, of one collection or of all.
     View(Option<CollectionId>, Sender<View>),
+    /// Have something stand in for the tables, which have failed.
+    StandIn(Sender<Result<(), Error>>),
     /// Do this between two groups.
     Alone(Box<dyn FnOnce(&Shared) + Send>),
 }

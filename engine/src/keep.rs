@@ -17,10 +17,14 @@ use crate::settings::Settings;
 /// A point and the payload, MessagePack, that a record gives it.
 pub(crate) type NewPayload = (PointId, Vec<u8>);
 
+/// The payload of a point as it is before.
+pub(crate) type PayloadOf<'a> =
+    &'a dyn Fn(CollectionId, &PointId) -> Result<Option<Vec<u8>>, storage::Error>;
+
 /// What the records that change payloads make of them, record by record. Later ones build on what
 /// earlier ones of the same group have made.
 pub(crate) fn new_payloads(
-    tables: &Tables,
+    payload: PayloadOf<'_>,
     records: &[(Lsn, Record)],
 ) -> Result<Vec<Vec<NewPayload>>, Error> {
     let changes = |(_, record): &(Lsn, Record)| matches!(record, Record::ChangePayload { .. });
@@ -51,7 +55,7 @@ pub(crate) fn new_payloads(
                 for id in ids {
                     let before = match group.get(&(*collection, *id)) {
                         Some(before) => before.clone(),
-                        None => tables.payload(*collection, id)?,
+                        None => payload(*collection, id)?,
                     };
                     let Some(before) = before else { continue };
                     let mut payload = convert::payload(&before)?;

@@ -67,6 +67,7 @@ mod sections;
 mod settings;
 mod shared;
 mod space;
+mod spare;
 mod spec;
 mod sync;
 mod tune;

@@ -161,8 +161,10 @@ impl Engine {
         limit: usize,
     ) -> Result<Vec<PointId>, Error> {
         let Some(filter) = filter else {
-            let ids = self.shared().tables.ids(collection.id, from.as_ref());
-            return Ok(ids.take(limit).collect::<Result<_, _>>()?);
+            return self.reading(|tables| {
+                let ids = tables.ids(collection.id, from.as_ref());
+                ids.take(limit).collect()
+            });
         };
         let (mut ids, exact) = collection.candidates(filter);
         if let Some(from) = from {
@@ -267,7 +269,7 @@ impl Engine {
         filter: &Filter,
         id: &PointId,
     ) -> Result<bool, Error> {
-        match self.shared().tables.payload(collection.id, id)? {
+        match self.reading(|tables| tables.payload(collection.id, id))? {
             Some(bytes) => Ok(passes(collection, filter, id, &convert::payload(&bytes)?)),
             None => Ok(false),
         }
@@ -286,7 +288,10 @@ impl Engine {
             FaceImage::Photo => row.photo,
         };
         let shared = self.shared();
-        let find = || Ok::<_, Error>(shared.tables.face(collection.id, id)?.and_then(place));
+        let find = || {
+            let face = self.reading(|tables| tables.face(collection.id, id));
+            Ok::<_, Error>(face?.and_then(place))
+        };
         let Some(found) = find()? else {
             return Ok(None);
         };
@@ -309,9 +314,8 @@ impl Engine {
         let Some(faced) = collection.has_face(id) else {
             return Ok(None);
         };
-        let tables = &self.shared().tables;
         let mut payload = match select.payload || filter.is_some() {
-            true => match tables.payload(collection.id, id)? {
+            true => match self.reading(|tables| tables.payload(collection.id, id))? {
                 Some(bytes) => Some(convert::payload(&bytes)?),
                 None => return Ok(None),
             },
@@ -331,7 +335,10 @@ impl Engine {
             },
         };
         let face = match faced {
-            true => tables.face(collection.id, id)?.map(convert::stored_face),
+            true => {
+                let face = self.reading(|tables| tables.face(collection.id, id));
+                face?.map(convert::stored_face)
+            }
             false => None,
         };
         Ok(Some(StoredPoint {

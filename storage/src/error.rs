@@ -89,6 +89,11 @@ impl Error {
         }
     }
 
+    /// Whether it was the tables that failed.
+    pub fn is_of_tables(&self) -> bool {
+        matches!(self, Error::Tables(_) | Error::TablesDisk(_))
+    }
+
     pub(crate) fn io(path: &Path, action: &'static str) -> impl FnOnce(io::Error) -> Error {
         move |source| Error::Io {
             path: path.to_owned(),

@@ -55,4 +55,4 @@ pub use record::{FaceRecord, NamedVectors, PointRecord, Record, Restored};
 pub use rows::{PointRow, read_rows, write_row};
 pub use sections::{Part, SectionReader};
 pub use snapshot::{SnapshotReader, SnapshotWriter};
-pub use tables::{Expectation, FaceRow, OpenedTables, TableChange, Tables};
+pub use tables::{Expectation, FaceRow, OpenedTables, Spare, TableChange, Tables};

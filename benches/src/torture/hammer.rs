@@ -177,7 +177,7 @@ impl Hammer {
         let (bad_seed, operator_seed) = (self.chance.next(), self.chance.next());
         let full = (self.trouble && self.power.is_some() && self.chance.once_in(4)).then(|| {
             self.tally.faults += 1;
-            [Full::NoSpace, Full::ReadOnly][self.chance.index(2)]
+            [Full::NoSpace, Full::ReadOnly, Full::Tables][self.chance.index(3)]
         });
         let outcome = thread::scope(|scope| {
             let (server, dead, refused) = (&server, &dead, &refused);

@@ -38,6 +38,17 @@ impl Ids {
         }
     }
 
+    /// Ids that are known already.
+    pub(super) fn known(tables: Tables, of: CollectionId, piece: VecDeque<PointId>) -> Self {
+        Self {
+            tables,
+            rows: |trees| &trees.payloads,
+            prefix: of.0.to_be_bytes(),
+            next: None,
+            piece,
+        }
+    }
+
     fn fill(&mut self, from: Vec<u8>) -> Result<(), Error> {
         let open = self.tables.trees()?;
         for key in (self.rows)(&open).range(from..).keys().take(PIECE) {

@@ -9,11 +9,12 @@
 mod ids;
 mod open;
 mod rewrite;
+mod spare;
 
 use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::{MappedRwLockReadGuard, RwLock, RwLockReadGuard};
 use serde::{Deserialize, Serialize};
@@ -28,6 +29,7 @@ use crate::limits::TRANSACTION_BYTES;
 use crate::payload::decode_exact;
 
 pub use open::{Expectation, OpenedTables};
+pub use spare::Spare;
 
 const APPLIED: &[u8] = b"applied_lsn";
 const STORE: &[u8] = b"store";
@@ -39,6 +41,8 @@ pub struct Tables {
     /// Absent only when a rewrite could not open what it had written. Nothing of it is handed out,
     /// so that whoever may write here has it alone.
     open: Arc<RwLock<Option<Trees>>>,
+    /// What is read instead, once sled has failed.
+    spare: Arc<OnceLock<Spare>>,
 }
 
 /// What sled has open.
@@ -152,6 +156,17 @@ impl Tables {
             .map_err(|_| fail("they could not be opened again; a restart rebuilds them"))
     }
 
+    /// Has points, payloads and faces be read from elsewhere from now on; the first to say so is
+    /// heeded. Nothing may be applied any more.
+    pub fn stand_in(&self, spare: Spare) {
+        let _ = self.spare.set(spare);
+    }
+
+    /// Whether rows are read from elsewhere.
+    pub fn is_stood_in_for(&self) -> bool {
+        self.spare.get().is_some()
+    }
+
     /// Applies changes in order, atomically in pieces of bounded size; the last piece carries
     /// `upto`, so that a crash between pieces leaves them to a replay.
     pub fn apply(&self, upto: Lsn, changes: &[TableChange<'_>]) -> Result<(), Error> {
@@ -222,6 +237,9 @@ impl Tables {
         collection: CollectionId,
         id: &PointId,
     ) -> Result<Option<Vec<u8>>, Error> {
+        if let Some(spare) = self.spare.get() {
+            return Ok(spare.payload(collection, id).map(<[u8]>::to_vec));
+        }
         Ok(self
             .trees()?
             .payloads
@@ -231,6 +249,9 @@ impl Tables {
 
     /// A point's face.
     pub fn face(&self, collection: CollectionId, id: &PointId) -> Result<Option<FaceRow>, Error> {
+        if let Some(spare) = self.spare.get() {
+            return Ok(spare.face(collection, id).cloned());
+        }
         let row = self.trees()?.faces.get(row_key(collection, id))?;
         row.map(|row| decode_exact("a face", &row)).transpose()
     }
@@ -249,7 +270,13 @@ impl Tables {
         collection: CollectionId,
         from: Option<&PointId>,
     ) -> impl Iterator<Item = Result<PointId, Error>> + use<> {
-        ids::Ids::new(self.clone(), |trees| &trees.payloads, collection, from)
+        match self.spare.get() {
+            Some(spare) => {
+                let ids = spare.ids(collection, from).collect();
+                ids::Ids::known(self.clone(), collection, ids)
+            }
+            None => ids::Ids::new(self.clone(), |trees| &trees.payloads, collection, from),
+        }
     }
 
     /// The ids of the points that have a face, in order.

@@ -153,6 +153,7 @@ fn open_plain(path: PathBuf) -> Result<Tables, Error> {
     Ok(Tables {
         path,
         open: Arc::new(RwLock::new(Some(trees))),
+        spare: Arc::default(),
     })
 }
 

@@ -23,6 +23,8 @@ pub enum Full {
     NoSpace,
     /// The disk is read-only.
     ReadOnly,
+    /// There is none for the tables alone, so that it is they who meet it first.
+    Tables,
 }
 
 /// A data folder that lives through power cuts.
@@ -81,6 +83,7 @@ impl Power {
         let how = match full {
             Full::NoSpace => "full",
             Full::ReadOnly => "read-only",
+            Full::Tables => "tables",
         };
         // It is there whole or not at all.
         let new = self.full.with_extension("new");

@@ -1,7 +1,8 @@
 /* Stands between a process and the system, and writes down what the process does to the files below
  * one folder: DOPPEL_POWER_ROOT, in the journal DOPPEL_POWER_JOURNAL. What would be left of them after
  * a power cut is worked out of that by journal.rs. While there is a file DOPPEL_POWER_FULL, writes
- * below the folder fail as on a full disk, or on a read-only one if it begins with an r.
+ * below the folder fail as on a full disk, or on a read-only one if it begins with an r, or only those
+ * to the tables if it begins with a t.
  *
  * A record: kind (1 byte), file descriptor (4), number (8), length (4), so many bytes; little-endian.
  * It is written after what it tells of has succeeded, but for the beginning of a sync. */
@@ -25,6 +26,8 @@ enum { OPEN = 1, WRITE, RESIZE, RENAME, UNLINK, MAKE_DIR, SYNC_BEGIN, SYNC_END, 
 #define FDS 65536
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+/* Of a descriptor: 0 if it is of no file below the folder. */
+enum { TABLES = 2 };
 static unsigned char tracked[FDS];
 static int journal = -1;
 static uint64_t syncs;
@@ -93,6 +96,7 @@ static int no_room(int fd) {
     int file = real_open(full, O_RDONLY | O_CLOEXEC, 0);
     if (file < 0 || pread(file, &how, 1, 0) != 1) how = 'f';
     if (file >= 0) close(file);
+    if (how == 't' && tracked[fd] != TABLES) return 0;
     errno = how == 'r' ? EROFS : ENOSPC;
     return 1;
 }
@@ -103,7 +107,7 @@ static int opened(int fd, int dir, const char *path, int flags) {
     int saved = errno;
     /* A file without a name is no part of what is left. */
     int named = (flags & O_TMPFILE) != O_TMPFILE && resolve(dir, path, whole) && below(whole);
-    tracked[fd] = (unsigned char)named;
+    tracked[fd] = (unsigned char)(named && strstr(whole, "/tables/") ? TABLES : named);
     if (named) note(OPEN, fd, (uint64_t)flags, whole, (uint32_t)strlen(whole));
     errno = saved;
     return fd;
