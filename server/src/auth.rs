@@ -7,9 +7,8 @@ use config::ApiKey;
 
 /// Paths that answer without a key: probes, the page (which asks for the key) and its parts, and
 /// what the API is.
-const OPEN: [&str; 10] = [
+const OPEN: [&str; 9] = [
     "/",
-    "/app.js",
     "/style.css",
     "/favicon.svg",
     "/docs",
@@ -19,6 +18,9 @@ const OPEN: [&str; 10] = [
     "/livez",
     "/readyz",
 ];
+
+/// Where the modules of the page are.
+const PARTS: &str = "/web/";
 
 /// Why a request may not be served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,7 +54,7 @@ impl Denied {
 /// Whether a request shows the key.
 pub(crate) fn check(key: Option<&ApiKey>, path: &str, headers: &HeaderMap) -> Result<(), Denied> {
     let Some(key) = key else { return Ok(()) };
-    if OPEN.contains(&path) {
+    if OPEN.contains(&path) || path.starts_with(PARTS) {
         return Ok(());
     }
     let shown = shown(headers).ok_or(Denied::Missing)?;

@@ -27,7 +27,7 @@ fn programs_get_the_version_and_browsers_the_page() {
     );
     let text = page.text();
     for (path, content_type) in [
-        ("/app.js", "text/javascript; charset=utf-8"),
+        ("/web/main.js", "text/javascript; charset=utf-8"),
         ("/style.css", "text/css; charset=utf-8"),
         ("/favicon.svg", "image/svg+xml"),
     ] {
@@ -246,7 +246,7 @@ fn with_a_key_only_probes_and_the_page_are_open() {
     let server = Server::start_with(&[("api_key", "a-good-secret")], fake());
     for path in [
         "/",
-        "/app.js",
+        "/web/main.js",
         "/style.css",
         "/healthz",
         "/livez",

@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
+use crate::browser;
 use crate::conformance::{self, Outcome};
 use crate::models::{self, Models};
 use crate::tidy;
@@ -42,33 +43,47 @@ pub(crate) fn run() -> Result<()> {
     step("orders of threads", orders)?;
     let mut clients = Outcome::Ran;
     step("official clients", || {
-        let models_dir = match &models {
-            Models::Installed(dir) => Some(dir.as_path()),
-            Models::Absent => None,
-        };
-        clients = conformance::run(&target_dir()?, models_dir)?;
+        clients = conformance::run(&target_dir()?, models.dir())?;
+        Ok(())
+    })?;
+    let mut page = Outcome::Ran;
+    step("the page in a browser", || {
+        page = browser::run(&target_dir()?, models.dir())?;
         Ok(())
     })?;
     let note = match models {
         Models::Installed(_) => "",
         Models::Absent => ", without face models: tests that need them were skipped",
     };
-    let skipped = match clients {
-        Outcome::Ran => String::new(),
-        Outcome::Skipped(why) => format!("; of the official clients not all ran: {why}"),
-    };
+    let skipped = skipped("the official clients", clients) + &skipped("the page's tests", page);
     let seconds = start.elapsed().as_secs_f64();
     eprintln!("\nci: everything passed in {seconds:.0} s{note}{skipped}");
     Ok(())
 }
 
+fn skipped(what: &str, outcome: Outcome) -> String {
+    match outcome {
+        Outcome::Ran => String::new(),
+        Outcome::Skipped(why) => format!("; of {what} not all ran: {why}"),
+    }
+}
+
 /// That step alone, for a build that is there.
 pub(crate) fn conformance() -> Result<()> {
+    alone(conformance::run)
+}
+
+/// That step alone, for a build that is there.
+pub(crate) fn browser() -> Result<()> {
+    alone(browser::run)
+}
+
+fn alone(work: impl Fn(&Path, Option<&Path>) -> Result<Outcome>) -> Result<()> {
     let target = target_dir()?;
     let chosen = std::env::var_os("DOPPEL_MODELS_DIR").map(PathBuf::from);
     let dir = chosen.unwrap_or_else(|| target.join("doppel-models"));
     let models = dir.join("installed.json").exists().then_some(dir);
-    match conformance::run(&target, models.as_deref())? {
+    match work(&target, models.as_deref())? {
         Outcome::Ran => Ok(()),
         Outcome::Skipped(why) => bail!("not all of it ran: {why}"),
     }

@@ -116,7 +116,7 @@ fn run_program(
 }
 
 /// A folder of photos of a few people, some of each, for the example that indexes one.
-fn photos(root: &Path, home: &Path) -> Result<Option<PathBuf>> {
+pub(crate) fn photos(root: &Path, home: &Path) -> Result<Option<PathBuf>> {
     let shared = std::env::var_os("DOPPEL_SHARED");
     let shared = shared.map_or_else(|| root.join("../shared"), PathBuf::from);
     let source = shared.join("data/lfw-dev/images");
@@ -181,7 +181,7 @@ fn install(root: &Path, home: &Path) -> Result<()> {
 }
 
 /// Does `work` unless it has been done for a file with this content.
-fn once(file: &Path, mark: &Path, work: impl FnOnce() -> Result<()>) -> Result<()> {
+pub(crate) fn once(file: &Path, mark: &Path, work: impl FnOnce() -> Result<()>) -> Result<()> {
     let wanted = fs::read(file)?;
     if fs::read(mark).is_ok_and(|done| done == wanted) {
         return Ok(());
@@ -190,7 +190,7 @@ fn once(file: &Path, mark: &Path, work: impl FnOnce() -> Result<()>) -> Result<(
     Ok(fs::write(mark, wanted)?)
 }
 
-fn quiet(command: &mut Command) -> Result<()> {
+pub(crate) fn quiet(command: &mut Command) -> Result<()> {
     let output = command
         .output()
         .with_context(|| format!("cannot start {command:?}"))?;

@@ -1,6 +1,7 @@
 //! `cargo xtask ci` is the one gate of this repository, the same on every machine; `cargo xtask
 //! tidy` is the part of it that no compiler checks. Nothing here is shipped.
 
+mod browser;
 mod ci;
 mod conformance;
 mod models;
@@ -13,7 +14,8 @@ use anyhow::Result;
 
 const USAGE: &str = "cargo xtask TASK
 
-  ci           formatting, tidy, clippy with warnings denied, all tests, official clients
+  ci           formatting, tidy, clippy with warnings denied, all tests, official clients, the page
+  browser      the page in Chromium against the `doppel` of the last debug build (part of ci)
   conformance  the official clients against the `doppel` of the last debug build (part of ci)
   tidy         which crate may use which, where `unsafe` and files may stand, links, lengths";
 
@@ -21,6 +23,7 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let outcome: Result<()> = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["ci"] => ci::run(),
+        ["browser"] => ci::browser(),
         ["conformance"] => ci::conformance(),
         ["tidy"] => tidy::run(),
         _ => {

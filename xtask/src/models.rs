@@ -15,6 +15,16 @@ pub(crate) enum Models {
     Absent,
 }
 
+impl Models {
+    /// Where they are.
+    pub(crate) fn dir(&self) -> Option<&Path> {
+        match self {
+            Self::Installed(dir) => Some(dir),
+            Self::Absent => None,
+        }
+    }
+}
+
 /// Installs into `DOPPEL_MODELS_DIR` if that is set, else beside what was built. Does nothing
 /// when they are already there.
 pub(crate) fn install(target_dir: &Path) -> Result<Models> {

@@ -60,7 +60,7 @@ fn line(out: &mut String, cells: &str) {
 
 /// What is ours alone is not in the table.
 fn of_dialect(path: &str) -> bool {
-    let ours = ["/admin/", "/docs", "/openapi.json", "/app.js", "/style.css"];
+    let ours = ["/admin/", "/docs", "/openapi.json", "/web/", "/style.css"];
     let ours = ours.iter().any(|start| path.starts_with(start));
     !ours && !path.contains("/faces") && !path.starts_with("/favicon")
 }

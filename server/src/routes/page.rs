@@ -2,10 +2,12 @@
 //! the binary, and the browser is told to load nothing else.
 
 use actix_web::http::header::{self, ContentType};
+use actix_web::web::Path;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::json;
 
 use crate::api::Operation;
+use crate::refusal::Refusal;
 
 /// What this file answers.
 pub(super) fn operations() -> Vec<Operation> {
@@ -20,7 +22,9 @@ pub(super) fn operations() -> Vec<Operation> {
                 json!({"title": "doppel", "version": DIALECT}),
                 &["text/html"],
             ),
-        of_page("/app.js", "pageScript", || web::to(script)).answers_plain(&["text/javascript"]),
+        of_page("/web/{file}", "pageScript", || web::to(script))
+            .answers_plain(&["text/javascript"])
+            .refuses(&[404]),
         of_page("/style.css", "pageStyle", || web::to(style)).answers_plain(&["text/css"]),
         of_page("/favicon.svg", "pageIcon", || web::to(icon)).answers_plain(&["image/svg+xml"]),
     ]
@@ -30,7 +34,23 @@ pub(super) fn operations() -> Vec<Operation> {
 const DIALECT: &str = "1.19.0";
 
 const PAGE: &str = include_str!("../../../web/index.html");
-const SCRIPT: &str = include_str!("../../../web/app.js");
+/// The page's modules; each is a file of `web/`.
+const SCRIPTS: [(&str, &str); 14] = [
+    ("api.js", include_str!("../../../web/api.js")),
+    ("browse.js", include_str!("../../../web/browse.js")),
+    ("camera.js", include_str!("../../../web/camera.js")),
+    ("cards.js", include_str!("../../../web/cards.js")),
+    ("compare.js", include_str!("../../../web/compare.js")),
+    ("console.js", include_str!("../../../web/console.js")),
+    ("dom.js", include_str!("../../../web/dom.js")),
+    ("look.js", include_str!("../../../web/look.js")),
+    ("main.js", include_str!("../../../web/main.js")),
+    ("photo.js", include_str!("../../../web/photo.js")),
+    ("share.js", include_str!("../../../web/share.js")),
+    ("strings.js", include_str!("../../../web/strings.js")),
+    ("troubles.js", include_str!("../../../web/troubles.js")),
+    ("undo.js", include_str!("../../../web/undo.js")),
+];
 const STYLE: &str = include_str!("../../../web/style.css");
 const ICON: &str = include_str!("../../../web/favicon.svg");
 
@@ -53,8 +73,10 @@ async fn root(request: HttpRequest) -> HttpResponse {
         }))
 }
 
-async fn script() -> HttpResponse {
-    part(javascript(), SCRIPT)
+async fn script(file: Path<String>) -> Result<HttpResponse, Refusal> {
+    let text = SCRIPTS.iter().find(|(name, _)| *name == file.as_str());
+    let (_, text) = text.ok_or_else(|| Refusal::not_found("the page has no such part"))?;
+    Ok(part(javascript(), text))
 }
 
 async fn style() -> HttpResponse {
