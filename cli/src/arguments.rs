@@ -9,6 +9,7 @@ use config::Flag;
 
 use crate::eval::EvalCommand;
 use crate::export::ExportArgs;
+use crate::keys::KeysCommand;
 use crate::limits;
 
 const AFTER_HELP: &str = "\
@@ -49,6 +50,9 @@ pub(crate) enum Command {
     Restore(RestoreArgs),
     /// Take what was deleted from a collection out of every file, and print the report
     Purge(PurgeArgs),
+    /// Make, list and revoke API keys of a server
+    #[command(subcommand)]
+    Keys(KeysCommand),
     /// Obtain and check the face models
     #[command(subcommand)]
     Models(ModelsCommand),

@@ -8,6 +8,7 @@ mod eval;
 mod exit;
 mod export;
 mod import;
+mod keys;
 mod limits;
 mod logging;
 mod maintain;
@@ -70,6 +71,7 @@ fn run(cli: Cli) -> Result<Exit> {
         Command::Purge(arguments) => serve::reach(&arguments.target, |client| {
             backup::purge(&arguments, client)
         }),
+        Command::Keys(command) => keys::run(&command, &client(command.server())?),
         Command::Models(command) => models::run(&command),
         Command::Eval(command) => eval::run(&command),
         Command::Verify(arguments) => maintain::verify(&arguments),

@@ -9,6 +9,7 @@ use actix_web::web;
 use config::Config;
 use engine::{Ack, Chosen, CollectionInfo, Engine, PayloadChange, Query, ScoredPoint, Written};
 
+use crate::access::{NotMade, Ring};
 use crate::faces::Faces;
 use crate::gate::Gate;
 use crate::jobs::Jobs;
@@ -21,6 +22,7 @@ use crate::refusal::Refusal;
 pub(crate) struct App {
     pub(crate) config: Config,
     pub(crate) metrics: Metrics,
+    pub(crate) keys: Arc<Ring>,
     pub(crate) faces: Arc<Faces>,
     pub(crate) scales: Scales,
     pub(crate) jobs: Jobs,
@@ -31,8 +33,9 @@ pub(crate) struct App {
 }
 
 impl App {
-    pub(crate) fn new(config: Config, metrics: Metrics) -> Self {
+    pub(crate) fn new(config: Config, metrics: Metrics, keys: Ring) -> Self {
         Self {
+            keys: Arc::new(keys),
             faces: Arc::new(Faces::new()),
             scales: Scales::default(),
             jobs: Jobs::default(),
@@ -132,6 +135,20 @@ impl App {
             work(&engine)
         })
         .await
+    }
+
+    /// Changes the keys, which lie in the data folder: only once that is open.
+    pub(crate) async fn change_keys<T, F>(&self, change: F) -> Result<T, Refusal>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Ring) -> Result<T, NotMade> + Send + 'static,
+    {
+        self.recovered()?;
+        let keys = Arc::clone(&self.keys);
+        match web::block(move || change(&keys)).await {
+            Ok(outcome) => outcome.map_err(Refusal::from),
+            Err(_) => Err(Refusal::internal("a thread of the server broke down")),
+        }
     }
 
     /// Puts points in.

@@ -29,6 +29,12 @@ pub enum Error {
         /// What the operating system said.
         reason: String,
     },
+    /// The file of API keys cannot be read or is damaged.
+    #[error(
+        "the API keys cannot be read: {0}; put the file back from a copy, or remove it and \
+             make new keys"
+    )]
+    Keys(String),
     /// It has ended without being asked to.
     #[error("the server ended by itself")]
     Ended,

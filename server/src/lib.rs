@@ -13,10 +13,10 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod access;
 mod api;
 mod app;
 mod ask;
-mod auth;
 mod clock;
 mod clustering;
 mod cors;

@@ -88,6 +88,12 @@ pub(crate) const CLUSTER_FACES: usize = 1_000_000;
 pub(crate) const CLUSTER_NEIGHBOURS: usize = 100;
 /// Groups that the result of a clustering tells of, the largest first.
 pub(crate) const CLUSTERS_TOLD: usize = 1_000;
+/// API keys beside the one of the settings.
+pub(crate) const KEYS: usize = 10_000;
+/// Characters of a key's name.
+pub(crate) const KEY_NAME: usize = 100;
+/// Collections that a key is limited to.
+pub(crate) const KEY_COLLECTIONS: usize = 1_000;
 /// Bytes of a backup that is sent.
 pub(crate) const BACKUP_BYTES: u64 = 1 << 40;
 /// Bytes of a backup that are read or written at once.

@@ -9,19 +9,23 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
-use actix_web::{Error, ResponseError, web};
+use actix_web::{Error, HttpMessage, ResponseError, web};
 use futures_util::FutureExt;
 use tracing::Instrument;
 use uuid::Uuid;
 
+use crate::access::{Asked, Denied, Grant};
 use crate::app::App;
 use crate::metrics::{Metrics, Route};
 use crate::refusal::Refusal;
-use crate::{auth, clock, cors, limits};
+use crate::{access, clock, cors, limits};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// What the templates of the routes are told as when none matched.
 const NO_ROUTE: &str = "-";
+
+/// The path with names in braces, for the inner layer; nothing where nothing is.
+struct Template(Option<String>);
 
 /// The outermost layer.
 pub(crate) async fn observe(
@@ -31,6 +35,7 @@ pub(crate) async fn observe(
     let started = Instant::now();
     let metrics = app(&request).metrics.clone();
     let route = request.match_pattern();
+    request.extensions_mut().insert(Template(route.clone()));
     let route = route.unwrap_or_else(|| NO_ROUTE.to_owned());
     let method = method_label(&request);
     let id = request_id(&request);
@@ -92,22 +97,39 @@ pub(crate) async fn guard(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let app = app(&request).clone();
-    let (path, headers) = (request.path(), request.headers());
+    let headers = request.headers();
     let origin = match cors::check(&app.config.server.cors_origins, headers) {
         Ok(origin) => origin,
         Err(refusal) => return Ok(request.into_response(refusal.error_response())),
     };
     let mut response = if cors::is_preflight(request.method(), headers) {
         request.into_response(cors::preflight())
-    } else if let Err(denied) = auth::check(app.config.api_key.as_ref(), path, headers) {
-        app.metrics.auth_failed(denied.reason());
-        request.into_response(denied.response())
     } else {
-        let limit_s = app.config.server.request_timeout_s;
-        in_time(request, next, limit_s).await?
+        match judge(&app, &request) {
+            Ok(grant) => {
+                let limit_s = app.config.server.request_timeout_s;
+                grant.scope(in_time(request, next, limit_s)).await?
+            }
+            Err(denied) => {
+                app.metrics.auth_failed(denied.reason());
+                request.into_response(denied.response())
+            }
+        }
     };
     cors::open(origin, response.headers_mut());
     Ok(response)
+}
+
+fn judge(app: &App, request: &ServiceRequest) -> Result<Grant, Denied> {
+    let extensions = request.extensions();
+    let template = extensions.get::<Template>();
+    let asked = Asked {
+        method: request.method(),
+        path: request.path(),
+        template: template.and_then(|it| it.0.as_deref()),
+        headers: request.headers(),
+    };
+    access::judge(&app.keys, &asked)
 }
 
 /// A request that takes too long is answered; what it has begun on a blocking thread ends there.

@@ -17,6 +17,7 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
+use crate::access::Ring;
 use crate::app::App;
 use crate::error::Error;
 use crate::metrics::Metrics;
@@ -67,13 +68,15 @@ pub fn start_with(config: Config, embedding: Embedding) -> Result<Running, Error
         addr: config.listen,
         reason: error.to_string(),
     };
+    let root = config.api_key.as_ref().map(config::ApiKey::as_str);
+    let keys = Ring::open(root, &config.data_dir)?;
     let listener = TcpListener::bind(config.listen).map_err(listen)?;
     let addr = listener.local_addr().map_err(listen)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(Error::system("start a runtime"))?;
-    let app = Arc::new(App::new(config, Metrics::new()));
+    let app = Arc::new(App::new(config, Metrics::new(), keys));
     let (handle, serving) = serve(listener, Arc::clone(&app))?;
     let (progress, phase) = watch::channel(Phase::Starting);
     let opened = Arc::clone(&app);

@@ -334,3 +334,38 @@ fn faces_go_by_person_by_id_and_by_filter_and_no_others() {
     }
     server.delete("/collections/stars/faces").refused(400);
 }
+
+#[test]
+fn an_empty_filter_takes_out_no_face() {
+    let server = Server::start();
+    server.with_faces("f");
+    server
+        .form("/collections/f/faces", &[("image", &photo(4))])
+        .ok();
+    let body = json!({"filter": {}});
+    let message = server
+        .post("/collections/f/faces/delete", &body)
+        .refused(400);
+    assert!(message.contains("every face"), "{message}");
+    let count = server.post("/collections/f/points/count", &json!({})).ok();
+    assert_eq!(count["count"], 1);
+}
+
+#[test]
+fn a_picture_that_is_known_is_not_sent_again() {
+    let server = Server::start();
+    server.with_faces("f");
+    let parts: [(&str, &[u8]); 2] = [("image", &photo(4)), ("id", b"1")];
+    server.form("/collections/f/faces", &parts).ok();
+    let path = "/collections/f/faces/1/image";
+    let tag = server.get(path).header("etag").to_owned();
+    let known = |tags: &str| {
+        server
+            .send("GET", path, &[("if-none-match", tags)], &[])
+            .status
+    };
+    for tags in [tag.clone(), "*".to_owned(), format!("\"x\", W/{tag}")] {
+        assert_eq!(known(&tags), 304, "{tags}");
+    }
+    assert_eq!(known("\"x\", W/\"y\""), 200);
+}

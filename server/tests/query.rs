@@ -59,6 +59,33 @@ fn every_endpoint_finds_the_same_neighbours() {
 }
 
 #[test]
+fn what_is_least_like_unwanted_examples_comes_first() {
+    let server = Server::start();
+    for distance in ["Cosine", "Euclid", "Manhattan"] {
+        let name = format!("least-{distance}");
+        server.with_vectors(&name, 2, distance);
+        let points: Vec<Value> = [[1.0, 0.0], [0.9, 0.3], [0.0, 1.0], [-1.0, 0.1]]
+            .iter()
+            .zip(1..)
+            .map(|(vector, id)| json!({"id": id, "vector": vector}))
+            .collect();
+        let path = format!("/collections/{name}/points");
+        server.put(&path, &json!({"points": points})).ok();
+        let recommend = json!({"negative": [1], "strategy": "best_score", "limit": 10});
+        let found = server.post(&format!("{path}/recommend"), &recommend).ok();
+        let hits = found.as_array().unwrap();
+        let ids: Vec<_> = hits.iter().map(|hit| hit["id"].as_u64().unwrap()).collect();
+        assert_eq!(ids, [4, 3, 2], "{distance}");
+        assert!(hits.iter().all(|hit| hit["score"].as_f64().unwrap() <= 0.0));
+        let least = hits[1]["score"].clone();
+        let body = json!({"query": {"recommend": {"negative": [1], "strategy": "best_score"}},
+            "score_threshold": least, "filter": {"must_not": [{"has_id": [4]}]}});
+        let found = server.post(&format!("{path}/query"), &body).ok();
+        assert_eq!(found["points"].as_array().unwrap().len(), 1, "{found}");
+    }
+}
+
+#[test]
 fn a_recommendation_goes_towards_what_is_wanted_and_leaves_out_what_it_names() {
     let server = server("Cosine");
     let ask = |recommend: Value| {

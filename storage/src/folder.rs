@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::bytes::{Take, checksum};
 use crate::disk::{Disk, OsDisk, make_dir, read_all};
 use crate::error::Error;
+use crate::whole::put;
 
 /// The on-disk format this program writes.
 pub const FORMAT_VERSION: u32 = 1;
@@ -231,15 +232,5 @@ fn put_marker(disk: &dyn Disk, dir: &Path, version: u32, store: u128) -> Result<
     ]
     .concat();
     bytes.extend_from_slice(&checksum(&[&bytes]).to_le_bytes());
-    let (path, temporary) = (marker(dir), dir.join("FORMAT.tmp"));
-    let file = disk
-        .create(&temporary)
-        .map_err(Error::io(&temporary, "create"))?;
-    file.write_at(&bytes, 0)
-        .map_err(Error::io(&temporary, "write"))?;
-    file.sync().map_err(Error::io(&temporary, "sync"))?;
-    disk.rename(&temporary, &path)
-        .map_err(Error::io(&path, "rename"))?;
-    disk.sync_dir(dir)
-        .map_err(Error::io(dir, "sync the folder"))
+    put(disk, &marker(dir), &bytes)
 }

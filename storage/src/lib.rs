@@ -31,6 +31,7 @@ mod rows;
 mod sections;
 mod snapshot;
 mod tables;
+mod whole;
 
 pub use backup::{BackupReader, BackupWriter, Contents, Origin};
 pub use backups::{BackupFile, Backups, Shelf};
@@ -56,3 +57,4 @@ pub use rows::{PointRow, read_rows, write_row};
 pub use sections::{Part, SectionReader};
 pub use snapshot::{SnapshotReader, SnapshotWriter};
 pub use tables::{Expectation, FaceRow, OpenedTables, Spare, TableChange, Tables};
+pub use whole::{read_whole, replace_whole};

@@ -22,6 +22,8 @@ pub const MAX_SECTIONS: usize = 1 << 20;
 pub const MAX_SECTION_TABLE_BYTES: usize = 64 << 20;
 /// Bytes of what a backup says that it holds.
 pub const MAX_CONTENTS_BYTES: u64 = 256 << 20;
+/// Bytes of a small file that is replaced as a whole.
+pub const MAX_WHOLE_BYTES: u64 = 16 << 20;
 /// Characters of a backup's name.
 pub const MAX_BACKUP_NAME_LEN: usize = 200;
 /// Bytes of one row in a snapshot's list of points. A payload is checked when it is changed, but

@@ -155,6 +155,25 @@ impl Client {
             .send_file(&format!("/snapshots/upload?checksum={sha256}"), file)
     }
 
+    /// Makes an API key; the answer has its secret.
+    pub(crate) fn make_key(&self, key: &Value) -> Result<Value, Error> {
+        self.http.post("/admin/keys", key)
+    }
+
+    /// The keys that may do no more than this client's.
+    pub(crate) fn keys(&self) -> Result<Value, Error> {
+        self.http.get("/admin/keys")
+    }
+
+    /// Revokes a key.
+    pub(crate) fn revoke_key(&self, id: &str) -> Result<(), Error> {
+        let plain = id.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        let id = if plain { id } else { "-" };
+        self.http
+            .delete::<Value>(&format!("/admin/keys/{id}"))
+            .map(drop)
+    }
+
     /// Has what was deleted from a collection taken out of every file; gives the report as it came.
     pub(crate) fn purge(&self, collection: &str, delete_backups: bool) -> Result<Value, Error> {
         let backups = if delete_backups { "delete" } else { "keep" };

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::operation::{Answer, Body, Operation};
 use super::schema::Schemas;
+use crate::access::{self, Needs};
 
 /// The document about these operations.
 pub(crate) fn document(operations: &[Operation]) -> Value {
@@ -73,6 +74,7 @@ fn described(operation: &Operation, schemas: &mut Schemas) -> Value {
         "summary": operation.about,
         "tags": [tag(operation)],
         "responses": responses(operation, schemas),
+        "security": security(operation),
     });
     let parameters = parameters(operation, schemas);
     if !parameters.is_empty() {
@@ -84,6 +86,18 @@ fn described(operation: &Operation, schemas: &mut Schemas) -> Value {
         entry["requestBody"] = json!({"required": true, "content": content});
     }
     entry
+}
+
+/// No key where anyone may ask; else one with these scopes, or none where the server is open.
+fn security(operation: &Operation) -> Value {
+    match access::needs(&operation.method, operation.path) {
+        Some(Needs::OPEN) => json!([]),
+        needs => {
+            let scopes = needs.map_or(&[][..], |needs| needs.scopes);
+            let scopes: Vec<_> = scopes.iter().map(|scope| scope.word()).collect();
+            json!([{}, {"apiKey": scopes}, {"bearer": scopes}])
+        }
+    }
 }
 
 fn content(body: &Body, schemas: &mut Schemas) -> (String, Value) {
@@ -251,7 +265,9 @@ fn refused(status: u16) -> Value {
     let about = match status {
         400 => "The request is wrong in itself; the message says where.",
         401 => "The server wants an API key, or another one.",
-        403 => "The request comes from a web page of another origin.",
+        403 => {
+            "The key is not good for this, or the request comes from a web page of another origin."
+        }
         404 => "There is no such collection, point, face or picture.",
         408 => "The body came in too slowly.",
         409 => "It does not fit what is there.",

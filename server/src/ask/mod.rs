@@ -193,6 +193,46 @@ impl Prepared {
         Ok(points.map(unscored).collect())
     }
 
+    /// The least score that is asked for.
+    fn least(&self) -> Option<f32> {
+        self.search.options.score_threshold
+    }
+
+    /// The best of all points by a score of their vectors, every one looked at.
+    async fn best_of_all(
+        &self,
+        app: &App,
+        wanted: usize,
+        least: Option<f32>,
+        score: impl Fn(&[f32]) -> f32,
+    ) -> Result<Vec<ScoredPoint>, Refusal> {
+        let using = &self.search.using;
+        let select = Select {
+            vectors: Which::Named(vec![using.clone()]),
+            ..self.select()
+        };
+        let (mut best, mut from) = (Vec::new(), None);
+        loop {
+            let filter = self.search.filter.clone().unwrap_or_default();
+            let (name, select) = (self.name.clone(), select.clone());
+            let page = app.read(move |engine| {
+                engine.scroll_where(&name, &filter, from, limits::PAGE.min(1_000), select)
+            });
+            let page = page.await?;
+            best.extend(page.points.into_iter().filter_map(|point| {
+                let score = score(point.vectors.as_ref()?.get(using)?);
+                let enough = least.is_none_or(|least| score >= least);
+                enough.then_some(ScoredPoint { score, point })
+            }));
+            best.sort_by(best_first);
+            best.truncate(wanted);
+            from = page.next;
+            if from.is_none() {
+                return Ok(best);
+            }
+        }
+    }
+
     async fn by_chance(&self, app: &App, limit: usize) -> Result<Vec<ScoredPoint>, Refusal> {
         let (name, select) = (self.name.clone(), self.select());
         let filter = self.search.filter.clone().unwrap_or_default();
@@ -245,6 +285,12 @@ impl Prepared {
         select.payload |= self.search.groups.is_some();
         select
     }
+}
+
+/// The order of hits; of equal ones, that of their ids.
+fn best_first(a: &ScoredPoint, b: &ScoredPoint) -> std::cmp::Ordering {
+    let order = b.score.total_cmp(&a.score);
+    order.then_with(|| a.point.id.cmp(&b.point.id))
 }
 
 fn unscored(point: StoredPoint) -> ScoredPoint {

@@ -33,7 +33,7 @@ impl Likes {
         Ok(average)
     }
 
-    /// The best `wanted` points by their best score. A point that is among them is among the
+    /// The best `wanted` points by their best score: all are looked at where nothing is wanted. A point that is among them is among the
     /// nearest to some positive example, so those are looked at, and more of them until enough are
     /// liked or there are no more.
     pub(super) async fn best(
@@ -57,29 +57,30 @@ impl Likes {
                 .collect::<Vec<_>>()
         };
         let (positive, negative) = (of_metric(&self.positive), of_metric(&self.negative));
+        let scored = |vector: &[f32]| best_score(metric, vector, &positive, &negative);
+        if positive.is_empty() {
+            let (most, least) = (wanted.saturating_add(search.named.len()), search.least());
+            return search.best_of_all(app, most, least, scored).await;
+        }
         let enough = wanted.saturating_add(search.named.len());
         let mut reach = enough.min(limits::HITS);
         loop {
             let candidates = self.candidates(app, search, reach).await?;
-            let mut scored: Vec<_> = candidates
+            let mut hits: Vec<_> = candidates
                 .into_values()
                 .map(|mut hit| {
                     let vector = hit.point.vectors.as_ref().and_then(|all| all.get(using));
                     let vector = vector.unwrap_or_default();
-                    hit.score = best_score(metric, vector, &positive, &negative);
+                    hit.score = scored(vector);
                     hit
                 })
                 .collect();
-            let liked = scored.iter().filter(|hit| hit.score > 0.0).count();
+            let liked = hits.iter().filter(|hit| hit.score > 0.0).count();
             if liked >= enough || reach >= info.points || reach >= limits::HITS {
-                if let Some(threshold) = search.search.options.score_threshold {
-                    scored.retain(|hit| hit.score >= threshold);
-                }
-                scored.sort_by(|a, b| {
-                    let order = b.score.total_cmp(&a.score);
-                    order.then_with(|| a.point.id.cmp(&b.point.id))
-                });
-                return Ok(scored);
+                let least = search.least();
+                hits.retain(|hit| least.is_none_or(|least| hit.score >= least));
+                hits.sort_by(super::best_first);
+                return Ok(hits);
             }
             reach = (reach * 4).min(limits::HITS);
         }
@@ -139,7 +140,8 @@ fn likeness(metric: Metric, a: &[f32], b: &[f32]) -> f32 {
     let pairs = a.iter().zip(b);
     match metric {
         Metric::Cosine | Metric::Dot => pairs.map(|(a, b)| a * b).sum(),
-        Metric::Euclid => -pairs.map(|(a, b)| (a - b) * (a - b)).sum::<f32>().sqrt(),
+        // Squared, as the dialect has it here.
+        Metric::Euclid => -pairs.map(|(a, b)| (a - b) * (a - b)).sum::<f32>(),
         Metric::Manhattan => -pairs.map(|(a, b)| (a - b).abs()).sum::<f32>(),
     }
 }

@@ -8,6 +8,7 @@ use engine::{Ack, Written};
 use serde_json::json;
 
 use super::named;
+use crate::access::{Grant, Scope};
 use crate::api;
 use crate::app::App;
 use crate::http;
@@ -43,6 +44,12 @@ async fn run(
     let body: BatchBody = http::json(request.headers(), payload, app.max_body_bytes()).await?;
     let operations = Vec::<Operation>::try_from(body)?;
     let mut done = Vec::with_capacity(operations.len());
+    let deletes =
+        |it: &Operation| matches!(it, Operation::Delete(..) | Operation::DeleteVectors(..));
+    if let Some(n) = operations.iter().position(deletes) {
+        let allowed = Grant::demand(Scope::Delete, "it takes something out");
+        allowed.map_err(|refusal| refusal.at(&operation_at(n)))?;
+    }
     for (n, operation) in operations.into_iter().enumerate() {
         let written = one(&app, name.clone(), operation, params.ack()).await;
         let written = written.map_err(|refusal| refusal.at(&operation_at(n)))?;

@@ -5,6 +5,7 @@ use actix_web::web::{self, Data, Path, Payload};
 use serde_json::{Value, json};
 
 use super::named;
+use crate::access::Grant;
 use crate::api::Operation;
 use crate::app::App;
 use crate::http;
@@ -88,6 +89,9 @@ async fn list(app: Data<App>) -> Outcome<Collections> {
     let mut collections: Vec<_> = served.into_iter().map(Named::from).collect();
     let damaged = quarantined.into_iter();
     collections.extend(damaged.map(|(name, why)| Named::damaged(name, &why)));
+    if let Some(own) = Grant::current().limits().collections {
+        collections.retain(|it| own.iter().any(|name| it.is(name)));
+    }
     Ok(Answer(Collections { collections }))
 }
 

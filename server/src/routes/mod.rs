@@ -11,6 +11,7 @@ mod docs;
 mod faces;
 mod health;
 mod jobs;
+mod keys;
 mod look;
 mod page;
 mod payload;
@@ -63,6 +64,7 @@ fn operations() -> Vec<Operation> {
         admin::operations(),
         jobs::operations(),
         clustering::operations(),
+        keys::operations(),
     ];
     of_files.into_iter().flatten().collect()
 }
@@ -85,6 +87,7 @@ fn named(name: String) -> Result<String, Refusal> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::access::{self, Reach};
 
     #[test]
     fn every_operation_says_what_it_does_and_its_examples_are_read_as_bodies() {
@@ -101,6 +104,19 @@ mod tests {
         let mut ids: Vec<_> = operations.iter().map(|it| it.id).collect();
         ids.sort_unstable();
         assert!(ids.windows(2).all(|pair| pair[0] != pair[1]), "{ids:?}");
+    }
+
+    #[test]
+    fn what_every_operation_needs_stands_in_the_table_of_access() {
+        for operation in operations() {
+            let needs = access::needs(&operation.method, operation.path);
+            let needs = needs.unwrap_or_else(|| {
+                let (method, path) = (&operation.method, operation.path);
+                panic!("{method} {path} is missing in server/src/access/table.rs")
+            });
+            let named = operation.path.contains("{collection}");
+            assert_eq!(named, needs.reach == Reach::Named, "{}", operation.path);
+        }
     }
 
     #[test]

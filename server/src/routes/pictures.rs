@@ -96,7 +96,10 @@ fn etag(bytes: &[u8]) -> String {
 fn is_known(headers: &HeaderMap, tag: &str) -> bool {
     let known = headers.get(header::IF_NONE_MATCH);
     let known = known.and_then(|value| value.to_str().ok()).unwrap_or("");
-    known.split(',').any(|known| known.trim() == tag)
+    known.split(',').map(str::trim).any(|known| {
+        // What a proxy has made a weak one of is the same picture.
+        known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag
+    })
 }
 
 /// The type of a picture by its first bytes; what is none of ours is not shown as a picture.

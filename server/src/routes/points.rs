@@ -6,6 +6,7 @@ use engine::{Point, Which};
 use serde_json::json;
 
 use super::named;
+use crate::access::{Grant, Scope};
 use crate::api::Operation;
 use crate::app::App;
 use crate::http;
@@ -96,9 +97,13 @@ async fn get(
     let (name, id) = path.into_inner();
     let (name, id) = (named(name)?, Id::parse(&id)?);
     let _: ReadParams = http::query(request.query_string())?;
+    let vectors = match Grant::demand(Scope::Embeddings, "a vector is shown") {
+        Ok(()) => Which::All,
+        Err(_) => Which::None,
+    };
     let view = View {
         payload: PayloadView::All,
-        vectors: Which::All,
+        vectors,
     };
     let select = view.select();
     let points = app

@@ -56,6 +56,9 @@ impl TryFrom<DeleteFaces> for Chosen {
     fn try_from(body: DeleteFaces) -> Result<Self, Refusal> {
         match (body.points, body.person, body.filter) {
             (None, Some(person), None) => Ok(Chosen::Filter(of(person))),
+            (None, None, Some(filter)) if filter.0.is_empty() => Err(Refusal::wrong(
+                "an empty `filter` would take out every face: delete the collection instead",
+            )),
             (points, None, filter) => chosen(points, filter),
             _ => Err(Refusal::wrong(
                 "give one of `points`, `person` and `filter`",

@@ -150,8 +150,9 @@ impl TryFrom<Recommend> for Target {
 
     fn try_from(recommend: Recommend) -> Result<Self, Refusal> {
         let positive = recommend.positive.unwrap_or_default();
-        let examples = Examples::new(positive, recommend.negative.unwrap_or_default())?;
         let strategy = recommend.strategy.unwrap_or_default();
+        let negative = recommend.negative.unwrap_or_default();
+        let examples = Examples::new(positive, negative, strategy)?;
         Ok(Self::Recommend(examples, strategy))
     }
 }

@@ -14,6 +14,7 @@ pub(crate) mod id;
 pub(crate) mod index;
 pub(crate) mod input;
 pub(crate) mod job;
+pub(crate) mod key;
 pub(crate) mod kind;
 pub(crate) mod list;
 pub(crate) mod look;

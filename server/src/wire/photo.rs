@@ -171,7 +171,7 @@ impl<'de> Deserialize<'de> for Base64 {
             type Value = Base64;
 
             fn expecting(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                out.write_str("a photo in base64")
+                out.write_str("a photo in base64, or as bytes in MessagePack")
             }
 
             fn visit_str<E: Error>(self, text: &str) -> Result<Base64, E> {
@@ -183,6 +183,11 @@ impl<'de> Deserialize<'de> for Base64 {
                 let bytes =
                     bytes.map_err(|error| E::custom(format!("the photo's base64: {error}")))?;
                 Ok(Base64(Bytes::from(bytes)))
+            }
+
+            /// MessagePack has a type for them.
+            fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Base64, E> {
+                Ok(Base64(Bytes::copy_from_slice(bytes)))
             }
         }
         deserializer.deserialize_str(Text)

@@ -23,11 +23,16 @@ pub(crate) struct Examples {
 }
 
 impl Examples {
-    pub(crate) fn new(positive: Vec<Input>, negative: Vec<Input>) -> Result<Self, Refusal> {
+    pub(crate) fn new(
+        positive: Vec<Input>,
+        negative: Vec<Input>,
+        strategy: Strategy,
+    ) -> Result<Self, Refusal> {
         let most = limits::EXAMPLES;
-        if positive.is_empty() {
+        if positive.is_empty() && (negative.is_empty() || strategy == Strategy::AverageVector) {
             return Err(Refusal::wrong(
-                "a recommendation needs a `positive` example",
+                "a recommendation needs a `positive` example; under `best_score` a `negative` one \
+                 will do",
             ));
         }
         if positive.len() + negative.len() > most {
@@ -56,7 +61,9 @@ pub(crate) enum Strategy {
 #[serde(deny_unknown_fields)]
 #[schemars(transform = schema::with_vectors_too)]
 pub(crate) struct RecommendBody {
-    #[schemars(length(min = 1, max = limits::EXAMPLES))]
+    /// `best_score` does with `negative` ones alone.
+    #[serde(default)]
+    #[schemars(length(max = limits::EXAMPLES))]
     positive: Vec<Input>,
     #[serde(default)]
     negative: Vec<Input>,
@@ -91,10 +98,11 @@ impl TryFrom<RecommendBody> for Search {
             ("with_lookup", &body.with_lookup),
             ("shard_key", &body.shard_key),
         ])?;
-        let examples = Examples::new(body.positive, body.negative)?;
+        let strategy = body.strategy.unwrap_or_default();
+        let examples = Examples::new(body.positive, body.negative, strategy)?;
         let groups = Groups::new(body.group_by, body.group_size)?;
         Ok(Self {
-            target: Target::Recommend(examples, body.strategy.unwrap_or_default()),
+            target: Target::Recommend(examples, strategy),
             using: body.using.unwrap_or_default(),
             limit: options::limit(body.limit, body.offset, groups.as_ref())?,
             offset: body.offset.unwrap_or(0),

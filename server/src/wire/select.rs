@@ -6,11 +6,16 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::schema;
+use crate::access::{Grant, Scope};
 use crate::refusal::Refusal;
 
 /// `with_payload` as it travels.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "`with_payload` is true, false, a list of keys, or an object with `include` or \
+                 `exclude`"
+)]
 pub(crate) enum WithPayload {
     Flag(bool),
     Keys(Vec<String>),
@@ -28,7 +33,10 @@ pub(crate) struct Chosen {
 
 /// `with_vector` as it travels; the list is of names.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "`with_vector` is true, false, or a list of vectors' names"
+)]
 pub(crate) enum WithVector {
     Flag(bool),
     Names(Vec<String>),
@@ -63,6 +71,9 @@ impl View {
             Some(WithVector::Flag(true)) => Which::All,
             Some(WithVector::Names(names)) => Which::Named(names),
         };
+        if !matches!(vectors, Which::None) {
+            Grant::demand(Scope::Embeddings, "`with_vector` shows vectors")?;
+        }
         Ok(Self {
             payload: PayloadView::try_from(payload)?,
             vectors,

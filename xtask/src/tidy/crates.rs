@@ -14,7 +14,10 @@ const MAY_USE: [(&str, &[&str]); 10] = [
     ("embedder", &[]),
     ("config", &[]),
     ("migrations", &["storage"]),
-    ("server", &["engine", "embedder", "config", "migrations"]),
+    (
+        "server",
+        &["engine", "embedder", "config", "migrations", "storage"],
+    ),
     ("cli", &["server", "config", "embedder"]),
     (
         "benches",

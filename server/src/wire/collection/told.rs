@@ -31,6 +31,11 @@ pub(crate) struct Named {
 }
 
 impl Named {
+    /// Whether this is its name.
+    pub(crate) fn is(&self, name: &str) -> bool {
+        self.name == name
+    }
+
     /// A collection that is not served.
     pub(crate) fn damaged(name: String, why: &engine::Error) -> Self {
         Self {
