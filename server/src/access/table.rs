@@ -36,7 +36,10 @@ impl Needs {
     };
 }
 
+/// A method, and a path or what follows a path's start.
 type Row = (&'static str, &'static str);
+/// Routes that need the same.
+type Group = (&'static [Scope], &'static [Row]);
 
 const OPEN: [&str; 6] = [
     "/",
@@ -48,7 +51,7 @@ const OPEN: [&str; 6] = [
 ];
 
 /// About one collection, by its name in the path.
-const NAMED: [(&[Scope], &[Row]); 6] = [
+const NAMED: [Group; 6] = [
     (
         &[Scope::Search],
         &[
@@ -130,7 +133,7 @@ const NAMED: [(&[Scope], &[Row]); 6] = [
 ];
 
 /// About no collection, or only about those that a key is for.
-const OF_NONE: [(&[Scope], &[Row]); 5] = [
+const OF_NONE: [Group; 5] = [
     (
         &[Scope::Search],
         &[("POST", "/faces/compare"), ("POST", "/faces/detect")],
@@ -159,7 +162,7 @@ const OF_NONE: [(&[Scope], &[Row]); 5] = [
 ];
 
 /// About all collections.
-const OF_ALL: [(&[Scope], &[Row]); 3] = [
+const OF_ALL: [Group; 3] = [
     (
         &[Scope::Read],
         &[("GET", "/aliases"), ("GET", "/telemetry")],
@@ -183,7 +186,7 @@ const OF_ALL: [(&[Scope], &[Row]); 3] = [
 ];
 
 /// Work of operators on one collection.
-const ADMIN_NAMED: [(&[Scope], &[Row]); 1] = [(
+const ADMIN_NAMED: [Group; 1] = [(
     &[Scope::Jobs],
     &[
         ("GET", "/checksum"),
@@ -193,7 +196,7 @@ const ADMIN_NAMED: [(&[Scope], &[Row]); 1] = [(
 )];
 
 static TABLE: LazyLock<HashMap<String, Needs>> = LazyLock::new(|| {
-    let parts: [(&str, Reach, &[(&'static [Scope], &[Row])]); 4] = [
+    let parts: [(&str, Reach, &'static [Group]); 4] = [
         ("/collections/{collection}", Reach::Named, &NAMED),
         (
             "/admin/collections/{collection}",
