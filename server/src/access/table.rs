@@ -41,13 +41,14 @@ type Row = (&'static str, &'static str);
 /// Routes that need the same.
 type Group = (&'static [Scope], &'static [Row]);
 
-const OPEN: [&str; 6] = [
+const OPEN: [&str; 7] = [
     "/",
     "/docs",
     "/openapi.json",
     "/healthz",
     "/livez",
     "/readyz",
+    "/web/{file}",
 ];
 
 /// About one collection, by its name in the path.
