@@ -29,6 +29,9 @@ pub enum Error {
     /// A point that was to be changed is not there.
     #[error("point {0} does not exist")]
     NoPoint(storage::PointId),
+    /// No point has this name under `person`.
+    #[error("person `{0}` does not exist")]
+    NoPerson(String),
     /// It does not fit what is there.
     #[error("{0}")]
     Conflict(String),

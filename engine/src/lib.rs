@@ -56,6 +56,7 @@ mod options;
 mod order;
 mod payload;
 mod payloads;
+mod people;
 mod point;
 mod purge;
 mod quarantine;
@@ -87,6 +88,7 @@ pub use filter::{
 pub use manage::{AliasChange, CollectionChange};
 pub use options::{CollectionInfo, Event, Options, RecoveryStep, Status};
 pub use payload::{IndexInfo, IndexKind, PayloadChange, only, without};
+pub use people::{People, Person, Taken};
 pub use point::{
     Ack, Chosen, Face, FaceImage, NewFace, Order, OrderFrom, PERSON, Page, Payload, Point, Query,
     ScoredPoint, Select, StoredFace, StoredPoint, Which, Written,

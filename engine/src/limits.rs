@@ -70,6 +70,8 @@ pub const MAX_POINTS_PER_FILTER: usize = 5_000_000;
 pub const MAX_CHANGED_BYTES: usize = 1 << 30;
 /// Values of a facet.
 pub const MAX_FACETS: usize = 10_000;
+/// Faces of a person among which the best is looked for.
+pub(crate) const PERSON_SAMPLE: usize = 16;
 /// Hits of an unfiltered search that are looked through for those a filter without an index lets
 /// through, before all payloads are.
 pub(crate) const PROBED_HITS: usize = 1_000;

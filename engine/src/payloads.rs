@@ -164,7 +164,11 @@ impl Engine {
     }
 
     /// The points that a filter lets through, all that is durable now applied.
-    fn decide(&self, target: &Collection, filter: &Filter) -> Result<Vec<PointId>, Error> {
+    pub(crate) fn decide(
+        &self,
+        target: &Collection,
+        filter: &Filter,
+    ) -> Result<Vec<PointId>, Error> {
         self.shared().wait_applied()?;
         let mut ids = self.let_through(target, &target.resolve(filter))?;
         if ids.len() > MAX_POINTS_PER_FILTER {
@@ -200,7 +204,7 @@ impl Engine {
     }
 
     /// Refuses what would make a payload too large.
-    fn check_size(
+    pub(crate) fn check_size(
         &self,
         target: &Collection,
         ids: &[PointId],

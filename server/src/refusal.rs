@@ -168,9 +168,11 @@ impl From<engine::Error> for Refusal {
         let message = error.to_string();
         match error {
             error if error.is_disk_full() => Self::read_only(message),
-            Error::NoBackup(_) | Error::NoCollection(_) | Error::NoAlias(_) | Error::NoPoint(_) => {
-                Self::not_found(message)
-            }
+            Error::NoBackup(_)
+            | Error::NoCollection(_)
+            | Error::NoAlias(_)
+            | Error::NoPoint(_)
+            | Error::NoPerson(_) => Self::not_found(message),
             Error::Exists(_) | Error::Conflict(_) => Self::conflict(message),
             Error::BadName { .. }
             | Error::BadVector { .. }

@@ -62,7 +62,7 @@ fn tag(operation: &Operation) -> &'static str {
     let parts: Vec<_> = path.split('/').skip(1).collect();
     match parts[..] {
         ["collections", "{collection}", "points", ..] => "Points",
-        ["collections", "{collection}", "faces", ..] | ["faces", ..] => "Faces",
+        ["collections", "{collection}", "faces" | "people", ..] | ["faces", ..] => "Faces",
         ["collections", ..] | ["aliases"] => "Collections",
         _ => "Server",
     }

@@ -62,7 +62,7 @@ fn line(out: &mut String, cells: &str) {
 fn of_dialect(path: &str) -> bool {
     let ours = ["/admin/", "/docs", "/openapi.json", "/web/", "/style.css"];
     let ours = ours.iter().any(|start| path.starts_with(start));
-    !ours && !path.contains("/faces") && !path.starts_with("/favicon")
+    !ours && !path.contains("/faces") && !path.contains("/people") && !path.starts_with("/favicon")
 }
 
 fn entries(map: &Value) -> impl Iterator<Item = (&String, &Value)> {

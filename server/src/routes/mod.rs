@@ -15,6 +15,7 @@ mod keys;
 mod look;
 mod page;
 mod payload;
+mod people;
 mod photos;
 mod pictures;
 mod points;
@@ -56,6 +57,7 @@ fn operations() -> Vec<Operation> {
         photos::operations(),
         tune::operations(),
         faces::operations(),
+        people::operations(),
         pictures::operations(),
         look::operations(),
         payload::operations(),

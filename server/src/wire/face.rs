@@ -258,6 +258,6 @@ impl KeptFace {
 }
 
 /// A collection's name and an id need no escaping in a URL.
-fn image_path(collection: &str, id: Id) -> String {
+pub(super) fn image_path(collection: &str, id: Id) -> String {
     format!("/collections/{collection}/faces/{id}/image")
 }

@@ -24,6 +24,7 @@ pub(crate) mod order;
 pub(crate) mod params;
 pub(crate) mod payload;
 pub(crate) mod people;
+pub(crate) mod person;
 pub(crate) mod photo;
 pub(crate) mod point;
 pub(crate) mod prefetch;

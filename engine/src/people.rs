@@ -1,0 +1,182 @@
+//! People: the names that the payload key `person` gives to faces, told in their order, and given
+//! anew. A person is there as long as a point has the name.
+//!
+//! The index of the key says who there is, so it must be there and of kind keyword; collections made
+//! for a model have it from the start. Renaming is one record: the faces of a person never have two
+//! names, whatever happens meanwhile.
+
+use std::ops::Bound::{Included, Unbounded};
+
+use storage::{PointId, Record};
+
+use crate::collection::Collection;
+use crate::engine::{Engine, rename_missing};
+use crate::error::Error;
+use crate::filter::{Condition, Filter, KeyPath, Scalar, Test};
+use crate::limits::{MAX_PAGE, PERSON_SAMPLE};
+use crate::numbers::PointNumber;
+use crate::payload::{IndexKind, Key, PayloadChange, change_record};
+use crate::point::{Ack, PERSON, Written};
+use crate::read::at_most;
+
+/// Somebody whose faces a collection has.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Person {
+    /// The name.
+    pub name: String,
+    /// Points that have it.
+    pub points: usize,
+    /// The largest and surest face among the first few; `None` where none of those is a face with a
+    /// crop.
+    pub best: Option<PointId>,
+}
+
+/// What becomes of a name that somebody else has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// It is refused.
+    Refuse,
+    /// Both become one person.
+    Merge,
+}
+
+/// People in the order of their names, and the name that the next page starts with.
+pub type People = (Vec<Person>, Option<String>);
+
+impl Engine {
+    /// People in the order of their names (by code point), from a name on; those whose name has a
+    /// text in it, whatever the case, if one is given.
+    pub fn people(
+        &self,
+        collection: &str,
+        search: Option<&str>,
+        from: Option<&str>,
+        limit: usize,
+    ) -> Result<People, Error> {
+        let collection = self.collection(collection)?;
+        at_most("`limit`", limit, MAX_PAGE)?;
+        let (found, next) = collection.people(search, from, limit)?;
+        let found = found.into_iter().map(|(name, points, sample)| {
+            let best = self.best_face(&collection, &sample)?;
+            Ok(Person { name, points, best })
+        });
+        Ok((found.collect::<Result<_, Error>>()?, next))
+    }
+
+    fn best_face(
+        &self,
+        collection: &Collection,
+        sample: &[PointId],
+    ) -> Result<Option<PointId>, Error> {
+        let mut best: Option<(f32, PointId)> = None;
+        for id in sample {
+            let face = self.shared().tables.face(collection.id, id)?;
+            let Some(face) = face.filter(|face| face.crop.is_some()) else {
+                continue;
+            };
+            let [_, _, width, height] = face.bounding_box;
+            let worth = width * height * face.confidence;
+            if best.is_none_or(|(known, _)| worth > known) {
+                best = Some((worth, *id));
+            }
+        }
+        Ok(best.map(|(_, id)| id))
+    }
+
+    /// Gives all faces of a person another name, and says how many those are. Points whose `person`
+    /// is a list stay as they are.
+    ///
+    /// # Errors
+    /// Nobody has the old name; somebody has the new one and they are not to be merged.
+    pub fn rename_person(
+        &self,
+        collection: &str,
+        (from, to): (&str, &str),
+        taken: Taken,
+        ack: Ack,
+    ) -> Result<(Written, usize), Error> {
+        let target = self.collection(collection)?;
+        let _deciding = target.deciding.write();
+        let mut ids = self.decide(&target, &named(from))?;
+        let of_one = |id: &PointId| {
+            let payload = self.shared().tables.payload(target.id, id)?;
+            let payload = payload.map(|bytes| crate::convert::payload(&bytes));
+            let payload = payload.transpose()?.unwrap_or_default();
+            Ok::<_, Error>(payload.get(PERSON).and_then(|it| it.as_str()) == Some(from))
+        };
+        let kept: Vec<bool> = ids.iter().map(of_one).collect::<Result<_, _>>()?;
+        let mut kept = kept.into_iter();
+        ids.retain(|_| kept.next().unwrap_or(false));
+        if ids.is_empty() {
+            return Err(Error::NoPerson(from.chars().take(80).collect()));
+        }
+        if taken == Taken::Refuse && !self.decide(&target, &named(to))?.is_empty() {
+            let to: String = to.chars().take(80).collect();
+            return Err(Error::Conflict(format!(
+                "there is a person `{to}` already: say that both are to be merged"
+            )));
+        }
+        let mut payload = crate::point::Payload::new();
+        payload.insert(PERSON.to_owned(), to.into());
+        let change = PayloadChange::Set { payload, key: None };
+        self.check_size(&target, &ids, &change)?;
+        let count = ids.len();
+        let record = Record::ChangePayload {
+            collection: target.id,
+            ids,
+            change: change_record(&change)?,
+        };
+        let written = self.write(record, ack);
+        let written = written.map_err(|error| rename_missing(error, collection))?;
+        Ok((written, count))
+    }
+}
+
+/// The points of a person.
+fn named(person: &str) -> Filter {
+    Filter::must(Condition::Key {
+        key: KeyPath::of(PERSON),
+        test: Test::Value(Scalar::Text(person.to_owned())),
+    })
+}
+
+/// A name, how many points have it, and the first few of them.
+type Found = (String, usize, Vec<PointId>);
+
+impl Collection {
+    fn people(
+        &self,
+        search: Option<&str>,
+        from: Option<&str>,
+        limit: usize,
+    ) -> Result<(Vec<Found>, Option<String>), Error> {
+        let search = search.map(str::to_lowercase);
+        let state = self.state.read();
+        let field = state.payload.field(&KeyPath::of(PERSON));
+        let field = field.filter(|field| field.kind == IndexKind::Keyword);
+        let field = field.ok_or_else(|| {
+            Error::BadRequest(format!(
+                "people are told by the index of `{PERSON}`, which must be of kind keyword: there \
+                 is none; create it first"
+            ))
+        })?;
+        let from = from.map_or(Unbounded, |name| Included(Key::Text(name.into())));
+        let mut people = Vec::new();
+        for (key, points) in field.postings.in_order((from, Unbounded)) {
+            let Key::Text(name) = key else { continue };
+            let wanted = search.as_ref();
+            if !wanted.is_none_or(|text| name.to_lowercase().contains(text)) {
+                continue;
+            }
+            if people.len() == limit {
+                return Ok((people, Some(name.to_string())));
+            }
+            let faces = &points & &state.faced;
+            let sample = faces.iter().take(PERSON_SAMPLE).map(PointNumber);
+            let sample = sample.filter_map(|number| state.numbers.id(number));
+            let count = usize::try_from(points.len()).unwrap_or(usize::MAX);
+            people.push((name.to_string(), count, sample.collect()));
+        }
+        Ok((people, None))
+    }
+}

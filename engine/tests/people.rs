@@ -1,0 +1,105 @@
+//! People: told in the order of their names, renamed and merged in one record, after a restart too.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use engine::{
+    Ack, CollectionSpec, Engine, Error, IndexKind, KeyPath, Metric, Options, Point, PointId, Taken,
+};
+use serde_json::json;
+
+fn point(id: u64, person: serde_json::Value) -> Point {
+    let payload = json!({"person": person, "year": id});
+    Point {
+        id: PointId::Num(id),
+        vectors: vec![1.0, id as f32].into(),
+        payload: payload.as_object().cloned().unwrap(),
+        face: None,
+    }
+}
+
+fn filled(engine: &Engine) {
+    let spec = CollectionSpec::new(2, Metric::Cosine);
+    engine.create_collection("stars", spec).unwrap();
+    let people = [
+        (1, json!("Ada")),
+        (2, json!("ada Byron")),
+        (3, json!("Bob")),
+        (4, json!("Ada")),
+        (5, json!(["Ada", "Bob"])),
+        (6, json!(null)),
+    ];
+    let points = people.into_iter().map(|(id, person)| point(id, person));
+    engine
+        .upsert("stars", points.collect(), Ack::Applied)
+        .unwrap();
+}
+
+fn names(engine: &Engine) -> Vec<(String, usize)> {
+    let (people, next) = engine.people("stars", None, None, 100).unwrap();
+    assert_eq!(next, None);
+    people.into_iter().map(|it| (it.name, it.points)).collect()
+}
+
+fn told(people: &[(&str, usize)]) -> Vec<(String, usize)> {
+    let people = people.iter();
+    people
+        .map(|(name, points)| ((*name).to_owned(), *points))
+        .collect()
+}
+
+#[test]
+fn people_are_listed_page_by_page_and_looked_for_by_a_part_of_their_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = Engine::open(Options::new(folder.path())).unwrap();
+    filled(&engine);
+    let without = engine.people("stars", None, None, 10);
+    assert!(matches!(without, Err(Error::BadRequest(what)) if what.contains("keyword")));
+    let key = KeyPath::parse("person").unwrap();
+    engine
+        .create_index("stars", key, IndexKind::Keyword, Ack::Applied)
+        .unwrap();
+    assert_eq!(
+        names(&engine),
+        told(&[("Ada", 3), ("Bob", 2), ("ada Byron", 1)])
+    );
+    let (first, next) = engine.people("stars", None, None, 2).unwrap();
+    assert_eq!((first.len(), next.as_deref()), (2, Some("ada Byron")));
+    let (rest, next) = engine.people("stars", None, next.as_deref(), 2).unwrap();
+    assert_eq!((rest.len(), next), (1, None));
+    let (found, _) = engine.people("stars", Some("ADA"), None, 10).unwrap();
+    assert_eq!(found.len(), 2);
+    assert_eq!(found[0].best, None);
+}
+
+#[test]
+fn a_person_has_the_new_name_everywhere_and_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = Engine::open(Options::new(folder.path())).unwrap();
+    filled(&engine);
+    let key = KeyPath::parse("person").unwrap();
+    engine
+        .create_index("stars", key, IndexKind::Keyword, Ack::Applied)
+        .unwrap();
+    let rename = |from, to, taken| engine.rename_person("stars", (from, to), taken, Ack::Applied);
+    assert!(matches!(
+        rename("Cleo", "Ada", Taken::Merge),
+        Err(Error::NoPerson(_))
+    ));
+    assert!(matches!(
+        rename("Bob", "Ada", Taken::Refuse),
+        Err(Error::Conflict(_))
+    ));
+    assert_eq!(
+        names(&engine),
+        told(&[("Ada", 3), ("Bob", 2), ("ada Byron", 1)])
+    );
+    let (_, renamed) = rename("ada Byron", "Cleo", Taken::Refuse).unwrap();
+    let (_, merged) = rename("Bob", "Ada", Taken::Merge).unwrap();
+    assert_eq!((renamed, merged), (1, 1));
+    // The list of two is nobody's alone.
+    let after = told(&[("Ada", 4), ("Bob", 1), ("Cleo", 1)]);
+    assert_eq!(names(&engine), after);
+    drop(engine);
+    let engine = Engine::open(Options::new(folder.path())).unwrap();
+    assert_eq!(names(&engine), after);
+    engine.check("stars").unwrap();
+}

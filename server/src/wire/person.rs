@@ -1,0 +1,123 @@
+//! People as they travel.
+
+use engine::{Ack, Taken, Written};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::id::Id;
+use super::point::Updated;
+use crate::limits;
+use crate::refusal::Refusal;
+
+/// Parameters of a list of people.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PeopleParams {
+    /// 10 by default.
+    limit: Option<usize>,
+    /// The name that the page starts with: `next_page_offset` of the page before.
+    pub(crate) offset: Option<String>,
+    /// Only people whose name has this in it, whatever the case.
+    pub(crate) search: Option<String>,
+}
+
+impl PeopleParams {
+    pub(crate) fn limit(&self) -> Result<usize, Refusal> {
+        let (limit, most) = (self.limit.unwrap_or(limits::DEFAULT_LIMIT), limits::PAGE);
+        match (1..=most).contains(&limit) {
+            true => Ok(limit),
+            false => Err(Refusal::wrong(format!("`limit` must be 1 to {most}"))),
+        }
+    }
+}
+
+/// Somebody whose faces the collection has.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct PersonOut {
+    name: String,
+    /// Faces, and other points, that have the name.
+    faces: usize,
+    /// The id of the best of the first few faces: the largest and surest of them.
+    best: Option<Id>,
+    /// Where its crop is.
+    image: Option<String>,
+}
+
+impl PersonOut {
+    pub(crate) fn new(collection: &str, person: engine::Person) -> Self {
+        let best = person.best.map(Id);
+        Self {
+            name: person.name,
+            faces: person.points,
+            image: best.map(|id| super::face::image_path(collection, id)),
+            best,
+        }
+    }
+}
+
+/// A page of people, in the order of their names.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct PeopleOut {
+    pub(crate) people: Vec<PersonOut>,
+    /// The `offset` of the next page; null at the end.
+    pub(crate) next_page_offset: Option<String>,
+}
+
+/// The body of `POST /collections/{c}/people/rename`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RenameBody {
+    from: String,
+    to: String,
+    /// Whether both become one person where somebody has the new name; refused by default.
+    merge: Option<bool>,
+}
+
+/// Who is to be renamed.
+#[derive(Debug)]
+pub(crate) struct Rename {
+    pub(crate) from: String,
+    pub(crate) to: String,
+    pub(crate) taken: Taken,
+}
+
+impl TryFrom<RenameBody> for Rename {
+    type Error = Refusal;
+
+    fn try_from(body: RenameBody) -> Result<Self, Refusal> {
+        let most = limits::PERSON_CHARS;
+        if body.to.is_empty() || body.to.chars().count() > most {
+            return Err(Refusal::wrong(format!(
+                "`to` must have 1 to {most} characters"
+            )));
+        }
+        if body.from == body.to {
+            return Err(Refusal::wrong("`from` and `to` are the same name"));
+        }
+        Ok(Self {
+            from: body.from,
+            to: body.to,
+            taken: match body.merge {
+                Some(true) => Taken::Merge,
+                _ => Taken::Refuse,
+            },
+        })
+    }
+}
+
+/// The answer: as to any write, and how many faces were renamed.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Renamed {
+    #[serde(flatten)]
+    updated: Updated,
+    changed: usize,
+}
+
+impl Renamed {
+    pub(crate) fn new(written: Written, ack: Ack, changed: usize) -> Self {
+        Self {
+            updated: Updated::new(written, ack),
+            changed,
+        }
+    }
+}
