@@ -16,6 +16,9 @@ use crate::wire::clustering::{ClusterBody, ToCluster};
 use crate::wire::envelope::Answer;
 use crate::wire::job::JobOut;
 
+/// Strangers that a face may meet, by chance, among all others.
+const STRANGERS: f64 = 0.1;
+
 /// What this file answers.
 pub(super) fn operations() -> Vec<Operation> {
     vec![
@@ -101,12 +104,36 @@ fn compared(info: &CollectionInfo, using: Option<&str>) -> Result<String, Refusa
     }
 }
 
-/// From which cosine on the model that made the vectors takes two faces for one person.
+/// The cosine from which on a face is likely to meet less than a tenth of a stranger in the whole
+/// collection, by how the model's strangers are spread. The threshold for one pair would not do: of
+/// many strangers, some reach it.
 fn of_model(app: &App, info: &CollectionInfo, using: &str) -> Option<f32> {
     let pool = app.faces.pool().ok()?;
     let model = pool.model();
     let made_by = info.spec.vectors.get(using)?.embedder.as_ref()?;
     let same = (&made_by.name, &made_by.sha256) == (&model.name, &model.sha256);
     let calibration = model.calibration.as_ref().filter(|_| same)?;
-    Some(calibration.threshold)
+    Some(seldom_reached(calibration.strangers.knots(), info.points))
+}
+
+/// The first knot that so few strangers reach, or the last.
+fn seldom_reached(knots: &[(f32, f32)], points: usize) -> f32 {
+    let seldom = knots
+        .iter()
+        .find(|(_, share)| f64::from(*share) * points as f64 <= STRANGERS);
+    seldom.or(knots.last()).map_or(1.0, |(cosine, _)| *cosine)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_more_faces_there_are_the_nearer_they_must_be() {
+        let knots = [(0.1, 0.5), (0.4, 0.01), (0.6, 0.0001)];
+        for (points, cosine) in [(0, 0.1), (9, 0.4), (11, 0.6), (1_000_000, 0.6)] {
+            let got = seldom_reached(&knots, points);
+            assert!((got - cosine).abs() < 1e-6, "{points}: {got}");
+        }
+    }
 }

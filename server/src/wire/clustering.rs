@@ -12,8 +12,8 @@ use crate::refusal::Refusal;
 pub(crate) struct ClusterBody {
     /// The vectors that are compared, of metric cosine or dot; the only ones by default.
     pub(crate) using: Option<String>,
-    /// The least cosine of two faces that may be of one person; that of the model by default, from
-    /// which on it takes two photos for one person.
+    /// The least cosine of two faces that may be of one person. By default that which so few of the
+    /// model's strangers reach that a face meets less than a tenth of one in the collection.
     #[schemars(range(min = -1.0, max = 1.0))]
     threshold: Option<f32>,
     /// Neighbours that each face is asked for, 20 by default.
