@@ -11,6 +11,7 @@ use crate::eval::EvalCommand;
 use crate::export::ExportArgs;
 use crate::keys::KeysCommand;
 use crate::limits;
+use crate::people::{ClusterArgs, PeopleCommand};
 
 const AFTER_HELP: &str = "\
 Without a command: serve.
@@ -43,6 +44,11 @@ pub(crate) enum Command {
     Export(ExportArgs),
     /// Find the faces that look like the ones in a photo
     Search(SearchArgs),
+    /// List and rename the people whose faces a collection has
+    #[command(subcommand)]
+    People(PeopleCommand),
+    /// Group the faces of a collection into people, and print what is proposed
+    Cluster(ClusterArgs),
     /// Copy a collection, or everything, into one file
     #[command(after_help = BACKUP_HELP)]
     Backup(BackupArgs),

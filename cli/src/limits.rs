@@ -31,5 +31,9 @@ pub(crate) const VECTOR_NUMBERS: u32 = 65_536;
 pub(crate) const KNOWN_IDS: usize = 1_000;
 /// Bytes of one photo; a larger file is not read.
 pub(crate) const PHOTO_BYTES: u64 = 256 << 20;
+/// How long a job is left alone before it is looked at again.
+pub(crate) const JOB_LOOK: Duration = Duration::from_millis(200);
+/// People asked for at once.
+pub(crate) const PEOPLE_PAGE: usize = 1_000;
 /// Folders within folders.
 pub(crate) const FOLDER_DEPTH: usize = 64;

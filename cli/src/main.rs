@@ -15,6 +15,7 @@ mod maintain;
 mod models;
 mod npy;
 mod out;
+mod people;
 mod search;
 mod serve;
 
@@ -62,6 +63,12 @@ fn run(cli: Cli) -> Result<Exit> {
             serve::reach(&arguments.from, |client| export::run(&arguments, client))
         }
         Command::Search(arguments) => search::run(&arguments, &client(&arguments.server)?),
+        Command::People(command) => {
+            serve::reach(command.target(), |client| people::run(&command, client))
+        }
+        Command::Cluster(arguments) => serve::reach(&arguments.target, |client| {
+            people::cluster(&arguments, client)
+        }),
         Command::Backup(arguments) => {
             serve::reach(&arguments.from, |client| backup::backup(&arguments, client))
         }

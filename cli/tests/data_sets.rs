@@ -354,3 +354,54 @@ fn vectors_that_come_in_go_out_again_with_their_ids() {
     assert_eq!(taken.status.code(), Some(1));
     server.stop().unwrap();
 }
+
+/// What a command that succeeds prints.
+fn told(output: &Output) -> String {
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{complaint}");
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+#[test]
+fn faces_are_grouped_named_and_listed_in_a_folder_of_ready_made_vectors() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let data = data.to_str().unwrap();
+    let vectors = folder.path().join("faces.jsonl");
+    let lines = [
+        r#"{"id": 1, "vector": [1.0, 0.0], "payload": {"person": "Ada"}}"#,
+        r#"{"id": 2, "vector": [0.99, 0.1], "payload": {}}"#,
+        r#"{"id": 3, "vector": [0.0, 1.0], "payload": {"person": "Bob"}}"#,
+        r#"{"id": 4, "vector": [-1.0, 0.0], "payload": {}}"#,
+    ];
+    fs::write(&vectors, lines.join("\n")).unwrap();
+    let run = |arguments: &[&str]| {
+        let arguments = [arguments, &["--collection", "stars", "--data-dir", data]].concat();
+        doppel(&[("DOPPEL_MODELS__INSTALL_ON_START", "false")], &arguments)
+    };
+    told(&run(&["import", vectors.to_str().unwrap()]));
+    let grouped = told(&run(&["cluster", "--threshold", "0.9", "--write"]));
+    let result: Value = serde_json::from_str(&grouped).unwrap();
+    assert_eq!(
+        (&result["groups"], &result["written"]),
+        (&1.into(), &1.into())
+    );
+    assert_eq!(result["largest"][0]["person"], "Ada");
+    let unlisted = run(&["people", "list"]);
+    let why = String::from_utf8_lossy(&unlisted.stderr).into_owned();
+    assert!(
+        !unlisted.status.success() && why.contains("keyword"),
+        "{why}"
+    );
+    let renamed = told(&run(&["people", "rename", "Ada", "Ada Lovelace"]));
+    assert_eq!(renamed, "2 faces are of `Ada Lovelace` now\n");
+    let taken = run(&["people", "rename", "Bob", "Ada Lovelace"]);
+    assert!(!taken.status.success());
+    told(&run(&[
+        "people",
+        "rename",
+        "Bob",
+        "Ada Lovelace",
+        "--merge",
+    ]));
+}

@@ -182,6 +182,40 @@ impl Client {
             .post(&format!("{path}?backups={backups}"), &json!({}))
     }
 
+    /// A page of the people of a collection, from a name on.
+    pub(crate) fn people(
+        &self,
+        collection: &str,
+        search: Option<&str>,
+        from: Option<&str>,
+    ) -> Result<wire::People, Error> {
+        let limit = limits::PEOPLE_PAGE;
+        let mut path = format!("{}/people?limit={limit}", collection_path(collection));
+        for (name, text) in [("search", search), ("offset", from)] {
+            if let Some(text) = text {
+                path.push_str(&format!("&{name}={}", escaped(text)));
+            }
+        }
+        self.http.get(&path)
+    }
+
+    /// Gives a person another name.
+    pub(crate) fn rename_person(&self, collection: &str, body: &Value) -> Result<Value, Error> {
+        let path = format!("{}/people/rename", collection_path(collection));
+        self.http.post(&path, body)
+    }
+
+    /// Has the faces of a collection grouped into people.
+    pub(crate) fn cluster(&self, collection: &str, body: &Value) -> Result<wire::Job, Error> {
+        let path = format!("/admin{}/cluster", collection_path(collection));
+        self.http.post(&path, body)
+    }
+
+    /// How far a job is.
+    pub(crate) fn job(&self, id: u64) -> Result<wire::Job, Error> {
+        self.http.get(&format!("/admin/jobs/{id}"))
+    }
+
     /// The server's answer to a photo, as it came.
     pub(crate) fn search(
         &self,
@@ -213,9 +247,13 @@ pub(crate) fn faces_of(answer: &Value) -> Result<Vec<FaceHits>, Error> {
         .faces)
 }
 
-/// Every byte of a name that means something in a URL is escaped (RFC 3986).
 fn collection_path(name: &str) -> String {
-    let mut path = String::from("/collections/");
+    format!("/collections/{}", escaped(name))
+}
+
+/// Every byte of a name that means something in a URL is escaped (RFC 3986).
+fn escaped(name: &str) -> String {
+    let mut path = String::new();
     for byte in name.bytes() {
         if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
             path.push(char::from(byte));

@@ -148,3 +148,27 @@ pub(crate) struct RestoredCollection {
     pub(crate) name: String,
     pub(crate) points: usize,
 }
+
+/// A page of the people of a collection.
+#[derive(Debug, Deserialize)]
+pub(crate) struct People {
+    pub(crate) people: Vec<Person>,
+    pub(crate) next_page_offset: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Person {
+    pub(crate) name: String,
+    pub(crate) faces: usize,
+    /// A number or a UUID.
+    pub(crate) best: Option<Value>,
+}
+
+/// A job of the server.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Job {
+    pub(crate) id: u64,
+    pub(crate) status: String,
+    pub(crate) result: Option<Value>,
+    pub(crate) error: Option<String>,
+}
