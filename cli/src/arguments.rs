@@ -327,6 +327,8 @@ pub(crate) enum ModelsCommand {
     Install(ModelsArgs),
     /// Compare the installed files with their checksums
     Verify(ModelsArgs),
+    /// Measure how long the models take for photos, stage by stage, on one core
+    Bench(crate::models::BenchArgs),
 }
 
 #[derive(Debug, Args)]

@@ -299,17 +299,19 @@ impl FaceEmbedder for Slow {
         &self.model
     }
 
-    fn analyze(&mut self, image: &[u8], want: Want) -> Result<Analysis, embedder::Error> {
-        let left = self
-            .left
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1));
-        if left.is_err() {
-            loop {
-                thread::park();
+    fn analyze_all(&mut self, photos: &[(&[u8], Want)]) -> Vec<Result<Analysis, embedder::Error>> {
+        for _ in photos {
+            let left = self
+                .left
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1));
+            if left.is_err() {
+                loop {
+                    thread::park();
+                }
             }
+            thread::sleep(Duration::from_millis(3));
         }
-        thread::sleep(Duration::from_millis(3));
-        self.inner.analyze(image, want)
+        self.inner.analyze_all(photos)
     }
 }
 

@@ -24,6 +24,10 @@ pub(crate) const SHUTDOWN_S: RangeInclusive<u64> = 0..=3600;
 pub(crate) const QUEUE: RangeInclusive<u64> = 1..=100_000;
 /// Threads inside one embedding worker.
 pub(crate) const INTRA_THREADS: RangeInclusive<u64> = 1..=64;
+/// Photos that one worker takes at once.
+pub(crate) const BATCH: RangeInclusive<u64> = 1..=64;
+/// Milliseconds that a worker waits for more photos.
+pub(crate) const BATCH_WAIT_MS: RangeInclusive<u64> = 0..=1000;
 /// A part of something.
 pub(crate) const PERCENT: RangeInclusive<u64> = 0..=100;
 /// MiB of log between two checkpoints.

@@ -108,6 +108,12 @@ pub struct Embedding {
     pub queue: usize,
     /// Threads that share the work on one photo.
     pub intra_threads: usize,
+    /// Photos that one worker takes at once where several wait.
+    pub batch: usize,
+    /// Milliseconds that a worker waits for more photos where no other is free.
+    pub batch_wait_ms: u64,
+    /// Whether the model runs with numbers of 8 bits, where the processor adds them up exactly.
+    pub rounded: bool,
     /// Percent of quality that a face must have to be kept.
     pub min_quality_percent: u8,
 }
@@ -248,6 +254,9 @@ impl Embedding {
             workers: threads(r, "embedding.workers")?,
             queue: r.number("embedding.queue", 64, limits::QUEUE)?,
             intra_threads: r.number("embedding.intra_threads", 1, limits::INTRA_THREADS)?,
+            batch: r.number("embedding.batch", 4, limits::BATCH)?,
+            batch_wait_ms: r.number("embedding.batch_wait_ms", 0, limits::BATCH_WAIT_MS)?,
+            rounded: r.boolean("embedding.rounded", false)?,
             min_quality_percent: r.number("embedding.min_quality_percent", 0, limits::PERCENT)?,
         })
     }

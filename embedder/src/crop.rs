@@ -3,7 +3,7 @@
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use image::codecs::jpeg::JpegEncoder;
-use image::{ExtendedColorType, Rgb, RgbImage};
+use image::{ExtendedColorType, RgbImage};
 
 use crate::error::Error;
 
@@ -134,37 +134,45 @@ pub(crate) fn jpeg(image: &RgbImage) -> Result<Vec<u8>, Error> {
     Ok(bytes)
 }
 
-/// The photo scaled to fit a square of `size`, at its top left; and the scale, which is at most
-/// `enlarge`.
-pub(crate) fn letterbox(
+/// A PNG file.
+pub(crate) fn png(image: &RgbImage) -> Result<Vec<u8>, Error> {
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    image
+        .write_to(&mut bytes, image::ImageFormat::Png)
+        .map_err(|error| Error::Model(format!("cannot write the crop: {error}")))?;
+    Ok(bytes.into_inner())
+}
+
+/// The photo scaled so that its longer side is `longest` pixels at most, or `None` where it is left
+/// as it is; and the scale, which is at most `enlarge`.
+pub(crate) fn fitted(
     photo: &RgbImage,
-    size: u32,
+    longest: u32,
     enlarge: f32,
-) -> Result<(RgbImage, f32), Error> {
-    let longest = photo.width().max(photo.height()).max(1);
+) -> Result<(Option<RgbImage>, f32), Error> {
+    let side = photo.width().max(photo.height()).max(1);
     #[expect(
         clippy::cast_precision_loss,
         reason = "sides of photos have few digits"
     )]
-    let (fitting, side) = (size as f32 / longest as f32, |n: u32| n as f32);
+    let (fitting, pixels) = (longest as f32 / side as f32, |n: u32| n as f32);
     let scale = fitting.min(enlarge.max(1.0));
-    let mut canvas = RgbImage::from_pixel(size, size, Rgb([0, 0, 0]));
     let scaled = |n: u32| {
-        u32::try_from(whole(side(n) * scale))
-            .unwrap_or(size)
-            .clamp(1, size)
+        u32::try_from(whole(pixels(n) * scale))
+            .unwrap_or(longest)
+            .clamp(1, longest)
     };
     let (width, height) = (scaled(photo.width()), scaled(photo.height()));
-    if (width, height) == photo.dimensions() {
-        image::imageops::replace(&mut canvas, photo, 0, 0);
-    } else {
-        image::imageops::replace(&mut canvas, &resized(photo, width, height)?, 0, 0);
+    match (width, height) == photo.dimensions() {
+        true => Ok((None, scale)),
+        false => Ok((Some(resized(photo, width, height)?), scale)),
     }
-    Ok((canvas, scale))
 }
 
 #[cfg(test)]
 mod tests {
+    use image::Rgb;
+
     use super::*;
 
     #[test]
@@ -229,14 +237,14 @@ mod tests {
 
     #[test]
     fn a_large_photo_is_scaled_to_fit_and_a_small_one_is_left_alone() {
-        let scale_of = |width, height, enlarge| {
-            let (canvas, scale) = letterbox(&RgbImage::new(width, height), 640, enlarge).unwrap();
-            assert_eq!(canvas.dimensions(), (640, 640));
-            scale
+        let seen = |width, height, enlarge| {
+            let (picture, scale) = fitted(&RgbImage::new(width, height), 640, enlarge).unwrap();
+            (picture.map(|picture| picture.dimensions()), scale)
         };
-        assert_eq!(scale_of(1_280, 640, 1.0), 0.5);
-        assert_eq!(scale_of(100, 50, 1.0), 1.0);
-        assert_eq!(scale_of(100, 50, 2.0), 2.0);
-        assert_eq!(scale_of(400, 50, 2.0), 1.6);
+        assert_eq!(seen(1_280, 640, 1.0), (Some((640, 320)), 0.5));
+        assert_eq!(seen(100, 50, 1.0), (None, 1.0));
+        assert_eq!(seen(100, 50, 2.0), (Some((200, 100)), 2.0));
+        assert_eq!(seen(400, 50, 2.0), (Some((640, 80)), 1.6));
+        assert_eq!(seen(16_000, 1, 1.0), (Some((640, 1)), 0.04));
     }
 }

@@ -8,17 +8,58 @@ use image::{DynamicImage, ImageDecoder, ImageReader, Limits, RgbImage};
 use crate::error::Error;
 use crate::kind::{ImageKind, sniff};
 use crate::limits::{MAX_DECODE_BYTES, MAX_IMAGE_BYTES, MAX_PIXELS, MAX_SIDE};
+use crate::photo::Photo;
+use crate::reduced::reduced;
 
 /// Decodes a photo and turns it upright as its EXIF orientation says. What is transparent is white;
 /// of several frames or pages the first counts.
 pub(crate) fn decode(bytes: &[u8]) -> Result<RgbImage, Error> {
+    let (mut decoder, _) = opened(bytes)?;
+    let orientation = upright_or_said(&mut decoder);
+    let mut image = DynamicImage::from_decoder(decoder).map_err(damaged)?;
+    image.apply_orientation(orientation);
+    Ok(on_white(image))
+}
+
+/// The same of a JPEG so large that no more than half of its pixels on a side are needed for its
+/// longer side to be `least_side`: as few as that takes, with the width and height of the whole
+/// upright photo. `None` where the whole photo must be decoded.
+pub(crate) fn decode_reduced(bytes: &[u8], least_side: u32) -> Result<Option<Photo>, Error> {
+    let (mut decoder, kind) = opened(bytes)?;
+    let (width, height) = decoder.dimensions();
+    if kind != ImageKind::Jpeg || width.max(height) / 2 < least_side {
+        return Ok(None);
+    }
+    // What this decoder cannot read, the other one may, and else it says what is wrong.
+    let Some(pixels) = reduced(bytes, least_side) else {
+        return Ok(None);
+    };
+    let orientation = upright_or_said(&mut decoder);
+    let size = match orientation {
+        Orientation::Rotate90
+        | Orientation::Rotate270
+        | Orientation::Rotate90FlipH
+        | Orientation::Rotate270FlipH => (height, width),
+        _ => (width, height),
+    };
+    let mut image = DynamicImage::from(pixels);
+    image.apply_orientation(orientation);
+    Ok(Some(Photo {
+        pixels: image.into_rgb8(),
+        size,
+    }))
+}
+
+/// A decoder that has read the header of a photo within all limits, and the kind of photo.
+fn opened(bytes: &[u8]) -> Result<(impl ImageDecoder + '_, ImageKind), Error> {
     if bytes.len() > MAX_IMAGE_BYTES {
         return Err(Error::TooManyBytes {
             got: bytes.len(),
             limit: MAX_IMAGE_BYTES,
         });
     }
-    let mut decoder = decoder(bytes, sniff(bytes)?)?;
+    let kind = sniff(bytes)?;
+    let decoder = decoder(bytes, kind)?;
     let (width, height) = decoder.dimensions();
     if width > MAX_SIDE || height > MAX_SIDE || u64::from(width) * u64::from(height) > MAX_PIXELS {
         return Err(Error::TooLarge {
@@ -28,10 +69,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<RgbImage, Error> {
             max_pixels: MAX_PIXELS,
         });
     }
-    let orientation = upright_or_said(&mut decoder);
-    let mut image = DynamicImage::from_decoder(decoder).map_err(damaged)?;
-    image.apply_orientation(orientation);
-    Ok(on_white(image))
+    Ok((decoder, kind))
 }
 
 /// How the photo must be turned to be upright.
@@ -132,5 +170,46 @@ mod tests {
             decode(&bomb(16_000, 16_000)),
             Err(Error::TooLarge { .. })
         ));
+    }
+
+    /// A JPEG whose red rises to the right and whose green rises downwards, with an orientation.
+    fn jpeg(width: u32, height: u32, orientation: u8) -> Vec<u8> {
+        let shade = |at: u32, of: u32| u8::try_from(at * 255 / of).unwrap();
+        let image = RgbImage::from_fn(width, height, |x, y| {
+            image::Rgb([shade(x, width), shade(y, height), 90])
+        });
+        let mut bytes = Vec::new();
+        image
+            .write_to(&mut Cursor::new(&mut bytes), ImageFormat::Jpeg)
+            .unwrap();
+        let mut exif =
+            b"\xff\xe1\x00\x22Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0".to_vec();
+        exif.extend([orientation, 0, 0, 0, 0, 0, 0]);
+        bytes.splice(2..2, exif);
+        bytes
+    }
+
+    #[test]
+    fn a_huge_jpeg_is_decoded_in_part_and_shows_the_same_picture() {
+        for orientation in 1..=8 {
+            let bytes = jpeg(800, 400, orientation);
+            let whole = decode(&bytes).unwrap();
+            let photo = decode_reduced(&bytes, 100).unwrap().unwrap();
+            let (reduced, size) = (photo.pixels, photo.size);
+            assert_eq!(size, whole.dimensions(), "{orientation}");
+            assert_eq!(reduced.dimensions(), (size.0 / 8, size.1 / 8));
+            for (x, y) in [(2, 3), (40, 30), (20, 45)] {
+                let (part, all) = (
+                    reduced.get_pixel(x, y),
+                    whole.get_pixel(x * 8 + 4, y * 8 + 4),
+                );
+                let near = part.0.iter().zip(all.0).all(|(a, b)| a.abs_diff(b) < 8);
+                assert!(near, "{orientation} at {x}, {y}: {part:?} {all:?}");
+            }
+        }
+        let quarter = decode_reduced(&jpeg(800, 400, 1), 101).unwrap().unwrap();
+        assert_eq!(quarter.pixels.dimensions(), (200, 100));
+        assert!(decode_reduced(&jpeg(800, 400, 1), 401).unwrap().is_none());
+        assert!(decode_reduced(&png(800, 400), 100).unwrap().is_none());
     }
 }

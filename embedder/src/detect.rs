@@ -6,10 +6,15 @@
 
 use image::RgbImage;
 
-/// Sides of the square that the network takes.
+/// The longest side that a photo is shown to the network at.
 pub(crate) const INPUT_SIDE: u32 = 640;
-/// Cells per grid are the input's side over these.
+/// Cells per grid are the input's sides over these.
 pub(crate) const STRIDES: [u16; 3] = [8, 16, 32];
+/// Pixels of black that the network sees beside a small picture. Without them it is a little surer
+/// of faces that lie on their side, which it then describes wrongly.
+const EDGE: u32 = 64;
+/// Sides of the input are multiples of this.
+pub(crate) const LARGEST_STRIDE: u32 = 32;
 /// Two boxes that overlap by more than this are one face.
 const SAME_FACE_OVERLAP: f32 = 0.3;
 
@@ -24,25 +29,59 @@ pub(crate) struct Detection {
 /// The network's four outputs for one stride.
 pub(crate) struct Grid<'a> {
     pub(crate) stride: u16,
+    /// Cells in a row.
+    pub(crate) columns: u32,
     pub(crate) cls: &'a [f32],
     pub(crate) obj: &'a [f32],
     pub(crate) bbox: &'a [f32],
     pub(crate) kps: &'a [f32],
 }
 
-/// Pixels as the network takes them: blue, green, red planes, 0 to 255.
-pub(crate) fn input(canvas: &RgbImage) -> Vec<f32> {
-    let plane = |channel: usize| {
-        canvas
-            .pixels()
-            .map(move |pixel| f32::from(pixel.0[channel]))
-    };
-    plane(2).chain(plane(1)).chain(plane(0)).collect()
+/// A picture as the network takes it.
+pub(crate) struct Input {
+    /// Blue, green and red planes, 0 to 255; what is beside the picture is black.
+    pub(crate) planes: Vec<f32>,
+    /// Pixels in a row, and rows: the picture's with its edge.
+    pub(crate) width: u32,
+    pub(crate) height: u32,
+}
+
+impl Input {
+    pub(crate) fn of(picture: &RgbImage) -> Self {
+        let (width, height) = (with_edge(picture.width()), with_edge(picture.height()));
+        let area = width as usize * height as usize;
+        let mut planes = vec![0.0; area * 3];
+        let (blue, others) = planes.split_at_mut(area);
+        let (green, red) = others.split_at_mut(area);
+        let row = width as usize;
+        let rows = (blue.chunks_exact_mut(row))
+            .zip(green.chunks_exact_mut(row))
+            .zip(red.chunks_exact_mut(row));
+        let pixels = picture.as_raw().chunks_exact(picture.width() as usize * 3);
+        for (pixels, ((blue, green), red)) in pixels.zip(rows) {
+            let shades = blue.iter_mut().zip(green).zip(red);
+            for ([r, g, b], ((blue, green), red)) in pixels.as_chunks::<3>().0.iter().zip(shades) {
+                (*blue, *green, *red) = (f32::from(*b), f32::from(*g), f32::from(*r));
+            }
+        }
+        Self {
+            planes,
+            width,
+            height,
+        }
+    }
+}
+
+/// A side with some black beside the picture, as far as the input goes, up to whole cells.
+fn with_edge(side: u32) -> u32 {
+    let whole = side.next_multiple_of(LARGEST_STRIDE);
+    let edged = (side + EDGE).next_multiple_of(LARGEST_STRIDE);
+    edged.min(INPUT_SIDE).max(whole)
 }
 
 /// The faces of one grid with at least this confidence.
 pub(crate) fn faces_of(grid: &Grid<'_>, threshold: f32) -> Vec<Detection> {
-    let columns = INPUT_SIDE / u32::from(grid.stride);
+    let columns = grid.columns.max(1);
     let stride = f32::from(grid.stride);
     let boxes = grid.bbox.as_chunks::<4>().0.iter();
     let points = grid.kps.as_chunks::<10>().0.iter();
@@ -99,13 +138,13 @@ fn overlap(a: [f32; 4], b: [f32; 4]) -> f32 {
 }
 
 impl Detection {
-    /// In pixels of the photo, of which the input is `scale` times the size.
-    pub(crate) fn unscaled(mut self, scale: f32) -> Self {
-        self.bounding_box.iter_mut().for_each(|x| *x /= scale);
+    /// In pixels of a picture that is `scale` times the size.
+    pub(crate) fn scaled(mut self, scale: f32) -> Self {
+        self.bounding_box.iter_mut().for_each(|x| *x *= scale);
         self.landmarks
             .iter_mut()
             .flatten()
-            .for_each(|x| *x /= scale);
+            .for_each(|x| *x *= scale);
         self
     }
 
@@ -127,6 +166,24 @@ impl Detection {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn beside_the_picture_the_input_is_black_up_to_whole_cells() {
+        let picture = RgbImage::from_fn(33, 2, |x, y| {
+            let [x, y] = [x, y].map(|n| u8::try_from(n).unwrap());
+            image::Rgb([x, 100 + y, 200])
+        });
+        let input = Input::of(&picture);
+        assert_eq!((input.width, input.height), (128, 96));
+        let shade = |plane: usize, x: usize, y: usize| input.planes[plane * 128 * 96 + y * 128 + x];
+        assert_eq!(
+            [0, 1, 2].map(|plane| shade(plane, 32, 1)),
+            [200.0, 101.0, 32.0]
+        );
+        assert_eq!([0, 1, 2].map(|plane| shade(plane, 33, 1)), [0.0; 3]);
+        assert_eq!([0, 1, 2].map(|plane| shade(plane, 0, 2)), [0.0; 3]);
+        assert_eq!([250, 600, 640].map(with_edge), [320, 640, 640]);
+    }
 
     fn face(x: f32, y: f32, side: f32, confidence: f32) -> Detection {
         Detection {
@@ -169,6 +226,7 @@ mod tests {
         kps[cell * 10..][..2].copy_from_slice(&[1.0, -1.0]);
         let grid = Grid {
             stride: 32,
+            columns: 20,
             cls: &cls,
             obj: &obj,
             bbox: &bbox,
@@ -182,12 +240,7 @@ mod tests {
             [5.5 * 32.0 - 32.0, 3.25 * 32.0 - 16.0, 64.0, 32.0]
         );
         assert_eq!(found[0].landmarks[0], [6.0 * 32.0, 2.0 * 32.0]);
-        assert_eq!(found[0].unscaled_box(0.5), [288.0, 176.0, 128.0, 64.0]);
-    }
-
-    impl Detection {
-        fn unscaled_box(self, scale: f32) -> [f32; 4] {
-            self.unscaled(scale).bounding_box
-        }
+        let twice = found[0].scaled(2.0).bounding_box;
+        assert_eq!(twice, [288.0, 176.0, 128.0, 64.0]);
     }
 }

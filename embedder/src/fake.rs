@@ -47,32 +47,38 @@ impl FaceEmbedder for FakeEmbedder {
         &self.model
     }
 
-    fn analyze(&mut self, image: &[u8], want: Want) -> Result<Analysis, Error> {
-        let started = Instant::now();
-        let photo = decode(image)?;
-        let (width, height) = photo.dimensions();
-        let mut timings = Timings {
-            decode: started.elapsed(),
-            ..Timings::default()
-        };
-        let mut faces = Vec::new();
-        let across = (width / height).max(1);
-        for at in 0..across {
-            let tile = crop_imm(&photo, at * (width / across), 0, width / across, height);
-            let left = f32::from(u16::try_from(at * (width / across)).unwrap_or(u16::MAX));
-            faces.extend(face_in(&tile.to_image(), left, want)?);
-        }
-        if matches!(want.faces, Choice::Largest) {
-            faces.truncate(1);
-        }
-        timings.embed = started.elapsed() - timings.decode;
-        Ok(Analysis {
-            width,
-            height,
-            faces,
-            timings,
-        })
+    fn analyze_all(&mut self, photos: &[(&[u8], Want)]) -> Vec<Result<Analysis, Error>> {
+        let outcomes = photos.iter().map(|(image, want)| seen(image, *want));
+        outcomes.collect()
     }
+}
+
+/// What a photo shows: a face for each square that it is wide.
+fn seen(image: &[u8], want: Want) -> Result<Analysis, Error> {
+    let started = Instant::now();
+    let photo = decode(image)?;
+    let (width, height) = photo.dimensions();
+    let mut timings = Timings {
+        decode: started.elapsed(),
+        ..Timings::default()
+    };
+    let mut faces = Vec::new();
+    let across = (width / height).max(1);
+    for at in 0..across {
+        let tile = crop_imm(&photo, at * (width / across), 0, width / across, height);
+        let left = f32::from(u16::try_from(at * (width / across)).unwrap_or(u16::MAX));
+        faces.extend(face_in(&tile.to_image(), left, want)?);
+    }
+    if matches!(want.faces, Choice::Largest) {
+        faces.truncate(1);
+    }
+    timings.embed = started.elapsed() - timings.decode;
+    Ok(Analysis {
+        width,
+        height,
+        faces,
+        timings,
+    })
 }
 
 /// The face that a square is, if it is bright enough to be one.

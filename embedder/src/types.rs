@@ -11,8 +11,17 @@ pub trait FaceEmbedder: Send {
     /// The embedding model.
     fn model(&self) -> &ModelInfo;
 
-    /// Finds the faces of a photo, the largest first. A photo without a face is no error.
-    fn analyze(&mut self, image: &[u8], want: Want) -> Result<Analysis, Error>;
+    /// Finds the faces of photos, the largest first; each photo has an outcome of its own, in their
+    /// order. A photo without a face is no error. The faces of all go through the model together,
+    /// and the time that takes is told of each.
+    fn analyze_all(&mut self, photos: &[(&[u8], Want)]) -> Vec<Result<Analysis, Error>>;
+
+    /// The same of one photo.
+    fn analyze(&mut self, image: &[u8], want: Want) -> Result<Analysis, Error> {
+        let mut outcomes = self.analyze_all(&[(image, want)]);
+        let outcome = outcomes.pop();
+        outcome.unwrap_or_else(|| Err(Error::Model("one photo has no outcome".into())))
+    }
 }
 
 /// What tells vectors of one model from those of another.

@@ -1,18 +1,19 @@
 //! The threads that turn photos into faces. A fixed number of workers, each with an embedder of its
 //! own, behind a bounded queue; never a thread that answers requests. A request for many photos
-//! holds no more places than there are workers, so that it cannot keep others out.
+//! holds no more than half of the places, so that it cannot keep others out.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use actix_web::web::Bytes;
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Sender, bounded};
 use embedder::{Analysis, FaceEmbedder, ModelInfo, Want};
 use futures_util::stream::{self, StreamExt};
 use tokio::sync::oneshot;
 
+use crate::embed_worker::{Batching, Job, Worker};
 use crate::gate::Gate;
 use crate::metrics::Metrics;
 use crate::refusal::Refusal;
@@ -30,26 +31,21 @@ pub(crate) struct Seen {
 pub(crate) struct Pool {
     jobs: Sender<Job>,
     places: Gate,
-    workers: usize,
+    /// Photos of one request that are in the queue at once.
+    at_once: usize,
     model: ModelInfo,
-}
-
-struct Job {
-    image: Bytes,
-    want: Want,
-    queued: Instant,
-    answer: oneshot::Sender<Result<Seen, Refusal>>,
 }
 
 impl Pool {
     /// Starts the workers. Returns when the first embedder is loaded; an embedder that cannot be
     /// loaded is told here and not by the first request.
     pub(crate) fn start(
-        workers: usize,
+        batching: Batching,
         queue: usize,
         factory: &Arc<Factory>,
         metrics: &Metrics,
     ) -> Result<Self, embedder::Error> {
+        let workers = batching.workers;
         let embedders = (0..workers).map(|_| factory());
         let embedders = embedders.collect::<Result<Vec<_>, _>>()?;
         let model = match embedders.first() {
@@ -58,10 +54,13 @@ impl Pool {
         };
         let places = workers + queue;
         let (jobs, receiver) = bounded(places);
+        let busy = Arc::new(AtomicUsize::new(0));
         for (number, embedder) in embedders.into_iter().enumerate() {
             let worker = Worker {
                 embedder,
                 jobs: receiver.clone(),
+                batching,
+                busy: Arc::clone(&busy),
                 factory: Arc::clone(factory),
                 metrics: metrics.clone(),
             };
@@ -73,7 +72,7 @@ impl Pool {
         Ok(Self {
             jobs,
             places: Gate::new("photos", places),
-            workers,
+            at_once: (workers * batching.photos).clamp(1, places.div_ceil(2)),
             model,
         })
     }
@@ -100,8 +99,8 @@ impl Pool {
         images: Vec<Bytes>,
         want: Want,
     ) -> Result<Vec<Result<Seen, Refusal>>, Refusal> {
-        let width = images.len().clamp(1, self.workers);
-        let places = u32::try_from(width).expect("workers are few");
+        let width = images.len().clamp(1, self.at_once);
+        let places = u32::try_from(width).expect("places are few");
         let _places = self.places.enter_many(places)?;
         let outcomes = stream::iter(images).map(|image| self.work(image, want));
         Ok(outcomes.buffered(width).collect().await)
@@ -121,47 +120,5 @@ impl Pool {
         sent.map_err(|_| Refusal::busy("too many photos are waiting, try again"))?;
         let outcome = outcome.await;
         outcome.unwrap_or_else(|_| Err(Refusal::internal("the embedding worker is gone")))
-    }
-}
-
-struct Worker {
-    embedder: Box<dyn FaceEmbedder>,
-    jobs: Receiver<Job>,
-    factory: Arc<Factory>,
-    metrics: Metrics,
-}
-
-impl Worker {
-    fn run(mut self) {
-        while let Ok(job) = self.jobs.recv() {
-            if job.answer.is_closed() {
-                continue;
-            }
-            let queued = job.queued.elapsed();
-            self.metrics.photo_waited(queued);
-            let outcome = self.look(&job.image, job.want);
-            self.metrics.photo_done(&outcome);
-            // A client that has gone away needs no answer.
-            drop(
-                job.answer
-                    .send(outcome.map(|analysis| Seen { analysis, queued })),
-            );
-        }
-    }
-
-    /// A photo that makes the models' code panic costs one answer, not a worker.
-    fn look(&mut self, image: &[u8], want: Want) -> Result<Analysis, Refusal> {
-        let outcome = catch_unwind(AssertUnwindSafe(|| self.embedder.analyze(image, want)));
-        match outcome {
-            Ok(outcome) => outcome.map_err(Refusal::from),
-            Err(_) => {
-                self.metrics.panicked();
-                match (self.factory)() {
-                    Ok(embedder) => self.embedder = embedder,
-                    Err(error) => tracing::error!(%error, "the embedder cannot be loaded anew"),
-                }
-                Err(Refusal::internal("the photo broke the embedder"))
-            }
-        }
     }
 }

@@ -22,6 +22,7 @@ mod clustering;
 mod cors;
 mod duplicates;
 mod embed_pool;
+mod embed_worker;
 mod error;
 mod faces;
 mod gate;

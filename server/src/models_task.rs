@@ -5,12 +5,14 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use config::Config;
-use embedder::{FaceEmbedder, OnnxEmbedder, models};
+use embedder::{FaceEmbedder, Manifest, OnnxEmbedder, models};
 
 use crate::app::App;
 use crate::embed_pool::{Factory, Pool};
+use crate::embed_worker::Batching;
 use crate::faces::Faces;
 use crate::metrics::Metrics;
 
@@ -59,18 +61,29 @@ impl Task {
     fn onnx(&self) -> Arc<Factory> {
         let dir = self.config.models_dir.clone();
         let threads = self.config.embedding.intra_threads;
+        let mut manifest = Manifest::builtin();
+        manifest.embedder.use_rounded = self.config.embedding.rounded;
         Arc::new(move || {
-            let embedder = OnnxEmbedder::load(&dir, threads)?;
+            let embedder = OnnxEmbedder::load_as(&dir, threads, manifest.clone())?;
             Ok(Box::new(embedder) as Box<dyn FaceEmbedder>)
         })
     }
 
     fn start_pool(&self, factory: &Arc<Factory>) {
-        let (workers, queue) = (self.config.embedding.workers, self.config.embedding.queue);
-        match Pool::start(workers, queue, factory, &self.metrics) {
+        let settings = &self.config.embedding;
+        let batching = Batching {
+            photos: settings.batch,
+            wait: Duration::from_millis(settings.batch_wait_ms),
+            workers: settings.workers,
+        };
+        match Pool::start(batching, settings.queue, factory, &self.metrics) {
             Ok(pool) => {
                 let model = pool.model();
-                tracing::info!(model = model.name, workers, "photos are taken");
+                tracing::info!(
+                    model = model.name,
+                    workers = settings.workers,
+                    "photos are taken"
+                );
                 self.faces.ready(pool);
             }
             Err(error) => {

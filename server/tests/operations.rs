@@ -118,6 +118,7 @@ fn models_that_are_damaged_are_not_loaded_and_the_server_starts_all_the_same() {
     let names = [
         manifest.detector.file,
         manifest.embedder.file,
+        manifest.embedder.rounded,
         "libonnxruntime.so.1.32.0".to_owned(),
     ];
     for name in &names {

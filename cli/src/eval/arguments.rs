@@ -42,6 +42,12 @@ pub(crate) struct EvalLfwArgs {
     /// Try averaging each face with its mirror image, or not
     #[arg(long, value_name = "BOOL")]
     pub(crate) mirror: Option<bool>,
+    /// Try the model with numbers of 8 bits, or not
+    #[arg(long, value_name = "BOOL")]
+    pub(crate) rounded: Option<bool>,
+    /// Also write the faces as the model sees them into a folder, as PNG
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) crops: Option<PathBuf>,
     /// Also fit what cosines mean: `calibration` of a model's manifest
     #[arg(long)]
     pub(crate) calibrate: bool,

@@ -74,3 +74,26 @@ fn one(embedder: &mut OnnxEmbedder, path: &Path) -> Result<Embedded> {
         timings: analysis.timings,
     })
 }
+
+/// The most prominent face of each photo as the model sees it, under the photo's name.
+pub(crate) fn write_crops(
+    lfw: &Lfw,
+    models: &Path,
+    manifest: &Manifest,
+    folder: &Path,
+) -> Result<()> {
+    std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+    let mut embedder = OnnxEmbedder::load_as(models, 1, manifest.clone())?;
+    for photo in &lfw.photos {
+        let shown = || photo.path.display().to_string();
+        let bytes = std::fs::read(&photo.path).with_context(shown)?;
+        let crops = embedder
+            .crops(&bytes, Choice::Largest)
+            .with_context(shown)?;
+        if let (Some(crop), Some(name)) = (crops.first(), photo.path.file_stem()) {
+            let path = folder.join(name).with_extension("png");
+            std::fs::write(&path, crop).with_context(|| path.display().to_string())?;
+        }
+    }
+    Ok(())
+}

@@ -34,6 +34,9 @@ pub(crate) fn run(command: &EvalCommand) -> Result<Exit> {
     let models = Config::load(&sources)?.models_dir;
     let manifest = manifest(arguments)?;
     let embedded = embed::all(&lfw, &models, &manifest, arguments.threads.into())?;
+    if let Some(folder) = &arguments.crops {
+        embed::write_crops(&lfw, &models, &manifest, folder)?;
+    }
     let vectors: Vec<_> = embedded
         .iter()
         .map(|photo| photo.vector.as_deref())
@@ -76,6 +79,9 @@ fn manifest(arguments: &EvalLfwArgs) -> Result<Manifest> {
     }
     if let Some(mirror) = arguments.mirror {
         manifest.embedder.mirror = mirror;
+    }
+    if let Some(rounded) = arguments.rounded {
+        manifest.embedder.use_rounded = rounded;
     }
     Ok(manifest)
 }

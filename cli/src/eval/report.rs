@@ -25,6 +25,7 @@ pub(crate) struct Report {
     margin: f32,
     enlarge: f32,
     mirror: bool,
+    rounded: bool,
     photos: usize,
     people: usize,
     /// Photos in which no face was found.
@@ -91,6 +92,7 @@ impl Report {
             margin: manifest.embedder.margin,
             enlarge: manifest.detector.enlarge,
             mirror: manifest.embedder.mirror,
+            rounded: manifest.embedder.use_rounded,
             photos: lfw.photos.len(),
             people: people.len(),
             missed: missed

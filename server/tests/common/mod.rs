@@ -245,9 +245,9 @@ impl<F: FnMut(&[u8]) + Send> FaceEmbedder for Before<F> {
         self.then.model()
     }
 
-    fn analyze(&mut self, image: &[u8], want: Want) -> Result<Analysis, embedder::Error> {
-        (self.act)(image);
-        self.then.analyze(image, want)
+    fn analyze_all(&mut self, photos: &[(&[u8], Want)]) -> Vec<Result<Analysis, embedder::Error>> {
+        photos.iter().for_each(|(image, _)| (self.act)(image));
+        self.then.analyze_all(photos)
     }
 }
 

@@ -1,0 +1,97 @@
+//! The network that finds faces, on photos of any size.
+
+use std::path::Path;
+
+use image::RgbImage;
+use ort::environment::Environment;
+use ort::session::Session;
+use ort::value::TensorRef;
+
+use crate::crop::fitted;
+use crate::detect::{Detection, Grid, INPUT_SIDE, Input, STRIDES, distinct, faces_of};
+use crate::error::Error;
+use crate::limits::MAX_FACES;
+use crate::manifest;
+use crate::runtime::session;
+use crate::turn::Turn;
+
+/// The detector of a manifest, ready to run.
+pub(crate) struct Detector {
+    session: Session,
+    threshold: f32,
+    enlarge: f32,
+}
+
+/// The photo as it was turned, if it was, and its faces.
+pub(crate) type Found = (Option<(RgbImage, Turn)>, Vec<Detection>);
+
+impl Detector {
+    pub(crate) fn load(
+        environment: &Environment,
+        model: &Path,
+        manifest: &manifest::Detector,
+        threads: usize,
+    ) -> Result<Self, Error> {
+        Ok(Self {
+            session: session(environment, model, threads)?,
+            threshold: manifest.threshold,
+            enlarge: manifest.enlarge,
+        })
+    }
+
+    /// The faces of a photo as it is, the most prominent first. The network sees a picture no larger
+    /// than the photo: a small photo takes a fraction of the time.
+    pub(crate) fn detect(&mut self, photo: &RgbImage) -> Result<Vec<Detection>, Error> {
+        let (resized, scale) = fitted(photo, INPUT_SIDE, self.enlarge)?;
+        let input = Input::of(resized.as_ref().unwrap_or(photo));
+        let shape = [1, 3, i64::from(input.height), i64::from(input.width)];
+        let tensor = TensorRef::from_array_view((shape, input.planes.as_slice()))?;
+        let outputs = self.session.run(ort::inputs!["input" => tensor])?;
+        let mut found = Vec::new();
+        for stride in STRIDES {
+            let output = |name: &str| -> Result<&[f32], Error> {
+                let name = format!("{name}_{stride}");
+                let value = outputs
+                    .get(&name)
+                    .ok_or_else(|| Error::Model(format!("the detector has no output `{name}`")))?;
+                Ok(value.try_extract_tensor::<f32>()?.1)
+            };
+            let grid = Grid {
+                stride,
+                columns: input.width / u32::from(stride),
+                cls: output("cls")?,
+                obj: output("obj")?,
+                bbox: output("bbox")?,
+                kps: output("kps")?,
+            };
+            found.extend(faces_of(&grid, self.threshold));
+        }
+        let mut faces: Vec<Detection> = distinct(found)
+            .into_iter()
+            .map(|face| face.scaled(1.0 / scale))
+            .collect();
+        let size = photo.dimensions();
+        faces.sort_by(|a, b| b.prominence(size).total_cmp(&a.prominence(size)));
+        faces.truncate(MAX_FACES);
+        Ok(faces)
+    }
+
+    /// The faces of a photo; where there are none, those of the photo turned the way in which the
+    /// surest is found, and that photo.
+    pub(crate) fn find(&mut self, photo: &RgbImage) -> Result<Found, Error> {
+        let found = self.detect(photo)?;
+        if !found.is_empty() {
+            return Ok((None, found));
+        }
+        let surest = |faces: &[Detection]| faces.iter().map(|it| it.confidence).fold(0.0, f32::max);
+        let mut best: Found = (None, found);
+        for turn in Turn::ALL {
+            let turned = turn.of(photo);
+            let found = self.detect(&turned)?;
+            if surest(&found) > surest(&best.1) {
+                best = (Some((turned, turn)), found);
+            }
+        }
+        Ok(best)
+    }
+}

@@ -1,0 +1,73 @@
+//! The network that turns crops of faces into vectors, many at once.
+
+use std::path::Path;
+
+use image::RgbImage;
+use image::imageops::flip_horizontal;
+use ort::environment::Environment;
+use ort::session::Session;
+use ort::value::TensorRef;
+
+use crate::embed::{mean_direction, standardised};
+use crate::error::Error;
+use crate::limits::FACES_AT_ONCE;
+use crate::manifest::Manifest;
+use crate::runtime::session;
+
+/// The embedder of a manifest, ready to run.
+pub(crate) struct Network {
+    session: Session,
+    side: u32,
+    dim: usize,
+    mirror: bool,
+}
+
+impl Network {
+    pub(crate) fn load(
+        environment: &Environment,
+        model: &Path,
+        manifest: &Manifest,
+        threads: usize,
+    ) -> Result<Self, Error> {
+        Ok(Self {
+            session: session(environment, model, threads)?,
+            side: manifest.embedder.input_side,
+            dim: manifest.dim,
+            mirror: manifest.embedder.mirror,
+        })
+    }
+
+    /// A vector of length 1 for each crop, in their order.
+    pub(crate) fn embed(&mut self, crops: &[RgbImage]) -> Result<Vec<Vec<f32>>, Error> {
+        let mut vectors = Vec::with_capacity(crops.len());
+        for some in crops.chunks(FACES_AT_ONCE) {
+            vectors.extend(self.embed_some(some)?);
+        }
+        Ok(vectors)
+    }
+
+    fn embed_some(&mut self, crops: &[RgbImage]) -> Result<Vec<Vec<f32>>, Error> {
+        let mut pixels = Vec::new();
+        for crop in crops {
+            pixels.extend(standardised(crop));
+            if self.mirror {
+                pixels.extend(standardised(&flip_horizontal(crop)));
+            }
+        }
+        let side = self.side as usize;
+        let count = pixels.len() / (side * side * 3);
+        let tensor = TensorRef::from_array_view(([count, side, side, 3], pixels.as_slice()))?;
+        let outputs = self.session.run(ort::inputs![tensor])?;
+        let numbers = outputs[0].try_extract_tensor::<f32>()?.1;
+        if numbers.len() != count * self.dim || numbers.iter().any(|x| !x.is_finite()) {
+            return Err(Error::Model(format!(
+                "the embedder answered {} numbers, {} finite ones are due",
+                numbers.len(),
+                count * self.dim
+            )));
+        }
+        let of_a_face = self.dim * count / crops.len().max(1);
+        let faces = numbers.chunks_exact(of_a_face);
+        Ok(faces.map(|face| mean_direction(face, self.dim)).collect())
+    }
+}

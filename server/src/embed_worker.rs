@@ -1,0 +1,156 @@
+//! One thread of the pool: takes photos, several where several wait, and has its embedder look at
+//! them together. Work is shared out evenly first: a worker leaves the others what is theirs.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use actix_web::web::Bytes;
+use crossbeam_channel::Receiver;
+use embedder::{Analysis, FaceEmbedder, Want};
+use tokio::sync::oneshot;
+
+use crate::embed_pool::{Factory, Seen};
+use crate::metrics::Metrics;
+use crate::refusal::Refusal;
+
+/// A photo that waits.
+pub(crate) struct Job {
+    pub(crate) image: Bytes,
+    pub(crate) want: Want,
+    pub(crate) queued: Instant,
+    pub(crate) answer: oneshot::Sender<Result<Seen, Refusal>>,
+}
+
+/// How photos are put together.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Batching {
+    /// Photos that one worker looks at together at most.
+    pub(crate) photos: usize,
+    /// How long it waits for more of them where no other worker is free.
+    pub(crate) wait: Duration,
+    /// Workers that share what waits.
+    pub(crate) workers: usize,
+}
+
+impl Batching {
+    /// A worker's part of what waits.
+    fn share(&self, waiting: usize) -> usize {
+        waiting
+            .div_ceil(self.workers.max(1))
+            .clamp(1, self.photos.max(1))
+    }
+}
+
+/// A thread's own things.
+pub(crate) struct Worker {
+    pub(crate) embedder: Box<dyn FaceEmbedder>,
+    pub(crate) jobs: Receiver<Job>,
+    pub(crate) batching: Batching,
+    /// How many workers have photos.
+    pub(crate) busy: Arc<AtomicUsize>,
+    pub(crate) factory: Arc<Factory>,
+    pub(crate) metrics: Metrics,
+}
+
+impl Worker {
+    pub(crate) fn run(mut self) {
+        while let Ok(first) = self.jobs.recv() {
+            self.busy.fetch_add(1, Ordering::Relaxed);
+            let mut batch = self.batch(first);
+            // A client that has gone away needs no answer.
+            batch.retain(|job| !job.answer.is_closed());
+            let waited: Vec<_> = batch.iter().map(|job| job.queued.elapsed()).collect();
+            let outcomes = self.look(&batch);
+            for ((job, queued), outcome) in batch.into_iter().zip(waited).zip(outcomes) {
+                self.metrics.photo_waited(queued);
+                self.metrics.photo_done(&outcome);
+                let seen = outcome.map(|analysis| Seen { analysis, queued });
+                drop(job.answer.send(seen));
+            }
+            self.busy.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// A photo, and of those that wait this worker's share. Where no other worker is free for
+    /// those that come next, a moment is given to them.
+    fn batch(&self, first: Job) -> Vec<Job> {
+        let mut batch = vec![first];
+        while batch.len() < self.batching.share(batch.len() + self.jobs.len()) {
+            match self.jobs.try_recv() {
+                Ok(job) => batch.push(job),
+                Err(_) => break,
+            }
+        }
+        if self.busy.load(Ordering::Relaxed) < self.batching.workers {
+            return batch;
+        }
+        let until = Instant::now() + self.batching.wait;
+        while batch.len() < self.batching.photos {
+            match self.jobs.recv_deadline(until) {
+                Ok(job) => batch.push(job),
+                Err(_) => break,
+            }
+        }
+        batch
+    }
+
+    /// What comes of each. Photos that make the models' code panic cost their own answers, not a
+    /// worker: of several each is then looked at alone.
+    fn look(&mut self, batch: &[Job]) -> Vec<Result<Analysis, Refusal>> {
+        let photos: Vec<(&[u8], Want)> = batch.iter().map(|job| (&*job.image, job.want)).collect();
+        if photos.is_empty() {
+            return Vec::new();
+        }
+        if let Some(outcomes) = self.look_at(&photos) {
+            return outcomes;
+        }
+        let broken = || Err(Refusal::internal("the photo broke the embedder"));
+        if photos.len() == 1 {
+            return vec![broken()];
+        }
+        let alone = photos.iter().map(|photo| {
+            let outcomes = self.look_at(std::slice::from_ref(photo));
+            outcomes
+                .and_then(|mut one| one.pop())
+                .unwrap_or_else(broken)
+        });
+        alone.collect()
+    }
+
+    /// `None` where the embedder broke down; it is loaded anew then.
+    fn look_at(&mut self, photos: &[(&[u8], Want)]) -> Option<Vec<Result<Analysis, Refusal>>> {
+        let outcome = catch_unwind(AssertUnwindSafe(|| self.embedder.analyze_all(photos)));
+        if let Ok(outcomes) = outcome {
+            return Some(
+                outcomes
+                    .into_iter()
+                    .map(|it| it.map_err(Refusal::from))
+                    .collect(),
+            );
+        }
+        self.metrics.panicked();
+        match (self.factory)() {
+            Ok(embedder) => self.embedder = embedder,
+            Err(error) => tracing::error!(%error, "the embedder cannot be loaded anew"),
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worker_takes_its_share_of_what_waits_and_no_more_than_a_batch() {
+        let batching = Batching {
+            photos: 8,
+            wait: Duration::ZERO,
+            workers: 4,
+        };
+        let shares = [1, 4, 5, 8, 9, 32, 100].map(|waiting| batching.share(waiting));
+        assert_eq!(shares, [1, 1, 2, 2, 3, 8, 8]);
+    }
+}
