@@ -1,4 +1,4 @@
-//! The network that finds faces, on photos of any size.
+//! The network that finds faces.
 
 use std::path::Path;
 
@@ -39,12 +39,11 @@ impl Detector {
         })
     }
 
-    /// The faces of a photo as it is, the most prominent first. The network sees a picture no larger
-    /// than the photo: a small photo takes a fraction of the time.
+    /// The faces of a photo as it is, the most prominent first.
     pub(crate) fn detect(&mut self, photo: &RgbImage) -> Result<Vec<Detection>, Error> {
         let (resized, scale) = fitted(photo, INPUT_SIDE, self.enlarge)?;
         let input = Input::of(resized.as_ref().unwrap_or(photo));
-        let shape = [1, 3, i64::from(input.height), i64::from(input.width)];
+        let shape = [1, 3, i64::from(INPUT_SIDE), i64::from(INPUT_SIDE)];
         let tensor = TensorRef::from_array_view((shape, input.planes.as_slice()))?;
         let outputs = self.session.run(ort::inputs!["input" => tensor])?;
         let mut found = Vec::new();
@@ -58,7 +57,7 @@ impl Detector {
             };
             let grid = Grid {
                 stride,
-                columns: input.width / u32::from(stride),
+                columns: INPUT_SIDE / u32::from(stride),
                 cls: output("cls")?,
                 obj: output("obj")?,
                 bbox: output("bbox")?,
