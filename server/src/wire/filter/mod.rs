@@ -350,6 +350,8 @@ mod tests {
             json!({"must": {"has_id": 7}}),
             json!({"must": {"has_id": [1], "has_vector": "x"}}),
             json!({"must": {"nested": {"key": "a"}}}),
+            json!({"must": {"nested": null}}),
+            json!({"must_not": [{"must": null, "has_id": null}]}),
             json!({"min_should": {"conditions": []}}),
             json!({"must": {"key": 5, "match": {"value": 1}}}),
         ];

@@ -128,6 +128,11 @@ impl Reader {
         known(map, at, IN_CONDITION, CONDITIONS)?;
         let mut fields = said(map);
         let Some((name, value)) = fields.next() else {
+            if let Some(name) = map.keys().find(|name| !IN_FILTER.contains(&name.as_str())) {
+                return Err(format!(
+                    "`{at}.{name}` is null, and nothing else is said: {CONDITIONS}"
+                ));
+            }
             // An empty object is an empty filter, which lets everything through.
             return Ok(Condition::Filter(Filter::default()));
         };
