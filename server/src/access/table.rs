@@ -51,6 +51,16 @@ const OPEN: [&str; 7] = [
     "/web/{file}",
 ];
 
+/// Of one collection, and of all of them.
+const SNAPSHOTS: [Row; 6] = [
+    ("GET", "/snapshots"),
+    ("POST", "/snapshots"),
+    ("PUT", "/snapshots/recover"),
+    ("POST", "/snapshots/upload"),
+    ("GET", "/snapshots/{name}"),
+    ("DELETE", "/snapshots/{name}"),
+];
+
 /// About one collection, by its name in the path.
 const NAMED: [Group; 6] = [
     (
@@ -120,17 +130,7 @@ const NAMED: [Group; 6] = [
         ],
     ),
     (&[Scope::Images], &[("GET", "/faces/{id}/image")]),
-    (
-        &[Scope::Jobs],
-        &[
-            ("GET", "/snapshots"),
-            ("POST", "/snapshots"),
-            ("PUT", "/snapshots/recover"),
-            ("POST", "/snapshots/upload"),
-            ("GET", "/snapshots/{name}"),
-            ("DELETE", "/snapshots/{name}"),
-        ],
-    ),
+    (&[Scope::Jobs], &SNAPSHOTS),
 ];
 
 /// About no collection, or only about those that a key is for.
@@ -163,7 +163,7 @@ const OF_NONE: [Group; 5] = [
 ];
 
 /// About all collections.
-const OF_ALL: [Group; 3] = [
+const OF_ALL: [Group; 4] = [
     (
         &[Scope::Read],
         &[("GET", "/aliases"), ("GET", "/telemetry")],
@@ -176,14 +176,9 @@ const OF_ALL: [Group; 3] = [
             ("GET", "/admin/jobs"),
             ("GET", "/admin/jobs/{job}"),
             ("DELETE", "/admin/jobs/{job}"),
-            ("GET", "/snapshots"),
-            ("POST", "/snapshots"),
-            ("PUT", "/snapshots/recover"),
-            ("POST", "/snapshots/upload"),
-            ("GET", "/snapshots/{name}"),
-            ("DELETE", "/snapshots/{name}"),
         ],
     ),
+    (&[Scope::Jobs], &SNAPSHOTS),
 ];
 
 /// Work of operators on one collection.
