@@ -32,11 +32,14 @@ pub(crate) struct Walk {
 pub(crate) struct Seen {
     words: Vec<u64>,
     touched: Vec<u32>,
+    /// Slots that were added before it was last emptied.
+    earlier: usize,
 }
 
 impl Seen {
     /// Empties the set and makes room for so many slots.
     pub(crate) fn start(&mut self, slots: usize) {
+        self.earlier += self.touched.len();
         for slot in self.touched.drain(..) {
             self.words[slot as usize / 64] = 0;
         }
@@ -64,9 +67,9 @@ impl Seen {
         self.touched.extend_from_slice(&fresh[before..]);
     }
 
-    /// How many slots are in it.
-    pub(crate) fn len(&self) -> usize {
-        self.touched.len()
+    /// How many slots were ever added: what this grows by is what was looked at meanwhile.
+    pub(crate) fn added(&self) -> usize {
+        self.earlier + self.touched.len()
     }
 
     /// Adds a slot; `false` if it was in already.
@@ -133,9 +136,11 @@ mod interleavings {
                 move || {
                     spaces.with(|space| {
                         space.walk.seen.start(64);
+                        let before = space.walk.seen.added();
                         assert!(space.walk.seen.insert(slot));
                         shuttle::thread::yield_now();
-                        assert_eq!(space.walk.seen.len(), 1, "somebody else's walk");
+                        let added = space.walk.seen.added() - before;
+                        assert_eq!(added, 1, "somebody else's walk");
                     });
                 }
             };

@@ -75,12 +75,13 @@ impl Index {
         self.spaces.with(|Space { query, walk }| {
             self.prepare_into(vector, &mut query.row)?;
             self.vectors.ask(query);
+            let before = walk.seen.added();
             self.walk_from_the_top(query, (ef, k), walk);
             if walk.beam.len() < k.min(self.len()) {
                 // So few expanded nodes lead to fewer points than were asked for.
                 self.walk_from_the_top(query, (ef.max(k), k), walk);
             }
-            self.counts.add(Way::Walk, walk.seen.len());
+            self.counts.add(Way::Walk, walk.seen.added() - before);
             Ok(self.hits(&self.best(query, walk, k)))
         })
     }
@@ -96,13 +97,12 @@ impl Index {
         let walked: Result<_, Error> = self.spaces.with(|Space { query, walk }| {
             self.prepare_into(vector, &mut query.row)?;
             self.vectors.ask(query);
+            let before = walk.seen.added();
             let start = self.descend(query, 0, walk);
-            if self.walk_filtered(query, start, self.width(ef, k), filter, walk) {
-                self.counts.add(Way::Filtered, walk.seen.len());
-                return Ok(Some(self.hits(&self.best(query, walk, k))));
-            }
-            self.counts.add(Way::GivenUp, walk.seen.len());
-            Ok(None)
+            let done = self.walk_filtered(query, start, self.width(ef, k), filter, walk);
+            let way = if done { Way::Filtered } else { Way::GivenUp };
+            self.counts.add(way, walk.seen.added() - before);
+            Ok(done.then(|| self.hits(&self.best(query, walk, k))))
         });
         match walked? {
             Some(hits) => Ok(hits),

@@ -164,6 +164,7 @@ impl Doppel {
         let queries = ask.queries.min(data.queries.len());
         let mut times_us = Vec::with_capacity(queries);
         let mut ids = Vec::with_capacity(queries * ask.k);
+        let looked_at = self.index.effort().looked_at;
         let (cpu, wall) = pinned(core, || {
             let (started, cpu) = (Instant::now(), cpu_s());
             for query in data.queries.rows().take(queries) {
@@ -173,6 +174,7 @@ impl Doppel {
             }
             Ok((cpu_s() - cpu, started.elapsed().as_secs_f64()))
         })?;
+        let looked_at = self.index.effort().looked_at - looked_at;
         times_us.sort_by(f64::total_cmp);
         let p99 = times_us.get((times_us.len() * 99).div_ceil(100).saturating_sub(1));
         Ok(Pass {
@@ -181,7 +183,7 @@ impl Doppel {
             wall_s: wall,
             mean_us: times_us.iter().sum::<f64>() / queries.max(1) as f64,
             p99_us: p99.copied().unwrap_or(0.0),
-            distances: None,
+            distances: Some(looked_at as f64 / queries.max(1) as f64),
             ids: match ask.want_ids {
                 true => Some(Table::new(ask.k, ids)?),
                 false => None,
