@@ -12,6 +12,7 @@ use crate::export::ExportArgs;
 use crate::keys::KeysCommand;
 use crate::limits;
 use crate::people::{ClusterArgs, PeopleCommand};
+use crate::reindex::ReindexArgs;
 
 const AFTER_HELP: &str = "\
 Without a command: serve.
@@ -49,6 +50,8 @@ pub(crate) enum Command {
     People(PeopleCommand),
     /// Group the faces of a collection into people, and print what is proposed
     Cluster(ClusterArgs),
+    /// Build an index anew, with other settings or the same, while it goes on serving
+    Reindex(ReindexArgs),
     /// Copy a collection, or everything, into one file
     #[command(after_help = BACKUP_HELP)]
     Backup(BackupArgs),

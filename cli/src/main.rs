@@ -8,6 +8,7 @@ mod eval;
 mod exit;
 mod export;
 mod import;
+mod job;
 mod keys;
 mod limits;
 mod logging;
@@ -16,6 +17,7 @@ mod models;
 mod npy;
 mod out;
 mod people;
+mod reindex;
 mod search;
 mod serve;
 
@@ -69,6 +71,9 @@ fn run(cli: Cli) -> Result<Exit> {
         Command::Cluster(arguments) => serve::reach(&arguments.target, |client| {
             people::cluster(&arguments, client)
         }),
+        Command::Reindex(arguments) => {
+            serve::reach(&arguments.target, |client| reindex::run(&arguments, client))
+        }
         Command::Backup(arguments) => {
             serve::reach(&arguments.from, |client| backup::backup(&arguments, client))
         }

@@ -2,16 +2,15 @@
 //! clustering goes to standard output as it came.
 
 use std::fmt::Write;
-use std::thread;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use crate::arguments::ServerOrFolderArgs;
 use crate::client::Client;
 use crate::exit::Exit;
-use crate::{limits, out};
+use crate::{job, out};
 
 /// What can be done with people.
 #[derive(Debug, Subcommand)]
@@ -127,17 +126,8 @@ pub(crate) fn cluster(arguments: &ClusterArgs, client: &Client) -> Result<Exit> 
     if let Some(threshold) = arguments.threshold {
         body["threshold"] = json!(threshold);
     }
-    let mut job = client.cluster(&arguments.collection, &body)?;
-    while job.status == "running" {
-        thread::sleep(limits::JOB_LOOK);
-        job = client.job(job.id)?;
-    }
-    match (job.status.as_str(), job.result, job.error) {
-        ("completed", Some(result), _) => {
-            out::print(&(serde_json::to_string_pretty(&result)? + "\n"))?;
-            Ok(Exit::Success)
-        }
-        (_, _, Some(error)) => bail!("job {} has failed: {error}", job.id),
-        (status, _, _) => bail!("job {} is {status}", job.id),
-    }
+    let job = client.cluster(&arguments.collection, &body)?;
+    let result = job::wait(client, job, "faces")?;
+    out::print(&(serde_json::to_string_pretty(&result)? + "\n"))?;
+    Ok(Exit::Success)
 }

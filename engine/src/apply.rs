@@ -134,6 +134,8 @@ enum IndexWork {
     PutIndex(Arc<Collection>, IndexConfig),
     DropIndex(Arc<Collection>, String),
     DeleteVectors(Arc<Collection>, Vec<PointId>, Vec<VectorId>),
+    CopyVectors(Arc<Collection>, VectorId, Vec<PointId>),
+    SwapVector(Arc<Collection>, VectorId),
     Configure(Arc<Collection>, Option<VectorsConfig>, Option<Vec<u8>>),
     Aliases(Vec<(String, Option<CollectionId>)>),
     Sweep(Vec<CollectionId>),
@@ -227,6 +229,8 @@ impl Followers<'_> {
             | Record::DropIndex { collection, .. }
             | Record::UpdateVectors { collection, .. }
             | Record::DeleteVectors { collection, .. }
+            | Record::CopyVectors { collection, .. }
+            | Record::SwapVector { collection, .. }
             | Record::Configure { collection, .. } => {
                 Ok(match self.catalog.by_id(*collection) {
                     // The tables go on following; there is no index to.
@@ -353,7 +357,7 @@ impl Followers<'_> {
                 return Ok(Err(Error::NoCollection(format!("number {}", id.0))));
             }
             IndexWork::Upsert(collection, points) => {
-                collection.apply_upsert(lsn, &points).map_err(fatal)?
+                collection.apply_upsert(lsn, points).map_err(fatal)?
             }
             IndexWork::Delete(collection, ids) => {
                 collection.apply_delete(lsn, &ids).map_err(fatal)?
@@ -371,6 +375,10 @@ impl Followers<'_> {
             IndexWork::DeleteVectors(collection, ids, vectors) => collection
                 .apply_delete_vectors(lsn, &ids, &vectors)
                 .map_err(fatal)?,
+            IndexWork::CopyVectors(collection, into, ids) => {
+                collection.apply_copy(lsn, into, ids).map_err(fatal)?
+            }
+            IndexWork::SwapVector(collection, from) => collection.apply_swap(lsn, from),
             IndexWork::Configure(collection, vectors, metadata) => {
                 let mut settings = Settings::clone(&collection.settings());
                 if let Some(config) = vectors {
@@ -442,6 +450,16 @@ fn index_work(
             vectors,
         } => of(known, collection, |known| {
             IndexWork::DeleteVectors(known, ids, vectors)
+        }),
+        Record::CopyVectors {
+            collection,
+            into,
+            ids,
+        } => of(known, collection, |known| {
+            IndexWork::CopyVectors(known, into, ids)
+        }),
+        Record::SwapVector { collection, from } => of(known, collection, |known| {
+            IndexWork::SwapVector(known, from)
         }),
         Record::Configure {
             collection,

@@ -18,6 +18,8 @@ pub(crate) fn table_changes<'a>(
         | Record::DropCollection { .. }
         | Record::UpdateVectors { .. }
         | Record::DeleteVectors { .. }
+        | Record::CopyVectors { .. }
+        | Record::SwapVector { .. }
         | Record::ChangeAliases { .. }
         | Record::PutIndex { .. }
         | Record::DropIndex { .. }

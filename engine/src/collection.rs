@@ -108,7 +108,9 @@ impl Collection {
     /// Vectors of all points.
     pub(crate) fn vectors_len(&self) -> usize {
         let state = self.state.read();
-        state.spaces.values().map(|space| space.index.len()).sum()
+        let seen = state.settings.seen();
+        let spaces = seen.filter_map(|vector| state.spaces.get(&vector.id));
+        spaces.map(|space| space.index.len()).sum()
     }
 
     pub(crate) fn memory_bytes(&self) -> usize {
@@ -167,8 +169,8 @@ impl Collection {
     pub(crate) fn vectors(&self, of: &PointId, which: &Which) -> Option<Vectors> {
         let state = self.state.read();
         let number = state.numbers.number(of)?;
-        let wanted = state.settings.vectors.iter();
-        let wanted = wanted.filter(|vector| which.includes(&vector.name));
+        let seen = state.settings.seen();
+        let wanted = seen.filter(|vector| which.includes(&vector.name));
         let stored = wanted.filter_map(|vector| {
             let space = state.spaces.get(&vector.id)?;
             let stored = space.index.vector(space.slot(number)?)?;
@@ -234,6 +236,25 @@ impl Collection {
         Ok(())
     }
 
+    /// Has the index that was built to replace another do so. What does not fit is passed over:
+    /// whoever decided it held the lock of names, and was answered by what had become of it.
+    pub(crate) fn apply_swap(&self, lsn: Lsn, from: VectorId) {
+        let mut settings = Settings::clone(&self.settings());
+        let Some(of) = settings.swap(from) else {
+            return;
+        };
+        let before = {
+            let mut state = self.state.write();
+            let new = state.spaces.remove(&from);
+            state.settings = Arc::new(settings);
+            new.and_then(|new| state.spaces.insert(of, new))
+        };
+        // What is dropped here may be large; searches do not wait for it.
+        drop(before);
+        self.tunings.forget(of);
+        self.mark_changed(lsn);
+    }
+
     /// Every invariant of the graphs, and of the maps beside them.
     pub(crate) fn check(&self) -> Result<(), String> {
         let state = self.state.read();
@@ -249,6 +270,18 @@ fn empty_space(spec: &VectorSpec, scratch: &Scratch) -> Result<Space, Error> {
     let index = Index::with_scratch(spec.params(), spec.on_disk.then(|| scratch.clone()));
     let index = index.map_err(|error| Error::BadRequest(error.to_string()))?;
     Ok(Space::new(index))
+}
+
+impl FrozenCollection {
+    /// Leaves out what is being built to replace an index: it is nothing to keep or to compare.
+    pub(crate) fn without_rebuilds(&mut self) {
+        let seen: Vec<VectorId> = self.settings.seen().map(|vector| vector.id).collect();
+        if seen.len() < self.settings.vectors.len() {
+            let settings = Arc::make_mut(&mut self.settings);
+            settings.vectors.retain(|vector| vector.rebuilds.is_none());
+            self.spaces.retain(|space| seen.contains(&space.id));
+        }
+    }
 }
 
 impl State {

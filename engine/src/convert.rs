@@ -105,6 +105,7 @@ fn vector_config(vector: &Vector) -> Result<VectorConfig, Error> {
             name: embedder.name.clone(),
             sha256: embedder.sha256.clone(),
         }),
+        rebuilds: vector.rebuilds,
     })
 }
 
@@ -135,6 +136,7 @@ pub(crate) fn vectors(config: &VectorsConfig) -> Vec<Vector> {
         id: config.id,
         name: config.name.clone(),
         spec: vector_spec(config),
+        rebuilds: config.rebuilds,
     };
     config.list.iter().map(vector).collect()
 }

@@ -36,9 +36,10 @@ impl Collection {
     pub(crate) fn apply_upsert(
         &self,
         lsn: Lsn,
-        points: &[PointVectors],
+        mut points: Vec<PointVectors>,
     ) -> Result<(), hnsw::Error> {
-        self.apply_batches(points, Others::Go)?;
+        self.follow_rebuilds(&mut points);
+        self.apply_batches(&points, Others::Go)?;
         self.mark_changed(lsn);
         Ok(())
     }
@@ -50,6 +51,7 @@ impl Collection {
         mut points: Vec<PointVectors>,
     ) -> Result<(), hnsw::Error> {
         points.retain(|point| self.contains(&point.id));
+        self.follow_rebuilds(&mut points);
         self.apply_batches(&points, Others::Stay)?;
         self.mark_changed(lsn);
         Ok(())
@@ -62,6 +64,10 @@ impl Collection {
         ids: &[PointId],
         vectors: &[VectorId],
     ) -> Result<(), hnsw::Error> {
+        let settings = self.settings();
+        let rebuilds = vectors.iter().filter_map(|of| settings.rebuild_of(*of));
+        let rebuilds = rebuilds.map(|rebuild| rebuild.id);
+        let vectors: Vec<VectorId> = vectors.iter().copied().chain(rebuilds).collect();
         for id in ids {
             let gone = self.state.write().vacate(id, |of| vectors.contains(&of));
             for (of, slot) in gone {
@@ -82,6 +88,44 @@ impl Collection {
         }
         self.mark_changed(lsn);
         Ok(())
+    }
+
+    /// Puts vectors of points into an index that is to replace another, as they stand in that one.
+    pub(crate) fn apply_copy(
+        &self,
+        lsn: Lsn,
+        into: VectorId,
+        ids: Vec<PointId>,
+    ) -> Result<(), hnsw::Error> {
+        let points: Vec<PointVectors> = {
+            let state = self.state.read();
+            let missing = ids.into_iter().filter_map(|id| {
+                let vector = state.missing(into, state.numbers.number(&id)?)?;
+                Some(PointVectors {
+                    id,
+                    vectors: vec![(into, vector.to_vec())],
+                    entries: None,
+                    faced: false,
+                })
+            });
+            missing.collect()
+        };
+        self.apply_batches(&points, Others::Stay)?;
+        self.mark_changed(lsn);
+        Ok(())
+    }
+
+    /// What is put into an index that is being replaced goes into its successor too.
+    fn follow_rebuilds(&self, points: &mut [PointVectors]) {
+        let settings = self.settings();
+        for vector in &settings.vectors {
+            let Some(of) = vector.rebuilds else { continue };
+            for point in &mut *points {
+                if let Some(put) = point.vector(of).map(<[f32]>::to_vec) {
+                    point.vectors.push((vector.id, put));
+                }
+            }
+        }
     }
 
     fn apply_batches(&self, points: &[PointVectors], others: Others) -> Result<(), hnsw::Error> {

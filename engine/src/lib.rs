@@ -62,6 +62,7 @@ mod purge;
 mod quarantine;
 mod read;
 mod recover;
+mod reindex;
 mod revise;
 mod sample;
 mod sections;
@@ -94,6 +95,7 @@ pub use point::{
     ScoredPoint, Select, StoredFace, StoredPoint, Which, Written,
 };
 pub use purge::{OldBackups, PurgeReport};
+pub use reindex::{Copied, IndexChange, Rebuild};
 pub use spec::{CollectionSpec, EmbedderRef, Metric, Quantization, VectorSpec, check_name};
 pub use storage::{BackupFile, Incoming, Lsn, PointId};
 pub use tune::{Effort, Tuned};

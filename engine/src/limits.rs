@@ -56,6 +56,10 @@ pub(crate) const READER_PATIENCE: Duration = Duration::from_micros(100);
 pub(crate) const WRITER_PATIENCE: Duration = Duration::from_micros(500);
 /// Steps of a commit or of a removal (a list copied, a point placed) under one lock against searches.
 pub(crate) const COMMIT_STEPS: usize = 16;
+/// Points that are copied into an index being rebuilt by one record.
+pub const MAX_COPIED: usize = 10_000;
+/// Points that are looked at under one lock for those it lacks.
+pub(crate) const SCANNED: usize = 10_000;
 /// Points in a batch from which on it is planned on several threads.
 pub(crate) const PARALLEL_PLANS: usize = 8;
 /// Bytes of a path into a payload.

@@ -152,7 +152,7 @@ impl Engine {
         Ok(was_there.then_some(written))
     }
 
-    fn configure(
+    pub(crate) fn configure(
         &self,
         name: &str,
         change: impl FnOnce(&mut Settings) -> Result<(), Error>,

@@ -15,7 +15,7 @@ use crate::spec::{CollectionSpec, VectorSpec, check_vector_name};
 /// What a collection is made of at the moment.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Settings {
-    /// By number.
+    /// By number; those too that nobody sees yet.
     pub(crate) vectors: Vec<Vector>,
     /// The number that the next vector gets.
     pub(crate) next: u32,
@@ -30,6 +30,8 @@ pub(crate) struct Vector {
     pub(crate) id: VectorId,
     pub(crate) name: String,
     pub(crate) spec: VectorSpec,
+    /// The vector of the same name whose index this one is being built to replace.
+    pub(crate) rebuilds: Option<VectorId>,
 }
 
 impl Settings {
@@ -46,7 +48,12 @@ impl Settings {
                 "" => VectorId::UNNAMED,
                 _ => settings.next_id(),
             };
-            settings.add(Vector { id, name, spec })?;
+            settings.add(Vector {
+                id,
+                name,
+                spec,
+                rebuilds: None,
+            })?;
         }
         settings.set_metadata(spec.metadata)?;
         Ok(settings)
@@ -55,7 +62,7 @@ impl Settings {
     /// The vector of this name.
     pub(crate) fn by_name(&self, name: &str) -> Result<&Vector, Error> {
         self.find(name).ok_or_else(|| {
-            let have: Vec<&str> = self.vectors.iter().map(|v| v.name.as_str()).collect();
+            let have: Vec<&str> = self.seen().map(|v| v.name.as_str()).collect();
             Error::NoVector {
                 which: match name {
                     "" => "without a name".into(),
@@ -71,14 +78,26 @@ impl Settings {
     }
 
     pub(crate) fn find(&self, name: &str) -> Option<&Vector> {
-        self.vectors.iter().find(|vector| vector.name == name)
+        self.seen().find(|vector| vector.name == name)
+    }
+
+    /// The vectors that callers know of.
+    pub(crate) fn seen(&self) -> impl Iterator<Item = &Vector> {
+        let vectors = self.vectors.iter();
+        vectors.filter(|vector| vector.rebuilds.is_none())
+    }
+
+    /// The one that is being built to replace this one.
+    pub(crate) fn rebuild_of(&self, of: VectorId) -> Option<&Vector> {
+        let mut vectors = self.vectors.iter();
+        vectors.find(|vector| vector.rebuilds == Some(of))
     }
 
     /// As callers are told.
     pub(crate) fn spec(&self) -> CollectionSpec {
-        let vectors = self.vectors.iter();
         CollectionSpec {
-            vectors: vectors
+            vectors: self
+                .seen()
                 .map(|vector| (vector.name.clone(), vector.spec.clone()))
                 .collect(),
             metadata: self.metadata.clone(),
@@ -93,7 +112,37 @@ impl Settings {
             id,
             name: name.to_owned(),
             spec,
+            rebuilds: None,
         })
+    }
+
+    /// Begins to build another index for a vector.
+    pub(crate) fn begin_rebuild(&mut self, of: &Vector, spec: VectorSpec) -> Result<(), Error> {
+        check(&of.name, &spec)?;
+        let id = self.next_id();
+        self.vectors.push(Vector {
+            id,
+            name: of.name.clone(),
+            spec,
+            rebuilds: Some(of.id),
+        });
+        Ok(())
+    }
+
+    /// Gives up what is being built to replace a vector's index.
+    pub(crate) fn cancel_rebuild(&mut self, of: VectorId) {
+        self.vectors.retain(|vector| vector.rebuilds != Some(of));
+    }
+
+    /// Has a vector get the settings of the one that was built to replace it, which goes. `None` if
+    /// there are not both.
+    pub(crate) fn swap(&mut self, from: VectorId) -> Option<VectorId> {
+        let new = self.vectors.iter().find(|vector| vector.id == from)?;
+        let (spec, of) = (new.spec.clone(), new.rebuilds?);
+        let old = self.vectors.iter_mut().find(|vector| vector.id == of)?;
+        old.spec = spec;
+        self.cancel_rebuild(of);
+        Some(of)
     }
 
     /// Takes a vector away; `false` if there is none of this name.
@@ -106,7 +155,8 @@ impl Settings {
     /// Changes what can be changed of a vector that is there.
     pub(crate) fn change(&mut self, name: &str, spec: VectorSpec) -> Result<(), Error> {
         check(name, &spec)?;
-        let known = self.vectors.iter_mut().find(|vector| vector.name == name);
+        let mut vectors = self.vectors.iter_mut();
+        let known = vectors.find(|vector| vector.name == name && vector.rebuilds.is_none());
         if let Some(vector) = known {
             vector.spec = spec;
         }
@@ -134,7 +184,7 @@ impl Settings {
         if !vector.name.is_empty() {
             check_vector_name(&vector.name)?;
         }
-        if self.vectors.len() >= MAX_VECTORS {
+        if self.seen().count() >= MAX_VECTORS {
             return Err(Error::TooLarge(format!(
                 "a collection has at most {MAX_VECTORS} vectors"
             )));

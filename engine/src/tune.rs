@@ -148,6 +148,11 @@ impl Tunings {
         self.known.lock().get(wanted).copied()
     }
 
+    /// The vector's index is another one now.
+    pub(crate) fn forget(&self, of: VectorId) {
+        self.known.lock().retain(|(vector, _, _), _| *vector != of);
+    }
+
     fn keep(&self, wanted: Wanted, tuned: Tuned) {
         let mut known = self.known.lock();
         if known.len() >= TUNINGS {

@@ -22,10 +22,11 @@ pub(crate) struct View {
 impl View {
     /// Taken by the applier, so that nothing changes meanwhile.
     pub(crate) fn take(shared: &Shared, only: Option<CollectionId>) -> Self {
-        Self {
-            watch: shared.watches.begin(only),
-            state: FrozenState::take(shared, only),
-        }
+        let watch = shared.watches.begin(only);
+        let mut state = FrozenState::take(shared, only);
+        let collections = state.collections.iter_mut();
+        collections.for_each(|(_, frozen)| frozen.without_rebuilds());
+        Self { state, watch }
     }
 }
 

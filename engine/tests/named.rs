@@ -10,8 +10,8 @@ use std::path::Path;
 
 use common::{ALL, open, payload};
 use engine::{
-    Ack, CollectionChange, CollectionSpec, Engine, Error, Metric, Payload, Point, PointId, Query,
-    Select, VectorSpec, Vectors, Which,
+    Ack, CollectionChange, CollectionSpec, Copied, Engine, Error, IndexChange, Metric, Payload,
+    Point, PointId, Quantization, Query, Select, VectorSpec, Vectors, Which,
 };
 use proptest::prelude::*;
 use serde_json::json;
@@ -57,6 +57,11 @@ enum Step {
     Update(Vec<(u64, u8, u16)>),
     DeleteVectors(Vec<u64>, u8),
     Delete(Vec<u64>),
+    /// Of the vector of this place among the names; what is built has this many links.
+    Reindex(usize, usize),
+    Copy(usize, usize),
+    FinishReindex(usize),
+    CancelReindex(usize),
     ToggleLate,
     Checkpoint,
     Reopen,
@@ -72,12 +77,16 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         3 => (prop::collection::vec(id.clone(), 1..6), 1..8u8)
             .prop_map(|(ids, bits)| Step::DeleteVectors(ids, bits)),
         3 => prop::collection::vec(id, 1..6).prop_map(Step::Delete),
+        4 => (0..3usize, 4..6usize).prop_map(|(of, m)| Step::Reindex(of, m)),
+        6 => (0..3usize, 1..30usize).prop_map(|(of, count)| Step::Copy(of, count)),
+        4 => (0..3usize).prop_map(Step::FinishReindex),
+        1 => (0..3usize).prop_map(Step::CancelReindex),
         2 => Just(Step::ToggleLate),
         1 => Just(Step::Checkpoint),
         2 => Just(Step::Reopen),
         1 => Just(Step::LoseTables),
     ];
-    prop::collection::vec(step, 1..24)
+    prop::collection::vec(step, 1..32)
 }
 
 fn made(dir: &Path) -> Engine {
@@ -148,6 +157,11 @@ impl Run {
         self.engine.as_ref().unwrap()
     }
 
+    fn is_rebuilt(&self, of: usize) -> bool {
+        let all = self.engine().reindexes("c").unwrap();
+        all.iter().any(|it| it.vector == NAMES[of].0)
+    }
+
     fn step(&mut self, step: Step) {
         let late = self.late;
         match step {
@@ -204,6 +218,50 @@ impl Run {
                     .unwrap();
                 self.model.retain(|id, _| !ids.contains(id));
             }
+            Step::Reindex(of, m) => {
+                let change = IndexChange {
+                    m: Some(m),
+                    quantization: Some(Quantization::None),
+                    ..IndexChange::default()
+                };
+                let begun = self.engine().begin_reindex("c", NAMES[of].0, change);
+                if let Err(error) = begun {
+                    let other = matches!(error, Error::Conflict(_));
+                    let absent = matches!(error, Error::NoVector { .. }) && of == 2 && !late;
+                    assert!(other || absent, "{error}");
+                }
+            }
+            Step::Copy(of, count) => {
+                let engine = self.engine();
+                let copied = engine.continue_reindex("c", NAMES[of].0, Copied::default(), count);
+                assert_eq!(copied.is_ok(), self.is_rebuilt(of), "{copied:?}");
+            }
+            Step::FinishReindex(of) => {
+                let name = NAMES[of].0;
+                let rebuilt = self.is_rebuilt(of);
+                let before = self.engine().reindexes("c").unwrap();
+                match self.engine().finish_reindex("c", name) {
+                    Ok(Some(_)) => {
+                        let done = before.iter().find(|it| it.vector == name).unwrap();
+                        assert_eq!(done.done, done.points);
+                        let now = self.engine().describe("c").unwrap();
+                        assert_eq!(now.spec.vectors[name], done.spec);
+                        assert!(!self.is_rebuilt(of));
+                    }
+                    Ok(None) => {
+                        let lacking = before.iter().find(|it| it.vector == name).unwrap();
+                        assert!(lacking.done < lacking.points);
+                    }
+                    Err(error) => assert!(!rebuilt, "{error}"),
+                }
+            }
+            Step::CancelReindex(of) => {
+                let rebuilt = self.is_rebuilt(of);
+                match self.engine().cancel_reindex("c", NAMES[of].0) {
+                    Ok(was_there) => assert_eq!(was_there, rebuilt),
+                    Err(error) => assert!(of == 2 && !late, "{error}"),
+                }
+            }
             Step::ToggleLate if late => {
                 let gone = self.engine().remove_vector("c", "late").unwrap();
                 assert!(gone.is_some());
@@ -230,7 +288,7 @@ impl Run {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 32, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn points_with_any_of_their_vectors_are_what_a_map_would_hold(steps in steps()) {

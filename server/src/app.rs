@@ -49,9 +49,11 @@ impl App {
     }
 
     /// From now on requests are served.
-    pub(crate) fn opened(&self, engine: Engine) {
-        let first = self.engine.set(Arc::new(engine)).is_ok();
+    pub(crate) fn opened(&self, engine: Engine) -> Arc<Engine> {
+        let engine = Arc::new(engine);
+        let first = self.engine.set(Arc::clone(&engine)).is_ok();
         assert!(first, "a server opens one engine");
+        engine
     }
 
     /// The engine, once it has recovered.
@@ -72,6 +74,12 @@ impl App {
     pub(crate) fn recovered(&self) -> Result<Arc<Engine>, Refusal> {
         let engine = self.engine().cloned();
         engine.ok_or_else(|| Refusal::busy(format!("starting: {}", self.recovery.text())))
+    }
+
+    /// How many searches and writes there have been, for those who work beside them.
+    pub(crate) fn asked(&self) -> impl Fn() -> u64 + use<> {
+        let (searches, writes) = (self.searches.clone(), self.writes.clone());
+        move || searches.entered() + writes.entered()
     }
 
     /// Reads from the engine.

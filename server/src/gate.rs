@@ -2,14 +2,18 @@
 //! never waits in a line that nobody sees.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::refusal::Refusal;
 
 /// A number of places for one kind of work.
+#[derive(Clone)]
 pub(crate) struct Gate {
     places: Arc<Semaphore>,
+    /// How often it was entered.
+    entered: Arc<AtomicU64>,
     /// What is at work, for the message: `searches`.
     what: &'static str,
 }
@@ -18,6 +22,7 @@ impl Gate {
     pub(crate) fn new(what: &'static str, places: usize) -> Self {
         Self {
             places: Arc::new(Semaphore::new(places)),
+            entered: Arc::default(),
             what,
         }
     }
@@ -30,7 +35,15 @@ impl Gate {
     /// Several places, or none.
     pub(crate) fn enter_many(&self, places: u32) -> Result<OwnedSemaphorePermit, Refusal> {
         let permit = Arc::clone(&self.places).try_acquire_many_owned(places);
-        permit.map_err(|_| Refusal::busy(format!("too many {} at work, try again", self.what)))
+        let permit = permit
+            .map_err(|_| Refusal::busy(format!("too many {} at work, try again", self.what)))?;
+        self.entered.fetch_add(1, Ordering::Relaxed);
+        Ok(permit)
+    }
+
+    /// How often it was entered: more than before means that somebody is about.
+    pub(crate) fn entered(&self) -> u64 {
+        self.entered.load(Ordering::Relaxed)
     }
 }
 
@@ -45,6 +58,7 @@ mod tests {
         assert!(gate.enter_many(2).unwrap_err().is_busy());
         let other = gate.enter().unwrap();
         assert!(gate.enter().is_err());
+        assert_eq!(gate.entered(), 2);
         drop((one, other));
         assert!(gate.enter_many(2).is_ok());
     }

@@ -2,8 +2,9 @@
 //! progress that can be looked at, and an end that can be asked for early.
 //!
 //! A job runs on a thread of its own and says now and then how far it is; there it learns that it
-//! was cancelled. What it has written by then stays. Jobs live with the process: after a restart
-//! there are none, and nothing of one goes on by itself.
+//! was cancelled, or that the server stops. What it has written by then stays. Jobs live with the
+//! process; what is to go on after a restart stands in the data folder, and is begun as a new job
+//! then (see `reindexing`).
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -43,6 +44,7 @@ pub(crate) struct Job {
     done: AtomicU64,
     of: AtomicU64,
     cancelled: AtomicBool,
+    stopped: AtomicBool,
     end: OnceLock<(Duration, End)>,
 }
 
@@ -59,6 +61,8 @@ pub(crate) enum End {
 #[derive(Debug)]
 pub(crate) enum Halt {
     Cancelled,
+    /// The server stops.
+    Stopped,
     Failed(String),
 }
 
@@ -73,10 +77,18 @@ impl Job {
     pub(crate) fn step(&self, done: u64, of: u64) -> Result<(), Halt> {
         self.done.store(done, Ordering::Relaxed);
         self.of.store(of, Ordering::Relaxed);
-        match self.cancelled.load(Ordering::Relaxed) {
-            true => Err(Halt::Cancelled),
+        if self.cancelled.load(Ordering::Relaxed) {
+            return Err(Halt::Cancelled);
+        }
+        match self.stopped.load(Ordering::Relaxed) {
+            true => Err(Halt::Stopped),
             false => Ok(()),
         }
+    }
+
+    /// Whether it does this, with this collection.
+    pub(crate) fn is(&self, kind: &str, collection: &str) -> bool {
+        self.kind == kind && self.collection == collection
     }
 
     /// How much is done, of how much; 0 of 0 while that is not known.
@@ -100,7 +112,7 @@ impl Job {
         let outcome = catch_unwind(AssertUnwindSafe(|| work(self)));
         let end = match outcome {
             Ok(Ok(result)) => End::Completed(result),
-            Ok(Err(Halt::Cancelled)) => End::Cancelled,
+            Ok(Err(Halt::Cancelled | Halt::Stopped)) => End::Cancelled,
             Ok(Err(Halt::Failed(why))) => End::Failed(why),
             Err(_) => End::Failed("a thread of the server broke down".to_owned()),
         };
@@ -143,6 +155,7 @@ impl Jobs {
             done: AtomicU64::new(0),
             of: AtomicU64::new(0),
             cancelled: AtomicBool::new(false),
+            stopped: AtomicBool::new(false),
             end: OnceLock::new(),
         });
         let running = Arc::clone(&job);
@@ -181,7 +194,7 @@ impl Jobs {
             let mut state = self.0.lock();
             state.closed = true;
             let jobs = state.jobs.values();
-            jobs.for_each(|job| job.cancelled.store(true, Ordering::Relaxed));
+            jobs.for_each(|job| job.stopped.store(true, Ordering::Relaxed));
             std::mem::take(&mut state.threads)
         };
         for thread in threads {

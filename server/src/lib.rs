@@ -35,6 +35,7 @@ mod middleware;
 mod models_task;
 mod recovery;
 mod refusal;
+mod reindexing;
 mod routes;
 mod start;
 mod wire;

@@ -22,7 +22,7 @@ use crate::app::App;
 use crate::error::Error;
 use crate::metrics::Metrics;
 use crate::models_task::{self, Embedding};
-use crate::{middleware, routes};
+use crate::{middleware, reindexing, routes};
 
 /// How far a server is.
 #[derive(Clone)]
@@ -148,7 +148,8 @@ fn open(app: &Arc<App>, embedding: Embedding, progress: &watch::Sender<Phase>) {
             if let Some(why) = status.tables_rebuilt {
                 tracing::warn!(why, "the tables were built anew");
             }
-            app.opened(engine);
+            let engine = app.opened(engine);
+            reindexing::go_on(app, &engine);
             models_task::load(app, embedding);
             tracing::info!("ready");
             progress.send_replace(Phase::Ready);

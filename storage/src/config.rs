@@ -54,6 +54,9 @@ pub struct VectorConfig {
     pub on_disk: bool,
     /// The model that makes them out of photos.
     pub embedder: Option<EmbedderConfig>,
+    /// The vector whose index this one is to replace, with the same vectors in it, once it is
+    /// complete. Until then nobody sees it.
+    pub rebuilds: Option<VectorId>,
 }
 
 /// A config on disk. Fields from `on_disk` on came later, one after the other.
@@ -91,6 +94,9 @@ pub(crate) struct VectorRow {
     ef_construct: u32,
     on_disk: bool,
     embedder: Option<EmbedderConfig>,
+    /// Left out where there is none, as it was before there were such.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    rebuilds: Option<u32>,
 }
 
 impl From<Row> for CollectionConfig {
@@ -107,6 +113,7 @@ impl From<Row> for CollectionConfig {
                     ef_construct: row.ef_construct,
                     on_disk: row.on_disk,
                     embedder: row.embedder,
+                    rebuilds: None,
                 }],
                 next: 1,
             },
@@ -153,6 +160,7 @@ impl VectorsConfig {
             ef_construct: row.ef_construct,
             on_disk: row.on_disk,
             embedder: row.embedder,
+            rebuilds: row.rebuilds.map(VectorId),
         };
         Self {
             list: rows.into_iter().map(vector).collect(),
@@ -171,6 +179,7 @@ impl VectorsConfig {
             ef_construct: vector.ef_construct,
             on_disk: vector.on_disk,
             embedder: vector.embedder,
+            rebuilds: vector.rebuilds.map(|vector| vector.0),
         };
         (self.list.into_iter().map(row).collect(), self.next.max(1))
     }

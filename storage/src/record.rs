@@ -73,6 +73,24 @@ pub enum Record {
         /// Which.
         vectors: Vec<VectorId>,
     },
+    /// Vectors of points are put into an index that is to replace another, as they stand there;
+    /// points that have none there, or one here already, are passed over.
+    CopyVectors {
+        /// In which collection.
+        collection: CollectionId,
+        /// The vector that [rebuilds](crate::VectorConfig::rebuilds) another.
+        into: VectorId,
+        /// Of which points.
+        ids: Vec<PointId>,
+    },
+    /// An index that was to replace another does so, and there is only the one again.
+    SwapVector {
+        /// In which collection.
+        collection: CollectionId,
+        /// The vector that [rebuilds](crate::VectorConfig::rebuilds) another. That one keeps its
+        /// number and gets this one's index and settings.
+        from: VectorId,
+    },
     /// Aliases change, all at once.
     ChangeAliases {
         /// What each stands for from now on; `None` for one that goes.

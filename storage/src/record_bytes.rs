@@ -29,6 +29,8 @@ const ALIASES: u8 = 10;
 const CONFIGURE: u8 = 11;
 const RESTORE: u8 = 12;
 const PURGE: u8 = 13;
+const COPY_VECTORS: u8 = 14;
+const SWAP_VECTOR: u8 = 15;
 
 #[derive(Serialize)]
 struct PointOut<'a> {
@@ -121,6 +123,14 @@ impl Record {
             } => {
                 let vectors: Vec<u32> = vectors.iter().map(|vector| vector.0).collect();
                 body(VERSION, DELETE_VECTORS, &(collection.0, keys(ids), vectors))
+            }
+            Record::CopyVectors {
+                collection,
+                into,
+                ids,
+            } => body(VERSION, COPY_VECTORS, &(collection.0, into.0, keys(ids))),
+            Record::SwapVector { collection, from } => {
+                body(VERSION, SWAP_VECTOR, &(collection.0, from.0))
             }
             Record::ChangePayload {
                 collection,
@@ -226,6 +236,21 @@ impl Record {
                     collection: CollectionId(id),
                     ids: ids(&keys)?,
                     vectors: vectors.into_iter().map(VectorId).collect(),
+                })
+            }
+            (VERSION, COPY_VECTORS) => {
+                let (id, into, keys): (u64, u32, Vec<ByteBuf>) = decode_exact(WHAT, body)?;
+                Ok(Record::CopyVectors {
+                    collection: CollectionId(id),
+                    into: VectorId(into),
+                    ids: ids(&keys)?,
+                })
+            }
+            (VERSION, SWAP_VECTOR) => {
+                let (id, from) = decode_exact(WHAT, body)?;
+                Ok(Record::SwapVector {
+                    collection: CollectionId(id),
+                    from: VectorId(from),
                 })
             }
             (VERSION, ALIASES) => {

@@ -28,6 +28,7 @@ fn manifest(lsn: u64) -> Manifest {
         m: 16,
         ef_construct: 100,
         embedder: None,
+        rebuilds: None,
         on_disk: false,
     };
     let config = CollectionConfig {

@@ -54,12 +54,14 @@ prop_compose! {
         quantization in 0u8..5,
         on_disk in any::<bool>(),
         embedder in prop::option::of(("\\PC{0,9}", "[0-9a-f]{64}")),
+        rebuilds in prop::option::of(any::<u32>()),
     ) -> VectorConfig {
         VectorConfig {
             id: VectorId(id), name, dim, m, ef_construct, on_disk,
             metric: Metric::try_from(metric).unwrap(),
             quantization: Quantization::try_from(quantization).unwrap(),
             embedder: embedder.map(|(name, sha256)| EmbedderConfig { name, sha256 }),
+            rebuilds: rebuilds.map(VectorId),
         }
     }
 }
@@ -153,6 +155,20 @@ fn record() -> impl Strategy<Value = Record> {
                 ids,
                 vectors
             }),
+        (
+            collection.clone(),
+            any::<u32>(),
+            prop::collection::vec(id(), 0..9)
+        )
+            .prop_map(|(collection, into, ids)| Record::CopyVectors {
+                collection,
+                into: VectorId(into),
+                ids
+            }),
+        (collection.clone(), any::<u32>()).prop_map(|(collection, from)| Record::SwapVector {
+            collection,
+            from: VectorId(from)
+        }),
         prop::collection::vec(("\\PC{0,9}", prop::option::of(collection.clone())), 0..5)
             .prop_map(|changes| Record::ChangeAliases { changes }),
         (

@@ -4,7 +4,7 @@
 
 mod error;
 mod http;
-mod wire;
+pub(crate) mod wire;
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -208,6 +208,12 @@ impl Client {
     /// Has the faces of a collection grouped into people.
     pub(crate) fn cluster(&self, collection: &str, body: &Value) -> Result<wire::Job, Error> {
         let path = format!("/admin{}/cluster", collection_path(collection));
+        self.http.post(&path, body)
+    }
+
+    /// Has an index built anew.
+    pub(crate) fn reindex(&self, collection: &str, body: &Value) -> Result<wire::Job, Error> {
+        let path = format!("/admin{}/reindex", collection_path(collection));
         self.http.post(&path, body)
     }
 

@@ -169,6 +169,8 @@ pub(crate) struct Person {
 pub(crate) struct Job {
     pub(crate) id: u64,
     pub(crate) status: String,
+    pub(crate) done: u64,
+    pub(crate) of: u64,
     pub(crate) result: Option<Value>,
     pub(crate) error: Option<String>,
 }

@@ -188,6 +188,7 @@ const ADMIN_NAMED: [Group; 1] = [(
         ("GET", "/checksum"),
         ("POST", "/cluster"),
         ("POST", "/purge"),
+        ("POST", "/reindex"),
     ],
 )];
 

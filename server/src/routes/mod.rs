@@ -21,6 +21,7 @@ mod pictures;
 mod points;
 mod query;
 mod refused;
+mod reindex;
 mod snapshots;
 mod tune;
 mod vectors;
@@ -66,6 +67,7 @@ fn operations() -> Vec<Operation> {
         admin::operations(),
         jobs::operations(),
         clustering::operations(),
+        reindex::operations(),
         keys::operations(),
     ];
     of_files.into_iter().flatten().collect()

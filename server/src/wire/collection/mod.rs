@@ -7,11 +7,13 @@
 mod create;
 mod hints;
 mod quantization;
+mod reindex;
 mod told;
 mod update;
 mod vector;
 
 pub(crate) use create::CreateCollection;
+pub(crate) use reindex::ReindexBody;
 pub(crate) use told::{Collections, Described, Exists, Named};
 pub(crate) use update::UpdateCollection;
 pub(crate) use vector::NewVector;

@@ -1,5 +1,5 @@
-//! The body that changes a collection. What is built into an index cannot change: a vector with
-//! other settings is added beside the old one instead, and points move there.
+//! The body that changes a collection. What is built into an index cannot change this way: the
+//! index is built anew instead (see `reindex`).
 
 use std::collections::BTreeMap;
 
@@ -119,8 +119,8 @@ impl VectorDiff {
                 name => format!(" of vector `{name}`"),
             };
             Err(Refusal::wrong(format!(
-                "`{what}`{of} cannot change: add a vector with other settings (PUT \
-                 /collections/.../vectors/...) and have points move there"
+                "`{what}`{of} is built into the index and cannot change here: have the index built \
+                 anew (POST /admin/collections/.../reindex)"
             )))
         };
         let on_disk = self.memory.map(|memory| memory == Memory::Cold);

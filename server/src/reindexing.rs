@@ -1,0 +1,193 @@
+//! An index built anew as a job: points are copied a few at a time beside searches and writes, and
+//! at the end the new index takes the old one's place. What has been begun stands in the log, so it
+//! goes on after a restart, as a new job.
+
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use engine::{Copied, Engine};
+use serde_json::{Value, json};
+
+use crate::app::App;
+use crate::jobs::{Halt, Job};
+use crate::refusal::Refusal;
+
+/// What the job is called.
+const KIND: &str = "reindex";
+/// Points copied at once: a write that comes meanwhile waits for no more than these.
+const STEP: usize = 64;
+/// How long a full queue of writes is left alone.
+const BUSY: Duration = Duration::from_millis(50);
+
+/// Begins a job that goes on with all that has been begun in a collection.
+///
+/// # Errors
+/// 409 when one is at it already, 503 when as many jobs are at work as may be.
+pub(crate) fn start(app: &App, collection: &str) -> Result<Arc<Job>, Refusal> {
+    none_at_it(app, collection)?;
+    let (engine, asked, name) = (app.recovered()?, app.asked(), collection.to_owned());
+    app.jobs.start(KIND, collection.to_owned(), move |job| {
+        run(&engine, &name, &asked, job)
+    })
+}
+
+/// # Errors
+/// 409 when a job rebuilds indexes of this collection.
+pub(crate) fn none_at_it(app: &App, collection: &str) -> Result<(), Refusal> {
+    let mut jobs = app.jobs.list().into_iter();
+    let at_it = |job: &Arc<Job>| job.is(KIND, collection) && job.end().is_none();
+    match jobs.find(at_it) {
+        None => Ok(()),
+        Some(job) => Err(Refusal::conflict(format!(
+            "job {} rebuilds an index of collection `{collection}`: let it end, or cancel it",
+            job.id
+        ))),
+    }
+}
+
+/// Goes on with what had been begun when the server stopped.
+pub(crate) fn go_on(app: &App, engine: &Engine) {
+    for collection in engine.collections() {
+        let name = &collection.name;
+        // A collection that has just been dropped has none.
+        if engine.reindexes(name).unwrap_or_default().is_empty() {
+            continue;
+        }
+        if let Err(refusal) = start(app, name) {
+            tracing::warn!(name, %refusal, "an index being rebuilt waits to be asked for again");
+        }
+    }
+}
+
+fn run(
+    engine: &Engine,
+    collection: &str,
+    asked: &dyn Fn() -> u64,
+    job: &Job,
+) -> Result<Value, Halt> {
+    let before = engine.describe(collection)?.memory_bytes;
+    let mut rebuilt = Vec::new();
+    while let Some(next) = engine.reindexes(collection)?.into_iter().next() {
+        match copy(engine, collection, &next.vector, asked, job) {
+            Err(Halt::Cancelled) => {
+                engine.cancel_reindex(collection, &next.vector)?;
+                return Err(Halt::Cancelled);
+            }
+            copied => copied?,
+        }
+        rebuilt.push(next.vector);
+    }
+    let after = engine.describe(collection)?;
+    let points = after.points as u64;
+    // It is done, whatever was asked for meanwhile.
+    let _ = job.step(points, points);
+    Ok(json!({
+        "vectors": rebuilt,
+        "points": after.points,
+        "memory_bytes": {"before": before, "after": after.memory_bytes},
+    }))
+}
+
+/// Copies all points, and puts the new index in its place.
+fn copy(
+    engine: &Engine,
+    collection: &str,
+    vector: &str,
+    asked: &dyn Fn() -> u64,
+    job: &Job,
+) -> Result<(), Halt> {
+    let mut copied = Copied::default();
+    loop {
+        let all = engine.reindexes(collection)?;
+        if let Some(rebuild) = all.iter().find(|it| it.vector == vector) {
+            job.step(rebuild.done as u64, rebuild.points as u64)?;
+        }
+        let (before, started) = (asked(), Instant::now());
+        match engine.continue_reindex(collection, vector, copied, STEP) {
+            Ok(Some(next)) => copied = next,
+            Ok(None) if engine.finish_reindex(collection, vector)?.is_some() => return Ok(()),
+            Ok(None) => copied = Copied::default(),
+            Err(engine::Error::Busy(_)) => thread::sleep(BUSY),
+            Err(error) => return Err(error.into()),
+        }
+        if asked() > before {
+            // Somebody is about, who gets half of the time.
+            thread::sleep(started.elapsed());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use engine::{Ack, CollectionSpec, IndexChange, Metric, Options, Payload, Point, PointId};
+
+    use super::*;
+    use crate::jobs::{End, Jobs};
+
+    const NAME: &str = "faces";
+
+    /// An engine with an index to rebuild, and the job that does so.
+    fn begun(dir: &std::path::Path) -> (Arc<Engine>, Jobs) {
+        let engine = Engine::open(Options::new(dir)).unwrap();
+        let spec = CollectionSpec::new(1, Metric::Euclid);
+        engine.create_collection(NAME, spec).unwrap();
+        let point = |id: u16| Point {
+            id: PointId::Num(id.into()),
+            vectors: vec![f32::from(id)].into(),
+            payload: Payload::new(),
+            face: None,
+        };
+        let points = (0..2_000).map(point).collect();
+        engine.upsert(NAME, points, Ack::Applied).unwrap();
+        let change = IndexChange::default();
+        engine.begin_reindex(NAME, "", change).unwrap();
+        (Arc::new(engine), Jobs::default())
+    }
+
+    fn job(engine: &Arc<Engine>, jobs: &Jobs) -> Arc<Job> {
+        let engine = Arc::clone(engine);
+        // Somebody is always about, so that it takes a while.
+        let asked = std::sync::atomic::AtomicU64::new(0);
+        let asked = move || asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        jobs.start(KIND, NAME.into(), move |job| {
+            run(&engine, NAME, &asked, job)
+        })
+        .unwrap()
+    }
+
+    fn wait(job: &Job) -> &End {
+        loop {
+            match job.end() {
+                Some(end) => return end,
+                None => thread::yield_now(),
+            }
+        }
+    }
+
+    #[test]
+    fn a_rebuild_that_is_cancelled_leaves_nothing_and_one_that_is_stopped_goes_on_later() {
+        let dir = tempfile::tempdir().unwrap();
+        let (engine, jobs) = begun(dir.path());
+        let stopped = job(&engine, &jobs);
+        jobs.close();
+        assert!(matches!(wait(&stopped), End::Cancelled));
+        assert_eq!(engine.reindexes(NAME).unwrap().len(), 1);
+
+        let jobs = Jobs::default();
+        let cancelled = job(&engine, &jobs);
+        jobs.cancel(cancelled.id).unwrap();
+        assert!(matches!(wait(&cancelled), End::Cancelled));
+        assert_eq!(engine.reindexes(NAME).unwrap(), []);
+        engine.check(NAME).unwrap();
+
+        engine
+            .begin_reindex(NAME, "", IndexChange::default())
+            .unwrap();
+        let done = job(&engine, &jobs);
+        assert!(matches!(wait(&done), End::Completed(result) if result["points"] == 2_000));
+        engine.check(NAME).unwrap();
+    }
+}
