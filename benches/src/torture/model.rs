@@ -144,7 +144,8 @@ impl Model {
             | Op::DeleteVectors(name, ..)
             | Op::Index(name, _)
             | Op::Note(name, _)
-            | Op::SecondVector(name, _) => {
+            | Op::SecondVector(name, _)
+            | Op::Reindex(name, ..) => {
                 if let Some(cabinet) = self.find_mut(name) {
                     cabinet.apply(op);
                 }

@@ -1,4 +1,5 @@
-//! What an operator does beside the load: backups, restores under another name, erasure.
+//! What an operator does beside the load: backups, restores under another name, erasure, indexes
+//! built anew.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,7 +30,12 @@ pub(super) fn operate(
     let empty = json!({});
     loop {
         let snapshots = format!("{collection}/snapshots");
-        let (method, path, body) = match (&backup, chance.below(8)) {
+        let (method, path, body) = match (&backup, chance.below(9)) {
+            (_, 8) => {
+                let path = format!("/admin/collections/{name}/reindex");
+                let m = 4 + chance.below(20);
+                ("POST", path, json!({"hnsw_config": {"m": m}}))
+            }
             (_, 0) => {
                 let path = format!("/admin/collections/{name}/purge");
                 ("POST", path, empty.clone())
@@ -52,6 +58,8 @@ pub(super) fn operate(
                 _ => {}
             },
             Ok((503 | 507, _)) => {}
+            // One is at it.
+            Ok((409, _)) if path.ends_with("/reindex") => {}
             Ok((status, text)) => bail!("{method} {path}: {status}: {text}"),
             Err(_) if dead.load(Ordering::Acquire) => return Ok(()),
             Err(error) => bail!("the server died by itself: {error}"),

@@ -35,6 +35,8 @@ pub(super) enum Op {
     Note(String, Option<u64>),
     /// The second vector comes or goes.
     SecondVector(String, bool),
+    /// A step of building a vector's index anew; refused where it is not its turn.
+    Reindex(String, &'static str, Rebuilding),
     Alias(&'static str, &'static str),
     Unalias(&'static str),
     Backup(Option<&'static str>),
@@ -45,6 +47,17 @@ pub(super) enum Op {
     Purge(&'static str, bool),
     Checkpoint,
     Reopen,
+}
+
+/// How an index is built anew. Nobody sees anything of it but at the end.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Rebuilding {
+    /// With so many links.
+    Begin(usize),
+    /// Copies so many points.
+    Copy(usize),
+    Finish,
+    Cancel,
 }
 
 impl Op {
@@ -137,8 +150,9 @@ impl Model {
             (false, _) => ONLY,
         };
         let called = self.call(name, chance);
-        match chance.below(6) {
+        match chance.below(9) {
             0 if named => Op::SecondVector(called, !has_second),
+            6..=8 => Op::Reindex(called, vector, choose_rebuilding(chance)),
             1..=2 => Op::DeleteVectors(called, choose_points(cabinet, chance), vector),
             _ => {
                 let ids = some_of(cabinet, chance);
@@ -150,6 +164,15 @@ impl Model {
                 }
             }
         }
+    }
+}
+
+fn choose_rebuilding(chance: &mut Chance) -> Rebuilding {
+    match chance.below(8) {
+        0..=1 => Rebuilding::Begin(4 + chance.index(8)),
+        2..=4 => Rebuilding::Copy(1 + chance.index(64)),
+        5..=6 => Rebuilding::Finish,
+        _ => Rebuilding::Cancel,
     }
 }
 

@@ -6,16 +6,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use engine::{
-    Ack, AliasChange, CollectionChange, CollectionSpec, Condition, Engine, Face, FaceImage, Filter,
-    IndexKind, KeyPath, Metric, NewFace, OldBackups, Options, Payload, Point, PointId, Query,
-    RestoreAs, Scalar, Select, Test, VectorSpec, Vectors, Which,
+    Ack, AliasChange, CollectionChange, CollectionSpec, Condition, Copied, Engine, Face, FaceImage,
+    Filter, IndexChange, IndexKind, KeyPath, Metric, NewFace, OldBackups, Options, Payload, Point,
+    PointId, Query, RestoreAs, Scalar, Select, Test, VectorSpec, Vectors, Which,
 };
 use storage::{BackupReader, Disk, SimDisk};
 
 use super::model::{
     Cabinet, Held, Model, SIDE, TAG, TAGS, has_picture, lacks_second, payload_of, vectors_of,
 };
-use super::ops::{Chosen, NAMES, Op};
+use super::ops::{Chosen, NAMES, Op, Rebuilding};
 use super::shelf::BackupId;
 
 const PAGE: usize = 7;
@@ -212,7 +212,33 @@ fn change(engine: &Engine, model: &Model, op: &Op) -> Result<(), engine::Error> 
             .add_vector(name, SIDE, VectorSpec::new(dim(SIDE), Metric::Euclid))
             .map(drop),
         Op::SecondVector(name, false) => engine.remove_vector(name, SIDE).map(drop),
+        Op::Reindex(name, vector, step) => match rebuild(engine, name, vector, *step) {
+            Err(engine::Error::Conflict(_)) => Ok(()),
+            outcome => outcome,
+        },
         _ => Ok(()),
+    }
+}
+
+fn rebuild(
+    engine: &Engine,
+    name: &str,
+    vector: &str,
+    step: Rebuilding,
+) -> Result<(), engine::Error> {
+    match step {
+        Rebuilding::Begin(m) => {
+            let change = IndexChange {
+                m: Some(m),
+                ..IndexChange::default()
+            };
+            engine.begin_reindex(name, vector, change).map(drop)
+        }
+        Rebuilding::Copy(count) => engine
+            .continue_reindex(name, vector, Copied::default(), count)
+            .map(drop),
+        Rebuilding::Finish => engine.finish_reindex(name, vector).map(drop),
+        Rebuilding::Cancel => engine.cancel_reindex(name, vector).map(drop),
     }
 }
 
