@@ -6,50 +6,17 @@ mod common;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
 
-use common::{ALL, open, payload};
+use common::named::{
+    Model, NAMES, chosen, expect, made, num, open_after_crash, search, spec, vectors,
+};
+use common::{open, payload};
 use engine::{
-    Ack, CollectionChange, CollectionSpec, Copied, Engine, Error, IndexChange, Metric, Payload,
-    Point, PointId, Quantization, Query, Select, VectorSpec, Vectors, Which,
+    Ack, CollectionChange, Copied, Engine, Error, IndexChange, Metric, Point, Quantization, Select,
+    VectorSpec, Vectors, Which,
 };
 use proptest::prelude::*;
 use serde_json::json;
-
-/// The name and the size of each vector; `late` is there only at times.
-const NAMES: [(&str, usize); 3] = [("face", 4), ("text", 2), ("late", 3)];
-
-fn spec(name: &str) -> VectorSpec {
-    let dim = NAMES.iter().find(|(known, _)| *known == name).unwrap().1;
-    VectorSpec::new(dim, Metric::Euclid)
-}
-
-fn vector(name: &str, n: u16) -> Vec<f32> {
-    let number = |at: usize| f32::from(n) + 1_000.0 * f32::from(u8::try_from(at).unwrap());
-    (0..spec(name).dim).map(number).collect()
-}
-
-fn num(id: u64) -> PointId {
-    PointId::Num(id)
-}
-
-/// What a point is: the number of its payload, and that of each vector it has.
-type Model = BTreeMap<PointId, (u16, BTreeMap<&'static str, u16>)>;
-
-/// Vectors as a test writes them: of the names whose bits are set.
-fn chosen(bits: u8, n: u16, late: bool) -> BTreeMap<&'static str, u16> {
-    let names = NAMES.iter().enumerate();
-    names
-        .filter(|(at, (name, _))| bits >> at & 1 == 1 && (late || *name != "late"))
-        .map(|(_, (name, _))| (*name, n))
-        .collect()
-}
-
-fn vectors(of: &BTreeMap<&'static str, u16>) -> Vectors {
-    let of = of.iter();
-    of.map(|(name, n)| ((*name).to_owned(), vector(name, *n)))
-        .collect()
-}
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -57,15 +24,31 @@ enum Step {
     Update(Vec<(u64, u8, u16)>),
     DeleteVectors(Vec<u64>, u8),
     Delete(Vec<u64>),
-    /// Of the vector of this place among the names; what is built has this many links.
-    Reindex(usize, usize),
-    Copy(usize, usize),
-    FinishReindex(usize),
-    CancelReindex(usize),
+    /// Of the vector of this place among the names.
+    Reindex(usize, Rebuild),
     ToggleLate,
     Checkpoint,
     Reopen,
     LoseTables,
+}
+
+#[derive(Debug, Clone)]
+enum Rebuild {
+    /// With so many links.
+    Begin(usize),
+    /// So many points.
+    Copy(usize),
+    Finish,
+    Cancel,
+}
+
+fn rebuilds() -> impl Strategy<Value = Rebuild> {
+    prop_oneof![
+        4 => (4..6usize).prop_map(Rebuild::Begin),
+        6 => (1..30usize).prop_map(Rebuild::Copy),
+        4 => Just(Rebuild::Finish),
+        1 => Just(Rebuild::Cancel),
+    ]
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -77,72 +60,13 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         3 => (prop::collection::vec(id.clone(), 1..6), 1..8u8)
             .prop_map(|(ids, bits)| Step::DeleteVectors(ids, bits)),
         3 => prop::collection::vec(id, 1..6).prop_map(Step::Delete),
-        4 => (0..3usize, 4..6usize).prop_map(|(of, m)| Step::Reindex(of, m)),
-        6 => (0..3usize, 1..30usize).prop_map(|(of, count)| Step::Copy(of, count)),
-        4 => (0..3usize).prop_map(Step::FinishReindex),
-        1 => (0..3usize).prop_map(Step::CancelReindex),
+        15 => (0..3usize, rebuilds()).prop_map(|(of, step)| Step::Reindex(of, step)),
         2 => Just(Step::ToggleLate),
         1 => Just(Step::Checkpoint),
         2 => Just(Step::Reopen),
         1 => Just(Step::LoseTables),
     ];
     prop::collection::vec(step, 1..32)
-}
-
-fn made(dir: &Path) -> Engine {
-    let engine = open(dir);
-    let vectors = ["face", "text"].map(|name| (name, spec(name)));
-    engine
-        .create_collection("c", CollectionSpec::named(vectors))
-        .unwrap();
-    engine
-}
-
-fn search(engine: &Engine, using: &str, vector: Vec<f32>) -> Result<Vec<(PointId, f32)>, Error> {
-    let query = Query {
-        using: using.into(),
-        select: Select {
-            payload: false,
-            vectors: Which::None,
-        },
-        ..common::query(vector, 100)
-    };
-    let hits = engine.search("c", &query)?;
-    Ok(hits.iter().map(|hit| (hit.point.id, hit.score)).collect())
-}
-
-fn expect(engine: &Engine, model: &Model, late: bool) {
-    let page = engine.scroll("c", None, 100, ALL).unwrap();
-    let found: BTreeMap<_, _> = page
-        .points
-        .into_iter()
-        .map(|point| (point.id, (point.payload.unwrap(), point.vectors.unwrap())))
-        .collect();
-    let expected: BTreeMap<_, _> = model
-        .iter()
-        .map(|(id, (n, of))| (*id, (payload(u64::from(*n)), vectors(of))))
-        .collect();
-    // Vectors are told in the order they were made, a model has them in another.
-    let sorted = |all: BTreeMap<PointId, (Payload, Vectors)>| {
-        let sort = |vectors: Vectors| vectors.into_iter().collect::<BTreeMap<_, _>>();
-        let all = all.into_iter();
-        all.map(|(id, (payload, vectors))| (id, (payload, sort(vectors))))
-            .collect::<BTreeMap<_, _>>()
-    };
-    assert_eq!(sorted(found), sorted(expected));
-    for (name, _) in NAMES {
-        let hits = search(engine, name, vector(name, 7));
-        if name == "late" && !late {
-            assert!(matches!(hits, Err(Error::NoVector { .. })));
-            continue;
-        }
-        let mut hits: Vec<PointId> = hits.unwrap().into_iter().map(|hit| hit.0).collect();
-        hits.sort_unstable();
-        let with = model.iter().filter(|(_, (_, of))| of.contains_key(name));
-        assert_eq!(hits, with.map(|(id, _)| *id).collect::<Vec<_>>(), "{name}");
-    }
-    let counted: usize = model.values().map(|(_, of)| of.len()).sum();
-    assert_eq!(engine.describe("c").unwrap().vectors, counted);
 }
 
 struct Run {
@@ -160,6 +84,48 @@ impl Run {
     fn is_rebuilt(&self, of: usize) -> bool {
         let all = self.engine().reindexes("c").unwrap();
         all.iter().any(|it| it.vector == NAMES[of].0)
+    }
+
+    fn rebuild(&self, of: usize, step: &Rebuild) {
+        let (engine, name) = (self.engine(), NAMES[of].0);
+        let absent = name == "late" && !self.late;
+        let rebuilt = self.is_rebuilt(of);
+        match step {
+            Rebuild::Begin(m) => {
+                let change = IndexChange {
+                    m: Some(*m),
+                    quantization: Some(Quantization::None),
+                    ..IndexChange::default()
+                };
+                match engine.begin_reindex("c", name, change) {
+                    Ok(_) => assert!(self.is_rebuilt(of)),
+                    Err(Error::Conflict(_)) => assert!(rebuilt),
+                    Err(error) => assert!(absent, "{error}"),
+                }
+            }
+            Rebuild::Copy(count) => {
+                let copied = engine.continue_reindex("c", name, Copied::default(), *count);
+                assert_eq!(copied.is_ok(), rebuilt, "{copied:?}");
+            }
+            Rebuild::Finish => {
+                let before = engine.reindexes("c").unwrap();
+                let before = before.iter().find(|it| it.vector == name);
+                match engine.finish_reindex("c", name) {
+                    Ok(done) => {
+                        let before = before.unwrap();
+                        assert_eq!(done.is_some(), before.done == before.points);
+                        assert_eq!(done.is_none(), self.is_rebuilt(of));
+                        let told = engine.describe("c").unwrap().spec;
+                        assert!(done.is_none() || told.vectors[name] == before.spec);
+                    }
+                    Err(error) => assert!(!rebuilt, "{error}"),
+                }
+            }
+            Rebuild::Cancel => match engine.cancel_reindex("c", name) {
+                Ok(was_there) => assert_eq!(was_there, rebuilt),
+                Err(error) => assert!(absent, "{error}"),
+            },
+        }
     }
 
     fn step(&mut self, step: Step) {
@@ -218,50 +184,7 @@ impl Run {
                     .unwrap();
                 self.model.retain(|id, _| !ids.contains(id));
             }
-            Step::Reindex(of, m) => {
-                let change = IndexChange {
-                    m: Some(m),
-                    quantization: Some(Quantization::None),
-                    ..IndexChange::default()
-                };
-                let begun = self.engine().begin_reindex("c", NAMES[of].0, change);
-                if let Err(error) = begun {
-                    let other = matches!(error, Error::Conflict(_));
-                    let absent = matches!(error, Error::NoVector { .. }) && of == 2 && !late;
-                    assert!(other || absent, "{error}");
-                }
-            }
-            Step::Copy(of, count) => {
-                let engine = self.engine();
-                let copied = engine.continue_reindex("c", NAMES[of].0, Copied::default(), count);
-                assert_eq!(copied.is_ok(), self.is_rebuilt(of), "{copied:?}");
-            }
-            Step::FinishReindex(of) => {
-                let name = NAMES[of].0;
-                let rebuilt = self.is_rebuilt(of);
-                let before = self.engine().reindexes("c").unwrap();
-                match self.engine().finish_reindex("c", name) {
-                    Ok(Some(_)) => {
-                        let done = before.iter().find(|it| it.vector == name).unwrap();
-                        assert_eq!(done.done, done.points);
-                        let now = self.engine().describe("c").unwrap();
-                        assert_eq!(now.spec.vectors[name], done.spec);
-                        assert!(!self.is_rebuilt(of));
-                    }
-                    Ok(None) => {
-                        let lacking = before.iter().find(|it| it.vector == name).unwrap();
-                        assert!(lacking.done < lacking.points);
-                    }
-                    Err(error) => assert!(!rebuilt, "{error}"),
-                }
-            }
-            Step::CancelReindex(of) => {
-                let rebuilt = self.is_rebuilt(of);
-                match self.engine().cancel_reindex("c", NAMES[of].0) {
-                    Ok(was_there) => assert_eq!(was_there, rebuilt),
-                    Err(error) => assert!(of == 2 && !late, "{error}"),
-                }
-            }
+            Step::Reindex(of, step) => self.rebuild(of, &step),
             Step::ToggleLate if late => {
                 let gone = self.engine().remove_vector("c", "late").unwrap();
                 assert!(gone.is_some());
@@ -365,69 +288,6 @@ fn a_vector_that_was_removed_and_made_anew_has_no_vectors_of_the_old_one() {
         engine.check("c").unwrap();
         drop(engine);
     }
-}
-
-#[test]
-fn what_is_written_while_an_index_is_rebuilt_is_in_the_new_one() {
-    let dir = tempfile::tempdir().unwrap();
-    let engine = made(dir.path());
-    let both = |n| BTreeMap::from([("face", n), ("text", n)]);
-    let mut model: Model = (0..40).map(|id| (num(id), (7, both(7)))).collect();
-    let points = |of: &Model| {
-        let points = of.iter().map(|(id, (n, of))| Point {
-            id: *id,
-            vectors: vectors(of),
-            payload: payload(u64::from(*n)),
-            face: None,
-        });
-        points.collect::<Vec<_>>()
-    };
-    engine.upsert("c", points(&model), Ack::Applied).unwrap();
-    let change = IndexChange {
-        m: Some(7),
-        ..IndexChange::default()
-    };
-    engine.begin_reindex("c", "face", change).unwrap();
-    let mut copied = Some(Copied::default());
-    while let Some(from) = copied {
-        copied = engine.continue_reindex("c", "face", from, 16).unwrap();
-    }
-    let new = Model::from([
-        (num(100), (8, both(8))),
-        (num(1), (9, both(9))),
-        (num(3), (10, BTreeMap::from([("text", 10)]))),
-    ]);
-    engine.upsert("c", points(&new), Ack::Applied).unwrap();
-    model.extend(new);
-    let moved = vec![(num(5), vectors(&BTreeMap::from([("face", 11)])))];
-    engine.update_vectors("c", moved, Ack::Applied).unwrap();
-    model.get_mut(&num(5)).unwrap().1.insert("face", 11);
-    let names = ["face".to_owned()];
-    engine
-        .delete_vectors("c", vec![num(7)], &names, Ack::Applied)
-        .unwrap();
-    model.get_mut(&num(7)).unwrap().1.remove("face");
-    engine.delete("c", vec![num(9)], Ack::Applied).unwrap();
-    model.remove(&num(9));
-    expect(&engine, &model, false);
-    assert!(engine.finish_reindex("c", "face").unwrap().is_some());
-    for engine in [engine, open_after_crash(dir.path())] {
-        expect(&engine, &model, false);
-        assert_eq!(engine.describe("c").unwrap().spec.vectors["face"].m, 7);
-        engine.check("c").unwrap();
-        drop(engine);
-    }
-}
-
-/// The log alone, as if no checkpoint had ever been taken.
-fn open_after_crash(dir: &Path) -> Engine {
-    let copy = dir.join("copy");
-    fs::create_dir_all(copy.join("log")).unwrap();
-    fs::copy(dir.join("FORMAT"), copy.join("FORMAT")).unwrap();
-    for entry in fs::read_dir(dir.join("log")).unwrap().map(Result::unwrap) {
-        fs::copy(entry.path(), copy.join("log").join(entry.file_name())).unwrap();
-    }
-    open(&copy)
 }
 
 #[test]

@@ -230,22 +230,8 @@ impl Record {
                 })
             }
             (VERSION, UPDATE_VECTORS) => decode_update_vectors(body),
-            (VERSION, DELETE_VECTORS) => {
-                let (id, keys, vectors): (u64, Vec<ByteBuf>, Vec<u32>) = decode_exact(WHAT, body)?;
-                Ok(Record::DeleteVectors {
-                    collection: CollectionId(id),
-                    ids: ids(&keys)?,
-                    vectors: vectors.into_iter().map(VectorId).collect(),
-                })
-            }
-            (VERSION, COPY_VECTORS) => {
-                let (id, into, keys): (u64, u32, Vec<ByteBuf>) = decode_exact(WHAT, body)?;
-                Ok(Record::CopyVectors {
-                    collection: CollectionId(id),
-                    into: VectorId(into),
-                    ids: ids(&keys)?,
-                })
-            }
+            (VERSION, DELETE_VECTORS) => decode_delete_vectors(body),
+            (VERSION, COPY_VECTORS) => decode_copy_vectors(body),
             (VERSION, SWAP_VECTOR) => {
                 let (id, from) = decode_exact(WHAT, body)?;
                 Ok(Record::SwapVector {
@@ -415,5 +401,23 @@ fn decode_update_vectors(body: &[u8]) -> Result<Record, Error> {
     Ok(Record::UpdateVectors {
         collection: CollectionId(collection),
         points: points.collect::<Result<_, Error>>()?,
+    })
+}
+
+fn decode_delete_vectors(body: &[u8]) -> Result<Record, Error> {
+    let (collection, keys, vectors): (u64, Vec<ByteBuf>, Vec<u32>) = decode_exact(WHAT, body)?;
+    Ok(Record::DeleteVectors {
+        collection: CollectionId(collection),
+        ids: ids(&keys)?,
+        vectors: vectors.into_iter().map(VectorId).collect(),
+    })
+}
+
+fn decode_copy_vectors(body: &[u8]) -> Result<Record, Error> {
+    let (collection, into, keys): (u64, u32, Vec<ByteBuf>) = decode_exact(WHAT, body)?;
+    Ok(Record::CopyVectors {
+        collection: CollectionId(collection),
+        into: VectorId(into),
+        ids: ids(&keys)?,
     })
 }

@@ -1,5 +1,6 @@
-//! Searches of an idle engine against searches while points go in one by one at a steady pace, in
-//! one process: `cargo run --release -p benches --bin steady -- --vectors 100000 --dim 512`.
+//! Searches of an idle engine against searches while points go in one by one at a steady pace, or
+//! (`--reindex`) while its index is built anew, in one process:
+//! `cargo run --release -p benches --bin steady -- --vectors 100000 --dim 512 --reindex`.
 //!
 //! Everything an insert does is done (log, sync, tables, graph); what is left out beside
 //! `--bin rest` is HTTP, whose threads would share the cores with what is measured. Idle and loaded
@@ -14,7 +15,8 @@ use anyhow::{Result, anyhow};
 use benches::faces;
 use clap::Parser;
 use engine::{
-    Ack, CollectionSpec, Engine, Metric, Options, Payload, Point, PointId, Query, Select, Which,
+    Ack, CollectionSpec, Copied, Engine, IndexChange, Metric, Options, Payload, Point, PointId,
+    Query, Select, Which,
 };
 
 #[derive(Parser)]
@@ -31,6 +33,10 @@ struct Arguments {
     /// Rounds of an idle and a loaded part.
     #[arg(long, default_value_t = 3)]
     rounds: usize,
+    /// Searches beside a rebuild of the index too, which rests as long as it works, as a server's
+    /// does while somebody is about.
+    #[arg(long)]
+    reindex: bool,
 }
 
 /// How long a part takes.
@@ -39,6 +45,8 @@ const PART: Duration = Duration::from_secs(4);
 const PAUSE: Duration = Duration::from_micros(500);
 const QUERIES: usize = 500;
 const BATCH: usize = 1_000;
+/// Points that a rebuild copies at once, as a server's does.
+const COPIED: usize = 64;
 const NAME: &str = "faces";
 
 fn main() -> Result<()> {
@@ -57,25 +65,14 @@ fn main() -> Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{} vectors of {}", vectors.len(), arguments.dim)?;
     for pace in arguments.paces {
-        let (mut idle, mut loaded, mut put) = (Vec::new(), Vec::new(), 0);
-        for _ in 0..arguments.rounds {
-            idle.extend(search(&engine, queries)?);
-            let (times, count) = beside_inserts(&engine, queries, vectors, pace)?;
-            loaded.extend(times);
-            put += count;
-        }
-        let (idle, loaded) = (Times::of(idle), Times::of(loaded));
-        let seconds = PART.as_secs_f64() * arguments.rounds as f64;
-        writeln!(
-            out,
-            "{pace:5} inserts/s asked, {:5.0} done: search median {:.0} -> {:.0} us, p99 {:.0} -> {:.0} us ({:.2}x)",
-            put as f64 / seconds,
-            idle.median_us,
-            loaded.median_us,
-            idle.p99_us,
-            loaded.p99_us,
-            loaded.p99_us / idle.p99_us
-        )?;
+        let put = |done: &AtomicBool| put(&engine, vectors, pace, done);
+        let told = compare(&engine, queries, arguments.rounds, &put)?;
+        writeln!(out, "{pace:5} inserts/s asked, {told}")?;
+    }
+    if arguments.reindex {
+        let rebuild = |done: &AtomicBool| rebuild(&engine, done);
+        let told = compare(&engine, queries, arguments.rounds, &rebuild)?;
+        writeln!(out, "points copied by a rebuild a second: {told}")?;
     }
     engine.shutdown()?;
     Ok(())
@@ -119,36 +116,74 @@ fn search(engine: &Engine, queries: &[Vec<f32>]) -> Result<Vec<Duration>> {
     Ok(times)
 }
 
-/// The same while points go in one by one, in later rounds in the place of those of the first; and
-/// how many did.
-fn beside_inserts(
+/// Idle and loaded parts in turn; what the load did in a second, and the times of searches.
+fn compare(
     engine: &Engine,
     queries: &[Vec<f32>],
-    vectors: &[Vec<f32>],
-    pace: u32,
-) -> Result<(Vec<Duration>, usize)> {
-    let done = AtomicBool::new(false);
-    let put = || -> Result<usize> {
-        let (started, mut count) = (Instant::now(), 0);
-        let fresh = (vectors.len() as u64..).zip(vectors.iter().rev().cycle());
-        for (id, vector) in fresh {
-            if done.load(Ordering::Relaxed) {
-                break;
-            }
-            engine.upsert(NAME, vec![point(id, vector)], Ack::Applied)?;
-            count += 1;
-            let due = Duration::from_secs(1) / pace.max(1) * u32::try_from(count)?;
-            thread::sleep(due.saturating_sub(started.elapsed()));
+    rounds: usize,
+    load: &(impl Fn(&AtomicBool) -> Result<usize> + Sync),
+) -> Result<String> {
+    let (mut idle, mut loaded, mut count) = (Vec::new(), Vec::new(), 0);
+    for _ in 0..rounds {
+        idle.extend(search(engine, queries)?);
+        let done = AtomicBool::new(false);
+        let (times, worked) = thread::scope(|scope| {
+            let working = scope.spawn(|| load(&done));
+            let times = search(engine, queries);
+            done.store(true, Ordering::Relaxed);
+            let worked = working.join().map_err(|_| anyhow!("a thread panicked"))??;
+            Ok::<_, anyhow::Error>((times?, worked))
+        })?;
+        loaded.extend(times);
+        count += worked;
+    }
+    let (idle, loaded) = (Times::of(idle), Times::of(loaded));
+    Ok(format!(
+        "{:5.0} done: search median {:.0} -> {:.0} us, p99 {:.0} -> {:.0} us ({:.2}x)",
+        count as f64 / (PART.as_secs_f64() * rounds as f64),
+        idle.median_us,
+        loaded.median_us,
+        idle.p99_us,
+        loaded.p99_us,
+        loaded.p99_us / idle.p99_us
+    ))
+}
+
+/// Puts points one by one until it is done, in later rounds in the place of those of the first.
+fn put(engine: &Engine, vectors: &[Vec<f32>], pace: u32, done: &AtomicBool) -> Result<usize> {
+    let (started, mut count) = (Instant::now(), 0);
+    let fresh = (vectors.len() as u64..).zip(vectors.iter().rev().cycle());
+    for (id, vector) in fresh {
+        if done.load(Ordering::Relaxed) {
+            break;
         }
-        Ok(count)
-    };
-    thread::scope(|scope| {
-        let putting = scope.spawn(put);
-        let times = search(engine, queries);
-        done.store(true, Ordering::Relaxed);
-        let put = putting.join().map_err(|_| anyhow!("a thread panicked"))??;
-        Ok((times?, put))
-    })
+        engine.upsert(NAME, vec![point(id, vector)], Ack::Applied)?;
+        count += 1;
+        let due = Duration::from_secs(1) / pace.max(1) * u32::try_from(count)?;
+        thread::sleep(due.saturating_sub(started.elapsed()));
+    }
+    Ok(count)
+}
+
+/// Builds the index anew, again and again, until it is done.
+fn rebuild(engine: &Engine, done: &AtomicBool) -> Result<usize> {
+    let (mut copied, mut count) = (Copied::default(), 0);
+    engine.begin_reindex(NAME, "", IndexChange::default())?;
+    while !done.load(Ordering::Relaxed) {
+        let started = Instant::now();
+        match engine.continue_reindex(NAME, "", copied, COPIED)? {
+            Some(next) => copied = next,
+            None => {
+                engine.finish_reindex(NAME, "")?;
+                engine.begin_reindex(NAME, "", IndexChange::default())?;
+                copied = Copied::default();
+            }
+        }
+        count += COPIED;
+        thread::sleep(started.elapsed());
+    }
+    engine.cancel_reindex(NAME, "")?;
+    Ok(count)
 }
 
 struct Times {

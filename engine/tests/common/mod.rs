@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "no test file uses all of it")]
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+pub(crate) mod named;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
