@@ -149,6 +149,8 @@ impl Engine {
                 points.len()
             )));
         }
+        // From here on, so that no vector is taken away between what a name means and its record.
+        let _deciding = target.deciding.read();
         let mut last = HashMap::with_capacity(points.len());
         for (at, point) in points.iter().enumerate() {
             last.insert(point.id, at);
@@ -166,7 +168,6 @@ impl Engine {
                 )?);
             }
         }
-        let _deciding = target.deciding.read();
         self.write(
             Record::Upsert {
                 collection: target.id,

@@ -63,6 +63,7 @@ mod quarantine;
 mod read;
 mod recover;
 mod reindex;
+mod refill;
 mod revise;
 mod sample;
 mod sections;
@@ -96,6 +97,7 @@ pub use point::{
 };
 pub use purge::{OldBackups, PurgeReport};
 pub use reindex::{Copied, IndexChange, Rebuild};
+pub use refill::{Lacking, Refill};
 pub use spec::{CollectionSpec, EmbedderRef, Metric, Quantization, VectorSpec, check_name};
 pub use storage::{BackupFile, Incoming, Lsn, PointId};
 pub use tune::{Effort, Tuned};

@@ -1,0 +1,151 @@
+//! A vector that takes the place of another: filled beside it, point by point, while everything is
+//! served as before, and then the old one goes.
+//!
+//! Both steps are decided while no other write of the collection can come between the decision and
+//! its record, so that no vector comes to a face that it was not made of, and no point loses its
+//! old vector before it has the new one, unless that was said to be fine.
+
+use storage::{PointId, Record};
+
+use crate::collection::Collection;
+use crate::convert;
+use crate::engine::{Engine, rename_missing};
+use crate::error::Error;
+use crate::limits::MAX_POINTS_PER_UPSERT;
+use crate::point::{Ack, Face};
+use crate::vectors::Vectors;
+
+/// A vector that was made of a face's picture.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Refill {
+    /// The point.
+    pub id: PointId,
+    /// The face that it had when the picture was read.
+    pub face: Face,
+    /// What was made of it.
+    pub vector: Vec<f32>,
+}
+
+/// What becomes of points that have the old vector and not the new one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lacking {
+    /// The old vector stays, for all.
+    Keep,
+    /// The old vector goes; they stay, without either.
+    Accept,
+}
+
+impl Engine {
+    /// Puts a vector of points that do not have it, if they still have the face it was made of;
+    /// passes over all others. Says how many it were.
+    ///
+    /// # Errors
+    /// There is no such collection or vector, a vector is not of its size, there are too many, or
+    /// it cannot be written.
+    pub fn fill_vector(
+        &self,
+        collection: &str,
+        name: &str,
+        refills: Vec<Refill>,
+        ack: Ack,
+    ) -> Result<usize, Error> {
+        let target = self.collection(collection)?;
+        if refills.len() > MAX_POINTS_PER_UPSERT {
+            return Err(Error::TooLarge(format!(
+                "{} points at once, the limit is {MAX_POINTS_PER_UPSERT}",
+                refills.len()
+            )));
+        }
+        let _deciding = target.deciding.write();
+        self.shared().wait_applied()?;
+        target.settings().by_name(name)?;
+        let mut points = Vec::with_capacity(refills.len());
+        for Refill { id, face, vector } in refills {
+            if target.has_vector(&id, name) || self.face_of(&target, &id)? != Some(face) {
+                continue;
+            }
+            let vectors: Vectors = [(name.to_owned(), vector)].into_iter().collect();
+            let prepared = target.prepare(&vectors);
+            points.push((id, prepared.map_err(|error| error.of_point(&id))?));
+        }
+        let count = points.len();
+        if count == 0 {
+            return Ok(0);
+        }
+        let record = Record::UpdateVectors {
+            collection: target.id,
+            points,
+        };
+        let written = self.write(record, ack);
+        written.map_err(|error| rename_missing(error, collection))?;
+        Ok(count)
+    }
+
+    fn face_of(&self, target: &Collection, id: &PointId) -> Result<Option<Face>, Error> {
+        match target.has_face(id) {
+            Some(true) => {
+                let row = self.shared().tables.face(target.id, id)?;
+                Ok(row.map(|row| convert::stored_face(row).face))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Takes a vector away once another stands for it. Says how many points have the old one and
+    /// not the new one: where these are not accepted and there are some, nothing is done.
+    ///
+    /// # Errors
+    /// There is no such collection or vector, or it cannot be written.
+    pub fn retire_vector(
+        &self,
+        collection: &str,
+        (old, new): (&str, &str),
+        lacking: Lacking,
+    ) -> Result<usize, Error> {
+        let target = self.collection(collection)?;
+        let _deciding = target.deciding.write();
+        self.shared().wait_applied()?;
+        let settings = target.settings();
+        settings.by_name(old)?;
+        settings.by_name(new)?;
+        let count = target.lacking(old, new);
+        if count == 0 || lacking == Lacking::Accept {
+            self.remove_vector(collection, old)?;
+        }
+        Ok(count)
+    }
+
+    /// How many points have one vector and not another.
+    ///
+    /// # Errors
+    /// There is no such collection or vector.
+    pub fn count_lacking(
+        &self,
+        collection: &str,
+        (has, lacks): (&str, &str),
+    ) -> Result<usize, Error> {
+        let target = self.collection(collection)?;
+        let settings = target.settings();
+        settings.by_name(has)?;
+        settings.by_name(lacks)?;
+        Ok(target.lacking(has, lacks))
+    }
+}
+
+impl Collection {
+    fn lacking(&self, has: &str, lacks: &str) -> usize {
+        let state = self.state.read();
+        let space = |name: &str| {
+            let vector = state.settings.find(name)?;
+            state.spaces.get(&vector.id)
+        };
+        let (Some(has), Some(lacks)) = (space(has), space(lacks)) else {
+            return 0;
+        };
+        let numbers = state.numbers.ids();
+        let numbers = numbers.filter_map(|id| state.numbers.number(id));
+        numbers
+            .filter(|number| has.slot(*number).is_some() && lacks.slot(*number).is_none())
+            .count()
+    }
+}

@@ -1,0 +1,103 @@
+//! A vector that takes the place of another: no point gets one that was made of another face, and
+//! none loses the old one unseen, after a restart neither.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use engine::{
+    Ack, CollectionSpec, Engine, Error, Face, Lacking, Metric, NewFace, Options, Point, PointId,
+    Refill, Select, VectorSpec, Vectors, Which,
+};
+
+fn face(left: u16) -> Face {
+    Face {
+        bounding_box: [f32::from(left), 0.0, 10.0, 10.0],
+        landmarks: [[1.0, 2.0]; 5],
+        confidence: 0.9,
+    }
+}
+
+fn point(id: u64, left: u16, vectors: &[(&str, Vec<f32>)]) -> Point {
+    let vectors = vectors.iter().cloned();
+    Point {
+        id: PointId::Num(id),
+        vectors: vectors.map(|(name, it)| (name.to_owned(), it)).collect(),
+        payload: serde_json::Map::new(),
+        face: Some(NewFace {
+            face: face(left),
+            crop_jpeg: None,
+            photo: None,
+        }),
+    }
+}
+
+fn refill(id: u64, left: u16) -> Refill {
+    Refill {
+        id: PointId::Num(id),
+        face: face(left),
+        vector: vec![0.0, 0.0, 1.0],
+    }
+}
+
+fn vectors(engine: &Engine, id: u64) -> Vectors {
+    let select = Select {
+        payload: false,
+        vectors: Which::All,
+    };
+    let mut points = engine.get("f", &[PointId::Num(id)], select).unwrap();
+    points.remove(0).vectors.unwrap()
+}
+
+fn names(engine: &Engine, id: u64) -> Vec<String> {
+    let vectors = vectors(engine, id);
+    vectors.iter().map(|(name, _)| name.to_owned()).collect()
+}
+
+#[test]
+fn a_vector_is_filled_only_where_it_is_missing_and_the_face_is_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = || Engine::open(Options::new(folder.path())).unwrap();
+    let engine = open();
+    let old = CollectionSpec::new(2, Metric::Cosine);
+    engine.create_collection("f", old).unwrap();
+    let new = VectorSpec::new(3, Metric::Cosine);
+    engine.add_vector("f", "new", new).unwrap();
+    let made = vec![1.0, 0.0, 0.0];
+    let points = vec![
+        point(1, 1, &[("", vec![1.0, 0.0])]),
+        point(2, 2, &[("", vec![1.0, 0.0])]),
+        point(3, 3, &[("", vec![1.0, 0.0]), ("new", made.clone())]),
+    ];
+    engine.upsert("f", points, Ack::Applied).unwrap();
+    // The second has another face by now, the third its own vector, the fourth is not there.
+    let refills = vec![refill(1, 1), refill(2, 9), refill(3, 3), refill(4, 4)];
+    assert_eq!(engine.count_lacking("f", ("", "new")).unwrap(), 2);
+    let filled = engine.fill_vector("f", "new", refills, Ack::Applied);
+    assert_eq!(filled.unwrap(), 1);
+    assert_eq!(names(&engine, 1), ["", "new"]);
+    assert_eq!(names(&engine, 2), [""]);
+    assert_eq!(vectors(&engine, 3).get("new").unwrap(), made);
+    let unknown = engine.fill_vector("f", "other", vec![refill(1, 1)], Ack::Applied);
+    assert!(matches!(unknown, Err(Error::NoVector { .. })));
+    let wrong = Refill {
+        vector: vec![1.0],
+        ..refill(2, 2)
+    };
+    let wrong = engine.fill_vector("f", "new", vec![wrong], Ack::Applied);
+    assert!(matches!(wrong, Err(Error::BadVector { .. })));
+
+    let kept = engine.retire_vector("f", ("", "new"), Lacking::Keep);
+    assert_eq!(kept.unwrap(), 1);
+    assert_eq!(names(&engine, 1), ["", "new"]);
+    drop(engine);
+    let engine = open();
+    let gone = engine.retire_vector("f", ("", "new"), Lacking::Accept);
+    assert_eq!(gone.unwrap(), 1);
+    assert_eq!(names(&engine, 1), ["new"]);
+    assert_eq!(names(&engine, 2), [""; 0]);
+    let late = engine.upsert(
+        "f",
+        vec![point(5, 5, &[("", vec![1.0, 0.0])])],
+        Ack::Applied,
+    );
+    assert!(matches!(late, Err(Error::NoVector { .. })), "{late:?}");
+    engine.check("f").unwrap();
+}
