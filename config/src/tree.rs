@@ -44,6 +44,8 @@ pub struct Config {
 pub struct Models {
     /// Whether a start without models goes and gets them.
     pub install_on_start: bool,
+    /// The model of requests that name none, and the one that a start gets.
+    pub default: String,
 }
 
 /// The HTTP server.
@@ -224,6 +226,12 @@ impl Models {
     fn read(r: &mut Reader) -> Result<Self, Error> {
         Ok(Self {
             install_on_start: r.boolean("models.install_on_start", true)?,
+            default: r.text(
+                "models.default",
+                "facenet-128",
+                "the name of a face model, as `doppel models list` tells it",
+                |text| (!text.is_empty()).then(|| text.to_owned()),
+            )?,
         })
     }
 }

@@ -1,11 +1,11 @@
 //! What a model's cosines mean, on two scales: how likely two faces are one person, and how rare
 //! such a likeness is among different people. The first is nearly 0 for every look-alike.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// What a model's cosines mean, measured on pairs of photos. It says nothing about how often two
 /// faces are one person where it is used.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Calibration {
     /// The cosine at which one person is as likely as two, where half of all pairs are one person.
@@ -38,8 +38,8 @@ impl Calibration {
 /// How the cosines of different people's pairs are spread: knots of a cosine and the share of pairs
 /// that reach it, cosines rising, shares falling. Between them the logarithm of the share is taken
 /// as straight, and beyond the last it goes on as before.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(try_from = "Vec<(f32, f32)>")]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Vec<(f32, f32)>", into = "Vec<(f32, f32)>")]
 pub struct Scale {
     knots: Vec<(f32, f32)>,
 }
@@ -108,6 +108,12 @@ impl Scale {
 )]
 fn pairs_above(count: usize, share: f32) -> usize {
     (count as f64 * f64::from(share)).round() as usize
+}
+
+impl From<Scale> for Vec<(f32, f32)> {
+    fn from(scale: Scale) -> Self {
+        scale.knots
+    }
 }
 
 impl TryFrom<Vec<(f32, f32)>> for Scale {

@@ -111,8 +111,8 @@ pub(crate) fn distinct(mut found: Vec<Detection>) -> Vec<Detection> {
     kept
 }
 
-/// Intersection over union.
-fn overlap(a: [f32; 4], b: [f32; 4]) -> f32 {
+/// How much two boxes (`x, y, width, height`) have in common: 0 to 1, intersection over union.
+pub fn overlap(a: [f32; 4], b: [f32; 4]) -> f32 {
     let shared =
         |at: usize| ((a[at] + a[at + 2]).min(b[at] + b[at + 2]) - a[at].max(b[at])).max(0.0);
     let intersection = shared(0) * shared(1);

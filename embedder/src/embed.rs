@@ -2,8 +2,39 @@
 
 use image::RgbImage;
 
+use crate::manifest::{Channels, Input, Layout, Values};
+
+/// What the network is given of a crop.
+pub(crate) fn numbers(face: &RgbImage, input: &Input) -> Vec<f32> {
+    let values = match input.values {
+        Values::Standardised => standardised(face),
+        Values::Scaled { minus, over } => {
+            let raw = face.as_raw().iter();
+            raw.map(|x| (f32::from(*x) - minus) / over).collect()
+        }
+    };
+    let colours = match input.channels {
+        Channels::Rgb => [0, 1, 2],
+        Channels::Bgr => [2, 1, 0],
+    };
+    let pixels = values.as_chunks::<3>().0;
+    match input.layout {
+        Layout::ChannelsLast if colours == [0, 1, 2] => values,
+        Layout::ChannelsLast => {
+            let turned = pixels
+                .iter()
+                .map(|pixel| colours.map(|colour| pixel[colour]));
+            turned.flatten().collect()
+        }
+        Layout::ChannelsFirst => {
+            let plane = |colour: usize| pixels.iter().map(move |pixel| pixel[colour]);
+            colours.into_iter().flat_map(plane).collect()
+        }
+    }
+}
+
 /// Per-image standardisation, as FaceNet was trained: zero mean, unit variance over all channels.
-pub(crate) fn standardised(face: &RgbImage) -> Vec<f32> {
+fn standardised(face: &RgbImage) -> Vec<f32> {
     let raw = face.as_raw();
     let count = raw.len() as f64;
     let mean = raw.iter().map(|x| f64::from(*x)).sum::<f64>() / count;
@@ -72,6 +103,35 @@ mod tests {
             standardised(&RgbImage::new(4, 4)).iter().all(|x| *x == 0.0),
             "a flat image divides by no zero"
         );
+    }
+
+    #[test]
+    fn numbers_come_in_the_order_that_the_model_takes_them() {
+        let face = RgbImage::from_fn(2, 1, |x, _| {
+            let shade = u8::try_from(x).unwrap() * 100;
+            image::Rgb([shade, shade + 10, shade + 20])
+        });
+        let of = |channels, layout| {
+            let input = Input {
+                side: 2,
+                crop: crate::manifest::Crop::Box { margin: 1.0 },
+                channels,
+                layout,
+                values: Values::Scaled {
+                    minus: 10.0,
+                    over: 2.0,
+                },
+            };
+            numbers(&face, &input)
+        };
+        let rgb = [-5.0, 0.0, 5.0, 45.0, 50.0, 55.0];
+        assert_eq!(of(Channels::Rgb, Layout::ChannelsLast), rgb);
+        let bgr = [5.0, 0.0, -5.0, 55.0, 50.0, 45.0];
+        assert_eq!(of(Channels::Bgr, Layout::ChannelsLast), bgr);
+        let planes = [-5.0, 45.0, 0.0, 50.0, 5.0, 55.0];
+        assert_eq!(of(Channels::Rgb, Layout::ChannelsFirst), planes);
+        let planes = [5.0, 55.0, 0.0, 50.0, -5.0, 45.0];
+        assert_eq!(of(Channels::Bgr, Layout::ChannelsFirst), planes);
     }
 
     #[test]

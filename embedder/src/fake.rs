@@ -20,18 +20,35 @@ const DARK: f32 = 8.0;
 /// Deterministic vectors out of pixels; photos that look alike get vectors that are near.
 pub struct FakeEmbedder {
     model: ModelInfo,
+    /// Shades of a face in a row and in a column, which are its vector.
+    shades: (u32, u32),
 }
 
 impl FakeEmbedder {
     /// The stand-in.
     pub fn new() -> Self {
+        Self::of("fake-128", (16, 8), '0')
+    }
+
+    /// The stand-in under another name.
+    pub fn named(name: &str) -> Self {
+        Self::of(name, (16, 8), '0')
+    }
+
+    /// Another, whose vectors are not comparable with those of the first.
+    pub fn other() -> Self {
+        Self::of("fake-72", (9, 8), '1')
+    }
+
+    fn of(name: &str, shades: (u32, u32), digit: char) -> Self {
         Self {
             model: ModelInfo {
-                name: "fake-128".into(),
-                dim: 128,
-                sha256: "0".repeat(64),
+                name: name.into(),
+                dim: (shades.0 * shades.1) as usize,
+                sha256: digit.to_string().repeat(64),
                 calibration: None,
             },
+            shades,
         }
     }
 }
@@ -48,13 +65,14 @@ impl FaceEmbedder for FakeEmbedder {
     }
 
     fn analyze_all(&mut self, photos: &[(&[u8], Want)]) -> Vec<Result<Analysis, Error>> {
-        let outcomes = photos.iter().map(|(image, want)| seen(image, *want));
+        let outcomes = photos.iter();
+        let outcomes = outcomes.map(|(image, want)| seen(image, *want, self.shades));
         outcomes.collect()
     }
 }
 
 /// What a photo shows: a face for each square that it is wide.
-fn seen(image: &[u8], want: Want) -> Result<Analysis, Error> {
+fn seen(image: &[u8], want: Want, shades: (u32, u32)) -> Result<Analysis, Error> {
     let started = Instant::now();
     let photo = decode(image)?;
     let (width, height) = photo.dimensions();
@@ -67,7 +85,7 @@ fn seen(image: &[u8], want: Want) -> Result<Analysis, Error> {
     for at in 0..across {
         let tile = crop_imm(&photo, at * (width / across), 0, width / across, height);
         let left = f32::from(u16::try_from(at * (width / across)).unwrap_or(u16::MAX));
-        faces.extend(face_in(&tile.to_image(), left, want)?);
+        faces.extend(face_in(&tile.to_image(), left, (want, shades))?);
     }
     if matches!(want.faces, Choice::Largest) {
         faces.truncate(1);
@@ -82,13 +100,17 @@ fn seen(image: &[u8], want: Want) -> Result<Analysis, Error> {
 }
 
 /// The face that a square is, if it is bright enough to be one.
-fn face_in(square: &RgbImage, left: f32, want: Want) -> Result<Option<Face>, Error> {
-    let small = resize(square, 16, 8, FilterType::Triangle);
+fn face_in(
+    square: &RgbImage,
+    left: f32,
+    (want, (across, down)): (Want, (u32, u32)),
+) -> Result<Option<Face>, Error> {
+    let small = resize(square, across, down, FilterType::Triangle);
     let mut vector: Vec<f32> = small
         .pixels()
         .map(|p| p.0.iter().map(|c| f32::from(*c)).sum::<f32>() / 3.0)
         .collect();
-    let mean = vector.iter().sum::<f32>() / 128.0;
+    let mean = vector.iter().sum::<f32>() / f32::from(u16::try_from(vector.len()).unwrap_or(1));
     if mean < DARK {
         return Ok(None);
     }

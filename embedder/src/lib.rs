@@ -4,6 +4,7 @@
 //! deterministic stand-in for tests. Nothing here knows of a database, and nothing is ever fetched
 //! but by [`models::install`].
 
+mod align;
 mod calibration;
 mod crop;
 mod decode;
@@ -28,10 +29,11 @@ mod turn;
 mod types;
 
 pub use calibration::{Calibration, Scale};
+pub use detect::overlap;
 pub use error::Error;
 pub use fake::FakeEmbedder;
 pub use kind::{ImageKind, sniff};
-pub use manifest::Manifest;
+pub use manifest::{Crop, Manifest, Registry, Source};
 pub use metadata::without_metadata;
 pub use onnx::OnnxEmbedder;
 pub use quality::{Flaws, Quality};

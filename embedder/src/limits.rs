@@ -1,5 +1,7 @@
 //! Every limit of the pipeline, checked before a photo is decoded.
 
+use std::ops::RangeInclusive;
+
 /// Bytes of an image file.
 pub const MAX_IMAGE_BYTES: usize = 32 << 20;
 /// Pixels on a side.
@@ -12,3 +14,13 @@ pub const MAX_DECODE_BYTES: u64 = 512 << 20;
 pub const MAX_FACES: usize = 100;
 /// Faces that go through the model at once.
 pub(crate) const FACES_AT_ONCE: usize = 16;
+/// Numbers in a model's vector.
+pub const VECTOR_NUMBERS: RangeInclusive<usize> = 2..=4_096;
+/// Pixels on a side of what a model sees of a face.
+pub(crate) const INPUT_SIDES: RangeInclusive<u32> = 16..=1_024;
+/// Characters of a model's name, and of the names of its files.
+pub(crate) const MODEL_NAME_CHARS: usize = 100;
+/// Bytes of a manifest.
+pub(crate) const MANIFEST_BYTES: u64 = 1 << 20;
+/// Bytes of a model that is taken out of a package.
+pub(crate) const MODEL_BYTES: u64 = 4 << 30;

@@ -8,16 +8,16 @@ use ort::environment::Environment;
 use ort::session::Session;
 use ort::value::TensorRef;
 
-use crate::embed::{mean_direction, standardised};
+use crate::embed::{mean_direction, numbers};
 use crate::error::Error;
 use crate::limits::FACES_AT_ONCE;
-use crate::manifest::Manifest;
+use crate::manifest::{Input, Layout, Manifest};
 use crate::runtime::session;
 
 /// The embedder of a manifest, ready to run.
 pub(crate) struct Network {
     session: Session,
-    side: u32,
+    input: Input,
     dim: usize,
     mirror: bool,
 }
@@ -31,7 +31,7 @@ impl Network {
     ) -> Result<Self, Error> {
         Ok(Self {
             session: session(environment, model, threads)?,
-            side: manifest.embedder.input_side,
+            input: manifest.embedder.input.clone(),
             dim: manifest.dim,
             mirror: manifest.embedder.mirror,
         })
@@ -49,14 +49,18 @@ impl Network {
     fn embed_some(&mut self, crops: &[RgbImage]) -> Result<Vec<Vec<f32>>, Error> {
         let mut pixels = Vec::new();
         for crop in crops {
-            pixels.extend(standardised(crop));
+            pixels.extend(numbers(crop, &self.input));
             if self.mirror {
-                pixels.extend(standardised(&flip_horizontal(crop)));
+                pixels.extend(numbers(&flip_horizontal(crop), &self.input));
             }
         }
-        let side = self.side as usize;
+        let side = self.input.side as usize;
         let count = pixels.len() / (side * side * 3);
-        let tensor = TensorRef::from_array_view(([count, side, side, 3], pixels.as_slice()))?;
+        let shape = match self.input.layout {
+            Layout::ChannelsLast => [count, side, side, 3],
+            Layout::ChannelsFirst => [count, 3, side, side],
+        };
+        let tensor = TensorRef::from_array_view((shape, pixels.as_slice()))?;
         let outputs = self.session.run(ort::inputs![tensor])?;
         let numbers = outputs[0].try_extract_tensor::<f32>()?.1;
         if numbers.len() != count * self.dim || numbers.iter().any(|x| !x.is_finite()) {

@@ -5,11 +5,12 @@ use std::time::Instant;
 
 use image::RgbImage;
 
+use crate::align::aligned;
 use crate::crop::{Square, cut, jpeg, png};
-use crate::detect::INPUT_SIDE;
+use crate::detect::{Detection, INPUT_SIDE};
 use crate::detector::{Detector, Found};
 use crate::error::Error;
-use crate::manifest::Manifest;
+use crate::manifest::{Crop, Manifest};
 use crate::models::{Installed, locate};
 use crate::network::Network;
 use crate::photo::Photo;
@@ -38,26 +39,29 @@ struct Prepared {
 }
 
 impl OnnxEmbedder {
-    /// Loads the models of a folder and runs them once, so that the first photo is not slow.
-    /// `threads` share the work on one photo.
+    /// Loads the default models of a folder and runs them once, so that the first photo is not
+    /// slow. `threads` share the work on one photo.
+    ///
+    /// # Errors
+    /// They are not installed, or cannot be run.
     pub fn load(dir: &Path, threads: usize) -> Result<Self, Error> {
         Self::load_as(dir, threads, Manifest::builtin())
     }
 
-    /// The same, run in another way than they usually are: so that ways can be compared.
+    /// The same with the models that a manifest describes.
+    ///
+    /// # Errors
+    /// They are not installed, or cannot be run.
     pub fn load_as(dir: &Path, threads: usize, manifest: Manifest) -> Result<Self, Error> {
         let Installed {
             library,
             detector,
             embedder,
             rounded,
-            ..
-        } = locate(dir).map_err(|error| Error::NotInstalled(error.to_string()))?;
+        } = locate(dir, &manifest).map_err(|error| Error::NotInstalled(error.to_string()))?;
         let environment = environment(&library)?;
-        let embedder = match manifest.embedder.use_rounded && adds_bytes_exactly() {
-            true => rounded,
-            false => embedder,
-        };
+        let rounded = rounded.filter(|_| manifest.embedder.use_rounded && adds_bytes_exactly());
+        let embedder = rounded.unwrap_or(embedder);
         let mut this = Self {
             info: manifest.info(),
             detector: Detector::load(environment, &detector, &manifest.detector, threads)?,
@@ -66,7 +70,7 @@ impl OnnxEmbedder {
         };
         this.detector
             .detect(&RgbImage::new(INPUT_SIDE, INPUT_SIDE))?;
-        let side = this.manifest.embedder.input_side;
+        let side = this.manifest.embedder.input.side;
         this.network.embed(&[RgbImage::new(side, side)])?;
         Ok(this)
     }
@@ -90,14 +94,34 @@ impl OnnxEmbedder {
     /// is enlarged.
     fn pixels_of(&self, want: Want) -> f32 {
         let pixels = |side: u32, margin: f32| f32::from(u16::try_from(side).unwrap_or(0)) / margin;
-        let embedder = &self.manifest.embedder;
-        let vector = pixels(embedder.input_side, embedder.margin);
+        let input = &self.manifest.embedder.input;
+        let vector = match input.crop {
+            Crop::Box { margin } => pixels(input.side, margin),
+            // A face about fills such an input.
+            Crop::Points(_) => pixels(input.side, 1.0),
+        };
         let crop = pixels(THUMBNAIL_SIDE, THUMBNAIL_MARGIN);
         let wanted = [(want.vectors, vector), (want.crop, crop)];
         let wanted = wanted.into_iter().filter(|(wanted, _)| *wanted);
         wanted
             .map(|(_, pixels)| pixels)
             .fold(f32::from(quality::SIDE), f32::max)
+    }
+
+    /// A face as the model sees it.
+    fn crop_of(&self, photo: &RgbImage, face: &Detection) -> Result<RgbImage, Error> {
+        let input = &self.manifest.embedder.input;
+        let margin = match &input.crop {
+            Crop::Box { margin } => *margin,
+            Crop::Points(places) => {
+                match aligned(photo, &face.landmarks, places, input.side)? {
+                    Some(crop) => return Ok(crop),
+                    // Landmarks in one place do not say how the face lies: it is taken as it is.
+                    None => 1.0,
+                }
+            }
+        };
+        cut(photo, Square::around(face.bounding_box, margin), input.side)
     }
 
     fn prepare(&mut self, image: &[u8], want: Want) -> Result<Prepared, Error> {
@@ -142,9 +166,7 @@ impl OnnxEmbedder {
         let (mut faces, mut crops) = (Vec::new(), Vec::new());
         for face in found {
             if want.vectors {
-                let embedder = &self.manifest.embedder;
-                let square = Square::around(face.bounding_box, embedder.margin);
-                crops.push(cut(upright, square, embedder.input_side)?);
+                crops.push(self.crop_of(upright, face)?);
             }
             let crop_jpeg = match want.crop {
                 true => {

@@ -5,14 +5,17 @@
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
-use embedder::{Analysis, Choice, FaceEmbedder, OnnxEmbedder, Want};
+use embedder::{Analysis, Choice, FaceEmbedder, Manifest, OnnxEmbedder, Want};
 use image::imageops::{blur, rotate90, rotate270};
 use image::{ImageFormat, RgbImage};
 
-/// The models and a photo of one face, or the reason to do without.
-fn models_and_photo() -> Result<(OnnxEmbedder, RgbImage), String> {
+fn models_dir() -> Result<PathBuf, String> {
     let models = std::env::var_os("DOPPEL_MODELS_DIR").map(PathBuf::from);
-    let models = models.ok_or("DOPPEL_MODELS_DIR is not set")?;
+    models.ok_or_else(|| "DOPPEL_MODELS_DIR is not set".into())
+}
+
+/// The folders of the photos' people, in the order of their names.
+fn people() -> Result<Vec<PathBuf>, String> {
     let shared = std::env::var_os("DOPPEL_SHARED").map_or_else(
         || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared"),
         PathBuf::from,
@@ -23,10 +26,43 @@ fn models_and_photo() -> Result<(OnnxEmbedder, RgbImage), String> {
         .map(|entry| entry.unwrap().path())
         .collect();
     folders.sort();
-    let mut photos = std::fs::read_dir(folders.first().ok_or("no photos")?).unwrap();
-    let photo = image::open(photos.next().unwrap().unwrap().path()).unwrap();
+    Ok(folders)
+}
+
+fn photos_of(person: &Path) -> Vec<RgbImage> {
+    let files = std::fs::read_dir(person).unwrap();
+    let mut files: Vec<_> = files.map(|file| file.unwrap().path()).collect();
+    files.sort();
+    let photos = files.iter().map(|file| image::open(file).unwrap());
+    photos.map(|photo| photo.into_rgb8()).collect()
+}
+
+/// The default models and a photo of one face, or the reason to do without.
+fn models_and_photo() -> Result<(OnnxEmbedder, RgbImage), String> {
+    let (models, people) = (models_dir()?, people()?);
+    let photo = photos_of(people.first().ok_or("no photos")?).remove(0);
     let embedder = OnnxEmbedder::load(&models, 1).map_err(|error| error.to_string())?;
-    Ok((embedder, photo.into_rgb8()))
+    Ok((embedder, photo))
+}
+
+fn cosine(a: &[f32], b: &[f32]) -> f32 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+/// A photo turned by 15 degrees around its middle.
+fn tilted(photo: &RgbImage) -> RgbImage {
+    let (sin, cos) = 15_f32.to_radians().sin_cos();
+    let float = |n: u32| f32::from(u16::try_from(n).unwrap());
+    let (x0, y0) = (float(photo.width()) / 2.0, float(photo.height()) / 2.0);
+    RgbImage::from_fn(photo.width(), photo.height(), |x, y| {
+        let (x, y) = (float(x) - x0, float(y) - y0);
+        let (x, y) = (cos * x - sin * y + x0, sin * x + cos * y + y0);
+        let within = x >= 0.0 && y >= 0.0 && x < 2.0 * x0 - 1.0 && y < 2.0 * y0 - 1.0;
+        match within {
+            true => image::imageops::interpolate_bilinear(photo, x, y).unwrap(),
+            false => image::Rgb([0; 3]),
+        }
+    })
 }
 
 fn seen(embedder: &mut OnnxEmbedder, photo: &RgbImage) -> Analysis {
@@ -54,12 +90,7 @@ fn a_photo_on_its_side_shows_the_same_face_where_it_lies() {
         let analysis = seen(&mut embedder, photo);
         assert_eq!((analysis.width, analysis.height), photo.dimensions());
         let face = &analysis.faces[0];
-        let cosine: f32 = face
-            .vector
-            .iter()
-            .zip(&upright.vector)
-            .map(|(a, b)| a * b)
-            .sum();
+        let cosine = cosine(&face.vector, &upright.vector);
         assert!(cosine > 0.9, "turned by {roll}: {cosine}");
         let [x, y, width, height] = face.bounding_box;
         for [left, top] in face.landmarks {
@@ -82,4 +113,40 @@ fn a_blurred_photo_has_a_worse_quality() {
         .quality;
     assert!(soft.sharpness < sharp.sharpness / 3.0, "{sharp:?} {soft:?}");
     assert!(soft.score <= sharp.score && soft.flaws.blurred);
+}
+
+#[test]
+fn every_model_that_is_installed_tells_people_apart_upright_and_tilted() {
+    let (models, people) = match (models_dir(), people()) {
+        (Ok(models), Ok(people)) => (models, people),
+        (Err(why), _) | (_, Err(why)) => return eprintln!("skipped: {why}"),
+    };
+    let several = people.iter().map(|person| photos_of(person));
+    let several: Vec<_> = several.filter(|photos| photos.len() > 1).take(8).collect();
+    for manifest in Manifest::builtins() {
+        let name = manifest.name.clone();
+        let threshold = manifest.calibration.as_ref().unwrap().threshold;
+        let mut embedder = match OnnxEmbedder::load_as(&models, 1, manifest) {
+            Ok(embedder) => embedder,
+            Err(why) => {
+                eprintln!("skipped: {why}");
+                continue;
+            }
+        };
+        let mut vector = |photo: &RgbImage| seen(&mut embedder, photo).faces.remove(0).vector;
+        let vectors: Vec<_> = several
+            .iter()
+            .map(|photos| [vector(&photos[0]), vector(&photos[1])])
+            .collect();
+        let same = vectors.iter().map(|[a, b]| cosine(a, b));
+        let matched = same.filter(|it| *it >= threshold).count();
+        assert!(matched >= vectors.len() - 1, "{name}: {matched}");
+        let strangers = vectors.iter().zip(vectors.iter().skip(1));
+        let strangers = strangers.map(|([a, _], [b, _])| cosine(a, b));
+        let confused = strangers.filter(|it| *it >= threshold).count();
+        assert!(confused <= 1, "{name}: {confused}");
+        let tilted = vector(&tilted(&several[0][0]));
+        let alike = cosine(&tilted, &vectors[0][0]);
+        assert!(alike > threshold, "{name}, tilted: {alike}");
+    }
 }

@@ -62,8 +62,8 @@ mod purge;
 mod quarantine;
 mod read;
 mod recover;
-mod reindex;
 mod refill;
+mod reindex;
 mod revise;
 mod sample;
 mod sections;
@@ -96,8 +96,8 @@ pub use point::{
     ScoredPoint, Select, StoredFace, StoredPoint, Which, Written,
 };
 pub use purge::{OldBackups, PurgeReport};
-pub use reindex::{Copied, IndexChange, Rebuild};
 pub use refill::{Lacking, Refill};
+pub use reindex::{Copied, IndexChange, Rebuild};
 pub use spec::{CollectionSpec, EmbedderRef, Metric, Quantization, VectorSpec, check_name};
 pub use storage::{BackupFile, Incoming, Lsn, PointId};
 pub use tune::{Effort, Tuned};

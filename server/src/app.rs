@@ -8,6 +8,7 @@ use std::time::Instant;
 use actix_web::web;
 use config::Config;
 use engine::{Ack, Chosen, CollectionInfo, Engine, PayloadChange, Query, ScoredPoint, Written};
+use parking_lot::Mutex;
 
 use crate::access::{NotMade, Ring};
 use crate::faces::Faces;
@@ -26,6 +27,8 @@ pub(crate) struct App {
     pub(crate) faces: Arc<Faces>,
     pub(crate) scales: Scales,
     pub(crate) jobs: Jobs,
+    /// Held while a move of a collection to another model is begun.
+    pub(crate) moves: Mutex<()>,
     engine: OnceLock<Arc<Engine>>,
     recovery: Recovery,
     searches: Gate,
@@ -36,9 +39,10 @@ impl App {
     pub(crate) fn new(config: Config, metrics: Metrics, keys: Ring) -> Self {
         Self {
             keys: Arc::new(keys),
-            faces: Arc::new(Faces::new()),
+            faces: Arc::new(Faces::new(&config.models_dir, &config.models.default)),
             scales: Scales::default(),
             jobs: Jobs::default(),
+            moves: Mutex::new(()),
             engine: OnceLock::new(),
             recovery: Recovery::default(),
             searches: Gate::new("searches", config.server.concurrent_searches),

@@ -1,9 +1,10 @@
-//! Whether photos can be turned into faces at the moment, and if not, what to tell a client. The
-//! server serves vectors in every one of these states.
+//! Whether photos can be turned into faces at the moment, by which models, and if not, what to tell
+//! a client. The server serves vectors in every one of these states.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use embedder::{Manifest, ModelInfo};
+use embedder::{Manifest, ModelInfo, models};
 use engine::EmbedderRef;
 use parking_lot::RwLock;
 
@@ -13,87 +14,203 @@ use crate::refusal::Refusal;
 /// The face pipeline as it stands.
 pub(crate) struct Faces {
     state: RwLock<State>,
-    /// The model that the models folder is for. Collections can be made for it before it is there.
-    expected: ModelInfo,
+    /// Models that collections can be made for before they are there.
+    known: Vec<ModelInfo>,
+    /// The model of requests that name none.
+    default: String,
+    models_dir: PathBuf,
 }
 
-enum State {
+struct State {
+    phase: Phase,
+    /// One for each model that is loaded.
+    pools: Vec<Arc<Pool>>,
+}
+
+enum Phase {
     /// Nobody has looked for models yet, or they are being loaded.
     Loading,
-    /// They are being obtained; the text says how far that is.
+    /// The default is being obtained; the text says how far that is.
     Installing(String),
-    /// There are none; the text says why and what to do.
+    /// The default is not there; the text says why and what to do.
     Absent(String),
     /// Photos are taken.
-    Ready(Arc<Pool>),
+    Ready,
+}
+
+/// A model as users are told of it.
+pub(crate) struct KnownModel {
+    pub(crate) info: ModelInfo,
+    pub(crate) is_loaded: bool,
+    pub(crate) is_default: bool,
 }
 
 impl Faces {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(models_dir: &Path, default: &str) -> Self {
+        let manifests = models::list(models_dir).unwrap_or_else(|error| {
+            tracing::error!(%error, "a manifest cannot be read, those in the folder do not count");
+            Manifest::builtins()
+        });
         Self {
-            state: RwLock::new(State::Loading),
-            expected: Manifest::builtin().info(),
+            state: RwLock::new(State {
+                phase: Phase::Loading,
+                pools: Vec::new(),
+            }),
+            known: manifests.iter().map(Manifest::info).collect(),
+            default: default.to_owned(),
+            models_dir: models_dir.to_owned(),
         }
     }
 
     pub(crate) fn is_loading(&self) -> bool {
-        matches!(*self.state.read(), State::Loading)
+        matches!(self.state.read().phase, Phase::Loading)
     }
 
     pub(crate) fn installing(&self, step: String) {
-        *self.state.write() = State::Installing(step);
+        self.state.write().phase = Phase::Installing(step);
     }
 
     pub(crate) fn absent(&self, why: String) {
-        *self.state.write() = State::Absent(why);
+        self.state.write().phase = Phase::Absent(why);
     }
 
-    pub(crate) fn ready(&self, pool: Pool) {
-        *self.state.write() = State::Ready(Arc::new(pool));
+    /// One more model takes photos.
+    pub(crate) fn add(&self, pool: Pool) {
+        self.state.write().pools.push(Arc::new(pool));
+    }
+
+    /// All models that are there have been added.
+    pub(crate) fn ready(&self) {
+        self.state.write().phase = Phase::Ready;
     }
 
     /// Ends the workers once nobody uses them any more.
     pub(crate) fn close(&self) {
-        self.absent("the server is stopping".to_owned());
+        let mut state = self.state.write();
+        state.pools.clear();
+        state.phase = Phase::Absent("the server is stopping".to_owned());
     }
 
     /// Photos that wait for a worker.
     pub(crate) fn waiting(&self) -> usize {
-        match &*self.state.read() {
-            State::Ready(pool) => pool.waiting(),
-            _ => 0,
+        let state = self.state.read();
+        state.pools.iter().map(|pool| pool.waiting()).sum()
+    }
+
+    /// The pool of a model, or of the default, or why there is none.
+    pub(crate) fn pool(&self, model: Option<&str>) -> Result<Arc<Pool>, Refusal> {
+        let state = self.state.read();
+        let mut pools = state.pools.iter();
+        let found = match model {
+            Some(name) => pools.find(|pool| pool.model().name == name),
+            // Where tests bring a model of their own, it is the only one.
+            None => pools
+                .find(|pool| pool.model().name == self.default)
+                .or(state.pools.first().filter(|_| self.is_ready(&state))),
+        };
+        if let Some(pool) = found {
+            return Ok(Arc::clone(pool));
+        }
+        match &state.phase {
+            Phase::Loading => Err(Refusal::busy("starting: the face models are being loaded")),
+            Phase::Installing(step) if model.is_none_or(|it| it == self.default) => {
+                Err(Refusal::not_set_up(format!(
+                    "the face models are being installed ({step}); try again in a minute"
+                )))
+            }
+            Phase::Absent(why) if model.is_none_or(|it| it == self.default) => {
+                Err(Refusal::not_set_up(why.clone()))
+            }
+            _ => Err(self.not_loaded(model.unwrap_or(&self.default), &state)),
         }
     }
 
-    /// The pool, or why there is none.
-    pub(crate) fn pool(&self) -> Result<Arc<Pool>, Refusal> {
-        match &*self.state.read() {
-            State::Ready(pool) => Ok(Arc::clone(pool)),
-            State::Loading => Err(Refusal::busy("starting: the face models are being loaded")),
-            State::Installing(step) => Err(Refusal::not_set_up(format!(
-                "the face models are being installed ({step}); try again in a minute"
-            ))),
-            State::Absent(why) => Err(Refusal::not_set_up(why.clone())),
+    fn is_ready(&self, state: &State) -> bool {
+        matches!(state.phase, Phase::Ready)
+    }
+
+    fn not_loaded(&self, model: &str, state: &State) -> Refusal {
+        if !self.known.iter().any(|known| known.name == model) {
+            return self.unknown(model, state);
         }
+        Refusal::not_set_up(format!(
+            "the face model `{model}` is not in place: run `doppel models install --models-dir {} \
+             {model}` and start the server again",
+            self.models_dir.display()
+        ))
+    }
+
+    fn unknown(&self, name: &str, state: &State) -> Refusal {
+        let given: String = name.chars().take(80).collect();
+        let mut names: Vec<&str> = state
+            .pools
+            .iter()
+            .map(|pool| pool.model().name.as_str())
+            .collect();
+        names.extend(self.known.iter().map(|known| known.name.as_str()));
+        names.sort_unstable();
+        names.dedup();
+        Refusal::wrong(format!(
+            "there is no embedder `{given}`; this server has `{}`",
+            names.join("`, `")
+        ))
+    }
+
+    /// The pool that makes the vectors of a collection: of the same model, by name and checksum.
+    pub(crate) fn maker(&self, of: &EmbedderRef) -> Result<Arc<Pool>, Refusal> {
+        let state = self.state.read();
+        let pools = &state.pools;
+        let same = |pool: &&Arc<Pool>| {
+            let model = pool.model();
+            (&model.name, &model.sha256) == (&of.name, &of.sha256)
+        };
+        if let Some(pool) = pools.iter().find(same) {
+            return Ok(Arc::clone(pool));
+        }
+        let namesake = pools.iter().find(|pool| pool.model().name == of.name);
+        let namesake = namesake.cloned();
+        let known = self.known.iter().find(|known| known.name == of.name);
+        let is_known = known.is_some_and(|known| known.sha256 == of.sha256);
+        if namesake.is_none() && is_known && !pools.is_empty() {
+            return Err(self.not_loaded(&of.name, &state));
+        }
+        drop(state);
+        // Whoever waits for the models learns that first.
+        let pool = namesake.map_or_else(|| self.pool(None), Ok)?;
+        let model = pool.model();
+        Err(Refusal::conflict(format!(
+            "it holds vectors of {} ({}), but this server has the model {} ({}); vectors of two \
+             models cannot be compared",
+            of.name, of.sha256, model.name, model.sha256
+        )))
     }
 
     /// The model of this name and the size of its vectors.
     pub(crate) fn model(&self, name: &str) -> Result<(EmbedderRef, usize), Refusal> {
-        let loaded = match &*self.state.read() {
-            State::Ready(pool) => Some(pool.model().clone()),
-            _ => None,
+        let state = self.state.read();
+        let loaded = state.pools.iter().map(|pool| pool.model());
+        let mut models = loaded.chain(&self.known);
+        let Some(model) = models.find(|model| model.name == name) else {
+            return Err(self.unknown(name, &state));
         };
-        let model = loaded.unwrap_or_else(|| self.expected.clone());
-        if model.name != name {
-            let given: String = name.chars().take(80).collect();
-            return Err(Refusal::wrong(format!(
-                "there is no embedder `{given}`; this server has `{}`",
-                model.name
-            )));
-        }
         let ModelInfo {
             name, dim, sha256, ..
-        } = model;
+        } = model.clone();
         Ok((EmbedderRef { name, sha256 }, dim))
+    }
+
+    /// All models, loaded ones first.
+    pub(crate) fn models(&self) -> Vec<KnownModel> {
+        let state = self.state.read();
+        let loaded = state.pools.iter().map(|pool| (pool.model(), true));
+        let is_loaded = |name: &str| state.pools.iter().any(|pool| pool.model().name == name);
+        let others = self.known.iter().filter(|known| !is_loaded(&known.name));
+        let all = loaded.chain(others.map(|known| (known, false)));
+        let models = all.map(|(info, is_loaded)| KnownModel {
+            info: info.clone(),
+            is_loaded,
+            is_default: info.name == self.default,
+        });
+        models.collect()
     }
 }

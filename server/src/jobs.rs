@@ -4,7 +4,7 @@
 //! A job runs on a thread of its own and says now and then how far it is; there it learns that it
 //! was cancelled, or that the server stops. What it has written by then stays. Jobs live with the
 //! process; what is to go on after a restart stands in the data folder, and is begun as a new job
-//! then (see `reindexing`).
+//! then (see `reindexing`, `reembedding`).
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -35,7 +35,7 @@ struct State {
 #[derive(Debug)]
 pub(crate) struct Job {
     pub(crate) id: u64,
-    /// What it does: `cluster`.
+    /// What it does: `cluster`, `reembed`.
     pub(crate) kind: &'static str,
     pub(crate) collection: String,
     /// Seconds since 1970.
@@ -77,6 +77,11 @@ impl Job {
     pub(crate) fn step(&self, done: u64, of: u64) -> Result<(), Halt> {
         self.done.store(done, Ordering::Relaxed);
         self.of.store(of, Ordering::Relaxed);
+        self.go_on()
+    }
+
+    /// An error if it is to go no further.
+    pub(crate) fn go_on(&self) -> Result<(), Halt> {
         if self.cancelled.load(Ordering::Relaxed) {
             return Err(Halt::Cancelled);
         }

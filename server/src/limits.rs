@@ -88,6 +88,8 @@ pub(crate) const CLUSTER_FACES: usize = 1_000_000;
 pub(crate) const CLUSTER_NEIGHBOURS: usize = 100;
 /// Groups that the result of a clustering tells of, the largest first.
 pub(crate) const CLUSTERS_TOLD: usize = 1_000;
+/// Faces without a new vector that the result of a move to another model names.
+pub(crate) const MISSING_TOLD: usize = 1_000;
 /// API keys beside the one of the settings.
 pub(crate) const KEYS: usize = 10_000;
 /// Characters of a key's name.

@@ -1,6 +1,6 @@
-//! Bringing the face models up: load them when they are there, obtain them in the background when
-//! they are not and the settings allow it. Whatever goes wrong is logged and told to clients that
-//! send photos; it never stops the server.
+//! Bringing the face models up: load those that are there, obtain the default in the background when
+//! it is not and the settings allow it. Whatever goes wrong is logged and told to clients that send
+//! photos; it never stops the server.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -8,6 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use config::Config;
+use embedder::models::InstallError;
 use embedder::{FaceEmbedder, Manifest, OnnxEmbedder, models};
 
 use crate::app::App;
@@ -15,14 +16,15 @@ use crate::embed_pool::{Factory, Pool};
 use crate::embed_worker::Batching;
 use crate::faces::Faces;
 use crate::metrics::Metrics;
+use crate::reembedding;
 
 /// Where embedders come from.
 #[derive(Clone)]
 pub enum Embedding {
     /// From the models folder of the settings.
     Models,
-    /// From a function, for tests; it is called once a worker.
-    Made(Arc<Factory>),
+    /// From functions, one for each model, for tests; each is called once a worker.
+    Made(Vec<Arc<Factory>>),
 }
 
 /// What a thread needs that brings models up; not the engine, which may be gone before it ends.
@@ -32,36 +34,72 @@ struct Task {
     metrics: Metrics,
 }
 
-/// Loads models that are there, and returns when that is done; obtains others in the background.
-pub(crate) fn load(app: &App, embedding: Embedding) {
+/// Loads models that are there, and returns when that is done; obtains the default in the
+/// background. Moves of collections to other models go on.
+pub(crate) fn load(app: &Arc<App>, embedding: Embedding) {
     let task = Task {
         faces: Arc::clone(&app.faces),
         config: app.config.clone(),
         metrics: app.metrics.clone(),
     };
     match embedding {
-        Embedding::Made(factory) => task.start_pool(&factory),
-        // Read to the end: a runtime that is cut short would take the process with it.
-        Embedding::Models => match models::verify(&app.config.models_dir) {
-            Ok(_) => task.start_pool(&task.onnx()),
-            Err(reason) if app.config.models.install_on_start => {
-                tracing::info!(%reason, "the face models are not in place, installing them");
-                task.install_in_background();
+        Embedding::Made(factories) => {
+            let mut started = factories.iter().map(|factory| task.start_pool(factory));
+            if started.all(|started| started) {
+                task.faces.ready();
             }
-            Err(reason) => {
-                tracing::warn!(%reason, "photos cannot be taken");
-                task.faces.absent(task.advice(&reason.to_string()));
-            }
-        },
+        }
+        Embedding::Models => task.load_installed(),
     }
+    reembedding::resume(app);
 }
 
 impl Task {
+    fn load_installed(self) {
+        let dir = &self.config.models_dir;
+        let manifests = match models::list(dir) {
+            Ok(manifests) => manifests,
+            Err(error) => return self.faces.absent(self.advice(&error.to_string())),
+        };
+        let default = &self.config.models.default;
+        let Some(default) = manifests.iter().find(|it| it.name == *default) else {
+            let error = models::find(dir, default).err();
+            let error = error.map_or_else(String::new, |error| error.to_string());
+            return self.faces.absent(self.advice(&error));
+        };
+        let others = manifests.iter().filter(|it| it.name != default.name);
+        for manifest in others {
+            match models::verify(dir, manifest) {
+                Ok(_) => drop(self.start_pool(&self.onnx(manifest))),
+                // Nobody has asked for it.
+                Err(InstallError::Missing { .. }) => {}
+                Err(error) => tracing::error!(model = manifest.name, %error, "a model is damaged"),
+            }
+        }
+        // Read to the end: a runtime that is cut short would take the process with it.
+        match models::verify(dir, default) {
+            Ok(_) => {
+                if self.start_pool(&self.onnx(default)) {
+                    self.faces.ready();
+                }
+            }
+            Err(reason) if self.config.models.install_on_start => {
+                tracing::info!(%reason, "the face models are not in place, installing them");
+                let default = default.clone();
+                self.install_in_background(default);
+            }
+            Err(reason) => {
+                tracing::warn!(%reason, "photos cannot be taken");
+                self.faces.absent(self.advice(&reason.to_string()));
+            }
+        }
+    }
+
     /// One embedder a worker, over the same files.
-    fn onnx(&self) -> Arc<Factory> {
+    fn onnx(&self, manifest: &Manifest) -> Arc<Factory> {
         let dir = self.config.models_dir.clone();
         let threads = self.config.embedding.intra_threads;
-        let mut manifest = Manifest::builtin();
+        let mut manifest = manifest.clone();
         manifest.embedder.use_rounded = self.config.embedding.rounded;
         Arc::new(move || {
             let embedder = OnnxEmbedder::load_as(&dir, threads, manifest.clone())?;
@@ -69,7 +107,8 @@ impl Task {
         })
     }
 
-    fn start_pool(&self, factory: &Arc<Factory>) {
+    /// Whether the model takes photos from now on; if not, clients are told why.
+    fn start_pool(&self, factory: &Arc<Factory>) -> bool {
         let settings = &self.config.embedding;
         let batching = Batching {
             photos: settings.batch,
@@ -84,34 +123,40 @@ impl Task {
                     workers = settings.workers,
                     "photos are taken"
                 );
-                self.faces.ready(pool);
+                self.faces.add(pool);
+                true
             }
             Err(error) => {
                 tracing::error!(%error, "the face models cannot be loaded");
                 self.faces.absent(self.advice(&error.to_string()));
+                false
             }
         }
     }
 
-    fn install_in_background(self) {
+    fn install_in_background(self, manifest: Manifest) {
         self.faces.installing("starting".to_owned());
         let faces = Arc::clone(&self.faces);
         let thread = thread::Builder::new().name("models".to_owned());
-        if let Err(error) = thread.spawn(move || self.install()) {
+        if let Err(error) = thread.spawn(move || self.install(&manifest)) {
             faces.absent(format!(
                 "cannot start a thread to install the models: {error}"
             ));
         }
     }
 
-    fn install(&self) {
+    fn install(&self, manifest: &Manifest) {
         let dir = &self.config.models_dir;
-        let installed = models::install(dir, &mut |step| {
+        let installed = models::install(dir, manifest, &mut |step| {
             tracing::info!(%step, "installing the face models");
             self.faces.installing(step.to_string());
         });
         match installed {
-            Ok(_) => self.start_pool(&self.onnx()),
+            Ok(_) => {
+                if self.start_pool(&self.onnx(manifest)) {
+                    self.faces.ready();
+                }
+            }
             Err(error) => {
                 tracing::error!(%error, "the face models could not be installed");
                 self.faces.absent(self.advice(&error.to_string()));
@@ -122,7 +167,11 @@ impl Task {
     /// What is wrong and how to have photos taken.
     fn advice(&self, reason: &str) -> String {
         let dir: &Path = &self.config.models_dir;
-        let command = format!("doppel models install --models-dir {}", dir.display());
+        let model = &self.config.models.default;
+        let command = format!(
+            "doppel models install --models-dir {} {model}",
+            dir.display()
+        );
         format!(
             "this server takes no photos, because its face models are not in place: {reason}. \
              Run `{command}` and start the server again"

@@ -133,7 +133,6 @@ impl Refusal {
     }
 
     /// Whether the same request may work a moment later.
-    #[cfg(test)]
     pub(crate) fn is_busy(&self) -> bool {
         self.retry
     }

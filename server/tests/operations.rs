@@ -115,17 +115,15 @@ fn models_that_are_damaged_are_not_loaded_and_the_server_starts_all_the_same() {
     let models = dir.path().join("models");
     std::fs::create_dir(&models).unwrap();
     let manifest = embedder::Manifest::builtin();
-    let names = [
-        manifest.detector.file,
-        manifest.embedder.file,
-        manifest.embedder.rounded,
-        "libonnxruntime.so.1.32.0".to_owned(),
-    ];
+    let runtime = "libonnxruntime.so.1.32.0";
+    let names = [manifest.files().as_slice(), &[runtime]].concat();
     for name in &names {
         std::fs::write(models.join(name), "cut short").unwrap();
     }
-    let files = names.map(|name| json!({"name": name, "sha256": "00"}));
-    let record = json!({ "files": files }).to_string();
+    let files = names
+        .iter()
+        .map(|name| json!({"name": name, "sha256": "00"}));
+    let record = json!({ "files": files.collect::<Vec<_>>() }).to_string();
     std::fs::write(models.join("installed.json"), record).unwrap();
     let running = server::start_with(config(dir.path(), &[]), Embedding::Models).unwrap();
     running.wait_ready().unwrap();
@@ -162,17 +160,26 @@ fn a_collection_of_another_model_takes_no_photos() {
     let running = start(Embedding::Models);
     let url = format!("http://{}/collections/f", running.addr());
     let body = json!({"embedder": "facenet-128"}).to_string();
-    let made = agent.put(&url).content_type("application/json").send(&body);
-    assert_eq!(made.unwrap().status(), 200);
+    let put = agent.put(&url).content_type("application/json").send(&body);
+    assert_eq!(put.unwrap().status(), 200);
     running.stop().unwrap();
     let running = start(fake());
+    let url = format!("http://{}/collections/f/faces", running.addr());
+    let photo = agent.post(&url).content_type("application/json").send("{}");
+    let mut photo = photo.unwrap();
+    assert_eq!(photo.status(), 501);
+    let message = photo.body_mut().read_to_string().unwrap();
+    assert!(message.contains("facenet-128"), "{message}");
+    running.stop().unwrap();
+    // A model of the same name with other weights is another one.
+    let running = start(made(|| Box::new(FakeEmbedder::named("facenet-128"))));
     let url = format!("http://{}/collections/f/faces", running.addr());
     let photo = agent.post(&url).content_type("application/json").send("{}");
     let mut photo = photo.unwrap();
     assert_eq!(photo.status(), 409);
     let message = photo.body_mut().read_to_string().unwrap();
     assert!(
-        message.contains("facenet-128") && message.contains("fake-128"),
+        message.contains("vectors of two models") && message.contains("00000000"),
         "{message}"
     );
     running.stop().unwrap();

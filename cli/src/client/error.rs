@@ -18,6 +18,13 @@ pub(crate) enum Error {
     /// The server said no.
     #[error("the server refused: {message} (status {status})")]
     Refused { status: u16, message: String },
+    /// Vectors of two models cannot be compared.
+    #[error("collection `{collection}` holds vectors of {own}, not of `{model}`")]
+    OtherModel {
+        collection: String,
+        model: String,
+        own: String,
+    },
     /// The server stayed busy for longer than a command waits.
     #[error("the server was busy for {waited_s} s: {message}")]
     Busy { waited_s: u64, message: String },

@@ -12,6 +12,7 @@ use std::io::Write;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use embedder::Manifest;
 use serde_json::{Value, json};
 
 use crate::import::PhotoId;
@@ -37,22 +38,49 @@ impl Client {
         Ok(answer.collections.into_iter().map(|c| c.name).collect())
     }
 
-    /// Makes a collection for faces unless there is one of that name.
-    pub(crate) fn ensure_collection(&self, name: &str) -> Result<(), Error> {
+    /// Makes a collection for faces unless there is one of that name; where a model is named, it
+    /// must be that collection's.
+    pub(crate) fn ensure_collection(&self, name: &str, model: Option<&str>) -> Result<(), Error> {
         let path = collection_path(name);
-        match self.http.get::<Value>(&path) {
+        match self.http.get::<wire::Described>(&path) {
             Err(Error::Refused { status: 404, .. }) => {}
-            other => return other.map(drop),
+            there => return there?.is_of(name, model),
         }
-        let body = json!({"embedder": "facenet-128"});
+        let model = match model {
+            Some(model) => model.to_owned(),
+            None => self.default_model()?,
+        };
+        let body = json!({"embedder": model});
         match self.http.put::<Value>(&path, &body) {
             Err(Error::Refused { status: 409, .. }) => Ok(()),
             other => other.map(drop),
         }
     }
 
-    /// Makes a collection for vectors of so many numbers unless there is one of that name.
-    pub(crate) fn ensure_vectors(&self, name: &str, dim: Option<usize>) -> Result<(), Error> {
+    /// The model of a server's requests that name none; of a server that does not tell, the one
+    /// that comes along.
+    fn default_model(&self) -> Result<String, Error> {
+        let answer: wire::Models = match self.http.get("/faces/models") {
+            Err(Error::Refused { status: 404, .. }) => return Ok(Manifest::builtin().name),
+            other => other?,
+        };
+        let mut models = answer.models.into_iter();
+        let default = models.find(|model| model.default);
+        let default = default.map(|model| model.name);
+        default.ok_or_else(|| Error::Unexpected("the server has no default model".into()))
+    }
+
+    /// Makes a collection for vectors of so many numbers unless there is one of that name; where a
+    /// model is named, it has made the vectors, and must be that collection's.
+    pub(crate) fn ensure_vectors(
+        &self,
+        name: &str,
+        dim: Option<usize>,
+        model: Option<&str>,
+    ) -> Result<(), Error> {
+        if model.is_some() {
+            return self.ensure_collection(name, model);
+        }
         let path = collection_path(name);
         match self.http.get::<Value>(&path) {
             Err(Error::Refused { status: 404, .. }) => {}
@@ -214,6 +242,12 @@ impl Client {
     /// Has an index built anew.
     pub(crate) fn reindex(&self, collection: &str, body: &Value) -> Result<wire::Job, Error> {
         let path = format!("/admin{}/reindex", collection_path(collection));
+        self.http.post(&path, body)
+    }
+
+    /// Has a collection moved to another model.
+    pub(crate) fn reembed(&self, collection: &str, body: &Value) -> Result<wire::Job, Error> {
+        let path = format!("/admin{}/reembed", collection_path(collection));
         self.http.post(&path, body)
     }
 

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::error::Error;
 use crate::import::PhotoId;
 
 #[derive(Deserialize)]
@@ -28,6 +29,39 @@ pub(super) struct Collections {
 #[derive(Deserialize)]
 pub(super) struct Named {
     pub(super) name: String,
+}
+
+/// A collection; what makes its vectors is all that matters.
+#[derive(Deserialize)]
+pub(super) struct Described {
+    embedder: Option<Model>,
+}
+
+impl Described {
+    /// Whether its vectors are of a model, if one is named.
+    pub(super) fn is_of(&self, collection: &str, model: Option<&str>) -> Result<(), Error> {
+        let own = self.embedder.as_ref().map(|it| it.name.as_str());
+        match model {
+            Some(model) if own != Some(model) => Err(Error::OtherModel {
+                collection: collection.to_owned(),
+                model: model.to_owned(),
+                own: own.map_or_else(|| "no model".to_owned(), |own| format!("`{own}`")),
+            }),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct Models {
+    pub(super) models: Vec<Model>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Model {
+    pub(super) name: String,
+    #[serde(default)]
+    pub(super) default: bool,
 }
 
 #[derive(Deserialize)]

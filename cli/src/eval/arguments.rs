@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use crate::arguments::ModelsArgs;
+use crate::models::ModelsArgs;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum EvalCommand {
@@ -26,6 +26,9 @@ pub(crate) struct EvalLfwArgs {
     pub(crate) folder: PathBuf,
     #[command(flatten)]
     pub(crate) models: ModelsArgs,
+    /// The model [default: that of the settings]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) model: Option<String>,
     /// Photos at work at once, each on one thread
     #[arg(long, value_name = "N", default_value_t = 1,
         value_parser = clap::value_parser!(u16).range(1..=256))]
@@ -57,4 +60,28 @@ pub(crate) struct EvalLfwArgs {
     /// Print the figures as JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+pub(crate) const CALIBRATE_HELP: &str = "\
+DIR is like that of `doppel eval lfw`: pairs.txt and a folder of each person's photos. The curve of
+one person's probability is fitted to the pairs, the scale of likeness to one photo of each person.
+Both go into NAME.manifest.json in the folder of models, which a server reads at its start.";
+
+#[derive(Debug, Args)]
+pub(crate) struct CalibrateArgs {
+    /// The pairs of photos
+    #[arg(value_name = "DIR")]
+    pub(crate) folder: PathBuf,
+    #[command(flatten)]
+    pub(crate) models: ModelsArgs,
+    /// The model [default: that of the settings]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) model: Option<String>,
+    /// Photos at work at once, each on one thread
+    #[arg(long, value_name = "N", default_value_t = 1,
+        value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(crate) threads: u16,
+    /// Only print it
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }

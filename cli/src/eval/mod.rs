@@ -10,16 +10,17 @@ mod plot;
 mod report;
 mod spread;
 
+use std::fmt::Write;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use config::{Config, Sources};
-use embedder::Manifest;
+use embedder::{Calibration, Crop, Manifest, models};
 
 use crate::exit::Exit;
+use crate::models::chosen;
 use crate::out;
-pub(crate) use arguments::EvalCommand;
 use arguments::EvalLfwArgs;
+pub(crate) use arguments::{CALIBRATE_HELP, CalibrateArgs, EvalCommand};
 use figures::Verification;
 use lfw::Lfw;
 use report::Report;
@@ -29,10 +30,8 @@ use spread::Spread;
 pub(crate) fn run(command: &EvalCommand) -> Result<Exit> {
     let EvalCommand::Lfw(arguments) = command;
     let lfw = Lfw::open(&arguments.folder, arguments.limit)?;
-    let flags = arguments.models.flags();
-    let sources = Sources::of_process(arguments.models.config.clone(), flags);
-    let models = Config::load(&sources)?.models_dir;
-    let manifest = manifest(arguments)?;
+    let (models, manifest) = chosen(&arguments.models, arguments.model.as_deref())?;
+    let manifest = changed(manifest, arguments)?;
     let embedded = embed::all(&lfw, &models, &manifest, arguments.threads.into())?;
     if let Some(folder) = &arguments.crops {
         embed::write_crops(&lfw, &models, &manifest, folder)?;
@@ -66,12 +65,43 @@ pub(crate) fn run(command: &EvalCommand) -> Result<Exit> {
     Ok(Exit::Success)
 }
 
-/// The pipeline that comes with doppel, with what is to be tried.
-fn manifest(arguments: &EvalLfwArgs) -> Result<Manifest> {
-    let mut manifest = Manifest::builtin();
+/// Measures what a model's cosines mean, and keeps it in the model's manifest in the folder.
+pub(crate) fn calibrate(arguments: &CalibrateArgs) -> Result<Exit> {
+    let lfw = Lfw::open(&arguments.folder, None)?;
+    let (dir, mut manifest) = chosen(&arguments.models, arguments.model.as_deref())?;
+    let threads = arguments.threads.into();
+    let embedded = embed::all(&lfw, &dir, &manifest, threads)?;
+    let vectors: Vec<_> = embedded.iter().map(|it| it.vector.as_deref()).collect();
+    let spread = Spread::of(&lfw, &vectors, threads)?;
+    let fitted = fit::calibration(&lfw.pairs, &lfw.cosines(&vectors), &spread)?;
+    let json = serde_json::to_string_pretty(&fitted)?;
+    let calibration: Calibration = serde_json::from_str(&json)?;
+    let at_threshold = calibration.false_match_rate(calibration.threshold);
+    manifest.calibration = Some(calibration);
+    let mut text = format!("\"calibration\": {json}\n");
+    writeln!(
+        text,
+        "{:.2} % of different people's pairs reach the threshold",
+        100.0 * at_threshold
+    )?;
+    if !arguments.dry_run {
+        let path = models::keep(&dir, &manifest)?;
+        writeln!(text, "kept in {}", path.display())?;
+    }
+    out::print(&text)?;
+    Ok(Exit::Success)
+}
+
+/// A model, with what is to be tried.
+fn changed(mut manifest: Manifest, arguments: &EvalLfwArgs) -> Result<Manifest> {
     if let Some(margin) = arguments.margin {
         ensure!((0.5..=3.0).contains(&margin), "--margin must be 0.5 to 3");
-        manifest.embedder.margin = margin;
+        ensure!(
+            matches!(manifest.embedder.input.crop, Crop::Box { .. }),
+            "--margin is for models that see the face's box, {} is given five landmarks",
+            manifest.name
+        );
+        manifest.embedder.input.crop = Crop::Box { margin };
     }
     if let Some(enlarge) = arguments.enlarge {
         ensure!((1.0..=8.0).contains(&enlarge), "--enlarge must be 1 to 8");

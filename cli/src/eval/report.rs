@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fmt::Write;
 use std::time::Duration;
 
-use embedder::{Manifest, Timings};
+use embedder::{Crop, Manifest, Timings};
 use serde::Serialize;
 
 use super::embed::Embedded;
@@ -22,7 +22,8 @@ const PAIRS_OF_A_RATE: f64 = 10.0;
 #[derive(Serialize)]
 pub(crate) struct Report {
     model: String,
-    margin: f32,
+    /// Of models that see the face's box.
+    margin: Option<f32>,
     enlarge: f32,
     mirror: bool,
     rounded: bool,
@@ -89,7 +90,10 @@ impl Report {
         };
         Self {
             model: manifest.name.clone(),
-            margin: manifest.embedder.margin,
+            margin: match manifest.embedder.input.crop {
+                Crop::Box { margin } => Some(margin),
+                Crop::Points(_) => None,
+            },
             enlarge: manifest.detector.enlarge,
             mirror: manifest.embedder.mirror,
             rounded: manifest.embedder.use_rounded,
@@ -122,11 +126,15 @@ impl Report {
     }
 
     fn write(&self, out: &mut String) -> std::fmt::Result {
-        let (margin, enlarge) = (self.margin, self.enlarge);
+        let enlarge = self.enlarge;
+        let crop = self.margin.map_or_else(
+            || "five landmarks".to_owned(),
+            |margin| format!("margin {margin}"),
+        );
         let mirror = if self.mirror { ", mirrored too" } else { "" };
         writeln!(
             out,
-            "model         {}, margin {margin}, enlarged up to {enlarge}{mirror}",
+            "model         {}, {crop}, enlarged up to {enlarge}{mirror}",
             self.model
         )?;
         writeln!(

@@ -47,7 +47,7 @@ pub(super) fn are_in(path: &Path) -> Result<bool> {
 /// Sends a file's vectors; says what became of them.
 pub(super) fn import(
     client: &Client,
-    collection: &str,
+    (collection, model): (&str, Option<&str>),
     path: &Path,
     ids: Option<&Path>,
     dry_run: bool,
@@ -71,7 +71,7 @@ pub(super) fn import(
         };
         if report.rows == 0 && !dry_run {
             let dim = first.vector.as_array().map(Vec::len);
-            client.ensure_vectors(collection, dim)?;
+            client.ensure_vectors(collection, dim, model)?;
         }
         report.rows += batch.len();
         let all: Vec<PhotoId> = batch.iter().map(|point| point.id).collect();

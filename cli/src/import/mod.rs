@@ -57,7 +57,8 @@ pub(crate) fn run(arguments: &ImportArgs, client: &Client) -> Result<Exit> {
 fn vectors(arguments: &ImportArgs, client: &Client) -> Result<Exit> {
     let (source, ids) = (&arguments.folder, arguments.ids.as_deref());
     let collection = &arguments.collection;
-    let report = embeddings::import(client, collection, source, ids, arguments.dry_run)?;
+    let target = (collection.as_str(), arguments.model.as_deref());
+    let report = embeddings::import(client, target, source, ids, arguments.dry_run)?;
     write_report(arguments, &report.json()?, report.text())?;
     Ok(Exit::Success)
 }
@@ -92,7 +93,7 @@ fn import(
     report.skipped_files = listing.skipped;
     let collection = &arguments.collection;
     if !arguments.dry_run {
-        client.ensure_collection(collection)?;
+        client.ensure_collection(collection, arguments.model.as_deref())?;
     }
     let photos = not_there_yet(client, collection, listing.photos)?;
     report.already_there = report.photos - photos.len();

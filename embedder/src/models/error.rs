@@ -17,14 +17,21 @@ pub enum InstallError {
         "Python cannot make a virtual environment with pip (Debian: apt-get install python3-venv):\n{0}"
     )]
     NoPip(String),
+    /// npm is not there.
+    #[error(
+        "`{0}` was not found; install Node.js with npm (Debian: apt-get install npm), or name it in DOPPEL_NPM"
+    )]
+    NoNpm(String),
     /// A package could not be fetched.
     #[error(
-        "pip could not fetch {package}; is there a network, and does this platform have the package?\n{output}"
+        "{client} could not fetch {package}; is there a network, and does this platform have the package?\n{output}"
     )]
     Fetch {
+        /// Who was to fetch it.
+        client: &'static str,
         /// The package.
         package: String,
-        /// The last lines pip printed.
+        /// The last lines that were printed.
         output: String,
     },
     /// A file is not the one that is expected.
@@ -63,12 +70,30 @@ pub enum InstallError {
         source: io::Error,
     },
     /// A file of the installation is not there.
-    #[error("{} is missing; run `doppel models install --models-dir {}`", path.display(), dir.display())]
+    #[error("{} is missing; run `doppel models install --models-dir {} {model}`", path.display(), dir.display())]
     Missing {
         /// The file.
         path: PathBuf,
         /// The folder of models.
         dir: PathBuf,
+        /// The model that it belongs to.
+        model: String,
+    },
+    /// There is no such model.
+    #[error("there is no model `{name}`; there are `{known}`")]
+    Unknown {
+        /// The name that was given.
+        name: String,
+        /// Those that there are.
+        known: String,
+    },
+    /// A manifest makes no sense.
+    #[error("{}: {reason}", path.display())]
+    Manifest {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
     },
 }
 

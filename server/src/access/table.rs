@@ -148,6 +148,7 @@ const OF_NONE: [Group; 5] = [
         &[
             ("GET", "/cluster"),
             ("GET", "/collections"),
+            ("GET", "/faces/models"),
             ("GET", "/issues"),
         ],
     ),
@@ -189,6 +190,7 @@ const ADMIN_NAMED: [Group; 1] = [(
         ("POST", "/cluster"),
         ("POST", "/purge"),
         ("POST", "/reindex"),
+        ("POST", "/reembed"),
     ],
 )];
 

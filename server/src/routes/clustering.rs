@@ -108,11 +108,9 @@ fn compared(info: &CollectionInfo, using: Option<&str>) -> Result<String, Refusa
 /// collection, by how the model's strangers are spread. The threshold for one pair would not do: of
 /// many strangers, some reach it.
 fn of_model(app: &App, info: &CollectionInfo, using: &str) -> Option<f32> {
-    let pool = app.faces.pool().ok()?;
-    let model = pool.model();
     let made_by = info.spec.vectors.get(using)?.embedder.as_ref()?;
-    let same = (&made_by.name, &made_by.sha256) == (&model.name, &model.sha256);
-    let calibration = model.calibration.as_ref().filter(|_| same)?;
+    let pool = app.faces.maker(made_by).ok()?;
+    let calibration = pool.model().calibration.as_ref()?;
     Some(seldom_reached(calibration.strangers.knots(), info.points))
 }
 

@@ -77,20 +77,22 @@ where
     }
 }
 
-async fn seen(app: &App, look: Look, vectors: bool) -> Result<Seen, Refusal> {
+/// What a model makes of a photo, and that model's name.
+async fn seen(app: &App, look: Look, vectors: bool) -> Result<(Seen, String), Refusal> {
     let want = Want {
         faces: look.faces,
         vectors,
         crop: false,
     };
-    let mut seen = app.faces.pool()?.analyze(look.bytes, want).await?;
+    let pool = app.faces.pool(look.model.as_deref())?;
+    let mut seen = pool.analyze(look.bytes, want).await?;
     seen.analysis.faces.retain(|face| look.sieve.keeps(face));
-    Ok(seen)
+    Ok((seen, pool.model().name.clone()))
 }
 
 async fn detect(app: Data<App>, request: HttpRequest, payload: Payload) -> Outcome<Detected> {
     let look = read::<LookBody, Look>(&app, &request, payload).await?;
-    let analysis = seen(&app, look, false).await?.analysis;
+    let analysis = seen(&app, look, false).await?.0.analysis;
     Ok(Answer(Detected {
         faces: analysis.faces.iter().map(Place::from).collect(),
         width: analysis.width,
@@ -100,13 +102,14 @@ async fn detect(app: Data<App>, request: HttpRequest, payload: Payload) -> Outco
 
 async fn embed(app: Data<App>, request: HttpRequest, payload: Payload) -> Outcome<Embedded> {
     let look = read::<LookBody, Look>(&app, &request, payload).await?;
-    let analysis = seen(&app, look, true).await?.analysis;
+    let (seen, model) = seen(&app, look, true).await?;
+    let analysis = seen.analysis;
     let faces = analysis.faces.into_iter().map(|face| EmbeddedFace {
         place: Place::from(&face),
         vector: face.vector,
     });
     Ok(Answer(Embedded {
-        model: app.faces.pool()?.model().name.clone(),
+        model,
         faces: faces.collect(),
         width: analysis.width,
         height: analysis.height,
@@ -115,7 +118,7 @@ async fn embed(app: Data<App>, request: HttpRequest, payload: Payload) -> Outcom
 
 async fn compare(app: Data<App>, request: HttpRequest, payload: Payload) -> Outcome<Compared> {
     let compare = read::<CompareBody, Compare>(&app, &request, payload).await?;
-    let pool = app.faces.pool()?;
+    let pool = app.faces.pool(compare.model.as_deref())?;
     let want = Want {
         faces: Choice::Largest,
         vectors: true,

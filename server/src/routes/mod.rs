@@ -20,6 +20,7 @@ mod photos;
 mod pictures;
 mod points;
 mod query;
+mod reembedding;
 mod refused;
 mod reindex;
 mod snapshots;
@@ -68,6 +69,7 @@ fn operations() -> Vec<Operation> {
         jobs::operations(),
         clustering::operations(),
         reindex::operations(),
+        reembedding::operations(),
         keys::operations(),
     ];
     of_files.into_iter().flatten().collect()

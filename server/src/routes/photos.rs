@@ -1,23 +1,23 @@
 //! Photos in: their faces kept, or their look-alikes out.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix_web::HttpRequest;
 use actix_web::web::{self, Bytes, Data, Path, Payload};
 use embedder::{ModelInfo, Scale, Want};
-use engine::{CollectionInfo, NewFace, Point, Query, ScoredPoint, Select, Which};
+use engine::{CollectionInfo, NewFace, Point, Query, ScoredPoint, Select, Vectors, Which};
 use serde_json::json;
 
 use super::named;
 use crate::api::Operation;
 use crate::app::App;
 use crate::duplicates;
-use crate::embed_pool::{Pool, Seen};
+use crate::embed_pool::Seen;
 use crate::http::{self, Either};
 use crate::likeness;
 use crate::limits;
+use crate::makers::{look, makers, searcher};
 use crate::refusal::Refusal;
 use crate::wire::envelope::Answer;
 use crate::wire::face::{
@@ -91,21 +91,23 @@ async fn add(
     let name = named(name.into_inner())?;
     let params: WriteParams = http::query(request.query_string())?;
     let info = app.describe(&name).await?;
-    let pool = pool_for(&app, &info)?;
+    // Nobody sends photos for nothing.
+    makers(&app, &info, None)?;
     let most = app.max_body_bytes();
     let body = http::multipart_or_json::<AddBody>(request.headers(), payload, most).await?;
     let add = match body {
         Either::Json(body) => AddPhotos::try_from(body)?,
         Either::Form(form) => AddPhotos::try_from(form)?,
     };
-    let using = made_by(&pool, &info, add.using.as_deref())?;
+    let makers = makers(&app, &info, add.using.as_deref())?;
+    let using = makers.first().and_then(|maker| maker.vectors.first());
     let want = Want {
         faces: add.faces,
         vectors: true,
         crop: add.keep_crop,
     };
     let images = add.photos.iter().map(|photo| photo.bytes.clone()).collect();
-    let outcomes = pool.analyze_all(images, want).await?;
+    let outcomes = look(&makers, images, want).await?;
     let sieve = add
         .sieve
         .or_quality(app.config.embedding.min_quality_percent);
@@ -114,18 +116,18 @@ async fn add(
     let mut gathered = Gathered::default();
     for (index, (photo, outcome)) in add.photos.into_iter().zip(outcomes).enumerate() {
         let taken = async {
-            let seen = with_faces(outcome?, &sieve)?;
+            let seen = sifted(outcome?, &sieve)?;
             let original = match add.keep_photo {
                 true => Some(clean(photo.bytes.clone()).await?),
                 false => None,
             };
             let faces = named_faces(seen, photo.id);
             let earlier = again.get(&index).and_then(|first| gathered.face_of(*first));
-            let twins = twins(&app, &info, (&using, add.duplicates), &faces, earlier).await?;
+            let twins = twins(&app, &info, (using, add.duplicates), &faces, earlier).await?;
             Ok((faces, twins, original))
         };
         match taken.await {
-            Ok(taken) => gathered.take(index, photo, taken, &using),
+            Ok(taken) => gathered.take(index, photo, taken),
             Err(refusal) if single => return Err(refusal),
             Err(refusal) => gathered.refuse(index, photo, &refusal),
         }
@@ -136,14 +138,28 @@ async fn add(
     Ok(Answer(gathered.added))
 }
 
-/// The faces of a photo with the ids that they get.
-type Faces = Vec<(Id, embedder::Face)>;
+/// The faces of a photo with the ids that they get, and their vectors.
+type Faces = Vec<(Id, embedder::Face, Vectors)>;
 
-fn named_faces(seen: Seen, id: Option<Id>) -> Faces {
-    let faces = seen.analysis.faces.into_iter();
+fn named_faces((seen, vectors): (Seen, Vec<Vectors>), id: Option<Id>) -> Faces {
+    let faces = seen.analysis.faces.into_iter().zip(vectors);
     faces
-        .map(|face| (id.unwrap_or_else(Id::random), face))
+        .map(|(face, vectors)| (id.unwrap_or_else(Id::random), face, vectors))
         .collect()
+}
+
+/// Those that are good enough to be kept; one at least.
+fn sifted(
+    (mut seen, vectors): (Seen, Vec<Vectors>),
+    sieve: &Sieve,
+) -> Result<(Seen, Vec<Vectors>), Refusal> {
+    let found = seen.analysis.faces.len();
+    let faces = std::mem::take(&mut seen.analysis.faces).into_iter();
+    let good = faces.zip(vectors).filter(|(face, _)| sieve.keeps(face));
+    let (good, vectors): (Vec<_>, Vec<_>) = good.unzip();
+    seen.analysis.faces = good;
+    some_faces(&seen, found)?;
+    Ok((seen, vectors))
 }
 
 /// The photo as it is kept: without what else its file says.
@@ -158,15 +174,15 @@ async fn clean(photo: Bytes) -> Result<Vec<u8>, Refusal> {
 async fn twins(
     app: &App,
     info: &CollectionInfo,
-    (using, duplicates): (&[String], Duplicates),
+    (using, duplicates): (Option<&String>, Duplicates),
     faces: &Faces,
     earlier: Option<Id>,
 ) -> Result<Vec<Option<Duplicate>>, Refusal> {
     let mut twins = vec![earlier.map(|id| Duplicate { id, score: 1.0 }); faces.len()];
-    let Some(using) = using.first().filter(|_| duplicates != Duplicates::Ignore) else {
+    let Some(using) = using.filter(|_| duplicates != Duplicates::Ignore) else {
         return Ok(vec![None; faces.len()]);
     };
-    for ((id, face), twin) in faces.iter().zip(&mut twins) {
+    for ((id, face, _), twin) in faces.iter().zip(&mut twins) {
         if twin.is_none() {
             *twin = duplicates::kept_already(app, info, using, &face.vector, Some(id.0)).await?;
         }
@@ -200,9 +216,8 @@ impl Gathered {
         image_index: usize,
         photo: Photo,
         (faces, twins, original): (Faces, Vec<Option<Duplicate>>, Option<Vec<u8>>),
-        using: &[String],
     ) {
-        for ((id, face), duplicate_of) in faces.into_iter().zip(twins) {
+        for ((id, face, vectors), duplicate_of) in faces.into_iter().zip(twins) {
             self.added.faces.push(AddedFace {
                 place: Place::from(&face),
                 id,
@@ -211,10 +226,7 @@ impl Gathered {
             });
             self.points.push(Point {
                 id: id.0,
-                vectors: using
-                    .iter()
-                    .map(|name| (name.clone(), face.vector.clone()))
-                    .collect(),
+                vectors,
                 payload: photo.payload.clone(),
                 face: Some(NewFace {
                     face: engine::Face {
@@ -239,86 +251,22 @@ impl Gathered {
     }
 }
 
-/// The pool, if this collection has vectors that its model makes.
-fn pool_for(app: &App, info: &CollectionInfo) -> Result<Arc<Pool>, Refusal> {
-    let mut vectors = info.spec.vectors.values();
-    if vectors.all(|vector| vector.embedder.is_none()) {
-        return Err(Refusal::conflict(format!(
-            "collection `{}` takes vectors, not photos: it was made without an `embedder`",
-            info.name
-        )));
-    }
-    let pool = app.faces.pool()?;
-    made_by(&pool, info, None)?;
-    Ok(pool)
-}
-
-/// The names of the collection's vectors that the pool's model makes: `using`, or all of them.
-fn made_by(
-    pool: &Pool,
-    info: &CollectionInfo,
-    using: Option<&str>,
-) -> Result<Vec<String>, Refusal> {
-    let vectors = &info.spec.vectors;
-    let unknown = using.filter(|name| !vectors.contains_key(*name));
-    if let Some(name) = unknown {
-        let name: String = name.chars().take(80).collect();
-        return Err(Refusal::wrong(format!(
-            "collection `{}` has no vector `{name}` for `using`",
-            info.name
-        )));
-    }
-    let model = pool.model();
-    let named = vectors
-        .iter()
-        .filter(|(name, _)| using.is_none_or(|using| using == *name));
-    let (mut made, mut others) = (Vec::new(), Vec::new());
-    for (name, vector) in named {
-        match &vector.embedder {
-            Some(of) if (&of.name, &of.sha256) == (&model.name, &model.sha256) => {
-                made.push(name.clone());
-            }
-            Some(of) => others.push(format!("{} ({})", of.name, of.sha256)),
-            None => others.push("no model".to_owned()),
-        }
-    }
-    if made.is_empty() {
-        return Err(Refusal::conflict(format!(
-            "collection `{}` holds vectors of {}, but this server has the model {} ({}); vectors \
-             of two models cannot be compared",
-            info.name,
-            others.join(", "),
-            model.name,
-            model.sha256
-        )));
-    }
-    Ok(made)
-}
-
-/// A photo is looked for by one of the vectors; by that without a name, where there is one.
-fn only_one(names: Vec<String>) -> Result<String, Refusal> {
-    match names.as_slice() {
-        [only] => Ok(only.clone()),
-        names if names.iter().any(String::is_empty) => Ok(String::new()),
-        names => Err(Refusal::wrong(format!(
-            "say by which vector with `using`: `{}`",
-            names.join("`, `")
-        ))),
-    }
-}
-
 fn with_faces(mut seen: Seen, sieve: &Sieve) -> Result<Seen, Refusal> {
     let found = seen.analysis.faces.len();
     seen.analysis.faces.retain(|face| sieve.keeps(face));
-    if found > 0 && seen.analysis.faces.is_empty() {
-        return Err(Refusal::photo(
-            "no face in the photo reaches `min_face_size`, `min_confidence` and `min_quality`",
-        ));
-    }
-    if seen.analysis.faces.is_empty() {
-        return Err(Refusal::photo("no face found in the photo"));
-    }
+    some_faces(&seen, found)?;
     Ok(seen)
+}
+
+/// Whether one at least is left of those that were found.
+fn some_faces(seen: &Seen, found: usize) -> Result<(), Refusal> {
+    match (seen.analysis.faces.is_empty(), found) {
+        (false, _) => Ok(()),
+        (true, 0) => Err(Refusal::photo("no face found in the photo")),
+        (true, _) => Err(Refusal::photo(
+            "no face in the photo reaches `min_face_size`, `min_confidence` and `min_quality`",
+        )),
+    }
 }
 
 async fn search(
@@ -330,14 +278,15 @@ async fn search(
     let name = named(name.into_inner())?;
     let _: ReadParams = http::query(request.query_string())?;
     let info = app.describe(&name).await?;
-    let pool = pool_for(&app, &info)?;
+    // Nobody sends a photo for nothing.
+    makers(&app, &info, None)?;
     let most = app.max_body_bytes();
     let body = http::multipart_or_json::<SearchBody>(request.headers(), payload, most).await?;
     let search = match body {
         Either::Json(body) => SearchPhoto::try_from(body)?,
         Either::Form(form) => SearchPhoto::try_from(form)?,
     };
-    let using = only_one(made_by(&pool, &info, search.using.as_deref())?)?;
+    let (pool, using) = searcher(&app, &info, search.using.as_deref())?;
     let want = Want {
         faces: search.faces,
         vectors: true,

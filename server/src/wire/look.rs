@@ -17,6 +17,8 @@ pub(crate) struct Look {
     pub(crate) bytes: Bytes,
     pub(crate) faces: Choice,
     pub(crate) sieve: Sieve,
+    /// The model; the server's default if none is named.
+    pub(crate) model: Option<String>,
 }
 
 /// The JSON body of `POST /faces/detect` and `POST /faces/embed`.
@@ -30,6 +32,8 @@ pub(crate) struct LookBody {
     min_confidence: Option<f32>,
     /// The least quality, 0 to 1.
     min_quality: Option<f32>,
+    /// The face model that looks; the server's default if none is named.
+    model: Option<String>,
 }
 
 /// The same as a form, as the document tells it.
@@ -42,6 +46,8 @@ pub(crate) struct LookForm {
     min_confidence: Option<f32>,
     /// The least quality, 0 to 1.
     min_quality: Option<f32>,
+    /// The face model that looks; the server's default if none is named.
+    model: Option<String>,
 }
 
 impl TryFrom<LookBody> for Look {
@@ -52,6 +58,7 @@ impl TryFrom<LookBody> for Look {
             bytes: body.image.0,
             faces: body.faces.unwrap_or(Which::All).into(),
             sieve: Sieve::new(body.min_face_size, body.min_confidence, body.min_quality)?,
+            model: body.model,
         })
     }
 }
@@ -69,6 +76,7 @@ impl TryFrom<Form> for Look {
             bytes: image.bytes,
             faces: which(&mut fields)?.unwrap_or(Which::All).into(),
             sieve: Sieve::of_form(&mut fields)?,
+            model: fields.text("model"),
         };
         fields.finish()?;
         Ok(look)
@@ -82,6 +90,8 @@ pub(crate) struct Compare {
     /// The least cosine of one person; the model's own if it is not said.
     pub(crate) threshold: Option<f32>,
     pub(crate) sieve: Sieve,
+    /// The model; the server's default if none is named.
+    pub(crate) model: Option<String>,
 }
 
 /// The JSON body of `POST /faces/compare`.
@@ -94,6 +104,8 @@ pub(crate) struct CompareBody {
     min_confidence: Option<f32>,
     /// The least quality, 0 to 1.
     min_quality: Option<f32>,
+    /// The face model that looks; the server's default if none is named.
+    model: Option<String>,
 }
 
 /// The same as a form, as the document tells it: `image` is given twice.
@@ -106,10 +118,17 @@ pub(crate) struct CompareForm {
     min_confidence: Option<f32>,
     /// The least quality, 0 to 1.
     min_quality: Option<f32>,
+    /// The face model that looks; the server's default if none is named.
+    model: Option<String>,
 }
 
 impl Compare {
-    fn new(images: [Bytes; 2], threshold: Option<f32>, sieve: Sieve) -> Result<Self, Refusal> {
+    fn new(
+        images: [Bytes; 2],
+        threshold: Option<f32>,
+        sieve: Sieve,
+        model: Option<String>,
+    ) -> Result<Self, Refusal> {
         if threshold.is_some_and(|it| !(-1.0..=1.0).contains(&it)) {
             return Err(Refusal::wrong("`threshold` is a cosine, so -1 to 1"));
         }
@@ -117,6 +136,7 @@ impl Compare {
             images,
             threshold,
             sieve,
+            model,
         })
     }
 }
@@ -126,7 +146,8 @@ impl TryFrom<CompareBody> for Compare {
 
     fn try_from(body: CompareBody) -> Result<Self, Refusal> {
         let sieve = Sieve::new(body.min_face_size, body.min_confidence, body.min_quality)?;
-        Self::new(body.images.map(|image| image.0), body.threshold, sieve)
+        let images = body.images.map(|image| image.0);
+        Self::new(images, body.threshold, sieve, body.model)
     }
 }
 
@@ -140,7 +161,8 @@ impl TryFrom<Form> for Compare {
         let images = <[Bytes; 2]>::try_from(images)
             .map_err(|_| Refusal::wrong("give exactly two parts called `image`"))?;
         let threshold = fields.parsed("threshold", "a number from -1 to 1")?;
-        let compare = Self::new(images, threshold, Sieve::of_form(&mut fields)?)?;
+        let sieve = Sieve::of_form(&mut fields)?;
+        let compare = Self::new(images, threshold, sieve, fields.text("model"))?;
         fields.finish()?;
         Ok(compare)
     }

@@ -61,6 +61,15 @@ impl Server {
         self.running = Some(running);
     }
 
+    /// Stops it and starts it again with other models.
+    pub(crate) fn restart_as(&mut self, embedding: Embedding) {
+        self.running.take().unwrap().stop().unwrap();
+        let running = running(self.dir.path(), &[], embedding);
+        running.wait_ready().unwrap();
+        self.base = format!("http://{}", running.addr());
+        self.running = Some(running);
+    }
+
     /// Stops it, has something done to the data folder, and starts it again.
     pub(crate) fn restart_after(&mut self, harm: impl FnOnce(&Path)) {
         self.running.take().unwrap().stop().unwrap();
@@ -229,9 +238,16 @@ pub(crate) fn fake() -> Embedding {
     made(|| Box::new(FakeEmbedder::new()))
 }
 
+/// Two models whose vectors are not comparable.
+pub(crate) fn two_fakes() -> Embedding {
+    let one: Arc<Factory> = Arc::new(|| Ok(Box::new(FakeEmbedder::new()) as _));
+    let other: Arc<Factory> = Arc::new(|| Ok(Box::new(FakeEmbedder::other()) as _));
+    Embedding::Made(vec![one, other])
+}
+
 pub(crate) fn made(make: impl Fn() -> Box<dyn FaceEmbedder> + Send + Sync + 'static) -> Embedding {
     let factory: Arc<Factory> = Arc::new(move || Ok(make()));
-    Embedding::Made(factory)
+    Embedding::Made(vec![factory])
 }
 
 /// Does with each photo what the test says, then what the stand-in does.

@@ -1,0 +1,80 @@
+//! Which files installations have put into a folder of models, with their checksums: written last,
+//! so that what it names is complete.
+
+use std::fs;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::error::InstallError;
+
+/// Its name in the folder.
+pub(super) const FILE: &str = "installed.json";
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct Record {
+    files: Vec<RecordedFile>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct RecordedFile {
+    name: String,
+    sha256: String,
+}
+
+impl Record {
+    pub(super) fn read(dir: &Path) -> Result<Self, InstallError> {
+        let path = dir.join(FILE);
+        let text = fs::read_to_string(&path).map_err(InstallError::io(&path))?;
+        serde_json::from_str(&text).map_err(|error| InstallError::Package {
+            package: path.display().to_string(),
+            reason: error.to_string(),
+        })
+    }
+
+    pub(super) fn sha256_of(&self, name: &str) -> Option<&str> {
+        let file = self.files.iter().find(|file| file.name == name);
+        file.map(|file| file.sha256.as_str())
+    }
+
+    /// Says of a file what it is from now on.
+    pub(super) fn note(&mut self, name: &str, sha256: String) {
+        self.files.retain(|file| file.name != name);
+        self.files.push(RecordedFile {
+            name: name.to_owned(),
+            sha256,
+        });
+    }
+
+    /// Replaces what is in the folder, by way of a file in `work`.
+    pub(super) fn write(&self, dir: &Path, work: &Path) -> Result<(), InstallError> {
+        let text = serde_json::to_string_pretty(self).map_err(|error| InstallError::Package {
+            package: FILE.into(),
+            reason: error.to_string(),
+        })?;
+        let (temporary, path) = (work.join(FILE), dir.join(FILE));
+        fs::write(&temporary, text).map_err(InstallError::io(&temporary))?;
+        fs::rename(&temporary, &path).map_err(InstallError::io(&path))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_installation_adds_its_files_and_replaces_those_of_the_same_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let work = dir.path().join("work");
+        fs::create_dir(&work).unwrap();
+        for (name, sha256) in [("a", "1"), ("b", "2"), ("a", "3")] {
+            let mut record = Record::read(dir.path()).unwrap_or_default();
+            record.note(name, sha256.into());
+            record.write(dir.path(), &work).unwrap();
+        }
+        let record = Record::read(dir.path()).unwrap();
+        assert_eq!(record.sha256_of("a"), Some("3"));
+        assert_eq!(record.sha256_of("b"), Some("2"));
+        assert_eq!(record.sha256_of("c"), None);
+    }
+}

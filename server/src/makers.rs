@@ -1,0 +1,183 @@
+//! Which models make the vectors of a collection out of photos, and by which of them a photo is
+//! looked for. Vectors of two models cannot be compared, so a vector is only ever given what its own
+//! model makes, by name and checksum.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use actix_web::web::Bytes;
+use embedder::{Want, overlap};
+use engine::CollectionInfo;
+
+use crate::app::App;
+use crate::embed_pool::{Pool, Seen};
+use crate::reembedding::Move;
+use crate::refusal::Refusal;
+
+/// How much the boxes of a face as two models see it have in common at least.
+const SAME_FACE: f32 = 0.5;
+
+/// A model, and the vectors of a collection that it makes.
+pub(crate) struct Maker {
+    pub(crate) pool: Arc<Pool>,
+    pub(crate) vectors: Vec<String>,
+}
+
+/// The models that make the vectors of a collection, or the one called `using`. The one by which
+/// photos are looked for comes first.
+pub(crate) fn makers(
+    app: &App,
+    info: &CollectionInfo,
+    using: Option<&str>,
+) -> Result<Vec<Maker>, Refusal> {
+    let vectors = &info.spec.vectors;
+    if let Some(name) = using.filter(|name| !vectors.contains_key(*name)) {
+        let name: String = name.chars().take(80).collect();
+        return Err(Refusal::wrong(format!(
+            "collection `{}` has no vector `{name}` for `using`",
+            info.name
+        )));
+    }
+    let named = vectors
+        .iter()
+        .filter(|(name, _)| using.is_none_or(|using| using == *name));
+    let mut makers: Vec<Maker> = Vec::new();
+    let mut missing = None;
+    for (name, vector) in named {
+        let Some(embedder) = &vector.embedder else {
+            continue;
+        };
+        let pool = match app.faces.maker(embedder) {
+            Ok(pool) => pool,
+            Err(refusal) => {
+                missing = missing.or(Some(refusal));
+                continue;
+            }
+        };
+        let same = makers.iter_mut().find(|it| Arc::ptr_eq(&it.pool, &pool));
+        match same {
+            Some(maker) => maker.vectors.push(name.clone()),
+            None => makers.push(Maker {
+                pool,
+                vectors: vec![name.clone()],
+            }),
+        }
+    }
+    if let (true, Some(refusal)) = (makers.is_empty(), missing) {
+        return Err(refusal.at(&format!("collection `{}`", info.name)));
+    }
+    if makers.is_empty() {
+        return Err(Refusal::conflict(format!(
+            "collection `{}` takes vectors, not photos: it was made without an `embedder`",
+            info.name
+        )));
+    }
+    let first = searched_by(info);
+    let is_first = |maker: &Maker| {
+        maker
+            .vectors
+            .iter()
+            .any(|name| Some(name) == first.as_ref())
+    };
+    makers.sort_by_key(|maker| !is_first(maker));
+    Ok(makers)
+}
+
+/// The vector that photos are looked for by where the request does not say: the old one while a
+/// collection moves to another model, else that without a name.
+fn searched_by(info: &CollectionInfo) -> Option<String> {
+    let moving = Move::of(info).map(|it| it.from);
+    let unnamed = info.spec.vectors.contains_key("").then(String::new);
+    moving.or(unnamed)
+}
+
+/// The one vector that a photo is looked for by, and who makes it.
+pub(crate) fn searcher(
+    app: &App,
+    info: &CollectionInfo,
+    using: Option<&str>,
+) -> Result<(Arc<Pool>, String), Refusal> {
+    let makers = makers(app, info, using)?;
+    let all = makers.iter();
+    let all = all.flat_map(|maker| maker.vectors.iter().map(move |name| (&maker.pool, name)));
+    let all: Vec<_> = all.collect();
+    let first = searched_by(info);
+    let chosen = match all.as_slice() {
+        [only] => Some(only),
+        several => several
+            .iter()
+            .find(|(_, name)| Some(*name) == first.as_ref()),
+    };
+    if let Some((pool, name)) = chosen {
+        return Ok((Arc::clone(pool), (*name).clone()));
+    }
+    let names: BTreeSet<&str> = all.iter().map(|(_, name)| name.as_str()).collect();
+    let names: Vec<&str> = names.into_iter().collect();
+    Err(Refusal::wrong(format!(
+        "say by which vector with `using`: `{}`",
+        names.join("`, `")
+    )))
+}
+
+/// What models make of photos: of each photo what the first sees, and the vectors of its faces.
+pub(crate) type Looked = Vec<Result<(Seen, Vec<engine::Vectors>), Refusal>>;
+
+/// Has the models look at photos one after the other; a face that a later one does not find has no
+/// vector of its.
+pub(crate) async fn look(
+    makers: &[Maker],
+    images: Vec<Bytes>,
+    want: Want,
+) -> Result<Looked, Refusal> {
+    let Some((first, others)) = makers.split_first() else {
+        return Err(Refusal::internal("no model makes the vectors"));
+    };
+    let outcomes = first.pool.analyze_all(images.clone(), want).await?;
+    let mut looked: Looked = outcomes
+        .into_iter()
+        .map(|outcome| {
+            let seen = outcome?;
+            let faces = seen.analysis.faces.iter();
+            let vectors = faces.map(|face| named(&first.vectors, &face.vector));
+            let vectors = vectors.map(|vectors| vectors.into_iter().collect());
+            let vectors = vectors.collect();
+            Ok((seen, vectors))
+        })
+        .collect();
+    for maker in others {
+        let want = Want {
+            crop: false,
+            ..want
+        };
+        let outcomes = maker.pool.analyze_all(images.clone(), want).await?;
+        for (looked, outcome) in looked.iter_mut().zip(outcomes) {
+            match (looked.as_mut(), outcome) {
+                (Ok((seen, vectors)), Ok(other)) => add(seen, vectors, &other, &maker.vectors),
+                (Ok(_), Err(refusal)) => *looked = Err(refusal),
+                (Err(_), _) => {}
+            }
+        }
+    }
+    Ok(looked)
+}
+
+fn named(names: &[String], vector: &[f32]) -> Vec<(String, Vec<f32>)> {
+    let names = names.iter();
+    names.map(|name| (name.clone(), vector.to_vec())).collect()
+}
+
+/// Gives each face the vectors of the face that lies where it does.
+fn add(seen: &Seen, vectors: &mut [engine::Vectors], other: &Seen, names: &[String]) {
+    for (face, vectors) in seen.analysis.faces.iter().zip(vectors) {
+        let same = other
+            .analysis
+            .faces
+            .iter()
+            .map(|it| (overlap(it.bounding_box, face.bounding_box), it))
+            .filter(|(overlap, _)| *overlap >= SAME_FACE)
+            .max_by(|(a, _), (b, _)| a.total_cmp(b));
+        let Some((_, same)) = same else { continue };
+        let known = std::mem::take(vectors).into_iter();
+        *vectors = known.chain(named(names, &same.vector)).collect();
+    }
+}

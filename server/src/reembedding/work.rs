@@ -1,0 +1,301 @@
+//! The new vectors, page by page of the collection: from the photo where it is kept, else from the
+//! crop. A face that is in neither is told, and keeps what it has.
+
+use std::collections::HashSet;
+use std::thread;
+use std::time::Duration;
+
+use embedder::{Analysis, Choice, Want, overlap};
+use engine::{Ack, Engine, FaceImage, PointId, Refill, Select, StoredPoint, Which};
+use serde_json::{Value, json};
+use tokio::runtime::Runtime;
+
+use super::{Move, Picture};
+use crate::embed_pool::{Pool, Seen};
+use crate::jobs::{Halt, Job};
+use crate::limits;
+use crate::refusal::Refusal;
+use crate::wire::id::Id;
+
+/// Points that are read at once.
+const PAGE: usize = 256;
+/// Pictures that are looked at together: few, so that clients' photos find room beside them.
+const PICTURES: usize = 8;
+/// How long a pool that is full with clients' photos is left alone.
+const PATIENCE: Duration = Duration::from_millis(50);
+/// How much the box of a face that is found has in common at least with the one that is kept.
+const SAME_FACE: f32 = 0.5;
+/// How often the collection is gone through for what has come in meanwhile.
+const PASSES: usize = 100;
+
+/// Why a face has no new vector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Missing {
+    /// Neither photo nor crop is kept.
+    NoPicture,
+    /// The models do not find it in what is kept.
+    NotFound,
+}
+
+impl Missing {
+    fn word(self) -> &'static str {
+        match self {
+            Self::NoPicture => "no_picture",
+            Self::NotFound => "not_found",
+        }
+    }
+}
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub(super) struct Filled {
+    pub(super) of_photos: usize,
+    pub(super) of_crops: usize,
+    missing: Vec<(PointId, Missing)>,
+}
+
+impl Filled {
+    /// Vectors that were made.
+    pub(super) fn embedded(&self) -> usize {
+        self.of_photos + self.of_crops
+    }
+
+    /// Who has none, and why.
+    pub(super) fn missing_told(&self) -> Value {
+        let count = |why| self.missing.iter().filter(|(_, it)| *it == why).count();
+        let first = self.missing.iter().take(limits::MISSING_TOLD);
+        let first = first.map(|(id, why)| json!({"id": Id(*id), "why": why.word()}));
+        json!({
+            "no_picture": count(Missing::NoPicture),
+            "not_found": count(Missing::NotFound),
+            "first": first.collect::<Vec<_>>(),
+        })
+    }
+}
+
+struct Work<'a> {
+    engine: &'a Engine,
+    pool: &'a Pool,
+    collection: &'a str,
+    wanted: &'a Move,
+    job: &'a Job,
+    runtime: Runtime,
+    filled: Filled,
+    /// Those that cannot have a new vector: they are looked at once.
+    given_up: HashSet<PointId>,
+}
+
+/// Gives every point that has the old vector and not the new one a new one, those that come in
+/// meanwhile too.
+pub(super) fn fill(
+    engine: &Engine,
+    pool: &Pool,
+    (collection, wanted): (&str, &Move),
+    job: &Job,
+) -> Result<Filled, Halt> {
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    let runtime = runtime.map_err(|error| Halt::Failed(error.to_string()))?;
+    let mut work = Work {
+        engine,
+        pool,
+        collection,
+        wanted,
+        job,
+        runtime,
+        filled: Filled::default(),
+        given_up: HashSet::new(),
+    };
+    for _ in 0..PASSES {
+        if work.pass()? == 0 {
+            break;
+        }
+    }
+    Ok(work.filled)
+}
+
+impl Work<'_> {
+    /// Goes through the collection once; says how many vectors it has made.
+    fn pass(&mut self) -> Result<usize, Halt> {
+        let before = self.filled.embedded();
+        let (mut from, mut done) = (None, 0);
+        loop {
+            let select = Select {
+                payload: false,
+                vectors: Which::Named(vec![self.wanted.from.clone(), self.wanted.to.clone()]),
+            };
+            let page = self.engine.scroll(self.collection, from, PAGE, select)?;
+            let wanting: Vec<_> = page.points.iter().filter(|it| self.wants(it)).collect();
+            for some in wanting.chunks(PICTURES) {
+                self.report(done)?;
+                self.fill_some(some)?;
+            }
+            done += page.points.len();
+            self.report(done)?;
+            from = page.next;
+            if from.is_none() {
+                return Ok(self.filled.embedded() - before);
+            }
+        }
+    }
+
+    fn report(&self, done: usize) -> Result<(), Halt> {
+        let all = self.engine.count(self.collection)?;
+        self.job.step(done.min(all) as u64, all as u64)
+    }
+
+    fn wants(&self, point: &StoredPoint) -> bool {
+        let has = |name: &str| {
+            let vectors = point.vectors.as_ref();
+            vectors.is_some_and(|vectors| vectors.get(name).is_some())
+        };
+        let comes_into_question = point.face.is_some() || has(&self.wanted.from);
+        comes_into_question && !has(&self.wanted.to) && !self.given_up.contains(&point.id)
+    }
+
+    fn fill_some(&mut self, points: &[&StoredPoint]) -> Result<(), Halt> {
+        let (mut photos, mut crops) = (Vec::new(), Vec::new());
+        for point in points {
+            match self.picture(point, FaceImage::Photo)? {
+                Some(photo) => photos.push(photo),
+                None => crops.extend(self.crop_or_give_up(point, Missing::NoPicture)?),
+            }
+        }
+        let (refills, unseen) = self.look(photos, Choice::All, of_place)?;
+        self.filled.of_photos += self.write(refills)?;
+        let unseen: Vec<_> = points.iter().filter(|it| unseen.contains(&it.id)).collect();
+        for point in unseen {
+            crops.extend(self.crop_or_give_up(point, Missing::NotFound)?);
+        }
+        let (refills, unseen) = self.look(crops, Choice::Largest, of_crop)?;
+        self.filled.of_crops += self.write(refills)?;
+        for id in unseen {
+            self.give_up(id, Missing::NotFound);
+        }
+        Ok(())
+    }
+
+    fn crop_or_give_up(
+        &mut self,
+        point: &StoredPoint,
+        why: Missing,
+    ) -> Result<Option<Picture>, Halt> {
+        let crop = self.picture(point, FaceImage::Crop)?;
+        if crop.is_none() {
+            self.give_up(point.id, why);
+        }
+        Ok(crop)
+    }
+
+    fn give_up(&mut self, id: PointId, why: Missing) {
+        self.given_up.insert(id);
+        self.filled.missing.push((id, why));
+    }
+
+    fn picture(&self, point: &StoredPoint, kind: FaceImage) -> Result<Option<Picture>, Halt> {
+        let Some(kept) = &point.face else {
+            return Ok(None);
+        };
+        let has = match kind {
+            FaceImage::Photo => kept.has_photo,
+            FaceImage::Crop => kept.has_crop,
+        };
+        if !has {
+            return Ok(None);
+        }
+        let bytes = self.engine.face_image(self.collection, &point.id, kind)?;
+        Ok(bytes.map(|bytes| Picture {
+            id: point.id,
+            face: kept.face.clone(),
+            bytes: bytes.into(),
+        }))
+    }
+
+    /// The vectors of those that are found in their pictures, and the ids of the others.
+    fn look(
+        &self,
+        pictures: Vec<Picture>,
+        faces: Choice,
+        find: fn(&Picture, &Analysis) -> Option<Vec<f32>>,
+    ) -> Result<(Vec<Refill>, HashSet<PointId>), Halt> {
+        let want = Want {
+            faces,
+            vectors: true,
+            crop: false,
+        };
+        let (mut refills, mut unseen) = (Vec::new(), HashSet::new());
+        let mut waiting = pictures;
+        while !waiting.is_empty() {
+            self.job.go_on()?;
+            let images = waiting
+                .iter()
+                .map(|picture| picture.bytes.clone())
+                .collect();
+            let outcomes = self.runtime.block_on(self.pool.analyze_all(images, want));
+            let outcomes: Vec<Result<Seen, Refusal>> = match outcomes {
+                Ok(outcomes) => outcomes,
+                Err(refusal) if refusal.is_busy() => {
+                    thread::sleep(PATIENCE);
+                    continue;
+                }
+                Err(refusal) => return Err(Halt::Failed(refusal.to_string())),
+            };
+            let mut again = Vec::new();
+            for (picture, outcome) in waiting.into_iter().zip(outcomes) {
+                let vector = match outcome {
+                    Ok(seen) => find(&picture, &seen.analysis),
+                    Err(refusal) if refusal.is_busy() => {
+                        again.push(picture);
+                        continue;
+                    }
+                    Err(refusal) => {
+                        tracing::warn!(id = %picture.id, %refusal, "a kept picture has no face");
+                        None
+                    }
+                };
+                let Picture { id, face, .. } = picture;
+                match vector {
+                    Some(vector) => refills.push(Refill { id, face, vector }),
+                    None => drop(unseen.insert(id)),
+                }
+            }
+            waiting = again;
+            if !waiting.is_empty() {
+                thread::sleep(PATIENCE);
+            }
+        }
+        Ok((refills, unseen))
+    }
+
+    fn write(&self, refills: Vec<Refill>) -> Result<usize, Halt> {
+        if refills.is_empty() {
+            return Ok(0);
+        }
+        loop {
+            let to = &self.wanted.to;
+            match self
+                .engine
+                .fill_vector(self.collection, to, refills.clone(), Ack::Applied)
+            {
+                Err(engine::Error::Busy(_)) => {
+                    self.job.go_on()?;
+                    thread::sleep(PATIENCE);
+                }
+                outcome => return Ok(outcome?),
+            }
+        }
+    }
+}
+
+/// In a photo the face lies where it was found before.
+fn of_place(picture: &Picture, seen: &Analysis) -> Option<Vec<f32>> {
+    let faces = seen.faces.iter();
+    let near = faces.map(|it| (overlap(it.bounding_box, picture.face.bounding_box), it));
+    let near = near.filter(|(overlap, _)| *overlap >= SAME_FACE);
+    let best = near.max_by(|(a, _), (b, _)| a.total_cmp(b));
+    best.map(|(_, face)| face.vector.clone())
+}
+
+/// A crop was made of one face, which fills the most of it.
+fn of_crop(_: &Picture, seen: &Analysis) -> Option<Vec<f32>> {
+    seen.faces.first().map(|face| face.vector.clone())
+}

@@ -1,0 +1,74 @@
+//! The face models there are, and collections moved from one to another.
+
+use actix_web::HttpRequest;
+use actix_web::web::{self, Data, Path, Payload};
+use serde_json::json;
+
+use super::named;
+use crate::api::Operation;
+use crate::app::App;
+use crate::http;
+use crate::reembedding;
+use crate::refusal::Refusal;
+use crate::wire::envelope::Answer;
+use crate::wire::job::JobOut;
+use crate::wire::reembedding::{ModelList, ModelOut, ReembedBody};
+
+type Outcome<T> = Result<Answer<T>, Refusal>;
+
+/// What this file answers.
+pub(super) fn operations() -> Vec<Operation> {
+    vec![
+        Operation::get("/faces/models", "listModels", || web::to(models))
+            .about(
+                "The face models that this server has or could have, those that are loaded first.",
+            )
+            .answers::<ModelList>(json!({"models": [{
+                "name": "facenet-128", "size": 128, "loaded": true, "default": true,
+                "sha256": "92c3c3f568c43bef41c0e3d2d6ca50b91f46e103bf471acbca5a2d77ea1f17e3",
+                "calibration": {
+                    "threshold": 0.42, "threshold_error": 0.02, "slope": 28.9, "slope_error": 4.9,
+                    "pairs": 1200, "false_match_rates": [[0.0357, 0.5], [0.3821, 0.01]],
+                },
+            }]})),
+        Operation::post(
+            "/admin/collections/{collection}/reembed",
+            "reembedFaces",
+            || web::to(start),
+        )
+        .about(
+            "Begins a job that moves a collection to another face model: a vector of it is added \
+             and made of the photos and crops that are kept, and takes the place of the old one at \
+             the end. Searches go by the old one until then, new photos get both. Faces that \
+             cannot be embedded anew are told, and keep the old vector in place unless \
+             `accept_missing` is true. A restart goes on with it.",
+        )
+        .takes::<ReembedBody>(json!({"model": "mobilefacenet-192"}))
+        .answers::<JobOut>(json!({
+            "id": 1, "kind": "reembed", "collection": "faces", "status": "running",
+            "done": 0, "of": 0, "started": "2026-11-29T06:55:40", "seconds": 0.0,
+        }))
+        .refuses(&[409, 501]),
+    ]
+}
+
+async fn models(app: Data<App>) -> Outcome<ModelList> {
+    let models = app.faces.models().into_iter();
+    Ok(Answer(ModelList {
+        models: models.map(ModelOut::from).collect(),
+    }))
+}
+
+async fn start(
+    app: Data<App>,
+    request: HttpRequest,
+    name: Path<String>,
+    payload: Payload,
+) -> Outcome<JobOut> {
+    let name = named(name.into_inner())?;
+    let body: ReembedBody = http::json(request.headers(), payload, app.max_body_bytes()).await?;
+    let info = app.describe(&name).await?;
+    let wanted = body.wanted(&info)?;
+    let job = reembedding::start(&app, info, wanted)?;
+    Ok(Answer(JobOut::from(&*job)))
+}

@@ -1,0 +1,255 @@
+//! Collections moved from one model to another, over HTTP with two stand-ins for the models: what
+//! was kept is embedded anew, searches go on meanwhile, nothing is lost unseen.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+mod common;
+
+use std::sync::Arc;
+use std::sync::mpsc::channel;
+
+use common::{Before, Server, photo, two_fakes};
+use embedder::FakeEmbedder;
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+use server::{Embedding, Factory};
+
+const FACES: &str = "/collections/f/faces";
+const SEARCH: &str = "/collections/f/faces/search";
+const REEMBED: &str = "/admin/collections/f/reembed";
+
+fn add(server: &Server, id: u32, fields: &[(&str, &[u8])]) -> Value {
+    let (image, id) = (photo(id), id.to_string());
+    let parts = [("image", image.as_slice()), ("id", id.as_bytes())];
+    server.form(FACES, &[&parts, fields].concat()).ok()
+}
+
+/// Of one the photo is kept, of one the crop, of one nothing.
+fn fill(server: &Server) {
+    server.with_faces("f");
+    add(
+        server,
+        4,
+        &[("keep_photo", b"true"), ("keep_crop", b"false")],
+    );
+    add(server, 9, &[("person", b"Ada")]);
+    add(server, 14, &[("keep_crop", b"false")]);
+}
+
+fn ended(server: &Server, id: &Value) -> Value {
+    loop {
+        let job = server.get(&format!("/admin/jobs/{id}")).ok();
+        if job["status"] != "running" {
+            return job;
+        }
+        std::thread::yield_now();
+    }
+}
+
+fn reembed(server: &Server, body: &Value) -> Value {
+    let started = server.post(REEMBED, body).ok();
+    let job = ended(server, &started["id"]);
+    assert_eq!(job["status"], "completed", "{job}");
+    job["result"].clone()
+}
+
+fn best(server: &Server, columns: u32) -> (Value, String) {
+    let found = server.form(SEARCH, &[("image", &photo(columns))]).ok();
+    let hit = found["faces"][0]["hits"][0]["id"].clone();
+    (hit, found["model"].as_str().unwrap().to_owned())
+}
+
+fn vectors(server: &Server, id: u32) -> Vec<String> {
+    let body = json!({"ids": [id], "with_vector": true});
+    let point = server.post("/collections/f/points", &body).ok();
+    match &point[0]["vector"] {
+        Value::Array(_) => vec![String::new()],
+        Value::Object(named) => named.keys().cloned().collect(),
+        _ => Vec::new(),
+    }
+}
+
+#[test]
+fn what_is_kept_is_embedded_anew_and_what_is_not_keeps_the_old_vector_in_place() {
+    let server = Server::start_with(&[], two_fakes());
+    fill(&server);
+    let result = reembed(&server, &json!({"model": "fake-72"}));
+    assert_eq!(result["of_photos"], 1, "{result}");
+    assert_eq!(result["of_crops"], 1, "{result}");
+    assert_eq!(result["missing"]["no_picture"], 1, "{result}");
+    let first = json!([{"id": 14, "why": "no_picture"}]);
+    assert_eq!(result["missing"]["first"], first);
+    assert_eq!(result["without_new_vector"], 1);
+    assert_eq!(result["old_vector"], "kept");
+    assert_eq!(best(&server, 14), (json!(14), "fake-128".into()));
+    // New photos get both as long as the old one is there.
+    add(&server, 20, &[]);
+    assert_eq!(vectors(&server, 20), ["", "fake-72"]);
+
+    let again = json!({"model": "fake-72", "accept_missing": true});
+    let result = reembed(&server, &again);
+    assert_eq!(
+        (&result["embedded"], &result["old_vector"]),
+        (&json!(0), &json!("removed"))
+    );
+    for columns in [4, 9, 20] {
+        let hit = best(&server, columns);
+        assert_eq!(hit, (json!(columns), "fake-72".into()));
+    }
+    assert_eq!(vectors(&server, 14), [""; 0]);
+    let kept = server.get("/collections/f/faces/9").ok();
+    assert_eq!(kept["person"], "Ada");
+    let told = server.get("/collections/f").ok();
+    assert_eq!(told["embedder"]["name"], "fake-72");
+    assert!(told["config"]["metadata"].is_null(), "{told}");
+    // And back, from a vector with a name.
+    add(&server, 25, &[]);
+    let result = reembed(&server, &json!({"model": "fake-128"}));
+    assert_eq!(result["of_crops"], 3, "{result}");
+    assert_eq!(best(&server, 25), (json!(25), "fake-128".into()));
+}
+
+#[test]
+fn a_move_goes_on_after_a_restart_and_is_done_by_points() {
+    let (looked, seen) = channel::<()>();
+    let (go, wait) = channel::<()>();
+    let wait = Arc::new(Mutex::new(wait));
+    let one: Arc<Factory> = Arc::new(|| Ok(Box::new(FakeEmbedder::new()) as _));
+    let other: Arc<Factory> = Arc::new(move || {
+        let (looked, wait) = (looked.clone(), wait.clone());
+        let act = move |_: &[u8]| {
+            looked.send(()).unwrap();
+            // Once the test has let go of the other end nothing waits any more.
+            wait.lock().recv().unwrap_or_default();
+        };
+        Ok(Box::new(Before {
+            act,
+            then: FakeEmbedder::other(),
+        }) as _)
+    });
+    let settings = [("embedding.workers", "1"), ("embedding.batch", "1")];
+    let mut server = Server::start_with(&settings, Embedding::Made(vec![one, other]));
+    server.with_faces("f");
+    for id in 1..=20 {
+        add(&server, id, &[]);
+    }
+    let job = server.post(REEMBED, &json!({"model": "fake-72"})).ok();
+    // Ten faces are done, one is being looked at.
+    for _ in 0..10 {
+        go.send(()).unwrap();
+    }
+    for _ in 0..11 {
+        seen.recv().unwrap();
+    }
+    assert_eq!(best(&server, 3), (json!(3), "fake-128".into()));
+    let second = server.post(REEMBED, &json!({"model": "fake-72"}));
+    assert!(second.refused(409).contains(&job["id"].to_string()));
+    // The rest of the pictures that are at work is looked at, then it stops.
+    drop(go);
+    server.restart_as(two_fakes());
+    let jobs = server.get("/admin/jobs").ok();
+    let job = &jobs["jobs"][0];
+    assert_eq!(job["kind"], "reembed", "{jobs}");
+    let result = ended(&server, &job["id"])["result"].clone();
+    assert_eq!(result["old_vector"], "removed", "{result}");
+    let left = result["embedded"].as_u64().unwrap();
+    assert!(left > 0 && left <= 12, "{result}");
+    for id in 1..=20 {
+        assert_eq!(vectors(&server, id), ["fake-72"]);
+        assert_eq!(best(&server, id), (json!(id), "fake-72".into()));
+    }
+}
+
+#[test]
+fn a_move_that_is_cancelled_stays_so_and_searches_go_by_the_old_model() {
+    let (looked, seen) = channel::<()>();
+    let (go, wait) = channel::<()>();
+    let wait = Arc::new(Mutex::new(wait));
+    let one: Arc<Factory> = Arc::new(|| Ok(Box::new(FakeEmbedder::new()) as _));
+    let other: Arc<Factory> = Arc::new(move || {
+        let (looked, wait) = (looked.clone(), wait.clone());
+        let act = move |_: &[u8]| {
+            looked.send(()).unwrap();
+            wait.lock().recv().unwrap_or_default();
+        };
+        Ok(Box::new(Before {
+            act,
+            then: FakeEmbedder::other(),
+        }) as _)
+    });
+    let mut server = Server::start_with(&[], Embedding::Made(vec![one, other]));
+    server.with_faces("f");
+    for id in 1..=3 {
+        add(&server, id, &[]);
+    }
+    let job = server.post(REEMBED, &json!({"model": "fake-72"})).ok();
+    seen.recv().unwrap();
+    server.delete(&format!("/admin/jobs/{}", job["id"])).ok();
+    drop(go);
+    assert_eq!(ended(&server, &job["id"])["status"], "cancelled");
+    server.restart_as(two_fakes());
+    assert_eq!(server.get("/admin/jobs").ok()["jobs"], json!([]));
+    assert_eq!(best(&server, 2), (json!(2), "fake-128".into()));
+    let result = reembed(&server, &json!({"model": "fake-72"}));
+    assert_eq!(result["old_vector"], "removed", "{result}");
+}
+
+#[test]
+fn what_cannot_be_moved_is_told_and_nothing_is_changed() {
+    let server = Server::start_with(&[], two_fakes());
+    fill(&server);
+    server.with_vectors("plain", 4, "Dot");
+    let told = |body: Value, status: u16| server.post(REEMBED, &body).refused(status);
+    assert!(told(json!({"model": "nobody"}), 400).contains("`fake-72`"));
+    assert!(told(json!({"model": "facenet-128"}), 501).contains("models install"));
+    assert!(told(json!({"model": "fake-128"}), 409).contains("already"));
+    assert!(told(json!({"model": "fake-72", "from": "x"}), 400).contains("`x`"));
+    assert!(told(json!({"model": "fake-72", "vector": ""}), 400).contains("`vector`"));
+    assert!(told(json!({"models": "fake-72"}), 400).contains("models"));
+    let plain = server.post(
+        "/admin/collections/plain/reembed",
+        &json!({"model": "fake-72"}),
+    );
+    assert!(plain.refused(409).contains("no vector that a model makes"));
+    let missing = server.post(
+        "/admin/collections/no/reembed",
+        &json!({"model": "fake-72"}),
+    );
+    assert!(missing.refused(404).contains("`no`"));
+    assert_eq!(vectors(&server, 9), [""]);
+    assert_eq!(server.get("/admin/jobs").ok()["jobs"], json!([]));
+}
+
+#[test]
+fn photos_are_looked_at_by_the_model_that_is_named() {
+    let server = Server::start_with(&[], two_fakes());
+    let embed = |fields: &[(&str, &[u8])]| {
+        let image = photo(4);
+        let parts = [&[("image", image.as_slice())], fields].concat();
+        server.form("/faces/embed", &parts)
+    };
+    let size = |told: &Value| told["faces"][0]["vector"].as_array().unwrap().len();
+    let told = embed(&[]).ok();
+    assert_eq!((&told["model"], size(&told)), (&json!("fake-128"), 128));
+    let told = embed(&[("model", b"fake-72")]).ok();
+    assert_eq!((&told["model"], size(&told)), (&json!("fake-72"), 72));
+    assert!(
+        embed(&[("model", b"nobody")])
+            .refused(400)
+            .contains("`fake-72`")
+    );
+    let (a, b) = (photo(4), photo(5));
+    let both = [
+        ("image", a.as_slice()),
+        ("image", &b),
+        ("model", b"fake-72"),
+    ];
+    assert_eq!(
+        server.form("/faces/compare", &both).ok()["model"],
+        "fake-72"
+    );
+    let models = server.get("/faces/models").ok();
+    let names = models["models"].as_array().unwrap().iter();
+    let loaded: Vec<_> = names.filter(|it| it["loaded"] == true).collect();
+    assert_eq!(loaded.len(), 2, "{models}");
+    assert_eq!(models["models"][2]["name"], "facenet-128");
+}
