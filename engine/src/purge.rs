@@ -4,7 +4,7 @@
 //! recovery needs: the pictures in use are copied out of files that hold others too, the tables are
 //! written anew, and checkpoints are taken until both manifests are behind the place; with them go
 //! the log up to it, the snapshots and the restored backups from before. The old files of pictures
-//! go last, when nothing names them. A purge that was cut short is simply asked for again.
+//! go last, when nothing names them, and with them what a repair had taken out of the log. A purge that was cut short is simply asked for again.
 //!
 //! Slots of an index are wiped when their point goes, and free parts of the file without a name are
 //! given back to the disk. Writes wait while the tables are written anew, backups and restores for
@@ -13,7 +13,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Instant;
 
-use storage::{BlobRef, Blobs, CollectionId, Lsn, Record, Shelf};
+use storage::{BlobRef, Blobs, CollectionId, Lsn, Record, Shelf, forget_given_up};
 
 use crate::commit::Work;
 use crate::engine::{Engine, rename_missing};
@@ -91,7 +91,9 @@ impl Engine {
                 _ => force.clear(),
             }
         }
-        self.shared().blobs.remove(&rewritten.stale)?;
+        let shared = self.shared();
+        shared.blobs.remove(&rewritten.stale)?;
+        forget_given_up(&*shared.disk, &shared.folder.log())?;
         let backups_kept = self.old_backups(&target.name, lsn, backups)?;
         let after = self.files()?;
         let missing = |a: &Files, b: &Files| {
@@ -103,7 +105,7 @@ impl Engine {
         Ok(PurgeReport {
             collection: target.name.clone(),
             lsn,
-            at_s: self.shared().disk.now_s(),
+            at_s: shared.disk.now_s(),
             seconds: started.elapsed().as_secs_f64(),
             removed: missing(&before, &after),
             written: files_written,

@@ -179,6 +179,19 @@ fn tables_that_are_lost_after_a_purge_are_rebuilt_with_their_pictures() {
 }
 
 #[test]
+fn what_a_repair_took_out_of_the_log_is_gone_after_a_purge() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(used(dir.path()));
+    let name = "log/00000000000000000001.log.damaged";
+    let all: Vec<u8> = needles().into_values().flatten().collect();
+    fs::write(dir.path().join(name), all).unwrap();
+    let engine = open(dir.path());
+    let report = engine.purge("c", OldBackups::Delete).unwrap();
+    assert!(report.removed.iter().any(|file| file == name), "{report:?}");
+    assert_eq!(found(dir.path()), [] as [&str; 0]);
+}
+
+#[test]
 fn writes_and_searches_go_on_beside_a_purge_and_none_is_lost() {
     let dir = tempfile::tempdir().unwrap();
     let engine = used(dir.path());

@@ -121,7 +121,14 @@ impl Job {
             Ok(Err(Halt::Failed(why))) => End::Failed(why),
             Err(_) => End::Failed("a thread of the server broke down".to_owned()),
         };
-        tracing::info!(job = self.id, kind = self.kind, ?end, "a job has ended");
+        let (job, kind) = (self.id, self.kind);
+        match &end {
+            // What came of it is for whoever asked: there may be names of people in it.
+            End::Completed(_) => tracing::info!(job, kind, "a job is done"),
+            End::Cancelled => tracing::info!(job, kind, "a job was cancelled"),
+            End::Failed(why) => tracing::warn!(job, kind, why, "a job has failed"),
+        }
+
         // Nobody else ends it.
         drop(self.end.set((self.started.elapsed(), end)));
     }

@@ -80,6 +80,12 @@ impl Server {
         self.running = Some(running);
     }
 
+    /// Stops it; its folder goes on.
+    pub(crate) fn stop(mut self) -> tempfile::TempDir {
+        self.running.take().unwrap().stop().unwrap();
+        std::mem::replace(&mut self.dir, tempfile::tempdir().unwrap())
+    }
+
     pub(crate) fn data_dir(&self) -> std::path::PathBuf {
         self.dir.path().join("data")
     }
@@ -265,6 +271,26 @@ impl<F: FnMut(&[u8]) + Send> FaceEmbedder for Before<F> {
         photos.iter().for_each(|(image, _)| (self.act)(image));
         self.then.analyze_all(photos)
     }
+}
+
+/// The files below a folder that hold these bytes.
+pub(crate) fn holding(dir: &Path, needle: &[u8]) -> Vec<String> {
+    let (mut found, mut folders) = (Vec::new(), vec![dir.to_owned()]);
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if std::fs::read(&path)
+                .unwrap()
+                .windows(needle.len())
+                .any(|run| run == needle)
+            {
+                found.push(path.display().to_string());
+            }
+        }
+    }
+    found
 }
 
 fn form(parts: &[(&str, &[u8])]) -> (String, Vec<u8>) {

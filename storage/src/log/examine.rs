@@ -18,6 +18,9 @@ use crate::error::Error;
 use crate::ids::Lsn;
 use crate::record::Record;
 
+/// How files end that hold what was taken out of the log.
+const GIVEN_UP: &str = ".damaged";
+
 /// What a log holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogState {
@@ -124,6 +127,17 @@ pub fn give_up_damaged(
     })
 }
 
+/// Removes for good what was taken out of the log in `dir`.
+pub fn forget_given_up(disk: &dyn Disk, dir: &Path) -> Result<(), Error> {
+    let names = disk.list(dir).map_err(Error::io(dir, "list"))?;
+    for name in names.iter().filter(|name| name.ends_with(GIVEN_UP)) {
+        let path = dir.join(name);
+        disk.remove(&path).map_err(Error::io(&path, "remove"))?;
+    }
+    disk.sync_dir(dir)
+        .map_err(Error::io(dir, "sync the folder"))
+}
+
 /// Files of a log that follow each other without a gap.
 struct Chain {
     files: Range<usize>,
@@ -215,7 +229,7 @@ fn whole_header(
 
 fn damaged_name(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
-    name.push(".damaged");
+    name.push(GIVEN_UP);
     PathBuf::from(name)
 }
 

@@ -6,7 +6,7 @@ mod frame;
 mod memory;
 mod witness;
 
-pub use examine::{GivenUp, LogState, examine_log, give_up_damaged};
+pub use examine::{GivenUp, LogState, examine_log, forget_given_up, give_up_damaged};
 pub use file::{Cut, FileLog};
 pub use memory::MemoryLog;
 
