@@ -30,6 +30,7 @@ mod http;
 mod jobs;
 mod likeness;
 mod limits;
+mod maintain;
 mod makers;
 mod metrics;
 mod middleware;
@@ -43,7 +44,8 @@ mod start;
 mod wire;
 
 pub use embed_pool::Factory;
-pub use engine::{CheckedCollection, Finding, Loss, Remedy, Step, Verdict, repair, verify};
+pub use engine::{CheckedCollection, Finding, Loss, Remedy, Step, Verdict};
 pub use error::Error;
+pub use maintain::{repair, verify};
 pub use models_task::Embedding;
 pub use start::{Running, run, start, start_with};

@@ -69,7 +69,7 @@ pub fn start_with(config: Config, embedding: Embedding) -> Result<Running, Error
         reason: error.to_string(),
     };
     let root = config.api_key.as_ref().map(config::ApiKey::as_str);
-    let keys = Ring::open(root, &config.data_dir)?;
+    let keys = Ring::open(root, &config.data_dir).map_err(Error::Keys)?;
     let listener = TcpListener::bind(config.listen).map_err(listen)?;
     let addr = listener.local_addr().map_err(listen)?;
     let runtime = tokio::runtime::Builder::new_current_thread()

@@ -276,6 +276,54 @@ fn keys_outlive_a_restart_and_their_secrets_are_in_no_file() {
 }
 
 #[test]
+fn damaged_keys_are_told_by_verify_and_refuse_the_start_by_name() {
+    let server = locked();
+    made(&server, &json!({"name": "scraper", "scopes": ["metrics"]}));
+    let dir = server.stop();
+    let (data, file) = (dir.path().join("data"), dir.path().join("data/KEYS"));
+    let whole = server::verify(&data).unwrap();
+    assert!(whole.is_whole(), "{whole:?}");
+    let good = std::fs::read(&file).unwrap();
+    let mut flipped = good.clone();
+    flipped[good.len() / 2] ^= 4;
+    for bad in [&flipped[..], &good[..good.len() / 2], &[]] {
+        std::fs::write(&file, bad).unwrap();
+        let told = server::verify(&data).unwrap();
+        let [finding] = told.findings.as_slice() else {
+            panic!("{told:?}")
+        };
+        assert!(finding.what.contains("KEYS: damaged at byte 0"), "{told:?}");
+        assert!(!told.loses_nothing());
+        let (_, after) = server::repair(&data, &told, server::Loss::Refused).unwrap();
+        assert_eq!(after.findings.len(), 1, "{after:?}");
+        assert_eq!(std::fs::read(&file).unwrap(), bad, "nothing was changed");
+        let settings = common::config(dir.path(), &[("api_key", ROOT.1)]);
+        let refused = server::start_with(settings, fake()).err().unwrap();
+        let refused = refused.to_string();
+        assert!(refused.contains("KEYS: damaged at byte 0"), "{refused}");
+    }
+    std::fs::write(&file, &good).unwrap();
+    assert!(server::verify(&data).unwrap().is_whole());
+}
+
+#[test]
+fn what_was_a_key_is_in_no_file_once_it_is_revoked() {
+    let server = locked();
+    let (_, id) = made(&server, &json!({"name": "for-a-while", "scopes": ["read"]}));
+    made(&server, &json!({"name": "stays", "scopes": ["read"]}));
+    let path = format!("/admin/keys/{id}");
+    send(&server, ROOT, "DELETE", &path, &Value::Null).ok();
+    let dir = server.stop();
+    for gone in ["for-a-while", id.as_str()] {
+        assert_eq!(
+            common::holding(dir.path(), gone.as_bytes()),
+            [] as [&str; 0]
+        );
+    }
+    assert_eq!(common::holding(dir.path(), b"stays").len(), 1);
+}
+
+#[test]
 fn an_open_server_makes_no_key() {
     let server = Server::start();
     let body = json!({"name": "x", "scopes": ["read"]});

@@ -4,22 +4,25 @@
 use std::io::ErrorKind;
 use std::path::Path;
 
-use crate::bytes::checksum;
+use crate::bytes::{Take, checksum};
 use crate::disk::{Disk, OsDisk, read_all};
 use crate::error::Error;
 use crate::limits::MAX_WHOLE_BYTES;
 
 const MAGIC: &[u8; 8] = b"doppelWH";
-/// Magic and checksum.
-const HEAD: usize = 12;
+const VERSION: u32 = 1;
+/// Magic, version and checksum.
+const HEAD: usize = 16;
 
 /// Puts a file's content in place of what it held, durably.
 pub fn replace_whole(path: &Path, content: &[u8]) -> Result<(), Error> {
-    let sum = checksum(&[MAGIC, content]).to_le_bytes();
-    put(&OsDisk, path, &[MAGIC.as_slice(), &sum, content].concat())
+    put(&OsDisk, path, &[&head(VERSION, content), content].concat())
 }
 
 /// A file's content, or nothing if there is no such file.
+///
+/// # Errors
+/// The file cannot be read, is damaged or of a newer version.
 pub fn read_whole(path: &Path) -> Result<Option<Vec<u8>>, Error> {
     let file = match OsDisk.open(path) {
         Ok(file) => file,
@@ -29,15 +32,30 @@ pub fn read_whole(path: &Path) -> Result<Option<Vec<u8>>, Error> {
         Err(error) => return Err(Error::io(path, "open")(error)),
     };
     let bytes = read_all(&*file, MAX_WHOLE_BYTES).map_err(Error::io(path, "read"))?;
-    let parts = bytes.split_at_checked(HEAD);
-    let whole = parts.filter(|(head, content)| {
-        let sum = checksum(&[MAGIC, content]).to_le_bytes();
-        *head == [MAGIC.as_slice(), &sum].concat()
-    });
-    match whole {
-        Some((_, content)) => Ok(Some(content.to_vec())),
-        None => Err(Error::corrupt(path, 0, "its checksum does not fit")),
+    let mut take = Take::new(&bytes);
+    let version = take.bytes(MAGIC.len()).and_then(|_| take.u32());
+    let (Some(version), Some((start, content))) = (version, bytes.split_at_checked(HEAD)) else {
+        return Err(Error::corrupt(path, 0, "it is too short"));
+    };
+    match *start == head(version, content) {
+        true if version == VERSION => Ok(Some(content.to_vec())),
+        true => Err(Error::NewerFormat {
+            path: path.to_owned(),
+            found: version,
+            known: VERSION,
+        }),
+        false => Err(Error::corrupt(path, 0, "its checksum does not fit")),
     }
+}
+
+/// What stands before the content.
+fn head(version: u32, content: &[u8]) -> [u8; HEAD] {
+    let mut head = [0; HEAD];
+    head[..8].copy_from_slice(MAGIC);
+    head[8..12].copy_from_slice(&version.to_le_bytes());
+    let sum = checksum(&[&head[..12], content]);
+    head[12..].copy_from_slice(&sum.to_le_bytes());
+    head
 }
 
 /// Writes beside, syncs, renames, syncs the folder.
@@ -79,5 +97,15 @@ mod tests {
             std::fs::write(&path, &good[..at]).unwrap();
             assert!(read_whole(&path).is_err());
         }
+    }
+
+    #[test]
+    fn a_newer_version_is_refused_by_its_number() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("KEYS");
+        let content = b"of tomorrow".as_slice();
+        std::fs::write(&path, [&head(7, content), content].concat()).unwrap();
+        let told = read_whole(&path).unwrap_err().to_string();
+        assert!(told.contains("format 7") && told.contains("KEYS"), "{told}");
     }
 }

@@ -72,6 +72,8 @@ pub enum Remedy {
     MakeBackupAgain,
     /// A picture cannot be read; everything else of its point can.
     PutPictureAgain,
+    /// A file that stands for itself is damaged; all else is not touched by that.
+    PutFileBack,
     /// A file cannot be read or written at all: it is the disk, the rights or the program.
     MakeReadable,
     /// A start is refused, and no part of the folder can make up for what is damaged.
@@ -108,6 +110,10 @@ impl fmt::Display for Remedy {
             }
             Remedy::PutPictureAgain => {
                 "import the photo again; everything else of this point is there"
+            }
+            Remedy::PutFileBack => {
+                "a start is refused: put the file back from a copy, or remove it and make again \
+                 what was in it; the collections are not touched by that"
             }
             Remedy::MakeReadable => {
                 "see to it that the file can be read and written; whether data is damaged shows then"

@@ -11,7 +11,6 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::key::{Key, Limits, hash};
-use crate::error::Error;
 use crate::limits;
 
 /// Where they are kept, in the data folder.
@@ -41,15 +40,14 @@ struct Kept {
 }
 
 impl Ring {
-    /// The keys of a data folder, and that of the settings.
-    pub(crate) fn open(root: Option<&str>, dir: &Path) -> Result<Self, Error> {
+    /// The keys of a data folder, and that of the settings; or what is wrong with the file.
+    pub(crate) fn open(root: Option<&str>, dir: &Path) -> Result<Self, String> {
         let path = dir.join(FILE);
-        let told = |what: String| Error::Keys(format!("{}: {what}", path.display()));
-        let bytes = storage::read_whole(&path).map_err(|error| Error::Keys(error.to_string()))?;
+        let bytes = storage::read_whole(&path).map_err(|error| error.to_string())?;
         let kept = match bytes {
             Some(bytes) => {
                 let kept = serde_json::from_slice(&bytes);
-                kept.map_err(|error| told(error.to_string()))?
+                kept.map_err(|error| format!("{}: {error}", path.display()))?
             }
             None => Kept { keys: Vec::new() },
         };
