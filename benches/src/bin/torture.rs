@@ -42,12 +42,15 @@ struct Arguments {
     /// Serve this folder until killed; what the torture starts.
     #[arg(long, hide = true)]
     serve: Option<PathBuf>,
+    /// Seconds between two checkpoints of what is served, and MiB of log.
+    #[arg(long, hide = true, default_value_t = 1)]
+    checkpoint_every: u32,
 }
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
     if let Some(dir) = &arguments.serve {
-        return serve(dir);
+        return serve(dir, arguments.checkpoint_every);
     }
     let dir = scratch()?;
     let started = Instant::now();

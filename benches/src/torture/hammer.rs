@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use super::chance::Chance;
 use super::inputs;
-use super::operator;
+use super::operator::{self, OWNER};
 use super::power::{Before, Full, Power};
 use super::tally::Tally;
 use crate::Process;
@@ -29,11 +29,12 @@ const REBUILT: &str = "doppel_tables_rebuilt";
 /// How long a round lasts at most, from when the server is ready.
 const ROUND_MS: u64 = 700;
 
-/// Serves a data folder in this process until it is killed; what `Hammer` starts.
+/// Serves a data folder in this process until it is killed; what `Hammer` starts. A checkpoint is
+/// taken every so many seconds, and after as many MiB of log.
 ///
 /// # Errors
 /// The server does not start.
-pub fn serve(dir: &Path) -> Result<()> {
+pub fn serve(dir: &Path, checkpoint_every: u32) -> Result<()> {
     let flag = |key, value: &str| Flag::new("torture", key, value);
     let text = |path: PathBuf| path.to_string_lossy().into_owned();
     let flags = vec![
@@ -42,8 +43,8 @@ pub fn serve(dir: &Path) -> Result<()> {
         flag("models.install_on_start", "false"),
         flag("listen", "127.0.0.1:0"),
         flag("log.segment_mib", "1"),
-        flag("checkpoint.log_mib", "1"),
-        flag("checkpoint.interval_s", "1"),
+        flag("checkpoint.log_mib", &checkpoint_every.to_string()),
+        flag("checkpoint.interval_s", &checkpoint_every.to_string()),
     ];
     let config = Config::load(&Sources {
         flags,
@@ -239,6 +240,14 @@ impl Hammer {
             self.tally.lost.extend(wrong);
             client.there = mine;
             client.open.clear();
+            let owner = client.from / IDS;
+            let filter = json!({"must": [{"key": OWNER, "match": {"value": owner}}]});
+            let path = format!("{COLLECTION}/points/count");
+            let counted = server.send("POST", &path, &json!({"filter": filter, "exact": true}))?;
+            if counted["count"].as_u64() != Some(client.there.len() as u64) {
+                let what = format!("{counted} of {OWNER} {owner}, not {}", client.there.len());
+                self.tally.wrong.push(what);
+            }
         }
         let strays = found.len();
         if strays > 0 {
@@ -373,7 +382,7 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
 /// Some payloads are large, so that the log rolls over and checkpoints come.
 fn point(id: u64, n: u64) -> Value {
     let text = "x".repeat(usize::try_from(n % 4_000).unwrap_or(0));
-    json!({"id": id, "vector": vector(n), "payload": {"n": n, "text": text}})
+    json!({"id": id, "vector": vector(n), "payload": {"n": n, OWNER: id / IDS, "text": text}})
 }
 
 fn scroll(server: &Process) -> Result<BTreeMap<u64, u64>> {

@@ -1,5 +1,5 @@
 //! What an operator does beside the load: backups, restores under another name, erasure, indexes
-//! built anew.
+//! built anew, vectors and payload indexes that come and go.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,6 +10,10 @@ use serde_json::{Value, json};
 use super::chance::Chance;
 use crate::Process;
 
+/// The key of payloads that says which client put a point.
+pub(super) const OWNER: &str = "owner";
+/// The route of a vector that comes and goes.
+const ANOTHER: &str = "/vectors/another";
 /// What is restored of the hammered collection.
 const COPY: &str = "/collections/copied";
 
@@ -30,7 +34,7 @@ pub(super) fn operate(
     let empty = json!({});
     loop {
         let snapshots = format!("{collection}/snapshots");
-        let (method, path, body) = match (&backup, chance.below(9)) {
+        let (method, path, body) = match (&backup, chance.below(15)) {
             (_, 8) => {
                 let path = format!("/admin/collections/{name}/reindex");
                 let m = 4 + chance.below(20);
@@ -40,6 +44,7 @@ pub(super) fn operate(
                 let path = format!("/admin/collections/{name}/purge");
                 ("POST", path, empty.clone())
             }
+            (_, 5..=7 | 9..=11) => settings(collection, &mut chance),
             (Some(backup), 1..=3) => {
                 let location = format!("file://{}", shelf.join(backup).display());
                 let path = format!("{COPY}/snapshots/recover");
@@ -60,9 +65,37 @@ pub(super) fn operate(
             Ok((503 | 507, _)) => {}
             // One is at it.
             Ok((409, _)) if path.ends_with("/reindex") => {}
+            // What is to go has gone before, what is to come is there with other settings.
+            Ok((404, _)) if method == "DELETE" => {}
+            Ok((409, _)) if method == "PUT" && path.ends_with(ANOTHER) => {}
             Ok((status, text)) => bail!("{method} {path}: {status}: {text}"),
             Err(_) if dead.load(Ordering::Acquire) => return Ok(()),
             Err(error) => bail!("the server died by itself: {error}"),
+        }
+    }
+}
+
+/// A change of what the collection is made of, or a measurement of what its searches take.
+fn settings(collection: &str, chance: &mut Chance) -> (&'static str, String, Value) {
+    let vector = format!("{collection}{ANOTHER}");
+    match chance.below(5) {
+        0 => {
+            let m = 8 + chance.below(8);
+            let dense = json!({"size": 8, "distance": "Cosine", "hnsw_config": {"m": m}});
+            ("PUT", vector, json!({ "dense": dense }))
+        }
+        1 => ("DELETE", vector, json!({})),
+        2 => {
+            let body = json!({"field_name": OWNER, "field_schema": "integer"});
+            ("PUT", format!("{collection}/index?wait=true"), body)
+        }
+        3 => {
+            let path = format!("{collection}/index/{OWNER}?wait=true");
+            ("DELETE", path, json!({}))
+        }
+        _ => {
+            let body = json!({"target_recall": 0.9});
+            ("POST", format!("{collection}/tune"), body)
         }
     }
 }
