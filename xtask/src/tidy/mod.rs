@@ -1,6 +1,6 @@
 //! What holds for the whole tree and no compiler checks: who may depend on whom, where `unsafe`
-//! and file access may stand, how files begin and how long they grow, links, left-over notes,
-//! paths of one machine, registries. All findings are printed, not only the first.
+//! and file access may stand, how files begin and how long they grow, links, tests that documents
+//! name, left-over notes, paths of one machine, registries. All findings are printed, not only the first.
 //!
 //! Each rule is a pure function from text to findings, and has a test that shows it can fail.
 
@@ -8,6 +8,7 @@ mod crates;
 mod lexer;
 mod links;
 mod lock;
+mod promised;
 mod source;
 mod words;
 
@@ -42,6 +43,7 @@ pub(crate) fn run() -> Result<()> {
         findings.extend(lock::check(file));
     }
     findings.extend(source::stale_exceptions(&files));
+    findings.extend(promised::check(&files));
     if findings.is_empty() {
         eprintln!("tidy: {} files are in order", files.len());
         return Ok(());
