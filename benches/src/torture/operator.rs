@@ -38,7 +38,7 @@ pub(super) fn operate(
             (_, 8) => {
                 let path = format!("/admin/collections/{name}/reindex");
                 let m = 4 + chance.below(20);
-                ("POST", path, json!({"hnsw_config": {"m": m}}))
+                ("POST", path, json!({"using": "", "hnsw_config": {"m": m}}))
             }
             (_, 0) => {
                 let path = format!("/admin/collections/{name}/purge");
@@ -51,7 +51,7 @@ pub(super) fn operate(
                 ("PUT", path, json!({ "location": location }))
             }
             (Some(backup), 4) => ("DELETE", format!("{snapshots}/{backup}"), empty.clone()),
-            _ => ("POST", snapshots, empty.clone()),
+            _ => ("POST", snapshots.clone(), empty.clone()),
         };
         match server.call(method, &path, Some(&body)) {
             Ok((200, text)) => match method {
@@ -59,7 +59,7 @@ pub(super) fn operate(
                     let answer: Value = serde_json::from_str(&text)?;
                     backup = answer["result"]["name"].as_str().map(str::to_owned);
                 }
-                "DELETE" => backup = None,
+                "DELETE" if path.starts_with(&snapshots) => backup = None,
                 _ => {}
             },
             Ok((503 | 507, _)) => {}
