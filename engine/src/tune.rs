@@ -2,6 +2,7 @@
 //! points, once, and again when there are a quarter more or fewer.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub use hnsw::Effort;
@@ -66,6 +67,17 @@ impl Engine {
         let state = collection.state.read();
         let by = state.settings.by_name(using)?.id;
         Ok(state.space(by)?.index.effort())
+    }
+
+    /// Points that searches of all indexes there are have compared with a query, since the engine
+    /// was opened.
+    pub fn compared(&self) -> u64 {
+        let of = |collection: &Arc<Collection>| -> u64 {
+            let state = collection.state.read();
+            let spaces = state.spaces.values();
+            spaces.map(|space| space.index.effort().looked_at).sum()
+        };
+        self.shared().catalog.all().iter().map(of).sum()
     }
 }
 

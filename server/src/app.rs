@@ -16,6 +16,7 @@ use crate::gate::Gate;
 use crate::jobs::Jobs;
 use crate::likeness::Scales;
 use crate::metrics::Metrics;
+use crate::recall::Recall;
 use crate::recovery::Recovery;
 use crate::refusal::Refusal;
 
@@ -30,6 +31,7 @@ pub(crate) struct App {
     /// Held while a move of a collection to another model is begun.
     pub(crate) moves: Mutex<()>,
     engine: OnceLock<Arc<Engine>>,
+    pub(crate) recall: Arc<Recall>,
     recovery: Recovery,
     searches: Gate,
     writes: Gate,
@@ -44,6 +46,7 @@ impl App {
             jobs: Jobs::default(),
             moves: Mutex::new(()),
             engine: OnceLock::new(),
+            recall: Arc::default(),
             recovery: Recovery::default(),
             searches: Gate::new("searches", config.server.concurrent_searches),
             writes: Gate::new("writes", config.server.concurrent_writes),
@@ -108,6 +111,7 @@ impl App {
         query: Query,
     ) -> Result<Vec<ScoredPoint>, Refusal> {
         let metrics = self.metrics.clone();
+        self.recall.note(&collection, &query);
         self.read(move |engine| {
             let started = Instant::now();
             let hits = engine.search(&collection, &query)?;

@@ -146,11 +146,7 @@ impl Jobs {
         work: impl FnOnce(&Job) -> Result<Value, Halt> + Send + 'static,
     ) -> Result<Arc<Job>, Refusal> {
         let mut state = self.0.lock();
-        let running = state
-            .jobs
-            .values()
-            .filter(|job| job.end().is_none())
-            .count();
+        let running = state.running();
         if state.closed || running >= limits::JOBS_AT_WORK {
             return Err(Refusal::busy(format!(
                 "{running} jobs are at work, there may be {}: wait for one, or cancel it",
@@ -181,6 +177,11 @@ impl Jobs {
         state.jobs.insert(job.id, Arc::clone(&job));
         state.forget_old();
         Ok(job)
+    }
+
+    /// How many are at work.
+    pub(crate) fn running(&self) -> usize {
+        self.0.lock().running()
     }
 
     /// All that are known, the oldest first.
@@ -217,6 +218,11 @@ impl Jobs {
 }
 
 impl State {
+    fn running(&self) -> usize {
+        let jobs = self.jobs.values();
+        jobs.filter(|job| job.end().is_none()).count()
+    }
+
     /// Of those that have ended only the newest are remembered.
     fn forget_old(&mut self) {
         while self.jobs.len() > limits::JOBS_KNOWN {

@@ -35,6 +35,7 @@ mod makers;
 mod metrics;
 mod middleware;
 mod models_task;
+mod recall;
 mod recovery;
 mod reembedding;
 mod refusal;

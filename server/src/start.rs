@@ -153,6 +153,8 @@ fn open(app: &Arc<App>, embedding: Embedding, progress: &watch::Sender<Phase>) {
             models_task::load(app, embedding);
             tracing::info!("ready");
             progress.send_replace(Phase::Ready);
+            // This thread has nothing else to do any more.
+            app.recall.watch(&engine, &app.metrics);
         }
         Err(error) => {
             tracing::error!(%error, "the data folder cannot be opened");
@@ -242,6 +244,7 @@ impl Running {
     pub fn stop(self) -> Result<(), Error> {
         self.runtime.block_on(self.handle.stop(true));
         let served = joined(self.serving);
+        self.app.recall.close();
         let opened = self.opening.join();
         opened.map_err(|_| Error::Ended)?;
         self.app.jobs.close();

@@ -12,6 +12,7 @@ use anyhow::{Context, Result, bail};
 use crate::browser;
 use crate::conformance::{self, Outcome};
 use crate::models::{self, Models};
+use crate::prometheus;
 use crate::tidy;
 
 /// Runs every step and ends with one line that says how it went.
@@ -46,6 +47,11 @@ pub(crate) fn run() -> Result<()> {
         clients = conformance::run(&target_dir()?, models.dir())?;
         Ok(())
     })?;
+    let mut watched = Outcome::Ran;
+    step("Prometheus", || {
+        watched = prometheus::run(&target_dir()?, models.dir())?;
+        Ok(())
+    })?;
     let mut page = Outcome::Ran;
     step("the page in a browser", || {
         page = browser::run(&target_dir()?, models.dir())?;
@@ -55,7 +61,12 @@ pub(crate) fn run() -> Result<()> {
         Models::Installed(_) => "",
         Models::Absent => ", without face models: tests that need them were skipped",
     };
-    let skipped = skipped("the official clients", clients) + &skipped("the page's tests", page);
+    let skipped = [
+        skipped("the official clients", clients),
+        skipped("what Prometheus sees", watched),
+        skipped("the page's tests", page),
+    ]
+    .concat();
     let seconds = start.elapsed().as_secs_f64();
     eprintln!("\nci: everything passed in {seconds:.0} s{note}{skipped}");
     Ok(())
@@ -76,6 +87,11 @@ pub(crate) fn conformance() -> Result<()> {
 /// That step alone, for a build that is there.
 pub(crate) fn browser() -> Result<()> {
     alone(browser::run)
+}
+
+/// That step alone, for a build that is there.
+pub(crate) fn prometheus() -> Result<()> {
+    alone(prometheus::run)
 }
 
 fn alone(work: impl Fn(&Path, Option<&Path>) -> Result<Outcome>) -> Result<()> {

@@ -30,7 +30,7 @@ const PEOPLE: usize = 8;
 const PHOTOS: usize = 3;
 
 #[derive(Clone, Copy)]
-enum Interpreter {
+pub(crate) enum Interpreter {
     Python,
     Node,
     Shell,
@@ -73,7 +73,7 @@ pub(crate) fn run(target_dir: &Path, models_dir: Option<&Path>) -> Result<Outcom
     Ok(Outcome::Ran)
 }
 
-fn run_program(
+pub(crate) fn run_program(
     root: &Path,
     home: &Path,
     (interpreter, program): (Interpreter, &str),
@@ -153,7 +153,7 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>> {
     paths.collect()
 }
 
-fn python(home: &Path) -> PathBuf {
+pub(crate) fn python(home: &Path) -> PathBuf {
     home.join("python").join("bin").join("python")
 }
 
@@ -203,14 +203,14 @@ pub(crate) fn quiet(command: &mut Command) -> Result<()> {
 }
 
 /// A `doppel serve` over a new folder; killed when this is dropped.
-struct Server {
+pub(crate) struct Server {
     child: Child,
-    url: String,
+    pub(crate) url: String,
     data: PathBuf,
 }
 
 impl Server {
-    fn start(binary: &Path, home: &Path, models_dir: Option<&Path>) -> Result<Self> {
+    pub(crate) fn start(binary: &Path, home: &Path, models_dir: Option<&Path>) -> Result<Self> {
         let data = home.join("data");
         if data.exists() {
             fs::remove_dir_all(&data)?;

@@ -5,6 +5,7 @@ mod browser;
 mod ci;
 mod conformance;
 mod models;
+mod prometheus;
 mod tidy;
 
 use std::env;
@@ -14,9 +15,11 @@ use anyhow::Result;
 
 const USAGE: &str = "cargo xtask TASK
 
-  ci           formatting, tidy, clippy with warnings denied, all tests, official clients, the page
+  ci           formatting, tidy, clippy with warnings denied, all tests, official clients,
+               Prometheus, the page
   browser      the page in Chromium against the `doppel` of the last debug build (part of ci)
   conformance  the official clients against the `doppel` of the last debug build (part of ci)
+  prometheus   Debian's Prometheus scraping it, the dashboard's queries, the alerts (part of ci)
   tidy         which crate may use which, where `unsafe` and files may stand, links, lengths";
 
 fn main() -> ExitCode {
@@ -25,6 +28,7 @@ fn main() -> ExitCode {
         ["ci"] => ci::run(),
         ["browser"] => ci::browser(),
         ["conformance"] => ci::conformance(),
+        ["prometheus"] => ci::prometheus(),
         ["tidy"] => tidy::run(),
         _ => {
             eprintln!("{USAGE}");

@@ -5,6 +5,7 @@ use actix_web::web::{self, Data};
 
 use crate::api::Operation;
 use crate::app::App;
+use crate::metrics::Work;
 use crate::refusal::Refusal;
 
 /// What this file answers.
@@ -33,13 +34,21 @@ async fn ready(app: Data<App>) -> Result<HttpResponse, Refusal> {
 }
 
 async fn metrics(app: Data<App>) -> Result<HttpResponse, Refusal> {
-    let waiting = app.faces.waiting();
+    let mut work = Work {
+        photos_waiting: app.faces.waiting(),
+        jobs: app.jobs.running(),
+        compared: 0,
+    };
     let text = if app.engine().is_some() {
-        let states = app.read(|engine| Ok((engine.status(), engine.collections())));
-        let (status, collections) = states.await?;
-        app.metrics.text(Some((&status, &collections)), waiting)?
+        let states = app.read(|engine| {
+            let told = (engine.status(), engine.collections());
+            Ok((told, engine.compared()))
+        });
+        let ((status, collections), compared) = states.await?;
+        work.compared = compared;
+        app.metrics.text(Some((&status, &collections)), work)?
     } else {
-        app.metrics.text(None, waiting)?
+        app.metrics.text(None, work)?
     };
     Ok(HttpResponse::Ok()
         .content_type("text/plain; version=0.0.4; charset=utf-8")

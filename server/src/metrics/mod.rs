@@ -1,21 +1,26 @@
 //! What Prometheus is told. One registry; labels are bounded: routes are templates, collections
-//! are at most [`limits::METRIC_COLLECTIONS`] and an `_other`, nothing names a point or a person.
+//! are at most [`METRIC_COLLECTIONS`](crate::limits::METRIC_COLLECTIONS) and an `_other`, nothing names a point or a person.
+
+mod made;
+mod photos;
+mod states;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use embedder::Analysis;
 use engine::{CollectionInfo, Event, Status};
 use parking_lot::Mutex;
-use prometheus::core::Collector;
 use prometheus::process_collector::ProcessCollector;
 use prometheus::{
-    Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
-    Opts, Registry, TextEncoder,
+    Gauge, GaugeVec, Histogram, HistogramVec, IntCounter, IntCounterVec, Registry, TextEncoder,
 };
 
-use crate::limits;
 use crate::refusal::Refusal;
+use made::{CONSTANT, counter, counters, gauge, gauges, histogram, histograms};
+use photos::Photos;
+pub(crate) use states::Work;
+use states::{States, whole};
 
 const HTTP_S: &[f64] = &[
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
@@ -26,9 +31,6 @@ const SEARCH_S: &[f64] = &[
 const FSYNC_S: &[f64] = &[0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0];
 const WRITE_S: &[f64] = &[0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0];
 const CHECKPOINT_S: &[f64] = &[0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0];
-const STAGE_S: &[f64] = &[
-    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0,
-];
 
 /// The metrics of a server; clones are the same metrics.
 #[derive(Clone)]
@@ -38,27 +40,22 @@ struct Inner {
     registry: Registry,
     requests: IntCounterVec,
     request_seconds: HistogramVec,
-    in_flight: IntGauge,
+    in_flight: Gauge,
     auth_failures: IntCounterVec,
     panics: IntCounter,
     search_seconds: HistogramVec,
+    recall: GaugeVec,
+    recall_samples: IntCounter,
+    compared: IntCounter,
     writes: IntCounterVec,
     write_seconds: HistogramVec,
     fsync_seconds: Histogram,
     log_written_bytes: IntCounter,
     checkpoint_seconds: Histogram,
-    stage_seconds: HistogramVec,
-    photos: IntCounterVec,
-    queue_wait_seconds: Histogram,
+    checkpoint_time: Gauge,
+    photos: Photos,
     /// Read from the engine and the pool when somebody looks.
     states: Mutex<States>,
-}
-
-struct States {
-    engine: [Gauge; ENGINE.len()],
-    points: GaugeVec,
-    index_bytes: GaugeVec,
-    queue_length: Gauge,
 }
 
 /// Where a request went.
@@ -85,15 +82,11 @@ impl Metrics {
         let registry = Registry::new();
         let process = registry.register(Box::new(ProcessCollector::for_self()));
         process.expect(CONSTANT);
-        let build = GaugeVec::new(
-            Opts::new("doppel_build_info", "Which doppel this is; always 1."),
-            &["version"],
-        );
-        let build = add(&registry, build.expect(CONSTANT));
-        build
+        let r = &registry;
+        let about = "Which doppel this is; always 1.";
+        gauges(r, "doppel_build_info", about, &["version"])
             .with_label_values(&[env!("CARGO_PKG_VERSION")])
             .set(1.0);
-        let r = &registry;
         Self(Arc::new(Inner {
             requests: counters(
                 r,
@@ -108,11 +101,7 @@ impl Metrics {
                 &["api", "route", "method", "outcome"],
                 HTTP_S,
             ),
-            in_flight: add(
-                r,
-                IntGauge::new("doppel_http_requests_in_flight", "Requests at work.")
-                    .expect(CONSTANT),
-            ),
+            in_flight: gauge(r, "doppel_http_requests_in_flight", "Requests at work."),
             auth_failures: counters(
                 r,
                 "doppel_auth_failures_total",
@@ -126,6 +115,22 @@ impl Metrics {
                 "Searches in the engine.",
                 &["mode"],
                 SEARCH_S,
+            ),
+            recall: gauges(
+                r,
+                "doppel_search_recall_ratio",
+                "The part of the true hits that the last searches found, by asking some again.",
+                &["collection"],
+            ),
+            recall_samples: counter(
+                r,
+                "doppel_search_recall_samples_total",
+                "Searches that were asked again exactly.",
+            ),
+            compared: counter(
+                r,
+                "doppel_search_compared_points_total",
+                "Points that searches compared with a query.",
             ),
             writes: counters(
                 r,
@@ -157,25 +162,12 @@ impl Metrics {
                 "Checkpoints.",
                 CHECKPOINT_S,
             ),
-            stage_seconds: histograms(
+            checkpoint_time: gauge(
                 r,
-                "doppel_pipeline_stage_duration_seconds",
-                "From a photo to its faces' vectors.",
-                &["stage"],
-                STAGE_S,
+                "doppel_checkpoint_last_timestamp_seconds",
+                "When the last checkpoint ended, or this process began; since 1970.",
             ),
-            photos: counters(
-                r,
-                "doppel_pipeline_images_total",
-                "Photos looked at.",
-                &["outcome"],
-            ),
-            queue_wait_seconds: histogram(
-                r,
-                "doppel_pipeline_queue_wait_seconds",
-                "How long photos waited for a worker.",
-                STAGE_S,
-            ),
+            photos: Photos::new(r),
             states: Mutex::new(States::new(r)),
             registry,
         }))
@@ -184,14 +176,9 @@ impl Metrics {
 
     /// Series that are known beforehand start at zero, so that their first event is a rise.
     fn with_known_labels(self) -> Self {
+        self.0.checkpoint_time.set(now_s());
         for reason in ["missing", "wrong"] {
             self.0.auth_failures.with_label_values(&[reason]);
-        }
-        for stage in ["decode", "detect", "embed"] {
-            self.0.stage_seconds.with_label_values(&[stage]);
-        }
-        for outcome in ["ok", "no_face", "refused", "failed"] {
-            self.0.photos.with_label_values(&[outcome]);
         }
         for op in ["upsert", "delete"] {
             for outcome in ["ok", "refused", "failed"] {
@@ -248,6 +235,18 @@ impl Metrics {
         seconds.observe(took.as_secs_f64());
     }
 
+    /// What a collection's searches find of the true hits.
+    pub(crate) fn recall_is(&self, collection: &str, ratio: f64) {
+        self.0.recall_samples.inc();
+        let recall = self.0.recall.with_label_values(&[collection]);
+        recall.set(ratio);
+    }
+
+    pub(crate) fn recall_unknown(&self, collection: &str) {
+        // There may have been none.
+        drop(self.0.recall.remove_label_values(&[collection]));
+    }
+
     pub(crate) fn wrote<T>(&self, op: &str, outcome: &Result<T, Refusal>) {
         let outcome = match outcome {
             Ok(_) => "ok",
@@ -258,28 +257,11 @@ impl Metrics {
     }
 
     pub(crate) fn photo_waited(&self, waited: Duration) {
-        self.0.queue_wait_seconds.observe(waited.as_secs_f64());
+        self.0.photos.waited(waited);
     }
 
     pub(crate) fn photo_done(&self, outcome: &Result<Analysis, Refusal>) {
-        let word = match outcome {
-            Ok(analysis) if analysis.faces.is_empty() => "no_face",
-            Ok(_) => "ok",
-            Err(refusal) if refusal.status().is_client_error() => "refused",
-            Err(_) => "failed",
-        };
-        self.0.photos.with_label_values(&[word]).inc();
-        let Ok(analysis) = outcome else { return };
-        let timings = &analysis.timings;
-        let stages = [
-            ("decode", timings.decode),
-            ("detect", timings.detect),
-            ("embed", timings.embed),
-        ];
-        for (stage, took) in stages {
-            let seconds = self.0.stage_seconds.with_label_values(&[stage]);
-            seconds.observe(took.as_secs_f64());
-        }
+        self.0.photos.done(outcome);
     }
 
     /// What the engine's threads have just done.
@@ -298,6 +280,7 @@ impl Metrics {
             }
             Event::Checkpoint { duration, .. } => {
                 self.0.checkpoint_seconds.observe(duration.as_secs_f64());
+                self.0.checkpoint_time.set(now_s());
             }
             _ => {}
         }
@@ -307,163 +290,25 @@ impl Metrics {
     pub(crate) fn text(
         &self,
         engine: Option<(&Status, &[CollectionInfo])>,
-        photos_waiting: usize,
+        work: Work,
     ) -> Result<String, Refusal> {
-        let states = self.0.states.lock();
-        states.queue_length.set(whole(photos_waiting as u64));
+        let mut states = self.0.states.lock();
+        states.queue_length.set(whole(work.photos_waiting as u64));
+        states.jobs.set(whole(work.jobs as u64));
         if let Some((status, collections)) = engine {
             states.set_status(status);
             states.set_collections(collections);
+            // Less than before when an index has gone: what it had compared was counted.
+            let more = work.compared.saturating_sub(states.compared);
+            states.compared = work.compared;
+            self.0.compared.inc_by(more);
         }
         let text = TextEncoder::new().encode_to_string(&self.0.registry.gather());
         text.map_err(|error| Refusal::internal(error.to_string()))
     }
 }
 
-/// A gauge of the engine: name, help, and where its value is read.
-type EngineGauge = (&'static str, &'static str, fn(&Status) -> f64);
-
-const ENGINE: [EngineGauge; 10] = [
-    (
-        "doppel_log_durable_lsn",
-        "The last record that is on disk.",
-        |status| whole(status.durable_lsn.0),
-    ),
-    (
-        "doppel_log_applied_lsn",
-        "The last record that searches see.",
-        |status| whole(status.applied_lsn.0),
-    ),
-    (
-        "doppel_checkpoint_lsn",
-        "All up to here is safe without the log.",
-        |status| whole(status.checkpoint_lsn.0),
-    ),
-    ("doppel_log_bytes", "Size of the log.", |status| {
-        whole(status.log_bytes)
-    }),
-    (
-        "doppel_log_queued_bytes",
-        "Records that are accepted but not applied.",
-        |status| whole(status.queued_bytes),
-    ),
-    (
-        "doppel_read_only",
-        "1: a disk error has stopped all writing.",
-        |status| flag(status.read_only.is_some()),
-    ),
-    (
-        "doppel_collections_quarantined",
-        "Collections that are not served because their data is damaged.",
-        |status| whole(status.quarantined as u64),
-    ),
-    (
-        "doppel_tables_rebuilt",
-        "1: the tables were built anew at this start.",
-        |status| flag(status.tables_rebuilt.is_some()),
-    ),
-    (
-        "doppel_recovery_duration_seconds",
-        "How long recovery took at this start.",
-        |status| status.recovery_seconds,
-    ),
-    (
-        "doppel_recovery_replayed_records",
-        "Records that recovery replayed at this start.",
-        |status| whole(status.replayed_records),
-    ),
-];
-
-fn flag(on: bool) -> f64 {
-    f64::from(u8::from(on))
-}
-
-impl States {
-    fn new(registry: &Registry) -> Self {
-        let per_collection = |name: &str, help: &str| {
-            let gauges = GaugeVec::new(Opts::new(name, help), &["collection"]);
-            add(registry, gauges.expect(CONSTANT))
-        };
-        let gauge = |name: &str, help: &str| {
-            let gauge = Gauge::new(name, help);
-            add(registry, gauge.expect(CONSTANT))
-        };
-        Self {
-            engine: ENGINE.map(|(name, help, _)| gauge(name, help)),
-            points: per_collection("doppel_points", "Points of a collection."),
-            index_bytes: per_collection("doppel_index_bytes", "Memory of a collection's index."),
-            queue_length: gauge(
-                "doppel_pipeline_queue_length",
-                "Photos that wait for a worker.",
-            ),
-        }
-    }
-
-    fn set_status(&self, status: &Status) {
-        for (gauge, (_, _, value)) in self.engine.iter().zip(ENGINE) {
-            gauge.set(value(status));
-        }
-    }
-
-    /// The largest collections have a series of their own.
-    fn set_collections(&self, collections: &[CollectionInfo]) {
-        self.points.reset();
-        self.index_bytes.reset();
-        let mut collections: Vec<_> = collections.iter().collect();
-        collections.sort_by_key(|info| std::cmp::Reverse(info.points));
-        for (rank, info) in collections.into_iter().enumerate() {
-            let own = rank < limits::METRIC_COLLECTIONS;
-            let name = if own { info.name.as_str() } else { "_other" };
-            let (points, bytes) = (info.points as u64, info.memory_bytes as u64);
-            self.points.with_label_values(&[name]).add(whole(points));
-            let index_bytes = self.index_bytes.with_label_values(&[name]);
-            index_bytes.add(whole(bytes));
-        }
-    }
-}
-
-const CONSTANT: &str = "names and labels are constants and each is used once";
-
-/// Prometheus counts in `f64`; above 2^53 the last digits are lost.
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "a gauge need not be exact there"
-)]
-fn whole(number: u64) -> f64 {
-    number as f64
-}
-
-fn add<C: Collector + Clone + 'static>(registry: &Registry, collector: C) -> C {
-    registry
-        .register(Box::new(collector.clone()))
-        .expect(CONSTANT);
-    collector
-}
-
-fn counter(registry: &Registry, name: &str, help: &str) -> IntCounter {
-    add(registry, IntCounter::new(name, help).expect(CONSTANT))
-}
-
-fn counters(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
-    let counters = IntCounterVec::new(Opts::new(name, help), labels);
-    add(registry, counters.expect(CONSTANT))
-}
-
-fn histogram(registry: &Registry, name: &str, help: &str, buckets: &[f64]) -> Histogram {
-    let options = HistogramOpts::new(name, help).buckets(buckets.to_vec());
-    add(registry, Histogram::with_opts(options).expect(CONSTANT))
-}
-
-fn histograms(
-    registry: &Registry,
-    name: &str,
-    help: &str,
-    labels: &[&str],
-    buckets: &[f64],
-) -> HistogramVec {
-    let options = HistogramOpts::new(name, help).buckets(buckets.to_vec());
-    add(
-        registry,
-        HistogramVec::new(options, labels).expect(CONSTANT),
-    )
+fn now_s() -> f64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.map_or(0.0, |now| now.as_secs_f64())
 }
