@@ -1,0 +1,114 @@
+//! Metrics over HTTP, and what is shipped to look at them.
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use common::{Server, faceless, photo};
+use serde_json::json;
+
+/// Names of ours and of the process in a text.
+fn names(text: &str) -> BTreeSet<&str> {
+    let words = text.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
+    let ours = words.filter(|word| word.starts_with("doppel_") || word.starts_with("process_"));
+    ours.collect()
+}
+
+#[test]
+fn dashboard_and_alerts_speak_of_metrics_that_there_are() {
+    let server = Server::start();
+    server.with_vectors("c", 2, "Dot");
+    let point = json!({"points": [{"id": 1, "vector": [1, 2]}]});
+    server.put("/collections/c/points?wait=true", &point).ok();
+    let query = json!({"query": [1, 2], "limit": 1});
+    server.post("/collections/c/points/query", &query).ok();
+    // Told once there is something to tell; the first search is asked again at once.
+    let metrics = loop {
+        let metrics = server.get("/metrics").text();
+        if metrics.contains("doppel_search_recall_ratio{") {
+            break metrics;
+        }
+        std::thread::yield_now();
+    };
+    let there = names(&metrics);
+    let packaging = Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging");
+    for file in ["grafana/doppel.json", "prometheus/alerts.yml"] {
+        let text = fs::read_to_string(packaging.join(file)).unwrap();
+        let spoken = names(&text);
+        assert!(spoken.len() > 10, "{file}: {spoken:?}");
+        // A file's name, not a metric's.
+        let unknown: Vec<_> = spoken
+            .difference(&there)
+            .filter(|it| **it != "doppel_key")
+            .collect();
+        assert!(unknown.is_empty(), "{file} speaks of {unknown:?}");
+    }
+}
+
+#[test]
+fn metrics_tell_what_happened() {
+    let server = Server::start();
+    server.with_faces("f");
+    server
+        .form("/collections/f/faces", &[("image", &photo(4))])
+        .ok();
+    server
+        .form("/collections/f/faces/search", &[("image", &photo(4))])
+        .ok();
+    server
+        .form("/collections/f/faces", &[("image", &faceless())])
+        .refused(422);
+    server.get("/wp-admin").refused(404);
+    let metrics = server.get("/metrics");
+    assert!(
+        metrics
+            .header("content-type")
+            .starts_with("text/plain; version=0.0.4")
+    );
+    let text = metrics.text();
+    let faces = "/collections/{collection}/faces";
+    let expected = [
+        format!(
+            "doppel_build_info{{version=\"{}\"}} 1",
+            env!("CARGO_PKG_VERSION")
+        ),
+        format!(
+            "doppel_http_requests_total{{api=\"faces\",code=\"200\",method=\"POST\",route=\"{faces}\"}} 1"
+        ),
+        format!(
+            "doppel_http_requests_total{{api=\"faces\",code=\"422\",method=\"POST\",route=\"{faces}\"}} 1"
+        ),
+        "doppel_http_requests_total{api=\"ops\",code=\"404\",method=\"GET\",route=\"-\"} 1".into(),
+        "doppel_http_request_duration_seconds_bucket{".into(),
+        "doppel_http_requests_in_flight 1".into(),
+        "doppel_search_duration_seconds_count{mode=\"hnsw\"} 1".into(),
+        "doppel_search_recall_samples_total 0".into(),
+        "doppel_search_compared_points_total 1\n".into(),
+        "doppel_checkpoint_last_timestamp_seconds 1".into(),
+        "doppel_jobs_running 0".into(),
+        "doppel_writes_total{op=\"upsert\",outcome=\"ok\"} 1".into(),
+        "doppel_writes_total{op=\"delete\",outcome=\"ok\"} 0".into(),
+        "doppel_log_fsync_duration_seconds_count".into(),
+        "doppel_log_durable_lsn".into(),
+        "doppel_log_applied_lsn".into(),
+        "doppel_log_bytes".into(),
+        "doppel_checkpoint_lsn".into(),
+        "doppel_read_only 0".into(),
+        "doppel_recovery_duration_seconds".into(),
+        "doppel_points{collection=\"f\"} 1".into(),
+        "doppel_index_bytes{collection=\"f\"}".into(),
+        "doppel_pipeline_stage_duration_seconds_count{stage=\"embed\"} 3".into(),
+        "doppel_pipeline_images_total{outcome=\"ok\"} 2".into(),
+        "doppel_pipeline_images_total{outcome=\"no_face\"} 1".into(),
+        "doppel_pipeline_queue_length 0".into(),
+        "process_cpu_seconds_total".into(),
+        "process_resident_memory_bytes".into(),
+        "process_open_fds".into(),
+        "process_start_time_seconds".into(),
+    ];
+    for line in expected {
+        assert!(text.contains(&line), "{line} is not in\n{text}");
+    }
+}
