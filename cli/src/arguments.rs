@@ -46,7 +46,7 @@ pub(crate) enum Command {
     Export(ExportArgs),
     /// Find the faces that look like the ones in a photo
     Search(SearchArgs),
-    /// List and rename the people whose faces a collection has
+    /// List, rename and describe the people whose faces a collection has
     #[command(subcommand)]
     People(PeopleCommand),
     /// Group the faces of a collection into people, and print what is proposed
@@ -387,7 +387,7 @@ impl ImportArgs {
     }
 }
 
-fn key_and_value(text: &str) -> Result<(String, String), String> {
+pub(crate) fn key_and_value(text: &str) -> Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or("expected KEY=VALUE")?;
     Ok((key.to_owned(), value.to_owned()))
 }

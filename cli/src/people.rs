@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::arguments::ServerOrFolderArgs;
 use crate::client::Client;
@@ -19,6 +19,8 @@ pub(crate) enum PeopleCommand {
     List(ListArgs),
     /// Give all faces of a person another name
     Rename(RenameArgs),
+    /// Say something of a person: attributes, the face that is shown, whether searches leave them out
+    Set(SetArgs),
 }
 
 #[derive(Debug, Args)]
@@ -50,6 +52,47 @@ pub(crate) struct RenameArgs {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct SetArgs {
+    /// The name that the person has
+    name: String,
+    /// The collection
+    #[arg(short, long, value_name = "NAME")]
+    collection: String,
+    /// Whether searches for look-alikes leave the person out
+    #[arg(long, value_name = "BOOL")]
+    ignored: Option<bool>,
+    /// The id of the face that is shown for the person
+    #[arg(long, value_name = "ID")]
+    best: Option<String>,
+    /// An attribute; its value is JSON, or else a text; null takes it away
+    #[arg(long, value_name = "KEY=VALUE", value_parser = crate::arguments::key_and_value)]
+    attribute: Vec<(String, String)>,
+    #[command(flatten)]
+    target: ServerOrFolderArgs,
+}
+
+impl SetArgs {
+    fn body(&self) -> Value {
+        let json = |text: &String| serde_json::from_str(text).unwrap_or_else(|_| json!(text));
+        let mut body = json!({"name": self.name});
+        if let Some(ignored) = self.ignored {
+            body["ignored"] = json!(ignored);
+        }
+        if let Some(best) = &self.best {
+            body["best"] = json(best);
+        }
+        let attributes = self.attribute.iter();
+        let attributes: Map<String, Value> = attributes
+            .map(|(key, value)| (key.clone(), json(value)))
+            .collect();
+        if !attributes.is_empty() {
+            body["attributes"] = Value::Object(attributes);
+        }
+        body
+    }
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct ClusterArgs {
     /// The collection
     #[arg(short, long, value_name = "NAME")]
@@ -76,6 +119,7 @@ impl PeopleCommand {
         match self {
             Self::List(arguments) => &arguments.from,
             Self::Rename(arguments) => &arguments.target,
+            Self::Set(arguments) => &arguments.target,
         }
     }
 }
@@ -84,6 +128,11 @@ impl PeopleCommand {
 pub(crate) fn run(command: &PeopleCommand, client: &Client) -> Result<Exit> {
     match command {
         PeopleCommand::List(arguments) => list(arguments, client),
+        PeopleCommand::Set(arguments) => {
+            let person = client.change_person(&arguments.collection, &arguments.body())?;
+            out::print(&(serde_json::to_string_pretty(&person)? + "\n"))?;
+            Ok(Exit::Success)
+        }
         PeopleCommand::Rename(arguments) => {
             let body = json!({
                 "from": arguments.old, "to": arguments.new, "merge": arguments.merge,

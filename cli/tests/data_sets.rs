@@ -404,4 +404,12 @@ fn faces_are_grouped_named_and_listed_in_a_folder_of_ready_made_vectors() {
         "Ada Lovelace",
         "--merge",
     ]));
+    let set = ["people", "set", "Ada Lovelace", "--ignored", "true"];
+    let said = told(&run(&[&set[..], &["--attribute", "born=1815"]].concat()));
+    let said: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(
+        (&said["ignored"], &said["attributes"]["born"]),
+        (&true.into(), &1815.into())
+    );
+    assert!(told(&run(&["people", "list"])).contains("Ada Lovelace"));
 }

@@ -138,7 +138,12 @@ impl Engine {
     }
 
     /// Puts points, all or none of them; of several with one id the last stands.
-    pub fn upsert(&self, collection: &str, points: Vec<Point>, ack: Ack) -> Result<Written, Error> {
+    pub fn upsert(
+        &self,
+        collection: &str,
+        mut points: Vec<Point>,
+        ack: Ack,
+    ) -> Result<Written, Error> {
         let target = self.collection(collection)?;
         if points.is_empty() {
             return Err(Error::BadRequest("there are no points to put".into()));
@@ -151,6 +156,7 @@ impl Engine {
         }
         // From here on, so that no vector is taken away between what a name means and its record.
         let _deciding = target.deciding.read();
+        self.inherit(&target, &mut points)?;
         let mut last = HashMap::with_capacity(points.len());
         for (at, point) in points.iter().enumerate() {
             last.insert(point.id, at);

@@ -32,6 +32,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod about;
 mod allow;
 mod apply;
 mod backup;
@@ -79,6 +80,7 @@ mod verify;
 mod view;
 mod watch;
 
+pub use about::{ABOUT_PERSON, About, PersonChange};
 pub use backup::{Download, RestoreAs, RestoreReport};
 pub use checksum::Checksum;
 pub use engine::Engine;

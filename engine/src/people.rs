@@ -7,15 +7,16 @@
 
 use std::ops::Bound::{Included, Unbounded};
 
-use storage::{PointId, Record};
+use storage::PointId;
 
+use crate::about::{ABOUT_PERSON, About};
 use crate::collection::Collection;
 use crate::engine::{Engine, rename_missing};
 use crate::error::Error;
 use crate::filter::{Condition, Filter, KeyPath, Scalar, Test};
 use crate::limits::{MAX_PAGE, PERSON_SAMPLE};
 use crate::numbers::PointNumber;
-use crate::payload::{IndexKind, Key, PayloadChange, change_record};
+use crate::payload::{IndexKind, Key};
 use crate::point::{Ack, PERSON, Written};
 use crate::read::at_most;
 
@@ -26,9 +27,11 @@ pub struct Person {
     pub name: String,
     /// Points that have it.
     pub points: usize,
-    /// The largest and surest face among the first few; `None` where none of those is a face with a
-    /// crop.
+    /// The face that was chosen for them, else the largest and surest among the first few; `None`
+    /// where none of those is a face with a crop.
     pub best: Option<PointId>,
+    /// What is known of them beside the name, if anything was said.
+    pub about: Option<About>,
 }
 
 /// What becomes of a name that somebody else has.
@@ -57,10 +60,27 @@ impl Engine {
         at_most("`limit`", limit, MAX_PAGE)?;
         let (found, next) = collection.people(search, from, limit)?;
         let found = found.into_iter().map(|(name, points, sample)| {
-            let best = self.best_face(&collection, &sample)?;
-            Ok(Person { name, points, best })
+            let about = self.about(&collection, &name)?;
+            let chosen = about.as_ref().and_then(|about| about.best);
+            let chosen = chosen.filter(|id| collection.has_face(id) == Some(true));
+            let best = match chosen {
+                Some(chosen) => Some(chosen),
+                None => self.best_face(&collection, &sample)?,
+            };
+            Ok(Person {
+                name,
+                points,
+                best,
+                about,
+            })
         });
         Ok((found.collect::<Result<_, Error>>()?, next))
+    }
+
+    /// The person of a name; `None` if nobody has it.
+    pub fn person(&self, collection: &str, name: &str) -> Result<Option<Person>, Error> {
+        let (people, _) = self.people(collection, None, Some(name), 1)?;
+        Ok(people.into_iter().find(|person| person.name == name))
     }
 
     fn best_face(
@@ -97,20 +117,12 @@ impl Engine {
     ) -> Result<(Written, usize), Error> {
         let target = self.collection(collection)?;
         let _deciding = target.deciding.write();
-        let mut ids = self.decide(&target, &named(from))?;
-        let of_one = |id: &PointId| {
-            let payload = self.shared().tables.payload(target.id, id)?;
-            let payload = payload.map(|bytes| crate::convert::payload(&bytes));
-            let payload = payload.transpose()?.unwrap_or_default();
-            Ok::<_, Error>(payload.get(PERSON).and_then(|it| it.as_str()) == Some(from))
-        };
-        let kept: Vec<bool> = ids.iter().map(of_one).collect::<Result<_, _>>()?;
-        let mut kept = kept.into_iter();
-        ids.retain(|_| kept.next().unwrap_or(false));
+        let mut ids = self.theirs_alone(&target, from)?;
         if ids.is_empty() {
             return Err(Error::NoPerson(from.chars().take(80).collect()));
         }
-        if taken == Taken::Refuse && !self.decide(&target, &named(to))?.is_empty() {
+        let others = self.decide(&target, &named(to))?;
+        if taken == Taken::Refuse && !others.is_empty() {
             let to: String = to.chars().take(80).collect();
             return Err(Error::Conflict(format!(
                 "there is a person `{to}` already: say that both are to be merged"
@@ -118,22 +130,50 @@ impl Engine {
         }
         let mut payload = crate::point::Payload::new();
         payload.insert(PERSON.to_owned(), to.into());
-        let change = PayloadChange::Set { payload, key: None };
-        self.check_size(&target, &ids, &change)?;
         let count = ids.len();
-        let record = Record::ChangePayload {
-            collection: target.id,
-            ids,
-            change: change_record(&change)?,
-        };
-        let written = self.write(record, ack);
+        // Of two who become one, what is known of the second holds; of the first, where nothing is.
+        if !others.is_empty() {
+            let about = match self.about(&target, to)? {
+                Some(about) => Some(about),
+                None => {
+                    ids.extend(self.theirs_alone(&target, to)?);
+                    ids.sort_unstable();
+                    self.about(&target, from)?
+                }
+            };
+            if let Some(about) = about {
+                payload.insert(ABOUT_PERSON.to_owned(), about.told());
+            }
+        }
+        let written = self.set_on(&target, ids, payload, ack);
         let written = written.map_err(|error| rename_missing(error, collection))?;
         Ok((written, count))
     }
 }
 
+impl Engine {
+    /// The points of which a person is the only one, in the order of their ids; to be called while
+    /// no other write of the collection can come in between.
+    pub(crate) fn theirs_alone(
+        &self,
+        target: &Collection,
+        name: &str,
+    ) -> Result<Vec<PointId>, Error> {
+        let mut alone = Vec::new();
+        for id in self.decide(target, &named(name))? {
+            let payload = self.shared().tables.payload(target.id, &id)?;
+            let payload = payload.map(|bytes| crate::convert::payload(&bytes));
+            let payload = payload.transpose()?.unwrap_or_default();
+            if payload.get(PERSON).and_then(|it| it.as_str()) == Some(name) {
+                alone.push(id);
+            }
+        }
+        Ok(alone)
+    }
+}
+
 /// The points of a person.
-fn named(person: &str) -> Filter {
+pub(crate) fn named(person: &str) -> Filter {
     Filter::must(Condition::Key {
         key: KeyPath::of(PERSON),
         test: Test::Value(Scalar::Text(person.to_owned())),

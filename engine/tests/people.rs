@@ -2,7 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use engine::{
-    Ack, CollectionSpec, Engine, Error, IndexKind, KeyPath, Metric, Options, Point, PointId, Taken,
+    Ack, CollectionSpec, Engine, Error, IndexKind, KeyPath, Metric, Options, PersonChange, Point,
+    PointId, Taken,
 };
 use serde_json::json;
 
@@ -101,5 +102,84 @@ fn a_person_has_the_new_name_everywhere_and_after_a_restart() {
     drop(engine);
     let engine = Engine::open(Options::new(folder.path())).unwrap();
     assert_eq!(names(&engine), after);
+    engine.check("stars").unwrap();
+}
+
+#[test]
+fn what_is_known_of_a_person_outlives_renaming_merging_and_new_faces() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = Engine::open(Options::new(folder.path())).unwrap();
+    filled(&engine);
+    let key = KeyPath::parse("person").unwrap();
+    engine
+        .create_index("stars", key, IndexKind::Keyword, Ack::Applied)
+        .unwrap();
+    let about = |engine: &Engine, name: &str| {
+        let person = engine.person("stars", name).unwrap();
+        person.and_then(|person| person.about)
+    };
+    assert_eq!(about(&engine, "Bob"), None);
+    assert_eq!(engine.ignored("stars").unwrap(), None);
+    let said = |name: &str, change, fresh: &str| {
+        engine.change_person("stars", name, change, fresh.to_owned())
+    };
+    let attributes = |value: serde_json::Value| PersonChange {
+        attributes: value.as_object().cloned(),
+        ..PersonChange::default()
+    };
+    said("Bob", attributes(json!({"born": 1815, "x": 1})), "id-1").unwrap();
+    let change = PersonChange {
+        ignored: Some(true),
+        best: Some(Some(PointId::Num(3))),
+        ..attributes(json!({"x": null}))
+    };
+    said("Bob", change, "id-2").unwrap();
+    let known = about(&engine, "Bob").unwrap();
+    assert_eq!((known.id.as_str(), known.ignored), ("id-1", true));
+    assert_eq!(known.best, Some(PointId::Num(3)));
+    assert_eq!(json!(known.attributes), json!({"born": 1815}));
+    assert!(engine.ignored("stars").unwrap().is_some());
+    let wrong = PersonChange {
+        best: Some(Some(PointId::Num(2))),
+        ..PersonChange::default()
+    };
+    assert!(matches!(said("Bob", wrong, "x"), Err(Error::BadRequest(_))));
+    let nobody = said("Nobody", PersonChange::default(), "x");
+    assert!(matches!(nobody, Err(Error::NoPerson(_))));
+
+    // Who comes in under the name is known; who is given another name, no more.
+    let new = vec![point(10, json!("Bob"))];
+    engine.upsert("stars", new, Ack::Applied).unwrap();
+    let assign = |id, person: Option<&str>| {
+        let payload = serde_json::Map::new();
+        engine.assign_person("stars", PointId::Num(id), (person, payload), Ack::Applied)
+    };
+    assign(6, Some("Bob")).unwrap();
+    assert!(matches!(assign(99, None), Err(Error::NoPoint(_))));
+    let abouts = |ids: &[u64]| -> Vec<serde_json::Value> {
+        let ids: Vec<_> = ids.iter().map(|id| PointId::Num(*id)).collect();
+        let select = engine::Select {
+            payload: true,
+            vectors: engine::Which::None,
+        };
+        let points = engine.get("stars", &ids, select).unwrap().into_iter();
+        points
+            .map(|point| point.payload.unwrap()["about_person"]["id"].clone())
+            .collect()
+    };
+    let id = json!("id-1");
+    assert_eq!(abouts(&[3, 6, 10]), [id.clone(), id.clone(), id.clone()]);
+    let rename = |from, to, taken| engine.rename_person("stars", (from, to), taken, Ack::Applied);
+    rename("Bob", "Robert", Taken::Refuse).unwrap();
+    assert_eq!(about(&engine, "Robert").unwrap().id, "id-1");
+    let of_id = engine.person_of_id("stars", "id-1").unwrap().unwrap();
+    assert_eq!(of_id.name, "Robert");
+    // Of the two who become one only the first was known.
+    rename("Robert", "Ada", Taken::Merge).unwrap();
+    assert_eq!(about(&engine, "Ada").unwrap().id, "id-1");
+    assert_eq!(abouts(&[1, 4]), [id.clone(), id]);
+    drop(engine);
+    let engine = Engine::open(Options::new(folder.path())).unwrap();
+    assert_eq!(about(&engine, "Ada").unwrap().attributes["born"], 1815);
     engine.check("stars").unwrap();
 }

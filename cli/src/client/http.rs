@@ -75,6 +75,14 @@ impl Http {
         self.call(&Method::POST, path, &encoded(body)?)
     }
 
+    pub(super) fn patch<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, Error> {
+        self.call(&Method::PATCH, path, &encoded(body)?)
+    }
+
     pub(super) fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
         self.call(&Method::DELETE, path, &[])
     }

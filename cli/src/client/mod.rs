@@ -233,6 +233,12 @@ impl Client {
         self.http.post(&path, body)
     }
 
+    /// Says something of a person; gives what is known then.
+    pub(crate) fn change_person(&self, collection: &str, body: &Value) -> Result<Value, Error> {
+        let path = format!("{}/people", collection_path(collection));
+        self.http.patch(&path, body)
+    }
+
     /// Has the faces of a collection grouped into people.
     pub(crate) fn cluster(&self, collection: &str, body: &Value) -> Result<wire::Job, Error> {
         let path = format!("/admin{}/cluster", collection_path(collection));

@@ -103,6 +103,7 @@ const NAMED: [Group; 6] = [
             ("PATCH", ""),
             ("POST", "/faces"),
             ("PATCH", "/faces/{id}"),
+            ("PATCH", "/people"),
             ("POST", "/people/rename"),
             ("PUT", "/index"),
             ("PUT", "/points"),

@@ -9,8 +9,8 @@ mod score;
 use std::collections::{HashMap, HashSet};
 
 use engine::{
-    Ack, Chosen, Condition, Engine, Filter, KeyPath, PERSON, PayloadChange, PointId, Query, Select,
-    StoredPoint, Test, Which,
+    ABOUT_PERSON, Ack, Chosen, Condition, Engine, Filter, KeyPath, PERSON, Payload, PayloadChange,
+    PointId, Query, Select, StoredPoint, Test, Which,
 };
 use serde_json::{Value, json};
 
@@ -213,11 +213,12 @@ fn write(engine: &Engine, plan: &Plan, groups: &[Group], job: &Job) -> Result<us
         };
         let person = group.person.clone();
         let person = person.unwrap_or_else(|| format!("unnamed-{first}"));
-        let payload = json!({PERSON: person}).as_object().cloned();
-        let change = PayloadChange::Set {
-            payload: payload.unwrap_or_default(),
-            key: None,
-        };
+        let mut payload = Payload::new();
+        if let Some(about) = engine.about_person(&plan.collection, &person)? {
+            payload.insert(ABOUT_PERSON.to_owned(), about.told());
+        }
+        payload.insert(PERSON.to_owned(), person.into());
+        let change = PayloadChange::Set { payload, key: None };
         // Somebody may have said by now whose they are: that stands.
         let ids: HashSet<PointId> = group.unlabelled.iter().copied().collect();
         let mut still = Filter::must(Condition::HasId(ids));

@@ -1,5 +1,5 @@
-//! People: those that the faces of a collection are said to be of. Their faces are reassigned with
-//! `PATCH .../faces/{id}` and taken out with `DELETE .../faces?person=`.
+//! People: those that the faces of a collection are said to be of, and what is known of them. Their
+//! faces are reassigned with `PATCH .../faces/{id}` and taken out with `DELETE .../faces?person=`.
 
 use actix_web::HttpRequest;
 use actix_web::web::{self, Data, Path, Payload};
@@ -11,23 +11,39 @@ use crate::app::App;
 use crate::http;
 use crate::refusal::Refusal;
 use crate::wire::envelope::Answer;
+use crate::wire::id::Id;
 use crate::wire::params::WriteParams;
-use crate::wire::person::{PeopleOut, PeopleParams, PersonOut, Rename, RenameBody, Renamed};
+use crate::wire::person::{
+    ChangePerson, PeopleOut, PeopleParams, PersonOut, Rename, RenameBody, Renamed,
+};
 
 type Outcome<T> = Result<Answer<T>, Refusal>;
 
 /// What this file answers.
 pub(super) fn operations() -> Vec<Operation> {
+    let known = json!({
+        "name": "Ada", "faces": 3, "best": 1, "image": "/collections/faces/faces/1/image",
+        "id": "0f9a4b1c-2d3e-4f50-8a6b-7c8d9e0f1a2b", "ignored": false,
+        "attributes": {"born": 1815},
+    });
     vec![
+        Operation::patch("/collections/{collection}/people", "changePerson", || {
+            web::to(change)
+        })
+        .about(
+            "Says something of a person, on all of their faces in one step: attributes, the face \
+             that is shown, whether they are left out of searches. Gives them an id that stays \
+             through all renamings.",
+        )
+        .takes::<ChangePerson>(json!({"name": "Ada", "attributes": {"born": 1815}, "best": 1}))
+        .answers::<PersonOut>(known.clone()),
         Operation::get("/collections/{collection}/people", "listPeople", || {
             web::to(list)
         })
         .about("The people whose faces a collection has, in the order of their names.")
         .params::<PeopleParams>()
         .answers::<PeopleOut>(json!({
-            "people": [{
-                "name": "Ada", "faces": 3, "best": 1, "image": "/collections/faces/faces/1/image",
-            }],
+            "people": [known],
             "next_page_offset": "Bob",
         })),
         Operation::post(
@@ -51,6 +67,10 @@ async fn list(app: Data<App>, request: HttpRequest, name: Path<String>) -> Outco
     let params: PeopleParams = http::query(request.query_string())?;
     let (limit, collection) = (params.limit()?, name.clone());
     let people = app.read(move |engine| {
+        if let Some(id) = &params.id {
+            let person = engine.person_of_id(&collection, id)?;
+            return Ok((person.into_iter().collect(), None));
+        }
         let (search, from) = (params.search.as_deref(), params.offset.as_deref());
         engine.people(&collection, search, from, limit)
     });
@@ -60,6 +80,31 @@ async fn list(app: Data<App>, request: HttpRequest, name: Path<String>) -> Outco
         people: people.map(|it| PersonOut::new(&name, it)).collect(),
         next_page_offset,
     }))
+}
+
+async fn change(
+    app: Data<App>,
+    request: HttpRequest,
+    name: Path<String>,
+    payload: Payload,
+) -> Outcome<PersonOut> {
+    let name = named(name.into_inner())?;
+    let body: ChangePerson = http::json(request.headers(), payload, app.max_body_bytes()).await?;
+    let (person, fresh) = (body.name.clone(), Id::random().to_string());
+    let (collection, who) = (name.clone(), person.clone());
+    let outcome =
+        app.write(move |engine| engine.change_person(&collection, &who, body.into(), fresh));
+    let outcome = outcome.await;
+    app.metrics.wrote("set_payload", &outcome);
+    outcome?;
+    let (collection, who) = (name.clone(), person.clone());
+    let known = app.read(move |engine| engine.person(&collection, &who));
+    let known = known.await?;
+    let known = known.ok_or_else(|| {
+        let who: String = person.chars().take(80).collect();
+        Refusal::not_found(format!("there is no person `{who}` any more"))
+    })?;
+    Ok(Answer(PersonOut::new(&name, known)))
 }
 
 async fn rename(

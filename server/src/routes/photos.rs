@@ -282,10 +282,18 @@ async fn search(
     makers(&app, &info, None)?;
     let most = app.max_body_bytes();
     let body = http::multipart_or_json::<SearchBody>(request.headers(), payload, most).await?;
-    let search = match body {
+    let mut search = match body {
         Either::Json(body) => SearchPhoto::try_from(body)?,
         Either::Form(form) => SearchPhoto::try_from(form)?,
     };
+    if !search.ignored_too {
+        let collection = name.clone();
+        let ignored = app.read(move |engine| engine.ignored(&collection));
+        if let Some(ignored) = ignored.await? {
+            let filter = search.filter.get_or_insert_default();
+            filter.must_not.push(ignored);
+        }
+    }
     let (pool, using) = searcher(&app, &info, search.using.as_deref())?;
     let want = Want {
         faces: search.faces,

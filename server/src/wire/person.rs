@@ -1,8 +1,8 @@
 //! People as they travel.
 
-use engine::{Ack, Taken, Written};
+use engine::{Ack, Payload, PersonChange, Taken, Written};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::id::Id;
 use super::point::Updated;
@@ -19,6 +19,8 @@ pub(crate) struct PeopleParams {
     pub(crate) offset: Option<String>,
     /// Only people whose name has this in it, whatever the case.
     pub(crate) search: Option<String>,
+    /// Only the person with this id.
+    pub(crate) id: Option<String>,
 }
 
 impl PeopleParams {
@@ -37,20 +39,33 @@ pub(crate) struct PersonOut {
     name: String,
     /// Faces, and other points, that have the name.
     faces: usize,
-    /// The id of the best of the first few faces: the largest and surest of them.
+    /// The face that was chosen for them, else the largest and surest of the first few.
     best: Option<Id>,
     /// Where its crop is.
     image: Option<String>,
+    /// The same through all renamings; absent of people of whom nothing was ever said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<String>,
+    /// Whether they are left out of searches for look-alikes.
+    ignored: bool,
+    attributes: Payload,
 }
 
 impl PersonOut {
     pub(crate) fn new(collection: &str, person: engine::Person) -> Self {
         let best = person.best.map(Id);
+        let (id, ignored, attributes) = match person.about {
+            Some(about) => (Some(about.id), about.ignored, about.attributes),
+            None => (None, false, Payload::new()),
+        };
         Self {
             name: person.name,
             faces: person.points,
             image: best.map(|id| super::face::image_path(collection, id)),
             best,
+            id,
+            ignored,
+            attributes,
         }
     }
 }
@@ -61,6 +76,37 @@ pub(crate) struct PeopleOut {
     pub(crate) people: Vec<PersonOut>,
     /// The `offset` of the next page; null at the end.
     pub(crate) next_page_offset: Option<String>,
+}
+
+/// The body of `PATCH /collections/{c}/people`. What is not said stays as it was.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ChangePerson {
+    /// The name that the person has.
+    pub(crate) name: String,
+    /// Whether they are left out of searches for look-alikes.
+    ignored: Option<bool>,
+    /// The face that is shown for them; null takes the choice back.
+    #[serde(default, deserialize_with = "said")]
+    #[schemars(with = "Option<Id>")]
+    best: Option<Option<Id>>,
+    /// Merged key by key; a null takes its key away.
+    attributes: Option<Payload>,
+}
+
+/// A null is something said; only a field that is absent is not.
+fn said<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<Id>>, D::Error> {
+    Deserialize::deserialize(deserializer).map(Some)
+}
+
+impl From<ChangePerson> for PersonChange {
+    fn from(body: ChangePerson) -> Self {
+        Self {
+            ignored: body.ignored,
+            best: body.best.map(|best| best.map(|id| id.0)),
+            attributes: body.attributes,
+        }
+    }
 }
 
 /// The body of `POST /collections/{c}/people/rename`.

@@ -31,6 +31,8 @@ pub(crate) struct SearchPhoto {
     pub(crate) payload: PayloadView,
     /// Only the best hit of each person; a face without a person stands for itself.
     pub(crate) by_person: bool,
+    /// Whether people who are ignored come into question too.
+    pub(crate) ignored_too: bool,
 }
 
 /// What hits are grouped by.
@@ -76,6 +78,8 @@ pub(crate) struct SearchBody {
     person: Option<Names>,
     /// No faces of this person, or of any of these.
     exclude: Option<Names>,
+    /// Whether people who are ignored come into question too; not by default.
+    include_ignored: Option<bool>,
 }
 
 /// The fields of a form that searches, as the document tells them.
@@ -101,6 +105,8 @@ pub(crate) struct SearchForm {
     person: Option<String>,
     /// A name, or a JSON list of names.
     exclude: Option<String>,
+    /// Whether people who are ignored come into question too; not by default.
+    include_ignored: Option<bool>,
 }
 
 impl TryFrom<SearchBody> for SearchPhoto {
@@ -113,6 +119,7 @@ impl TryFrom<SearchBody> for SearchPhoto {
             faces: body.faces.unwrap_or(Which::All).into(),
             sieve: Sieve::new(body.min_face_size, body.min_confidence, body.min_quality)?,
             by_person: body.group_by.is_some(),
+            ignored_too: body.include_ignored.unwrap_or(false),
             limit: checked_limit(body.limit.unwrap_or(limits::DEFAULT_LIMIT), None)?,
             options: SearchOptions::new(body.hnsw_ef, body.exact, body.score_threshold)?,
             filter: People::new(body.person, body.exclude)?
@@ -148,6 +155,7 @@ impl TryFrom<Form> for SearchPhoto {
             faces: which(&mut fields)?.unwrap_or(Which::All).into(),
             sieve: Sieve::of_form(&mut fields)?,
             by_person: group_by.is_some(),
+            ignored_too: fields.flag("include_ignored")?.unwrap_or(false),
             limit: checked_limit(limit, None)?,
             options: SearchOptions::new(ef, exact, score_threshold)?,
             filter: people.within(filter.as_deref().map(filter::parse).transpose()?),

@@ -1,0 +1,297 @@
+//! What is known of a person beside the name: an id that outlives every renaming, whether they are to
+//! be left out of suggestions, a face that somebody has chosen for them, and attributes.
+//!
+//! It stands in the payload of every face of theirs, as `about_person`, so it is in the log, in backups
+//! and in exports as all payloads are, and needs no file of its own. One record changes it on all
+//! faces at once; a point that comes in with the person's name is given it (`Engine::upsert`).
+//! Somebody of whom nothing was ever said has none; points of several people are left as they are.
+
+use serde_json::{Value, json};
+use storage::{PointId, Record};
+
+use crate::collection::Collection;
+use crate::convert;
+use crate::engine::{Engine, rename_missing};
+use crate::error::Error;
+use crate::filter::{Condition, Filter, KeyPath, Scalar, Test};
+use crate::payload::{IndexKind, PayloadChange, change_record};
+use crate::people::{Person, named};
+use crate::point::{Ack, PERSON, Payload, Point, Written};
+
+/// The payload key.
+pub const ABOUT_PERSON: &str = "about_person";
+
+const ID: &str = "id";
+const IGNORED: &str = "ignored";
+const BEST: &str = "best";
+const ATTRIBUTES: &str = "attributes";
+
+/// What is known of a person beside the name.
+#[derive(Debug, Clone, PartialEq)]
+pub struct About {
+    /// The same through all renamings.
+    pub id: String,
+    /// Whether they are left out of suggestions.
+    pub ignored: bool,
+    /// The face that was chosen for them.
+    pub best: Option<PointId>,
+    /// Whatever users want to be kept.
+    pub attributes: Payload,
+}
+
+/// What is said of a person; what is `None` stays as it was.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct PersonChange {
+    /// Whether they are left out of suggestions.
+    pub ignored: Option<bool>,
+    /// The face that is chosen for them; `Some(None)` takes the choice back.
+    pub best: Option<Option<PointId>>,
+    /// Merged key by key; a null takes its key away.
+    pub attributes: Option<Payload>,
+}
+
+impl About {
+    fn new(id: String) -> Self {
+        Self {
+            id,
+            ignored: false,
+            best: None,
+            attributes: Payload::new(),
+        }
+    }
+
+    /// As it stands in a payload; nothing if that is of another make.
+    pub(crate) fn of(payload: &Payload) -> Option<Self> {
+        let about = payload.get(ABOUT_PERSON)?;
+        let attributes = about.get(ATTRIBUTES).and_then(Value::as_object);
+        Some(Self {
+            id: about.get(ID)?.as_str()?.to_owned(),
+            ignored: about.get(IGNORED).and_then(Value::as_bool) == Some(true),
+            best: about.get(BEST).and_then(id_of),
+            attributes: attributes.cloned().unwrap_or_default(),
+        })
+    }
+
+    /// As it stands in a payload.
+    pub fn told(&self) -> Value {
+        let best = self.best.map(|best| match best {
+            PointId::Num(number) => Value::from(number),
+            uuid => Value::from(uuid.to_string()),
+        });
+        json!({
+            ID: self.id, IGNORED: self.ignored, BEST: best, ATTRIBUTES: self.attributes,
+        })
+    }
+
+    fn change(&mut self, change: PersonChange) {
+        self.ignored = change.ignored.unwrap_or(self.ignored);
+        self.best = change.best.unwrap_or(self.best);
+        for (key, value) in change.attributes.unwrap_or_default() {
+            match value {
+                Value::Null => drop(self.attributes.remove(&key)),
+                value => drop(self.attributes.insert(key, value)),
+            }
+        }
+    }
+}
+
+fn id_of(value: &Value) -> Option<PointId> {
+    match value {
+        Value::Number(number) => number.as_u64().map(PointId::Num),
+        Value::String(text) => {
+            let digits = text.replace('-', "");
+            let number = u128::from_str_radix(&digits, 16).ok();
+            number.filter(|_| digits.len() == 32).map(PointId::Uuid)
+        }
+        _ => None,
+    }
+}
+
+fn key(of: &str) -> KeyPath {
+    KeyPath::parse(&format!("{ABOUT_PERSON}.{of}")).expect("a plain path is well formed")
+}
+
+impl Engine {
+    /// Says something of a person, on all of their faces at once. `fresh` becomes their id if they
+    /// have none yet.
+    ///
+    /// # Errors
+    /// Nobody has the name; the chosen face is not theirs; it is too large.
+    pub fn change_person(
+        &self,
+        collection: &str,
+        name: &str,
+        change: PersonChange,
+        fresh: String,
+    ) -> Result<Written, Error> {
+        let target = self.collection(collection)?;
+        // By these it is found out who there is, who is known and who is ignored.
+        let indexes = [
+            (KeyPath::of(PERSON), IndexKind::Keyword),
+            (key(ID), IndexKind::Keyword),
+            (key(IGNORED), IndexKind::Bool),
+        ];
+        for (key, kind) in indexes {
+            if target.state.read().payload.field(&key).is_none() {
+                self.create_index(collection, key, kind, Ack::Applied)?;
+            }
+        }
+        let _deciding = target.deciding.write();
+        let ids = self.theirs_alone(&target, name)?;
+        if ids.is_empty() {
+            return Err(Error::NoPerson(name.chars().take(80).collect()));
+        }
+        if let Some(Some(best)) = change.best
+            && ids.binary_search(&best).is_err()
+        {
+            return Err(Error::BadRequest(format!(
+                "face {best} cannot be the best of `{}`: it is not theirs",
+                name.chars().take(80).collect::<String>()
+            )));
+        }
+        let about = self.about(&target, name)?;
+        let mut about = about.unwrap_or_else(|| About::new(fresh));
+        about.change(change);
+        let mut payload = Payload::new();
+        payload.insert(ABOUT_PERSON.to_owned(), about.told());
+        self.set_on(&target, ids, payload, Ack::Applied)
+            .map_err(|error| rename_missing(error, collection))
+    }
+
+    /// Says whose a face is, and sets other keys of its payload. What is known of that person goes
+    /// along, what was known of the one before goes.
+    ///
+    /// # Errors
+    /// There is no such point, or the payload becomes too large.
+    pub fn assign_person(
+        &self,
+        collection: &str,
+        id: PointId,
+        (person, mut payload): (Option<&str>, Payload),
+        ack: Ack,
+    ) -> Result<Written, Error> {
+        let target = self.collection(collection)?;
+        let _deciding = target.deciding.write();
+        self.shared().wait_applied()?;
+        if !target.contains(&id) {
+            return Err(Error::NoPoint(id));
+        }
+        let about = match person {
+            Some(person) => self.about(&target, person)?,
+            None => None,
+        };
+        let about = about.map_or(Value::Null, |about| about.told());
+        payload.insert(PERSON.to_owned(), person.into());
+        payload.insert(ABOUT_PERSON.to_owned(), about);
+        self.set_on(&target, vec![id], payload, ack)
+            .map_err(|error| rename_missing(error, collection))
+    }
+
+    pub(crate) fn set_on(
+        &self,
+        target: &Collection,
+        ids: Vec<PointId>,
+        payload: Payload,
+        ack: Ack,
+    ) -> Result<Written, Error> {
+        let change = PayloadChange::Set { payload, key: None };
+        self.check_size(target, &ids, &change)?;
+        let record = Record::ChangePayload {
+            collection: target.id,
+            ids,
+            change: change_record(&change)?,
+        };
+        self.write(record, ack)
+    }
+
+    /// What is known of a person, from the first of their faces that says something.
+    pub(crate) fn about(&self, target: &Collection, name: &str) -> Result<Option<About>, Error> {
+        if !target.knows_people() {
+            return Ok(None);
+        }
+        let mut theirs = named(name);
+        theirs.must_not.push(Condition::Key {
+            key: key(ID),
+            test: Test::Empty,
+        });
+        let mut ids = self.let_through(target, &target.resolve(&theirs))?;
+        ids.sort_unstable();
+        for id in ids {
+            let payload = self.shared().tables.payload(target.id, &id)?;
+            let payload = payload.map(|bytes| convert::payload(&bytes)).transpose()?;
+            let payload = payload.unwrap_or_default();
+            let alone = payload.get(PERSON).and_then(Value::as_str) == Some(name);
+            if let (true, Some(about)) = (alone, About::of(&payload)) {
+                return Ok(Some(about));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Points that come in under a person's name are given what is known of them.
+    pub(crate) fn inherit(&self, target: &Collection, points: &mut [Point]) -> Result<(), Error> {
+        if !target.knows_people() {
+            return Ok(());
+        }
+        for point in points {
+            let Some(person) = point.payload.get(PERSON).and_then(Value::as_str) else {
+                continue;
+            };
+            if let Some(about) = self.about(target, person)? {
+                point.payload.insert(ABOUT_PERSON.to_owned(), about.told());
+            }
+        }
+        Ok(())
+    }
+
+    /// What is known of a person; `None` of somebody of whom nothing was ever said.
+    pub fn about_person(&self, collection: &str, name: &str) -> Result<Option<About>, Error> {
+        let target = self.collection(collection)?;
+        self.about(&target, name)
+    }
+
+    /// The person with an id; `None` if nobody has it.
+    pub fn person_of_id(&self, collection: &str, id: &str) -> Result<Option<Person>, Error> {
+        let target = self.collection(collection)?;
+        if !target.knows_people() {
+            return Ok(None);
+        }
+        let filter = Filter::must(Condition::Key {
+            key: key(ID),
+            test: Test::Value(Scalar::Text(id.to_owned())),
+        });
+        let ids = self.let_through(&target, &target.resolve(&filter))?;
+        let Some(first) = ids.into_iter().min() else {
+            return Ok(None);
+        };
+        let payload = self.shared().tables.payload(target.id, &first)?;
+        let payload = payload.map(|bytes| convert::payload(&bytes)).transpose()?;
+        let payload = payload.unwrap_or_default();
+        match payload.get(PERSON).and_then(Value::as_str) {
+            Some(name) => self.person(collection, name),
+            None => Ok(None),
+        }
+    }
+
+    /// The condition that holds of the faces of people who are ignored; `None` if nobody is.
+    pub fn ignored(&self, collection: &str) -> Result<Option<Condition>, Error> {
+        let target = self.collection(collection)?;
+        if !target.knows_people() {
+            return Ok(None);
+        }
+        let ignored = Condition::Key {
+            key: key(IGNORED),
+            test: Test::Value(Scalar::Bool(true)),
+        };
+        let filter = target.resolve(&Filter::must(ignored.clone()));
+        let nobody = target.count_where(&filter) == Some(0);
+        Ok((!nobody).then_some(ignored))
+    }
+}
+
+impl Collection {
+    /// Whether something was ever said of anybody: then there is an index of it.
+    fn knows_people(&self) -> bool {
+        self.state.read().payload.field(&key(ID)).is_some()
+    }
+}
