@@ -26,6 +26,6 @@ mod tree;
 pub use error::{Error, Origin};
 pub use layers::{Flag, Sources};
 pub use tree::{
-    ApiKey, Checkpoint, Config, Embedding, Level, Log, LogFormat, LogOutput, Models, Origins,
-    Server,
+    ApiKey, Audit, Checkpoint, Config, Embedding, Level, Log, LogFormat, LogOutput, Models,
+    Origins, Server,
 };

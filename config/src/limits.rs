@@ -36,3 +36,9 @@ pub(crate) const CHECKPOINT_LOG_MIB: RangeInclusive<u64> = 1..=1_048_576;
 pub(crate) const CHECKPOINT_INTERVAL_S: RangeInclusive<u64> = 1..=86_400;
 /// MiB of one file of the log.
 pub(crate) const SEGMENT_MIB: RangeInclusive<u64> = 1..=4096;
+/// Requests a second.
+pub(crate) const RATE: RangeInclusive<u64> = 0..=1_000_000;
+/// MiB of one file of the audit trail.
+pub(crate) const AUDIT_MIB: RangeInclusive<u64> = 1..=4096;
+/// Files of the audit trail that are kept.
+pub(crate) const AUDIT_FILES: RangeInclusive<u64> = 1..=100_000;

@@ -37,6 +37,19 @@ pub struct Config {
     pub log: Log,
     /// What the process writes about itself.
     pub log_output: LogOutput,
+    /// What it writes about those who change something.
+    pub audit: Audit,
+}
+
+/// The trail of writes and of operators' work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Audit {
+    /// Its folder; absent: there is none.
+    pub dir: Option<PathBuf>,
+    /// MiB after which it goes on in a new file.
+    pub file_mib: u64,
+    /// Files that are kept beside the one that is written.
+    pub files: usize,
 }
 
 /// How models are obtained.
@@ -67,6 +80,10 @@ pub struct Server {
     pub cors_origins: Origins,
     /// Seconds that a stop waits for requests at work.
     pub shutdown_s: u64,
+    /// Requests a second with one API key; one more is answered 429. 0 is any.
+    pub requests_per_key_s: u32,
+    /// Requests a second from one address; one more is answered 429. 0 is any.
+    pub requests_per_address_s: u32,
 }
 
 /// Origins of web pages, as browsers name them: `https://example.org`.
@@ -210,6 +227,7 @@ impl Config {
             checkpoint: Checkpoint::read(r)?,
             log: Log::read(r)?,
             log_output: LogOutput::read(r)?,
+            audit: Audit::read(r)?,
         };
         let open = !config.listen.ip().is_loopback();
         if open && config.api_key.is_none() && !config.insecure {
@@ -252,6 +270,8 @@ impl Server {
                 Origins::parse,
             )?,
             shutdown_s: r.number("server.shutdown_s", 30, limits::SHUTDOWN_S)?,
+            requests_per_key_s: r.number("server.requests_per_key_s", 0, limits::RATE)?,
+            requests_per_address_s: r.number("server.requests_per_address_s", 0, limits::RATE)?,
         })
     }
 }
@@ -304,6 +324,19 @@ impl LogOutput {
     }
 }
 
+impl Audit {
+    fn read(r: &mut Reader) -> Result<Self, Error> {
+        let dir = r.text("audit.dir", "", "the path of a folder, in UTF-8", |text| {
+            path(text).or_else(|| text.is_empty().then(PathBuf::new))
+        })?;
+        Ok(Self {
+            dir: (!dir.as_os_str().is_empty()).then_some(dir),
+            file_mib: r.number("audit.file_mib", 64, limits::AUDIT_MIB)?,
+            files: r.number("audit.files", 16, limits::AUDIT_FILES)?,
+        })
+    }
+}
+
 impl Level {
     /// The word that a settings file uses.
     pub fn as_str(self) -> &'static str {
@@ -319,10 +352,12 @@ impl Level {
 
 /// A path with U+FFFD in it was not UTF-8 where it came from, and would name another folder.
 fn folder(r: &mut Reader, key: &'static str, default: &str) -> Result<PathBuf, Error> {
-    r.text(key, default, "the path of a folder, in UTF-8", |text| {
-        let path = !text.is_empty() && !text.contains(['\0', '\u{fffd}']);
-        path.then(|| PathBuf::from(text))
-    })
+    r.text(key, default, "the path of a folder, in UTF-8", path)
+}
+
+fn path(text: &str) -> Option<PathBuf> {
+    let path = !text.is_empty() && !text.contains(['\0', '\u{fffd}']);
+    path.then(|| PathBuf::from(text))
 }
 
 /// `localhost` is taken for the loopback address; no other name is looked up.

@@ -225,6 +225,11 @@ impl Engine {
         Ok(self.checkpointer()?.work().clone())
     }
 
+    /// The last record that is durable.
+    pub fn durable_lsn(&self) -> Lsn {
+        Lsn(self.shared.progress.durable.load(Ordering::Acquire))
+    }
+
     /// Where the engine stands.
     pub fn status(&self) -> Status {
         let progress = &self.shared.progress;

@@ -11,11 +11,13 @@ use engine::{Ack, Chosen, CollectionInfo, Engine, PayloadChange, Query, ScoredPo
 use parking_lot::Mutex;
 
 use crate::access::{NotMade, Ring};
+use crate::audit::Audit;
 use crate::faces::Faces;
 use crate::gate::Gate;
 use crate::jobs::Jobs;
 use crate::likeness::Scales;
 use crate::metrics::Metrics;
+use crate::pace::Pace;
 use crate::recall::Recall;
 use crate::recovery::Recovery;
 use crate::refusal::Refusal;
@@ -32,13 +34,15 @@ pub(crate) struct App {
     pub(crate) moves: Mutex<()>,
     engine: OnceLock<Arc<Engine>>,
     pub(crate) recall: Arc<Recall>,
+    pub(crate) audit: Audit,
+    pub(crate) pace: Pace,
     recovery: Recovery,
     searches: Gate,
     writes: Gate,
 }
 
 impl App {
-    pub(crate) fn new(config: Config, metrics: Metrics, keys: Ring) -> Self {
+    pub(crate) fn new(config: Config, metrics: Metrics, keys: Ring, audit: Audit) -> Self {
         Self {
             keys: Arc::new(keys),
             faces: Arc::new(Faces::new(&config.models_dir, &config.models.default)),
@@ -47,6 +51,8 @@ impl App {
             moves: Mutex::new(()),
             engine: OnceLock::new(),
             recall: Arc::default(),
+            pace: Pace::new(&config.server),
+            audit,
             recovery: Recovery::default(),
             searches: Gate::new("searches", config.server.concurrent_searches),
             writes: Gate::new("writes", config.server.concurrent_writes),

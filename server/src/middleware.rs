@@ -9,7 +9,7 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage, ResponseError, web};
+use actix_web::{Error, HttpMessage, HttpResponse, ResponseError, web};
 use futures_util::FutureExt;
 use tracing::Instrument;
 use uuid::Uuid;
@@ -23,6 +23,9 @@ use crate::{access, clock, cors, limits};
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// What the templates of the routes are told as when none matched.
 const NO_ROUTE: &str = "-";
+
+/// The id that the answer will carry, for the inner layer.
+pub(crate) struct RequestId(pub(crate) String);
 
 /// The path with names in braces, for the inner layer; nothing where nothing is.
 struct Template(Option<String>);
@@ -39,6 +42,8 @@ pub(crate) async fn observe(
     let route = route.unwrap_or_else(|| NO_ROUTE.to_owned());
     let method = method_label(&request);
     let id = request_id(&request);
+    let told = String::from_utf8_lossy(id.as_bytes()).into_owned();
+    request.extensions_mut().insert(RequestId(told));
     let span = tracing::info_span!("request", id = ?id, method, route);
     let _in_flight = InFlight::new(&metrics);
     let work = AssertUnwindSafe(next.call(request)).catch_unwind();
@@ -102,22 +107,75 @@ pub(crate) async fn guard(
         Ok(origin) => origin,
         Err(refusal) => return Ok(request.into_response(refusal.error_response())),
     };
-    let mut response = if cors::is_preflight(request.method(), headers) {
-        request.into_response(cors::preflight())
-    } else {
-        match judge(&app, &request) {
-            Ok(grant) => {
-                let limit_s = app.config.server.request_timeout_s;
-                grant.scope(in_time(request, next, limit_s)).await?
-            }
-            Err(denied) => {
-                app.metrics.auth_failed(denied.reason());
-                request.into_response(denied.response())
-            }
-        }
+    let mut response = match cors::is_preflight(request.method(), headers) {
+        true => request.into_response(cors::preflight()),
+        false => served(&app, request, next).await?,
     };
     cors::open(origin, response.headers_mut());
     Ok(response)
+}
+
+/// What is not for everyone is paced, judged and told of in the audit trail.
+async fn served(
+    app: &App,
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let template = request
+        .extensions()
+        .get::<Template>()
+        .and_then(|it| it.0.clone());
+    let mut entry = app.audit.begin(app, &request, template.as_deref());
+    let outcome = match admitted(app, &request) {
+        Ok(grant) => {
+            if let Some(entry) = &mut entry {
+                entry.by(&grant);
+            }
+            let limit_s = app.config.server.request_timeout_s;
+            grant.scope(in_time(request, next, limit_s)).await
+        }
+        Err(turned) => Ok(request.into_response(turned.response())),
+    };
+    if let Some(entry) = &mut entry {
+        entry.answered(match &outcome {
+            Ok(response) => response.status().as_u16(),
+            Err(error) => error.as_response_error().status_code().as_u16(),
+        });
+    }
+    outcome
+}
+
+/// Why a request is not served.
+enum Turned {
+    Away(Denied),
+    Back(Refusal),
+}
+
+impl Turned {
+    fn response(&self) -> HttpResponse {
+        match self {
+            Self::Away(denied) => denied.response(),
+            Self::Back(refusal) => refusal.error_response(),
+        }
+    }
+}
+
+/// What a request may do.
+fn admitted(app: &App, request: &ServiceRequest) -> Result<Grant, Turned> {
+    let extensions = request.extensions();
+    let template = extensions.get::<Template>();
+    let template = template.and_then(|it| it.0.as_deref());
+    let open = template.is_some_and(|it| access::is_open(request.method(), it));
+    if !open {
+        let address = request.peer_addr().map(|peer| peer.ip());
+        app.pace.from(address).map_err(Turned::Back)?;
+    }
+    let grant = judge(app, request).map_err(|denied| {
+        app.metrics.auth_failed(denied.reason());
+        Turned::Away(denied)
+    })?;
+    app.pace.by(&grant).map_err(Turned::Back)?;
+    Ok(grant)
 }
 
 fn judge(app: &App, request: &ServiceRequest) -> Result<Grant, Denied> {

@@ -91,6 +91,14 @@ impl Refusal {
         Self::new(StatusCode::NOT_IMPLEMENTED, message)
     }
 
+    /// 429 with `Retry-After`: more requests a second than may be.
+    pub(crate) fn too_many(message: impl Into<String>) -> Self {
+        Self {
+            retry: true,
+            ..Self::new(StatusCode::TOO_MANY_REQUESTS, message)
+        }
+    }
+
     /// 503 with `Retry-After`: the same request may work a moment later.
     pub(crate) fn busy(message: impl Into<String>) -> Self {
         Self {

@@ -19,6 +19,7 @@ use tokio::sync::watch;
 
 use crate::access::Ring;
 use crate::app::App;
+use crate::audit::Audit;
 use crate::error::Error;
 use crate::metrics::Metrics;
 use crate::models_task::{self, Embedding};
@@ -76,7 +77,8 @@ pub fn start_with(config: Config, embedding: Embedding) -> Result<Running, Error
         .enable_all()
         .build()
         .map_err(Error::system("start a runtime"))?;
-    let app = Arc::new(App::new(config, Metrics::new(), keys));
+    let audit = Audit::open(&config.audit)?;
+    let app = Arc::new(App::new(config, Metrics::new(), keys, audit));
     let (handle, serving) = serve(listener, Arc::clone(&app))?;
     let (progress, phase) = watch::channel(Phase::Starting);
     let opened = Arc::clone(&app);

@@ -31,6 +31,7 @@ mod rows;
 mod sections;
 mod snapshot;
 mod tables;
+mod trail;
 mod whole;
 
 pub use backup::{BackupReader, BackupWriter, Contents, Origin};
@@ -58,4 +59,5 @@ pub use rows::{PointRow, read_rows, write_row};
 pub use sections::{Part, SectionReader};
 pub use snapshot::{SnapshotReader, SnapshotWriter};
 pub use tables::{Expectation, FaceRow, OpenedTables, Spare, TableChange, Tables};
+pub use trail::Trail;
 pub use whole::{read_whole, replace_whole};

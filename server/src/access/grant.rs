@@ -48,6 +48,14 @@ impl Grant {
         GRANT.try_with(Clone::clone).unwrap_or(Self(Given::Nothing))
     }
 
+    /// Id and name of its key, if it came with one.
+    pub(crate) fn key(&self) -> Option<(String, String)> {
+        match &self.0 {
+            Given::ByKey(key) => Some((key.id.clone(), key.name.clone())),
+            Given::Everything | Given::Nothing => None,
+        }
+    }
+
     /// How far it goes.
     pub(crate) fn limits(&self) -> Limits {
         match &self.0 {

@@ -75,6 +75,11 @@ pub(crate) struct Asked<'a> {
     pub(crate) headers: &'a HeaderMap,
 }
 
+/// Whether this is for everyone: probes, and the page.
+pub(crate) fn is_open(method: &Method, template: &str) -> bool {
+    needs(method, template) == Some(Needs::OPEN)
+}
+
 /// What a request may do, or why it may do nothing.
 pub(crate) fn judge(ring: &Ring, asked: &Asked<'_>) -> Result<Grant, Denied> {
     if ring.is_open() {

@@ -247,7 +247,7 @@ fn plain(types: &[&str]) -> Map<String, Value> {
 
 /// What this operation may refuse with.
 fn statuses(operation: &Operation) -> BTreeSet<u16> {
-    let mut all: BTreeSet<u16> = [400, 401, 403, 500, 503, 504].into();
+    let mut all: BTreeSet<u16> = [400, 401, 403, 429, 500, 503, 504].into();
     all.extend(&operation.refusals);
     if operation.path.contains('{') {
         all.insert(404);
@@ -276,6 +276,7 @@ fn refused(status: u16) -> Value {
         422 => "Nothing can be made of the photo.",
         501 => "This server cannot do it as it is set up: it has no face models.",
         503 => "Busy or starting: try again after `Retry-After` seconds.",
+        429 => "More requests a second than one key or one address may make.",
         504 => "It took longer than a request may take.",
         507 => "A disk error has stopped all writing until a restart.",
         _ => "A fault of the server.",

@@ -43,6 +43,7 @@ struct Inner {
     in_flight: Gauge,
     auth_failures: IntCounterVec,
     panics: IntCounter,
+    audit_failures: IntCounter,
     search_seconds: HistogramVec,
     recall: GaugeVec,
     recall_samples: IntCounter,
@@ -109,6 +110,11 @@ impl Metrics {
                 &["reason"],
             ),
             panics: counter(r, "doppel_panics_total", "Panics that were caught."),
+            audit_failures: counter(
+                r,
+                "doppel_audit_failures_total",
+                "Lines of the audit trail that could not be written.",
+            ),
             search_seconds: histograms(
                 r,
                 "doppel_search_duration_seconds",
@@ -227,6 +233,10 @@ impl Metrics {
 
     pub(crate) fn panicked(&self) {
         self.0.panics.inc();
+    }
+
+    pub(crate) fn audit_failed(&self) {
+        self.0.audit_failures.inc();
     }
 
     pub(crate) fn searched(&self, exact: bool, took: Duration) {
