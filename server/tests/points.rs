@@ -216,3 +216,14 @@ fn a_restart_keeps_everything() {
     let found = server.post("/collections/circle/points/query", &query).ok();
     assert_eq!(found["points"][0]["payload"]["name"], "east");
 }
+
+#[test]
+fn a_number_of_a_payload_comes_back_to_its_last_digit() {
+    let server = Server::start();
+    server.with_vectors("line", 1, "Dot");
+    let numbers = "[-1.1294382829274445,0.1,5e-324,1.7976931348623157e+308,9007199254740993]";
+    let body = format!(r#"{{"points":[{{"id":1,"vector":[1],"payload":{{"n":{numbers}}}}}]}}"#);
+    server.raw("PUT", "/collections/line/points", &body).ok();
+    let told = server.get("/collections/line/points/1").text();
+    assert!(told.contains(numbers), "{told}");
+}
