@@ -20,6 +20,7 @@ mod ask;
 mod audit;
 mod clock;
 mod clustering;
+mod connection;
 mod cors;
 mod duplicates;
 mod embed_pool;

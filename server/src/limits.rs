@@ -32,6 +32,12 @@ pub(crate) const DEFAULT_LIMIT: usize = 10;
 pub(crate) const HITS: usize = engine::limits::MAX_HITS;
 /// Points of one page of a scroll.
 pub(crate) const PAGE: usize = engine::limits::MAX_PAGE;
+/// How long a client may take to send its first bytes, and the head of its first request.
+pub(crate) const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a connection may have no request at work: idle, or sending the head of a later one.
+pub(crate) const QUIET_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a client may take nothing of its answer.
+pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a client may take to send its body.
 pub(crate) const BODY_TIMEOUT: Duration = Duration::from_secs(120);
 /// Bodies above this are parsed on a blocking thread, so that no other request waits for it.

@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use crate::access::{Asked, Denied, Grant};
 use crate::app::App;
+use crate::connection::AtWork;
 use crate::metrics::{Metrics, Route};
 use crate::refusal::Refusal;
 use crate::{access, clock, cors, limits};
@@ -46,6 +47,7 @@ pub(crate) async fn observe(
     request.extensions_mut().insert(RequestId(told));
     let span = tracing::info_span!("request", id = ?id, method, route);
     let _in_flight = InFlight::new(&metrics);
+    let _working = request.conn_data::<AtWork>().map(AtWork::enter);
     let work = AssertUnwindSafe(next.call(request)).catch_unwind();
     let outcome = clock::timed(started, work).instrument(span.clone()).await;
     let _entered = span.enter();

@@ -7,9 +7,11 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use actix_web::dev::ServerHandle;
+use actix_http::{Extensions, HttpService};
+use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
+use actix_web::dev::{AppConfig, Server, ServerHandle};
 use actix_web::middleware::{Compress, from_fn};
-use actix_web::{App as Site, HttpServer, web};
+use actix_web::{App as Site, web};
 use config::Config;
 use engine::{Engine, Options};
 use migrations::Prepared;
@@ -20,10 +22,14 @@ use tokio::sync::watch;
 use crate::access::Ring;
 use crate::app::App;
 use crate::audit::Audit;
+use crate::connection::Connection;
 use crate::error::Error;
 use crate::metrics::Metrics;
 use crate::models_task::{self, Embedding};
-use crate::{middleware, reindexing, routes};
+use crate::{limits, middleware, reindexing, routes};
+
+/// How long the end of a connection is waited for.
+const CLOSING: Duration = Duration::from_secs(1);
 
 /// How far a server is.
 #[derive(Clone)]
@@ -121,24 +127,43 @@ fn serve(
     }
 }
 
-fn http_server(listener: TcpListener, app: Arc<App>) -> std::io::Result<actix_web::dev::Server> {
+/// What `HttpServer` would set up, but for connections with a clock.
+fn http_server(listener: TcpListener, app: Arc<App>) -> std::io::Result<Server> {
     let settings = app.config.server.clone();
     let data = web::Data::from(app);
-    let site = move || {
-        Site::new()
+    let builder = Server::build()
+        .workers(settings.workers)
+        .max_concurrent_connections(settings.max_connections.div_ceil(settings.workers))
+        .shutdown_timeout(settings.shutdown_s)
+        .disable_signals();
+    let stopping = builder.graceful_shutdown_signal();
+    let addr = listener.local_addr()?;
+    let service = move || {
+        let site = Site::new()
             .app_data(data.clone())
             .wrap(from_fn(middleware::guard))
             .wrap(Compress::default())
             .wrap(from_fn(middleware::observe))
-            .configure(routes::configure)
+            .configure(routes::configure);
+        let site = site
+            .into_factory()
+            .map_err(|error: actix_web::Error| error.error_response());
+        let stopping = stopping.clone();
+        let http = HttpService::build()
+            .client_request_timeout(limits::HEAD_TIMEOUT)
+            .client_disconnect_timeout(CLOSING)
+            .local_addr(addr)
+            .graceful_shutdown_signal(move || {
+                let stopping = stopping.clone();
+                async move { stopping.notified().await }
+            })
+            .on_connect_ext(|connection: &Connection, data: &mut Extensions| {
+                data.insert(connection.at_work());
+            })
+            .finish(map_config(site, |()| AppConfig::default()));
+        fn_service(|io| async { Ok(Connection::accept(io).await?) }).and_then(http)
     };
-    let server = HttpServer::new(site)
-        .workers(settings.workers)
-        .max_connections(settings.max_connections.div_ceil(settings.workers))
-        .shutdown_timeout(settings.shutdown_s)
-        .disable_signals()
-        .listen_auto_h2c(listener)?;
-    Ok(server.run())
+    Ok(builder.listen("doppel", listener, service)?.run())
 }
 
 fn open(app: &Arc<App>, embedding: Embedding, progress: &watch::Sender<Phase>) {

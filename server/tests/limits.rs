@@ -205,3 +205,34 @@ fn a_client_that_does_not_go_on_sending_is_given_up() {
     head.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
 }
+
+#[test]
+fn a_connection_that_says_nothing_or_dribbles_a_later_head_is_closed() {
+    let server = server();
+    let mut silent = TcpStream::connect(server.addr()).unwrap();
+    let mut second = TcpStream::connect(server.addr()).unwrap();
+    let head = b"GET /livez HTTP/1.1\r\nhost: x\r\n";
+    second.write_all(head).unwrap();
+    second.write_all(b"\r\n").unwrap();
+    let mut answer = [0; 12];
+    second.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 200");
+    let dribble = thread::spawn(move || {
+        let header = head.iter().chain(b"x-a: ").chain(std::iter::repeat(&b'a'));
+        for byte in header.take(300) {
+            if second.write_all(&[*byte]).is_err() {
+                return true;
+            }
+            // This is what is tested: a client that takes its time.
+            thread::sleep(std::time::Duration::from_millis(100));
+        }
+        false
+    });
+    assert_eq!(
+        silent.read(&mut answer).unwrap_or(0),
+        0,
+        "nothing was asked"
+    );
+    assert!(dribble.join().unwrap(), "300 bytes were taken one by one");
+    server.get("/livez");
+}

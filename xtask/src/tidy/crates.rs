@@ -37,7 +37,7 @@ const MAY_USE: [(&str, &[&str]); 10] = [
 
 /// A library and the only crates it may appear in, tests aside: what a crate is the home of can be
 /// replaced by changing that crate alone.
-const HOMES: [(&str, &[&str]); 21] = [
+const HOMES: [(&str, &[&str]); 23] = [
     ("sled", &["storage"]),
     ("rmp-serde", &["storage", "server"]),
     ("serde_bytes", &["storage"]),
@@ -47,6 +47,8 @@ const HOMES: [(&str, &[&str]); 21] = [
     ("fast_image_resize", &["embedder"]),
     ("kamadak-exif", &["embedder"]),
     ("zip", &["embedder"]),
+    ("actix-http", &["server"]),
+    ("actix-service", &["server"]),
     ("actix-web", &["server"]),
     ("actix-multipart", &["server"]),
     ("schemars", &["server"]),

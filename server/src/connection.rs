@@ -1,0 +1,245 @@
+//! Connections that come to nothing are given up: those that say nothing, send the head of a
+//! request too slowly, the first or a later one, or do not take their answer. Whoever holds many
+//! such connections cannot keep others out for long.
+//!
+//! Bodies have limits of their own (`http::body`), and so has the time for which a request may be
+//! at work: while one is, this waits.
+
+use std::cell::Cell;
+use std::future::Future;
+use std::io::{self, ErrorKind, IoSlice};
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use actix_http::Protocol;
+use actix_web::rt::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
+
+use crate::limits;
+
+/// The beginning of what a client of HTTP/2 sends first (RFC 9113, 3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2";
+
+/// How many requests of a connection are at work.
+#[derive(Clone, Default)]
+pub(crate) struct AtWork(Rc<Cell<usize>>);
+
+/// One of them, until it is dropped.
+pub(crate) struct Working(AtWork);
+
+impl AtWork {
+    /// Begins a request.
+    pub(crate) fn enter(&self) -> Working {
+        self.0.set(self.0.get() + 1);
+        Working(self.clone())
+    }
+}
+
+impl Drop for Working {
+    fn drop(&mut self) {
+        let left = self.0.0.get().saturating_sub(1);
+        self.0.0.set(left);
+    }
+}
+
+/// A connection with a clock.
+pub(crate) struct Connection {
+    io: TcpStream,
+    at_work: AtWork,
+    /// When something was last written, or the connection made.
+    moved: Instant,
+    /// Since when nothing of what is to be written is taken.
+    stalled: Option<Instant>,
+    timer: Pin<Box<Sleep>>,
+}
+
+impl Connection {
+    /// Waits for the first bytes, within a time, and looks which protocol they are of.
+    pub(crate) async fn accept(io: TcpStream) -> io::Result<(Self, Protocol, Option<SocketAddr>)> {
+        let mut start = [0; PREFACE.len()];
+        let seen = timeout(limits::HEAD_TIMEOUT, io.peek(&mut start)).await;
+        seen.map_err(|_| ErrorKind::TimedOut)??;
+        let protocol = match start == PREFACE {
+            true => Protocol::Http2,
+            false => Protocol::Http1,
+        };
+        io.set_nodelay(true)?;
+        let peer = io.peer_addr().ok();
+        let moved = Instant::now();
+        let connection = Self {
+            io,
+            at_work: AtWork::default(),
+            moved,
+            stalled: None,
+            timer: Box::pin(sleep_until(moved + limits::HEAD_TIMEOUT)),
+        };
+        Ok((connection, protocol, peer))
+    }
+
+    pub(crate) fn at_work(&self) -> AtWork {
+        self.at_work.clone()
+    }
+
+    /// An error if a time is over; if not, whoever polls is woken when it is.
+    fn check(
+        &mut self,
+        since: Instant,
+        limit: Duration,
+        context: &mut Context<'_>,
+    ) -> Poll<ErrorKind> {
+        let end = since + limit;
+        if self.timer.deadline() != end {
+            self.timer.as_mut().reset(end);
+        }
+        self.timer
+            .as_mut()
+            .poll(context)
+            .map(|()| ErrorKind::TimedOut)
+    }
+
+    /// What has come of trying to write.
+    fn wrote<T>(
+        &mut self,
+        written: Poll<io::Result<T>>,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.moved = Instant::now();
+            self.stalled = None;
+            return written;
+        }
+        let since = *self.stalled.get_or_insert_with(Instant::now);
+        let over = self.check(since, limits::ANSWER_TIMEOUT, context);
+        over.map(|kind| Err(kind.into()))
+    }
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let read = Pin::new(&mut self.io).poll_read(context, buffer);
+        if read.is_ready() || self.stalled.is_some() || self.at_work.0.get() > 0 {
+            return read;
+        }
+        let since = self.moved;
+        let over = self.check(since, limits::QUIET_TIMEOUT, context);
+        over.map(|kind| Err(kind.into()))
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.io).poll_write(context, bytes);
+        self.wrote(written, context)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.io).poll_write_vectored(context, slices);
+        self.wrote(written, context)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// Both ends of a connection.
+    async fn pair() -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap());
+        let (client, server) = tokio::join!(client, listener.accept());
+        (client.unwrap(), server.unwrap().0)
+    }
+
+    async fn connected(first: &[u8]) -> (TcpStream, Connection, Protocol) {
+        let (mut client, server) = pair().await;
+        client.write_all(first).await.unwrap();
+        let (connection, protocol, _) = Connection::accept(server).await.unwrap();
+        (client, connection, protocol)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_says_nothing_is_given_up() {
+        let (_client, server) = pair().await;
+        let refused = Connection::accept(server).await.err().unwrap();
+        assert_eq!(refused.kind(), ErrorKind::TimedOut);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_first_bytes_tell_the_protocol() {
+        let (_client, _, protocol) = connected(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
+        assert_eq!(protocol, Protocol::Http2);
+        let (_client, _, protocol) = connected(b"GET / HTTP/1.1\r\n").await;
+        assert_eq!(protocol, Protocol::Http1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_that_comes_drop_by_drop_is_given_up_but_a_request_at_work_is_waited_for() {
+        let (mut client, mut connection, _) = connected(b"G").await;
+        let working = connection.at_work().enter();
+        let mut byte = [0];
+        connection.read_exact(&mut byte).await.unwrap();
+        let waited = timeout(Duration::from_secs(3600), connection.read_exact(&mut byte)).await;
+        assert!(waited.is_err(), "a request may take its time");
+        drop(working);
+        connection.write_all(b"answered").await.unwrap();
+        let dripping = async {
+            while client.write_all(b"x").await.is_ok() {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        };
+        let started = Instant::now();
+        let reading = async {
+            loop {
+                if let Err(error) = connection.read_exact(&mut byte).await {
+                    return error.kind();
+                }
+            }
+        };
+        let kind = tokio::select! {
+            () = dripping => panic!("the client was not given up"),
+            kind = reading => kind,
+        };
+        assert_eq!(kind, ErrorKind::TimedOut);
+        assert!(started.elapsed() < limits::QUIET_TIMEOUT + Duration::from_secs(2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_takes_nothing_of_its_answer_is_given_up() {
+        let (_client, mut connection, _) = connected(b"G").await;
+        let started = Instant::now();
+        let refused = connection.write_all(&vec![0; 64 << 20]).await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::TimedOut);
+        assert!(started.elapsed() >= limits::ANSWER_TIMEOUT);
+    }
+}
