@@ -79,6 +79,9 @@ pub enum Error {
     /// A failure of the storage below.
     #[error(transparent)]
     Storage(Arc<storage::Error>),
+    /// Whoever asked for it wants it no more.
+    #[error("cancelled")]
+    Cancelled,
     /// The engine is shutting down.
     #[error("the engine has been shut down")]
     Stopped,

@@ -90,7 +90,7 @@ pub use filter::{
     Test, TextOptions, Tokenizer, Words, parse_date,
 };
 pub use manage::{AliasChange, CollectionChange};
-pub use options::{CollectionInfo, Event, Options, RecoveryStep, Status};
+pub use options::{CollectionInfo, Event, Options, Progress, RecoveryStep, Status};
 pub use payload::{IndexInfo, IndexKind, PayloadChange, only, without};
 pub use people::{People, Person, Taken};
 pub use point::{

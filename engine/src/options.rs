@@ -49,6 +49,9 @@ impl Options {
     }
 }
 
+/// Told by work that takes a while how much of it is done, and of how much; says whether to go on.
+pub type Progress<'a> = &'a mut dyn FnMut(u64, u64) -> bool;
+
 /// Something a background thread has finished.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]

@@ -18,6 +18,7 @@ use storage::{BlobRef, Blobs, CollectionId, Lsn, Record, Shelf, forget_given_up}
 use crate::commit::Work;
 use crate::engine::{Engine, rename_missing};
 use crate::error::Error;
+use crate::options::Progress;
 use crate::point::Ack;
 use crate::shared::Shared;
 use crate::sync::bounded;
@@ -25,6 +26,8 @@ use crate::sync::bounded;
 /// Checkpoints that are taken at most until the log is behind; each waits for what was written
 /// before it.
 const CHECKPOINTS: usize = 100;
+/// A mark in the log, tables and pictures, a checkpoint, those that follow it, old files.
+const STEPS: u64 = 5;
 
 /// What becomes of backups in the data folder that were made before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,6 +70,22 @@ impl Engine {
     /// Takes what was deleted from a collection, or replaced, out of all files. Other collections
     /// may have files rewritten too.
     pub fn purge(&self, collection: &str, backups: OldBackups) -> Result<PurgeReport, Error> {
+        self.purge_watched(collection, backups, &mut |_, _| true)
+    }
+
+    /// The same, telling which of its steps are done. One that is to go no further ends between two
+    /// steps, as a cut does there: what it has written anew stays, and nothing is promised gone.
+    pub fn purge_watched(
+        &self,
+        collection: &str,
+        backups: OldBackups,
+        progress: Progress<'_>,
+    ) -> Result<PurgeReport, Error> {
+        let mut step = |done| match progress(done, STEPS) {
+            true => Ok(()),
+            false => Err(Error::Cancelled),
+        };
+        step(0)?;
         let started = Instant::now();
         let target = self.collection(collection)?;
         let _moving = self.moving.write();
@@ -78,11 +97,13 @@ impl Engine {
         let lsn = written
             .map_err(|error| rename_missing(error, collection))?
             .lsn;
+        step(1)?;
         let mut rewritten = self.rewrite()?;
         rewritten.moved.insert(target.id);
         let checkpointer = self.checkpointer()?;
         let mut force = rewritten.moved;
         for round in 0..CHECKPOINTS {
+            step(2 + round.min(1) as u64)?;
             let behind = checkpointer.take_anew(&force)? > rewritten.sealed;
             // Both manifests must be younger than the new tables, each with snapshots of its own.
             match round {
@@ -91,6 +112,7 @@ impl Engine {
                 _ => force.clear(),
             }
         }
+        step(4)?;
         let shared = self.shared();
         shared.blobs.remove(&rewritten.stale)?;
         forget_given_up(&*shared.disk, &shared.folder.log())?;
@@ -102,6 +124,8 @@ impl Engine {
         };
         let mut files_written = missing(&after, &before);
         files_written.push("tables/".into());
+        // Done; there is nothing left to be cancelled.
+        let _ = progress(STEPS, STEPS);
         Ok(PurgeReport {
             collection: target.name.clone(),
             lsn,

@@ -397,3 +397,33 @@ fn an_alias_given_before_a_restore_is_there_after_a_kill() {
     // Both records are replayed in one go.
     assert_eq!(open(killed.path()).aliases(), aliases);
 }
+
+#[test]
+fn a_backup_tells_how_far_it_is_and_leaves_no_file_when_it_is_cancelled() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = filled(dir.path(), 600);
+    let mut told = Vec::new();
+    let file = engine.create_backup_watched(Some("c"), &mut |done, of| {
+        told.push(done);
+        assert_eq!(of, 1200, "each point as a row and for its pictures");
+        true
+    });
+    let file = file.unwrap();
+    assert!(told.is_sorted() && told.len() > 3, "{told:?}");
+    assert_eq!(told.last(), Some(&1200));
+    for at in 0..told.len() {
+        let mut left = at;
+        let cancelled = engine.create_backup_watched(Some("c"), &mut |_, _| {
+            left = left.wrapping_sub(1);
+            left != usize::MAX
+        });
+        assert!(matches!(cancelled, Err(Error::Cancelled)), "at {at}");
+        let folder = dir.path().join("backups/collections/c");
+        let names = fs::read_dir(folder).unwrap();
+        let names = names.map(|it| it.unwrap().file_name().into_string().unwrap());
+        let strange: Vec<String> = names.filter(|it| !it.starts_with(&file.name)).collect();
+        assert_eq!(strange, [] as [&str; 0], "at {at}");
+    }
+    assert_eq!(engine.backups(Some("c")).unwrap(), [file]);
+    backup(&engine);
+}

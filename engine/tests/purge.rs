@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use common::{contents, filled, open, point, vector};
 use engine::{
-    Ack, CollectionSpec, Engine, Face, FaceImage, Metric, NewFace, OldBackups, Point, PointId,
+    Ack, CollectionSpec, Engine, Error, Face, FaceImage, Metric, NewFace, OldBackups, Point,
+    PointId,
 };
 
 fn with_crop(id: u64, n: u64, fill: u8) -> Point {
@@ -221,4 +222,31 @@ fn writes_and_searches_go_on_beside_a_purge_and_none_is_lost() {
     survivors(&engine);
     engine.purge("c", OldBackups::Delete).unwrap();
     assert_eq!(found(dir.path()), [] as [&str; 0]);
+}
+
+#[test]
+fn a_purge_that_is_cancelled_at_any_step_does_no_harm_and_can_be_asked_for_again() {
+    for at in 0..5 {
+        let dir = tempfile::tempdir().unwrap();
+        let engine = used(dir.path());
+        let mut told = Vec::new();
+        let cancelled = engine.purge_watched("c", OldBackups::Delete, &mut |done, of| {
+            told.push((done, of));
+            done < at
+        });
+        assert!(matches!(cancelled, Err(Error::Cancelled)), "at {at}");
+        assert_eq!(told, (0..=at).map(|done| (done, 5)).collect::<Vec<_>>());
+        survivors(&engine);
+        put(&engine, "c", vec![point(50, 50)]);
+        let engine = if at % 2 == 0 {
+            drop(engine);
+            open(dir.path())
+        } else {
+            engine
+        };
+        survivors(&engine);
+        engine.purge("c", OldBackups::Delete).unwrap();
+        survivors(&engine);
+        assert_eq!(found(dir.path()), [] as [&str; 0], "at {at}");
+    }
 }

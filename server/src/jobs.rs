@@ -37,6 +37,7 @@ pub(crate) struct Job {
     pub(crate) id: u64,
     /// What it does: `cluster`, `reembed`.
     pub(crate) kind: &'static str,
+    /// Empty if it is about all of them.
     pub(crate) collection: String,
     /// Seconds since 1970.
     pub(crate) started_s: u64,
@@ -94,6 +95,17 @@ impl Job {
     /// Whether it does this, with this collection.
     pub(crate) fn is(&self, kind: &str, collection: &str) -> bool {
         self.kind == kind && self.collection == collection
+    }
+
+    /// Has the engine do something that takes a while, as this job.
+    pub(crate) fn watch<T>(
+        &self,
+        work: impl FnOnce(engine::Progress<'_>) -> Result<T, engine::Error>,
+    ) -> Result<T, Halt> {
+        match work(&mut |done, of| self.step(done, of).is_ok()) {
+            Err(engine::Error::Cancelled) => Err(Halt::Cancelled),
+            outcome => Ok(outcome?),
+        }
     }
 
     /// How much is done, of how much; 0 of 0 while that is not known.

@@ -10,6 +10,7 @@ use storage::{BackupFile, DiskFile, Incoming, Shelf};
 
 use crate::engine::Engine;
 use crate::error::Error;
+use crate::options::Progress;
 use crate::spec::check_name;
 
 pub(crate) use restore::full_rows;
@@ -20,13 +21,22 @@ impl Engine {
     /// Makes a backup of one collection, or of everything. Writes go on meanwhile; the backup holds
     /// what was written up to one LSN, and nothing of what came later.
     pub fn create_backup(&self, collection: Option<&str>) -> Result<BackupFile, Error> {
+        self.create_backup_watched(collection, &mut |_, _| true)
+    }
+
+    /// The same, telling how far it is. One that is to go no further leaves no file.
+    pub fn create_backup_watched(
+        &self,
+        collection: Option<&str>,
+        progress: Progress<'_>,
+    ) -> Result<BackupFile, Error> {
         let only = collection.map(|name| self.collection(name)).transpose()?;
         let _moving = self.moving.read();
         let view = self.view(only.as_ref().map(|only| only.id))?;
         let shelf = only
             .as_ref()
             .map_or(Shelf::Full, |only| Shelf::Collection(&only.name));
-        let made = write::write(self.shared(), shelf, view);
+        let made = write::write(self.shared(), shelf, view, progress);
         made.map_err(|error| match &only {
             // Its rows go with it.
             Some(only) if self.shared().catalog.by_id(only.id).is_none() => {

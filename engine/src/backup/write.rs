@@ -11,12 +11,22 @@ use storage::{
 use crate::collection::FrozenCollection;
 use crate::convert;
 use crate::error::Error;
+use crate::options::Progress;
 use crate::sections;
 use crate::shared::Shared;
 use crate::view::View;
 
+/// Rows or pictures between two looks at whether to go on.
+const STRIDE: usize = 256;
+
 /// Writes a backup of all that a view shows and puts it on its shelf.
-pub(super) fn write(shared: &Shared, shelf: Shelf<'_>, view: View) -> Result<BackupFile, Error> {
+pub(super) fn write(
+    shared: &Shared,
+    shelf: Shelf<'_>,
+    view: View,
+    progress: Progress<'_>,
+) -> Result<BackupFile, Error> {
+    let mut tally = Tally::new(&view, progress);
     let origin = Origin {
         store: shared.folder.store(),
         lsn: view.state.lsn,
@@ -27,7 +37,14 @@ pub(super) fn write(shared: &Shared, shelf: Shelf<'_>, view: View) -> Result<Bac
     let mut writer = BackupWriter::create(disk, &path, &origin, &contents(&view)?)?;
     for (part, (collection, state)) in view.state.collections.iter().enumerate() {
         sections::write_state(state, |name, fill| writer.section(part, name, fill))?;
-        write_rows(&mut writer, part, shared, &view, (collection.id, state))?;
+        let rows = Rows {
+            shared,
+            view: &view,
+            collection: collection.id,
+            state,
+        };
+        rows.write(&mut writer, part, &mut tally)
+            .map_err(|error| tally.named(error))?;
     }
     let (bytes, sha256) = writer.finish()?;
     if let Err(error) = shared.backups.note_sha256(shelf, &name, &sha256) {
@@ -61,40 +78,102 @@ fn contents(view: &View) -> Result<Contents, Error> {
     })
 }
 
-/// Rows and then their pictures, in the same order. A row's references say where its pictures stand
-/// among those.
-fn write_rows(
-    writer: &mut BackupWriter,
-    part: usize,
-    shared: &Shared,
-    view: &View,
-    (collection, state): (CollectionId, &FrozenCollection),
-) -> Result<(), Error> {
-    let mut pictures: Vec<(PointId, BlobRef)> = Vec::new();
-    let mut end = 0;
-    writer.section(part, sections::POINTS, |out| {
-        for id in state.ids.iter().flatten() {
-            let row = view.watch.row(&shared.tables, collection, id);
-            let row =
-                row?.ok_or_else(|| io::Error::other("the collection was dropped meanwhile"))?;
-            let mut face = row.face;
-            if let Some(face) = &mut face {
-                for place in [&mut face.crop, &mut face.photo].into_iter().flatten() {
-                    pictures.push((*id, *place));
-                    (place.file, place.offset) = (0, end);
-                    end += u64::from(place.len);
-                }
-            }
-            let (id, payload) = (*id, row.payload);
-            write_row(out, PointRow { id, payload, face })?;
+/// How far a backup is: each point counts once as a row and once for its pictures.
+struct Tally<'a> {
+    progress: Progress<'a>,
+    done: u64,
+    of: u64,
+    cancelled: bool,
+}
+
+impl<'a> Tally<'a> {
+    fn new(view: &View, progress: Progress<'a>) -> Self {
+        let collections = view.state.collections.iter();
+        let points = collections.map(|(_, state)| state.ids.iter().flatten().count() as u64);
+        Self {
+            progress,
+            done: 0,
+            of: 2 * points.sum::<u64>(),
+            cancelled: false,
         }
-        Ok(())
-    })?;
-    writer.section(part, sections::PICTURES, |out| {
-        pictures.iter().try_for_each(|(id, place)| {
-            let picture = shared.blobs.read(place, collection, id);
-            out.write_all(&picture?)
-        })
-    })?;
-    Ok(())
+    }
+
+    /// An error if it is to go no further.
+    fn at(&mut self, done: u64) -> Result<(), Error> {
+        self.cancelled |= !(self.progress)(done, self.of);
+        match self.cancelled {
+            true => Err(Error::Cancelled),
+            false => Ok(()),
+        }
+    }
+
+    /// What passed through a writer of files as a failure of theirs, by its name.
+    fn named(&self, error: Error) -> Error {
+        match self.cancelled {
+            true => Error::Cancelled,
+            false => error,
+        }
+    }
+}
+
+/// The rows of one collection in a view.
+struct Rows<'a> {
+    shared: &'a Shared,
+    view: &'a View,
+    collection: CollectionId,
+    state: &'a FrozenCollection,
+}
+
+impl Rows<'_> {
+    /// Rows and then their pictures, in the same order. A row's references say where its pictures
+    /// stand among those.
+    fn write(
+        &self,
+        writer: &mut BackupWriter,
+        part: usize,
+        tally: &mut Tally<'_>,
+    ) -> Result<(), Error> {
+        let mut pictures: Vec<(PointId, BlobRef)> = Vec::new();
+        let mut end = 0;
+        let ids = || self.state.ids.iter().flatten();
+        writer.section(part, sections::POINTS, |out| {
+            for (at, id) in ids().enumerate() {
+                if at % STRIDE == 0 {
+                    tally.at(tally.done + at as u64)?;
+                }
+                let row = self
+                    .view
+                    .watch
+                    .row(&self.shared.tables, self.collection, id)?;
+                let row =
+                    row.ok_or_else(|| io::Error::other("the collection was dropped meanwhile"))?;
+                let mut face = row.face;
+                if let Some(face) = &mut face {
+                    for place in [&mut face.crop, &mut face.photo].into_iter().flatten() {
+                        pictures.push((*id, *place));
+                        (place.file, place.offset) = (0, end);
+                        end += u64::from(place.len);
+                    }
+                }
+                let (id, payload) = (*id, row.payload);
+                write_row(out, PointRow { id, payload, face })?;
+            }
+            Ok(())
+        })?;
+        let points = ids().count() as u64;
+        tally.done += points;
+        let all = pictures.len().max(1) as u64;
+        writer.section(part, sections::PICTURES, |out| {
+            for (at, (id, place)) in pictures.iter().enumerate() {
+                if at % STRIDE == 0 {
+                    tally.at(tally.done + points * at as u64 / all)?;
+                }
+                let picture = self.shared.blobs.read(place, self.collection, id);
+                out.write_all(&picture?)?;
+            }
+            Ok(())
+        })?;
+        tally.done += points;
+        tally.at(tally.done)
+    }
 }

@@ -176,6 +176,7 @@ const OF_ALL: [Group; 4] = [
         &[
             ("POST", "/admin/checkpoint"),
             ("GET", "/admin/jobs"),
+            ("POST", "/admin/jobs"),
             ("GET", "/admin/jobs/{job}"),
             ("DELETE", "/admin/jobs/{job}"),
         ],
@@ -189,6 +190,7 @@ const ADMIN_NAMED: [Group; 1] = [(
     &[
         ("GET", "/checksum"),
         ("POST", "/cluster"),
+        ("POST", "/jobs"),
         ("POST", "/purge"),
         ("POST", "/reindex"),
         ("POST", "/reembed"),

@@ -1,13 +1,20 @@
-//! Jobs: looked at, and asked to end.
+//! Jobs: backups and erasure begun as such, all of them looked at and asked to end.
 
-use actix_web::web::{self, Data, Path};
-use serde_json::json;
+use actix_web::HttpRequest;
+use actix_web::web::{self, Data, Path, Payload};
+use serde::Serialize;
+use serde_json::{Value, json};
 
+use super::named;
 use crate::api::Operation;
 use crate::app::App;
+use crate::http;
+use crate::jobs::{Halt, Job};
 use crate::refusal::Refusal;
 use crate::wire::envelope::Answer;
-use crate::wire::job::{JobList, JobOut};
+use crate::wire::job::{Begin, BeginAll, JobList, JobOut};
+use crate::wire::purge::Purged;
+use crate::wire::snapshot::Snapshot;
 
 type Outcome<T> = Result<Answer<T>, Refusal>;
 
@@ -22,6 +29,28 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::get("/admin/jobs", "listJobs", || web::to(list))
             .about("The jobs that are at work and the last that have ended, the oldest first.")
             .answers::<JobList>(json!({"jobs": [running.clone()]})),
+        Operation::post("/admin/jobs", "beginJob", || web::to(begin_all))
+            .about(
+                "Begins a job about everything: `backup` makes a backup of the whole server, whose \
+                 name is in the job's result.",
+            )
+            .takes::<BeginAll>(json!({"kind": "backup"}))
+            .answers::<JobOut>(json!({
+                "id": 2, "kind": "backup", "collection": null, "status": "running",
+                "done": 0, "of": 0, "started": "2026-11-25T06:55:40", "seconds": 0.0,
+            })),
+        Operation::post(
+            "/admin/collections/{collection}/jobs",
+            "beginJobOfCollection",
+            || web::to(begin),
+        )
+        .about(
+            "Begins a job: `backup` makes a backup of the collection; `purge` takes what was \
+             deleted out of every file, and can be cancelled between its steps. The job's result \
+             is what the routes answer that do the same while the client waits.",
+        )
+        .takes::<Begin>(json!({"kind": "purge", "backups": "keep"}))
+        .answers::<JobOut>(running.clone()),
         Operation::get(ONE, "getJob", || web::to(get))
             .about("How far a job is, or what came of it.")
             .answers::<JobOut>(running.clone()),
@@ -38,6 +67,48 @@ async fn list(app: Data<App>) -> Outcome<JobList> {
     let jobs = app.jobs.list();
     let jobs = jobs.iter().map(|job| JobOut::from(&**job)).collect();
     Ok(Answer(JobList { jobs }))
+}
+
+async fn begin_all(app: Data<App>, request: HttpRequest, payload: Payload) -> Outcome<JobOut> {
+    let body = http::json(request.headers(), payload, app.max_body_bytes()).await?;
+    let BeginAll::Backup(_) = body;
+    back_up(&app, None)
+}
+
+async fn begin(
+    app: Data<App>,
+    request: HttpRequest,
+    name: Path<String>,
+    payload: Payload,
+) -> Outcome<JobOut> {
+    let name = named(name.into_inner())?;
+    let body: Begin = http::json(request.headers(), payload, app.max_body_bytes()).await?;
+    // An alias is told by the name of its collection, and what is not there is refused at once.
+    let name = app.describe(&name).await?.name;
+    let backups = match body {
+        Begin::Backup(_) => return back_up(&app, Some(name)),
+        Begin::Purge(params) => params.backups(),
+    };
+    let engine = app.recovered()?;
+    let job = app.jobs.start("purge", name.clone(), move |job: &Job| {
+        let report = job.watch(|progress| engine.purge_watched(&name, backups, progress))?;
+        told(&Purged::from(report))
+    })?;
+    Ok(Answer(JobOut::from(&*job)))
+}
+
+fn back_up(app: &App, of: Option<String>) -> Outcome<JobOut> {
+    let engine = app.recovered()?;
+    let name = of.clone().unwrap_or_default();
+    let job = app.jobs.start("backup", name, move |job: &Job| {
+        let made = job.watch(|progress| engine.create_backup_watched(of.as_deref(), progress))?;
+        told(&Snapshot::from(made))
+    })?;
+    Ok(Answer(JobOut::from(&*job)))
+}
+
+fn told(result: &impl Serialize) -> Result<Value, Halt> {
+    serde_json::to_value(result).map_err(|error| Halt::Failed(error.to_string()))
 }
 
 async fn get(app: Data<App>, id: Path<String>) -> Outcome<JobOut> {

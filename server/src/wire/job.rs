@@ -1,11 +1,36 @@
-//! Jobs as they travel.
+//! Jobs as they travel, and the bodies that begin some of them.
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::purge::PurgeParams;
 use super::snapshot::utc;
 use crate::jobs::{End, Job};
+
+/// The body of `POST /admin/collections/{c}/jobs`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub(crate) enum Begin {
+    /// A backup of the collection, kept on the server.
+    Backup(Nothing),
+    /// What was deleted from the collection is taken out of every file.
+    Purge(PurgeParams),
+}
+
+/// The body of `POST /admin/jobs`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub(crate) enum BeginAll {
+    /// A backup of everything, kept on the server.
+    Backup(Nothing),
+}
+
+/// No settings.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "NoSettings")]
+pub(crate) struct Nothing {}
 
 /// A job.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -13,7 +38,8 @@ pub(crate) struct JobOut {
     id: u64,
     /// What it does.
     kind: String,
-    collection: String,
+    /// Null if it is about all of them.
+    collection: Option<String>,
     status: JobStatus,
     /// How much is done.
     done: u64,
@@ -57,7 +83,7 @@ impl From<&Job> for JobOut {
         Self {
             id: job.id,
             kind: job.kind.to_owned(),
-            collection: job.collection.clone(),
+            collection: Some(job.collection.clone()).filter(|name| !name.is_empty()),
             status,
             done,
             of,
