@@ -102,7 +102,7 @@ async function showPerson(body, collection, person) {
   };
   body.append(trail(collection, person), make("h2", {}, shown(person)),
     make("div", { class: "tools" }, adder(collection, person),
-      button(t("rename"), () => rename(collection, person)),
+      button(t("renameOrMerge"), () => rename(collection, person)),
       button(t("removePerson"), () => removePerson(grid, collection, person))),
     make("ul", { class: "files", id: "files" }), grid, more);
   await load();
@@ -136,19 +136,37 @@ function removePerson(grid, collection, person) {
   }, () => { grid.hidden = false; });
 }
 
+/// Another name; where somebody has it already, both become one person if that is wanted.
 function rename(collection, person) {
-  const name = make("input", { id: "name", value: person, required: true, maxlength: 1024 });
-  const form = make("form", { method: "dialog" }, make("label", { for: "name" }, t("name")), name, make("div", { class: "row" },
-    button(t("cancel"), () => box.close()), make("button", { type: "submit", class: "button" }, t("save"))));
-  const box = dialog(t("rename"), form);
+  const known = make("datalist", { id: "known" });
+  const name = make("input", { id: "name", value: person, required: true, maxlength: 1024, list: "known", oninput: () => { suggest(); settle(false); } });
+  const said = make("p", { role: "alert" });
+  const submit = make("button", { type: "submit", class: "button" }, t("save"));
+  let merge = false;
+  const settle = (taken) => {
+    merge = taken;
+    submit.textContent = t(taken ? "merge" : "save");
+    said.textContent = taken ? t("taken", name.value) : "";
+  };
+  const suggest = async () => {
+    try {
+      const { people } = await ask("GET", at(collection, `/people?limit=8&search=${encodeURIComponent(name.value)}`));
+      known.replaceChildren(...people.map((it) => make("option", { value: it.name })));
+    } catch { /* a name can be typed all the same */ }
+  };
+  const form = make("form", { method: "dialog" }, make("label", { for: "name" }, t("name")), name, known, said, make("div", { class: "row" },
+    button(t("cancel"), () => box.close()), submit));
+  const box = dialog(t("renameOrMerge"), form);
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     try {
-      const change = { payload: { person: name.value }, filter: of(person) };
-      await ask("POST", at(collection, "/points/payload?wait=true"), change);
+      await ask("POST", at(collection, "/people/rename?wait=true"), { from: person, to: name.value, merge });
       box.close();
       location.hash = link(collection, name.value);
-    } catch (trouble) { notice(explained(trouble).join(". ")); }
+    } catch (trouble) {
+      if (trouble.status === 409 && !merge) settle(true);
+      else said.textContent = explained(trouble).join(". ");
+    }
   });
 }
 

@@ -1,10 +1,12 @@
-// For the operator: collections and their state, backups, live figures, and a place to try requests.
-// Only what the server has a route for is here.
+// For the operator: live figures, collections and their state, jobs, backups, and a place to try
+// requests. Only what the server has a route for is here.
 import { ask, at, key, reach, useKey } from "./api.js";
-import { announce, button, keep, make } from "./dom.js";
+import { backupsPanel } from "./backups.js";
+import { button, make } from "./dom.js";
+import { jobsPanel } from "./jobs.js";
+import { cells, doing, mib, panel, table } from "./panels.js";
 import { number, t } from "./strings.js";
-import { explained, troubleBox } from "./troubles.js";
-import { notice } from "./undo.js";
+import { troubleBox } from "./troubles.js";
 
 const EVERY_MS = 2000;
 const SAMPLES = 60;
@@ -14,6 +16,7 @@ export function showConsole(root) {
   const body = make("div", { class: "console" });
   root.append(body);
   let timer = null;
+  let jobs = null;
   let gone = false;
   const load = async () => {
     body.replaceChildren();
@@ -22,7 +25,10 @@ export function showConsole(root) {
       const described = await Promise.all(all.collections.map(async ({ name }) => ({ name, ...await ask("GET", at(name)) })));
       if (gone) return;
       const live = charts();
-      body.append(live.panel, stateOf(described, load), await backups(described), requests());
+      const backups = backupsPanel(described);
+      jobs?.stop();
+      jobs = jobsPanel(described, backups.load);
+      body.append(live.panel, stateOf(described, load), jobs.panel, backups.panel, requests());
       clearInterval(timer);
       timer = setInterval(live.sample, EVERY_MS);
       live.sample();
@@ -34,27 +40,8 @@ export function showConsole(root) {
   return () => {
     gone = true;
     clearInterval(timer);
+    jobs?.stop();
   };
-}
-
-const panel = (title, ...children) => make("section", { class: "panel", "aria-label": title }, make("h2", {}, title), ...children);
-const table = (heads, rows) => make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": heads[0] }, make("table", {},
-  make("thead", {}, make("tr", {}, ...heads.map((it) => make("th", { scope: "col" }, it)))), make("tbody", {}, ...rows)));
-const cells = (...items) => make("tr", {}, ...items.map((it) => make("td", {}, it)));
-const mib = (bytes) => `${number(bytes / 2 ** 20, 1)} MiB`;
-
-/// Runs something that takes a while, says how it ended.
-async function doing(control, work) {
-  control.disabled = true;
-  announce(t("working"));
-  try {
-    return await work();
-  } catch (trouble) {
-    notice(explained(trouble).join(". "));
-    return undefined;
-  } finally {
-    control.disabled = false;
-  }
 }
 
 function stateOf(described, again) {
@@ -64,46 +51,10 @@ function stateOf(described, again) {
       const tuned = await ask("POST", at(it.name, "/tune"), { target_recall: 0.95 });
       recall.textContent = `${number(tuned.recall, 3)} (ef ${tuned.ef}, ${number(tuned.median_ms, 2)} ms) `;
     }), "link");
-    const purge = button(t("purge"), () => doing(purge, async () => {
-      const report = await ask("POST", `/admin/collections/${encodeURIComponent(it.name)}/purge?backups=keep`);
-      notice(t("purged", report.files_written.length, report.files_removed.length));
-    }), "link danger");
-    return cells(it.name, number(it.points_count), mib(it.memory_bytes), it.status, make("span", {}, recall, measure), purge);
+    return cells(it.name, number(it.points_count), mib(it.memory_bytes), it.status, make("span", {}, recall, measure));
   });
   const forget = button(t("forgetKey"), () => { useKey(""); again(); });
-  return panel(t("browse"), table([t("name"), t("points"), t("memory"), t("state"), t("recall"), ""], rows), key() ? forget : null);
-}
-
-async function backups(described) {
-  const list = make("div");
-  const of = make("select", { id: "backup-of", onchange: () => load() }, ...described.map(({ name }) => make("option", { value: name }, name)));
-  const path = (rest = "") => at(of.value, `/snapshots${rest}`);
-  const load = async () => {
-    const all = of.value ? await ask("GET", path()) : [];
-    const rows = all.map((it) => row(it));
-    list.replaceChildren(rows.length > 0 ? table([t("name"), t("memory"), ""], rows) : make("p", { class: "muted" }, t("noBackups")));
-  };
-  const row = ({ name, size }) => {
-    const one = path(`/${encodeURIComponent(name)}`);
-    const get = button(t("download"), () => doing(get, async () => {
-      const response = await reach(one);
-      if (response.ok) keep(await response.blob(), name);
-    }), "link");
-    const back = button(t("restore"), () => {
-      if (!confirm(t("restoreSure", of.value))) return;
-      doing(back, async () => {
-        await ask("PUT", path("/recover?wait=true"), { location: name });
-        notice(t("restored", name));
-      });
-    }, "link");
-    return cells(name, mib(size), make("span", { class: "actions" }, get, back));
-  };
-  const make_ = button(t("makeBackup"), () => doing(make_, async () => {
-    await ask("POST", path("?wait=true"));
-    await load();
-  }), "button");
-  await load();
-  return panel(t("backups"), make("div", { class: "tools" }, make("label", {}, t("name"), of), make_), list);
+  return panel(t("browse"), table([t("name"), t("points"), t("memory"), t("state"), t("recall")], rows), key() ? forget : null);
 }
 
 /// The sum of all series of a metric whose labels hold `part`.

@@ -35,16 +35,19 @@ const DIALECT: &str = "1.19.0";
 
 const PAGE: &str = include_str!("../../../web/index.html");
 /// The page's modules; each is a file of `web/`.
-const SCRIPTS: [(&str, &str); 14] = [
+const SCRIPTS: [(&str, &str); 17] = [
     ("api.js", include_str!("../../../web/api.js")),
+    ("backups.js", include_str!("../../../web/backups.js")),
     ("browse.js", include_str!("../../../web/browse.js")),
     ("camera.js", include_str!("../../../web/camera.js")),
     ("cards.js", include_str!("../../../web/cards.js")),
     ("compare.js", include_str!("../../../web/compare.js")),
     ("console.js", include_str!("../../../web/console.js")),
     ("dom.js", include_str!("../../../web/dom.js")),
+    ("jobs.js", include_str!("../../../web/jobs.js")),
     ("look.js", include_str!("../../../web/look.js")),
     ("main.js", include_str!("../../../web/main.js")),
+    ("panels.js", include_str!("../../../web/panels.js")),
     ("photo.js", include_str!("../../../web/photo.js")),
     ("share.js", include_str!("../../../web/share.js")),
     ("strings.js", include_str!("../../../web/strings.js")),
