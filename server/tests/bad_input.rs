@@ -32,14 +32,7 @@ fn a_vector_of_the_wrong_size_is_refused_and_its_point_named() {
 #[test]
 fn numbers_that_are_none_are_refused_and_their_point_named() {
     let server = server();
-    for number in ["1e39", "-1e39"] {
-        let body = format!(r#"{{"points": [{{"id": 17, "vector": [1, 2, {number}]}}]}}"#);
-        let message = server
-            .raw("PUT", "/collections/v/points", &body)
-            .refused(400);
-        assert!(message.contains("17"), "{number}: {message}");
-    }
-    for number in ["1e999", "NaN", "Infinity", "null", "\"1\""] {
+    for number in ["1e39", "-1e39", "1e999", "NaN", "Infinity", "null", "\"1\""] {
         let good = r#"{"id": 1, "vector": [1, 2, 3]}"#;
         let body = format!(r#"{{"points": [{good}, {{"id": 17, "vector": [1, 2, {number}]}}]}}"#);
         let message = server

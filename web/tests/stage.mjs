@@ -2,7 +2,7 @@
 // `cargo xtask browser`: PAGE_BINARY, DOPPEL_MODELS_DIR, PAGE_PHOTOS (a folder for each
 // person), PAGE_CHROMIUM.
 import { spawn, spawnSync } from "node:child_process";
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { chromium } from "playwright-core";
@@ -56,4 +56,24 @@ export async function open(browser, url, options = {}) {
   page.on("request", (request) => { if (!/^(blob|data):/.test(request.url()) && !request.url().startsWith(new URL(url).origin)) errors.push(request.url()); });
   await page.goto(url);
   return { page, context, errors };
+}
+
+/// A picture drawn in the page: the upper squares of photos side by side, each at a scale.
+export async function montage(page, files, scale = 1) {
+  const sources = files.map((file) => readFileSync(file).toString("base64"));
+  const drawn = await page.evaluate(async ([all, by]) => {
+    const canvas = document.createElement("canvas");
+    Object.assign(canvas, { width: 250 * Math.max(all.length, 1), height: 250 });
+    const pen = canvas.getContext("2d");
+    pen.fillStyle = "#777";
+    pen.fillRect(0, 0, canvas.width, canvas.height);
+    for (const [index, text] of all.entries()) {
+      const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+      const image = await createImageBitmap(new Blob([bytes]));
+      const side = Math.min(image.width, image.height);
+      pen.drawImage(image, (image.width - side) / 2, 0, side, side, 250 * index, 0, 250 * by, 250 * by);
+    }
+    return canvas.toDataURL("image/png").split(",")[1];
+  }, [sources, scale]);
+  return Buffer.from(drawn, "base64");
 }

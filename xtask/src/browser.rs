@@ -12,29 +12,46 @@ use anyhow::{Context, Result, bail};
 use crate::conformance::{self, Outcome};
 
 const BROWSERS: [&str; 2] = ["/usr/bin/chromium", "/usr/bin/chromium-browser"];
-const PROGRAMS: [&str; 2] = ["page.test.mjs", "stage.mjs"];
+const TESTS: [&str; 3] = ["page.test.mjs", "troubles.test.mjs", "console.test.mjs"];
+/// What those and the pictures stand on.
+const PROGRAMS: [&str; 3] = ["shots.mjs", "stage.mjs", "suite.mjs"];
 
 /// Installs what is missing and runs every test.
 pub(crate) fn run(target_dir: &Path, models_dir: Option<&Path>) -> Result<Outcome> {
+    let arguments = [&["--test", "--test-reporter=spec"][..], &TESTS].concat();
+    node(target_dir, models_dir, &arguments)
+}
+
+/// Writes the pictures of the documents anew.
+pub(crate) fn screenshots(target_dir: &Path, models_dir: Option<&Path>) -> Result<Outcome> {
+    let images = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/images");
+    fs::create_dir_all(&images)?;
+    let images = images.canonicalize()?;
+    let images = images.to_str().context("the path is not UTF-8")?;
+    node(target_dir, models_dir, &["shots.mjs", images])
+}
+
+/// Installs what is missing and has Node do something in a browser.
+fn node(target_dir: &Path, models_dir: Option<&Path>, arguments: &[&str]) -> Result<Outcome> {
     let Some(models_dir) = models_dir else {
         return Ok(Outcome::Skipped("there are no face models".to_owned()));
     };
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
-    let root = root.context("xtask has no parent folder")?;
+    let root = conformance::root()?;
     let home = target_dir.join("browser");
     let browser = match install(root, &home) {
         Ok(browser) => browser,
         Err(why) => return Ok(Outcome::Skipped(format!("{why:#}"))),
     };
-    let Some(photos) = conformance::photos(root, &home)? else {
-        return Ok(Outcome::Skipped("there are no photos".to_owned()));
+    let photos = match conformance::photos(target_dir) {
+        Ok(photos) => photos,
+        Err(why) => return Ok(Outcome::Skipped(format!("no photos: {why:#}"))),
     };
     // Node looks for modules beside a program, so copies are run.
-    for program in PROGRAMS {
+    for program in TESTS.iter().chain(&PROGRAMS) {
         fs::copy(root.join("web/tests").join(program), home.join(program))?;
     }
     let status = Command::new("node")
-        .args(["--test", "--test-reporter=spec", "page.test.mjs"])
+        .args(arguments)
         .current_dir(&home)
         .env("PAGE_BINARY", target_dir.join("debug/doppel"))
         .env("DOPPEL_MODELS_DIR", models_dir)
@@ -45,7 +62,7 @@ pub(crate) fn run(target_dir: &Path, models_dir: Option<&Path>) -> Result<Outcom
         .status()
         .context("cannot start node")?;
     if !status.success() {
-        bail!("the tests of the page ended with {status}");
+        bail!("{arguments:?} ended with {status}");
     }
     Ok(Outcome::Ran)
 }

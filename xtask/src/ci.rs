@@ -94,6 +94,11 @@ pub(crate) fn prometheus() -> Result<()> {
     alone(prometheus::run)
 }
 
+/// The pictures of the documents, of a build that is there.
+pub(crate) fn screenshots() -> Result<()> {
+    alone(browser::screenshots)
+}
+
 fn alone(work: impl Fn(&Path, Option<&Path>) -> Result<Outcome>) -> Result<()> {
     let target = target_dir()?;
     let chosen = std::env::var_os("DOPPEL_MODELS_DIR").map(PathBuf::from);

@@ -25,10 +25,6 @@ const PROGRAMS: [(Interpreter, &str); 8] = [
     (Interpreter::Shell, "examples/vectors.sh"),
 ];
 
-/// People in the folder of photos that the example indexes, and photos of each.
-const PEOPLE: usize = 8;
-const PHOTOS: usize = 3;
-
 #[derive(Clone, Copy)]
 pub(crate) enum Interpreter {
     Python,
@@ -46,9 +42,7 @@ pub(crate) enum Outcome {
 
 /// Installs the clients if they are not there and runs every program.
 pub(crate) fn run(target_dir: &Path, models_dir: Option<&Path>) -> Result<Outcome> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .context("xtask has no parent folder")?;
+    let root = root()?;
     let home = target_dir.join("conformance");
     if let Err(why) = install(root, &home) {
         eprintln!("NOTICE: the official clients cannot be installed: {why:#}");
@@ -60,10 +54,9 @@ pub(crate) fn run(target_dir: &Path, models_dir: Option<&Path>) -> Result<Outcom
         run_program(root, &home, (interpreter, program), &server.url, None)?;
     }
     if let Some(models_dir) = models_dir {
-        let Some(photos) = photos(root, &home)? else {
-            return Ok(Outcome::Skipped(
-                "there are no photos for examples/photos.py".to_owned(),
-            ));
+        let photos = match photos(target_dir) {
+            Ok(photos) => photos,
+            Err(why) => return Ok(Outcome::Skipped(format!("no photos: {why:#}"))),
         };
         let server = Server::start(&binary, &home, Some(models_dir))?;
         server.wait_ready()?;
@@ -115,42 +108,22 @@ pub(crate) fn run_program(
     Ok(())
 }
 
-/// A folder of photos of a few people, some of each, for the example that indexes one.
-pub(crate) fn photos(root: &Path, home: &Path) -> Result<Option<PathBuf>> {
-    let shared = std::env::var_os("DOPPEL_SHARED");
-    let shared = shared.map_or_else(|| root.join("../shared"), PathBuf::from);
-    let source = shared.join("data/lfw-dev/images");
-    if !source.is_dir() {
-        return Ok(None);
-    }
-    let folder = home.join("photos");
-    if folder.exists() {
-        fs::remove_dir_all(&folder)?;
-    }
-    let mut people: Vec<PathBuf> = files(&source)?;
-    people.sort();
-    let mut some = 0;
-    for person in people {
-        let mut photos = files(&person)?;
-        photos.sort();
-        if photos.len() < 2 || some == PEOPLE {
-            continue;
-        }
-        some += 1;
-        let target = folder.join(person.file_name().context("a folder has a name")?);
-        fs::create_dir_all(&target)?;
-        for photo in photos.iter().take(PHOTOS) {
-            let name = photo.file_name().context("a file has a name")?;
-            fs::copy(photo, target.join(name))?;
-        }
-    }
-    Ok(Some(folder))
+/// A folder of photos of a few people, one for each, or why there is none. What is there already is
+/// not fetched again.
+pub(crate) fn photos(target_dir: &Path) -> Result<PathBuf> {
+    let root = root()?;
+    let home = target_dir.join("conformance");
+    install(root, &home)?;
+    let folder = target_dir.join("photos");
+    let mut get = Command::new(python(&home));
+    get.arg(root.join("conformance/photos.py")).arg(&folder);
+    quiet(&mut get)?;
+    Ok(folder.join("people"))
 }
 
-fn files(folder: &Path) -> Result<Vec<PathBuf>> {
-    let entries = fs::read_dir(folder)?;
-    let paths = entries.map(|entry| Ok(entry?.path()));
-    paths.collect()
+pub(crate) fn root() -> Result<&'static Path> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
+    root.context("xtask has no parent folder")
 }
 
 pub(crate) fn python(home: &Path) -> PathBuf {

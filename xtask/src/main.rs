@@ -20,6 +20,7 @@ const USAGE: &str = "cargo xtask TASK
   browser      the page in Chromium against the `doppel` of the last debug build (part of ci)
   conformance  the official clients against the `doppel` of the last debug build (part of ci)
   prometheus   Debian's Prometheus scraping it, the dashboard's queries, the alerts (part of ci)
+  screenshots  the pictures of the page in docs/images, anew
   tidy         which crate may use which, where `unsafe` and files may stand, links, lengths";
 
 fn main() -> ExitCode {
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
         ["browser"] => ci::browser(),
         ["conformance"] => ci::conformance(),
         ["prometheus"] => ci::prometheus(),
+        ["screenshots"] => ci::screenshots(),
         ["tidy"] => tidy::run(),
         _ => {
             eprintln!("{USAGE}");
