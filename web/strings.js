@@ -113,6 +113,8 @@ const TABLE = {
   running: ["at work", "выполняется"], completed: ["done", "готово"], cancelled: ["cancelled", "отменено"],
   seconds: ["s", "с"],
   nearness: ["Least cosine of one person", "Косинус одного человека не ниже"], ofModel: ["of the model", "по модели"],
+  reindex: ["Build the index anew", "Построить индекс заново"],
+  rebuilt: ["{x} points, {y}", "Точек: {x}, {y}"],
   cluster: ["Group faces into people", "Собрать лица в людей"],
   grouped: ["{x} groups of {y} faces", "Групп: {x}, лиц: {y}"],
   purge: ["Purge deleted data", "Стереть удалённое"],

@@ -1,5 +1,4 @@
 //! Backups and erasure as jobs, over HTTP.
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod common;
 

@@ -20,13 +20,15 @@ async function job(page, kind, collection) {
 
 const points = async (collection) => (await (await fetch(`${server.url}/collections/${collection}`)).json()).result.points_count;
 
-test("jobs are begun, watched to their end, and tell what came of them", async () => {
+test("jobs, a reindex among them, are begun, watched to their end, and tell what came of them", async () => {
   fill(server.url, "watched");
   const page = await at("#/admin");
   const [person] = people();
   await fetch(`${server.url}/collections/watched/faces?person=${encodeURIComponent(named(person))}&wait=true`, { method: "DELETE" });
   const grouped = await job(page, "cluster", "watched");
   assert.match(await grouped.textContent(), /groups of \d+ faces/);
+  const rebuilt = await job(page, "reindex", "watched");
+  assert.match(await rebuilt.textContent(), /Build the index anew.*\d+ points, .*MiB/);
   const purged = await job(page, "purge", "watched");
   assert.match(await purged.textContent(), /5 \/ 5.*files rewritten/);
   const saved = await job(page, "backup", "watched");

@@ -94,6 +94,16 @@ pub(crate) fn prometheus() -> Result<()> {
     alone(prometheus::run)
 }
 
+/// A few free photos, for trying things out; the folder is printed.
+pub(crate) fn photos() -> Result<()> {
+    let photos = conformance::photos(&target_dir()?)?;
+    eprintln!(
+        "photos of a few people, a folder for each: {}",
+        photos.display()
+    );
+    Ok(())
+}
+
 /// The pictures of the documents, of a build that is there.
 pub(crate) fn screenshots() -> Result<()> {
     alone(browser::screenshots)

@@ -112,13 +112,14 @@ pub(crate) fn run_program(
 /// not fetched again.
 pub(crate) fn photos(target_dir: &Path) -> Result<PathBuf> {
     let root = root()?;
-    let home = target_dir.join("conformance");
-    install(root, &home)?;
-    let folder = target_dir.join("photos");
+    let home = target_dir.join("photos");
+    fs::create_dir_all(&home)?;
+    let requirements = root.join("conformance/photos-requirements.txt");
+    python_with(&requirements, &home)?;
     let mut get = Command::new(python(&home));
-    get.arg(root.join("conformance/photos.py")).arg(&folder);
+    get.arg(root.join("conformance/photos.py")).arg(&home);
     quiet(&mut get)?;
-    Ok(folder.join("people"))
+    Ok(home.join("people"))
 }
 
 pub(crate) fn root() -> Result<&'static Path> {
@@ -133,23 +134,27 @@ pub(crate) fn python(home: &Path) -> PathBuf {
 /// Does nothing when what is pinned is there.
 fn install(root: &Path, home: &Path) -> Result<()> {
     fs::create_dir_all(home.join("js"))?;
-    let requirements = root.join("conformance").join("requirements.txt");
-    if !python(home).exists() {
-        let mut make = Command::new("python3");
-        quiet(make.args(["-m", "venv"]).arg(home.join("python")))?;
-    }
-    once(&requirements, &home.join("python.installed"), || {
-        let mut pip = Command::new(python(home));
-        pip.args(["-m", "pip", "install", "--quiet"]);
-        pip.args(["--disable-pip-version-check", "-r"]);
-        quiet(pip.arg(&requirements))
-    })?;
+    python_with(&root.join("conformance/requirements.txt"), home)?;
     let package = root.join("conformance").join("package.json");
     once(&package, &home.join("js.installed"), || {
         fs::copy(&package, home.join("js").join("package.json"))?;
         let mut npm = Command::new("npm");
         npm.args(["install", "--no-audit", "--no-fund", "--silent", "--prefix"]);
         quiet(npm.arg(home.join("js")))
+    })
+}
+
+/// A Python of its own in a folder, with what a file of requirements pins.
+fn python_with(requirements: &Path, home: &Path) -> Result<()> {
+    if !python(home).exists() {
+        let mut make = Command::new("python3");
+        quiet(make.args(["-m", "venv"]).arg(home.join("python")))?;
+    }
+    once(requirements, &home.join("python.installed"), || {
+        let mut pip = Command::new(python(home));
+        pip.args(["-m", "pip", "install", "--quiet"]);
+        pip.args(["--disable-pip-version-check", "-r"]);
+        quiet(pip.arg(requirements))
     })
 }
 

@@ -20,6 +20,7 @@ const USAGE: &str = "cargo xtask TASK
   browser      the page in Chromium against the `doppel` of the last debug build (part of ci)
   conformance  the official clients against the `doppel` of the last debug build (part of ci)
   prometheus   Debian's Prometheus scraping it, the dashboard's queries, the alerts (part of ci)
+  photos       ten free photos of four people, into target/photos/people
   screenshots  the pictures of the page in docs/images, anew
   tidy         which crate may use which, where `unsafe` and files may stand, links, lengths";
 
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
         ["browser"] => ci::browser(),
         ["conformance"] => ci::conformance(),
         ["prometheus"] => ci::prometheus(),
+        ["photos"] => ci::photos(),
         ["screenshots"] => ci::screenshots(),
         ["tidy"] => tidy::run(),
         _ => {
