@@ -67,10 +67,13 @@ pub(crate) fn makers(
         return Err(refusal.at(&format!("collection `{}`", info.name)));
     }
     if makers.is_empty() {
-        return Err(Refusal::conflict(format!(
-            "collection `{}` takes vectors, not photos: it was made without an `embedder`",
-            info.name
-        )));
+        let name = &info.name;
+        return Err(Refusal::conflict(match using {
+            Some(using) => format!("no model makes the vectors `{using}` of collection `{name}`"),
+            None => format!(
+                "collection `{name}` takes vectors, not photos: it was made without an `embedder`"
+            ),
+        }));
     }
     let first = searched_by(info);
     let is_first = |maker: &Maker| {
