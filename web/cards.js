@@ -23,6 +23,7 @@ export function scoreLine(hit, model) {
   const line = make("div", { class: "alike" }, meter, make("strong", {}, t("alike", alike)));
   const about = make("div", { title: t("raw", hit.score.toFixed(4), model) }, line);
   if (typeof hit.likeness === "number") about.append(make("p", { class: "rare" }, t("rarer", number(hit.likeness, hit.likeness > 99 ? 2 : 0))));
+  if (typeof hit.probability === "number") about.append(make("p", { class: "rare" }, t("same", number(100 * hit.probability, hit.probability < 0.01 ? 2 : 0))));
   return about;
 }
 

@@ -28,6 +28,7 @@ const TABLE = {
   nobody: ["Nobody in this collection yet.", "В этой коллекции пока никого нет."],
   alike: ["{x} % alike", "сходство {x} %"],
   rarer: ["More alike than {x} % of strangers", "Больше, чем у {x} % незнакомых людей"],
+  same: ["The same person: {x} %", "Один и тот же человек: {x} %"],
   raw: ["Cosine similarity {x} ({y}); 100 % is the same picture", "Косинусное сходство {x} ({y}); 100 % — та же картинка"],
   morePhotos: [["{x} more photo", "{x} more photos"], ["ещё {x} фото"]],
   like: ["More like this", "Похожие на него"],

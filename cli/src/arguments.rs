@@ -172,7 +172,7 @@ pub(crate) struct ServerArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ImportArgs {
-    /// A folder of photos, a list of photos (.csv, .jsonl), or vectors (.npy, .fvecs, .jsonl)
+    /// A folder of photos, a list of photos (.csv, .jsonl), or vectors (.npy, .fvecs, .parquet, .jsonl)
     #[arg(value_name = "SOURCE")]
     pub(crate) folder: PathBuf,
     /// Names for the numbers of CelebA's identities: a .csv file of number and name

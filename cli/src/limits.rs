@@ -25,6 +25,8 @@ pub(crate) const BATCH_BYTES: u64 = 16 << 20;
 pub(crate) const IN_FLIGHT: u16 = 4;
 /// Vectors in one request of an import, and points in one of an export.
 pub(crate) const BATCH_POINTS: usize = 500;
+/// Points that are written together into a Parquet file, and so are in memory at once.
+pub(crate) const ROWS_OF_A_GROUP: usize = 1_000;
 /// Numbers of a vector.
 pub(crate) const VECTOR_NUMBERS: u32 = 65_536;
 /// Ids asked for at once.

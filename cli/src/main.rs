@@ -4,6 +4,7 @@
 mod arguments;
 mod backup;
 mod client;
+mod columns;
 mod eval;
 mod exit;
 mod export;

@@ -347,6 +347,22 @@ fn vectors_that_come_in_go_out_again_with_their_ids() {
         fs::read(at("out.npy")).unwrap(),
         fs::read(at("two.npy")).unwrap()
     );
+    run(&["export", &at("out.parquet"), "--collection", "one"]);
+    let dry = report(&run(&[
+        "import",
+        &at("out.parquet"),
+        "--collection",
+        "three",
+        "--json",
+        "--dry-run",
+    ]));
+    assert_eq!((&dry["rows"], &dry["imported"]), (&json!(2), &json!(0)));
+    run(&["import", &at("out.parquet"), "--collection", "three"]);
+    run(&["export", &at("three.jsonl"), "--collection", "three"]);
+    assert_eq!(
+        fs::read_to_string(at("three.jsonl")).unwrap(),
+        fs::read_to_string(at("out.jsonl")).unwrap()
+    );
     let taken = doppel(
         &[("DOPPEL_URL", &url)],
         &["export", &at("two.npy"), "--collection", "two"],

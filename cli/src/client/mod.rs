@@ -93,6 +93,17 @@ impl Client {
         }
     }
 
+    /// The names of a collection's vectors, "" for one without a name; and the model that has made
+    /// the only one, if one has.
+    pub(crate) fn vectors_of(
+        &self,
+        collection: &str,
+    ) -> Result<(Vec<String>, Option<String>), Error> {
+        let path = collection_path(collection);
+        let described: wire::Described = self.http.get(&path)?;
+        Ok(described.vectors())
+    }
+
     /// Puts points in.
     pub(crate) fn put_points(
         &self,

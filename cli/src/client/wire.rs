@@ -31,13 +31,31 @@ pub(super) struct Named {
     pub(super) name: String,
 }
 
-/// A collection; what makes its vectors is all that matters.
+/// A collection: its vectors, and what makes them.
 #[derive(Deserialize)]
 pub(super) struct Described {
     embedder: Option<Model>,
+    #[serde(default)]
+    config: Value,
 }
 
 impl Described {
+    /// The names of its vectors, and the model that makes the only one.
+    pub(super) fn vectors(self) -> (Vec<String>, Option<String>) {
+        let vectors = &self.config["params"]["vectors"];
+        let names = match vectors.as_object() {
+            // One without a name is told by its settings.
+            Some(settings) if settings.get("size").is_some_and(Value::is_number) => {
+                vec![String::new()]
+            }
+            Some(named) => named.keys().cloned().collect(),
+            None => Vec::new(),
+        };
+        let model = self.embedder.map(|model| model.name);
+        let model = model.filter(|_| names.len() == 1);
+        (names, model)
+    }
+
     /// Whether its vectors are of a model, if one is named.
     pub(super) fn is_of(&self, collection: &str, model: Option<&str>) -> Result<(), Error> {
         let own = self.embedder.as_ref().map(|it| it.name.as_str());

@@ -8,7 +8,7 @@ use crate::arguments::ServerOrFolderArgs;
 
 #[derive(Debug, Args)]
 pub(crate) struct ExportArgs {
-    /// Where to write: .jsonl, a point in each line; .npy, the vectors, with the ids in .ids.txt beside
+    /// Where to write: .jsonl, a point in each line; .parquet, in each row; .npy, the vectors, with the ids in .ids.txt beside
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
     /// The collection

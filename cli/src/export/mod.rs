@@ -13,12 +13,12 @@ use serde_json::Value;
 use crate::client::{Client, Error, Record};
 use crate::exit::Exit;
 use crate::npy::Writer;
-use crate::out;
+use crate::{columns, out};
 pub(crate) use arguments::ExportArgs;
 
 /// Exports what a server holds.
 pub(crate) fn run(arguments: &ExportArgs, client: &Client) -> Result<Exit> {
-    let mut sink = Sink::create(&arguments.file)?;
+    let mut sink = Sink::create(&arguments.file, client, &arguments.collection)?;
     if let Some(folder) = &arguments.crops {
         fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     }
@@ -55,11 +55,13 @@ enum Sink {
         rows: Writer<BufWriter<File>>,
         ids: BufWriter<File>,
     },
+    /// Each in a row, with all that it has.
+    Rows(Box<columns::Writer<BufWriter<File>>>),
 }
 
 impl Sink {
     /// Files that are there already are not overwritten.
-    fn create(path: &Path) -> Result<Self> {
+    fn create(path: &Path, client: &Client, collection: &str) -> Result<Self> {
         match path.extension().and_then(|end| end.to_str()) {
             Some("jsonl") => Ok(Self::Lines(created(path)?)),
             Some("npy") => {
@@ -67,7 +69,12 @@ impl Sink {
                 let rows = Writer::new(created(path)?)?;
                 Ok(Self::Table { rows, ids })
             }
-            _ => bail!("the file's name must end in .jsonl or .npy"),
+            Some("parquet") => {
+                let (names, model) = client.vectors_of(collection)?;
+                let rows = columns::Writer::new(created(path)?, &names, model.as_deref())?;
+                Ok(Self::Rows(Box::new(rows)))
+            }
+            _ => bail!("the file's name must end in .jsonl, .parquet or .npy"),
         }
     }
 
@@ -77,6 +84,7 @@ impl Sink {
                 serde_json::to_writer(&mut *file, point)?;
                 file.write_all(b"\n")?;
             }
+            Self::Rows(rows) => rows.put(point)?,
             Self::Table { rows, ids } => {
                 let vector = vector_of(point, using);
                 rows.row(&vector.with_context(|| format!("point {}", point.id))?)?;
@@ -89,6 +97,7 @@ impl Sink {
     fn finish(self) -> Result<()> {
         match self {
             Self::Lines(mut file) => Ok(file.flush()?),
+            Self::Rows(rows) => rows.finish(),
             Self::Table { rows, mut ids } => {
                 ids.flush()?;
                 rows.finish()

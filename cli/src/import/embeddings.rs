@@ -1,5 +1,5 @@
 //! Vectors that somebody has made already, with their ids: a table (`.npy`, `.fvecs`), or points in
-//! lines of JSON. Read row by row; what is there already is not sent again.
+//! Parquet or in lines of JSON. Read row by row; what is there already is not sent again.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
@@ -13,8 +13,7 @@ use serde_json::{Map, Value};
 use super::photo::PhotoId;
 use super::report::Rows as Report;
 use crate::client::Client;
-use crate::limits;
-use crate::npy;
+use crate::{columns, limits, npy};
 
 /// A vector with its id, as the server takes it.
 #[derive(Debug, Serialize, Deserialize)]
@@ -31,7 +30,7 @@ type Points = Box<dyn Iterator<Item = Result<NewPoint>>>;
 /// Whether a file holds vectors, and not a list of photos.
 pub(super) fn are_in(path: &Path) -> Result<bool> {
     match path.extension().and_then(|end| end.to_str()) {
-        Some("npy" | "fvecs") => Ok(true),
+        Some("npy" | "fvecs" | "parquet") => Ok(true),
         Some("jsonl") => {
             let mut line = String::new();
             let file =
@@ -59,7 +58,8 @@ pub(super) fn import(
         dry_run,
         ..Report::default()
     };
-    let mut points = read(path, ids).with_context(|| path.display().to_string())?;
+    let (mut points, told) = read(path, ids).with_context(|| path.display().to_string())?;
+    let model = model.or(told.as_deref());
     loop {
         let batch = points.by_ref().take(limits::BATCH_POINTS).enumerate();
         let batch = batch.map(|(at, point)| {
@@ -90,8 +90,19 @@ pub(super) fn import(
     Ok(report)
 }
 
-fn read(path: &Path, ids: Option<&Path>) -> Result<Points> {
-    let input = BufReader::new(File::open(path)?);
+/// The points of a file, and the model that it says to have made them.
+fn read(path: &Path, ids: Option<&Path>) -> Result<(Points, Option<String>)> {
+    let file = File::open(path)?;
+    if path.extension().is_some_and(|end| end == "parquet") {
+        ensure!(
+            ids.is_none(),
+            "--ids is for tables: rows have their own ids"
+        );
+        let rows = columns::Rows::open(file)?;
+        let model = rows.model().map(str::to_owned);
+        return Ok((Box::new(rows.map(|row| row?.try_into())), model));
+    }
+    let input = BufReader::new(file);
     let rows: Box<dyn Iterator<Item = Result<Vec<f32>>>> =
         match path.extension().and_then(|end| end.to_str()) {
             Some("npy") => Box::new(npy::Rows::open(input)?),
@@ -101,7 +112,7 @@ fn read(path: &Path, ids: Option<&Path>) -> Result<Points> {
                     ids.is_none(),
                     "--ids is for tables: lines have their own ids"
                 );
-                return Ok(Box::new(input.lines().filter_map(line)));
+                return Ok((Box::new(input.lines().filter_map(line)), None));
             }
         };
     let mut ids: Box<dyn Iterator<Item = Result<PhotoId>>> = match ids {
@@ -112,14 +123,31 @@ fn read(path: &Path, ids: Option<&Path>) -> Result<Points> {
         }
         None => Box::new((0..).map(|row| Ok(PhotoId::Number(row)))),
     };
-    Ok(Box::new(rows.map(move |row| {
+    let points = rows.map(move |row| {
         let id = ids.next().context("there are fewer ids than rows")??;
         Ok(NewPoint {
             id,
             vector: row?.into(),
             payload: None,
         })
-    })))
+    });
+    Ok((Box::new(points), None))
+}
+
+impl TryFrom<columns::Point> for NewPoint {
+    type Error = anyhow::Error;
+
+    fn try_from(point: columns::Point) -> Result<Self> {
+        let id = match &point.id {
+            Value::String(text) => id(text)?,
+            other => id(&other.to_string())?,
+        };
+        Ok(Self {
+            id,
+            vector: point.vector,
+            payload: Some(point.payload),
+        })
+    }
 }
 
 fn line(line: std::io::Result<String>) -> Option<Result<NewPoint>> {

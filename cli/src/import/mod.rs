@@ -78,7 +78,7 @@ fn list(source: &Path, names: Option<&Path>) -> Result<Listing> {
     match source.extension().and_then(|end| end.to_str()) {
         Some("csv" | "jsonl") => manifest::list_photos(source),
         _ => bail!(
-            "{} is no folder, and no .csv, .jsonl, .npy or .fvecs file",
+            "{} is no folder, and no .csv, .jsonl, .npy, .fvecs or .parquet file",
             source.display()
         ),
     }

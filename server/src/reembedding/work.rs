@@ -125,11 +125,12 @@ impl Work<'_> {
             };
             let page = self.engine.scroll(self.collection, from, PAGE, select)?;
             let wanting: Vec<_> = page.points.iter().filter(|it| self.wants(it)).collect();
+            done += page.points.len() - wanting.len();
             for some in wanting.chunks(PICTURES) {
                 self.report(done)?;
                 self.fill_some(some)?;
+                done += some.len();
             }
-            done += page.points.len();
             self.report(done)?;
             from = page.next;
             if from.is_none() {
