@@ -136,7 +136,7 @@ fn cargo(arguments: &[&str]) -> Result<()> {
     run_command(Command::new("cargo").args(arguments))
 }
 
-fn run_command(command: &mut Command) -> Result<()> {
+pub(crate) fn run_command(command: &mut Command) -> Result<()> {
     let status = command
         .status()
         .with_context(|| format!("cannot start {command:?}"))?;
@@ -180,7 +180,7 @@ fn tests(nextest: bool, models: &Models) -> Result<()> {
 }
 
 /// Where this workspace is built, whatever the environment says about it.
-fn target_dir() -> Result<PathBuf> {
+pub(crate) fn target_dir() -> Result<PathBuf> {
     let metadata = tidy::metadata()?;
     let path = metadata["target_directory"].as_str();
     let path = path.context("cargo metadata names no target directory")?;

@@ -6,6 +6,7 @@ mod ci;
 mod conformance;
 mod models;
 mod prometheus;
+mod sanitize;
 mod tidy;
 
 use std::env;
@@ -22,6 +23,7 @@ const USAGE: &str = "cargo xtask TASK
   prometheus   Debian's Prometheus scraping it, the dashboard's queries, the alerts (part of ci)
   photos       ten free photos of four people, into target/photos/people
   screenshots  the pictures of the page in docs/images, anew
+  sanitize     the engine's threads under ThreadSanitizer; builds everything once more
   tidy         which crate may use which, where `unsafe` and files may stand, links, lengths";
 
 fn main() -> ExitCode {
@@ -33,6 +35,7 @@ fn main() -> ExitCode {
         ["prometheus"] => ci::prometheus(),
         ["photos"] => ci::photos(),
         ["screenshots"] => ci::screenshots(),
+        ["sanitize"] => sanitize::run(),
         ["tidy"] => tidy::run(),
         _ => {
             eprintln!("{USAGE}");
