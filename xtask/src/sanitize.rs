@@ -34,7 +34,10 @@ pub(crate) fn run() -> Result<()> {
         // The flags are of the compiler's unstable ones.
         .env("RUSTC_BOOTSTRAP", "1")
         .env("RUSTFLAGS", FLAGS)
-        .env("TSAN_OPTIONS", format!("history_size=4 suppressions={list}"));
+        .env(
+            "TSAN_OPTIONS",
+            format!("history_size=4 suppressions={list}"),
+        );
     for test in TESTS {
         cargo.args(["--test", test]);
     }
