@@ -234,12 +234,29 @@ function present(hits, model, mine) {
   byId("share").hidden = !(bests[0] && mine.cut);
 }
 
+/// The name of the vector that faces are found by; none where that has none, or the key does not
+/// say.
+async function vectorName(signal) {
+  let vectors, config;
+  try {
+    ({ config } = await ask("GET", at(collection()), undefined, { signal }));
+    ({ vectors } = config.params);
+  } catch (trouble) {
+    if (trouble.status === 403) return undefined;
+    throw trouble;
+  }
+  if (typeof vectors.size === "number" || "" in vectors) return undefined;
+  const moving = config.metadata?.reembedding?.from;
+  return moving ?? Object.keys(vectors).find((name) => vectors[name].embedder);
+}
+
 /// Who looks like a face that is kept: found by its vector, without sending a picture.
 async function like(hit) {
   const running = beginning(() => like(hit));
   const wanted = Number(byId("limit").value);
   const body = { query: hit.id, limit: Math.min(wanted * 5, MOST_HITS), with_payload: true };
   try {
+    body.using = await vectorName(running.signal);
     const { points } = await ask("POST", at(collection(), "/points/query"), body, { signal: running.signal });
     const blob = await blobOf(hit.image);
     if (running !== state.running) return;
