@@ -168,6 +168,9 @@ pub(crate) struct ServerArgs {
         hide_env_values = true
     )]
     pub(crate) api_key: Option<String>,
+    /// Authorities in PEM to trust, instead of the well-known ones, where the URL is https
+    #[arg(long, value_name = "FILE", env = "DOPPEL_CA")]
+    pub(crate) ca: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

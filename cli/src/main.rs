@@ -112,7 +112,11 @@ pub(crate) fn client(server: &ServerArgs) -> Result<Client> {
     let named = server.url.clone();
     let url = named.or_else(|| std::env::var("DOPPEL_URL").ok());
     let url = url.as_deref().unwrap_or(DEFAULT_URL);
-    Ok(Client::new(url, server.api_key.as_deref())?)
+    Ok(Client::new(
+        url,
+        server.api_key.as_deref(),
+        server.ca.as_deref(),
+    )?)
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ pub(crate) fn run(arguments: &ServeArgs) -> Result<Exit> {
     ))?;
     logging::start(&config.log_output);
     let server = server::start(config)?;
-    out::print(&format!("listening on http://{}/\n", server.addr()))?;
+    out::print(&format!("listening on {}\n", server.url()))?;
     server.wait()?;
     Ok(Exit::Success)
 }
@@ -75,10 +75,14 @@ fn quietly(flags: Vec<Flag>, command: impl FnOnce(&Client) -> Result<Exit>) -> R
 /// Runs a command against a server that is there for it alone.
 fn alone(config: Config, command: impl FnOnce(&Client) -> Result<Exit>) -> Result<Exit> {
     let key = config.api_key.clone();
-    let server = server::start(config)?;
+    // Nobody else is to reach it.
+    let server = server::start(Config {
+        tls: None,
+        ..config
+    })?;
     let url = format!("http://{}", server.addr());
     let outcome = server.wait_ready().map_err(Into::into).and_then(|()| {
-        let client = Client::new(&url, key.as_ref().map(ApiKey::as_str))?;
+        let client = Client::new(&url, key.as_ref().map(ApiKey::as_str), None)?;
         command(&client)
     });
     let stopped = server.stop();

@@ -75,6 +75,9 @@ pub enum Error {
         /// What would be right.
         expected: String,
     },
+    /// A certificate without its key, or authorities without both.
+    #[error("`tls.cert` and `tls.key` belong together, and `tls.client_ca` beside both")]
+    HalfTls,
     /// The server would be open to other machines without any protection.
     #[error(
         "{origin}: `listen` is {listen}, which other machines can reach, and there is no `api_key`; \

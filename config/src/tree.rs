@@ -27,6 +27,8 @@ pub struct Config {
     pub models_dir: PathBuf,
     /// How models are obtained.
     pub models: Models,
+    /// Certificates; absent: HTTP without TLS.
+    pub tls: Option<Tls>,
     /// The HTTP server.
     pub server: Server,
     /// The pool that turns photos into faces.
@@ -59,6 +61,17 @@ pub struct Models {
     pub install_on_start: bool,
     /// The model of requests that name none, and the one that a start gets.
     pub default: String,
+}
+
+/// Files in PEM that make it HTTPS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tls {
+    /// The server's certificate and those between it and its authority.
+    pub cert: PathBuf,
+    /// The certificate's private key.
+    pub key: PathBuf,
+    /// Authorities one of which must have signed a client's certificate; absent: none is asked for.
+    pub client_ca: Option<PathBuf>,
 }
 
 /// The HTTP server.
@@ -222,6 +235,7 @@ impl Config {
             insecure: r.boolean("insecure", false)?,
             models_dir: folder(r, "models_dir", "./models")?,
             models: Models::read(r)?,
+            tls: Tls::read(r)?,
             server: Server::read(r)?,
             embedding: Embedding::read(r)?,
             checkpoint: Checkpoint::read(r)?,
@@ -251,6 +265,23 @@ impl Models {
                 |text| (!text.is_empty()).then(|| text.to_owned()),
             )?,
         })
+    }
+}
+
+impl Tls {
+    fn read(r: &mut Reader) -> Result<Option<Self>, Error> {
+        let cert = file(r, "tls.cert")?;
+        let key = file(r, "tls.key")?;
+        let client_ca = file(r, "tls.client_ca")?;
+        match (cert, key) {
+            (Some(cert), Some(key)) => Ok(Some(Self {
+                cert,
+                key,
+                client_ca,
+            })),
+            (None, None) if client_ca.is_none() => Ok(None),
+            _ => Err(Error::HalfTls),
+        }
     }
 }
 
@@ -326,11 +357,8 @@ impl LogOutput {
 
 impl Audit {
     fn read(r: &mut Reader) -> Result<Self, Error> {
-        let dir = r.text("audit.dir", "", "the path of a folder, in UTF-8", |text| {
-            path(text).or_else(|| text.is_empty().then(PathBuf::new))
-        })?;
         Ok(Self {
-            dir: (!dir.as_os_str().is_empty()).then_some(dir),
+            dir: named(r, "audit.dir", "the path of a folder, in UTF-8")?,
             file_mib: r.number("audit.file_mib", 64, limits::AUDIT_MIB)?,
             files: r.number("audit.files", 16, limits::AUDIT_FILES)?,
         })
@@ -353,6 +381,22 @@ impl Level {
 /// A path with U+FFFD in it was not UTF-8 where it came from, and would name another folder.
 fn folder(r: &mut Reader, key: &'static str, default: &str) -> Result<PathBuf, Error> {
     r.text(key, default, "the path of a folder, in UTF-8", path)
+}
+
+fn file(r: &mut Reader, key: &'static str) -> Result<Option<PathBuf>, Error> {
+    named(r, key, "the path of a file, in UTF-8")
+}
+
+/// Nothing by default.
+fn named(
+    r: &mut Reader,
+    key: &'static str,
+    expected: &'static str,
+) -> Result<Option<PathBuf>, Error> {
+    let named = r.text(key, "", expected, |text| {
+        path(text).or_else(|| text.is_empty().then(PathBuf::new))
+    })?;
+    Ok((!named.as_os_str().is_empty()).then_some(named))
 }
 
 fn path(text: &str) -> Option<PathBuf> {

@@ -18,11 +18,15 @@ use actix_http::Protocol;
 use actix_web::rt::net::TcpStream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 use crate::limits;
 
 /// The beginning of what a client of HTTP/2 sends first (RFC 9113, 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2";
+/// Its name in a handshake of TLS (RFC 7301).
+pub(crate) const HTTP2: &[u8] = b"h2";
 
 /// How many requests of a connection are at work.
 #[derive(Clone, Default)]
@@ -46,9 +50,15 @@ impl Drop for Working {
     }
 }
 
+/// What bytes go through.
+enum Io {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
 /// A connection with a clock.
 pub(crate) struct Connection {
-    io: TcpStream,
+    io: Io,
     at_work: AtWork,
     /// When something was last written, or the connection made.
     moved: Instant,
@@ -58,17 +68,16 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// Waits for the first bytes, within a time, and looks which protocol they are of.
-    pub(crate) async fn accept(io: TcpStream) -> io::Result<(Self, Protocol, Option<SocketAddr>)> {
-        let mut start = [0; PREFACE.len()];
-        let seen = timeout(limits::HEAD_TIMEOUT, io.peek(&mut start)).await;
-        seen.map_err(|_| ErrorKind::TimedOut)??;
-        let protocol = match start == PREFACE {
-            true => Protocol::Http2,
-            false => Protocol::Http1,
-        };
+    /// Waits for the first bytes, within a time, and looks which protocol they are of. With TLS its
+    /// handshake is waited for within the same time, and says which it is.
+    pub(crate) async fn accept(
+        io: TcpStream,
+        tls: Option<TlsAcceptor>,
+    ) -> io::Result<(Self, Protocol, Option<SocketAddr>)> {
         io.set_nodelay(true)?;
         let peer = io.peer_addr().ok();
+        let begun = timeout(limits::HEAD_TIMEOUT, begin(io, tls)).await;
+        let (io, protocol) = begun.map_err(|_| ErrorKind::TimedOut)??;
         let moved = Instant::now();
         let connection = Self {
             io,
@@ -118,13 +127,38 @@ impl Connection {
     }
 }
 
+async fn begin(io: TcpStream, tls: Option<TlsAcceptor>) -> io::Result<(Io, Protocol)> {
+    let of = |is_http2| match is_http2 {
+        true => Protocol::Http2,
+        false => Protocol::Http1,
+    };
+    let Some(tls) = tls else {
+        let mut start = [0; PREFACE.len()];
+        io.peek(&mut start).await?;
+        return Ok((Io::Plain(io), of(start == PREFACE)));
+    };
+    let io = tls.accept(io).await?;
+    let protocol = of(io.get_ref().1.alpn_protocol() == Some(HTTP2));
+    Ok((Io::Tls(Box::new(io)), protocol))
+}
+
+/// Does the same with either.
+macro_rules! either {
+    ($io:expr, $to:ident($($with:expr),*)) => {
+        match $io {
+            Io::Plain(io) => Pin::new(io).$to($($with),*),
+            Io::Tls(io) => Pin::new(io).$to($($with),*),
+        }
+    };
+}
+
 impl AsyncRead for Connection {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let read = Pin::new(&mut self.io).poll_read(context, buffer);
+        let read = either!(&mut self.io, poll_read(context, buffer));
         if read.is_ready() || self.stalled.is_some() || self.at_work.0.get() > 0 {
             return read;
         }
@@ -140,7 +174,7 @@ impl AsyncWrite for Connection {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.io).poll_write(context, bytes);
+        let written = either!(&mut self.io, poll_write(context, bytes));
         self.wrote(written, context)
     }
 
@@ -149,20 +183,23 @@ impl AsyncWrite for Connection {
         context: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.io).poll_write_vectored(context, slices);
+        let written = either!(&mut self.io, poll_write_vectored(context, slices));
         self.wrote(written, context)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.io.is_write_vectored()
+        match &self.io {
+            Io::Plain(io) => io.is_write_vectored(),
+            Io::Tls(io) => io.is_write_vectored(),
+        }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(context)
+        either!(&mut self.io, poll_flush(context))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(context)
+        either!(&mut self.io, poll_shutdown(context))
     }
 }
 
@@ -184,14 +221,14 @@ mod tests {
     async fn connected(first: &[u8]) -> (TcpStream, Connection, Protocol) {
         let (mut client, server) = pair().await;
         client.write_all(first).await.unwrap();
-        let (connection, protocol, _) = Connection::accept(server).await.unwrap();
+        let (connection, protocol, _) = Connection::accept(server, None).await.unwrap();
         (client, connection, protocol)
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_client_that_says_nothing_is_given_up() {
         let (_client, server) = pair().await;
-        let refused = Connection::accept(server).await.err().unwrap();
+        let refused = Connection::accept(server, None).await.err().unwrap();
         assert_eq!(refused.kind(), ErrorKind::TimedOut);
     }
 

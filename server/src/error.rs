@@ -35,6 +35,9 @@ pub enum Error {
              make new keys"
     )]
     Keys(String),
+    /// A certificate or a key cannot be used.
+    #[error("TLS cannot be set up: {0}")]
+    Tls(String),
     /// It has ended without being asked to.
     #[error("the server ended by itself")]
     Ended,

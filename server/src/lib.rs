@@ -45,6 +45,7 @@ mod refusal;
 mod reindexing;
 mod routes;
 mod start;
+mod tls;
 mod wire;
 
 pub use embed_pool::Factory;

@@ -66,12 +66,6 @@ pub(crate) fn makers(
     if let (true, Some(refusal)) = (makers.is_empty(), missing) {
         return Err(refusal.at(&format!("collection `{}`", info.name)));
     }
-    if let (true, Some(name)) = (makers.is_empty(), using) {
-        return Err(Refusal::conflict(format!(
-            "no model makes `{name}` of collection `{}`: it takes vectors, not photos",
-            info.name
-        )));
-    }
     if makers.is_empty() {
         let name = &info.name;
         return Err(Refusal::conflict(match using {

@@ -18,6 +18,7 @@ use migrations::Prepared;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use tokio_rustls::TlsAcceptor;
 
 use crate::access::Ring;
 use crate::app::App;
@@ -26,6 +27,7 @@ use crate::connection::Connection;
 use crate::error::Error;
 use crate::metrics::Metrics;
 use crate::models_task::{self, Embedding};
+use crate::tls::Certificate;
 use crate::{limits, middleware, reindexing, routes};
 
 /// How long the end of a connection is waited for.
@@ -46,6 +48,7 @@ pub struct Running {
     handle: ServerHandle,
     serving: JoinHandle<Result<(), Error>>,
     opening: JoinHandle<()>,
+    certificate: Option<Arc<Certificate>>,
     phase: watch::Receiver<Phase>,
     runtime: Runtime,
 }
@@ -84,8 +87,9 @@ pub fn start_with(config: Config, embedding: Embedding) -> Result<Running, Error
         .build()
         .map_err(Error::system("start a runtime"))?;
     let audit = Audit::open(&config.audit)?;
+    let certificate = config.tls.as_ref().map(Certificate::open).transpose()?;
     let app = Arc::new(App::new(config, Metrics::new(), keys, audit));
-    let (handle, serving) = serve(listener, Arc::clone(&app))?;
+    let (handle, serving) = serve(listener, Arc::clone(&app), certificate.clone())?;
     let (progress, phase) = watch::channel(Phase::Starting);
     let opened = Arc::clone(&app);
     let opening = thread::Builder::new()
@@ -98,6 +102,7 @@ pub fn start_with(config: Config, embedding: Embedding) -> Result<Running, Error
         handle,
         serving,
         opening,
+        certificate,
         phase,
         runtime,
     })
@@ -107,14 +112,16 @@ pub fn start_with(config: Config, embedding: Embedding) -> Result<Running, Error
 fn serve(
     listener: TcpListener,
     app: Arc<App>,
+    certificate: Option<Arc<Certificate>>,
 ) -> Result<(ServerHandle, JoinHandle<Result<(), Error>>), Error> {
     let (sender, receiver) = std::sync::mpsc::channel();
+    let tls = certificate.map(|it| it.acceptor()).transpose()?;
     let serving = thread::Builder::new()
         .name("http".to_owned())
         .spawn(move || {
             actix_web::rt::System::new().block_on(async move {
                 let server =
-                    http_server(listener, app).map_err(Error::system("start the server"))?;
+                    http_server(listener, app, tls).map_err(Error::system("start the server"))?;
                 // Nobody waits for a handle that nobody wants any more.
                 drop(sender.send(server.handle()));
                 server.await.map_err(Error::system("go on serving"))
@@ -128,7 +135,11 @@ fn serve(
 }
 
 /// What `HttpServer` would set up, but for connections with a clock.
-fn http_server(listener: TcpListener, app: Arc<App>) -> std::io::Result<Server> {
+fn http_server(
+    listener: TcpListener,
+    app: Arc<App>,
+    tls: Option<TlsAcceptor>,
+) -> std::io::Result<Server> {
     let settings = app.config.server.clone();
     let data = web::Data::from(app);
     let builder = Server::build()
@@ -161,7 +172,12 @@ fn http_server(listener: TcpListener, app: Arc<App>) -> std::io::Result<Server> 
                 data.insert(connection.at_work());
             })
             .finish(map_config(site, |()| AppConfig::default()));
-        fn_service(|io| async { Ok(Connection::accept(io).await?) }).and_then(http)
+        let tls = tls.clone();
+        fn_service(move |io| {
+            let tls = tls.clone();
+            async { Ok(Connection::accept(io, tls).await?) }
+        })
+        .and_then(http)
     };
     Ok(builder.listen("doppel", listener, service)?.run())
 }
@@ -220,6 +236,28 @@ impl Running {
         self.addr
     }
 
+    /// Where it answers, as a client is told.
+    pub fn url(&self) -> String {
+        let scheme = if self.certificate.is_some() {
+            "https"
+        } else {
+            "http"
+        };
+        format!("{scheme}://{}/", self.addr)
+    }
+
+    /// Reads again what can change without a restart: the certificate and its key.
+    ///
+    /// # Errors
+    /// They do not fit; those in use stay so.
+    pub fn reload(&self) -> Result<(), Error> {
+        if let Some(certificate) = &self.certificate {
+            certificate.reload()?;
+            tracing::info!("the certificate was read again");
+        }
+        Ok(())
+    }
+
     /// Blocks until everything is recovered and the models, if there are any, are loaded.
     ///
     /// # Errors
@@ -247,14 +285,23 @@ impl Running {
         let failed = self.runtime.block_on(async {
             let mut terminate = signal(SignalKind::terminate())?;
             let mut interrupt = signal(SignalKind::interrupt())?;
-            tokio::select! {
-                _ = terminate.recv() => tracing::info!("stopping: SIGTERM"),
-                _ = interrupt.recv() => tracing::info!("stopping: SIGINT"),
-                Ok(phase) = phase.wait_for(|phase| matches!(phase, Phase::Failed(_))) => {
-                    return Ok(Some(phase.clone()));
+            let mut hang_up = signal(SignalKind::hangup())?;
+            loop {
+                tokio::select! {
+                    _ = terminate.recv() => tracing::info!("stopping: SIGTERM"),
+                    _ = interrupt.recv() => tracing::info!("stopping: SIGINT"),
+                    _ = hang_up.recv() => {
+                        if let Err(error) = self.reload() {
+                            tracing::error!(%error, "what was in use stays in use");
+                        }
+                        continue;
+                    }
+                    Ok(phase) = phase.wait_for(|phase| matches!(phase, Phase::Failed(_))) => {
+                        return Ok(Some(phase.clone()));
+                    }
                 }
+                return Ok(None);
             }
-            Ok(None)
         });
         let failed = failed.map_err(Error::system("wait for signals"));
         let stopped = self.stop();

@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io::{self, Write};
+use std::path::Path;
 use std::sync::Once;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -10,6 +11,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use ureq::http::{Method, Request, Response, request};
+use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, Body};
 
 use super::error::Error;
@@ -33,13 +35,20 @@ struct Answer {
 
 impl Http {
     /// The address of a server, such as `http://127.0.0.1:6333`.
-    pub(super) fn new(url: &str, api_key: Option<&str>) -> Result<Self, Error> {
+    pub(super) fn new(url: &str, api_key: Option<&str>, ca: Option<&Path>) -> Result<Self, Error> {
         let base = url.trim_end_matches('/');
-        let host = base.strip_prefix("http://").unwrap_or_default();
+        let host = base.strip_prefix("http://");
+        let host = host.or_else(|| base.strip_prefix("https://"));
+        let host = host.unwrap_or_default();
         if host.is_empty() || host.contains(['/', '?', '#', '@', ' ']) {
             return Err(Error::BadUrl(url.to_owned()));
         }
+        let tls = match ca {
+            None => TlsConfig::default(),
+            Some(path) => TlsConfig::builder().root_certs(authorities(path)?).build(),
+        };
         let agent = Agent::config_builder()
+            .tls_config(tls)
             .http_status_as_error(false)
             .proxy(None)
             .max_redirects(0)
@@ -234,6 +243,24 @@ fn message_of(answer: &Answer) -> String {
     }
 }
 
+fn authorities(path: &Path) -> Result<RootCerts, Error> {
+    let bad = |reason: String| Error::Authorities {
+        path: path.to_owned(),
+        reason,
+    };
+    let bytes = std::fs::read(path).map_err(|error| bad(error.to_string()))?;
+    let mut all = Vec::new();
+    for item in parse_pem(&bytes) {
+        if let PemItem::Certificate(one) = item.map_err(|error| bad(error.to_string()))? {
+            all.push(one);
+        }
+    }
+    match all.is_empty() {
+        true => Err(bad("there is no certificate in it".to_owned())),
+        false => Ok(RootCerts::from(all)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -244,21 +271,22 @@ mod tests {
             "http://127.0.0.1:6333",
             "http://localhost:6333/",
             "http://faces.lan",
+            "https://faces.lan:6333",
         ];
         for url in fine {
-            assert!(Http::new(url, None).is_ok(), "{url}");
+            assert!(Http::new(url, None, None).is_ok(), "{url}");
         }
         let wrong = [
             "",
             "127.0.0.1:6333",
-            "https://x",
+            "https://",
             "http://",
             "http://a/b",
             "http://a@b",
         ];
         for url in wrong {
             assert!(
-                matches!(Http::new(url, None), Err(Error::BadUrl(_))),
+                matches!(Http::new(url, None, None), Err(Error::BadUrl(_))),
                 "{url}"
             );
         }

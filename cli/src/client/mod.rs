@@ -6,6 +6,8 @@ mod error;
 mod http;
 pub(crate) mod wire;
 
+use std::path::Path;
+
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::Write;
@@ -27,8 +29,9 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    pub(crate) fn new(url: &str, api_key: Option<&str>) -> Result<Self, Error> {
-        let http = Http::new(url, api_key)?;
+    /// `ca` holds the authorities to trust where the address is https, instead of the well-known.
+    pub(crate) fn new(url: &str, api_key: Option<&str>, ca: Option<&Path>) -> Result<Self, Error> {
+        let http = Http::new(url, api_key, ca)?;
         Ok(Self { http })
     }
 
