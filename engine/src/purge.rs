@@ -233,9 +233,12 @@ fn rewrite(shared: &Shared) -> Result<Rewritten, Error> {
         })?;
         log.last_lsn()
     };
-    shared
-        .tables
-        .rewrite(&mut copy, &mut || shared.blobs.sync())?;
+    // A sync that failed may have lost what it should have saved: no checkpoint may follow it.
+    let mut settle = || {
+        let synced = shared.blobs.sync();
+        synced.inspect_err(|error| shared.latch(&error.to_string()))
+    };
+    shared.tables.rewrite(&mut copy, &mut settle)?;
     Ok(Rewritten {
         moved,
         stale,

@@ -204,6 +204,30 @@ fn a_backup_that_was_refused_is_not_there_and_no_purge_leaves_it() {
 }
 
 #[test]
+fn pictures_are_there_after_a_purge_that_could_not_sync_them_and_a_power_cut() {
+    let mut refused = 0;
+    // From the record to the first of its checkpoints.
+    for at in 3..14 {
+        let (disk, beside) = (SimDisk::new(), tempfile::tempdir().unwrap());
+        let engine = open(&disk, beside.path()).unwrap();
+        let spec = CollectionSpec::new(4, Metric::Euclid);
+        engine.create_collection("c", spec).unwrap();
+        let all = (0..3).map(with_crop).collect();
+        engine.upsert("c", all, Ack::Applied).unwrap();
+        let fault = Fault::Error(std::io::ErrorKind::Other);
+        disk.fail_at(disk.operations() + at, fault);
+        let purged = engine.purge("c", engine::OldBackups::Keep);
+        // Refused, or good for what was acknowledged before.
+        drop(engine.checkpoint());
+        drop(engine);
+        let disk = disk.crash(at);
+        expect_all(&open(&disk, beside.path()).unwrap());
+        refused += u32::from(purged.is_err());
+    }
+    assert!(refused > 4, "{refused}");
+}
+
+#[test]
 fn a_log_that_has_stopped_under_a_purge_is_told_as_such() {
     let stopped = storage::Error::Latched("the disk is full".into());
     let told = engine::Error::from(stopped);
