@@ -4,7 +4,7 @@
 //! Both follow from the vectors, are never frozen, and are compared in whole numbers, so that every
 //! machine builds the same graph.
 
-use crate::distance::{kernels, prefetch};
+use crate::distance::{in_runs, kernels, prefetch};
 use crate::memory::{IN_RAM, Rows};
 use crate::packed::{Layout, terms};
 use crate::params::{Metric, Params};
@@ -324,6 +324,10 @@ fn product(dot: i32) -> f32 {
 
 /// An inner product that is summed in one order everywhere, whatever the CPU can do.
 fn steady_dot(a: &[f32], b: &[f32]) -> f32 {
+    in_runs(steady_run, a, b)
+}
+
+fn steady_run(a: &[f32], b: &[f32]) -> f32 {
     let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<16>(), b.as_chunks::<16>());
     let mut lanes = [0f32; 16];
     for (a, b) in a.iter().zip(b) {

@@ -23,7 +23,8 @@ pub const MIN_WIDTH: usize = 20;
 /// Highest level of the graph.
 pub const MAX_LEVEL: u8 = 15;
 /// A number's largest size: squares of such numbers, and sums of as many as a vector may have, are
-/// still finite.
+/// still finite. There is no smallest: but squares of differences below some 1e-19 (Euclid) and such
+/// products (dot) vanish, and points as near as that are as good as equal.
 pub const MAX_NUMBER: f32 = 1e16;
 /// Numbers of live points at which codes are given a new centre.
 pub const CENTRE_LENS: [usize; 3] = [16, 128, 1_024];

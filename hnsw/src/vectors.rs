@@ -7,7 +7,7 @@
 use std::io;
 
 use crate::codes::{Coded, Codes, Encoded};
-use crate::distance::{kernels, prefetch};
+use crate::distance::{in_runs, kernels, prefetch};
 use crate::memory::{Rows, Scratch};
 use crate::params::{Metric, Params, Quantization};
 
@@ -150,9 +150,9 @@ impl Vectors {
     fn cost_rows(&self, a: &[f32], b: &[f32]) -> f32 {
         let kernels = kernels();
         match self.metric {
-            Metric::Cosine | Metric::Dot => -(kernels.dot)(a, b),
-            Metric::Euclid => (kernels.squared)(a, b),
-            Metric::Manhattan => (kernels.manhattan)(a, b),
+            Metric::Cosine | Metric::Dot => -in_runs(kernels.dot, a, b),
+            Metric::Euclid => in_runs(kernels.squared, a, b),
+            Metric::Manhattan => in_runs(kernels.manhattan, a, b),
         }
     }
 

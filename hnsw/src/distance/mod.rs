@@ -118,6 +118,21 @@ pub fn kernels() -> &'static Kernels {
     })
 }
 
+/// A kernel's sum over vectors of any length. Digits are lost where many numbers are added to one, so
+/// long vectors are summed in runs.
+#[expect(clippy::cast_possible_truncation, reason = "as exact as an `f32` is")]
+#[inline]
+pub(crate) fn in_runs(sum: impl Fn(&[f32], &[f32]) -> f32, a: &[f32], b: &[f32]) -> f32 {
+    if a.len() <= RUN {
+        return sum(a, b);
+    }
+    let runs = a.chunks(RUN).zip(b.chunks(RUN));
+    runs.map(|(a, b)| f64::from(sum(a, b))).sum::<f64>() as f32
+}
+
+/// Numbers that a kernel adds up in one go.
+const RUN: usize = 2_048;
+
 /// Asks for the first bytes of a row to be brought near.
 #[inline]
 pub(crate) fn prefetch<T>(row: &[T]) {
@@ -199,6 +214,37 @@ mod tests {
                         "{} codes {len}",
                         kernels.name
                     );
+                }
+            }
+        }
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "compared with a tolerance")]
+    #[test]
+    fn long_sums_of_numbers_that_are_alike_are_as_exact_as_short_ones() {
+        for kernels in available() {
+            for len in [512, 4_096, 20_001, 65_536] {
+                let (a, b) = (vec![0.7; len], vec![0.1; len]);
+                let exact = |term: fn(f64, f64) -> f64| {
+                    let pairs = a.iter().zip(&b);
+                    let terms = pairs.map(|(x, y)| term(f64::from(*x), f64::from(*y)));
+                    terms.sum::<f64>() as f32
+                };
+                for (what, got, want) in [
+                    ("dot", in_runs(kernels.dot, &a, &b), exact(|x, y| x * y)),
+                    (
+                        "squared",
+                        in_runs(kernels.squared, &a, &b),
+                        exact(|x, y| (x - y).powi(2)),
+                    ),
+                    (
+                        "manhattan",
+                        in_runs(kernels.manhattan, &a, &b),
+                        exact(|x, y| (x - y).abs()),
+                    ),
+                ] {
+                    let wrong = (got / want - 1.0).abs();
+                    assert!(wrong < 1e-5, "{} {what} {len}: {wrong}", kernels.name);
                 }
             }
         }

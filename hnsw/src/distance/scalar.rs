@@ -16,15 +16,31 @@ pub(super) const KERNELS: Kernels = Kernels {
 };
 
 fn dot(a: &[f32], b: &[f32]) -> f32 {
-    a.iter().zip(b).map(|(x, y)| x * y).sum()
+    in_lanes(a, b, |x, y| x * y)
 }
 
 fn squared(a: &[f32], b: &[f32]) -> f32 {
-    a.iter().zip(b).map(|(x, y)| (x - y) * (x - y)).sum()
+    in_lanes(a, b, |x, y| (x - y) * (x - y))
 }
 
 fn manhattan(a: &[f32], b: &[f32]) -> f32 {
-    a.iter().zip(b).map(|(x, y)| (x - y).abs()).sum()
+    in_lanes(a, b, |x, y| (x - y).abs())
+}
+
+/// In several sums, as wider registers do it: one alone would grow so large that what is added to
+/// it loses digits.
+#[inline(always)]
+fn in_lanes(a: &[f32], b: &[f32], term: impl Fn(f32, f32) -> f32) -> f32 {
+    let len = a.len().min(b.len());
+    let ((a, a_rest), (b, b_rest)) = (a[..len].as_chunks::<16>(), b[..len].as_chunks::<16>());
+    let mut lanes = [0f32; 16];
+    for (a, b) in a.iter().zip(b) {
+        for ((lane, x), y) in lanes.iter_mut().zip(a).zip(b) {
+            *lane += term(*x, *y);
+        }
+    }
+    let rest: f32 = a_rest.iter().zip(b_rest).map(|(x, y)| term(*x, *y)).sum();
+    lanes.iter().sum::<f32>() + rest
 }
 
 fn dot_codes(a: &[i8], b: &[i8]) -> i32 {
