@@ -111,6 +111,11 @@ impl Index {
         points: &[(u64, &[f32])],
         threads: usize,
     ) -> Result<Vec<Slot>, Error> {
+        // A refusal must not even leave a new centre behind.
+        let mut refusable = Vec::new();
+        points
+            .iter()
+            .try_for_each(|(_, vector)| self.prepare_into(vector, &mut refusable))?;
         self.centre();
         let prepared = in_parts(threads, points.len(), |part| {
             let vectors = points[part].iter();

@@ -2,7 +2,7 @@
 
 use hnsw::{Error, Index, Metric, Params, SearchOptions, Slot};
 
-use crate::common::{Random, build, bytes, read};
+use crate::common::{Random, build, bytes, insert, read};
 
 #[test]
 fn what_cannot_be_compared_is_refused() {
@@ -56,6 +56,19 @@ fn what_cannot_be_compared_is_refused() {
     index.insert(1, &[f32::MAX, f32::MAX]).unwrap();
     index.insert(1, &[f32::MIN_POSITIVE, 0.0]).unwrap();
     index.check().unwrap();
+}
+
+/// A new centre is due, which must wait for an insert that succeeds.
+#[test]
+fn a_batch_with_a_vector_that_is_refused_leaves_the_index_as_it_was() {
+    let mut random = Random(150);
+    let vectors: Vec<_> = (0..40).map(|_| random.vector(70)).collect();
+    let mut index = Index::new(Params::new(70, Metric::Cosine)).unwrap();
+    insert(&mut index, &mut random, &vectors, 1);
+    let before = bytes(&index);
+    let refused = index.insert_batch(&[(1, &vectors[0]), (2, &[0.0; 70])], 2);
+    assert!(matches!(refused, Err(Error::NoDirection(_))));
+    assert!(bytes(&index) == before);
 }
 
 #[test]
