@@ -164,7 +164,8 @@ impl Incoming {
 
     pub(crate) fn remove(&mut self, from: u32, to: u32, level: usize) {
         let list = self.list(to, level);
-        if let Some(at) = list.iter().position(|other| *other == from) {
+        // From the end: a removal takes the last first, however many there are.
+        if let Some(at) = list.iter().rposition(|other| *other == from) {
             list.swap_remove(at);
         }
     }

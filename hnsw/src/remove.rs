@@ -39,9 +39,9 @@ impl Index {
         let mut mended = Vec::new();
         for level in 0..=usize::from(self.levels[slot.at()]) {
             let candidates = self.links.get(slot.0, level);
-            let mut incoming = self.incoming.get(slot.0, level).to_vec();
-            incoming.sort_unstable();
-            mended.extend(incoming.into_iter().map(|of| Mended {
+            // In any order, each list is mended by itself; the last is the first to be forgotten.
+            let incoming = self.incoming.get(slot.0, level).iter().rev();
+            mended.extend(incoming.map(|&of| Mended {
                 level,
                 of,
                 list: self.mended(of, slot.0, level, candidates),
