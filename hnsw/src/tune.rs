@@ -76,6 +76,10 @@ impl Index {
 
     /// Points spread over the whole age of the index, each moved by the difference of two neighbours
     /// elsewhere: new points of the same kind, which no link leads to.
+    ///
+    /// Where numbers are independent and points have no kind, such a point's one nearest is the point
+    /// it was made of, which is easier to find than a stranger's: recall@1 is then overstated (0.83
+    /// said, 0.28 for strangers among 10,000 of 300 normal numbers), recall@10 less.
     pub fn samples(&self) -> Vec<Vec<f32>> {
         let step = self.len().div_ceil(TUNE_SAMPLE).max(1);
         let chosen: Vec<u32> = self
