@@ -99,7 +99,13 @@ impl Index {
             self.vectors.ask(query);
             let before = walk.seen.added();
             let start = self.descend(query, 0, walk);
-            let done = self.walk_filtered(query, start, self.width(ef, k), filter, walk);
+            let width = self.width(ef, k);
+            let mut walked = self.walk_filtered(query, start, width, filter, walk);
+            if walked.is_some_and(|kept_back| led_away(kept_back, width, filter.len(), self.len()))
+            {
+                walked = self.walk_filtered(query, start, width * AGAIN, filter, walk);
+            }
+            let done = walked.is_some();
             let way = if done { Way::Filtered } else { Way::GivenUp };
             self.counts.add(way, walk.seen.added() - before);
             Ok(done.then(|| self.hits(&self.best(query, walk, k))))
@@ -259,6 +265,17 @@ const AHEAD: usize = 8;
 const SIEVE: f32 = 1e-6;
 /// Hits that a search within a score asks for first.
 const FIRST_RANGE: usize = 64;
+
+/// Whether a walk has met more that the filter keeps back than it kept, and far more than a filter
+/// keeps back that has nothing to do with the query: what is near is just what is not wanted. What comes
+/// behind lies further apart, where links lead less surely, and takes a wider beam.
+fn led_away(kept_back: usize, width: usize, allowed: usize, live: usize) -> bool {
+    let due = width * live.saturating_sub(allowed) / allowed.max(1);
+    kept_back > width.max(3 * due)
+}
+
+/// How much wider the beam of a walk is that was led away.
+const AGAIN: usize = 4;
 
 pub(crate) fn within(name: &'static str, got: usize, min: usize, max: usize) -> Result<(), Error> {
     if (min..=max).contains(&got) {

@@ -93,7 +93,8 @@ impl Index {
     /// through the others until none of them can lead to a nearer one. It goes by int8 codes: far
     /// from the query, where a filter may lead, costs lie too close for packed ones.
     ///
-    /// It gives up, with `false`, as soon as looking at all that the filter lets through is less
+    /// Gives how many it has expanded that the filter keeps back, all nearer than what it found last.
+    /// It gives up, with `None`, as soon as looking at all that the filter lets through is less
     /// than what lies ahead, by the share of those met so far that came through, or surer.
     pub(crate) fn walk_filtered(
         &self,
@@ -102,7 +103,8 @@ impl Index {
         ef: usize,
         filter: &SlotSet,
         walk: &mut Walk,
-    ) -> bool {
+    ) -> Option<usize> {
+        let mut kept_back = 0;
         let mut met = Met::new(filter.len(), self.len(), WALK_STEP * ef);
         walk.seen.start(self.slots());
         walk.beam.start(ef, 0);
@@ -122,14 +124,15 @@ impl Index {
                 }
             }
             let Some(Reverse(nearest)) = frontier.pop() else {
-                return true;
+                return Some(kept_back);
             };
             if !walk.beam.admits(nearest) {
-                return true;
+                return Some(kept_back);
             }
             if met.scan_is_cheaper() {
-                return false;
+                return None;
             }
+            kept_back += usize::from(!filter.contains(Slot(nearest.slot)));
             let links = self.links.get(nearest.slot, 0).iter().copied();
             let unseen = links.filter(|other| walk.seen.insert(*other));
             found = self.refine(query, unseen);
