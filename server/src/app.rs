@@ -34,6 +34,8 @@ pub(crate) struct App {
     pub(crate) moves: Mutex<()>,
     engine: OnceLock<Arc<Engine>>,
     pub(crate) recall: Arc<Recall>,
+    /// Held by the one who begins to rebuild an index.
+    pub(crate) beginning: tokio::sync::Mutex<()>,
     pub(crate) audit: Audit,
     pub(crate) pace: Pace,
     recovery: Recovery,
@@ -51,6 +53,7 @@ impl App {
             moves: Mutex::new(()),
             engine: OnceLock::new(),
             recall: Arc::default(),
+            beginning: tokio::sync::Mutex::default(),
             pace: Pace::new(&config.server),
             audit,
             recovery: Recovery::default(),

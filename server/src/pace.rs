@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::time::Instant;
 
 use parking_lot::Mutex;
@@ -82,7 +82,8 @@ impl Pace {
 
     /// Before anybody knows whose key it is.
     pub(crate) fn from(&self, address: Option<IpAddr>) -> Result<(), Refusal> {
-        match address.is_none_or(|address| self.addresses.admits(address, Instant::now())) {
+        let network = address.map(network);
+        match network.is_none_or(|network| self.addresses.admits(network, Instant::now())) {
             true => Ok(()),
             false => Err(Refusal::too_many(format!(
                 "more than {} requests a second from one address (server.requests_per_address_s)",
@@ -107,6 +108,14 @@ impl Pace {
     }
 }
 
+/// Who has one address of IPv6 has 2^64 of them (RFC 6177).
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
+        address => address,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -125,6 +134,10 @@ mod tests {
         assert!(admitted("a", 500) && !admitted("a", 500));
         // However long it rests, it holds no more than a second's.
         assert!(admitted("a", 60_000) && admitted("a", 60_000) && !admitted("a", 60_000));
+        let of = |address: &str| network(address.parse().unwrap());
+        assert_eq!(of("2001:db8::1"), of("2001:db8::ffff:1"));
+        assert_ne!(of("2001:db8::1"), of("2001:db8:0:1::1"));
+        assert_eq!(of("::ffff:10.0.0.1"), of("10.0.0.1"));
         let any = Rate::new(0);
         assert!((0..1_000).all(|_| any.admits("a", start)));
     }

@@ -3,6 +3,7 @@
 //! takes a thousandth of the time of one core, so that nobody waits for it.
 
 use std::collections::{HashMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -19,6 +20,8 @@ const REMEMBERED: usize = 16;
 /// Rest between two looks, and how often the time of one look it is at least.
 const REST: Duration = Duration::from_secs(1);
 const REST_TIMES: u32 = 1_000;
+/// What stands for collections that have no series of their own.
+const OTHERS: &str = "_other";
 /// What the newest look counts against all before it.
 const WEIGHT: f64 = 0.05;
 
@@ -47,24 +50,30 @@ impl Recall {
 
     /// Asks again until it is closed.
     pub(crate) fn watch(&self, engine: &Engine, metrics: &Metrics) {
-        let mut means = HashMap::new();
+        let mut means: HashMap<String, f64> = HashMap::new();
         let mut rest = REST;
         while self.rests(rest) {
             rest = REST;
+            means.retain(|name, _| {
+                let there = name == OTHERS || engine.count(name).is_ok();
+                if !there {
+                    metrics.recall_unknown(name);
+                }
+                there
+            });
             let Some((collection, query)) = self.last.lock().pop_front() else {
                 continue;
             };
             let started = Instant::now();
-            let found = found(engine, &collection, query);
+            let look = AssertUnwindSafe(|| found(engine, &collection, query));
+            let Ok(found) = catch_unwind(look) else {
+                metrics.panicked();
+                continue;
+            };
             rest = REST.max(started.elapsed() * REST_TIMES);
-            match found {
-                Ok(Some(found)) => note(&mut means, metrics, collection, found),
-                Ok(None) => {}
-                // The collection has gone, or is damaged.
-                Err(_) => {
-                    means.remove(&collection);
-                    metrics.recall_unknown(&collection);
-                }
+            // Else there is nothing to find, or the collection has gone meanwhile.
+            if let Ok(Some(found)) = found {
+                note(&mut means, metrics, collection, found);
             }
         }
     }
@@ -86,7 +95,7 @@ impl Recall {
 fn note(means: &mut HashMap<String, f64>, metrics: &Metrics, collection: String, found: f64) {
     let full = means.len() >= limits::METRIC_COLLECTIONS;
     let name = match full && !means.contains_key(&collection) {
-        true => "_other".to_owned(),
+        true => OTHERS.to_owned(),
         false => collection,
     };
     let mean = means.entry(name.clone()).or_insert(found);
@@ -177,7 +186,6 @@ mod tests {
                 std::thread::yield_now();
             }
             engine.drop_collection("a").unwrap();
-            (0..EVERY).for_each(|_| recall.note("a", &query(false)));
             while told().contains("doppel_search_recall_ratio{") {
                 std::thread::yield_now();
             }

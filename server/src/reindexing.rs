@@ -71,7 +71,12 @@ fn run(
     while let Some(next) = engine.reindexes(collection)?.into_iter().next() {
         match copy(engine, collection, &next.vector, asked, job) {
             Err(Halt::Cancelled) => {
-                engine.cancel_reindex(collection, &next.vector)?;
+                while let Err(error) = engine.cancel_reindex(collection, &next.vector) {
+                    match error {
+                        engine::Error::Busy(_) => thread::sleep(BUSY),
+                        error => return Err(error.into()),
+                    }
+                }
                 return Err(Halt::Cancelled);
             }
             copied => copied?,
@@ -106,8 +111,12 @@ fn copy(
         let (before, started) = (asked(), Instant::now());
         match engine.continue_reindex(collection, vector, copied, STEP) {
             Ok(Some(next)) => copied = next,
-            Ok(None) if engine.finish_reindex(collection, vector)?.is_some() => return Ok(()),
-            Ok(None) => copied = Copied::default(),
+            Ok(None) => match engine.finish_reindex(collection, vector) {
+                Ok(Some(_)) => return Ok(()),
+                Ok(None) => copied = Copied::default(),
+                Err(engine::Error::Busy(_)) => thread::sleep(BUSY),
+                Err(error) => return Err(error.into()),
+            },
             Err(engine::Error::Busy(_)) => thread::sleep(BUSY),
             Err(error) => return Err(error.into()),
         }

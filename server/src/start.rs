@@ -290,7 +290,7 @@ impl Running {
                 tokio::select! {
                     _ = terminate.recv() => tracing::info!("stopping: SIGTERM"),
                     _ = interrupt.recv() => tracing::info!("stopping: SIGINT"),
-                    _ = hang_up.recv() => {
+                    _ = hang_up.recv(), if self.certificate.is_some() => {
                         if let Err(error) = self.reload() {
                             tracing::error!(%error, "what was in use stays in use");
                         }

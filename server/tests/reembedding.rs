@@ -9,6 +9,7 @@ use std::sync::mpsc::channel;
 
 use common::{Before, Server, photo, two_fakes};
 use embedder::FakeEmbedder;
+use engine::{CollectionChange, Engine, Options};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use server::{Embedding, Factory};
@@ -132,8 +133,20 @@ fn a_move_goes_on_after_a_restart_with_those_that_are_not_done() {
         "accept_missing": false, "state": "running",
     });
     let metadata = json!({"metadata": {"reembedding": under_way}});
-    server.json("PATCH", "/collections/f", &metadata).ok();
-    server.restart_as(two_fakes());
+    // The server's own, which nobody else may say.
+    server
+        .json("PATCH", "/collections/f", &metadata)
+        .refused(400);
+    server.restart_as_after(two_fakes(), |data| {
+        let engine = Engine::open(Options::new(data)).unwrap();
+        let metadata = metadata["metadata"].as_object().cloned();
+        let change = CollectionChange {
+            metadata,
+            ..CollectionChange::default()
+        };
+        engine.update_collection("f", change).unwrap();
+        engine.shutdown().unwrap();
+    });
     let jobs = server.get("/admin/jobs").ok();
     let job = &jobs["jobs"][0];
     assert_eq!(job["kind"], "reembed", "{jobs}");

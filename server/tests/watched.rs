@@ -74,7 +74,6 @@ fn who_changed_what_and_when_is_told_and_nothing_of_what_they_sent() {
             format!("{root} POST /admin/keys 200"),
             format!("{root} PUT /collections/c/points 200"),
             "- PUT /collections/c/points 403".to_owned(),
-            "- PUT /collections/c/points 401".to_owned(),
             format!("{root} DELETE /collections/moon/vectors/face 404"),
         ]
     );

@@ -14,6 +14,8 @@ pub struct Trail {
     name: &'static str,
     file: File,
     bytes: u64,
+    /// Whether its last line has no end.
+    torn: bool,
     /// A file that would have more is closed.
     most: u64,
     /// Closed files that are kept.
@@ -28,12 +30,15 @@ impl Trail {
     /// The folder or the file cannot be made or opened.
     pub fn open(dir: &Path, name: &'static str, most: u64, kept: usize) -> io::Result<Self> {
         fs::create_dir_all(dir)?;
-        let (file, bytes) = current(&dir.join(format!("{name}.jsonl")))?;
+        let path = dir.join(format!("{name}.jsonl"));
+        let (file, bytes) = current(&path)?;
+        let torn = fs::read(&path)?.last().is_some_and(|last| *last != b'\n');
         Ok(Self {
             dir: dir.to_owned(),
             name,
             file,
             bytes,
+            torn,
             most,
             kept,
         })
@@ -44,11 +49,15 @@ impl Trail {
     /// # Errors
     /// It cannot be written, or no new file be made.
     pub fn append(&mut self, line: &[u8]) -> io::Result<()> {
-        let line = [line, b"\n"].concat();
+        // What a failed write has left of a line is ended first, so that it spoils no other.
+        let start: &[u8] = if self.torn { b"\n" } else { b"" };
+        let line = [start, line, b"\n"].concat();
         if self.bytes > 0 && self.bytes + line.len() as u64 > self.most {
             self.close()?;
         }
+        self.torn = true;
         self.file.write_all(&line)?;
+        self.torn = false;
         self.bytes += line.len() as u64;
         Ok(())
     }
@@ -63,7 +72,11 @@ impl Trail {
         // Several may be closed within a millisecond, and clocks go back.
         let time = closed.last().map_or(0, |last| last + 1).max(now_ms());
         let written = self.dir.join(format!("{}.jsonl", self.name));
-        fs::rename(&written, self.closed(time))?;
+        match fs::rename(&written, self.closed(time)) {
+            // It was renamed before, and no new one could be made.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            renamed => renamed?,
+        }
         (self.file, self.bytes) = current(&written)?;
         let extra = (closed.len() + 1).saturating_sub(self.kept);
         let mut extra = closed.into_iter().take(extra);
@@ -113,7 +126,16 @@ mod tests {
         let read = |path: &PathBuf| fs::read_to_string(path).unwrap();
         let texts: Vec<_> = files.iter().map(read).collect();
         assert_eq!(texts, ["line6\n", "line7\n", "line8\n"], "{files:?}");
-        // After a restart it goes on where it was.
+        // After a restart it goes on where it was, on a line of its own.
         assert_eq!(open().bytes, 6);
+        let last = dir.path().join("trail.jsonl");
+        fs::write(&last, "torn").unwrap();
+        open().append(b"new").unwrap();
+        assert_eq!(read(&last), "torn\nnew\n");
+        // A file that is gone is made anew.
+        let mut trail = open();
+        fs::remove_file(&last).unwrap();
+        trail.append(b"line9").unwrap();
+        assert_eq!(read(&last), "line9\n");
     }
 }

@@ -52,12 +52,20 @@ async fn start(
     let info = app.describe(&name).await?;
     let using = of_one(&info, body.using.as_deref())?;
     let change = body.change()?;
+    // Nobody else begins one between the look and the job.
+    let _one = app.beginning.lock().await;
     reindexing::none_at_it(&app, &info.name)?;
+    let collection = info.name.clone();
+    let begun = app
+        .read(move |engine| engine.reindexes(&collection))
+        .await?;
     let (collection, vector) = (info.name.clone(), using.clone());
     app.write(move |engine| engine.begin_reindex(&collection, &vector, change))
         .await?;
     match reindexing::start(&app, &info.name) {
         Ok(job) => Ok(Answer(JobOut::from(&*job))),
+        // What had been begun before stays.
+        Err(refusal) if !begun.is_empty() => Err(refusal),
         Err(refusal) => {
             app.write(move |engine| engine.cancel_reindex(&info.name, &using))
                 .await?;

@@ -63,18 +63,18 @@ impl Server {
 
     /// Stops it and starts it again with other models.
     pub(crate) fn restart_as(&mut self, embedding: Embedding) {
-        self.running.take().unwrap().stop().unwrap();
-        let running = running(self.dir.path(), &[], embedding);
-        running.wait_ready().unwrap();
-        self.base = format!("http://{}", running.addr());
-        self.running = Some(running);
+        self.restart_as_after(embedding, |_| {});
     }
 
     /// Stops it, has something done to the data folder, and starts it again.
     pub(crate) fn restart_after(&mut self, harm: impl FnOnce(&Path)) {
+        self.restart_as_after(fake(), harm);
+    }
+
+    pub(crate) fn restart_as_after(&mut self, embedding: Embedding, harm: impl FnOnce(&Path)) {
         self.running.take().unwrap().stop().unwrap();
         harm(&self.data_dir());
-        let running = running(self.dir.path(), &[], fake());
+        let running = running(self.dir.path(), &[], embedding);
         running.wait_ready().unwrap();
         self.base = format!("http://{}", running.addr());
         self.running = Some(running);

@@ -151,6 +151,7 @@ impl CreateCollection {
             ("replication_factor", self.replication_factor),
             ("write_consistency_factor", self.write_consistency_factor),
         ])?;
+        hints::own_metadata(self.metadata.as_ref())?;
         hints::no_sparse(self.sparse_vectors.as_ref())?;
         hints::strict_mode(self.strict_mode_config.as_ref())?;
         Hints::optimizers(self.optimizers_config.as_ref())?;
@@ -247,6 +248,7 @@ mod tests {
             ("optimizers_config", json!({"colour": 0})),
             ("wal_config", json!({"colour": 0})),
             ("init_from", json!({"collection": "other"})),
+            ("metadata", json!({"reembedding": {"state": "running"}})),
             (
                 "strict_mode_config",
                 json!({"enabled": true, "max_query_limit": 10}),

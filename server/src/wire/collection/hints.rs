@@ -5,6 +5,7 @@ use schemars::{JsonSchema, Schema};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use crate::reembedding;
 use crate::refusal::Refusal;
 use crate::wire::schema::no_effect;
 
@@ -26,6 +27,17 @@ pub(super) const OPTIMIZERS: &[&str] = &[
 ];
 pub(super) const WAL: &[&str] = &["wal_capacity_mb", "wal_segments_ahead", "wal_retain_closed"];
 pub(super) const MEMORY: &[&str] = &["memory"];
+
+/// What the server keeps in a collection's metadata for itself, nobody else may put there.
+pub(super) fn own_metadata(metadata: Option<&Map<String, Value>>) -> Result<(), Refusal> {
+    match metadata.is_some_and(|metadata| metadata.contains_key(reembedding::KEY)) {
+        true => Err(Refusal::wrong(format!(
+            "`metadata.{}` is the server's own: it says how far a move to another model is",
+            reembedding::KEY
+        ))),
+        false => Ok(()),
+    }
+}
 
 impl Hints {
     fn are(this: Option<&Self>, place: &str, known: &[&str]) -> Result<(), Refusal> {

@@ -77,6 +77,7 @@ impl UpdateCollection {
             Hints::memory(params.payload.as_ref(), "params.payload")?;
             Hints::memory(params.id_tracker.as_ref(), "params.id_tracker")?;
         }
+        hints::own_metadata(self.metadata.as_ref())?;
         hints::no_sparse(self.sparse_vectors.as_ref())?;
         hints::strict_mode(self.strict_mode_config.as_ref())?;
         Hints::optimizers(self.optimizers_config.as_ref())?;
