@@ -61,7 +61,7 @@ pub const MAX_COPIED: usize = 10_000;
 /// Points that are looked at under one lock for those it lacks.
 pub(crate) const SCANNED: usize = 10_000;
 /// Points in a batch from which on it is planned on several threads.
-pub(crate) const PARALLEL_PLANS: usize = 8;
+pub const PARALLEL_PLANS: usize = 8;
 /// Bytes of a path into a payload.
 pub const MAX_KEY_LEN: usize = 1_024;
 /// Steps of a path into a payload after its first key.

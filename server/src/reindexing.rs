@@ -15,8 +15,11 @@ use crate::refusal::Refusal;
 
 /// What the job is called.
 const KIND: &str = "reindex";
-/// Points copied at once: a write that comes meanwhile waits for no more than these.
+/// Points copied at once while nobody is about.
 const STEP: usize = 64;
+/// Points copied at once while somebody is: a write waits for no more than these, and they are planned
+/// on one thread, so that searches have the other cores.
+const LITTLE_STEP: usize = engine::limits::PARALLEL_PLANS - 1;
 /// How long a full queue of writes is left alone.
 const BUSY: Duration = Duration::from_millis(50);
 
@@ -103,13 +106,14 @@ fn copy(
     job: &Job,
 ) -> Result<(), Halt> {
     let mut copied = Copied::default();
+    let mut step = LITTLE_STEP;
     loop {
         let all = engine.reindexes(collection)?;
         if let Some(rebuild) = all.iter().find(|it| it.vector == vector) {
             job.step(rebuild.done as u64, rebuild.points as u64)?;
         }
         let (before, started) = (asked(), Instant::now());
-        match engine.continue_reindex(collection, vector, copied, STEP) {
+        match engine.continue_reindex(collection, vector, copied, step) {
             Ok(Some(next)) => copied = next,
             Ok(None) => match engine.finish_reindex(collection, vector) {
                 Ok(Some(_)) => return Ok(()),
@@ -120,8 +124,10 @@ fn copy(
             Err(engine::Error::Busy(_)) => thread::sleep(BUSY),
             Err(error) => return Err(error.into()),
         }
+        step = STEP;
         if asked() > before {
             // Somebody is about, who gets half of the time.
+            step = LITTLE_STEP;
             thread::sleep(started.elapsed());
         }
     }

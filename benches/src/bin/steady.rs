@@ -45,8 +45,8 @@ const PART: Duration = Duration::from_secs(4);
 const PAUSE: Duration = Duration::from_micros(500);
 const QUERIES: usize = 500;
 const BATCH: usize = 1_000;
-/// Points that a rebuild copies at once, as a server's does.
-const COPIED: usize = 64;
+/// Points that a rebuild copies at once, as a server's does while somebody is about.
+const COPIED: usize = engine::limits::PARALLEL_PLANS - 1;
 const NAME: &str = "faces";
 
 fn main() -> Result<()> {
