@@ -5,17 +5,19 @@
 //!
 //! A line is in the system's hands before the answer is on its way; it is not synced.
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
+use actix_web::HttpMessage;
 use actix_web::dev::ServiceRequest;
 use actix_web::http::Method;
 use parking_lot::Mutex;
 use serde::Serialize;
-use storage::Trail;
+use storage::{Trail, now_ms};
 
 use crate::access::{self, Grant, Scope};
 use crate::app::App;
 use crate::error::Error;
+use crate::middleware::{RequestId, Template};
 
 /// Characters of a path that are told.
 const PATH: usize = 1_024;
@@ -61,17 +63,15 @@ impl Audit {
     }
 
     /// A request that is to be told of, from before its answer.
-    pub(crate) fn begin<'a>(
-        &self,
-        app: &'a App,
-        request: &ServiceRequest,
-        template: Option<&str>,
-    ) -> Option<Entry<'a>> {
+    pub(crate) fn begin<'a>(&self, app: &'a App, request: &ServiceRequest) -> Option<Entry<'a>> {
         self.0.as_ref()?;
-        let method = request.method();
-        is_told(method, template?).then(|| Entry {
+        let (method, extensions) = (request.method(), request.extensions());
+        let template = extensions.get::<Template>()?.0.as_deref()?;
+        is_told(method, template).then(|| Entry {
             app,
-            request: request_id(request),
+            request: extensions
+                .get::<RequestId>()
+                .map_or_else(String::new, RequestId::text),
             address: request.peer_addr().map(|peer| peer.ip().to_string()),
             key: None,
             method: method.clone(),
@@ -87,13 +87,6 @@ fn is_told(method: &Method, template: &str) -> bool {
     let needs = access::needs(method, template);
     let told = [Scope::Write, Scope::Delete, Scope::Jobs, Scope::Keys];
     needs.is_some_and(|needs| needs.scopes.iter().any(|scope| told.contains(scope)))
-}
-
-fn request_id(request: &ServiceRequest) -> String {
-    use actix_web::HttpMessage;
-    let extensions = request.extensions();
-    let id = extensions.get::<crate::middleware::RequestId>();
-    id.map_or_else(String::new, |id| id.0.clone())
 }
 
 /// A line that is written when this is dropped, however the request ends.
@@ -145,11 +138,6 @@ impl Drop for Entry<'_> {
             tracing::error!(%error, "a line of the audit trail is lost");
         }
     }
-}
-
-fn now_ms() -> u64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    now.map_or(0, |now| u64::try_from(now.as_millis()).unwrap_or(u64::MAX))
 }
 
 #[cfg(test)]

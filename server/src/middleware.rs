@@ -26,10 +26,16 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const NO_ROUTE: &str = "-";
 
 /// The id that the answer will carry, for the inner layer.
-pub(crate) struct RequestId(pub(crate) String);
+pub(crate) struct RequestId(HeaderValue);
+
+impl RequestId {
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(self.0.as_bytes()).into_owned()
+    }
+}
 
 /// The path with names in braces, for the inner layer; nothing where nothing is.
-struct Template(Option<String>);
+pub(crate) struct Template(pub(crate) Option<String>);
 
 /// The outermost layer.
 pub(crate) async fn observe(
@@ -43,8 +49,7 @@ pub(crate) async fn observe(
     let route = route.unwrap_or_else(|| NO_ROUTE.to_owned());
     let method = method_label(&request);
     let id = request_id(&request);
-    let told = String::from_utf8_lossy(id.as_bytes()).into_owned();
-    request.extensions_mut().insert(RequestId(told));
+    request.extensions_mut().insert(RequestId(id.clone()));
     let span = tracing::info_span!("request", id = ?id, method, route);
     let _in_flight = InFlight::new(&metrics);
     let _working = request.conn_data::<AtWork>().map(AtWork::enter);
@@ -123,11 +128,7 @@ async fn served(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let template = request
-        .extensions()
-        .get::<Template>()
-        .and_then(|it| it.0.clone());
-    let mut entry = app.audit.begin(app, &request, template.as_deref());
+    let mut entry = app.audit.begin(app, &request);
     let outcome = match admitted(app, &request) {
         Ok(grant) => {
             if let Some(entry) = &mut entry {

@@ -59,5 +59,5 @@ pub use rows::{PointRow, read_rows, write_row};
 pub use sections::{Part, SectionReader};
 pub use snapshot::{SnapshotReader, SnapshotWriter};
 pub use tables::{Expectation, FaceRow, OpenedTables, Spare, TableChange, Tables};
-pub use trail::Trail;
+pub use trail::{Trail, now_ms};
 pub use whole::{read_whole, replace_whole};

@@ -2,7 +2,7 @@
 //! time as a name, and of the closed ones the oldest go. Nothing is synced.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -32,7 +32,7 @@ impl Trail {
         fs::create_dir_all(dir)?;
         let path = dir.join(format!("{name}.jsonl"));
         let (file, bytes) = current(&path)?;
-        let torn = fs::read(&path)?.last().is_some_and(|last| *last != b'\n');
+        let torn = bytes > 0 && last_byte(&path)? != b'\n';
         Ok(Self {
             dir: dir.to_owned(),
             name,
@@ -95,6 +95,14 @@ impl Trail {
     }
 }
 
+fn last_byte(path: &Path) -> io::Result<u8> {
+    let mut file = File::open(path)?;
+    file.seek(SeekFrom::End(-1))?;
+    let mut last = [0];
+    file.read_exact(&mut last)?;
+    Ok(last[0])
+}
+
 /// Only its owner may read it.
 fn current(path: &Path) -> io::Result<(File, u64)> {
     let mut options = OpenOptions::new();
@@ -103,7 +111,8 @@ fn current(path: &Path) -> io::Result<(File, u64)> {
     Ok((file, bytes))
 }
 
-fn now_ms() -> u64 {
+/// Milliseconds since 1970.
+pub fn now_ms() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     now.map_or(0, |now| u64::try_from(now.as_millis()).unwrap_or(u64::MAX))
 }
