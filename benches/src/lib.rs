@@ -1,8 +1,10 @@
 //! Data sets, workloads and measurements. Nothing here is part of the product.
 
 pub mod ann;
+mod chance;
 pub mod load;
 mod process;
+pub mod soak;
 pub mod torture;
 mod vectors;
 

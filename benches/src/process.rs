@@ -173,6 +173,12 @@ impl Process {
         Some(kib * 1_024)
     }
 
+    /// Files, sockets and the like that it has open (Linux; else `None`).
+    pub fn open_files(&self) -> Option<usize> {
+        let pid = self.child.lock().ok()?.id();
+        Some(std::fs::read_dir(format!("/proc/{pid}/fd")).ok()?.count())
+    }
+
     /// Ends it as an operator does (SIGTERM) and waits for that.
     ///
     /// # Errors

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use benches::ann::clock;
 use benches::load::{self, Connection, request};
+use benches::soak::disk_bytes;
 use benches::{Process, people};
 use clap::Parser;
 use serde_json::{Value, json};
@@ -199,17 +200,4 @@ fn restarts(out: &mut impl Write, server: Process, dir: &Path) -> Result<()> {
         server.kill()?;
     }
     Ok(())
-}
-
-fn disk_bytes(dir: &Path) -> Result<u64> {
-    let mut sum = 0;
-    for entry in std::fs::read_dir(dir)? {
-        let entry = entry?;
-        let data = entry.metadata()?;
-        sum += match data.is_dir() {
-            true => disk_bytes(&entry.path())?,
-            false => data.len(),
-        };
-    }
-    Ok(sum)
 }

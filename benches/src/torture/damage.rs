@@ -9,13 +9,13 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use engine::{Engine, Options};
 
-use super::chance::Chance;
 use super::model::Model;
 use super::ops::Op;
 use super::shelf::Shelf;
 use super::simulated::Until;
 use super::tally::Tally;
 use super::world::{observe, perform};
+use crate::chance::Chance;
 
 /// Files by their path in the data folder.
 type Image = BTreeMap<PathBuf, Vec<u8>>;

@@ -13,12 +13,12 @@ use anyhow::{Context, Result, bail};
 use config::{Config, Flag, Sources};
 use serde_json::{Value, json};
 
-use super::chance::Chance;
 use super::inputs;
 use super::operator::{self, OWNER};
 use super::power::{Before, Full, Power};
 use super::tally::Tally;
 use crate::Process;
+use crate::chance::Chance;
 
 const COLLECTION: &str = "/collections/hammered";
 const CLIENTS: u64 = 3;

@@ -16,13 +16,13 @@ use storage::{
     SimDisk, SnapshotReader, decode_payload, read_rows,
 };
 
-use super::chance::Chance;
 use super::model::{Model, ONLY};
 use super::ops::{Chosen, Op};
 use super::simulated::Until;
 use super::tally::Tally;
 use super::world;
 use crate::Process;
+use crate::chance::Chance;
 
 /// Valid bodies of requests, and pictures; more can be laid beside them.
 const BODIES: &[&str] = &[

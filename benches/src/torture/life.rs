@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 use engine::Engine;
 use storage::{Disk, Fault, SimDisk};
 
-use super::chance::Chance;
 use super::model::Model;
 use super::ops::Op;
 use super::remains::remains;
 use super::shelf::Shelf;
 use super::tally::Tally;
 use super::world::{backups, observe, open, perform};
+use crate::chance::Chance;
 
 /// The end of a life.
 #[derive(Debug, Clone, Copy)]

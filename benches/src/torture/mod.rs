@@ -2,7 +2,6 @@
 //! killed, each beside a model that says what must be there. `--bin torture` runs it by the minute,
 //! the tests a small part of it.
 
-mod chance;
 mod damage;
 mod hammer;
 mod inputs;

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::{Result, bail};
 use serde_json::{Value, json};
 
-use super::chance::Chance;
 use crate::Process;
+use crate::chance::Chance;
 
 /// The key of payloads that says which client put a point.
 pub(super) const OWNER: &str = "owner";

@@ -2,9 +2,9 @@
 
 use engine::{KeyPath, Payload, PayloadChange};
 
-use super::chance::Chance;
 use super::model::{Cabinet, DEEP, FRONT, Model, ONLY, SIDE, TAG, TAGS};
 use super::shelf::{BackupId, Shelf};
+use crate::chance::Chance;
 
 /// Names that the operations use.
 pub(super) const NAMES: [&str; 3] = ["faces", "cats", "zebras"];

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::chance::Chance;
 use super::model::Model;
+use crate::chance::Chance;
 
 /// The collection a backup is of, or none if it is of everything; and its name.
 pub(super) type BackupId = (Option<String>, String);

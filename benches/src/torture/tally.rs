@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::chance::Chance;
+use crate::chance::Chance;
 
 /// Counts of one run.
 #[derive(Debug, Default, Clone)]
