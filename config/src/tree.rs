@@ -25,6 +25,8 @@ pub struct Config {
     pub insecure: bool,
     /// The folder of the face models and of ONNX Runtime.
     pub models_dir: PathBuf,
+    /// MiB of memory above which writes are refused; 0 is most of what the system gives.
+    pub memory_limit_mib: u64,
     /// How models are obtained.
     pub models: Models,
     /// Certificates; absent: HTTP without TLS.
@@ -173,6 +175,8 @@ pub struct LogOutput {
     pub level: Level,
     /// How a line looks.
     pub format: LogFormat,
+    /// Milliseconds from which on a search, or the look at a photo, is told; 0 is never.
+    pub slow_ms: u64,
 }
 
 /// Importance of a line.
@@ -234,6 +238,7 @@ impl Config {
             api_key: r.secret("api_key", limits::API_KEY_CHARS)?.map(ApiKey),
             insecure: r.boolean("insecure", false)?,
             models_dir: folder(r, "models_dir", "./models")?,
+            memory_limit_mib: r.number("memory_limit_mib", 0, limits::MEMORY_MIB)?,
             models: Models::read(r)?,
             tls: Tls::read(r)?,
             server: Server::read(r)?,
@@ -351,6 +356,7 @@ impl LogOutput {
         Ok(Self {
             level: r.choice("log_output.level", "info", &levels)?,
             format: r.choice("log_output.format", "text", &formats)?,
+            slow_ms: r.number("log_output.slow_ms", 1000, limits::SLOW_MS)?,
         })
     }
 }

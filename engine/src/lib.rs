@@ -95,7 +95,7 @@ pub use payload::{IndexInfo, IndexKind, PayloadChange, only, without};
 pub use people::{People, Person, Taken};
 pub use point::{
     Ack, Chosen, Face, FaceImage, NewFace, Order, OrderFrom, PERSON, Page, Payload, Point, Query,
-    ScoredPoint, Select, StoredFace, StoredPoint, Which, Written,
+    ScoredPoint, SearchTimes, Select, StoredFace, StoredPoint, Which, Written,
 };
 pub use purge::{OldBackups, PurgeReport};
 pub use refill::{Lacking, Refill};

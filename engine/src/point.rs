@@ -46,6 +46,36 @@ pub struct Point {
     pub face: Option<NewFace>,
 }
 
+impl Point {
+    /// About how many bytes of memory it takes at most where it is put in.
+    pub fn memory_bytes(&self) -> u64 {
+        let pictures = self
+            .face
+            .iter()
+            .flat_map(|face| [&face.crop_jpeg, &face.photo]);
+        let pictures = pictures.flatten().map(Vec::len).sum::<usize>();
+        let payload = self.payload.iter();
+        let payload = payload.map(|(key, value)| key.len() + value_bytes(value));
+        self.vectors.memory_bytes() + (payload.sum::<usize>() + pictures) as u64
+    }
+}
+
+fn value_bytes(value: &serde_json::Value) -> usize {
+    use serde_json::Value;
+    let inside = match value {
+        Value::String(text) => text.len(),
+        Value::Array(values) => values.iter().map(value_bytes).sum(),
+        Value::Object(values) => {
+            let values = values.iter();
+            values
+                .map(|(key, value)| key.len() + value_bytes(value))
+                .sum()
+        }
+        _ => 0,
+    };
+    inside + 64
+}
+
 /// When a write is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ack {
@@ -60,6 +90,15 @@ pub enum Ack {
 pub struct Written {
     /// Its place in the log.
     pub lsn: Lsn,
+}
+
+/// Where the time of a search went.
+#[derive(Debug, Clone, Copy)]
+pub struct SearchTimes {
+    /// The indexes were asked, and payloads looked at for a filter that they do not know.
+    pub index: std::time::Duration,
+    /// The hits were read.
+    pub points: std::time::Duration,
 }
 
 /// What to bring along with a point.

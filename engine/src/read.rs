@@ -1,6 +1,7 @@
 //! Reading: points, pages, hits and pictures.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use serde_json::Value;
 use storage::{FaceRow, PointId};
@@ -13,7 +14,7 @@ use crate::error::Error;
 use crate::filter::{Filter, KeyPath, Subject};
 use crate::limits::{MAX_EF, MAX_FACETS, MAX_HITS, MAX_IDS_PER_REQUEST, MAX_PAGE, PROBED_HITS};
 use crate::point::{
-    FaceImage, Order, Page, Payload, Query, ScoredPoint, Select, StoredPoint, Which,
+    FaceImage, Order, Page, Payload, Query, ScoredPoint, SearchTimes, Select, StoredPoint, Which,
 };
 use crate::settings::named;
 
@@ -36,6 +37,16 @@ impl Engine {
 
     /// The points nearest to a vector, best first.
     pub fn search(&self, collection: &str, query: &Query) -> Result<Vec<ScoredPoint>, Error> {
+        Ok(self.search_timed(collection, query)?.0)
+    }
+
+    /// The points nearest to a vector, best first, and where the time went.
+    pub fn search_timed(
+        &self,
+        collection: &str,
+        query: &Query,
+    ) -> Result<(Vec<ScoredPoint>, SearchTimes), Error> {
+        let started = Instant::now();
         let collection = self.collection(collection)?;
         let k = query.limit.saturating_add(query.offset);
         at_most("`limit` and `offset` together", k, MAX_HITS)?;
@@ -62,6 +73,7 @@ impl Engine {
             Some(filter) => self.search_filtered(&collection, nearest, k, filter),
         };
         let hits = hits.map_err(|error| named(&by.name, error))?;
+        let index = started.elapsed();
         let higher = by.spec.metric.higher_is_better();
         let passes = |score: f32| match query.score_threshold {
             None => true,
@@ -80,7 +92,8 @@ impl Engine {
                 scored.push(ScoredPoint { score, point });
             }
         }
-        Ok(scored)
+        let points = started.elapsed() - index;
+        Ok((scored, SearchTimes { index, points }))
     }
 
     /// Where the indexes know whom the filter lets through, those are searched. Otherwise the best

@@ -21,6 +21,13 @@ impl Vectors {
         self.0.len()
     }
 
+    /// About how many bytes of memory they take at most where they are put in: as they came, as
+    /// rows and codes, and links in an index.
+    pub fn memory_bytes(&self) -> u64 {
+        let of = |(_, vector): &(String, Vec<f32>)| 1_024 + 10 * vector.len() as u64;
+        self.0.iter().map(of).sum()
+    }
+
     /// Names and vectors.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &[f32])> {
         let vectors = self.0.iter();

@@ -7,7 +7,10 @@ use std::time::Instant;
 
 use actix_web::web;
 use config::Config;
-use engine::{Ack, Chosen, CollectionInfo, Engine, PayloadChange, Query, ScoredPoint, Written};
+use engine::{
+    Ack, Chosen, CollectionInfo, Engine, PayloadChange, PointId, Query, ScoredPoint, Vectors,
+    Written,
+};
 use parking_lot::Mutex;
 
 use crate::access::{NotMade, Ring};
@@ -16,11 +19,13 @@ use crate::faces::Faces;
 use crate::gate::Gate;
 use crate::jobs::Jobs;
 use crate::likeness::Scales;
+use crate::memory::{Memory, Promise};
 use crate::metrics::Metrics;
 use crate::pace::Pace;
 use crate::recall::Recall;
 use crate::recovery::Recovery;
 use crate::refusal::Refusal;
+use crate::slow::Slow;
 
 /// The state of the server.
 pub(crate) struct App {
@@ -38,6 +43,8 @@ pub(crate) struct App {
     pub(crate) beginning: tokio::sync::Mutex<()>,
     pub(crate) audit: Audit,
     pub(crate) pace: Pace,
+    memory: Memory,
+    slow: Slow,
     recovery: Recovery,
     searches: Gate,
     writes: Gate,
@@ -55,6 +62,8 @@ impl App {
             recall: Arc::default(),
             beginning: tokio::sync::Mutex::default(),
             pace: Pace::new(&config.server),
+            memory: Memory::new(config.memory_limit_mib),
+            slow: Slow::new(config.log_output.slow_ms),
             audit,
             recovery: Recovery::default(),
             searches: Gate::new("searches", config.server.concurrent_searches),
@@ -75,6 +84,11 @@ impl App {
     /// The engine, once it has recovered.
     pub(crate) fn engine(&self) -> Option<&Arc<Engine>> {
         self.engine.get()
+    }
+
+    /// Bytes of memory that are used, and that may be; 0 is unknown.
+    pub(crate) fn memory_bytes(&self) -> (u64, u64) {
+        (Memory::used_bytes(), self.memory.limit_bytes())
     }
 
     pub(crate) fn max_body_bytes(&self) -> usize {
@@ -121,13 +135,16 @@ impl App {
     ) -> Result<Vec<ScoredPoint>, Refusal> {
         let metrics = self.metrics.clone();
         self.recall.note(&collection, &query);
-        self.read(move |engine| {
-            let started = Instant::now();
-            let hits = engine.search(&collection, &query)?;
-            metrics.searched(query.exact, started.elapsed());
-            Ok(hits)
-        })
-        .await
+        let started = Instant::now();
+        let found = self.read(move |engine| {
+            let (hits, times) = engine.search_timed(&collection, &query)?;
+            metrics.searched(query.exact, times);
+            Ok((hits, times, (collection, query)))
+        });
+        let (hits, times, (collection, query)) = found.await?;
+        let took = started.elapsed();
+        self.slow.searched(&collection, &query, took, times);
+        Ok(hits)
     }
 
     /// Searches for a part of the true hits, however far a walk has to go for it; looks at all
@@ -162,6 +179,26 @@ impl App {
         .await
     }
 
+    /// Writes what takes about so many bytes of memory, if there is as much.
+    pub(crate) async fn write_taking<T, F>(&self, bytes: u64, work: F) -> Result<T, Refusal>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Engine) -> Result<T, engine::Error> + Send + 'static,
+    {
+        let promise = self.promise_memory(bytes)?;
+        self.write(move |engine| {
+            let _promise = promise;
+            work(engine)
+        })
+        .await
+    }
+
+    /// Room for so many bytes, if there is.
+    pub(crate) fn promise_memory(&self, bytes: u64) -> Result<Promise, Refusal> {
+        let promise = self.memory.promise(bytes);
+        promise.inspect_err(|_| self.metrics.memory_was_short())
+    }
+
     /// Changes the keys, which lie in the data folder: only once that is open.
     pub(crate) async fn change_keys<T, F>(&self, change: F) -> Result<T, Refusal>
     where
@@ -183,9 +220,27 @@ impl App {
         points: Vec<engine::Point>,
         ack: Ack,
     ) -> Result<Written, Refusal> {
-        let outcome = self.write(move |engine| engine.upsert(&collection, points, ack));
+        let bytes = points.iter().map(engine::Point::memory_bytes).sum();
+        let outcome =
+            self.write_taking(bytes, move |engine| engine.upsert(&collection, points, ack));
         let outcome = outcome.await;
         self.metrics.wrote("upsert", &outcome);
+        outcome
+    }
+
+    /// Gives points other vectors.
+    pub(crate) async fn update_vectors(
+        &self,
+        collection: String,
+        points: Vec<(PointId, Vectors)>,
+        ack: Ack,
+    ) -> Result<Written, Refusal> {
+        let bytes = points.iter().map(|(_, vectors)| vectors.memory_bytes());
+        let outcome = self.write_taking(bytes.sum(), move |engine| {
+            engine.update_vectors(&collection, points, ack)
+        });
+        let outcome = outcome.await;
+        self.metrics.wrote("update_vectors", &outcome);
         outcome
     }
 
@@ -193,7 +248,7 @@ impl App {
     pub(crate) async fn delete(
         &self,
         collection: String,
-        ids: Vec<engine::PointId>,
+        ids: Vec<PointId>,
         ack: Ack,
     ) -> Result<Written, Refusal> {
         let outcome = self.write(move |engine| engine.delete(&collection, ids, ack));

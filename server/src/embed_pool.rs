@@ -17,6 +17,7 @@ use crate::embed_worker::{Batching, Job, Worker};
 use crate::gate::Gate;
 use crate::metrics::Metrics;
 use crate::refusal::Refusal;
+use crate::slow::Slow;
 
 /// Makes an embedder for a worker.
 pub type Factory = dyn Fn() -> Result<Box<dyn FaceEmbedder>, embedder::Error> + Send + Sync;
@@ -34,6 +35,7 @@ pub(crate) struct Pool {
     /// Photos of one request that are in the queue at once.
     at_once: usize,
     model: ModelInfo,
+    slow: Slow,
 }
 
 impl Pool {
@@ -43,7 +45,7 @@ impl Pool {
         batching: Batching,
         queue: usize,
         factory: &Arc<Factory>,
-        metrics: &Metrics,
+        (metrics, slow): (&Metrics, Slow),
     ) -> Result<Self, embedder::Error> {
         let workers = batching.workers;
         let embedders = (0..workers).map(|_| factory());
@@ -74,6 +76,7 @@ impl Pool {
             places: Gate::new("photos", places),
             at_once: (workers * batching.photos).clamp(1, places.div_ceil(2)),
             model,
+            slow,
         })
     }
 
@@ -119,6 +122,13 @@ impl Pool {
         let sent = self.jobs.try_send(job);
         sent.map_err(|_| Refusal::busy("too many photos are waiting, try again"))?;
         let outcome = outcome.await;
-        outcome.unwrap_or_else(|_| Err(Refusal::internal("the embedding worker is gone")))
+        let gone = |_| Err(Refusal::internal("the embedding worker is gone"));
+        let outcome = outcome.unwrap_or_else(gone);
+        if let Ok(seen) = &outcome {
+            let analysis = &seen.analysis;
+            let faces = analysis.faces.len();
+            self.slow.looked(seen.queued, &analysis.timings, faces);
+        }
+        outcome
     }
 }

@@ -62,6 +62,9 @@ impl Worker {
             // A client that has gone away needs no answer.
             batch.retain(|job| !job.answer.is_closed());
             let waited: Vec<_> = batch.iter().map(|job| job.queued.elapsed()).collect();
+            if !batch.is_empty() {
+                self.metrics.photos_together(batch.len());
+            }
             let outcomes = self.look(&batch);
             for ((job, queued), outcome) in batch.into_iter().zip(waited).zip(outcomes) {
                 self.metrics.photo_waited(queued);

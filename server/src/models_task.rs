@@ -17,6 +17,7 @@ use crate::embed_worker::Batching;
 use crate::faces::Faces;
 use crate::metrics::Metrics;
 use crate::reembedding;
+use crate::slow::Slow;
 
 /// Where embedders come from.
 #[derive(Clone)]
@@ -115,7 +116,9 @@ impl Task {
             wait: Duration::from_millis(settings.batch_wait_ms),
             workers: settings.workers,
         };
-        match Pool::start(batching, settings.queue, factory, &self.metrics) {
+        let slow = Slow::new(self.config.log_output.slow_ms);
+        let told = (&self.metrics, slow);
+        match Pool::start(batching, settings.queue, factory, told) {
             Ok(pool) => {
                 let model = pool.model();
                 tracing::info!(

@@ -126,6 +126,11 @@ impl Refusal {
         Self::new(StatusCode::INSUFFICIENT_STORAGE, message)
     }
 
+    /// 507: it would take more memory than may be.
+    pub(crate) fn no_memory(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::INSUFFICIENT_STORAGE, message)
+    }
+
     /// The same refusal, its sentence led by the place it speaks of.
     pub(crate) fn at(mut self, place: &str) -> Self {
         self.message = format!("{place}: {}", self.message);

@@ -236,3 +236,37 @@ fn a_connection_that_says_nothing_or_dribbles_a_later_head_is_closed() {
     assert!(dribble.join().unwrap(), "300 bytes were taken one by one");
     server.get("/livez");
 }
+
+#[test]
+fn what_would_take_too_much_memory_is_refused_and_searches_and_deletes_go_on() {
+    let mut server = server();
+    let point = json!({"points": [{"id": 1, "vector": [1, 2]}, {"id": 2, "vector": [1, 3]}]});
+    server.put(&format!("{POINTS}?wait=true"), &point).ok();
+    // Less than any process takes.
+    server.restart_with(&[("memory_limit_mib", "1")]);
+    let vectors = json!({"points": [{"id": 1, "vector": [3, 4]}]});
+    let batch = json!({"operations": [{"upsert": point}]});
+    let told = [
+        server.put(&format!("{POINTS}?wait=true"), &point),
+        server.put(&format!("{POINTS}/vectors"), &vectors),
+        server.post(&format!("{POINTS}/batch"), &batch),
+        server.post("/admin/collections/v/reindex", &json!({})),
+    ];
+    for answer in told {
+        let message = answer.refused(507);
+        for word in ["MiB used", "MiB wanted", "limit is 1.0 MiB"] {
+            assert!(message.contains(word), "{message}");
+        }
+    }
+    let query = json!({"query": [0, 1], "limit": 1});
+    let found = server.post(&format!("{POINTS}/query"), &query).ok();
+    assert_eq!(found["points"][0]["id"], 2);
+    let gone = json!({"points": [2]});
+    server
+        .post(&format!("{POINTS}/delete?wait=true"), &gone)
+        .ok();
+    assert_eq!(server.get("/readyz").status, 200);
+    let metrics = server.get("/metrics").text();
+    assert!(metrics.contains("doppel_memory_limit_bytes 1048576"));
+    assert!(metrics.contains("doppel_memory_refusals_total 4"));
+}

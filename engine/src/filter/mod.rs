@@ -8,6 +8,7 @@ mod date;
 mod geo;
 mod matches;
 mod path;
+mod shape;
 mod words;
 
 use std::collections::HashSet;

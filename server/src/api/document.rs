@@ -278,7 +278,9 @@ fn refused(status: u16) -> Value {
         503 => "Busy or starting: try again after `Retry-After` seconds.",
         429 => "More requests a second than one key or one address may make.",
         504 => "It took longer than a request may take.",
-        507 => "A disk error has stopped all writing until a restart.",
+        507 => {
+            "A disk error has stopped all writing until a restart, or it would take too much memory."
+        }
         _ => "A fault of the server.",
     };
     if status == 401 {

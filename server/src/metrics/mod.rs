@@ -3,30 +3,29 @@
 
 mod made;
 mod photos;
+mod searches;
 mod states;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use embedder::Analysis;
-use engine::{CollectionInfo, Event, Status};
+use engine::{CollectionInfo, Event, SearchTimes, Status};
 use parking_lot::Mutex;
 use prometheus::process_collector::ProcessCollector;
 use prometheus::{
-    Gauge, GaugeVec, Histogram, HistogramVec, IntCounter, IntCounterVec, Registry, TextEncoder,
+    Gauge, Histogram, HistogramVec, IntCounter, IntCounterVec, Registry, TextEncoder,
 };
 
 use crate::refusal::Refusal;
 use made::{CONSTANT, counter, counters, gauge, gauges, histogram, histograms};
 use photos::Photos;
+use searches::Searches;
 pub(crate) use states::Work;
 use states::{States, whole};
 
 const HTTP_S: &[f64] = &[
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
-];
-const SEARCH_S: &[f64] = &[
-    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0,
 ];
 const FSYNC_S: &[f64] = &[0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0];
 const WRITE_S: &[f64] = &[0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0];
@@ -44,10 +43,8 @@ struct Inner {
     auth_failures: IntCounterVec,
     panics: IntCounter,
     audit_failures: IntCounter,
-    search_seconds: HistogramVec,
-    recall: GaugeVec,
-    recall_samples: IntCounter,
-    compared: IntCounter,
+    memory_refusals: IntCounter,
+    searches: Searches,
     writes: IntCounterVec,
     write_seconds: HistogramVec,
     fsync_seconds: Histogram,
@@ -115,29 +112,12 @@ impl Metrics {
                 "doppel_audit_failures_total",
                 "Lines of the audit trail that could not be written.",
             ),
-            search_seconds: histograms(
+            memory_refusals: counter(
                 r,
-                "doppel_search_duration_seconds",
-                "Searches in the engine.",
-                &["mode"],
-                SEARCH_S,
+                "doppel_memory_refusals_total",
+                "Writes that were refused because they would have taken too much memory.",
             ),
-            recall: gauges(
-                r,
-                "doppel_search_recall_ratio",
-                "The part of the true hits that the last searches found, by asking some again.",
-                &["collection"],
-            ),
-            recall_samples: counter(
-                r,
-                "doppel_search_recall_samples_total",
-                "Searches that were asked again exactly.",
-            ),
-            compared: counter(
-                r,
-                "doppel_search_compared_points_total",
-                "Points that searches compared with a query.",
-            ),
+            searches: Searches::new(r),
             writes: counters(
                 r,
                 "doppel_writes_total",
@@ -191,9 +171,6 @@ impl Metrics {
                 self.0.writes.with_label_values(&[op, outcome]);
             }
         }
-        for mode in ["hnsw", "exact"] {
-            self.0.search_seconds.with_label_values(&[mode]);
-        }
         for stage in ["log", "apply"] {
             self.0.write_seconds.with_label_values(&[stage]);
         }
@@ -239,22 +216,21 @@ impl Metrics {
         self.0.audit_failures.inc();
     }
 
-    pub(crate) fn searched(&self, exact: bool, took: Duration) {
-        let mode = if exact { "exact" } else { "hnsw" };
-        let seconds = self.0.search_seconds.with_label_values(&[mode]);
-        seconds.observe(took.as_secs_f64());
+    pub(crate) fn memory_was_short(&self) {
+        self.0.memory_refusals.inc();
+    }
+
+    pub(crate) fn searched(&self, exact: bool, times: SearchTimes) {
+        self.0.searches.took(exact, times);
     }
 
     /// What a collection's searches find of the true hits.
     pub(crate) fn recall_is(&self, collection: &str, ratio: f64) {
-        self.0.recall_samples.inc();
-        let recall = self.0.recall.with_label_values(&[collection]);
-        recall.set(ratio);
+        self.0.searches.recall_is(collection, ratio);
     }
 
     pub(crate) fn recall_unknown(&self, collection: &str) {
-        // There may have been none.
-        drop(self.0.recall.remove_label_values(&[collection]));
+        self.0.searches.recall_unknown(collection);
     }
 
     pub(crate) fn wrote<T>(&self, op: &str, outcome: &Result<T, Refusal>) {
@@ -268,6 +244,10 @@ impl Metrics {
 
     pub(crate) fn photo_waited(&self, waited: Duration) {
         self.0.photos.waited(waited);
+    }
+
+    pub(crate) fn photos_together(&self, photos: usize) {
+        self.0.photos.together(photos);
     }
 
     pub(crate) fn photo_done(&self, outcome: &Result<Analysis, Refusal>) {
@@ -305,13 +285,15 @@ impl Metrics {
         let mut states = self.0.states.lock();
         states.queue_length.set(whole(work.photos_waiting as u64));
         states.jobs.set(whole(work.jobs as u64));
+        states.memory_used.set(whole(work.memory_used));
+        states.memory_limit.set(whole(work.memory_limit));
         if let Some((status, collections)) = engine {
             states.set_status(status);
             states.set_collections(collections);
             // Less than before when an index has gone: what it had compared was counted.
             let more = work.compared.saturating_sub(states.compared);
             states.compared = work.compared;
-            self.0.compared.inc_by(more);
+            self.0.searches.compared.inc_by(more);
         }
         let text = TextEncoder::new().encode_to_string(&self.0.registry.gather());
         text.map_err(|error| Refusal::internal(error.to_string()))

@@ -12,10 +12,15 @@ const STAGE_S: &[f64] = &[
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0,
 ];
 
+const BATCH: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0];
+const FACES: &[f64] = &[0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0];
+
 pub(super) struct Photos {
     stages: HistogramVec,
     outcomes: IntCounterVec,
     waits: Histogram,
+    batches: Histogram,
+    faces: Histogram,
 }
 
 impl Photos {
@@ -41,6 +46,18 @@ impl Photos {
                 "How long photos waited for a worker.",
                 STAGE_S,
             ),
+            batches: histogram(
+                registry,
+                "doppel_pipeline_batch_images",
+                "Photos that a worker looked at together.",
+                BATCH,
+            ),
+            faces: histogram(
+                registry,
+                "doppel_pipeline_image_faces",
+                "Faces of a photo.",
+                FACES,
+            ),
         };
         for stage in ["decode", "detect", "embed"] {
             photos.stages.with_label_values(&[stage]);
@@ -55,6 +72,11 @@ impl Photos {
         self.waits.observe(waited.as_secs_f64());
     }
 
+    #[expect(clippy::cast_precision_loss, reason = "a batch is small")]
+    pub(super) fn together(&self, photos: usize) {
+        self.batches.observe(photos as f64);
+    }
+
     pub(super) fn done(&self, outcome: &Result<Analysis, Refusal>) {
         let word = match outcome {
             Ok(analysis) if analysis.faces.is_empty() => "no_face",
@@ -64,6 +86,8 @@ impl Photos {
         };
         self.outcomes.with_label_values(&[word]).inc();
         let Ok(analysis) = outcome else { return };
+        #[expect(clippy::cast_precision_loss, reason = "a photo has few faces")]
+        self.faces.observe(analysis.faces.len() as f64);
         let timings = &analysis.timings;
         let stages = [
             ("decode", timings.decode),

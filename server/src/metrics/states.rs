@@ -13,6 +13,8 @@ pub(super) struct States {
     index_bytes: GaugeVec,
     pub(super) queue_length: Gauge,
     pub(super) jobs: Gauge,
+    pub(super) memory_used: Gauge,
+    pub(super) memory_limit: Gauge,
     /// What all indexes together had compared at the last look.
     pub(super) compared: u64,
 }
@@ -22,6 +24,10 @@ pub(super) struct States {
 pub(crate) struct Work {
     pub(crate) photos_waiting: usize,
     pub(crate) jobs: usize,
+    /// Bytes.
+    pub(crate) memory_used: u64,
+    /// Bytes; 0 where there is none.
+    pub(crate) memory_limit: u64,
     /// Points that the indexes there are have compared with queries so far.
     pub(crate) compared: u64,
 }
@@ -97,6 +103,14 @@ impl States {
                 "Photos that wait for a worker.",
             ),
             jobs: gauge("doppel_jobs_running", "Jobs at work."),
+            memory_used: gauge(
+                "doppel_memory_used_bytes",
+                "Memory that is taken and of no file.",
+            ),
+            memory_limit: gauge(
+                "doppel_memory_limit_bytes",
+                "What it must stay below for writes to be taken; 0: no limit is known.",
+            ),
             compared: 0,
         }
     }

@@ -85,6 +85,8 @@ pub(crate) fn start(app: &App, info: CollectionInfo, wanted: Move) -> Result<Arc
     let pool = app.faces.pool(Some(&wanted.model))?;
     let vector = vector_of(&info, &wanted, &pool)?;
     let engine = app.recovered()?;
+    // The new vectors are there beside the old ones; whether there is room is seen once, here.
+    drop(app.promise_memory(info.memory_bytes as u64)?);
     // Nobody begins the same in between.
     let _starting = app.moves.lock();
     let same =

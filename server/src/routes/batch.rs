@@ -63,12 +63,7 @@ async fn one(app: &App, name: String, operation: Operation, ack: Ack) -> Result<
         Operation::Upsert(points) => app.upsert(name, points, ack).await,
         Operation::Delete(chosen) => Ok(app.delete_chosen(name, chosen, ack).await?.0),
         Operation::Payload(change, what) => app.change_payload(name, change, ack, what).await,
-        Operation::UpdateVectors(points) => {
-            let written = app.write(move |engine| engine.update_vectors(&name, points, ack));
-            let written = written.await;
-            app.metrics.wrote("update_vectors", &written);
-            written
-        }
+        Operation::UpdateVectors(points) => app.update_vectors(name, points, ack).await,
         Operation::DeleteVectors(chosen, names) => {
             app.delete_vectors(name, chosen, names, ack).await
         }

@@ -14,7 +14,7 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::get("/healthz", "healthz", || web::to(alive)).about("Whether it is alive."),
         Operation::get("/livez", "livez", || web::to(alive)).about("Whether it is alive."),
         Operation::get("/readyz", "readyz", || web::to(ready))
-            .about("Whether everything is recovered and the models, if any, are loaded."),
+            .about("Whether everything is recovered, the models, if any, are loaded, and writes are taken."),
         Operation::get("/metrics", "metrics", || web::to(metrics))
             .about("Metrics in the text format of Prometheus."),
     ]
@@ -24,9 +24,14 @@ async fn alive() -> HttpResponse {
     plain("alive")
 }
 
-/// Ready: everything is recovered, and if there are models, they are loaded.
+/// Ready: everything is recovered, if there are models, they are loaded, and writes are taken.
 async fn ready(app: Data<App>) -> Result<HttpResponse, Refusal> {
-    app.recovered()?;
+    let engine = app.recovered()?;
+    if let Some(why) = engine.status().read_only {
+        return Err(Refusal::damaged(format!(
+            "writing has stopped until a restart, searches go on: {why}"
+        )));
+    }
     if app.faces.is_loading() {
         return Err(Refusal::busy("starting: the face models are being loaded"));
     }
@@ -34,9 +39,12 @@ async fn ready(app: Data<App>) -> Result<HttpResponse, Refusal> {
 }
 
 async fn metrics(app: Data<App>) -> Result<HttpResponse, Refusal> {
+    let (memory_used, memory_limit) = app.memory_bytes();
     let mut work = Work {
         photos_waiting: app.faces.waiting(),
         jobs: app.jobs.running(),
+        memory_used,
+        memory_limit,
         compared: 0,
     };
     let text = if app.engine().is_some() {

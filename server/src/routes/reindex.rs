@@ -60,8 +60,11 @@ async fn start(
         .read(move |engine| engine.reindexes(&collection))
         .await?;
     let (collection, vector) = (info.name.clone(), using.clone());
-    app.write(move |engine| engine.begin_reindex(&collection, &vector, change))
-        .await?;
+    // The new index is there beside the old one.
+    app.write_taking(info.memory_bytes as u64, move |engine| {
+        engine.begin_reindex(&collection, &vector, change)
+    })
+    .await?;
     match reindexing::start(&app, &info.name) {
         Ok(job) => Ok(Answer(JobOut::from(&*job))),
         // What had been begun before stays.

@@ -219,6 +219,9 @@ async fn delete(
     Ok(Answer(removed.await?))
 }
 
+/// What a restore takes is not known before: it is only refused where memory is short already.
+const UNFORESEEN: u64 = 0;
+
 async fn upload(
     app: Data<App>,
     request: HttpRequest,
@@ -229,7 +232,7 @@ async fn upload(
     let params: SnapshotParams = http::query(request.query_string())?;
     let incoming = app.write(|engine| engine.receive_backup()).await?;
     let backup = http::backup(request.headers(), payload, incoming).await?;
-    app.write(move |engine| {
+    app.write_taking(UNFORESEEN, move |engine| {
         engine.restore(backup, RestoreAs::Name(&name), params.checksum.as_deref())
     })
     .await?;
@@ -244,7 +247,7 @@ async fn upload_full(
     let params: SnapshotParams = http::query(request.query_string())?;
     let incoming = app.write(|engine| engine.receive_backup()).await?;
     let backup = http::backup(request.headers(), payload, incoming).await?;
-    let restored = app.write(move |engine| {
+    let restored = app.write_taking(UNFORESEEN, move |engine| {
         engine.restore(backup, RestoreAs::Everything, params.checksum.as_deref())
     });
     Ok(Answer(restored.await?.into()))
@@ -258,7 +261,7 @@ async fn recover(
 ) -> Outcome<bool> {
     let name = named(name.into_inner())?;
     let body = recover_body(&app, &request, payload).await?;
-    app.write(move |engine| {
+    app.write_taking(UNFORESEEN, move |engine| {
         let (of, file) = engine.locate_backup(Some(&name), &body.location)?;
         let checksum = body.checksum.as_deref();
         engine.restore_from_shelf(of.as_deref(), &file, RestoreAs::Name(&name), checksum)
@@ -273,7 +276,7 @@ async fn recover_full(
     payload: Payload,
 ) -> Outcome<RestoredAll> {
     let body = recover_body(&app, &request, payload).await?;
-    let restored = app.write(move |engine| {
+    let restored = app.write_taking(UNFORESEEN, move |engine| {
         let (of, file) = engine.locate_backup(None, &body.location)?;
         let checksum = body.checksum.as_deref();
         engine.restore_from_shelf(of.as_deref(), &file, RestoreAs::Everything, checksum)

@@ -125,11 +125,8 @@ async fn update(
     let body: UpdateVectors = http::json(request.headers(), payload, app.max_body_bytes()).await?;
     let points = Vec::<(PointId, Vectors)>::try_from(body)?;
     let ack = params.ack();
-    let written = app
-        .write(move |engine| engine.update_vectors(&name, points, ack))
-        .await;
-    app.metrics.wrote("update_vectors", &written);
-    Ok(Answer(Updated::new(written?, ack)))
+    let written = app.update_vectors(name, points, ack).await?;
+    Ok(Answer(Updated::new(written, ack)))
 }
 
 async fn delete(

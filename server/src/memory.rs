@@ -1,0 +1,194 @@
+//! How much memory this process may take: a write that would need more is refused before it begins,
+//! so that the system never has to end the process for it. Searches and deletes always go on.
+//!
+//! Counted is what the process has written to and cannot be thrown away (its anonymous memory);
+//! files that are mapped are the system's to page out. What writes at work still want is held back
+//! beside it.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::refusal::Refusal;
+
+/// Of what the machine or the cgroup gives, so much may be taken where the settings say nothing; the
+/// rest is for checkpoints, for requests and for the system.
+const SHARE_PERCENT: u64 = 90;
+/// The unit of `statm` (it is the page of all systems that run this binary).
+const PAGE_BYTES: u64 = 4_096;
+
+/// The account of this process.
+#[derive(Clone)]
+pub(crate) struct Memory {
+    /// Bytes; nothing where neither the settings nor the system say any.
+    limit: Option<u64>,
+    /// What writes at work have been promised.
+    promised: Arc<AtomicU64>,
+}
+
+/// Bytes that are promised to a write for as long as this is kept.
+#[derive(Debug)]
+pub(crate) struct Promise {
+    promised: Arc<AtomicU64>,
+    bytes: u64,
+}
+
+impl Drop for Promise {
+    fn drop(&mut self) {
+        self.promised.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+impl Memory {
+    /// With so many MiB, or by what the system gives if that is 0.
+    pub(crate) fn new(limit_mib: u64) -> Self {
+        let limit = match limit_mib {
+            0 => given(&read).map(|bytes| bytes / 100 * SHARE_PERCENT),
+            mib => Some(mib << 20),
+        };
+        match limit {
+            Some(bytes) => tracing::info!(mib = bytes >> 20, "memory is limited"),
+            None => tracing::warn!("the system tells no memory: memory_limit_mib is not set"),
+        }
+        Self {
+            limit,
+            promised: Arc::default(),
+        }
+    }
+
+    /// Bytes; 0 where there is no limit.
+    pub(crate) fn limit_bytes(&self) -> u64 {
+        self.limit.unwrap_or(0)
+    }
+
+    /// Bytes that are taken now; 0 where the system does not tell.
+    pub(crate) fn used_bytes() -> u64 {
+        read(Path::new("/proc/self/statm"))
+            .and_then(|statm| anonymous(&statm))
+            .unwrap_or(0)
+    }
+
+    /// Room for a write that takes so many bytes, if there is.
+    pub(crate) fn promise(&self, bytes: u64) -> Result<Promise, Refusal> {
+        self.promise_beside(Self::used_bytes(), bytes)
+    }
+
+    fn promise_beside(&self, used: u64, bytes: u64) -> Result<Promise, Refusal> {
+        let before = self.promised.fetch_add(bytes, Ordering::Relaxed);
+        let promise = Promise {
+            promised: Arc::clone(&self.promised),
+            bytes,
+        };
+        let taken = used.saturating_add(before);
+        match self.limit {
+            Some(limit) if taken.saturating_add(bytes) > limit => Err(Refusal::no_memory(format!(
+                "not enough memory: {} used, {} wanted, the limit is {} (memory_limit_mib). Searches \
+                 and deletes go on; drop a collection, have indexes take fewer bits, or raise the limit",
+                mib(taken),
+                mib(bytes),
+                mib(limit)
+            ))),
+            _ => Ok(promise),
+        }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "it is for people")]
+fn mib(bytes: u64) -> String {
+    format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
+}
+
+fn read(path: &Path) -> Option<String> {
+    fs::read_to_string(path).ok()
+}
+
+/// What is resident and of no file, by `/proc/self/statm` (proc(5)).
+fn anonymous(statm: &str) -> Option<u64> {
+    let mut pages = statm.split_ascii_whitespace().skip(1);
+    let mut next = || pages.next()?.parse::<u64>().ok();
+    let (resident, of_files) = (next()?, next()?);
+    Some(resident.saturating_sub(of_files) * PAGE_BYTES)
+}
+
+/// The least that the machine and every cgroup around this process give.
+fn given(read: &impl Fn(&Path) -> Option<String>) -> Option<u64> {
+    let machine = read(Path::new("/proc/meminfo")).and_then(|text| total(&text));
+    let groups = read(Path::new("/proc/self/cgroup")).unwrap_or_default();
+    let groups = groups.lines().filter_map(|line| {
+        let mut parts = line.splitn(3, ':').skip(1);
+        let (kinds, path) = (parts.next()?, parts.next()?);
+        let (root, file) = match kinds {
+            "" => ("/sys/fs/cgroup", "memory.max"),
+            kinds if kinds.split(',').any(|kind| kind == "memory") => {
+                ("/sys/fs/cgroup/memory", "memory.limit_in_bytes")
+            }
+            _ => return None,
+        };
+        let all = Path::new(path.trim_start_matches('/')).ancestors();
+        let limits = all.filter_map(|group| {
+            let told = read(&Path::new(root).join(group).join(file))?;
+            told.trim().parse::<u64>().ok()
+        });
+        limits.min()
+    });
+    groups.chain(machine).min()
+}
+
+fn total(meminfo: &str) -> Option<u64> {
+    let line = meminfo
+        .lines()
+        .find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib << 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn given_by(files: &[(&str, &str)]) -> Option<u64> {
+        given(&|path: &Path| {
+            let found = files.iter().find(|(name, _)| Path::new(name) == path);
+            found.map(|(_, text)| (*text).to_owned())
+        })
+    }
+
+    #[test]
+    fn the_least_of_machine_and_cgroups_is_what_there_is() {
+        let machine = ("/proc/meminfo", "MemTotal:       8 kB\nMemFree: 1 kB\n");
+        assert_eq!(given_by(&[]), None);
+        assert_eq!(given_by(&[machine]), Some(8_192));
+        let group = ("/proc/self/cgroup", "0::/a/b\n");
+        let inner = ("/sys/fs/cgroup/a/b/memory.max", "max\n");
+        let outer = ("/sys/fs/cgroup/a/memory.max", "4096\n");
+        assert_eq!(given_by(&[machine, group, inner]), Some(8_192));
+        assert_eq!(given_by(&[machine, group, inner, outer]), Some(4_096));
+        let old = ("/proc/self/cgroup", "5:cpu:/x\n4:rdma,memory:/c\n");
+        let limit = ("/sys/fs/cgroup/memory/c/memory.limit_in_bytes", "512\n");
+        assert_eq!(given_by(&[machine, old, limit]), Some(512));
+    }
+
+    #[test]
+    fn pages_of_files_do_not_count() {
+        assert_eq!(anonymous("900 30 10 1 0 5 0\n"), Some(20 * PAGE_BYTES));
+        assert_eq!(anonymous("900 30"), None);
+        assert!(Memory::used_bytes() > 1 << 20 || !cfg!(target_os = "linux"));
+    }
+
+    #[test]
+    fn what_writes_at_work_want_is_counted_until_they_end() {
+        let memory = Memory::new(10);
+        let of = |mib: u64| mib << 20;
+        let first = memory.promise_beside(of(5), of(3)).unwrap();
+        let refused = memory.promise_beside(of(5), of(3)).unwrap_err();
+        assert_eq!(refused.status(), 507);
+        let message = refused.message();
+        for figure in ["8.0 MiB used", "3.0 MiB wanted", "limit is 10.0 MiB"] {
+            assert!(message.contains(figure), "{message}");
+        }
+        let second = memory.promise_beside(of(5), of(2)).unwrap();
+        drop((first, second));
+        assert!(memory.promise_beside(of(5), of(5)).is_ok());
+    }
+}
