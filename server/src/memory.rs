@@ -44,7 +44,7 @@ impl Memory {
     /// With so many MiB, or by what the system gives if that is 0.
     pub(crate) fn new(limit_mib: u64) -> Self {
         let limit = match limit_mib {
-            0 => given(&read).map(|bytes| bytes / 100 * SHARE_PERCENT),
+            0 => given(machine(), &read).map(|bytes| bytes / 100 * SHARE_PERCENT),
             mib => Some(mib << 20),
         };
         match limit {
@@ -112,8 +112,7 @@ fn anonymous(statm: &str) -> Option<u64> {
 }
 
 /// The least that the machine and every cgroup around this process give.
-fn given(read: &impl Fn(&Path) -> Option<String>) -> Option<u64> {
-    let machine = read(Path::new("/proc/meminfo")).and_then(|text| total(&text));
+fn given(machine: Option<u64>, read: &impl Fn(&Path) -> Option<String>) -> Option<u64> {
     let groups = read(Path::new("/proc/self/cgroup")).unwrap_or_default();
     let groups = groups.lines().filter_map(|line| {
         let mut parts = line.splitn(3, ':').skip(1);
@@ -135,20 +134,28 @@ fn given(read: &impl Fn(&Path) -> Option<String>) -> Option<u64> {
     groups.chain(machine).min()
 }
 
-fn total(meminfo: &str) -> Option<u64> {
-    let line = meminfo
-        .lines()
-        .find_map(|line| line.strip_prefix("MemTotal:"))?;
-    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kib << 10)
+/// What the machine has; asked of the system itself, because a service may not see `/proc/meminfo`.
+#[cfg(target_os = "linux")]
+fn machine() -> Option<u64> {
+    let told = rustix::system::sysinfo();
+    #[expect(
+        clippy::useless_conversion,
+        reason = "the width of the field is the system's"
+    )]
+    u64::from(told.totalram).checked_mul(u64::from(told.mem_unit))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn machine() -> Option<u64> {
+    None
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn given_by(files: &[(&str, &str)]) -> Option<u64> {
-        given(&|path: &Path| {
+    fn given_by(machine: Option<u64>, files: &[(&str, &str)]) -> Option<u64> {
+        given(machine, &|path: &Path| {
             let found = files.iter().find(|(name, _)| Path::new(name) == path);
             found.map(|(_, text)| (*text).to_owned())
         })
@@ -156,17 +163,18 @@ mod tests {
 
     #[test]
     fn the_least_of_machine_and_cgroups_is_what_there_is() {
-        let machine = ("/proc/meminfo", "MemTotal:       8 kB\nMemFree: 1 kB\n");
-        assert_eq!(given_by(&[]), None);
-        assert_eq!(given_by(&[machine]), Some(8_192));
+        let has = Some(8_192);
+        assert_eq!(given_by(None, &[]), None);
+        assert_eq!(given_by(has, &[]), has);
         let group = ("/proc/self/cgroup", "0::/a/b\n");
         let inner = ("/sys/fs/cgroup/a/b/memory.max", "max\n");
         let outer = ("/sys/fs/cgroup/a/memory.max", "4096\n");
-        assert_eq!(given_by(&[machine, group, inner]), Some(8_192));
-        assert_eq!(given_by(&[machine, group, inner, outer]), Some(4_096));
+        assert_eq!(given_by(has, &[group, inner]), has);
+        assert_eq!(given_by(has, &[group, inner, outer]), Some(4_096));
         let old = ("/proc/self/cgroup", "5:cpu:/x\n4:rdma,memory:/c\n");
         let limit = ("/sys/fs/cgroup/memory/c/memory.limit_in_bytes", "512\n");
-        assert_eq!(given_by(&[machine, old, limit]), Some(512));
+        assert_eq!(given_by(has, &[old, limit]), Some(512));
+        assert!(machine().is_some() || !cfg!(target_os = "linux"));
     }
 
     #[test]
