@@ -27,5 +27,5 @@ pub use error::{Error, Origin};
 pub use layers::{Flag, Sources};
 pub use tree::{
     ApiKey, Audit, Checkpoint, Config, Embedding, Level, Log, LogFormat, LogOutput, Models,
-    Origins, Server, Tls,
+    Origins, Retention, Server, Tls,
 };

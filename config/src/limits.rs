@@ -36,6 +36,8 @@ pub(crate) const CHECKPOINT_LOG_MIB: RangeInclusive<u64> = 1..=1_048_576;
 pub(crate) const CHECKPOINT_INTERVAL_S: RangeInclusive<u64> = 1..=86_400;
 /// MiB of memory; 0 stands for what the system gives.
 pub(crate) const MEMORY_MIB: RangeInclusive<u64> = 0..=1_048_576;
+/// Seconds between two looks for points whose time is over.
+pub(crate) const SWEEP_S: RangeInclusive<u64> = 1..=86_400;
 /// Milliseconds of something slow; 0 stands for never.
 pub(crate) const SLOW_MS: RangeInclusive<u64> = 0..=86_400_000;
 /// MiB of one file of the log.

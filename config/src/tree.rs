@@ -39,6 +39,8 @@ pub struct Config {
     pub checkpoint: Checkpoint,
     /// The log of the database.
     pub log: Log,
+    /// How points expire.
+    pub retention: Retention,
     /// What the process writes about itself.
     pub log_output: LogOutput,
     /// What it writes about those who change something.
@@ -168,6 +170,13 @@ pub struct Log {
     pub segment_mib: u64,
 }
 
+/// How points expire in collections that do not keep them for good.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Retention {
+    /// Seconds between two looks for points whose time is over.
+    pub sweep_s: u64,
+}
+
 /// What the process writes about itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogOutput {
@@ -245,6 +254,7 @@ impl Config {
             embedding: Embedding::read(r)?,
             checkpoint: Checkpoint::read(r)?,
             log: Log::read(r)?,
+            retention: Retention::read(r)?,
             log_output: LogOutput::read(r)?,
             audit: Audit::read(r)?,
         };
@@ -339,6 +349,14 @@ impl Log {
     fn read(r: &mut Reader) -> Result<Self, Error> {
         Ok(Self {
             segment_mib: r.number("log.segment_mib", 64, limits::SEGMENT_MIB)?,
+        })
+    }
+}
+
+impl Retention {
+    fn read(r: &mut Reader) -> Result<Self, Error> {
+        Ok(Self {
+            sweep_s: r.number("retention.sweep_s", 60, limits::SWEEP_S)?,
         })
     }
 }

@@ -157,6 +157,7 @@ impl Engine {
         // From here on, so that no vector is taken away between what a name means and its record.
         let _deciding = target.deciding.read();
         self.inherit(&target, &mut points)?;
+        self.date(&target, &mut points);
         let mut last = HashMap::with_capacity(points.len());
         for (at, point) in points.iter().enumerate() {
             last.insert(point.id, at);

@@ -65,6 +65,7 @@ mod read;
 mod recover;
 mod refill;
 mod reindex;
+mod retention;
 mod revise;
 mod sample;
 mod sections;
@@ -100,6 +101,7 @@ pub use point::{
 pub use purge::{OldBackups, PurgeReport};
 pub use refill::{Lacking, Refill};
 pub use reindex::{Copied, IndexChange, Rebuild};
+pub use retention::{INSERTED_AT_S, Swept, TTL_S};
 pub use spec::{CollectionSpec, EmbedderRef, Metric, Quantization, VectorSpec, check_name};
 pub use storage::{BackupFile, Incoming, Lsn, PointId};
 pub use tune::{Effort, Tuned};

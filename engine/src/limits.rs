@@ -29,6 +29,8 @@ pub const MAX_VECTORS: usize = 64;
 pub const MAX_VECTOR_NAME_LEN: usize = 255;
 /// Bytes of one collection's metadata, as MessagePack.
 pub const MAX_METADATA_BYTES: usize = 64 << 10;
+/// Seconds that points may be kept for where they are not kept for good: 100 years.
+pub const MAX_TTL_S: u64 = 100 * 366 * 86_400;
 /// Aliases in one data folder.
 pub const MAX_ALIASES: usize = 10_000;
 /// Changes of aliases that are done as one.

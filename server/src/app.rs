@@ -25,6 +25,7 @@ use crate::pace::Pace;
 use crate::recall::Recall;
 use crate::recovery::Recovery;
 use crate::refusal::Refusal;
+use crate::retention::Retention;
 use crate::slow::Slow;
 
 /// The state of the server.
@@ -39,6 +40,7 @@ pub(crate) struct App {
     pub(crate) moves: Mutex<()>,
     engine: OnceLock<Arc<Engine>>,
     pub(crate) recall: Arc<Recall>,
+    pub(crate) retention: Retention,
     /// Held by the one who begins to rebuild an index.
     pub(crate) beginning: tokio::sync::Mutex<()>,
     pub(crate) audit: Audit,
@@ -60,6 +62,7 @@ impl App {
             moves: Mutex::new(()),
             engine: OnceLock::new(),
             recall: Arc::default(),
+            retention: Retention::new(config.retention.sweep_s),
             beginning: tokio::sync::Mutex::default(),
             pace: Pace::new(&config.server),
             memory: Memory::new(config.memory_limit_mib),

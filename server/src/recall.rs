@@ -8,10 +8,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use engine::{Engine, Query, Select, Which};
-use parking_lot::{Condvar, Mutex};
+use parking_lot::Mutex;
 
 use crate::limits;
 use crate::metrics::Metrics;
+use crate::pause::Pause;
 
 /// Of so many searches one is remembered.
 const EVERY: u64 = 16;
@@ -30,8 +31,7 @@ const WEIGHT: f64 = 0.05;
 pub(crate) struct Recall {
     searches: AtomicU64,
     last: Mutex<VecDeque<(String, Query)>>,
-    closed: Mutex<bool>,
-    woken: Condvar,
+    pause: Pause,
 }
 
 impl Recall {
@@ -52,7 +52,7 @@ impl Recall {
     pub(crate) fn watch(&self, engine: &Engine, metrics: &Metrics) {
         let mut means: HashMap<String, f64> = HashMap::new();
         let mut rest = REST;
-        while self.rests(rest) {
+        while self.pause.rests(rest) {
             rest = REST;
             means.retain(|name, _| {
                 let there = name == OTHERS || engine.count(name).is_ok();
@@ -78,17 +78,8 @@ impl Recall {
         }
     }
 
-    /// Waits; `false` if it was closed.
-    fn rests(&self, rest: Duration) -> bool {
-        let until = Instant::now() + rest;
-        let mut closed = self.closed.lock();
-        while !*closed && !self.woken.wait_until(&mut closed, until).timed_out() {}
-        !*closed
-    }
-
     pub(crate) fn close(&self) {
-        *self.closed.lock() = true;
-        self.woken.notify_all();
+        self.pause.close();
     }
 }
 

@@ -197,7 +197,14 @@ fn open(app: &Arc<App>, embedding: Embedding, progress: &watch::Sender<Phase>) {
             tracing::info!("ready");
             progress.send_replace(Phase::Ready);
             // This thread has nothing else to do any more.
-            app.recall.watch(&engine, &app.metrics);
+            thread::scope(|scope| {
+                let retention = thread::Builder::new().name("retention".to_owned());
+                let sweeps = || app.retention.watch(&engine, &app.metrics);
+                if let Err(error) = retention.spawn_scoped(scope, sweeps) {
+                    tracing::error!(%error, "nothing expires: no thread can be started for it");
+                }
+                app.recall.watch(&engine, &app.metrics);
+            });
         }
         Err(error) => {
             tracing::error!(%error, "the data folder cannot be opened");
@@ -319,6 +326,7 @@ impl Running {
         self.runtime.block_on(self.handle.stop(true));
         let served = joined(self.serving);
         self.app.recall.close();
+        self.app.retention.close();
         let opened = self.opening.join();
         opened.map_err(|_| Error::Ended)?;
         self.app.jobs.close();

@@ -44,6 +44,8 @@ struct Inner {
     panics: IntCounter,
     audit_failures: IntCounter,
     memory_refusals: IntCounter,
+    expired: IntCounter,
+    retention_waits: Gauge,
     searches: Searches,
     writes: IntCounterVec,
     write_seconds: HistogramVec,
@@ -116,6 +118,16 @@ impl Metrics {
                 r,
                 "doppel_memory_refusals_total",
                 "Writes that were refused because they would have taken too much memory.",
+            ),
+            expired: counter(
+                r,
+                "doppel_points_expired_total",
+                "Points that were taken out because their time was over.",
+            ),
+            retention_waits: gauge(
+                r,
+                "doppel_retention_waiting",
+                "1: nothing expires, because the clock has jumped.",
             ),
             searches: Searches::new(r),
             writes: counters(
@@ -218,6 +230,14 @@ impl Metrics {
 
     pub(crate) fn memory_was_short(&self) {
         self.0.memory_refusals.inc();
+    }
+
+    pub(crate) fn expired(&self, points: usize) {
+        self.0.expired.inc_by(points as u64);
+    }
+
+    pub(crate) fn retention_waits(&self, waits: bool) {
+        self.0.retention_waits.set(f64::from(u8::from(waits)));
     }
 
     pub(crate) fn searched(&self, exact: bool, times: SearchTimes) {

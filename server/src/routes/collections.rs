@@ -38,7 +38,7 @@ pub(super) fn operations() -> Vec<Operation> {
             .answers::<bool>(json!(true))
             .refuses(&[409]),
         Operation::patch(ONE, "updateCollection", || web::to(update))
-            .about("Changes what can change of a collection: metadata and `ef_construct`.")
+            .about("Changes what can change of a collection: metadata, `ef_construct` and how long points live.")
             .params::<WriteParams>()
             .takes::<UpdateCollection>(json!({"metadata": {"owner": "Ada"}}))
             .answers::<bool>(json!(true)),

@@ -22,6 +22,9 @@ pub(crate) struct CreateCollection {
     hnsw_config: Option<Hnsw>,
     quantization_config: Option<QuantizationConfig>,
     metadata: Option<Map<String, Value>>,
+    /// Ours: seconds that points live after they were put in; 0, or nothing: for good.
+    #[schemars(range(max = 3_162_240_000_u64))]
+    ttl_s: Option<u64>,
     #[schemars(range(min = 1), transform = schema::no_effect)]
     shard_number: Option<u32>,
     #[schemars(extend("enum" = ["auto", null]), transform = schema::no_effect)]
@@ -132,9 +135,13 @@ impl CreateCollection {
                 });
             Ok((name, spec?))
         });
+        let mut metadata = self.metadata.unwrap_or_default();
+        if let Some(ttl_s) = hints::ttl(self.ttl_s)?.filter(|told| !told.is_null()) {
+            metadata.insert(engine::TTL_S.to_owned(), ttl_s);
+        }
         Ok(CollectionSpec {
             vectors: specs.collect::<Result<_, Refusal>>()?,
-            metadata: self.metadata.unwrap_or_default(),
+            metadata,
         })
     }
 
@@ -249,6 +256,8 @@ mod tests {
             ("wal_config", json!({"colour": 0})),
             ("init_from", json!({"collection": "other"})),
             ("metadata", json!({"reembedding": {"state": "running"}})),
+            ("metadata", json!({"ttl_s": 5})),
+            ("ttl_s", json!(4_000_000_000_u64)),
             (
                 "strict_mode_config",
                 json!({"enabled": true, "max_query_limit": 10}),

@@ -1,6 +1,8 @@
 //! Settings of the dialect that are taken and have no effect here. Their names are known, so that
 //! a slip is still told.
 
+use engine::TTL_S;
+use engine::limits::MAX_TTL_S;
 use schemars::{JsonSchema, Schema};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -30,12 +32,30 @@ pub(super) const MEMORY: &[&str] = &["memory"];
 
 /// What the server keeps in a collection's metadata for itself, nobody else may put there.
 pub(super) fn own_metadata(metadata: Option<&Map<String, Value>>) -> Result<(), Refusal> {
-    match metadata.is_some_and(|metadata| metadata.contains_key(reembedding::KEY)) {
-        true => Err(Refusal::wrong(format!(
+    let has = |key: &str| metadata.is_some_and(|metadata| metadata.contains_key(key));
+    if has(reembedding::KEY) {
+        return Err(Refusal::wrong(format!(
             "`metadata.{}` is the server's own: it says how far a move to another model is",
             reembedding::KEY
+        )));
+    }
+    match has(TTL_S) {
+        true => Err(Refusal::wrong(format!(
+            "`metadata.{TTL_S}` is the server's own: say `{TTL_S}` beside `metadata`"
         ))),
         false => Ok(()),
+    }
+}
+
+/// How long points live, as it stands in the metadata; a null takes it away.
+pub(super) fn ttl(ttl_s: Option<u64>) -> Result<Option<Value>, Refusal> {
+    match ttl_s {
+        None => Ok(None),
+        Some(0) => Ok(Some(Value::Null)),
+        Some(seconds) if seconds <= MAX_TTL_S => Ok(Some(seconds.into())),
+        Some(seconds) => Err(Refusal::wrong(format!(
+            "`{TTL_S}` is {seconds}, it may be up to {MAX_TTL_S}; 0 keeps points for good"
+        ))),
     }
 }
 

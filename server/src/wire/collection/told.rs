@@ -75,6 +75,9 @@ pub(crate) struct Described {
     memory_bytes: usize,
     /// Ours: the model that makes this collection's vectors out of photos.
     embedder: Option<EmbedderTold>,
+    /// Ours: seconds that points live after they were put in, if they do not stay.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ttl_s: Option<u64>,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -147,7 +150,10 @@ struct EmbedderTold {
 
 impl From<CollectionInfo> for Described {
     fn from(info: CollectionInfo) -> Self {
-        let spec = info.spec;
+        let mut spec = info.spec;
+        let ttl_s = spec.ttl_s();
+        // It is told by itself.
+        spec.metadata.remove(engine::TTL_S);
         let mut models = spec.vectors.values().filter_map(|it| it.embedder.as_ref());
         let embedder = models.next().map(|embedder| EmbedderTold {
             name: embedder.name.clone(),
@@ -163,6 +169,7 @@ impl From<CollectionInfo> for Described {
             payload_schema: index::told(&info.indexes),
             memory_bytes: info.memory_bytes,
             embedder,
+            ttl_s,
         }
     }
 }

@@ -22,6 +22,9 @@ pub(crate) struct UpdateCollection {
     hnsw_config: Option<Hnsw>,
     quantization_config: Option<QuantizationConfig>,
     metadata: Option<Map<String, Value>>,
+    /// Ours: seconds that points live after they were put in; 0: for good.
+    #[schemars(range(max = 3_162_240_000_u64))]
+    ttl_s: Option<u64>,
     params: Option<ParamsDiff>,
     #[schemars(transform = schema::hints(hints::OPTIMIZERS))]
     optimizers_config: Option<Hints>,
@@ -104,8 +107,13 @@ impl UpdateCollection {
                 ef_construct.insert(name, ef);
             }
         }
+        let mut metadata = self.metadata;
+        if let Some(ttl_s) = hints::ttl(self.ttl_s)? {
+            let metadata = metadata.get_or_insert_default();
+            metadata.insert(engine::TTL_S.to_owned(), ttl_s);
+        }
         Ok(CollectionChange {
-            metadata: self.metadata,
+            metadata,
             ef_construct,
         })
     }

@@ -1,0 +1,148 @@
+//! Takes points out whose time is over (`ttl_s` of a collection), a few at a time, and rests as long as
+//! it worked, so that requests hardly meet it.
+//!
+//! It trusts the clock only while that goes on as steadily as the time that passes: after a jump
+//! nothing is taken out for an hour, in which an operator, or NTP, may set it right. A clock that was
+//! wrong from the start cannot be told.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use engine::{Engine, Error};
+
+use crate::metrics::Metrics;
+use crate::pause::Pause;
+
+/// Points that go, or get a time, in one record: a write waits for no more than these.
+const STEP: usize = 64;
+/// How far the clock may be from the time that has passed since the last look.
+const JUMP: Duration = Duration::from_secs(60);
+/// How long it is not trusted after a jump.
+const SETTLE: Duration = Duration::from_secs(3_600);
+/// How long a full queue of writes is left alone.
+const BUSY: Duration = Duration::from_millis(50);
+
+/// The thread's part that others hold.
+pub(crate) struct Retention {
+    pause: Pause,
+    every: Duration,
+}
+
+impl Retention {
+    /// With a look at every collection each so many seconds.
+    pub(crate) fn new(every_s: u64) -> Self {
+        Self {
+            pause: Pause::default(),
+            every: Duration::from_secs(every_s),
+        }
+    }
+
+    /// Sweeps until it is closed.
+    pub(crate) fn watch(&self, engine: &Engine, metrics: &Metrics) {
+        let mut clock = Clock::new(Instant::now(), SystemTime::now());
+        while self.pause.rests(self.every) {
+            let trusted = clock.is_steady(Instant::now(), SystemTime::now());
+            metrics.retention_waits(!trusted);
+            if !trusted {
+                continue;
+            }
+            for name in engine.retained() {
+                let sweep = AssertUnwindSafe(|| self.sweep(engine, metrics, &name));
+                match catch_unwind(sweep) {
+                    Ok(Ok(())) | Ok(Err(Error::NoCollection(_) | Error::Stopped)) => {}
+                    Ok(Err(error)) => {
+                        tracing::warn!(name, %error, "what has expired could not be taken out");
+                    }
+                    Err(_) => metrics.panicked(),
+                }
+            }
+        }
+    }
+
+    fn sweep(&self, engine: &Engine, metrics: &Metrics, name: &str) -> Result<(), Error> {
+        let mut removed = 0;
+        loop {
+            let started = Instant::now();
+            let now_s = SystemTime::now().duration_since(UNIX_EPOCH);
+            let now_s = now_s.map_or(0, |now| now.as_secs());
+            let rest = match engine.sweep_expired(name, now_s, STEP) {
+                Ok(swept) if swept.removed + swept.dated == 0 => break,
+                Ok(swept) => {
+                    metrics.expired(swept.removed);
+                    removed += swept.removed;
+                    started.elapsed()
+                }
+                Err(Error::Busy(_)) => BUSY,
+                Err(error) => return Err(error),
+            };
+            if !self.pause.rests(rest) {
+                break;
+            }
+        }
+        if removed > 0 {
+            tracing::info!(name, removed, "points have expired");
+        }
+        Ok(())
+    }
+
+    pub(crate) fn close(&self) {
+        self.pause.close();
+    }
+}
+
+/// The clock beside the time that passes.
+struct Clock {
+    looked: Instant,
+    said: SystemTime,
+    held_until: Option<Instant>,
+}
+
+impl Clock {
+    fn new(now: Instant, says: SystemTime) -> Self {
+        Self {
+            looked: now,
+            said: says,
+            held_until: None,
+        }
+    }
+
+    /// Whether it has gone on as time has, for long enough.
+    fn is_steady(&mut self, now: Instant, says: SystemTime) -> bool {
+        let passed = now.saturating_duration_since(self.looked);
+        let off = match says.duration_since(self.said) {
+            Ok(told) => told.abs_diff(passed),
+            Err(back) => back.duration() + passed,
+        };
+        (self.looked, self.said) = (now, says);
+        if off > JUMP {
+            let seconds = off.as_secs();
+            tracing::warn!(seconds, "the clock has jumped: nothing expires for an hour");
+            self.held_until = Some(now + SETTLE);
+        }
+        self.held_until.is_none_or(|until| now >= until)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_jumps_is_not_trusted_for_an_hour_whichever_way_it_went() {
+        let (start, said) = (Instant::now(), SystemTime::now());
+        let minutes = |n: u64| Duration::from_secs(60 * n);
+        for jump in [minutes(60 * 24 * 365), minutes(0)] {
+            let mut clock = Clock::new(start, said);
+            assert!(clock.is_steady(start + minutes(5), said + minutes(5)));
+            // A year ahead, or back to where it was five minutes ago.
+            let wrong = said + jump;
+            assert!(!clock.is_steady(start + minutes(6), wrong));
+            assert!(!clock.is_steady(start + minutes(65), wrong + minutes(59)));
+            assert!(clock.is_steady(start + minutes(67), wrong + minutes(61)));
+        }
+        // A little drift is none.
+        let mut clock = Clock::new(start, said);
+        let drifted = said + minutes(60) + Duration::from_secs(30);
+        assert!(clock.is_steady(start + minutes(60), drifted));
+    }
+}
