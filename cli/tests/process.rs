@@ -193,3 +193,26 @@ fn a_slow_search_is_told_with_its_request_and_stages_and_without_what_was_asked(
     );
     assert!(!said.contains("Secret") && !said.contains("Ada"), "{said}");
 }
+
+#[test]
+fn a_server_told_to_compare_by_what_the_machine_lacks_does_not_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_doppel"));
+    command.args([
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--no-install",
+        "--data-dir",
+    ]);
+    command
+        .arg(dir.path().join("data"))
+        .env("DOPPEL_SIMD", "avx9");
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success());
+    assert!(
+        said.contains("DOPPEL_SIMD is `avx9`") && said.contains("scalar"),
+        "{said}"
+    );
+}

@@ -49,6 +49,14 @@ struct Threads {
     stop: Sender<()>,
 }
 
+/// The name of the kernels that compare vectors in this process.
+///
+/// # Errors
+/// `DOPPEL_SIMD` names some that this machine does not have.
+pub fn kernels() -> Result<&'static str, Error> {
+    Ok(hnsw::wanted_kernels()?.name)
+}
+
 impl Engine {
     /// Opens a data folder and recovers it; returns when everything is searchable.
     pub fn open(options: Options) -> Result<Engine, Error> {

@@ -84,7 +84,7 @@ mod watch;
 pub use about::{ABOUT_PERSON, About, PersonChange};
 pub use backup::{Download, RestoreAs, RestoreReport};
 pub use checksum::Checksum;
-pub use engine::Engine;
+pub use engine::{Engine, kernels};
 pub use error::Error;
 pub use filter::{
     Bounds, Condition, Filter, GeoBox, GeoPoint, GeoPolygon, KeyPath, MinShould, Scalar, Scalars,

@@ -51,6 +51,14 @@ pub enum Error {
         /// What was given.
         got: usize,
     },
+    /// `DOPPEL_SIMD` names kernels that this CPU cannot run.
+    #[error("DOPPEL_SIMD is `{wanted}`, this machine has {here}")]
+    Kernels {
+        /// What it says.
+        wanted: String,
+        /// What it may say.
+        here: String,
+    },
     /// A slot that holds no live point.
     #[error("slot {0} holds no point")]
     NoSuchSlot(u32),

@@ -49,6 +49,7 @@ mod walk;
 pub use check::Violation;
 pub use distance::{
     BLOCK, Bits, Kernels, LANES, PackedDots, available as available_kernels, kernels,
+    wanted as wanted_kernels,
 };
 pub use effort::Effort;
 pub use error::Error;

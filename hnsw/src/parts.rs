@@ -20,28 +20,41 @@ pub fn set_threads(threads: usize) {
     THREADS.store(threads, Ordering::Relaxed);
 }
 
-/// Does `0..count` in parts of equal size, one a thread, and joins the results in their order.
+/// Parts that each thread is to have, so that none waits long for the one that had the hard ones.
+const PARTS_A_THREAD: usize = 8;
+
+/// Does `0..count` in parts, of which so many threads, the calling one among them, take one after
+/// another, and joins the results in their order.
 pub fn in_parts<T: Send>(
     threads: usize,
     count: usize,
     work: impl Fn(Range<usize>) -> Vec<T> + Sync,
 ) -> Vec<T> {
-    let share = count.div_ceil(threads.clamp(1, count.max(1))).max(1);
-    if share >= count {
+    let threads = threads.clamp(1, count.max(1));
+    if threads == 1 {
         return work(0..count);
     }
-    let part = |start: usize| start..(start + share).min(count);
-    std::thread::scope(|scope| {
-        let work = &work;
-        let starts = (0..count).step_by(share);
-        let running: Vec<_> = starts
-            .map(|start| scope.spawn(move || work(part(start))))
-            .collect();
-        let join = |thread: std::thread::ScopedJoinHandle<'_, Vec<T>>| {
-            thread
-                .join()
-                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        };
-        running.into_iter().flat_map(join).collect()
-    })
+    let share = count.div_ceil(threads * PARTS_A_THREAD);
+    let next = AtomicUsize::new(0);
+    let some = || {
+        let mut done = Vec::new();
+        loop {
+            let start = next.fetch_add(share, Ordering::Relaxed);
+            if start >= count {
+                return done;
+            }
+            done.push((start, work(start..(start + share).min(count))));
+        }
+    };
+    let mut parts = std::thread::scope(|scope| {
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(some)).collect();
+        let mut parts = some();
+        for other in others {
+            let theirs = other.join();
+            parts.extend(theirs.unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        }
+        parts
+    });
+    parts.sort_unstable_by_key(|(start, _)| *start);
+    parts.into_iter().flat_map(|(_, part)| part).collect()
 }

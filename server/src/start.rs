@@ -78,6 +78,8 @@ pub fn start_with(config: Config, embedding: Embedding) -> Result<Running, Error
         addr: config.listen,
         reason: error.to_string(),
     };
+    let kernels = engine::kernels()?;
+    tracing::info!(kernels, "vectors are compared");
     let root = config.api_key.as_ref().map(config::ApiKey::as_str);
     let keys = Ring::open(root, &config.data_dir).map_err(Error::Keys)?;
     let listener = TcpListener::bind(config.listen).map_err(listen)?;

@@ -44,7 +44,9 @@ impl Venv {
                 bail!("no virtual environment: {}", last_line(&made.stderr));
             }
         }
-        let text = std::fs::read_to_string(scripts().join("requirements.txt"))?;
+        let listed = scripts().join("requirements.txt");
+        let text =
+            std::fs::read_to_string(&listed).with_context(|| listed.display().to_string())?;
         let requirements = Requirements::parse(&text);
         for package in ["numpy"].iter().chain(packages) {
             let outcome = match self.outcomes.get(*package) {

@@ -1,7 +1,7 @@
 //! The kernels that compare two vectors, chosen once at run time by what the CPU can do.
 //!
 //! `scalar` is the specification; every other kernel is tested against it. `DOPPEL_SIMD` set to
-//! `scalar`, `avx2`, `avx512` or `neon` forces one, if the CPU has it. Slices of different length
+//! `scalar`, `avx2`, `avx512` or `neon` forces one; [`wanted`] says whether the CPU has it. Slices of different length
 //! are compared over the shorter one.
 #![expect(unsafe_code, reason = "SIMD intrinsics")]
 
@@ -14,6 +14,8 @@ mod neon;
 mod scalar;
 
 use std::sync::OnceLock;
+
+use crate::error::Error;
 
 /// A set of kernels.
 #[derive(Clone, Copy)]
@@ -109,12 +111,33 @@ pub fn available() -> Vec<Kernels> {
 /// The kernels in use.
 pub fn kernels() -> &'static Kernels {
     static CHOSEN: OnceLock<Kernels> = OnceLock::new();
-    CHOSEN.get_or_init(|| {
-        let all = available();
-        let forced = std::env::var("DOPPEL_SIMD").ok();
-        let wanted =
-            forced.and_then(|name| all.iter().find(|kernels| kernels.name == name).copied());
-        wanted.or(all.first().copied()).unwrap_or(scalar::KERNELS)
+    CHOSEN.get_or_init(|| wanted().unwrap_or_else(|_| best(&available())))
+}
+
+fn best(all: &[Kernels]) -> Kernels {
+    all.first().copied().unwrap_or(scalar::KERNELS)
+}
+
+/// The kernels that `DOPPEL_SIMD` forces, or the best.
+///
+/// # Errors
+/// It names none that this CPU can run. Who goes on all the same compares with the best.
+pub fn wanted() -> Result<Kernels, Error> {
+    named(std::env::var("DOPPEL_SIMD").ok().as_deref())
+}
+
+fn named(name: Option<&str>) -> Result<Kernels, Error> {
+    let all = available();
+    let Some(name) = name else {
+        return Ok(best(&all));
+    };
+    let named = all.iter().find(|kernels| kernels.name == name);
+    named.copied().ok_or_else(|| {
+        let here: Vec<&str> = all.iter().map(|kernels| kernels.name).collect();
+        Error::Kernels {
+            wanted: name.to_owned(),
+            here: here.join(", "),
+        }
     })
 }
 
@@ -346,6 +369,23 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn kernels_are_had_by_name_and_unknown_ones_refused_with_those_there_are() {
+        assert_eq!(named(Some("scalar")).map(|it| it.name).ok(), Some("scalar"));
+        assert_eq!(
+            named(None).map(|it| it.name).ok(),
+            Some(available()[0].name)
+        );
+        let refusal = named(Some("avx9"))
+            .map(|it| it.name)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            refusal.contains("avx9") && refusal.contains("scalar"),
+            "{refusal}"
+        );
     }
 
     #[test]
