@@ -1,54 +1,31 @@
-//! Connections that come to nothing are given up: those that say nothing, send the head of a
-//! request too slowly, the first or a later one, or do not take their answer. Whoever holds many
-//! such connections cannot keep others out for long.
+//! Connections that come to nothing are given up: those that say nothing or nothing but pings, send
+//! the head of a request too slowly, the first or a later one, or do not take their answer. Whoever
+//! holds many such connections cannot keep others out for long.
 //!
 //! Bodies have limits of their own (`http::body`), and so has the time for which a request may be
 //! at work: while one is, this waits.
 
-use std::cell::Cell;
 use std::future::Future;
 use std::io::{self, ErrorKind, IoSlice};
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use actix_http::Protocol;
 use actix_web::rt::net::TcpStream;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use crate::at_work::{AtWork, State};
 use crate::limits;
 
 /// The beginning of what a client of HTTP/2 sends first (RFC 9113, 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2";
 /// Its name in a handshake of TLS (RFC 7301).
 pub(crate) const HTTP2: &[u8] = b"h2";
-
-/// How many requests of a connection are at work.
-#[derive(Clone, Default)]
-pub(crate) struct AtWork(Rc<Cell<usize>>);
-
-/// One of them, until it is dropped.
-pub(crate) struct Working(AtWork);
-
-impl AtWork {
-    /// Begins a request.
-    pub(crate) fn enter(&self) -> Working {
-        self.0.set(self.0.get() + 1);
-        Working(self.clone())
-    }
-}
-
-impl Drop for Working {
-    fn drop(&mut self) {
-        let left = self.0.0.get().saturating_sub(1);
-        self.0.0.set(left);
-    }
-}
 
 /// What bytes go through.
 enum Io {
@@ -59,9 +36,9 @@ enum Io {
 /// A connection with a clock.
 pub(crate) struct Connection {
     io: Io,
+    /// What was read to tell the protocol and is still to be given.
+    first: Vec<u8>,
     at_work: AtWork,
-    /// When something was last written, or the connection made.
-    moved: Instant,
     /// Since when nothing of what is to be written is taken.
     stalled: Option<Instant>,
     timer: Pin<Box<Sleep>>,
@@ -77,14 +54,13 @@ impl Connection {
         io.set_nodelay(true)?;
         let peer = io.peer_addr().ok();
         let begun = timeout(limits::HEAD_TIMEOUT, begin(io, tls)).await;
-        let (io, protocol) = begun.map_err(|_| ErrorKind::TimedOut)??;
-        let moved = Instant::now();
+        let (io, first, protocol) = begun.map_err(|_| ErrorKind::TimedOut)??;
         let connection = Self {
             io,
-            at_work: AtWork::default(),
-            moved,
+            first,
+            at_work: AtWork::new(),
             stalled: None,
-            timer: Box::pin(sleep_until(moved + limits::HEAD_TIMEOUT)),
+            timer: Box::pin(sleep_until(Instant::now() + limits::HEAD_TIMEOUT)),
         };
         Ok((connection, protocol, peer))
     }
@@ -117,7 +93,6 @@ impl Connection {
         context: &mut Context<'_>,
     ) -> Poll<io::Result<T>> {
         if written.is_ready() {
-            self.moved = Instant::now();
             self.stalled = None;
             return written;
         }
@@ -127,19 +102,27 @@ impl Connection {
     }
 }
 
-async fn begin(io: TcpStream, tls: Option<TlsAcceptor>) -> io::Result<(Io, Protocol)> {
+async fn begin(mut io: TcpStream, tls: Option<TlsAcceptor>) -> io::Result<(Io, Vec<u8>, Protocol)> {
     let of = |is_http2| match is_http2 {
         true => Protocol::Http2,
         false => Protocol::Http1,
     };
     let Some(tls) = tls else {
-        let mut start = [0; PREFACE.len()];
-        io.peek(&mut start).await?;
-        return Ok((Io::Plain(io), of(start == PREFACE)));
+        let first = first(&mut io).await?;
+        let protocol = of(first == PREFACE);
+        return Ok((Io::Plain(io), first, protocol));
     };
     let io = tls.accept(io).await?;
     let protocol = of(io.get_ref().1.alpn_protocol() == Some(HTTP2));
-    Ok((Io::Tls(Box::new(io)), protocol))
+    Ok((Io::Tls(Box::new(io)), Vec::new(), protocol))
+}
+
+/// As many bytes as it takes to know whether they are the preface, in however many pieces they come.
+async fn first(io: &mut TcpStream) -> io::Result<Vec<u8>> {
+    let mut first = Vec::with_capacity(PREFACE.len());
+    let mut io = io.take(PREFACE.len() as u64);
+    while PREFACE.starts_with(&first) && io.read_buf(&mut first).await? > 0 {}
+    Ok(first)
 }
 
 /// Does the same with either.
@@ -158,12 +141,22 @@ impl AsyncRead for Connection {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if !self.first.is_empty() {
+            let bytes = self.first.len().min(buffer.remaining());
+            let given: Vec<u8> = self.first.drain(..bytes).collect();
+            buffer.put_slice(&given);
+            return Poll::Ready(Ok(()));
+        }
         let read = either!(&mut self.io, poll_read(context, buffer));
-        if read.is_ready() || self.stalled.is_some() || self.at_work.0.get() > 0 {
+        if read.is_ready() || self.stalled.is_some() {
             return read;
         }
-        let since = self.moved;
-        let over = self.check(since, limits::QUIET_TIMEOUT, context);
+        let (since, limit) = match self.at_work.state() {
+            State::Working => return read,
+            State::Answering(since) => (since, limits::ANSWER_TIMEOUT),
+            State::Quiet(since) => (since, limits::QUIET_TIMEOUT),
+        };
+        let over = self.check(since, limit, context);
         over.map(|kind| Err(kind.into()))
     }
 }
@@ -205,6 +198,7 @@ impl AsyncWrite for Connection {
 
 #[cfg(test)]
 mod tests {
+    use actix_web::body::BoxBody;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
 
@@ -278,5 +272,87 @@ mod tests {
         let refused = connection.write_all(&vec![0; 64 << 20]).await.unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::TimedOut);
         assert!(started.elapsed() >= limits::ANSWER_TIMEOUT);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_protocol_is_told_however_many_pieces_the_first_bytes_come_in() {
+        let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".as_slice();
+        let post = b"POST / HTTP/1.1\r\n".as_slice();
+        for (bytes, expected) in [(preface, Protocol::Http2), (post, Protocol::Http1)] {
+            for cut in 1..PREFACE.len() {
+                let (mut client, server) = pair().await;
+                client.set_nodelay(true).unwrap();
+                let accepting = Connection::accept(server, None);
+                let sending = async {
+                    client.write_all(&bytes[..cut]).await.unwrap();
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                    client.write_all(&bytes[cut..]).await.unwrap();
+                };
+                let (accepted, ()) = tokio::join!(accepting, sending);
+                let (mut connection, protocol, _) = accepted.unwrap();
+                assert_eq!(protocol, expected, "cut after {cut} bytes");
+                let mut read = vec![0; bytes.len()];
+                connection.read_exact(&mut read).await.unwrap();
+                assert_eq!(read, bytes, "cut after {cut} bytes");
+            }
+        }
+    }
+
+    /// Reads, as a protocol would that sends a ping each second and always gets an answer.
+    async fn pinged(client: &mut TcpStream, connection: &mut Connection) -> (ErrorKind, Duration) {
+        let started = Instant::now();
+        let mut bytes = [0; 4];
+        let answering = async {
+            let mut bytes = [0; 4];
+            while client.read_exact(&mut bytes).await.is_ok() {
+                if client.write_all(b"pong").await.is_err() {
+                    break;
+                }
+            }
+            std::future::pending::<()>().await;
+        };
+        let pinging = async {
+            loop {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                connection.write_all(b"ping").await.unwrap();
+                if let Err(error) = connection.read_exact(&mut bytes).await {
+                    return error.kind();
+                }
+                let nothing = timeout(Duration::ZERO, connection.read_exact(&mut bytes));
+                if let Ok(Err(error)) = nothing.await {
+                    return error.kind();
+                }
+                assert!(started.elapsed() < Duration::from_secs(3600));
+            }
+        };
+        tokio::select! {
+            () = answering => unreachable!("it waits for ever"),
+            kind = pinging => (kind, started.elapsed()),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_only_answers_pings_is_given_up() {
+        let (mut client, mut connection, _) = connected(b"ping").await;
+        let mut byte = [0; 4];
+        connection.read_exact(&mut byte).await.unwrap();
+        let (kind, after) = pinged(&mut client, &mut connection).await;
+        assert_eq!(kind, ErrorKind::TimedOut);
+        assert!(after < limits::QUIET_TIMEOUT + Duration::from_secs(2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_answers_pings_but_lets_no_byte_of_its_answer_through_is_given_up() {
+        let (mut client, mut connection, _) = connected(b"ping").await;
+        let mut byte = [0; 4];
+        connection.read_exact(&mut byte).await.unwrap();
+        let working = connection.at_work().enter();
+        let answer = working.answered(BoxBody::new("the answer"));
+        drop(working);
+        let (kind, after) = pinged(&mut client, &mut connection).await;
+        assert_eq!(kind, ErrorKind::TimedOut);
+        let limit = limits::ANSWER_TIMEOUT;
+        assert!((limit..limit + Duration::from_secs(2)).contains(&after));
+        drop(answer);
     }
 }

@@ -17,6 +17,7 @@ mod access;
 mod api;
 mod app;
 mod ask;
+mod at_work;
 mod audit;
 mod clock;
 mod clustering;

@@ -35,7 +35,10 @@ pub(crate) const PAGE: usize = engine::limits::MAX_PAGE;
 /// How long a client may take to send its first bytes, and the head of its first request.
 pub(crate) const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a connection may have no request at work: idle, or sending the head of a later one.
+/// Pings of HTTP/2 are no request.
 pub(crate) const QUIET_TIMEOUT: Duration = Duration::from_secs(10);
+/// Bytes of an answer that are handed on at once.
+pub(crate) const ANSWER_PIECE_BYTES: usize = 64 << 10;
 /// How long a client may take nothing of its answer.
 pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a client may take to send its body.

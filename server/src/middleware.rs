@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use crate::access::{Asked, Denied, Grant};
 use crate::app::App;
-use crate::connection::AtWork;
+use crate::at_work::AtWork;
 use crate::metrics::{Metrics, Route};
 use crate::refusal::Refusal;
 use crate::{access, clock, cors, limits};
@@ -52,7 +52,7 @@ pub(crate) async fn observe(
     request.extensions_mut().insert(RequestId(id.clone()));
     let span = tracing::info_span!("request", id = ?id, method, route);
     let _in_flight = InFlight::new(&metrics);
-    let _working = request.conn_data::<AtWork>().map(AtWork::enter);
+    let working = request.conn_data::<AtWork>().map(AtWork::enter);
     let work = AssertUnwindSafe(next.call(request)).catch_unwind();
     let outcome = clock::timed(started, work).instrument(span.clone()).await;
     let _entered = span.enter();
@@ -76,7 +76,10 @@ pub(crate) async fn observe(
         Ok(response) => {
             let mut response = response.map_into_boxed_body();
             mark(response.headers_mut(), id);
-            Ok(response)
+            Ok(match working {
+                Some(working) => response.map_body(|_, body| BoxBody::new(working.answered(body))),
+                None => response,
+            })
         }
         Err(error) => {
             let mut response = error.error_response();
