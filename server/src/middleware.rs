@@ -203,7 +203,7 @@ async fn in_time(
     next: Next<impl MessageBody + 'static>,
     limit_s: u64,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    if request.path().contains("/snapshots") {
+    if of_whole_collections(&request) {
         return Ok(next.call(request).await?.map_into_boxed_body());
     }
     let limit = Duration::from_secs(limit_s);
@@ -211,6 +211,13 @@ async fn in_time(
         Ok(response) => Ok(response?.map_into_boxed_body()),
         Err(_) => Err(Refusal::too_long(limit_s).into()),
     }
+}
+
+/// Whether the route, not the name of a collection in the path, is one of the snapshots.
+fn of_whole_collections(request: &ServiceRequest) -> bool {
+    let extensions = request.extensions();
+    let template = extensions.get::<Template>().and_then(|it| it.0.as_deref());
+    template.is_some_and(|it| it.split('/').any(|part| part == "snapshots"))
 }
 
 fn app(request: &ServiceRequest) -> &web::Data<App> {
