@@ -53,11 +53,58 @@ impl<T: Serialize> Responder for Answer<T> {
 }
 
 fn wants_message_pack(request: &HttpRequest) -> bool {
-    let accept = request.headers().get(header::ACCEPT);
-    let accept = accept.and_then(|value| value.to_str().ok()).unwrap_or("");
-    let mut types = accept.split(',');
-    types.any(|it| {
-        let name = it.split(';').next().unwrap_or_default().trim();
-        MESSAGE_PACK.contains(&name)
-    })
+    let accept = request.headers().get_all(header::ACCEPT);
+    let accept: Vec<_> = accept.filter_map(|value| value.to_str().ok()).collect();
+    prefers_message_pack(&accept.join(","))
+}
+
+/// Whether `accept` (RFC 9110, 12.5.1) names MessagePack and rather has that, or as readily, than JSON.
+fn prefers_message_pack(accept: &str) -> bool {
+    let weight = |names: &[&str]| {
+        let of_names = accept.split(',').filter_map(|it| {
+            let mut parts = it.split(';').map(str::trim);
+            let name = parts.next()?.to_ascii_lowercase();
+            let mut weights = parts.filter_map(|it| it.split_once('='));
+            let weight = weights.find(|(name, _)| name.trim().eq_ignore_ascii_case("q"));
+            let weight = weight.map_or(Some(1.0), |(_, weight)| weight.trim().parse().ok());
+            names.contains(&name.as_str()).then_some(weight)?
+        });
+        of_names.reduce(f32::max)
+    };
+    let json = weight(&["application/json"])
+        .or_else(|| weight(&["application/*"]))
+        .or_else(|| weight(&["*/*"]));
+    let packed = weight(&MESSAGE_PACK).unwrap_or_default();
+    packed > 0.0 && packed >= json.unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn message_pack_is_given_to_who_would_rather_have_it() {
+        for accept in [
+            "application/msgpack",
+            "application/x-msgpack, */*",
+            "application/json, application/msgpack",
+            "application/json;q=0.5, Application/MsgPack; q=0.6",
+            "*/*;q=0.1,application/msgpack;q=0.2",
+        ] {
+            assert!(prefers_message_pack(accept), "{accept}");
+        }
+        for accept in [
+            "",
+            "*/*",
+            "application/json",
+            "application/msgpack;q=0",
+            "application/msgpack;q=0.0, application/json",
+            "application/json, application/msgpack;q=0.5",
+            "application/*, application/msgpack;q=0.9",
+            "application/msgpackage",
+            "application/msgpack;q=much",
+        ] {
+            assert!(!prefers_message_pack(accept), "{accept}");
+        }
+    }
 }
