@@ -368,4 +368,10 @@ fn a_picture_that_is_known_is_not_sent_again() {
         assert_eq!(known(&tags), 304, "{tags}");
     }
     assert_eq!(known("\"x\", W/\"y\""), 200);
+    let unchanged = server.send("GET", path, &[("if-none-match", &tag)], &[]);
+    assert_eq!(unchanged.header("cache-control"), "private, no-cache");
+    let document = server.get("/openapi.json").body();
+    let answers =
+        &document["paths"]["/collections/{collection}/faces/{id}/image"]["get"]["responses"];
+    assert!(answers["304"].is_object() && answers["200"]["headers"]["etag"].is_object());
 }

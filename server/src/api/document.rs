@@ -205,7 +205,13 @@ fn of_path(name: &str) -> Value {
 
 fn responses(operation: &Operation, schemas: &mut Schemas) -> Value {
     let mut responses = Map::new();
-    responses.insert("200".into(), success(&operation.answer, schemas));
+    let mut done = success(&operation.answer, schemas);
+    if operation.tagged {
+        done["headers"] = json!({"etag": {"schema": {"type": "string"}}});
+        let known = json!({"description": "It is as `if-none-match` says it was."});
+        responses.insert("304".into(), known);
+    }
+    responses.insert("200".into(), done);
     for status in statuses(operation) {
         responses.insert(status.to_string(), refused(status));
     }
@@ -296,7 +302,11 @@ fn refused(status: u16) -> Value {
             "example": {"status": {"error": about}, "time": 0.0001},
         }},
     });
-    if status == 503 {
+    if status == 403 {
+        // The one of a key, as the dialect has it.
+        refused["content"]["text/plain"] = json!({"schema": {"type": "string"}});
+    }
+    if matches!(status, 429 | 503) {
         refused["headers"] = json!({"retry-after": {"schema": {"type": "string"}}});
     }
     refused

@@ -21,6 +21,8 @@ pub(crate) struct Operation {
     pub(crate) params: Option<SchemaOf>,
     pub(crate) bodies: Vec<Body>,
     pub(crate) answer: Answer,
+    /// Whether the answer has an ETag, and is 304 for a client that has it.
+    pub(crate) tagged: bool,
     /// Statuses of refusals beside those that follow from path and method.
     pub(crate) refusals: Vec<u16>,
 }
@@ -59,6 +61,7 @@ impl Operation {
             params: None,
             bodies: Vec::new(),
             answer: Answer::Plain(&["text/plain"]),
+            tagged: false,
             refusals: Vec::new(),
         }
     }
@@ -156,6 +159,12 @@ impl Operation {
     /// An answer of other types.
     pub(crate) fn answers_plain(mut self, types: &'static [&'static str]) -> Self {
         self.answer = Answer::Plain(types);
+        self
+    }
+
+    /// The answer has an ETag, and is 304 for a client that has it.
+    pub(crate) fn tagged(mut self) -> Self {
+        self.tagged = true;
         self
     }
 

@@ -31,9 +31,12 @@ pub(super) fn operations() -> Vec<Operation> {
             "The picture of a face: its crop, a smaller one of it, or the photo if that is kept.",
         )
         .params::<ImageParams>()
-        .answers_plain(PICTURES),
+        .answers_plain(PICTURES)
+        .tagged(),
     ]
 }
+
+const CACHED: &str = "private, no-cache";
 
 /// Pictures of people are cached by nobody but their reader, who asks each time whether they are
 /// still there: what is deleted must be gone.
@@ -69,6 +72,7 @@ async fn image(
     if is_known(request.headers(), &tag) {
         return Ok(HttpResponse::NotModified()
             .insert_header((header::ETAG, tag))
+            .insert_header((header::CACHE_CONTROL, CACHED))
             .finish());
     }
     let (content_type, extension) = sniffed(&bytes);
@@ -76,7 +80,7 @@ async fn image(
     Ok(HttpResponse::Ok()
         .content_type(content_type)
         .insert_header((header::ETAG, tag))
-        .insert_header((header::CACHE_CONTROL, "private, no-cache"))
+        .insert_header((header::CACHE_CONTROL, CACHED))
         .insert_header((header::CONTENT_DISPOSITION, disposition))
         .body(bytes))
 }
