@@ -4,8 +4,10 @@
 //! of 20 photos each at cosine 0.6, one photo of some people asked for. Printed are inserts a second
 //! by batch size and connections, with `wait=true` (searchable when answered) and `wait=false`
 //! (durable when answered), searches a second and how long they take by connections at an `ef` that
-//! reaches a recall, memory, disk, and how long a restart takes.
+//! reaches a recall, what of a search is the parsing of its body, memory, disk, and how long a restart
+//! takes.
 
+use std::hint::black_box;
 use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -16,6 +18,7 @@ use benches::load::{self, Connection, request};
 use benches::soak::disk_bytes;
 use benches::{Process, people};
 use clap::Parser;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 #[derive(Parser)]
@@ -166,8 +169,45 @@ fn searches(
                 load.percentile_ms(50),
                 load.percentile_ms(99)
             )?;
+            if connections == 1 {
+                parsing(out, queries, *ef, load.percentile_ms(50) * 1e3)?;
+            }
         }
     }
+    Ok(())
+}
+
+/// A search as the server reads it.
+#[derive(Deserialize)]
+#[expect(dead_code, reason = "it is only read")]
+struct Search {
+    query: Vec<f32>,
+    limit: usize,
+    params: Params,
+}
+
+#[derive(Deserialize)]
+#[expect(dead_code, reason = "it is only read")]
+struct Params {
+    hnsw_ef: usize,
+}
+
+/// What of a search over one connection is the parsing of its body, by the same parser.
+fn parsing(out: &mut impl Write, queries: &[Vec<f32>], ef: usize, whole_us: f64) -> Result<()> {
+    let body = |query| json!({"query": query, "limit": K, "params": {"hnsw_ef": ef}}).to_string();
+    let bodies: Vec<String> = queries.iter().map(body).collect();
+    let started = Instant::now();
+    for body in &bodies {
+        let search: Search = serde_json::from_slice(body.as_bytes())?;
+        black_box(search);
+    }
+    let parsed_us = started.elapsed().as_secs_f64() * 1e6 / bodies.len() as f64;
+    writeln!(
+        out,
+        "a body of {} bytes is parsed in {parsed_us:.1} us, {:.0} % of {whole_us:.0} us",
+        bodies.iter().map(String::len).sum::<usize>() / bodies.len(),
+        parsed_us / whole_us * 100.0
+    )?;
     Ok(())
 }
 
