@@ -10,7 +10,7 @@ use super::filter::WireFilter;
 use super::id::Id;
 use super::photo;
 use super::unsupported::{self, Absent};
-use super::{list, schema};
+use super::{exact, list, schema};
 use crate::refusal::Refusal;
 
 /// The body of `POST` (set) and `PUT` (overwrite) `/collections/{c}/points/payload`.
@@ -18,6 +18,7 @@ use crate::refusal::Refusal;
 #[serde(deny_unknown_fields)]
 #[schemars(transform = schema::one_of(&["points", "filter"]))]
 pub(crate) struct SetPayload {
+    #[serde(deserialize_with = "exact::map")]
     payload: Payload,
     #[serde(default, deserialize_with = "list::optional")]
     points: Option<Vec<Id>>,
@@ -48,6 +49,7 @@ pub(crate) struct PatchFace {
     #[schemars(with = "Option<String>")]
     person: Option<Option<String>>,
     /// Keys to set; a null takes its key away, other keys stay.
+    #[serde(default, deserialize_with = "exact::optional_map")]
     payload: Option<Payload>,
 }
 

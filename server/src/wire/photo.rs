@@ -11,8 +11,8 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 use super::id::Id;
-use super::list;
 use super::sieve::Sieve;
+use super::{exact, list};
 use crate::http::Form;
 use crate::limits;
 use crate::refusal::Refusal;
@@ -103,6 +103,7 @@ pub(crate) struct AddBody {
     image: Option<Base64>,
     id: Option<Id>,
     person: Option<String>,
+    #[serde(default, deserialize_with = "exact::optional_map")]
     payload: Option<Map<String, Value>>,
     name: Option<String>,
     using: Option<String>,
@@ -125,6 +126,7 @@ struct ImageBody {
     image: Base64,
     id: Option<Id>,
     person: Option<String>,
+    #[serde(default, deserialize_with = "exact::optional_map")]
     payload: Option<Map<String, Value>>,
     name: Option<String>,
 }
@@ -256,10 +258,11 @@ impl TryFrom<Form> for AddPhotos {
         let mut fields = form.fields;
         let id = fields.text("id").map(|text| Id::parse(&text)).transpose()?;
         let json = fields.text("payload");
-        let json = json.map(|text| serde_json::from_str(&text)).transpose();
+        let json: Result<Option<exact::Object>, _> =
+            json.map(|text| serde_json::from_str(&text)).transpose();
         let json = json
             .map_err(|error| Refusal::wrong(format!("`payload` must be a JSON object: {error}")))?;
-        let payload = payload(json, fields.text(PERSON))?;
+        let payload = payload(json.map(|it| it.0), fields.text(PERSON))?;
         let add = Self {
             using: fields.text("using"),
             faces: which(&mut fields)?.unwrap_or(Which::Largest).into(),

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::choose::chosen;
+use super::exact::{self, Object};
 use super::filter::WireFilter;
 use super::id::Id;
 use super::select::{View, WithPayload, WithVector};
@@ -32,6 +33,7 @@ pub(crate) struct Upsert {
 struct PutPoint {
     id: Id,
     vector: VectorsIn,
+    #[serde(default, deserialize_with = "exact::optional_map")]
     payload: Option<Map<String, Value>>,
 }
 
@@ -42,7 +44,8 @@ struct Batch {
     ids: Vec<Id>,
     vectors: Columns,
     #[serde(default, deserialize_with = "list::optional")]
-    payloads: Option<Vec<Option<Map<String, Value>>>>,
+    #[schemars(with = "Option<Vec<Option<Map<String, Value>>>>")]
+    payloads: Option<Vec<Option<Object>>>,
 }
 
 impl TryFrom<Upsert> for Vec<Point> {
@@ -90,7 +93,7 @@ impl Batch {
         let rows = columns.zip(payloads).map(|((id, vectors), payload)| Point {
             id: id.0,
             vectors,
-            payload: payload.unwrap_or_default(),
+            payload: payload.unwrap_or_default().0,
             face: None,
         });
         Ok(rows.collect())

@@ -96,12 +96,15 @@ impl<'de> Deserialize<'de> for VectorsIn {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<VectorsIn, A::Error> {
-                let mut vectors = Vec::new();
+                let mut vectors = BTreeMap::new();
                 while let Some(name) = map.next_key::<String>()? {
+                    if vectors.contains_key(&name) {
+                        return Err(A::Error::custom(format!("vector `{name}` is there twice")));
+                    }
                     let vector = map.next_value::<Plain>();
                     let vector = vector
                         .map_err(|error| A::Error::custom(format!("vector `{name}`: {error}")))?;
-                    vectors.push((name, vector.0));
+                    vectors.insert(name, vector.0);
                 }
                 Ok(VectorsIn(vectors.into_iter().collect()))
             }
@@ -228,12 +231,15 @@ impl<'de> Deserialize<'de> for Columns {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Columns, A::Error> {
-                let mut columns = Vec::new();
+                let mut columns = BTreeMap::new();
                 while let Some(name) = map.next_key::<String>()? {
+                    if columns.contains_key(&name) {
+                        return Err(A::Error::custom(format!("vector `{name}` is there twice")));
+                    }
                     let List(column) = map.next_value()?;
-                    columns.push((name, column));
+                    columns.insert(name, column);
                 }
-                Ok(Columns(columns))
+                Ok(Columns(columns.into_iter().collect()))
             }
         }
         deserializer.deserialize_any(Either)

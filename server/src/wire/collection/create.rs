@@ -5,8 +5,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
-use super::super::schema;
 use super::super::unsupported::{self, Absent};
+use super::super::{exact, schema};
 use super::hints::{self, Hints};
 use super::quantization::QuantizationConfig;
 use super::vector::{Defaults, Hnsw, Model, VectorParams};
@@ -21,6 +21,7 @@ pub(crate) struct CreateCollection {
     embedder: Option<String>,
     hnsw_config: Option<Hnsw>,
     quantization_config: Option<QuantizationConfig>,
+    #[serde(default, deserialize_with = "exact::optional_map")]
     metadata: Option<Map<String, Value>>,
     /// Ours: seconds that points live after they were put in; 0, or nothing: for good.
     #[schemars(range(max = 3_162_240_000_u64))]
@@ -70,7 +71,7 @@ enum Vectors {
 impl<'de> Deserialize<'de> for Vectors {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         use serde::de::Error;
-        let map = Map::deserialize(deserializer)?;
+        let map = exact::map(deserializer)?;
         if !map.values().all(Value::is_object) {
             let params = VectorParams::deserialize(Value::Object(map));
             let params = params.map_err(|error| D::Error::custom(format!("`vectors`: {error}")))?;

@@ -2,24 +2,47 @@
 
 use engine::Quantization;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 
-use super::super::schema;
+use super::super::{exact, schema};
 use super::vector::Memory;
 use crate::refusal::Refusal;
 
 /// The setting; `Disabled` walks on the `f32` vectors themselves.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(
-    untagged,
-    expecting = "expected {\"scalar\": {\"type\": \"int8\"}}, {\"binary\": {\"encoding\": \"one_bit\" or \
-                 \"two_bits\"}}, {\"packed\": {\"bits\": 1, 2 or 4}} or \"Disabled\""
-)]
+#[derive(Debug, Clone, JsonSchema)]
+#[serde(untagged)]
 pub(super) enum QuantizationConfig {
     Disabled(DisabledWord),
     Scalar(#[expect(dead_code, reason = "being readable is all it says")] ScalarConfig),
     Binary(BinaryConfig),
     Packed(PackedConfig),
+}
+
+impl<'de> Deserialize<'de> for QuantizationConfig {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = exact::value(deserializer)?;
+        let kind = match &value {
+            Value::String(word) => word.as_str(),
+            Value::Object(map) => map.keys().next().map_or("nothing", String::as_str),
+            _ => "no object",
+        };
+        let read = match kind {
+            "Disabled" => DisabledWord::deserialize(&value).map(Self::Disabled),
+            "scalar" => ScalarConfig::deserialize(&value).map(Self::Scalar),
+            "binary" => BinaryConfig::deserialize(&value).map(Self::Binary),
+            "packed" => PackedConfig::deserialize(&value).map(Self::Packed),
+            _ => {
+                return Err(D::Error::custom(format!(
+                    "`quantization_config`: `{kind}` is not supported; there are {{\"scalar\": \
+                     {{\"type\": \"int8\"}}}}, {{\"binary\": {{\"encoding\": \"one_bit\" or \
+                     \"two_bits\"}}}}, {{\"packed\": {{\"bits\": 1, 2 or 4}}}} and \"Disabled\""
+                )));
+            }
+        };
+        read.map_err(|error| D::Error::custom(format!("`quantization_config.{kind}`: {error}")))
+    }
 }
 
 #[derive(Debug, Clone, Deserialize, JsonSchema)]

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::super::schema;
+use super::super::{exact, schema};
 use super::hints::{self, Hints};
 use super::quantization::QuantizationConfig;
 use super::vector::{Hnsw, Memory};
@@ -21,6 +21,7 @@ pub(crate) struct UpdateCollection {
     vectors: Option<BTreeMap<String, VectorDiff>>,
     hnsw_config: Option<Hnsw>,
     quantization_config: Option<QuantizationConfig>,
+    #[serde(default, deserialize_with = "exact::optional_map")]
     metadata: Option<Map<String, Value>>,
     /// Ours: seconds that points live after they were put in; 0: for good.
     #[schemars(range(max = 3_162_240_000_u64))]

@@ -12,6 +12,7 @@ use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
+use super::exact;
 use crate::refusal::Refusal;
 
 /// What was read, or what is wrong with it and where.
@@ -23,15 +24,16 @@ pub(crate) struct WireFilter(pub(crate) Filter);
 
 impl<'de> Deserialize<'de> for WireFilter {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let value = Value::deserialize(deserializer)?;
+        let value = exact::value(deserializer)?;
         read(&value).map(Self).map_err(D::Error::custom)
     }
 }
 
 /// A filter that is JSON in a text, as in a field of a form.
 pub(crate) fn parse(text: &str) -> Result<Filter, Refusal> {
-    let value: Value = serde_json::from_str(text)
-        .map_err(|error| Refusal::wrong(format!("`filter` is no JSON: {error}")))?;
+    let mut reader = serde_json::Deserializer::from_str(text);
+    let value = exact::value(&mut reader).and_then(|value| reader.end().map(|()| value));
+    let value = value.map_err(|error| Refusal::wrong(format!("`filter` is no JSON: {error}")))?;
     read(&value).map_err(Refusal::wrong)
 }
 
