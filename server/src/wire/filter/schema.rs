@@ -21,16 +21,7 @@ impl JsonSchema for WireFilter {
             {"type": "array", "items": condition, "maxItems": FILTER_CONDITIONS},
             {"type": "null"},
         ]});
-        let min_should = object(
-            &["conditions", "min_count"],
-            json!({
-                "conditions": {"anyOf": [
-                    condition,
-                    {"type": "array", "items": condition, "maxItems": FILTER_CONDITIONS},
-                ]},
-                "min_count": {"type": "integer", "minimum": 0},
-            }),
-        );
+        let min_should = generator.subschema_for::<MinShould>();
         let mut schema = object(
             &[],
             json!({
@@ -54,10 +45,10 @@ impl JsonSchema for Condition {
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let filter = generator.subschema_for::<WireFilter>();
+        let nested = generator.subschema_for::<Nested>();
         let id = generator.subschema_for::<Id>();
         let test = generator.subschema_for::<KeyTest>();
         let of_key = object(&["key"], json!({"key": key()}));
-        let nested = object(&["key", "filter"], json!({"key": key(), "filter": filter}));
         let questions = json!({
             "has_id": {"type": "array", "items": id},
             "has_vector": {"type": "string"},
@@ -80,30 +71,13 @@ impl JsonSchema for KeyTest {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let place = generator.subschema_for::<Place>();
-        let ring = object(
-            &["points"],
-            json!({"points": {
-                "type": "array", "items": place, "minItems": 3, "maxItems": POLYGON_CORNERS,
-            }}),
-        );
-        let rings = json!({"type": ["array", "null"], "items": ring});
         let tests = json!({
-            "match": match_test(),
-            "range": {"anyOf": [
-                bounds(&json!({"type": ["number", "null"]})),
-                bounds(&json!({"type": ["string", "null"], "format": "date-time"})),
-            ]},
-            "values_count": bounds(&json!({"type": ["integer", "null"], "minimum": 0})),
-            "geo_radius": object(
-                &["center", "radius"],
-                json!({"center": place, "radius": {"type": "number", "minimum": 0}}),
-            ),
-            "geo_bounding_box": object(
-                &["top_left", "bottom_right"],
-                json!({"top_left": place, "bottom_right": place}),
-            ),
-            "geo_polygon": object(&["exterior"], json!({"exterior": ring, "interiors": rings})),
+            "match": generator.subschema_for::<Match>(),
+            "range": generator.subschema_for::<Range>(),
+            "values_count": generator.subschema_for::<ValuesCount>(),
+            "geo_radius": generator.subschema_for::<GeoRadius>(),
+            "geo_bounding_box": generator.subschema_for::<GeoBoundingBox>(),
+            "geo_polygon": generator.subschema_for::<GeoPolygon>(),
             "is_empty": {"type": "boolean"},
             "is_null": {"type": "boolean"},
         });
@@ -112,20 +86,78 @@ impl JsonSchema for KeyTest {
     }
 }
 
-/// A place on earth.
-struct Place;
+/// Parts with a name of their own, so that the table of what is compatible tells their fields.
+macro_rules! parts {
+    ($($name:ident = $told:expr;)*) => {$(
+        struct $name;
 
-impl JsonSchema for Place {
-    fn schema_name() -> Cow<'static, str> {
-        "GeoPoint".into()
-    }
+        impl JsonSchema for $name {
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
 
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+            fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+                let told: fn(&mut SchemaGenerator) -> Value = $told;
+                of(told(generator))
+            }
+        }
+    )*};
+}
+
+parts! {
+    MinShould = |generator| {
+        let condition = generator.subschema_for::<Condition>();
+        object(
+            &["conditions", "min_count"],
+            json!({
+                "conditions": {"anyOf": [
+                    condition,
+                    {"type": "array", "items": condition, "maxItems": FILTER_CONDITIONS},
+                ]},
+                "min_count": {"type": "integer", "minimum": 0},
+            }),
+        )
+    };
+    Nested = |generator| {
+        let filter = generator.subschema_for::<WireFilter>();
+        object(&["key", "filter"], json!({"key": key(), "filter": filter}))
+    };
+    Match = |_| match_test();
+    Range = |_| json!({"anyOf": [
+        bounds(&json!({"type": ["number", "null"]})),
+        bounds(&json!({"type": ["string", "null"], "format": "date-time"})),
+    ]});
+    ValuesCount = |_| bounds(&json!({"type": ["integer", "null"], "minimum": 0}));
+    GeoRadius = |generator| object(
+        &["center", "radius"],
+        json!({
+            "center": generator.subschema_for::<GeoPoint>(),
+            "radius": {"type": "number", "minimum": 0, "description": "Metres."},
+        }),
+    );
+    GeoBoundingBox = |generator| {
+        let place = generator.subschema_for::<GeoPoint>();
+        object(&["top_left", "bottom_right"], json!({"top_left": place, "bottom_right": place}))
+    };
+    GeoPolygon = |generator| {
+        let ring = generator.subschema_for::<GeoLineString>();
+        let rings = json!({"type": ["array", "null"], "items": ring});
+        object(&["exterior"], json!({"exterior": ring, "interiors": rings}))
+    };
+    GeoLineString = |generator| {
+        let place = generator.subschema_for::<GeoPoint>();
+        object(
+            &["points"],
+            json!({"points": {
+                "type": "array", "items": place, "minItems": 3, "maxItems": POLYGON_CORNERS,
+            }}),
+        )
+    };
+    GeoPoint = |_| {
         let degrees =
             |most: u32| json!({"type": "number", "minimum": -i64::from(most), "maximum": most});
-        let place = json!({"lon": degrees(180), "lat": degrees(90)});
-        of(object(&["lon", "lat"], place))
-    }
+        object(&["lon", "lat"], json!({"lon": degrees(180), "lat": degrees(90)}))
+    };
 }
 
 fn match_test() -> Value {
