@@ -29,6 +29,8 @@ pub(super) struct Work {
     size: Size,
     /// More than there are points, so that a replaced point gets another vector.
     vectors: Vec<Vec<f32>>,
+    /// One photo of some of the same people, which is never put in.
+    queries: Vec<Vec<f32>>,
     rounds: u64,
 }
 
@@ -42,10 +44,14 @@ pub(super) struct Done {
 
 impl Work {
     pub(super) fn new(size: Size) -> Self {
-        let vectors = people(size.seed, size.points * 2 + size.queries, size.dim);
+        let mut vectors = people(size.seed, size.points * 2 + size.queries, size.dim);
+        let step = vectors.len() / size.queries;
+        let queries = (0..size.queries).rev();
+        let queries = queries.map(|at| vectors.swap_remove(at * step)).collect();
         Self {
             size,
             vectors,
+            queries,
             rounds: 0,
         }
     }
@@ -141,7 +147,7 @@ impl Work {
 
     fn put(&self, server: &Process, ids: &[usize], chance: &mut Chance) -> Result<()> {
         let points = ids.iter().map(|id| {
-            let vector = &self.vectors[chance.index(self.size.points * 2)];
+            let vector = &self.vectors[chance.index(self.vectors.len())];
             let group = ["a", "b", "c", "d"][chance.index(4)];
             let payload = json!({"n": chance.below(100), "group": group, "text": "x".repeat(100)});
             json!({"id": id, "vector": vector, "payload": payload})
@@ -196,8 +202,7 @@ impl Work {
     /// The part of the true neighbours that searches find.
     pub(super) fn recall(&self, server: &Process) -> Result<f64> {
         let mut found = 0;
-        let queries = &self.vectors[self.size.points * 2..];
-        for query in queries {
+        for query in &self.queries {
             let ask = |exact: bool| -> Result<Vec<u64>> {
                 let body = json!({"query": query, "limit": K, "params": {"exact": exact}});
                 let answer = server.send("POST", &format!("{COLLECTION}/points/query"), &body)?;
@@ -207,7 +212,7 @@ impl Work {
             let truth = ask(true)?;
             found += ask(false)?.iter().filter(|id| truth.contains(id)).count();
         }
-        Ok(found as f64 / (queries.len() * K) as f64)
+        Ok(found as f64 / (self.queries.len() * K) as f64)
     }
 
     /// That there are as many points as there should be.
