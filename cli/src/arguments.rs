@@ -85,6 +85,11 @@ pub(crate) enum Command {
         /// The shell
         shell: Shell,
     },
+    /// Write the manual pages into a folder
+    Manual {
+        /// The folder, which must be there
+        folder: PathBuf,
+    },
 }
 
 const VERIFY_HELP: &str = "\

@@ -25,7 +25,7 @@ mod serve;
 
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::{CommandFactory, Parser};
 
 use arguments::{Cli, Command, ServerArgs};
@@ -99,6 +99,11 @@ fn run(cli: Cli) -> Result<Exit> {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "doppel", &mut script);
             print(&String::from_utf8_lossy(&script))
+        }
+        Command::Manual { folder } => {
+            let written = clap_mangen::generate_to(Cli::command(), &folder);
+            written.with_context(|| format!("cannot write into {}", folder.display()))?;
+            Ok(Exit::Success)
         }
     }
 }

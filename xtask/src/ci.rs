@@ -13,6 +13,7 @@ use crate::browser;
 use crate::conformance::{self, Outcome};
 use crate::models::{self, Models};
 use crate::prometheus;
+use crate::supply;
 use crate::tidy;
 
 /// Runs every step and ends with one line that says how it went.
@@ -21,6 +22,7 @@ pub(crate) fn run() -> Result<()> {
     let nextest = has_nextest();
     step("formatting", || cargo(&["fmt", "--all", "--check"]))?;
     step("tidy", tidy::run)?;
+    step("licences", supply::check)?;
     step("clippy", || {
         cargo(&[
             "clippy",

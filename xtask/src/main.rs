@@ -5,8 +5,10 @@ mod browser;
 mod ci;
 mod conformance;
 mod models;
+mod package;
 mod prometheus;
 mod sanitize;
+mod supply;
 mod tidy;
 
 use std::env;
@@ -21,6 +23,9 @@ const USAGE: &str = "cargo xtask TASK
   browser      the page in Chromium against the `doppel` of the last debug build (part of ci)
   conformance  the official clients against the `doppel` of the last debug build (part of ci)
   prometheus   Debian's Prometheus scraping it, the dashboard's queries, the alerts (part of ci)
+  licences     of all that the binary is made of, and where it comes from (part of ci)
+  package      the binary as it is shipped, within its budget, manual pages, completions, the bill of
+               materials and, with `cargo deb`, a Debian package; `package release` builds quicker
   photos       ten free photos of four people, into target/photos/people
   screenshots  the pictures of the page in docs/images, anew
   sanitize     the engine's threads under ThreadSanitizer; builds everything once more
@@ -33,6 +38,9 @@ fn main() -> ExitCode {
         ["browser"] => ci::browser(),
         ["conformance"] => ci::conformance(),
         ["prometheus"] => ci::prometheus(),
+        ["licences"] => supply::check(),
+        ["package"] => package::run("dist"),
+        ["package", profile @ ("dist" | "release")] => package::run(profile),
         ["photos"] => ci::photos(),
         ["screenshots"] => ci::screenshots(),
         ["sanitize"] => sanitize::run(),

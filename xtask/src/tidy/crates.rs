@@ -37,7 +37,7 @@ const MAY_USE: [(&str, &[&str]); 10] = [
 
 /// A library and the only crates it may appear in, tests aside: what a crate is the home of can be
 /// replaced by changing that crate alone.
-const HOMES: [(&str, &[&str]); 23] = [
+const HOMES: [(&str, &[&str]); 24] = [
     ("sled", &["storage"]),
     ("rmp-serde", &["storage", "server"]),
     ("serde_bytes", &["storage"]),
@@ -56,6 +56,7 @@ const HOMES: [(&str, &[&str]); 23] = [
     ("prometheus", &["server"]),
     ("clap", &["cli", "benches"]),
     ("clap_complete", &["cli"]),
+    ("clap_mangen", &["cli"]),
     ("indicatif", &["cli"]),
     ("toml", &["config"]),
     ("crossbeam-channel", &["engine", "server"]),
