@@ -36,10 +36,10 @@ impl Collection {
     pub(crate) fn apply_upsert(
         &self,
         lsn: Lsn,
-        mut points: Vec<PointVectors>,
+        points: Vec<PointVectors>,
     ) -> Result<(), hnsw::Error> {
-        self.follow_rebuilds(&mut points);
         self.apply_batches(&points, Others::Go)?;
+        self.apply_batches(&self.followers(&points), Others::Stay)?;
         self.mark_changed(lsn);
         Ok(())
     }
@@ -51,8 +51,8 @@ impl Collection {
         mut points: Vec<PointVectors>,
     ) -> Result<(), hnsw::Error> {
         points.retain(|point| self.contains(&point.id));
-        self.follow_rebuilds(&mut points);
         self.apply_batches(&points, Others::Stay)?;
+        self.apply_batches(&self.followers(&points), Others::Stay)?;
         self.mark_changed(lsn);
         Ok(())
     }
@@ -115,17 +115,24 @@ impl Collection {
         Ok(())
     }
 
-    /// What is put into an index that is being replaced goes into its successor too.
-    fn follow_rebuilds(&self, points: &mut [PointVectors]) {
+    /// What is put into an index that is being replaced goes into its successor too, after it and by
+    /// itself: a young graph grows point by point, and the old one need not wait for that.
+    fn followers(&self, points: &[PointVectors]) -> Vec<PointVectors> {
         let settings = self.settings();
-        for vector in &settings.vectors {
-            let Some(of) = vector.rebuilds else { continue };
-            for point in &mut *points {
-                if let Some(put) = point.vector(of).map(<[f32]>::to_vec) {
-                    point.vectors.push((vector.id, put));
-                }
-            }
-        }
+        let follower = |point: &PointVectors| {
+            let rebuilds = settings.vectors.iter().filter_map(|vector| {
+                let put = point.vector(vector.rebuilds?)?;
+                Some((vector.id, put.to_vec()))
+            });
+            let vectors: NamedVectors = rebuilds.collect();
+            (!vectors.is_empty()).then_some(PointVectors {
+                id: point.id,
+                vectors,
+                entries: None,
+                faced: false,
+            })
+        };
+        points.iter().filter_map(follower).collect()
     }
 
     fn apply_batches(&self, points: &[PointVectors], others: Others) -> Result<(), hnsw::Error> {

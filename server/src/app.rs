@@ -22,6 +22,7 @@ use crate::likeness::Scales;
 use crate::memory::{Memory, Promise};
 use crate::metrics::Metrics;
 use crate::pace::Pace;
+use crate::pause::Pause;
 use crate::recall::Recall;
 use crate::recovery::Recovery;
 use crate::refusal::Refusal;
@@ -41,6 +42,8 @@ pub(crate) struct App {
     engine: OnceLock<Arc<Engine>>,
     pub(crate) recall: Arc<Recall>,
     pub(crate) retention: Retention,
+    /// For those who wait in the background.
+    pub(crate) stopping: Pause,
     /// Held by the one who begins to rebuild an index.
     pub(crate) beginning: tokio::sync::Mutex<()>,
     pub(crate) audit: Audit,
@@ -62,6 +65,7 @@ impl App {
             moves: Mutex::new(()),
             engine: OnceLock::new(),
             recall: Arc::default(),
+            stopping: Pause::default(),
             retention: Retention::new(config.retention.sweep_s),
             beginning: tokio::sync::Mutex::default(),
             pace: Pace::new(&config.server),

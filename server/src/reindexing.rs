@@ -20,6 +20,8 @@ const STEP: usize = 64;
 /// Points copied at once while somebody is: a write waits for no more than these, and they are planned
 /// on one thread, so that searches have the other cores.
 const LITTLE_STEP: usize = engine::limits::PARALLEL_PLANS - 1;
+/// How long jobs that have all places are left alone.
+const NO_PLACE: Duration = Duration::from_secs(1);
 /// How long a full queue of writes is left alone.
 const BUSY: Duration = Duration::from_millis(50);
 
@@ -49,18 +51,34 @@ pub(crate) fn none_at_it(app: &App, collection: &str) -> Result<(), Refusal> {
     }
 }
 
-/// Goes on with what had been begun when the server stopped.
-pub(crate) fn go_on(app: &App, engine: &Engine) {
-    for collection in engine.collections() {
-        let name = &collection.name;
-        // A collection that has just been dropped has none.
-        if engine.reindexes(name).unwrap_or_default().is_empty() {
-            continue;
-        }
-        if let Err(refusal) = start(app, name) {
-            tracing::warn!(name, %refusal, "an index being rebuilt waits to be asked for again");
-        }
+/// Goes on with what had been begun when the server stopped. Returns the collections for which there
+/// was no place among the jobs.
+pub(crate) fn go_on(app: &App, engine: &Engine) -> Vec<String> {
+    let all = engine.collections().into_iter().map(|it| it.name);
+    // A collection that has just been dropped has none.
+    let begun = |name: &String| !engine.reindexes(name).unwrap_or_default().is_empty();
+    let mut waiting = all.filter(begun).collect();
+    start_all(&mut waiting, |name| start(app, name).map(drop));
+    waiting
+}
+
+/// Tries again until all have begun, or the server stops.
+pub(crate) fn wait_for_places(app: &App, mut waiting: Vec<String>) {
+    while !waiting.is_empty() && app.stopping.rests(NO_PLACE) {
+        start_all(&mut waiting, |name| start(app, name).map(drop));
     }
+}
+
+/// Those that find no place go on waiting.
+fn start_all(waiting: &mut Vec<String>, start: impl Fn(&str) -> Result<(), Refusal>) {
+    waiting.retain(|name| match start(name) {
+        Ok(()) => false,
+        Err(refusal) if refusal.is_busy() => true,
+        Err(refusal) => {
+            tracing::warn!(name, %refusal, "an index being rebuilt waits to be asked for again");
+            false
+        }
+    });
 }
 
 fn run(
@@ -204,5 +222,19 @@ mod tests {
         let done = job(&engine, &jobs);
         assert!(matches!(wait(&done), End::Completed(result) if result["points"] == 2_000));
         engine.check(NAME).unwrap();
+    }
+
+    #[test]
+    fn what_finds_no_place_waits_and_what_is_refused_does_not() {
+        let start = |name: &str| match name {
+            "waits" => Err(Refusal::busy("no place")),
+            "refused" => Err(Refusal::conflict("no")),
+            _ => Ok(()),
+        };
+        let mut waiting = ["waits", "refused", "fine"].map(str::to_owned).to_vec();
+        start_all(&mut waiting, start);
+        assert_eq!(waiting, ["waits"]);
+        start_all(&mut waiting, |_| Ok(()));
+        assert!(waiting.is_empty());
     }
 }

@@ -194,7 +194,7 @@ fn open(app: &Arc<App>, embedding: Embedding, progress: &watch::Sender<Phase>) {
                 tracing::warn!(why, "the tables were built anew");
             }
             let engine = app.opened(engine);
-            reindexing::go_on(app, &engine);
+            let waiting = reindexing::go_on(app, &engine);
             models_task::load(app, embedding);
             tracing::info!("ready");
             progress.send_replace(Phase::Ready);
@@ -204,6 +204,11 @@ fn open(app: &Arc<App>, embedding: Embedding, progress: &watch::Sender<Phase>) {
                 let sweeps = || app.retention.watch(&engine, &app.metrics);
                 if let Err(error) = retention.spawn_scoped(scope, sweeps) {
                     tracing::error!(%error, "nothing expires: no thread can be started for it");
+                }
+                let rebuilds = thread::Builder::new().name("rebuilds".to_owned());
+                let go_on = || reindexing::wait_for_places(app, waiting);
+                if let Err(error) = rebuilds.spawn_scoped(scope, go_on) {
+                    tracing::error!(%error, "no rebuild goes on: no thread can be started for it");
                 }
                 app.recall.watch(&engine, &app.metrics);
             });
@@ -327,6 +332,7 @@ impl Running {
     pub fn stop(self) -> Result<(), Error> {
         self.runtime.block_on(self.handle.stop(true));
         let served = joined(self.serving);
+        self.app.stopping.close();
         self.app.recall.close();
         self.app.retention.close();
         let opened = self.opening.join();
