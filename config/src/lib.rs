@@ -20,12 +20,14 @@ mod error;
 mod file;
 mod layers;
 mod limits;
+mod origins;
 mod reader;
 mod tree;
 
 pub use error::{Error, Origin};
 pub use layers::{Flag, Sources};
+pub use origins::Origins;
 pub use tree::{
-    ApiKey, Audit, Checkpoint, Config, Embedding, Level, Log, LogFormat, LogOutput, Models,
-    Origins, Retention, Server, Tls,
+    ApiKey, Audit, Checkpoint, Config, Embedding, Level, Log, LogFormat, LogOutput, Models, Remote,
+    Retention, Server, Tls,
 };

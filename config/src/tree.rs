@@ -10,6 +10,7 @@ use std::thread::available_parallelism;
 use crate::error::Error;
 use crate::layers::Sources;
 use crate::limits;
+use crate::origins::Origins;
 use crate::reader::Reader;
 
 /// All settings of a server.
@@ -103,38 +104,6 @@ pub struct Server {
     pub requests_per_address_s: u32,
 }
 
-/// Origins of web pages, as browsers name them: `https://example.org`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Origins {
-    /// Only these.
-    Listed(Vec<String>),
-    /// Every one.
-    Any,
-}
-
-impl Origins {
-    /// Whether pages of this origin are meant.
-    pub fn allow(&self, origin: &str) -> bool {
-        match self {
-            Self::Any => true,
-            Self::Listed(origins) => origins.iter().any(|it| it.eq_ignore_ascii_case(origin)),
-        }
-    }
-
-    fn parse(text: &str) -> Option<Self> {
-        if text == "*" {
-            return Some(Self::Any);
-        }
-        let origins = text.split(',').map(str::trim).filter(|it| !it.is_empty());
-        let origins: Vec<_> = origins.map(str::to_owned).collect();
-        let fine = origins.iter().all(|origin| {
-            let host = origin.split_once("://").map_or("", |(_, host)| host);
-            !host.is_empty() && !host.contains(['/', '*']) && origin.is_ascii()
-        });
-        fine.then_some(Self::Listed(origins))
-    }
-}
-
 /// The pool that turns photos into faces.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Embedding {
@@ -152,6 +121,19 @@ pub struct Embedding {
     pub rounded: bool,
     /// Percent of quality that a face must have to be kept.
     pub min_quality_percent: u8,
+    /// Another server that looks at the photos; absent: this one does.
+    pub remote: Option<Remote>,
+}
+
+/// A server that looks at the photos of this one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remote {
+    /// Where it answers: `http://host:6333`.
+    pub url: String,
+    /// Its API key, if it wants one.
+    pub key: Option<ApiKey>,
+    /// Seconds that it may take for a photo.
+    pub timeout_s: u64,
 }
 
 /// When checkpoints are taken.
@@ -332,7 +314,28 @@ impl Embedding {
             batch_wait_ms: r.number("embedding.batch_wait_ms", 0, limits::BATCH_WAIT_MS)?,
             rounded: r.boolean("embedding.rounded", false)?,
             min_quality_percent: r.number("embedding.min_quality_percent", 0, limits::PERCENT)?,
+            remote: Remote::read(r)?,
         })
+    }
+}
+
+impl Remote {
+    fn read(r: &mut Reader) -> Result<Option<Self>, Error> {
+        let expected = "where another doppel answers, such as http://10.0.0.2:6333";
+        let url = r.text("embedding.remote_url", "", expected, |text| {
+            let mut parts = text.splitn(2, "://");
+            let scheme = parts.next().is_some_and(|it| it == "http" || it == "https");
+            let host = parts.next().is_some_and(|it| !it.is_empty());
+            let fine = scheme && host && !text.contains(['@', '?', '#', ' ']);
+            (text.is_empty() || fine).then(|| text.to_owned())
+        })?;
+        let key = r.secret("embedding.remote_key", limits::API_KEY_CHARS)?;
+        let timeout_s = r.number("embedding.remote_timeout_s", 30, limits::REQUEST_S)?;
+        Ok((!url.is_empty()).then(|| Self {
+            url,
+            key: key.map(ApiKey),
+            timeout_s,
+        }))
     }
 }
 
@@ -490,7 +493,7 @@ mod tests {
             .collect();
         assert_eq!(example, known);
         // A key cannot be empty: the example's shows how it is written and means "none".
-        settings.retain(|(key, _)| key != "api_key");
+        settings.retain(|(key, _)| !["api_key", "embedding.remote_key"].contains(&key.as_str()));
         assert_eq!(Config::read(Reader::new(settings)).unwrap().0, config);
     }
 }

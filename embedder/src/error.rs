@@ -44,6 +44,14 @@ pub enum Error {
     /// The models are not there.
     #[error("the face models are not installed: {0}")]
     NotInstalled(String),
+    /// Another server, which looks at the photos, could not or would not.
+    #[error("{message}")]
+    Remote {
+        /// The status of HTTP that tells it best.
+        status: u16,
+        /// A sentence about it.
+        message: String,
+    },
     /// The models or the runtime failed.
     #[error("the face models failed: {0}")]
     Model(String),

@@ -25,6 +25,7 @@ struct State {
     phase: Phase,
     /// One for each model that is loaded.
     pools: Vec<Arc<Pool>>,
+    closed: bool,
 }
 
 enum Phase {
@@ -32,6 +33,8 @@ enum Phase {
     Loading,
     /// The default is being obtained; the text says how far that is.
     Installing(String),
+    /// The server that looks at the photos cannot be reached; the text says which and why.
+    Away(String),
     /// The default is not there; the text says why and what to do.
     Absent(String),
     /// Photos are taken.
@@ -55,6 +58,7 @@ impl Faces {
             state: RwLock::new(State {
                 phase: Phase::Loading,
                 pools: Vec::new(),
+                closed: false,
             }),
             known: manifests.iter().map(Manifest::info).collect(),
             default: default.to_owned(),
@@ -68,6 +72,19 @@ impl Faces {
 
     pub(crate) fn installing(&self, step: String) {
         self.state.write().phase = Phase::Installing(step);
+    }
+
+    pub(crate) fn away(&self, why: String) {
+        self.state.write().phase = Phase::Away(why);
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.state.read().closed
+    }
+
+    /// Models that collections can be made for before they are there.
+    pub(crate) fn known(&self) -> &[ModelInfo] {
+        &self.known
     }
 
     pub(crate) fn absent(&self, why: String) {
@@ -88,6 +105,7 @@ impl Faces {
     pub(crate) fn close(&self) {
         let mut state = self.state.write();
         state.pools.clear();
+        state.closed = true;
         state.phase = Phase::Absent("the server is stopping".to_owned());
     }
 
@@ -118,6 +136,7 @@ impl Faces {
                     "the face models are being installed ({step}); try again in a minute"
                 )))
             }
+            Phase::Away(why) => Err(Refusal::busy(why.clone())),
             Phase::Absent(why) if model.is_none_or(|it| it == self.default) => {
                 Err(Refusal::not_set_up(why.clone()))
             }

@@ -46,6 +46,7 @@ mod recovery;
 mod reembedding;
 mod refusal;
 mod reindexing;
+mod remote;
 mod retention;
 mod routes;
 mod slow;

@@ -17,7 +17,11 @@ use crate::embed_worker::Batching;
 use crate::faces::Faces;
 use crate::metrics::Metrics;
 use crate::reembedding;
+use crate::remote::{Remote, RemoteEmbedder};
 use crate::slow::Slow;
+
+/// How long a server that looks at the photos is left alone when it is away.
+const REMOTE_AGAIN: Duration = Duration::from_secs(1);
 
 /// Where embedders come from.
 #[derive(Clone)]
@@ -50,7 +54,10 @@ pub(crate) fn load(app: &Arc<App>, embedding: Embedding) {
                 task.faces.ready();
             }
         }
-        Embedding::Models => task.load_installed(),
+        Embedding::Models => match task.config.embedding.remote.clone() {
+            Some(remote) => task.load_remote(Remote::new(&remote)),
+            None => task.load_installed(),
+        },
     }
     reembedding::resume(app);
 }
@@ -94,6 +101,50 @@ impl Task {
                 self.faces.absent(self.advice(&reason.to_string()));
             }
         }
+    }
+
+    /// Asks the other server for its models, and goes on asking in the background where it is away.
+    fn load_remote(self, remote: Remote) {
+        if self.have_remote(&remote) {
+            return;
+        }
+        let faces = Arc::clone(&self.faces);
+        let thread = thread::Builder::new().name("models".to_owned());
+        let ask = move || {
+            while !self.faces.is_closed() && !self.have_remote(&remote) {
+                thread::sleep(REMOTE_AGAIN);
+            }
+        };
+        if let Err(error) = thread.spawn(ask) {
+            faces.absent(format!(
+                "cannot start a thread to wait for the embedder: {error}"
+            ));
+        }
+    }
+
+    /// Whether its models take photos from now on.
+    fn have_remote(&self, remote: &Remote) -> bool {
+        let models = match remote.models(self.faces.known()) {
+            Ok(models) => models,
+            Err(error) => {
+                tracing::warn!(%error, "photos cannot be taken");
+                self.faces.away(error.to_string());
+                return false;
+            }
+        };
+        if self.faces.is_closed() {
+            return true;
+        }
+        for model in models {
+            let remote = remote.clone();
+            let factory: Arc<Factory> = Arc::new(move || {
+                let embedder = RemoteEmbedder::new(remote.clone(), model.clone());
+                Ok(Box::new(embedder) as Box<dyn FaceEmbedder>)
+            });
+            self.start_pool(&factory);
+        }
+        self.faces.ready();
+        true
     }
 
     /// One embedder a worker, over the same files.

@@ -208,6 +208,11 @@ impl From<embedder::Error> for Refusal {
             Error::NotAnImage { .. } | Error::Damaged(_) => Self::photo(message),
             Error::TooLarge { .. } | Error::TooManyBytes { .. } => Self::too_large(message),
             Error::NotInstalled(_) => Self::not_set_up(message),
+            Error::Remote { status: 503, .. } => Self::busy(message),
+            Error::Remote { status, .. } => {
+                let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
+                Self::new(status, message)
+            }
             _ => Self::internal(message),
         }
     }

@@ -3,7 +3,9 @@
 
 use actix_web::HttpRequest;
 use actix_web::web::{self, Data, Payload};
-use embedder::{Choice, Want};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use embedder::{Choice, ModelInfo, Want};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
@@ -47,6 +49,7 @@ pub(super) fn operations() -> Vec<Operation> {
             .takes_form::<RawPhoto>("image/jpeg")
             .answers::<Embedded>(json!({
                 "model": "facenet-128", "faces": [embedded], "width": 250, "height": 250,
+                "sha256": "92c3c3f568c43bef41c0e3d2d6ca50b91f46e103bf471acbca5a2d77ea1f17e3",
             })),
         Operation::post("/faces/compare", "compareFaces", || web::to(compare))
             .about("Whether the largest faces of two photos are of one person. Nothing is kept.")
@@ -77,21 +80,26 @@ where
     }
 }
 
-/// What a model makes of a photo, and that model's name.
-async fn seen(app: &App, look: Look, vectors: bool) -> Result<(Seen, String), Refusal> {
+/// What a model makes of a photo, and that model.
+async fn seen(app: &App, look: Look, vectors: bool) -> Result<(Seen, ModelInfo), Refusal> {
     let want = Want {
         faces: look.faces,
         vectors,
-        crop: false,
+        crop: look.with_crop,
     };
     let pool = app.faces.pool(look.model.as_deref())?;
     let mut seen = pool.analyze(look.bytes, want).await?;
     seen.analysis.faces.retain(|face| look.sieve.keeps(face));
-    Ok((seen, pool.model().name.clone()))
+    Ok((seen, pool.model().clone()))
 }
 
 async fn detect(app: Data<App>, request: HttpRequest, payload: Payload) -> Outcome<Detected> {
     let look = read::<LookBody, Look>(&app, &request, payload).await?;
+    if look.with_crop {
+        return Err(Refusal::wrong(
+            "`with_crop` goes with `/faces/embed`; nothing is cut out where faces are only found",
+        ));
+    }
     let analysis = seen(&app, look, false).await?.0.analysis;
     Ok(Answer(Detected {
         faces: analysis.faces.iter().map(Place::from).collect(),
@@ -102,14 +110,17 @@ async fn detect(app: Data<App>, request: HttpRequest, payload: Payload) -> Outco
 
 async fn embed(app: Data<App>, request: HttpRequest, payload: Payload) -> Outcome<Embedded> {
     let look = read::<LookBody, Look>(&app, &request, payload).await?;
+    let with_crop = look.with_crop;
     let (seen, model) = seen(&app, look, true).await?;
     let analysis = seen.analysis;
     let faces = analysis.faces.into_iter().map(|face| EmbeddedFace {
         place: Place::from(&face),
         vector: face.vector,
+        crop: with_crop.then(|| BASE64_STANDARD.encode(&face.crop_jpeg)),
     });
     Ok(Answer(Embedded {
-        model,
+        model: model.name,
+        sha256: model.sha256,
         faces: faces.collect(),
         width: analysis.width,
         height: analysis.height,

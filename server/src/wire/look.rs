@@ -19,6 +19,8 @@ pub(crate) struct Look {
     pub(crate) sieve: Sieve,
     /// The model; the server's default if none is named.
     pub(crate) model: Option<String>,
+    /// Whether the faces are to be cut out.
+    pub(crate) with_crop: bool,
 }
 
 /// The JSON body of `POST /faces/detect` and `POST /faces/embed`.
@@ -34,6 +36,8 @@ pub(crate) struct LookBody {
     min_quality: Option<f32>,
     /// The face model that looks; the server's default if none is named.
     model: Option<String>,
+    /// Whether each face is to be sent along, cut out; only where vectors are made.
+    with_crop: Option<bool>,
 }
 
 /// The same as a form, as the document tells it.
@@ -48,6 +52,8 @@ pub(crate) struct LookForm {
     min_quality: Option<f32>,
     /// The face model that looks; the server's default if none is named.
     model: Option<String>,
+    /// Whether each face is to be sent along, cut out; only where vectors are made.
+    with_crop: Option<bool>,
 }
 
 impl TryFrom<LookBody> for Look {
@@ -59,6 +65,7 @@ impl TryFrom<LookBody> for Look {
             faces: body.faces.unwrap_or(Which::All).into(),
             sieve: Sieve::new(body.min_face_size, body.min_confidence, body.min_quality)?,
             model: body.model,
+            with_crop: body.with_crop.unwrap_or(false),
         })
     }
 }
@@ -77,6 +84,9 @@ impl TryFrom<Form> for Look {
             faces: which(&mut fields)?.unwrap_or(Which::All).into(),
             sieve: Sieve::of_form(&mut fields)?,
             model: fields.text("model"),
+            with_crop: fields
+                .parsed("with_crop", "true or false")?
+                .unwrap_or(false),
         };
         fields.finish()?;
         Ok(look)
@@ -182,6 +192,8 @@ pub(crate) struct Detected {
 pub(crate) struct Embedded {
     /// The model that has made the vectors.
     pub(crate) model: String,
+    /// Hex SHA-256 of its published weights.
+    pub(crate) sha256: String,
     pub(crate) faces: Vec<EmbeddedFace>,
     pub(crate) width: u32,
     pub(crate) height: u32,
@@ -193,6 +205,9 @@ pub(crate) struct EmbeddedFace {
     #[serde(flatten)]
     pub(crate) place: Place,
     pub(crate) vector: Vec<f32>,
+    /// The face cut out as a JPEG file in base64, if it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) crop: Option<String>,
 }
 
 /// The answer to `POST /faces/compare`.

@@ -1,0 +1,117 @@
+//! Two servers: one looks at photos, the other keeps what comes of it.
+
+mod common;
+
+use common::{Server, faceless, fake, made, photo};
+use embedder::FakeEmbedder;
+use serde_json::json;
+use server::Embedding;
+
+const KEY: &str = "a-good-secret";
+const FACES: &str = "/collections/f/faces";
+
+fn embedding() -> Server {
+    Server::start_with(&[("api_key", KEY)], fake())
+}
+
+fn keeping(url: &str, key: &str) -> Server {
+    let settings = [
+        ("embedding.remote_url", url),
+        ("embedding.remote_key", key),
+        ("embedding.remote_timeout_s", "10"),
+    ];
+    Server::start_with(&settings, Embedding::Models)
+}
+
+#[test]
+fn one_server_looks_at_photos_and_another_keeps_and_finds_them() {
+    let far = embedding();
+    let address = far.addr().to_string();
+    let server = keeping(&format!("http://{address}/"), KEY);
+    let models = server.get("/faces/models").ok();
+    assert_eq!(models["models"][0]["name"], "fake-128");
+    assert_eq!(models["models"][0]["loaded"], true);
+    server.with_faces("f");
+    let parts = [
+        ("image", &photo(4)[..]),
+        ("person", b"Ada"),
+        ("keep_crop", b"true"),
+    ];
+    let kept = server.form(FACES, &parts).ok();
+    let id = kept["faces"][0]["id"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned();
+    let crop = server.get(&format!("{FACES}/{id}/image"));
+    assert_eq!(crop.header("content-type"), "image/jpeg");
+    let search = || server.form(&format!("{FACES}/search"), &[("image", &photo(4))]);
+    let found = search().ok();
+    let hit = &found["faces"][0]["hits"][0];
+    assert_eq!((&hit["id"], &hit["person"]), (&json!(id), &json!("Ada")));
+    assert!(hit["score"].as_f64() > Some(0.999), "{hit}");
+    assert_eq!(found["faces"][0]["quality"], kept["faces"][0]["quality"]);
+    let places = server.form("/faces/detect", &[("image", &photo(4))]).ok();
+    assert_eq!(places["faces"][0]["box"], found["faces"][0]["box"]);
+    // What is wrong with a photo is told as the other server tells it.
+    let wrong = server.form(FACES, &[("image", b"no photo")]).refused(422);
+    assert!(wrong.contains("not an image"), "{wrong}");
+    server.form(FACES, &[("image", &faceless())]).refused(422);
+    // Nothing of it is there.
+    let header = [("api-key", KEY)];
+    let there = far.send("GET", "/collections", &header, &[]).ok();
+    assert_eq!(there["collections"], json!([]));
+
+    drop(far);
+    let away = search();
+    assert_eq!(away.header("retry-after"), "1");
+    let away = away.refused(503);
+    assert!(away.contains(&address), "{away}");
+    let point = server.get(&format!("/collections/f/points/{id}")).ok();
+    assert_eq!(point["payload"]["person"], "Ada");
+    // It comes back with another model: vectors of two are never mixed.
+    let settings = [("api_key", KEY), ("listen", address.as_str())];
+    let other = Server::start_with(&settings, made(|| Box::new(FakeEmbedder::other())));
+    let message = search().refused(502);
+    assert!(message.contains(&address), "{message}");
+    drop(other);
+    let _far = Server::start_with(&settings, fake());
+    search().ok();
+}
+
+#[test]
+fn a_server_whose_embedder_is_away_or_refuses_it_serves_all_else_and_goes_on_asking() {
+    let far = embedding();
+    let address = far.addr().to_string();
+    let url = format!("http://{address}");
+    let refused = keeping(&url, "a-wrong-secret");
+    let why = refused.form("/faces/embed", &[("image", &photo(4))]);
+    let why = why.refused(503);
+    assert!(why.contains("refuses the key"), "{why}");
+    drop(far);
+    let server = keeping(&url, KEY);
+    server.with_vectors("v", 2, "Dot");
+    assert_eq!(server.get("/readyz").status, 200);
+    let look = || server.form("/faces/embed", &[("image", &photo(4))]);
+    assert!(look().refused(503).contains(&address));
+    let settings = [("api_key", KEY), ("listen", address.as_str())];
+    let _far = Server::start_with(&settings, fake());
+    while look().status != 200 {
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_face_is_sent_along_cut_out_where_that_is_asked() {
+    let server = Server::start();
+    let image = ("image", &photo(4)[..]);
+    let told = server
+        .form("/faces/embed", &[image, ("with_crop", b"true")])
+        .ok();
+    let crop = told["faces"][0]["crop"].as_str().unwrap_or_default();
+    assert!(crop.starts_with("/9j/"), "no JPEG: {crop}");
+    assert_eq!(told["sha256"].as_str().map(str::len), Some(64));
+    let without = server.form("/faces/embed", &[image]).ok();
+    assert!(without["faces"][0].get("crop").is_none());
+    let detect = server.form("/faces/detect", &[image, ("with_crop", b"true")]);
+    assert!(detect.refused(400).contains("with_crop"));
+}
