@@ -228,11 +228,16 @@ impl Engine {
         Ok(None)
     }
 
-    /// Points that come in under a person's name are given what is known of them.
+    /// Points that come in under a person's name are given what is known of them, by all that was
+    /// acknowledged until now: a renaming that nobody waited for may not have been applied yet.
     pub(crate) fn inherit(&self, target: &Collection, points: &mut [Point]) -> Result<(), Error> {
-        if !target.knows_people() {
+        let named = points
+            .iter()
+            .any(|point| point.payload.contains_key(PERSON));
+        if !named || !target.knows_people() {
             return Ok(());
         }
+        self.shared().wait_applied()?;
         for point in points {
             let Some(person) = point.payload.get(PERSON).and_then(Value::as_str) else {
                 continue;

@@ -183,3 +183,37 @@ fn what_is_known_of_a_person_outlives_renaming_merging_and_new_faces() {
     assert_eq!(about(&engine, "Ada").unwrap().attributes["born"], 1815);
     engine.check("stars").unwrap();
 }
+
+#[test]
+fn a_face_put_right_after_a_renaming_that_nobody_waited_for_is_given_what_is_known() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = Engine::open(Options::new(folder.path())).unwrap();
+    filled(&engine);
+    let of_two = vec![PointId::Num(5)];
+    engine.delete("stars", of_two, Ack::Applied).unwrap();
+    let known = PersonChange {
+        ignored: Some(true),
+        ..PersonChange::default()
+    };
+    engine
+        .change_person("stars", "Bob", known, "id-1".into())
+        .unwrap();
+    let names = ["Bob", "Robert"];
+    for round in 0..200 {
+        let (from, to) = (names[round % 2], names[(round + 1) % 2]);
+        engine
+            .rename_person("stars", (from, to), Taken::Refuse, Ack::Durable)
+            .unwrap();
+        let id = 100 + round as u64;
+        engine
+            .upsert("stars", vec![point(id, json!(to))], Ack::Applied)
+            .unwrap();
+        let select = engine::Select {
+            payload: true,
+            vectors: engine::Which::None,
+        };
+        let found = engine.get("stars", &[PointId::Num(id)], select).unwrap();
+        let payload = found[0].payload.as_ref().unwrap();
+        assert_eq!(payload["about_person"]["id"], "id-1", "round {round}");
+    }
+}
