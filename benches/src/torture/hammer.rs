@@ -13,6 +13,7 @@ use anyhow::{Context, Result, bail};
 use config::{Config, Flag, Sources};
 use serde_json::{Value, json};
 
+use super::group::{self, Put};
 use super::inputs;
 use super::operator::{self, OWNER};
 use super::power::{Before, Full, Power};
@@ -75,13 +76,21 @@ struct Running {
     before: Option<Before>,
 }
 
+/// A request, and what it would make of points.
+pub(super) struct Request {
+    pub(super) method: &'static str,
+    pub(super) at: String,
+    pub(super) body: Value,
+    pub(super) changes: BTreeMap<u64, Option<Put>>,
+}
+
 #[derive(Default)]
 struct Client {
     from: u64,
     /// By id, what was acknowledged.
-    there: BTreeMap<u64, u64>,
+    there: BTreeMap<u64, Put>,
     /// The request that was under way when the server died: what it would make of its ids.
-    open: BTreeMap<u64, Option<u64>>,
+    open: BTreeMap<u64, Option<Put>>,
     operations: u64,
 }
 
@@ -253,13 +262,17 @@ impl Hammer {
         if strays > 0 {
             self.tally.wrong.push(format!("{strays} points nobody put"));
         }
+        let all = self.clients.iter().flat_map(|client| client.there.values());
+        self.tally
+            .wrong
+            .extend(group::compare(server, COLLECTION, all)?);
         self.compare_searches(server)
     }
 
     /// A search by a point's own vector gives the best there is.
     fn compare_searches(&mut self, server: &Process) -> Result<()> {
         let all = self.clients.iter().flat_map(|client| &client.there);
-        let all: Vec<(u64, u64)> = all.map(|(id, n)| (*id, *n)).collect();
+        let all: Vec<u64> = all.map(|(_, put)| put.n).collect();
         for _ in 0..3.min(all.len()) {
             let query = vector(self.chance.next());
             let body = json!({"query": query, "limit": 5, "params": {"exact": true}});
@@ -269,7 +282,7 @@ impl Hammer {
                 .iter()
                 .filter_map(|hit| hit["score"].as_f64())
                 .collect();
-            let mut due: Vec<f64> = all.iter().map(|(_, n)| dot(&query, &vector(*n))).collect();
+            let mut due: Vec<f64> = all.iter().map(|n| dot(&query, &vector(*n))).collect();
             due.sort_by(|a, b| b.total_cmp(a));
             due.truncate(5);
             self.tally.answers += 1;
@@ -283,7 +296,9 @@ impl Hammer {
     }
 }
 
-fn split(all: BTreeMap<u64, u64>, from: u64) -> (BTreeMap<u64, u64>, BTreeMap<u64, u64>) {
+type Points = BTreeMap<u64, Put>;
+
+fn split(all: Points, from: u64) -> (Points, Points) {
     all.into_iter()
         .partition(|(id, _)| (from..from + IDS).contains(id))
 }
@@ -296,40 +311,22 @@ impl Client {
         let mut stopped = false;
         loop {
             self.operations += 1;
-            let count = 1 + chance.below(12);
-            let ids: Vec<u64> = (0..count).map(|_| self.from + chance.below(IDS)).collect();
-            let wait = ["true", "false"][chance.index(2)];
-            let (path, body, changes) = match chance.below(6) {
-                0 => {
-                    let body = json!({"query": vector(chance.next()), "limit": 5});
-                    ("query".to_owned(), body, BTreeMap::new())
-                }
-                1 => {
-                    let changes = ids.iter().map(|id| (*id, None)).collect();
-                    let body = json!({"points": ids});
-                    (format!("delete?wait={wait}"), body, changes)
-                }
-                _ => {
-                    let points: BTreeMap<_, _> =
-                        ids.iter().map(|id| (*id, chance.next() >> 12)).collect();
-                    let changes = points.iter().map(|(id, n)| (*id, Some(*n))).collect();
-                    let points: Vec<_> = points.iter().map(|(id, n)| point(*id, *n)).collect();
-                    (format!("?wait={wait}"), json!({"points": points}), changes)
-                }
-            };
+            let Request {
+                method,
+                at,
+                body,
+                changes,
+            } = self.ask(&mut chance);
             let reads = changes.is_empty();
             if !stopped {
                 self.open = changes;
             }
-            let (method, at) = match path.strip_prefix('?') {
-                Some(_) => ("PUT", format!("{COLLECTION}/points{path}")),
-                None => ("POST", format!("{COLLECTION}/points/{path}")),
-            };
             match server.call(method, &at, Some(&body)) {
                 Ok((200, _)) if stopped && reads => {}
                 Ok((200, _)) if stopped => bail!("{method} {at} was taken after a 507"),
                 Ok((200, _)) => self.acknowledged(),
-                Ok((503, _)) if stopped => {}
+                // What was under way may have taken all of somebody's faces.
+                Ok((503 | 404, _)) if stopped => {}
                 Ok((503, _)) => self.open.clear(),
                 Ok((507, _)) if !reads => stopped = true,
                 Ok((status, text)) => bail!("{method} {at}: {status}: {text}"),
@@ -337,6 +334,42 @@ impl Client {
                 Err(error) => bail!("the server died by itself: {error}"),
             }
         }
+    }
+
+    fn ask(&self, chance: &mut Chance) -> Request {
+        let count = 1 + chance.below(12);
+        let ids: Vec<u64> = (0..count).map(|_| self.from + chance.below(IDS)).collect();
+        let wait = ["true", "false"][chance.index(2)];
+        let points = format!("{COLLECTION}/points");
+        let people = match chance.below(7) {
+            0 => group::ask(COLLECTION, &self.there, wait, chance),
+            1 => {
+                return Request {
+                    method: "POST",
+                    at: format!("{points}/delete?wait={wait}"),
+                    body: json!({"points": ids}),
+                    changes: ids.iter().map(|id| (*id, None)).collect(),
+                };
+            }
+            2 => None,
+            _ => {
+                let put = |id: &u64| (*id, Put::new(*id / IDS, chance.next() >> 12, &self.there));
+                let puts: Points = ids.iter().map(put).collect();
+                let bodies: Vec<_> = puts.iter().map(|(id, put)| point(*id, put)).collect();
+                return Request {
+                    method: "PUT",
+                    at: format!("{points}?wait={wait}"),
+                    body: json!({"points": bodies}),
+                    changes: puts.into_iter().map(|(id, put)| (id, Some(put))).collect(),
+                };
+            }
+        };
+        people.unwrap_or_else(|| Request {
+            method: "POST",
+            at: format!("{points}/query"),
+            body: json!({"query": vector(chance.next()), "limit": 5}),
+            changes: BTreeMap::new(),
+        })
     }
 
     fn acknowledged(&mut self) {
@@ -349,11 +382,11 @@ impl Client {
     }
 
     /// What is found must be what was acknowledged, with all or nothing of what was under way.
-    fn compare(&self, found: &mut BTreeMap<u64, u64>) -> Vec<String> {
+    fn compare(&self, found: &mut Points) -> Vec<String> {
         let mut with_open = self.there.clone();
         for (id, n) in &self.open {
             match n {
-                Some(n) => drop(with_open.insert(*id, *n)),
+                Some(put) => drop(with_open.insert(*id, put.clone())),
                 None => drop(with_open.remove(id)),
             }
         }
@@ -380,12 +413,14 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
 }
 
 /// Some payloads are large, so that the log rolls over and checkpoints come.
-fn point(id: u64, n: u64) -> Value {
+fn point(id: u64, put: &Put) -> Value {
+    let n = put.n;
     let text = "x".repeat(usize::try_from(n % 4_000).unwrap_or(0));
-    json!({"id": id, "vector": vector(n), "payload": {"n": n, OWNER: id / IDS, "text": text}})
+    let payload = json!({"n": n, OWNER: id / IDS, "text": text, "person": put.person});
+    json!({"id": id, "vector": vector(n), "payload": payload})
 }
 
-fn scroll(server: &Process) -> Result<BTreeMap<u64, u64>> {
+fn scroll(server: &Process) -> Result<Points> {
     let mut found = BTreeMap::new();
     let mut offset = Value::Null;
     loop {
@@ -394,13 +429,14 @@ fn scroll(server: &Process) -> Result<BTreeMap<u64, u64>> {
         let page = server.send("POST", &format!("{COLLECTION}/points/scroll"), &body)?;
         for point in page["points"].as_array().context("no points")? {
             let id = point["id"].as_u64().context("no id")?;
-            let n = point["payload"]["n"].as_u64().context("no payload")?;
+            let put = Put::found(&point["payload"])?;
+            let n = put.n;
             if point["vector"].as_array().map(Vec::len) != Some(vector(n).len())
                 || point["vector"][0].as_f64() != vector(n).first().copied()
             {
                 bail!("point {id} has another point's vector");
             }
-            found.insert(id, n);
+            found.insert(id, put);
         }
         offset = page["next_page_offset"].clone();
         if offset.is_null() {

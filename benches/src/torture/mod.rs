@@ -2,7 +2,9 @@
 //! killed, each beside a model that says what must be there. `--bin torture` runs it by the minute,
 //! the tests a small part of it.
 
+mod crowd;
 mod damage;
+mod group;
 mod hammer;
 mod inputs;
 mod life;

@@ -3,9 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use engine::{Payload, PayloadChange};
+use engine::{ABOUT_PERSON, PERSON, Payload, PayloadChange};
 use serde_json::Value;
 
+use super::crowd::person_of;
 use super::ops::{Chosen, Op};
 
 /// The key that points are chosen by.
@@ -51,6 +52,9 @@ pub(super) fn payload_of(n: u64) -> Payload {
     let mut payload = Payload::new();
     payload.insert("n".into(), n.into());
     payload.insert(TAG.into(), (n % TAGS).into());
+    if let Some(person) = person_of(n) {
+        payload.insert(PERSON.into(), person.into());
+    }
     payload
 }
 
@@ -145,6 +149,9 @@ impl Model {
             | Op::Index(name, _)
             | Op::Note(name, _)
             | Op::SecondVector(name, _)
+            | Op::People(name, _)
+            | Op::Fill(name, _)
+            | Op::Retire(name, _)
             | Op::Reindex(name, ..) => {
                 if let Some(cabinet) = self.find_mut(name) {
                     cabinet.apply(op);
@@ -189,11 +196,23 @@ impl Cabinet {
         }
     }
 
+    fn lose_second(&mut self) {
+        self.vectors.remove(SIDE);
+        for point in self.points.values_mut() {
+            point.vectors.remove(SIDE);
+        }
+    }
+
     fn apply(&mut self, op: &Op) {
         match op {
             Op::Upsert(_, points) => {
+                let known = self.abouts();
                 for (id, n) in points {
-                    self.points.insert(*id, Held::new(*n, &self.vectors));
+                    let mut held = Held::new(*n, &self.vectors);
+                    if let Some(about) = person_of(*n).and_then(|who| known.get(who)) {
+                        held.payload.insert(ABOUT_PERSON.into(), about.clone());
+                    }
+                    self.points.insert(*id, held);
                 }
             }
             Op::Delete(_, chosen) => {
@@ -224,10 +243,23 @@ impl Cabinet {
             Op::Index(_, indexed) => self.indexed = *indexed,
             Op::Note(_, note) => self.note = *note,
             Op::SecondVector(_, true) => drop(self.vectors.insert(SIDE.into())),
-            Op::SecondVector(_, false) => {
-                self.vectors.remove(SIDE);
-                for point in self.points.values_mut() {
-                    point.vectors.remove(SIDE);
+            Op::SecondVector(_, false) => self.lose_second(),
+            Op::People(_, social) => self.meet(social),
+            Op::Fill(_, refills) => {
+                for (id, n) in refills {
+                    if let Some(point) = self.points.get_mut(id)
+                        && point.picture.is_some()
+                    {
+                        point.vectors.entry(SIDE.into()).or_insert(*n);
+                    }
+                }
+            }
+            Op::Retire(_, accept) => {
+                let lacks = |point: &Held| {
+                    point.vectors.contains_key(SIDE) && !point.vectors.contains_key(FRONT)
+                };
+                if *accept || !self.points.values().any(lacks) {
+                    self.lose_second();
                 }
             }
             _ => {}

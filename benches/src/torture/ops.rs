@@ -2,6 +2,7 @@
 
 use engine::{KeyPath, Payload, PayloadChange};
 
+use super::crowd::{self, Social};
 use super::model::{Cabinet, DEEP, FRONT, Model, ONLY, SIDE, TAG, TAGS};
 use super::shelf::{BackupId, Shelf};
 use crate::chance::Chance;
@@ -35,6 +36,12 @@ pub(super) enum Op {
     Note(String, Option<u64>),
     /// The second vector comes or goes.
     SecondVector(String, bool),
+    People(String, Social),
+    /// The second vector of faces that have none, as a move to another model fills it.
+    Fill(String, Vec<(u64, u64)>),
+    /// The second vector goes, as a move's old one does, if nobody would be without both or that is
+    /// said to be fine.
+    Retire(String, bool),
     /// A step of building a vector's index anew; refused where it is not its turn.
     Reindex(String, &'static str, Rebuilding),
     Alias(&'static str, &'static str),
@@ -96,6 +103,10 @@ impl Model {
                 Op::Change(self.call(name, chance), chosen, choose_change(chance))
             }
             51..=58 => self.choose_vectors(name, cabinet, chance),
+            59..=68 => match crowd::choose(cabinet, chance) {
+                Some(social) => Op::People(self.call(name, chance), social),
+                None => Op::Checkpoint,
+            },
             _ => {
                 let point = |_| (chance.below(IDS), chance.below(1 << 20));
                 let mut points: Vec<_> = (0..8).map(point).collect();
@@ -150,9 +161,14 @@ impl Model {
             (false, _) => ONLY,
         };
         let called = self.call(name, chance);
-        match chance.below(9) {
+        match chance.below(12) {
             0 if named => Op::SecondVector(called, !has_second),
             6..=8 => Op::Reindex(called, vector, choose_rebuilding(chance)),
+            9..=10 if has_second => {
+                let n = |id| (id, chance.below(1 << 20));
+                Op::Fill(called, cabinet.points.keys().copied().map(n).collect())
+            }
+            11 if has_second => Op::Retire(called, chance.once_in(2)),
             1..=2 => Op::DeleteVectors(called, choose_points(cabinet, chance), vector),
             _ => {
                 let ids = some_of(cabinet, chance);

@@ -7,13 +7,15 @@ use std::time::Duration;
 
 use engine::{
     Ack, AliasChange, CollectionChange, CollectionSpec, Condition, Copied, Engine, Face, FaceImage,
-    Filter, IndexChange, IndexKind, KeyPath, Metric, NewFace, OldBackups, Options, Payload, Point,
-    PointId, Query, RestoreAs, Scalar, Select, Test, VectorSpec, Vectors, Which,
+    Filter, IndexChange, IndexKind, KeyPath, Lacking, Metric, NewFace, OldBackups, Options,
+    Payload, Point, PointId, Query, Refill, RestoreAs, Scalar, Select, Test, VectorSpec, Vectors,
+    Which,
 };
 use storage::{BackupReader, Disk, SimDisk};
 
+use super::crowd;
 use super::model::{
-    Cabinet, Held, Model, SIDE, TAG, TAGS, has_picture, lacks_second, payload_of, vectors_of,
+    Cabinet, FRONT, Held, Model, SIDE, TAG, TAGS, has_picture, lacks_second, payload_of, vectors_of,
 };
 use super::ops::{Chosen, NAMES, Op, Rebuilding};
 use super::shelf::BackupId;
@@ -67,13 +69,17 @@ fn picture(n: u64) -> Vec<u8> {
     n.to_le_bytes().repeat(1 + len / 8)
 }
 
+fn face() -> Face {
+    Face {
+        bounding_box: [1.0, 2.0, 3.0, 4.0],
+        landmarks: [[0.5; 2]; 5],
+        confidence: 0.5,
+    }
+}
+
 fn point(id: u64, n: u64, vectors: &BTreeSet<String>) -> Point {
     let face = has_picture(n).then(|| NewFace {
-        face: Face {
-            bounding_box: [1.0, 2.0, 3.0, 4.0],
-            landmarks: [[0.5; 2]; 5],
-            confidence: 0.5,
-        },
+        face: face(),
         crop_jpeg: Some(picture(n)),
         photo: None,
     });
@@ -212,6 +218,25 @@ fn change(engine: &Engine, model: &Model, op: &Op) -> Result<(), engine::Error> 
             .add_vector(name, SIDE, VectorSpec::new(dim(SIDE), Metric::Euclid))
             .map(drop),
         Op::SecondVector(name, false) => engine.remove_vector(name, SIDE).map(drop),
+        Op::People(name, social) => crowd::perform(engine, name, social),
+        Op::Fill(name, refills) => {
+            let refill = |(id, n): &(u64, u64)| Refill {
+                id: PointId::Num(*id),
+                face: face(),
+                vector: vector(SIDE, *n),
+            };
+            let refills = refills.iter().map(refill).collect();
+            engine
+                .fill_vector(name, SIDE, refills, Ack::Applied)
+                .map(drop)
+        }
+        Op::Retire(name, accept) => {
+            let lacking = match accept {
+                true => Lacking::Accept,
+                false => Lacking::Keep,
+            };
+            engine.retire_vector(name, (SIDE, FRONT), lacking).map(drop)
+        }
         Op::Reindex(name, vector, step) => match rebuild(engine, name, vector, *step) {
             Err(engine::Error::Conflict(_)) => Ok(()),
             outcome => outcome,
@@ -270,6 +295,7 @@ pub(super) fn observe(engine: &Engine) -> Result<Model, String> {
             compare_search(engine, &info.name, name, &cabinet)?;
         }
         compare_counts(engine, &info.name, &cabinet)?;
+        crowd::compare(engine, &info.name, &cabinet)?;
         model.cabinets.insert(info.name, cabinet);
     }
     model.aliases = engine.aliases().into_iter().collect();
