@@ -125,11 +125,12 @@ impl Engine {
         fresh: String,
     ) -> Result<Written, Error> {
         let target = self.collection(collection)?;
-        // By these it is found out who there is, who is known and who is ignored.
+        // By these it is found out who there is, who is ignored and who is known. The last says that all
+        // are there, also after an end in between (`knows_people`).
         let indexes = [
             (KeyPath::of(PERSON), IndexKind::Keyword),
-            (key(ID), IndexKind::Keyword),
             (key(IGNORED), IndexKind::Bool),
+            (key(ID), IndexKind::Keyword),
         ];
         for (key, kind) in indexes {
             if target.state.read().payload.field(&key).is_none() {
