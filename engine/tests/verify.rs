@@ -302,6 +302,29 @@ fn a_folder_in_use_and_one_that_is_not_there_are_refused() {
 }
 
 #[test]
+fn a_sha256_beside_a_backup_that_has_rotted_is_told_to_nobody_and_the_backup_is_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = filled(dir.path(), 10);
+    let backup = engine.create_backup(Some("c")).unwrap();
+    let listed = |engine: &Engine| engine.backups(Some("c")).unwrap()[0].sha256.clone();
+    assert_eq!(listed(&engine), backup.sha256);
+    let beside = last_of(dir.path(), "backups/collections/c", ".sha256");
+    let whole = fs::read(&beside).unwrap();
+    for at in 0..whole.len() {
+        flip(&beside, at);
+        assert_eq!(listed(&engine), None, "byte {at}");
+        fs::write(&beside, &whole[..at]).unwrap();
+        assert_eq!(listed(&engine), None, "cut at {at}");
+        fs::write(&beside, &whole).unwrap();
+    }
+    flip(&beside, 7);
+    drop(engine);
+    let verdict = verify(dir.path()).unwrap();
+    assert_eq!(remedies(&verdict), [Remedy::RemoveChecksum]);
+    assert!(verdict.findings[0].what.contains(".sha256"), "{verdict:?}");
+}
+
+#[test]
 fn a_damaged_backup_is_told_and_the_data_it_was_made_of_is_whole() {
     let dir = tempfile::tempdir().unwrap();
     let engine = filled(dir.path(), 10);

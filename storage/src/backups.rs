@@ -1,13 +1,15 @@
 //! The backups that a data folder keeps: one folder a collection, and one for those of everything.
 //!
 //! A backup stays when its collection is dropped. Beside it lies its SHA-256, written after it, so
-//! that a list need not read the files.
+//! that a list need not read the files: 64 hexadecimal digits, a space and the CRC32C of the digits in 8
+//! more, so that none is told that has rotted.
 
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::backup;
+use crate::bytes::checksum;
 use crate::disk::{Disk, make_dir, read_all};
 use crate::error::Error;
 use crate::ids::Lsn;
@@ -15,6 +17,13 @@ use crate::limits::MAX_BACKUP_NAME_LEN;
 
 const SUFFIX: &str = ".snapshot";
 const SHA256: &str = ".sha256";
+/// Digits, a space, and the checksum of the digits.
+const SHA256_BYTES: u64 = 64 + 1 + 8;
+
+/// What lies beside a backup of this SHA-256.
+fn beside(sha256: &str) -> String {
+    format!("{sha256} {:08x}", checksum(&[sha256.as_bytes()]))
+}
 
 /// Which backups.
 #[derive(Debug, Clone, Copy)]
@@ -99,7 +108,7 @@ impl Backups {
             .disk
             .create(&path)
             .map_err(Error::io(&path, "create"))?;
-        file.write_at(sha256.as_bytes(), 0)
+        file.write_at(beside(sha256).as_bytes(), 0)
             .map_err(Error::io(&path, "write"))?;
         file.sync().map_err(Error::io(&path, "sync"))
     }
@@ -134,16 +143,32 @@ impl Backups {
             bytes,
             lsn: origin.map(|origin| origin.lsn),
             made_s: origin.map(|origin| origin.made_s),
-            sha256: self.sha256(shelf, name),
+            sha256: self.sha256(shelf, name).unwrap_or_default(),
         }))
     }
 
-    fn sha256(&self, shelf: Shelf<'_>, name: &str) -> Option<String> {
+    /// The SHA-256 that lies beside a backup, if there is one.
+    ///
+    /// # Errors
+    /// It is damaged, or cannot be read.
+    pub fn sha256(&self, shelf: Shelf<'_>, name: &str) -> Result<Option<String>, Error> {
         let path = self.folder(shelf).join(format!("{name}{SHA256}"));
-        let file = self.disk.open(&path).ok()?;
-        let text = String::from_utf8(read_all(&*file, 64).ok()?).ok()?;
-        let whole = text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-        whole.then_some(text)
+        let file = match self.disk.open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            file => file.map_err(Error::io(&path, "open"))?,
+        };
+        let bytes = read_all(&*file, SHA256_BYTES).map_err(Error::io(&path, "read"))?;
+        let text = String::from_utf8(bytes).ok();
+        let sha256 = text.as_deref().and_then(|text| text.split_once(' '));
+        let whole = sha256.filter(|(sha256, _)| text.as_ref() == Some(&beside(sha256)));
+        match whole {
+            Some((sha256, _)) => Ok(Some(sha256.to_owned())),
+            None => Err(Error::corrupt(
+                &path,
+                0,
+                "the SHA-256 of a backup is damaged",
+            )),
+        }
     }
 
     /// Removes a backup; `false` if it is not there.

@@ -84,6 +84,9 @@ pub(super) fn read_backups(dir: &Path, verdict: &mut Verdict) -> Result<(), Erro
             if let Err(error) = read {
                 verdict.find(error, Remedy::MakeBackupAgain);
             }
+            if let Err(error) = backups.sha256(shelf, &file.name) {
+                verdict.find(error, Remedy::RemoveChecksum);
+            }
         }
     }
     Ok(())

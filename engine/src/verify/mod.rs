@@ -70,6 +70,9 @@ pub enum Remedy {
     RestoreCollection,
     /// A backup is damaged; the data it was made of is not touched by that.
     MakeBackupAgain,
+    /// What says the SHA-256 of a backup is damaged, or was torn by a power cut; the backup is judged by
+    /// itself.
+    RemoveChecksum,
     /// A picture cannot be read; everything else of its point can.
     PutPictureAgain,
     /// A file that stands for itself is damaged; all else is not touched by that.
@@ -83,7 +86,10 @@ pub enum Remedy {
 impl Remedy {
     /// Whether everything that was acknowledged is still there.
     pub fn loses_nothing(self) -> bool {
-        matches!(self, Remedy::Start | Remedy::Spare | Remedy::RebuildTables)
+        matches!(
+            self,
+            Remedy::Start | Remedy::Spare | Remedy::RebuildTables | Remedy::RemoveChecksum
+        )
     }
 }
 
@@ -107,6 +113,9 @@ impl fmt::Display for Remedy {
             }
             Remedy::MakeBackupAgain => {
                 "remove it and make another one, if what it was made of is still there"
+            }
+            Remedy::RemoveChecksum => {
+                "remove it: the backup beside it is listed without a SHA-256, and restored all the same"
             }
             Remedy::PutPictureAgain => {
                 "import the photo again; everything else of this point is there"
