@@ -5,7 +5,7 @@
 mod common;
 
 use std::sync::Arc;
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{Receiver, Sender, channel};
 
 use common::{Before, Server, photo, two_fakes};
 use embedder::FakeEmbedder;
@@ -22,6 +22,26 @@ fn add(server: &Server, id: u32, fields: &[(&str, &[u8])]) -> Value {
     let (image, id) = (photo(id), id.to_string());
     let parts = [("image", image.as_slice()), ("id", id.as_bytes())];
     server.form(FACES, &[&parts, fields].concat()).ok()
+}
+
+/// Two models, of which the second says that it looks at a photo, and waits until it may.
+fn one_that_waits() -> (Embedding, Receiver<()>, Sender<()>) {
+    let (looked, seen) = channel::<()>();
+    let (go, wait) = channel::<()>();
+    let wait = Arc::new(Mutex::new(wait));
+    let one: Arc<Factory> = Arc::new(|| Ok(Box::new(FakeEmbedder::new()) as _));
+    let other: Arc<Factory> = Arc::new(move || {
+        let (looked, wait) = (looked.clone(), wait.clone());
+        let act = move |_: &[u8]| {
+            looked.send(()).unwrap();
+            wait.lock().recv().unwrap_or_default();
+        };
+        Ok(Box::new(Before {
+            act,
+            then: FakeEmbedder::other(),
+        }) as _)
+    });
+    (Embedding::Made(vec![one, other]), seen, go)
 }
 
 /// Of one the photo is kept, of one the crop, of one nothing.
@@ -163,22 +183,8 @@ fn a_move_goes_on_after_a_restart_with_those_that_are_not_done() {
 
 #[test]
 fn a_move_that_is_cancelled_stays_so_and_searches_go_by_the_old_model() {
-    let (looked, seen) = channel::<()>();
-    let (go, wait) = channel::<()>();
-    let wait = Arc::new(Mutex::new(wait));
-    let one: Arc<Factory> = Arc::new(|| Ok(Box::new(FakeEmbedder::new()) as _));
-    let other: Arc<Factory> = Arc::new(move || {
-        let (looked, wait) = (looked.clone(), wait.clone());
-        let act = move |_: &[u8]| {
-            looked.send(()).unwrap();
-            wait.lock().recv().unwrap_or_default();
-        };
-        Ok(Box::new(Before {
-            act,
-            then: FakeEmbedder::other(),
-        }) as _)
-    });
-    let mut server = Server::start_with(&[], Embedding::Made(vec![one, other]));
+    let (models, seen, go) = one_that_waits();
+    let mut server = Server::start_with(&[], models);
     server.with_faces("f");
     for id in 1..=3 {
         add(&server, id, &[]);
@@ -196,6 +202,43 @@ fn a_move_that_is_cancelled_stays_so_and_searches_go_by_the_old_model() {
     assert_eq!(best(&server, 2), (json!(2), "fake-128".into()));
     let result = reembed(&server, &json!({"model": "fake-72"}));
     assert_eq!(result["old_vector"], "removed", "{result}");
+}
+
+#[test]
+fn a_photo_whose_vector_goes_while_it_is_looked_at_is_to_be_sent_again() {
+    let (models, seen, go) = one_that_waits();
+    let server = Server::start_with(&[], models);
+    server.with_faces("f");
+    let new = json!({"dense": {"embedder": "fake-72"}});
+    for path in ["/collections/f/faces", "/collections/f/faces/search"] {
+        server.put("/collections/f/vectors/fake-72", &new).ok();
+        std::thread::scope(|scope| {
+            let sent = scope.spawn(|| {
+                let image = photo(4);
+                let using = b"fake-72".as_slice();
+                server.form(path, &[("image", &image), ("using", using)])
+            });
+            seen.recv().unwrap();
+            server.delete("/collections/f/vectors/fake-72").ok();
+            go.send(()).unwrap();
+            assert!(sent.join().unwrap().refused(503).contains("send it again"));
+        });
+    }
+}
+
+/// A kill may come right after the answer: by then the next start must know of it.
+#[test]
+fn a_move_that_was_answered_is_in_the_log() {
+    let (models, seen, go) = one_that_waits();
+    let server = Server::start_with(&[], models);
+    fill(&server);
+    let job = server.post(REEMBED, &json!({"model": "fake-72"})).ok();
+    let told = server.get("/collections/f").ok();
+    let noted = &told["config"]["metadata"]["reembedding"];
+    assert_eq!(noted["state"], "running", "{told}");
+    seen.recv().unwrap();
+    drop(go);
+    assert_eq!(ended(&server, &job["id"])["status"], "completed");
 }
 
 #[test]

@@ -59,29 +59,71 @@ impl Move {
     }
 
     /// Writes down how it stands.
-    fn note(&self, engine: &Engine, collection: &str, state: State) -> Result<(), Halt> {
+    fn note(&self, engine: &Engine, collection: &str, state: State) -> Result<(), engine::Error> {
         let told = Self {
             state,
             ..self.clone()
         };
-        let told = serde_json::to_value(told).map_err(|error| Halt::Failed(error.to_string()))?;
+        let told = serde_json::to_value(told).expect("names and flags are JSON");
         set(engine, collection, told)
     }
 }
 
 /// A null takes it away.
-fn set(engine: &Engine, collection: &str, told: Value) -> Result<(), Halt> {
+fn set(engine: &Engine, collection: &str, told: Value) -> Result<(), engine::Error> {
     let metadata = [(KEY.to_owned(), told)].into_iter().collect();
     let change = CollectionChange {
         metadata: Some(metadata),
         ..CollectionChange::default()
     };
-    engine.update_collection(collection, change)?;
-    Ok(())
+    engine.update_collection(collection, change).map(drop)
+}
+
+/// Begins a move that was asked for: that it is under way is in the log before anybody is told.
+pub(crate) async fn begin(
+    app: &App,
+    info: CollectionInfo,
+    wanted: Move,
+) -> Result<Arc<Job>, Refusal> {
+    let _one = app.beginning.lock().await;
+    // As it is now that nobody else begins one.
+    let info = app.describe(&info.name).await?;
+    check(app, &info, &wanted)?;
+    let before = info.spec.metadata.get(KEY).cloned().unwrap_or_default();
+    let (collection, noted) = (info.name.clone(), wanted.clone());
+    app.write(move |engine| noted.note(engine, &collection, State::Running))
+        .await?;
+    let collection = info.name.clone();
+    match start(app, info, wanted) {
+        Ok(job) => Ok(job),
+        Err(refusal) => {
+            app.write(move |engine| set(engine, &collection, before))
+                .await?;
+            Err(refusal)
+        }
+    }
+}
+
+/// Whether it can be begun.
+fn check(app: &App, info: &CollectionInfo, wanted: &Move) -> Result<(), Refusal> {
+    let pool = app.faces.pool(Some(&wanted.model))?;
+    vector_of(info, wanted, &pool)?;
+    none_at_it(app, info)
+}
+
+fn none_at_it(app: &App, info: &CollectionInfo) -> Result<(), Refusal> {
+    let same = |job: &Arc<Job>| job.is(KIND, &info.name) && job.end().is_none();
+    match app.jobs.list().into_iter().find(same) {
+        Some(job) => Err(Refusal::conflict(format!(
+            "collection `{}` is being moved to another model already: job {}",
+            info.name, job.id
+        ))),
+        None => Ok(()),
+    }
 }
 
 /// Begins a move, or goes on with one.
-pub(crate) fn start(app: &App, info: CollectionInfo, wanted: Move) -> Result<Arc<Job>, Refusal> {
+fn start(app: &App, info: CollectionInfo, wanted: Move) -> Result<Arc<Job>, Refusal> {
     let pool = app.faces.pool(Some(&wanted.model))?;
     let vector = vector_of(&info, &wanted, &pool)?;
     let engine = app.recovered()?;
@@ -89,14 +131,7 @@ pub(crate) fn start(app: &App, info: CollectionInfo, wanted: Move) -> Result<Arc
     drop(app.promise_memory(info.memory_bytes as u64)?);
     // Nobody begins the same in between.
     let _starting = app.moves.lock();
-    let same =
-        |job: &Arc<Job>| job.kind == KIND && job.collection == info.name && job.end().is_none();
-    if let Some(job) = app.jobs.list().into_iter().find(same) {
-        return Err(Refusal::conflict(format!(
-            "collection `{}` is being moved to another model already: job {}",
-            info.name, job.id
-        )));
-    }
+    none_at_it(app, &info)?;
     let collection = info.name.clone();
     app.jobs.start(KIND, info.name, move |job| {
         let outcome = run(&engine, &pool, (&collection, &wanted, vector), job);

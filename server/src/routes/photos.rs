@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use actix_web::HttpRequest;
+use actix_web::http::StatusCode;
 use actix_web::web::{self, Bytes, Data, Path, Payload};
 use embedder::{ModelInfo, Scale, Want};
 use engine::{CollectionInfo, NewFace, Point, Query, ScoredPoint, Select, Vectors, Which};
@@ -128,14 +129,40 @@ async fn add(
         };
         match taken.await {
             Ok(taken) => gathered.take(index, photo, taken),
-            Err(refusal) if single => return Err(refusal),
+            Err(refusal) if single => return Err(moved(&app, &info, refusal).await),
             Err(refusal) => gathered.refuse(index, photo, &refusal),
         }
     }
     if !gathered.points.is_empty() {
-        app.upsert(name, gathered.points, params.ack()).await?;
+        let put = app.upsert(name, gathered.points, params.ack()).await;
+        if let Err(refusal) = put {
+            return Err(moved(&app, &info, refusal).await);
+        }
     }
     Ok(Answer(gathered.added))
+}
+
+/// What is said of a photo whose vector is no more, because the collection was moved to another model
+/// while the photo was looked at: nothing is wrong with it.
+async fn moved(app: &App, info: &CollectionInfo, refusal: Refusal) -> Refusal {
+    if refusal.status() != StatusCode::BAD_REQUEST {
+        return refusal;
+    }
+    match app.describe(&info.name).await {
+        Ok(now)
+            if info
+                .spec
+                .vectors
+                .keys()
+                .any(|it| !now.spec.vectors.contains_key(it)) =>
+        {
+            Refusal::busy(
+                "the collection was moved to another model while the photo was looked at: send it \
+                 again",
+            )
+        }
+        _ => refusal,
+    }
 }
 
 /// The faces of a photo with the ids that they get, and their vectors.
@@ -311,12 +338,14 @@ async fn search(
         let place = Place::from(&face);
         let query = nearest(face.vector, &using, &search);
         let hits = match search.by_person {
-            false => app.search(name.clone(), query).await?,
-            true => one_a_person(&app, &name, query).await?,
+            false => app.search(name.clone(), query).await,
+            true => one_a_person(&app, &name, query).await,
         };
-        let hits = hits
-            .into_iter()
-            .map(|hit| Hit::new(&name, hit, &search.payload, &meaning));
+        let hits = match hits {
+            Ok(hits) => hits.into_iter(),
+            Err(refusal) => return Err(moved(&app, &info, refusal).await),
+        };
+        let hits = hits.map(|hit| Hit::new(&name, hit, &search.payload, &meaning));
         let hits = hits.collect();
         faces.push(FoundFace { place, hits });
     }

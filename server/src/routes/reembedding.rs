@@ -69,6 +69,6 @@ async fn start(
     let body: ReembedBody = http::json(request.headers(), payload, app.max_body_bytes()).await?;
     let info = app.describe(&name).await?;
     let wanted = body.wanted(&info)?;
-    let job = reembedding::start(&app, info, wanted)?;
+    let job = reembedding::begin(&app, info, wanted).await?;
     Ok(Answer(JobOut::from(&*job)))
 }
