@@ -5,16 +5,20 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use config::{Config, Flag, Sources};
+use embedder::FakeEmbedder;
 use serde_json::{Value, json};
+use server::{Embedding, Factory};
 
 use super::group::{self, Put};
 use super::inputs;
+use super::moves::Moves;
 use super::operator::{self, OWNER};
 use super::power::{Before, Full, Power};
 use super::tally::Tally;
@@ -30,7 +34,8 @@ const REBUILT: &str = "doppel_tables_rebuilt";
 /// How long a round lasts at most, from when the server is ready.
 const ROUND_MS: u64 = 700;
 
-/// Serves a data folder in this process until it is killed; what `Hammer` starts. A checkpoint is
+/// Serves a data folder in this process until it is killed, with two stand-ins for face models; what
+/// `Hammer` starts. A checkpoint is
 /// taken every so many seconds, and after as many MiB of log.
 ///
 /// # Errors
@@ -51,7 +56,9 @@ pub fn serve(dir: &Path, checkpoint_every: u32) -> Result<()> {
         flags,
         ..Sources::default()
     })?;
-    let running = server::start(config)?;
+    let one: Arc<Factory> = Arc::new(|| Ok(Box::new(FakeEmbedder::new()) as _));
+    let other: Arc<Factory> = Arc::new(|| Ok(Box::new(FakeEmbedder::other()) as _));
+    let running = server::start_with(config, Embedding::Made(vec![one, other]))?;
     writeln!(std::io::stdout(), "listening on http://{}/", running.addr())?;
     Ok(running.wait()?)
 }
@@ -66,6 +73,7 @@ pub struct Hammer {
     trouble: bool,
     chance: Chance,
     clients: Vec<Client>,
+    moves: Moves,
     /// Counts over all rounds.
     pub tally: Tally,
 }
@@ -108,6 +116,7 @@ impl Hammer {
             dir: dir.to_owned(),
             chance: Chance::new(seed),
             clients: (0..CLIENTS).map(client).collect(),
+            moves: Moves::default(),
             tally: Tally::default(),
         }
     }
@@ -184,7 +193,7 @@ impl Hammer {
         let dead = AtomicBool::new(false);
         let refused = AtomicU64::new(0);
         let seeds: Vec<_> = self.clients.iter().map(|_| self.chance.next()).collect();
-        let (bad_seed, operator_seed) = (self.chance.next(), self.chance.next());
+        let [bad_seed, operator_seed, moves_seed] = [(); 3].map(|()| self.chance.next());
         let full = (self.trouble && self.power.is_some() && self.chance.once_in(4)).then(|| {
             self.tally.faults += 1;
             [Full::NoSpace, Full::ReadOnly, Full::Tables][self.chance.index(3)]
@@ -195,6 +204,8 @@ impl Hammer {
             let mut threads: Vec<_> = clients
                 .map(|(client, seed)| scope.spawn(move || client.work(server, seed, dead)))
                 .collect();
+            let moves = &mut self.moves;
+            threads.push(scope.spawn(move || moves.work(server, moves_seed, dead)));
             threads.push(scope.spawn(move || inputs::to_a_server(server, bad_seed, dead, refused)));
             let data = self.dir.join("data");
             if self.trouble {
@@ -230,6 +241,7 @@ impl Hammer {
 
     /// Everything that was acknowledged is there as it was, and nothing else.
     fn check(&mut self, server: &Process) -> Result<()> {
+        self.tally.lost.extend(self.moves.check(server)?);
         let config = json!({"vectors": {"size": DIM, "distance": "Dot"}});
         if server.call("GET", COLLECTION, None)?.0 == 404 {
             if self.clients.iter().any(|client| !client.there.is_empty()) {

@@ -9,6 +9,7 @@ mod hammer;
 mod inputs;
 mod life;
 mod model;
+mod moves;
 mod operator;
 mod ops;
 mod power;
