@@ -43,6 +43,9 @@ pub(crate) const ANSWER_PIECE_BYTES: usize = 64 << 10;
 pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a client may take to send its body.
 pub(crate) const BODY_TIMEOUT: Duration = Duration::from_secs(120);
+/// How deep the values of a body may be nested: in MessagePack as deep as `serde_json` reads JSON, so that no
+/// thread's stack ends before.
+pub(crate) const BODY_DEPTH: usize = 128;
 /// Bodies above this are parsed on a blocking thread, so that no other request waits for it.
 pub(crate) const INLINE_PARSE_BYTES: usize = 64 << 10;
 /// The largest window of a zstd body, as a power of two: what its decoder may keep in memory.

@@ -142,3 +142,40 @@ fn a_condition_that_another_of_its_name_would_hide_is_refused() {
         assert!(message.contains("twice"), "{message}");
     }
 }
+
+#[test]
+fn a_payload_nested_too_deep_is_refused_in_either_form_and_the_server_goes_on() {
+    let server = server();
+    let body = json!({"points": [{"id": 1, "vector": [1, 2, 3], "payload": {"a": "here"}}]});
+    let packed = rmp_serde::to_vec_named(&body).expect("it is JSON");
+    // The text with its length before it.
+    let here = b"\xa4here";
+    let place = packed.windows(here.len()).position(|it| it == here);
+    let place = place.expect("it is there");
+    for (depth, status) in [(100, 200), (200, 400), (1_000, 400), (1_000_000, 400)] {
+        let lists = vec![0x91; depth];
+        let packed = [
+            &packed[..place],
+            &lists,
+            b"\x01",
+            &packed[place + here.len()..],
+        ]
+        .concat();
+        let lists = format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
+        let json = body.to_string().replace("\"here\"", &lists);
+        for (kind, bytes) in [("msgpack", packed), ("json", json.into_bytes())] {
+            let headers = [("content-type", format!("application/{kind}"))];
+            let headers = headers
+                .each_ref()
+                .map(|(name, value)| (*name, value.as_str()));
+            let answer = server.send("PUT", "/collections/v/points", &headers, &bytes);
+            assert_eq!(
+                answer.status,
+                status,
+                "{kind}, {depth} deep: {}",
+                answer.text()
+            );
+        }
+    }
+    server.get("/collections/v/points/1").ok();
+}

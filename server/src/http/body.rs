@@ -174,6 +174,7 @@ fn from_slice<T: DeserializeOwned>(format: Format, bytes: &[u8]) -> Result<T, Re
         Format::MessagePack => {
             let mut rest = bytes;
             let mut reader = rmp_serde::Deserializer::new(&mut rest);
+            reader.set_max_depth(limits::BODY_DEPTH);
             let value = T::deserialize(&mut reader)
                 .map_err(|error| Refusal::wrong(format!("the MessagePack body is wrong: {error}")));
             match value {
