@@ -48,7 +48,7 @@ pub type People = (Vec<Person>, Option<String>);
 
 impl Engine {
     /// People in the order of their names (by code point), from a name on; those whose name has a
-    /// text in it, whatever the case, if one is given.
+    /// text in it, whatever the case and with `_` as a space, if one is given.
     pub fn people(
         &self,
         collection: &str,
@@ -180,6 +180,11 @@ pub(crate) fn named(person: &str) -> Filter {
     })
 }
 
+/// A name as a search takes it: neither case nor `_` in place of a space matters.
+fn as_read(name: &str) -> String {
+    name.to_lowercase().replace('_', " ")
+}
+
 /// A name, how many points have it, and the first few of them.
 type Found = (String, usize, Vec<PointId>);
 
@@ -190,7 +195,7 @@ impl Collection {
         from: Option<&str>,
         limit: usize,
     ) -> Result<(Vec<Found>, Option<String>), Error> {
-        let search = search.map(str::to_lowercase);
+        let search = search.map(as_read);
         let state = self.state.read();
         let field = state.payload.field(&KeyPath::of(PERSON));
         let field = field.filter(|field| field.kind == IndexKind::Keyword);
@@ -205,7 +210,7 @@ impl Collection {
         for (key, points) in field.postings.in_order((from, Unbounded)) {
             let Key::Text(name) = key else { continue };
             let wanted = search.as_ref();
-            if !wanted.is_none_or(|text| name.to_lowercase().contains(text)) {
+            if !wanted.is_none_or(|text| as_read(name).contains(text)) {
                 continue;
             }
             if people.len() == limit {

@@ -48,6 +48,12 @@ fn people_are_listed_with_their_best_face_and_found_by_name() {
     let second = people(&server, "?limit=1&offset=Bob");
     assert_eq!(second["people"][0]["name"], "Bob");
     assert_eq!(people(&server, "?search=OB")["people"][0]["name"], "Bob");
+    let renamed = json!({"from": "Bob", "to": "Bob_Ross"});
+    server.post(RENAME, &renamed).ok();
+    for words in ["bob%20ro", "B_R"] {
+        let found = people(&server, &format!("?search={words}"));
+        assert_eq!(found["people"][0]["name"], "Bob_Ross", "{words}");
+    }
     server.get(&format!("{PEOPLE}?limit=0")).refused(400);
     server.get("/collections/no/people").refused(404);
     server.with_vectors("plain", 2, "Cosine");

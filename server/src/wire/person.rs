@@ -17,7 +17,7 @@ pub(crate) struct PeopleParams {
     limit: Option<usize>,
     /// The name that the page starts with: `next_page_offset` of the page before.
     pub(crate) offset: Option<String>,
-    /// Only people whose name has this in it, whatever the case.
+    /// Only people whose name has this in it, whatever the case; `_` is taken for a space.
     pub(crate) search: Option<String>,
     /// Only the person with this id.
     pub(crate) id: Option<String>,
