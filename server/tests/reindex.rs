@@ -66,6 +66,7 @@ fn an_index_gets_other_settings_and_answers_the_same() {
     let config = &told["config"];
     assert_eq!(config["hnsw_config"]["m"], 9);
     assert_eq!(config["quantization_config"]["scalar"]["type"], "int8");
+    assert_eq!(told["walked_on"], json!({"": "int8"}));
     assert_eq!(config["params"]["vectors"]["on_disk"], false);
     let after: Vec<Value> = (0..9).map(|id| nearest(&server, id)).collect();
     assert_eq!(before, after);

@@ -79,6 +79,7 @@ fn description() -> Value {
         },
         "payload_schema": {"person": {"data_type": "keyword", "points": 1000}},
         "memory_bytes": 700_000,
+        "walked_on": {"": "two_bits"},
         "embedder": null,
     })
 }

@@ -174,3 +174,26 @@ pub(super) fn told(quantization: Quantization) -> Option<QuantizationTold> {
         Quantization::Bits2 => binary(Encoding::TwoBits),
     }
 }
+
+/// What an index is walked on, in words of ours: the dialect has none for `f32` or four bits.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum WalkedOn {
+    F32,
+    Int8,
+    OneBit,
+    TwoBits,
+    FourBits,
+}
+
+impl From<Quantization> for WalkedOn {
+    fn from(quantization: Quantization) -> Self {
+        match quantization {
+            Quantization::None => Self::F32,
+            Quantization::Int8 => Self::Int8,
+            Quantization::Bits1 => Self::OneBit,
+            Quantization::Bits2 => Self::TwoBits,
+            Quantization::Bits4 => Self::FourBits,
+        }
+    }
+}

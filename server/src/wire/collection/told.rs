@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::quantization::{self, QuantizationTold};
+use super::quantization::{self, QuantizationTold, WalkedOn};
 use super::vector::Distance;
 use crate::wire::index::{self, IndexTold};
 
@@ -73,6 +73,8 @@ pub(crate) struct Described {
     payload_schema: BTreeMap<String, IndexTold>,
     /// Ours: bytes of the indexes in memory.
     memory_bytes: usize,
+    /// Ours: what the index of each vector is walked on; an unnamed one is told under "".
+    walked_on: BTreeMap<String, WalkedOn>,
     /// Ours: the model that makes this collection's vectors out of photos.
     embedder: Option<EmbedderTold>,
     /// Ours: seconds that points live after they were put in, if they do not stay.
@@ -154,6 +156,9 @@ impl From<CollectionInfo> for Described {
         let ttl_s = spec.ttl_s();
         // It is told by itself.
         spec.metadata.remove(engine::TTL_S);
+        let vectors = spec.vectors.iter();
+        let walked_on = vectors.map(|(name, it)| (name.clone(), it.quantization.into()));
+        let walked_on = walked_on.collect();
         let mut models = spec.vectors.values().filter_map(|it| it.embedder.as_ref());
         let embedder = models.next().map(|embedder| EmbedderTold {
             name: embedder.name.clone(),
@@ -168,6 +173,7 @@ impl From<CollectionInfo> for Described {
             config: spec.into(),
             payload_schema: index::told(&info.indexes),
             memory_bytes: info.memory_bytes,
+            walked_on,
             embedder,
             ttl_s,
         }
