@@ -30,6 +30,8 @@ export async function at(hash = "", options = {}, url = server.url) {
   return opened.page;
 }
 
+/// The `result` of an answer.
+export const told = async (path) => (await (await fetch(`${server.url}${path}`)).json()).result;
 export const cards = (page) => page.locator("#cards .card");
 export const first = (page) => page.locator("#cards .card .name").first();
 export const named = (person) => person.replaceAll("_", " ");

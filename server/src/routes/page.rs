@@ -35,7 +35,8 @@ const DIALECT: &str = "1.19.0";
 
 const PAGE: &str = include_str!("../../../web/index.html");
 /// The page's modules; each is a file of `web/`.
-const SCRIPTS: [(&str, &str); 17] = [
+const SCRIPTS: [(&str, &str); 19] = [
+    ("add.js", include_str!("../../../web/add.js")),
     ("api.js", include_str!("../../../web/api.js")),
     ("backups.js", include_str!("../../../web/backups.js")),
     ("browse.js", include_str!("../../../web/browse.js")),
@@ -48,6 +49,7 @@ const SCRIPTS: [(&str, &str); 17] = [
     ("look.js", include_str!("../../../web/look.js")),
     ("main.js", include_str!("../../../web/main.js")),
     ("panels.js", include_str!("../../../web/panels.js")),
+    ("person.js", include_str!("../../../web/person.js")),
     ("photo.js", include_str!("../../../web/photo.js")),
     ("share.js", include_str!("../../../web/share.js")),
     ("strings.js", include_str!("../../../web/strings.js")),
