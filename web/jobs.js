@@ -1,46 +1,22 @@
 // Jobs of the server: begun, watched while they are at work, cancelled.
-import { ask } from "./api.js";
+import { ask, at } from "./api.js";
 import { announce, button, make } from "./dom.js";
 import { cells, choice, doing, mib, panel, table } from "./panels.js";
+import { KINDS } from "./settings.js";
 import { number, t } from "./strings.js";
 import { explained } from "./troubles.js";
 
 const EVERY_MS = 1000;
 /// Those that are shown, the newest first.
 const MOST = 20;
-/// What can be begun here, and how. Jobs that other programs begin are shown all the same.
-const KINDS = {
-  backup: (name) => [name ? `${of(name)}/jobs` : "/admin/jobs", { kind: "backup" }],
-  reindex: (name) => [`${of(name)}/reindex`, {}],
-  purge: (name) => [`${of(name)}/jobs`, { kind: "purge", backups: "keep" }],
-  cluster: (name, threshold) => [`${of(name)}/cluster`, threshold ? { threshold: Number(threshold) } : {}],
-};
-
-const of = (name) => `/admin/collections/${encodeURIComponent(name)}`;
 const word = (kind) => (kind in KINDS ? t(kind) : kind);
 
 /// The panel, and what stops its looking; `ended` is called when a job has come to its end.
 export function jobsPanel(described, ended) {
   const list = make("div");
-  const name = choice("job-of", described, t("everything"));
-  const kind = make("select", { id: "job-kind", onchange: fits }, ...Object.keys(KINDS).map((it) => make("option", { value: it }, t(it))));
-  const threshold = make("input", { id: "threshold", type: "number", min: -1, max: 1, step: 0.01, placeholder: t("ofModel") });
-  const near = make("label", { hidden: true }, t("nearness"), threshold);
-  const begin = button(t("begin"), () => doing(begin, async () => {
-    const [path, body] = KINDS[kind.value](name.value, threshold.value);
-    const { id } = await ask("POST", path, body);
-    running.add(id);
-    await look();
-  }), "button", { id: "begin" });
   const running = new Set();
   let timer = null;
   let stopped = false;
-  function fits() {
-    near.hidden = kind.value !== "cluster";
-    const all = name.querySelector("[value='']");
-    all.disabled = kind.value !== "backup";
-    if (all.disabled && name.value === "" && described.length > 0) name.value = described[0].name;
-  }
   const look = async () => {
     clearTimeout(timer);
     try {
@@ -63,15 +39,70 @@ export function jobsPanel(described, ended) {
     list.replaceChildren(rows.length > 0 ? table([t("job"), t("name"), t("state"), t("progress"), t("result"), ""], rows) : make("p", { class: "muted" }, t("noJobs")));
     if (focused) list.querySelector(`[data-cancel="${focused}"]`)?.focus();
   };
-  fits();
   look();
-  const tools = make("div", { class: "tools" }, make("label", {}, t("job"), kind), make("label", {}, t("name"), name), near, begin);
+  const form = beginning(described, async (id) => {
+    running.add(id);
+    await look();
+  });
   const stop = () => {
     stopped = true;
     clearTimeout(timer);
   };
-  return { panel: panel(t("jobs"), tools, list), stop };
+  return { panel: panel(t("jobs"), form, list), stop };
 }
+
+/// What a job is to be, about what, and with which settings; `begun` gets the id of one that began.
+function beginning(described, begun) {
+  const name = choice("job-of", described, t("everything"), () => fits());
+  const kind = make("select", { id: "job-kind", onchange: () => fits() }, ...Object.keys(KINDS).map((it) => make("option", { value: it }, t(it))));
+  const settings = make("div", { class: "tools settings", id: "settings" });
+  const begin = make("button", { id: "begin", type: "submit", class: "button" }, t("begin"));
+  const said = make("p", { id: "refused", class: "wrong", role: "alert" });
+  let request = null;
+  let asked = 0;
+  const fits = async () => {
+    const all = name.querySelector("[value='']");
+    all.disabled = kind.value !== "backup";
+    if (all.disabled && name.value === "" && described.length > 0) name.value = described[0].name;
+    said.textContent = "";
+    request = null;
+    begin.disabled = true;
+    const turn = (asked += 1);
+    try {
+      // What it is now, not when the console was opened: jobs change it.
+      const about = name.value ? { name: name.value, ...await ask("GET", at(name.value)) } : null;
+      const form = await KINDS[kind.value](about);
+      if (turn !== asked) return;
+      settings.replaceChildren(...form.fields.filter((it) => it !== null));
+      request = form.request ?? null;
+    } catch (trouble) {
+      if (turn !== asked) return;
+      settings.replaceChildren();
+      said.textContent = told(trouble);
+    }
+    begin.disabled = request === null;
+  };
+  const form = make("form", {}, make("div", { class: "tools" }, make("label", {}, t("job"), kind), make("label", {}, t("name"), name)),
+    settings, make("div", { class: "tools" }, begin), said);
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    begin.disabled = true;
+    said.textContent = "";
+    try {
+      const [path, body] = request();
+      const { id } = await ask("POST", path, body);
+      await begun(id);
+    } catch (trouble) {
+      said.textContent = told(trouble);
+    }
+    begin.disabled = false;
+  });
+  fits();
+  return form;
+}
+
+/// What the server has against it, in its own words where it has some.
+const told = (trouble) => (trouble.status >= 400 && trouble.status !== 401 && trouble.message ? trouble.message : explained(trouble).join(". "));
 
 function row(job, look) {
   const part = job.of > 0 ? job.done / job.of : undefined;
@@ -94,6 +125,7 @@ function outcome({ kind, result, error }) {
   if (!result) return "";
   if (kind === "backup") return result.name;
   if (kind === "purge") return t("purged", result.files_written.length, result.files_removed.length);
+  if (kind === "reembed") return t("reembedded", result.embedded, result.vector) + (result.without_new_vector > 0 ? ` ${t("lacking", result.without_new_vector)}` : "");
   if (kind === "reindex") return t("rebuilt", result.points, mib(result.memory_bytes.after));
   if (kind === "cluster") return t("grouped", result.groups, result.faces);
   return JSON.stringify(result).slice(0, 120);

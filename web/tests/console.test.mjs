@@ -53,7 +53,7 @@ test("a job is cancelled while it is at work", async () => {
   await page.selectOption("#job-kind", "cluster");
   await page.selectOption("#job-of", "many");
   await page.click("#begin");
-  await page.locator(".notice", { hasText: "threshold" }).waitFor();
+  await page.locator("#refused", { hasText: "threshold" }).waitFor();
   await page.fill("#threshold", "0.9");
   await page.click("#begin");
   const row = page.locator("[data-job]").first();

@@ -35,7 +35,7 @@ const DIALECT: &str = "1.19.0";
 
 const PAGE: &str = include_str!("../../../web/index.html");
 /// The page's modules; each is a file of `web/`.
-const SCRIPTS: [(&str, &str); 19] = [
+const SCRIPTS: [(&str, &str); 20] = [
     ("add.js", include_str!("../../../web/add.js")),
     ("api.js", include_str!("../../../web/api.js")),
     ("backups.js", include_str!("../../../web/backups.js")),
@@ -51,6 +51,7 @@ const SCRIPTS: [(&str, &str); 19] = [
     ("panels.js", include_str!("../../../web/panels.js")),
     ("person.js", include_str!("../../../web/person.js")),
     ("photo.js", include_str!("../../../web/photo.js")),
+    ("settings.js", include_str!("../../../web/settings.js")),
     ("share.js", include_str!("../../../web/share.js")),
     ("strings.js", include_str!("../../../web/strings.js")),
     ("troubles.js", include_str!("../../../web/troubles.js")),
