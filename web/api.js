@@ -80,9 +80,11 @@ export async function patiently(task, waiting, signal, tries = 4) {
     const busy = trouble.status === 503 || trouble.status === 429;
     if (!busy || tries === 0 || signal?.aborted) throw trouble;
     const wait = Math.min(trouble.retryAfter * 2 ** (4 - tries), 15);
-    waiting(wait);
-    await new Promise((resolve) => { setTimeout(resolve, wait * 1000); });
-    if (signal?.aborted) throw new DOMException("", "AbortError");
+    for (let left = wait; left > 0; left -= 1) {
+      waiting(Math.ceil(left));
+      await new Promise((resolve) => { setTimeout(resolve, Math.min(left, 1) * 1000); });
+      if (signal?.aborted) throw new DOMException("", "AbortError");
+    }
     return patiently(task, waiting, signal, tries - 1);
   }
 }

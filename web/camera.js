@@ -16,7 +16,11 @@ export async function openCamera(take) {
   let stream = null;
   const stop = () => stream?.getTracks().forEach((track) => track.stop());
   box.addEventListener("close", stop);
-  if (!navigator.mediaDevices) { said.textContent = t("cameraInsecure"); return; }
+  if (!navigator.mediaDevices) {
+    said.textContent = t("cameraInsecure");
+    shoot.replaceWith(...ofDevice((photo) => { box.close(); take(photo); }));
+    return;
+  }
   try {
     stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "user", width: { ideal: 1280 } } });
   } catch (error) {
@@ -39,4 +43,12 @@ export async function openCamera(take) {
     box.close();
     take(new File([blob], "camera.jpg", { type: "image/jpeg" }));
   }
+}
+
+/// What a phone opens its own camera for; elsewhere it chooses a file.
+function ofDevice(take) {
+  const file = make("input", { id: "capture", type: "file", class: "unseen", accept: "image/*", capture: "user", onchange: () => {
+    if (file.files.length > 0) take(file.files[0]);
+  } });
+  return [file, make("label", { for: "capture", class: "button" }, t("ownCamera"))];
 }

@@ -1,11 +1,8 @@
 // Look-alikes: a photo in, the faces in it, who looks like the chosen one.
-import { ask, at, collections, imageOf, patiently, send } from "./api.js";
-import { openCamera } from "./camera.js";
+import { ask, at, collections, imageOf, patiently, send, Trouble } from "./api.js";
 import { card, folded } from "./cards.js";
-import { openCompare } from "./compare.js";
 import { announce, button, byId, make } from "./dom.js";
 import { blobOf, cutOut, picture, prepared, refused, shown } from "./photo.js";
-import { drawn, share } from "./share.js";
 import { t } from "./strings.js";
 import { troubleBox } from "./troubles.js";
 import { notice } from "./undo.js";
@@ -31,13 +28,13 @@ export function showLook(root) {
   const limit = make("select", { id: "limit", onchange: repeat }, ...[5, 10, 20, 50].map((it) => make("option", { selected: it === 10 }, String(it))));
   root.append(make("div", { class: "look" },
     make("section", { class: "panel ask", "aria-label": t("yourPhoto") }, file, drop, stage,
-      make("div", { class: "row" }, button(t("useCamera"), () => openCamera(take), "button quiet", { id: "camera" })),
+      make("div", { class: "row" }, button(t("useCamera"), () => apart(async () => (await import("./camera.js")).openCamera(take)), "button quiet", { id: "camera" })),
       make("div", { class: "fields" },
         make("label", {}, t("searchIn"), make("select", { id: "collection", onchange: changed })),
         make("label", {}, t("howMany"), limit)),
       make("p", { class: "promise" }, t("promise"))),
     make("section", { class: "answer", "aria-labelledby": "title" },
-      make("div", { class: "row" }, make("h2", { id: "title", tabindex: "-1" }, t("look")), button(t("share"), shared, "button", { id: "share", hidden: true })),
+      make("div", { class: "row" }, make("h2", { id: "title", tabindex: "-1" }, t("look")), button(t("share"), () => apart(shared), "button", { id: "share", hidden: true })),
       make("p", { id: "status", class: "status", role: "status" }),
       make("progress", { id: "progress", max: 1, "aria-label": t("look"), hidden: true }),
       make("div", { id: "trouble" }), make("div", { id: "examples" }), make("ol", { id: "cards", class: "cards" }))));
@@ -59,6 +56,15 @@ function complain(trouble, again) {
   say("");
   byId("progress").hidden = true;
   byId("trouble").replaceChildren(troubleBox(trouble, again));
+}
+
+/// Parts that the first look does without are loaded when they are asked for.
+async function apart(use) {
+  try {
+    await use();
+  } catch (error) {
+    complain(error instanceof TypeError ? new Trouble(0, "") : error);
+  }
 }
 
 async function start() {
@@ -227,7 +233,10 @@ function choose(index) {
 function present(hits, model, mine) {
   const people = folded(hits).slice(0, Number(byId("limit").value));
   const bests = people.map((person) => person.hits[0]);
-  const compare = mine.cut && ((hit) => openCompare({ left: mine.cut, caption: mine.caption, hits: bests, start: bests.indexOf(hit), model }));
+  const compare = mine.cut && ((hit) => apart(async () => {
+    const { openCompare } = await import("./compare.js");
+    openCompare({ left: mine.cut, caption: mine.caption, hits: bests, start: bests.indexOf(hit), model });
+  }));
   byId("cards").replaceChildren(...people.map((person, rank) => card(person, rank, { model, like, compare })));
   say(people.length > 0 ? t("people", people.length) : t("nobody"));
   state.best = { hit: bests[0], ...mine };
@@ -277,6 +286,7 @@ async function like(hit) {
 
 async function shared() {
   const { cut, caption, hit } = state.best;
+  const { drawn, share } = await import("./share.js");
   await share(await drawn(cut, caption, hit));
   announce(t("download"));
 }

@@ -2,7 +2,6 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { gzipSync } from "node:zlib";
 import { fill, montage, people, photoOf } from "./stage.mjs";
 import { at, cards, dropped, first, given, named, opened, sees, serious, server } from "./suite.mjs";
 
@@ -161,19 +160,4 @@ test("on a phone, in the dark, in Russian, everything fits and axe finds nothing
     assert.deepEqual(await serious(page), [], hash);
   }
   assert.match(await page.locator("nav").textContent(), /Двойники.*Коллекции.*Управление/);
-});
-
-test("the first load is small", async () => {
-  const page = await at("healthz");
-  const { context } = opened;
-  const session = await context.newCDPSession(page);
-  await session.send("Emulation.setCPUThrottlingRate", { rate: 4 });
-  const parts = [];
-  page.on("response", (response) => parts.push(response));
-  await page.goto(server.url, { waitUntil: "load" });
-  const ready = await page.evaluate(() => performance.getEntriesByType("navigation")[0].domInteractive);
-  const bodies = await Promise.all(parts.filter((it) => /\.(js|css|svg)$|\/$/.test(it.url())).map((it) => it.body()));
-  const bytes = bodies.reduce((sum, body) => sum + gzipSync(body).length, 0);
-  console.log(`first load: ${bytes} bytes compressed, interactive after ${Math.round(ready)} ms`);
-  assert.ok(bytes < 150_000 && bodies.length > 10, `${bytes}`);
 });

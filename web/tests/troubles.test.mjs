@@ -66,6 +66,9 @@ test("what a server, a disk or a setting keeps from being done is told in words"
   await page.evaluate(() => { Object.defineProperty(navigator, "mediaDevices", { value: undefined }); });
   await page.click("#camera");
   await page.locator("dialog p", { hasText: "only to pages over HTTPS" }).waitFor();
+  assert.equal(await page.locator("#capture").getAttribute("capture"), "user");
+  await page.setInputFiles("#capture", photo);
+  await cards(page).first().waitFor();
 });
 
 test("a collection that is gone, empty, or of another kind is told in words", async () => {

@@ -12,12 +12,13 @@ use anyhow::{Context, Result, bail};
 use crate::conformance::{self, Outcome};
 
 const BROWSERS: [&str; 2] = ["/usr/bin/chromium", "/usr/bin/chromium-browser"];
-const TESTS: [&str; 5] = [
+const TESTS: [&str; 6] = [
     "page.test.mjs",
     "people.test.mjs",
     "troubles.test.mjs",
     "console.test.mjs",
     "settings.test.mjs",
+    "quality.test.mjs",
 ];
 /// What those and the pictures stand on.
 const PROGRAMS: [&str; 3] = ["shots.mjs", "stage.mjs", "suite.mjs"];
