@@ -2,7 +2,7 @@
 // removed. They are made by a job.
 import { ask, at, reach, send, Trouble } from "./api.js";
 import { button, dialog, keep, make } from "./dom.js";
-import { cells, choice, doing, mib, panel, table } from "./panels.js";
+import { cells, choice, doing, panel, sized, table } from "./panels.js";
 import { t } from "./strings.js";
 import { notice, undoable } from "./undo.js";
 
@@ -14,7 +14,7 @@ export function backupsPanel(described) {
   const load = async () => {
     const all = await ask("GET", path());
     const rows = all.reverse().map((it) => row(it));
-    list.replaceChildren(rows.length > 0 ? table([t("name"), t("made"), t("memory"), ""], rows) : make("p", { class: "muted" }, t("noBackups")));
+    list.replaceChildren(rows.length > 0 ? table([t("name"), t("made"), t("size"), ""], rows) : make("p", { class: "muted" }, t("noBackups")));
   };
   const row = ({ name, size, creation_time: made }) => {
     const one = path(`/${encodeURIComponent(name)}`);
@@ -34,7 +34,7 @@ export function backupsPanel(described) {
         line.remove();
       }, () => { line.hidden = false; });
     }, "link danger");
-    const line = cells(name, made ? made.replace("T", " ") : "", mib(size), make("span", { class: "actions" }, get, back, remove));
+    const line = cells(name, made ? made.replace("T", " ") : "", sized(size), make("span", { class: "actions" }, get, back, remove));
     return line;
   };
   doing(of, load);

@@ -16,13 +16,16 @@ export function folded(hits) {
 
 export const percent = (score) => Math.round(Math.max(0, Math.min(1, score)) * 100);
 
+/// No face is more alike than all strangers there could be.
+const rarity = (likeness) => (likeness > 99 ? number(Math.min(likeness, 99.99), 2) : number(likeness));
+
 /// The score as a bar and a number, and what it means.
 export function scoreLine(hit, model) {
   const alike = percent(hit.score);
   const meter = make("meter", { min: 0, max: 100, value: alike, "aria-hidden": "true" });
   const line = make("div", { class: "alike" }, meter, make("strong", {}, t("alike", alike)));
   const about = make("div", { title: t("raw", hit.score.toFixed(4), model) }, line);
-  if (typeof hit.likeness === "number") about.append(make("p", { class: "rare" }, t("rarer", number(hit.likeness, hit.likeness > 99 ? 2 : 0))));
+  if (typeof hit.likeness === "number") about.append(make("p", { class: "rare" }, t("rarer", rarity(hit.likeness))));
   if (typeof hit.probability === "number") about.append(make("p", { class: "rare" }, t("same", number(100 * hit.probability, hit.probability < 0.01 ? 2 : 0))));
   return about;
 }

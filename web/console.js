@@ -4,7 +4,7 @@ import { ask, at, key, reach, useKey } from "./api.js";
 import { backupsPanel } from "./backups.js";
 import { button, make } from "./dom.js";
 import { jobsPanel } from "./jobs.js";
-import { cells, doing, mib, panel, table } from "./panels.js";
+import { cells, doing, panel, sized, table } from "./panels.js";
 import { number, t } from "./strings.js";
 import { troubleBox } from "./troubles.js";
 
@@ -51,7 +51,7 @@ function stateOf(described, again) {
       const tuned = await ask("POST", at(it.name, "/tune"), { target_recall: 0.95 });
       recall.textContent = `${number(tuned.recall, 3)} (ef ${tuned.ef}, ${number(tuned.median_ms, 2)} ms) `;
     }), "link");
-    return cells(it.name, number(it.points_count), mib(it.memory_bytes), it.status, make("span", {}, recall, measure));
+    return cells(it.name, number(it.points_count), sized(it.memory_bytes), it.status, make("span", {}, recall, measure));
   });
   const forget = button(t("forgetKey"), () => { useKey(""); again(); });
   return panel(t("browse"), table([t("name"), t("points"), t("memory"), t("state"), t("recall")], rows), key() ? forget : null);

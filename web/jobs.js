@@ -1,7 +1,7 @@
 // Jobs of the server: begun, watched while they are at work, cancelled.
 import { ask, at } from "./api.js";
 import { announce, button, make } from "./dom.js";
-import { cells, choice, doing, mib, panel, table } from "./panels.js";
+import { cells, choice, doing, panel, sized, table } from "./panels.js";
 import { KINDS } from "./settings.js";
 import { number, t } from "./strings.js";
 import { explained } from "./troubles.js";
@@ -126,7 +126,7 @@ function outcome({ kind, result, error }) {
   if (kind === "backup") return result.name;
   if (kind === "purge") return t("purged", result.files_written.length, result.files_removed.length);
   if (kind === "reembed") return t("reembedded", result.embedded, result.vector) + (result.without_new_vector > 0 ? ` ${t("lacking", result.without_new_vector)}` : "");
-  if (kind === "reindex") return t("rebuilt", result.points, mib(result.memory_bytes.after));
+  if (kind === "reindex") return t("rebuilt", result.points, sized(result.memory_bytes.after));
   if (kind === "cluster") return t("grouped", result.groups, result.faces);
   return JSON.stringify(result).slice(0, 120);
 }

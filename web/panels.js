@@ -11,7 +11,8 @@ export const table = (heads, rows) => make("div", { class: "scroll", tabindex: "
 
 export const cells = (...items) => make("tr", {}, ...items.map((it) => make("td", {}, it)));
 
-export const mib = (bytes) => `${number(bytes / 2 ** 20, 1)} MiB`;
+/// A size in the unit that suits it.
+export const sized = (bytes) => (bytes < 2 ** 20 ? `${number(bytes / 2 ** 10)} KiB` : `${number(bytes / 2 ** 20, 1)} MiB`);
 
 /// Runs something that takes a while, says how it ended.
 export async function doing(control, work) {

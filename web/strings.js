@@ -154,7 +154,7 @@ export const TABLE = {
   working: ["Working…", "Выполняется…"],
   backups: ["Backups", "Резервные копии"],
   backup: ["Back up", "Создать копию"],
-  made: ["Made", "Создана"],
+  made: ["Made", "Создана"], size: ["Size", "Размер"],
   sendBackup: ["Send a backup", "Загрузить копию"],
   sent: ["{x} % sent", "Отправлено {x} %"],
   restore: ["Restore", "Восстановить"],

@@ -28,7 +28,7 @@ test("jobs, a reindex among them, are begun, watched to their end, and tell what
   const grouped = await job(page, "cluster", "watched");
   assert.match(await grouped.textContent(), /groups of \d+ faces/);
   const rebuilt = await job(page, "reindex", "watched");
-  assert.match(await rebuilt.textContent(), /Build the index anew.*\d+ points, .*MiB/);
+  assert.match(await rebuilt.textContent(), /Build the index anew.*\d+ points, .*[KM]iB/);
   const purged = await job(page, "purge", "watched");
   assert.match(await purged.textContent(), /5 \/ 5.*files rewritten/);
   const saved = await job(page, "backup", "watched");
@@ -99,6 +99,25 @@ test("backups are downloaded, restored, sent to another collection, and removed"
   await page.reload();
   await page.selectOption("#backup-of", "saved");
   await list.locator("p", { hasText: "No backups yet" }).waitFor();
+});
+
+test("a backup of everything is downloaded and restored", async () => {
+  fill(server.url, "whole");
+  const page = await at("#/admin");
+  const list = page.locator("section[aria-label=Backups]");
+  await job(page, "backup", "");
+  await page.selectOption("#backup-of", "whole");
+  await page.selectOption("#backup-of", "");
+  const latest = list.locator("tbody tr").first();
+  const download = page.waitForEvent("download");
+  await latest.locator("button", { hasText: "Download" }).click();
+  assert.equal(readFileSync(await (await download).path()).subarray(0, 8).toString(), "doppelBK");
+  await fetch(`${server.url}/collections/whole`, { method: "DELETE" });
+  await latest.locator("button", { hasText: "Restore" }).click();
+  await page.locator("dialog p", { hasText: "Replace every collection" }).waitFor();
+  await page.locator("dialog .button:not(.quiet)").click();
+  await page.locator(".notice", { hasText: "Restored" }).waitFor();
+  assert.equal(await points("whole"), allPhotos());
 });
 
 test("the console measures, draws what goes on, and asks", async () => {
