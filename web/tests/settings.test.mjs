@@ -1,19 +1,22 @@
 // What an operator sets when a job begins: an index's settings, another model, what a purge takes.
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { fill, people, photoOf } from "./stage.mjs";
-import { at, named, sees, serious, server, told } from "./suite.mjs";
+import { fill, montage, people, photoOf } from "./stage.mjs";
+import { at, named, opened, sees, serious, server, told } from "./suite.mjs";
 
 const SECOND = "mobilefacenet-192";
 
 /// Opens the console with a kind of job and a collection chosen, its settings shown.
-async function chosen(kind, collection, options) {
-  const page = await at("#/admin", options);
+async function chosen(kind, collection) {
+  const page = await at("#/admin");
+  await choose(page, kind, collection);
+  return page;
+}
+
+async function choose(page, kind, collection) {
   await page.selectOption("#job-of", collection);
   await page.selectOption("#job-kind", kind);
   await page.locator("#begin:enabled").waitFor();
-  return page;
 }
 
 async function done(page, kind) {
@@ -79,14 +82,16 @@ test("a move to another model is cancelled, and all is found as before", async (
   const { models } = await told("/faces/models");
   if (!models.some((it) => it.name === SECOND && it.loaded)) return context.skip(`no ${SECOND}`);
   fill(server.url, "stayed");
-  const photo = new Blob([readFileSync(photoOf(people()[0]))]);
+  const photo = new Blob([await montage(await at(), [photoOf(people()[0])])]);
   const again = async () => {
     const form = new FormData();
     form.append("image", photo, "photo.jpg");
     await fetch(`${server.url}/collections/stayed/faces`, { method: "POST", body: form });
   };
-  for (let round = 0; round < 10; round += 1) await Promise.all([1, 2, 3, 4].map(again));
-  const page = await chosen("reembed", "stayed");
+  for (let round = 0; round < 8; round += 1) await Promise.all([1, 2, 3, 4].map(again));
+  const { page } = opened;
+  await page.goto(`${server.url}/#/admin`);
+  await choose(page, "reembed", "stayed");
   await page.click("#begin");
   const row = page.locator("[data-job]", { hasText: "stayed" }).first();
   await row.locator("button", { hasText: "Cancel" }).click();
