@@ -13,6 +13,8 @@ mod table;
 pub(crate) use document::document;
 #[cfg(test)]
 pub(crate) use judge::Judge;
+#[cfg(test)]
+pub(crate) use mount::FIRST;
 pub(crate) use mount::mount;
 pub(crate) use operation::Operation;
 #[cfg(test)]
