@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use common::{ALL, contents, copied, expect_filled, filled, open, point};
 use engine::{Ack, Chosen, CollectionSpec, Engine, Filter, Metric, Options, PayloadChange};
 use serde_json::json;
+use storage::{CollectionId, Expectation, Lsn, PointId, TableChange, Tables};
 
 fn only_segment(dir: &Path) -> PathBuf {
     let files = fs::read_dir(dir).unwrap();
@@ -130,6 +131,52 @@ fn tables_that_open_and_break_when_a_record_reads_them_are_rebuilt_and_do_not_st
         assert_eq!(payload["more"], true, "byte {at}");
     }
     assert!(rebuilt > 0, "no table was broken");
+}
+
+/// What a kill leaves behind: sled has written some rows of a record and not others.
+#[test]
+fn rows_that_a_crash_left_older_than_their_neighbours_are_set_right_by_the_replay() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = filled(dir.path(), 30);
+    engine.checkpoint().unwrap();
+    let checkpoint = engine.status().applied_lsn;
+    let put = (20..40).map(|id| point(id, id + 100)).collect();
+    engine.upsert("c", put, Ack::Applied).unwrap();
+    let gone = (0..10).map(PointId::Num).collect();
+    engine.delete("c", gone, Ack::Applied).unwrap();
+    let expected = contents(&engine, "c");
+    let crashed = copied(dir.path());
+    drop(engine);
+
+    let (_, store) = storage::read_format(crashed.path()).unwrap().unwrap();
+    let expectation = Expectation {
+        store,
+        at_least: checkpoint,
+        at_most: Lsn(u64::MAX),
+    };
+    let tables = Tables::open(&crashed.path().join("tables"), &expectation).unwrap();
+    let collection = CollectionId(1);
+    let old = storage::encode_payload(&common::payload(21)).unwrap();
+    let put = |id| TableChange::PutPoint {
+        collection,
+        id: PointId::Num(id),
+        lsn: checkpoint,
+        payload: &old,
+        face: None,
+    };
+    let delete = |id| TableChange::DeletePoint {
+        collection,
+        id: PointId::Num(id),
+    };
+    let changes = [put(3), put(21), delete(8), delete(35)];
+    tables.tables.apply(checkpoint, &changes).unwrap();
+    tables.tables.flush_and_sync().unwrap();
+    drop(tables);
+
+    let engine = open(crashed.path());
+    assert_eq!(contents(&engine, "c"), expected);
+    assert_eq!(engine.status().tables_rebuilt, None);
+    engine.check("c").unwrap();
 }
 
 #[test]
