@@ -156,8 +156,9 @@ test("on a phone, in the dark, in Russian, everything fits and axe finds nothing
   for (const [hash, there] of Object.entries(views)) {
     await page.goto(`${server.url}/${hash}`);
     await page.locator(there).first().waitFor();
-    const [inner, wide] = await page.evaluate(() => [innerWidth, document.documentElement.scrollWidth]);
-    assert.ok(wide <= inner, `${hash} is ${wide} wide`);
+    // A phone zooms out to show what is too wide, so its own idea of the width says nothing.
+    const wide = await page.evaluate(() => document.documentElement.scrollWidth);
+    assert.equal(wide, 360, hash);
     assert.equal(await page.locator("html").getAttribute("lang"), "ru");
     assert.deepEqual(await serious(page), [], hash);
   }
