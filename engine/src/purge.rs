@@ -59,8 +59,9 @@ pub struct PurgeReport {
 
 /// What the applier has done while nothing was applied.
 struct Rewritten {
-    /// Collections that have pictures in another place now.
-    moved: HashSet<CollectionId>,
+    /// Collections whose snapshots may name pictures in files that will go: all that have pictures, if
+    /// any go. A purge that came to no end may have moved them before, and left the snapshots.
+    pictured: HashSet<CollectionId>,
     stale: Vec<u32>,
     /// The end of what is in files of the log that are not written to any more.
     sealed: Lsn,
@@ -99,9 +100,9 @@ impl Engine {
             .lsn;
         step(1)?;
         let mut rewritten = self.rewrite()?;
-        rewritten.moved.insert(target.id);
+        rewritten.pictured.insert(target.id);
         let checkpointer = self.checkpointer()?;
-        let mut force = rewritten.moved;
+        let mut force = rewritten.pictured;
         for round in 0..CHECKPOINTS {
             step(2 + round.min(1) as u64)?;
             let behind = checkpointer.take_anew(&force)? > rewritten.sealed;
@@ -209,20 +210,18 @@ type Files = BTreeMap<String, ()>;
 
 fn rewrite(shared: &Shared) -> Result<Rewritten, Error> {
     let mut used: HashMap<u32, u64> = HashMap::new();
-    shared.tables.each_face(&mut |_, _, face| {
+    let mut pictured = HashSet::new();
+    shared.tables.each_face(&mut |collection, _, face| {
         for place in [&face.crop, &face.photo].into_iter().flatten() {
             *used.entry(place.file).or_default() += Blobs::bytes_of(place);
+            pictured.insert(collection);
         }
         Ok(())
     })?;
     let stale = shared.blobs.stale(&used)?;
-    let mut moved = HashSet::new();
-    let mut copy = |collection, id, place: BlobRef| {
-        if !stale.contains(&place.file) {
-            return Ok(place);
-        }
-        moved.insert(collection);
-        shared.blobs.copy(&place, collection, &id)
+    let mut copy = |collection, id, place: BlobRef| match stale.contains(&place.file) {
+        true => shared.blobs.copy(&place, collection, &id),
+        false => Ok(place),
     };
     // What the new tables name must be durable before they are: a cut may come at any moment.
     let sealed = {
@@ -239,8 +238,11 @@ fn rewrite(shared: &Shared) -> Result<Rewritten, Error> {
         synced.inspect_err(|error| shared.latch(&error.to_string()))
     };
     shared.tables.rewrite(&mut copy, &mut settle)?;
+    if stale.is_empty() {
+        pictured.clear();
+    }
     Ok(Rewritten {
-        moved,
+        pictured,
         stale,
         sealed,
     })
