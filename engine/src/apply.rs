@@ -142,7 +142,7 @@ enum IndexWork {
 }
 
 impl Followers<'_> {
-    /// Applies durable records in order: blobs, tables, indexes. An outer error
+    /// Applies durable records in order: blobs, tables (one transaction), indexes. An outer error
     /// means that the followers can follow no further in this process.
     pub(crate) fn apply(&self, records: Vec<(Lsn, Record)>) -> Result<Vec<Outcome>, Error> {
         let (mut outcomes, mut together) = (Vec::with_capacity(records.len()), Vec::new());

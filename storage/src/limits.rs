@@ -12,8 +12,8 @@ pub const BLOB_FILE_BYTES: u64 = 256 << 20;
 pub const MAX_BLOB_BYTES: usize = 64 << 20;
 /// Bytes of a manifest.
 pub const MAX_MANIFEST_BYTES: u64 = 256 << 20;
-/// Bytes of rows that are written at once where the tables are written anew.
-pub const REWRITE_BYTES: usize = 8 << 20;
+/// Bytes of changes that share one transaction of the tables.
+pub const TRANSACTION_BYTES: usize = 8 << 20;
 /// Seconds that opening the tables may take before they count as broken.
 pub const TABLES_OPEN_LIMIT_S: u64 = 120;
 /// Sections of a snapshot or a backup.

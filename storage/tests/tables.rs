@@ -77,7 +77,7 @@ fn what_was_applied_is_there_after_reopening() {
 }
 
 #[test]
-fn many_changes_are_applied_and_all_of_them() {
+fn many_changes_are_applied_in_pieces_and_all_of_them() {
     let dir = tempfile::tempdir().unwrap();
     let tables = open(dir.path(), expectation(0, 0)).tables;
     let payload = vec![5; 16_384];
@@ -90,6 +90,7 @@ fn many_changes_are_applied_and_all_of_them() {
             face: None,
         })
         .collect();
+    assert!(changes.len() * 16_384 > 3 * storage::limits::TRANSACTION_BYTES);
     tables.apply(Lsn(1), &changes).unwrap();
     assert_eq!(ids(&tables, HOME, None).len(), 2_000);
     assert_eq!(tables.applied_lsn().unwrap(), Lsn(1));

@@ -2,12 +2,9 @@
 //! among them: those are in the log, in snapshots and in the indexes.
 //!
 //! sled is a materialised view, never the authority: 0.34 does not fsync when it says so and may
-//! panic on a file that a power cut has torn. So files are synced by us; opening happens on a guarded
-//! thread; and whatever cannot be trusted is moved aside to be rebuilt from snapshot and log.
-//!
-//! Rows are changed one by one and never together: a replay from the checkpoint sets every row right
-//! that a crash has left behind others (FORMAT.md says why). Each of sled's batches and transactions
-//! would be a write of its own, for which it wakes seven threads.
+//! panic on a file that a power cut has torn. So every change goes through one transaction over all
+//! tables, with the applied LSN in it; files are synced by us; opening happens on a guarded thread;
+//! and whatever cannot be trusted is moved aside to be rebuilt from snapshot and log.
 
 mod ids;
 mod open;
@@ -21,12 +18,14 @@ use std::sync::{Arc, OnceLock};
 
 use parking_lot::{MappedRwLockReadGuard, RwLock, RwLockReadGuard};
 use serde::{Deserialize, Serialize};
+use sled::transaction::{ConflictableTransactionError, TransactionError, Transactional};
 use sled::{Batch, Db, Tree};
 
 use crate::blobs::BlobRef;
 use crate::disk::{Disk, OsDisk};
 use crate::error::Error;
 use crate::ids::{CollectionId, Lsn, PointId};
+use crate::limits::TRANSACTION_BYTES;
 use crate::payload::decode_exact;
 
 pub use open::{Expectation, OpenedTables};
@@ -114,6 +113,14 @@ pub struct FaceRow {
     pub photo: Option<BlobRef>,
 }
 
+#[derive(Default)]
+struct Batches {
+    bytes: usize,
+    points: Batch,
+    payloads: Batch,
+    faces: Batch,
+}
+
 fn fail(error: impl std::fmt::Display) -> Error {
     Error::Tables(error.to_string())
 }
@@ -160,19 +167,47 @@ impl Tables {
         self.spare.get().is_some()
     }
 
-    /// Applies changes in order, row by row, and then notes `upto`. A crash on the way leaves rows of
-    /// before and after; all records since the checkpoint are then applied again.
+    /// Applies changes in order, atomically in pieces of bounded size; the last piece carries
+    /// `upto`, so that a crash between pieces leaves them to a replay.
     pub fn apply(&self, upto: Lsn, changes: &[TableChange<'_>]) -> Result<(), Error> {
-        self.apply_part(changes)?;
-        self.trees()?.meta.insert(APPLIED, &upto.0.to_be_bytes())?;
-        Ok(())
+        self.commit(&self.apply_most(changes)?, Some(upto))
     }
 
     /// Applies changes that are a part of what a record says; [`Tables::apply`] follows with the
     /// rest and the record's LSN.
     pub fn apply_part(&self, changes: &[TableChange<'_>]) -> Result<(), Error> {
+        self.commit(&self.apply_most(changes)?, None)
+    }
+
+    /// All but the last piece, which is returned.
+    fn apply_most(&self, changes: &[TableChange<'_>]) -> Result<Batches, Error> {
+        let mut batches = Batches::default();
+        for change in changes {
+            batches.add(change)?;
+            if batches.bytes >= TRANSACTION_BYTES {
+                self.commit(&std::mem::take(&mut batches), None)?;
+            }
+        }
+        Ok(batches)
+    }
+
+    fn commit(&self, batches: &Batches, applied: Option<Lsn>) -> Result<(), Error> {
         let open = self.trees()?;
-        changes.iter().try_for_each(|change| open.apply(change))
+        let trees = (&open.meta, &open.points, &open.payloads, &open.faces);
+        let done: Result<(), TransactionError<()>> =
+            trees.transaction(|(meta, points, payloads, faces)| {
+                points.apply_batch(&batches.points)?;
+                payloads.apply_batch(&batches.payloads)?;
+                faces.apply_batch(&batches.faces)?;
+                if let Some(lsn) = applied {
+                    meta.insert(APPLIED, &lsn.0.to_be_bytes())?;
+                }
+                Ok::<(), ConflictableTransactionError<()>>(())
+            });
+        done.map_err(|error| match error {
+            TransactionError::Abort(()) => fail("a transaction was given up"),
+            TransactionError::Storage(error) => error.into(),
+        })
     }
 
     /// The last record that was applied.
@@ -355,30 +390,42 @@ fn sync_tree(dir: &Path) -> Result<(), Error> {
         .map_err(Error::io(dir, "sync the folder"))
 }
 
-impl Trees {
-    fn apply(&self, change: &TableChange<'_>) -> Result<(), Error> {
-        let (collection, id) = change.point();
-        let key = row_key(collection, &id);
+impl Batches {
+    fn add(&mut self, change: &TableChange<'_>) -> Result<(), Error> {
+        let encode = |error: rmp_serde::encode::Error| fail(error);
         match change {
             TableChange::PutPoint {
-                lsn, payload, face, ..
+                collection,
+                id,
+                lsn,
+                payload,
+                face,
             } => {
-                self.points.insert(&key, &lsn.0.to_le_bytes())?;
-                self.payloads.insert(&key, *payload)?;
+                let key = row_key(*collection, id);
+                self.bytes += payload.len() + 256;
+                self.points.insert(key.as_slice(), &lsn.0.to_le_bytes());
+                self.payloads.insert(key.as_slice(), *payload);
                 match face {
                     Some(face) => self
                         .faces
-                        .insert(&key, rmp_serde::to_vec(face).map_err(fail)?)?,
-                    None => self.faces.remove(&key)?,
-                };
+                        .insert(key, rmp_serde::to_vec(face).map_err(encode)?),
+                    None => self.faces.remove(key),
+                }
             }
-            TableChange::PutPayload { payload, .. } => {
-                self.payloads.insert(&key, *payload)?;
+            TableChange::PutPayload {
+                collection,
+                id,
+                payload,
+            } => {
+                self.bytes += payload.len() + 64;
+                self.payloads.insert(row_key(*collection, id), *payload);
             }
-            TableChange::DeletePoint { .. } => {
-                self.points.remove(&key)?;
-                self.payloads.remove(&key)?;
-                self.faces.remove(&key)?;
+            TableChange::DeletePoint { collection, id } => {
+                let key = row_key(*collection, id);
+                self.bytes += 64;
+                self.points.remove(key.as_slice());
+                self.payloads.remove(key.as_slice());
+                self.faces.remove(key);
             }
         }
         Ok(())

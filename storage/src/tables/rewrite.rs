@@ -18,7 +18,7 @@ use crate::blobs::BlobRef;
 use crate::disk::{Disk, OsDisk};
 use crate::error::Error;
 use crate::ids::{CollectionId, PointId};
-use crate::limits::REWRITE_BYTES;
+use crate::limits::TRANSACTION_BYTES;
 use crate::payload::decode_exact;
 
 /// Says where a picture is from now on.
@@ -125,7 +125,7 @@ fn copy(from: &Tree, to: &Tree, change: Change<'_>) -> Result<(), Error> {
         let row = change(&key, &row)?;
         bytes += key.len() + row.len();
         batch.insert(key, row);
-        if bytes >= REWRITE_BYTES {
+        if bytes >= TRANSACTION_BYTES {
             to.apply_batch(std::mem::take(&mut batch))?;
             bytes = 0;
         }
