@@ -276,7 +276,8 @@ impl Engine {
         Ok(passed)
     }
 
-    fn lets_through(
+    /// Whether a filter lets a point through, by its payload; none that is not there.
+    pub(crate) fn lets_through(
         &self,
         collection: &Collection,
         filter: &Filter,

@@ -5,9 +5,10 @@
 //! expired is decided here, while no other write of the collection can come between, and goes by its
 //! ids: whoever replays the log looks at no clock.
 //!
-//! A point without a time that can be one gets the time of the sweep that meets it: one that was there
-//! before the setting, one whose payload was replaced since, one that a wrong clock wrote down. So it
-//! lives on for a whole time to live, and never for ever.
+//! A point without a time gets that of the sweep that meets it: one that was there before the setting,
+//! or whose payload was replaced since. So it lives on for a whole time to live, and never for ever. A
+//! time that lies ahead stands: a clock that is behind would take it for wrong, and what it wrote
+//! instead would be over too early.
 
 use serde_json::Value;
 use storage::{PointId, Record};
@@ -28,10 +29,8 @@ pub const TTL_S: &str = "ttl_s";
 
 /// Nothing was put in before this existed (November 2023): a clock that says so is wrong.
 const EARLIEST_S: u64 = 1_700_000_000;
-/// How far the clock of whoever put a point in may be ahead of this one.
-const AHEAD_S: u64 = 86_400;
 
-/// What one sweep has done.
+/// What a sweep has done.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Swept {
     /// Points that were given a time.
@@ -58,15 +57,15 @@ impl Collection {
     }
 }
 
-/// A time that may be one.
-fn within(from_s: u64, to_s: u64) -> Condition {
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "seconds of the next million years are whole in it"
-    )]
+/// A time, up to so many seconds since 1970.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "seconds of the next million years are whole in it"
+)]
+fn dated(upto_s: Option<u64>) -> Condition {
     let bounds = Bounds {
-        gte: Some(from_s as f64),
-        lte: Some(to_s as f64),
+        gte: Some(EARLIEST_S as f64),
+        lte: upto_s.map(|upto_s| upto_s as f64),
         ..Bounds::default()
     };
     Condition::Key {
@@ -82,9 +81,12 @@ impl Engine {
             return;
         }
         let now_s = self.shared().disk.now_s();
+        if now_s < EARLIEST_S {
+            return;
+        }
         for point in points {
             let known = point.payload.get(INSERTED_AT_S).and_then(Value::as_u64);
-            if known.is_none_or(|at_s| !(EARLIEST_S..=now_s + AHEAD_S).contains(&at_s)) {
+            if known.is_none_or(|at_s| at_s < EARLIEST_S) {
                 let now = Value::from(now_s);
                 point.payload.insert(INSERTED_AT_S.to_owned(), now);
             }
@@ -98,21 +100,40 @@ impl Engine {
         all.map(|it| it.name.clone()).collect()
     }
 
-    /// Takes up to so many points out whose time is over at `now_s` (seconds since 1970), and gives up to
-    /// so many a time that have none. Nothing is left to do when it has done nothing.
+    /// The points whose time is over at `now_s` (seconds since 1970), or who have none, in no order.
+    /// None while the clock says what it cannot be.
     ///
     /// # Errors
     /// There is no such collection, or writing has stopped.
-    pub fn sweep_expired(&self, name: &str, now_s: u64, most: usize) -> Result<Swept, Error> {
+    pub fn due(&self, name: &str, now_s: u64) -> Result<Vec<PointId>, Error> {
         let target = self.collection(name)?;
-        let Some(ttl_s) = target.ttl_s() else {
-            return Ok(Swept::default());
+        let Some(ttl_s) = target.ttl_s().filter(|_| now_s >= EARLIEST_S) else {
+            return Ok(Vec::new());
         };
         self.index_times(&target)?;
+        self.shared().wait_applied()?;
+        let [expired, undated] = kinds(now_s, ttl_s);
+        let mut ids = self.let_through(&target, &target.resolve(&expired))?;
+        ids.extend(self.let_through(&target, &target.resolve(&undated))?);
+        Ok(ids)
+    }
+
+    /// Takes those of these points out whose time is over at `now_s`, and gives it to those who have none;
+    /// others, and who has gone meanwhile, are left alone. A payload that has no room for the time goes
+    /// without.
+    ///
+    /// # Errors
+    /// There is no such collection, or writing has stopped.
+    pub fn sweep(&self, name: &str, now_s: u64, ids: &[PointId]) -> Result<Swept, Error> {
+        let target = self.collection(name)?;
+        let Some(ttl_s) = target.ttl_s().filter(|_| now_s >= EARLIEST_S) else {
+            return Ok(Swept::default());
+        };
         let _deciding = target.deciding.write();
-        let over_s = now_s.saturating_sub(ttl_s);
-        let expired = Filter::must(within(EARLIEST_S, over_s));
-        let expired = self.first_of(&target, &expired, most)?;
+        self.shared().wait_applied()?;
+        let [expired, undated] =
+            kinds(now_s, ttl_s).map(|filter| self.those_of(&target, &filter, ids));
+        let (expired, undated) = (expired?, undated?);
         let removed = expired.len();
         if removed > 0 {
             let record = Record::Delete {
@@ -121,17 +142,51 @@ impl Engine {
             };
             self.write(record, Ack::Applied)?;
         }
-        let undated = Filter {
-            must_not: vec![within(EARLIEST_S, now_s + AHEAD_S)],
-            ..Filter::default()
-        };
-        let undated = self.first_of(&target, &undated, most)?;
-        let dated = undated.len();
-        if dated > 0 {
-            let time = (INSERTED_AT_S.to_owned(), Value::from(now_s));
-            self.set_on(&target, undated, Payload::from_iter([time]), Ack::Applied)?;
-        }
+        let dated = self.date_those(&target, undated, now_s)?;
         Ok(Swept { dated, removed })
+    }
+
+    /// In one record, unless somebody's payload has no room: how many could be given the time.
+    fn date_those(
+        &self,
+        target: &Collection,
+        ids: Vec<PointId>,
+        now_s: u64,
+    ) -> Result<usize, Error> {
+        let time = Payload::from_iter([(INSERTED_AT_S.to_owned(), Value::from(now_s))]);
+        match (ids.len(), ids.first()) {
+            (count, Some(first)) => match self.set_on(target, ids.clone(), time, Ack::Applied) {
+                Ok(_) => Ok(count),
+                Err(Error::TooLarge(why)) if count == 1 => {
+                    tracing::warn!(%first, why, "a point will not expire");
+                    Ok(0)
+                }
+                Err(Error::TooLarge(_)) => {
+                    let one_by_one = ids
+                        .iter()
+                        .map(|id| self.date_those(target, vec![*id], now_s));
+                    one_by_one.sum()
+                }
+                Err(error) => Err(error),
+            },
+            (_, None) => Ok(0),
+        }
+    }
+
+    /// Those of the points that a filter lets through, by their payloads.
+    fn those_of(
+        &self,
+        target: &Collection,
+        filter: &Filter,
+        ids: &[PointId],
+    ) -> Result<Vec<PointId>, Error> {
+        let mut through = Vec::new();
+        for id in ids {
+            if self.lets_through(target, filter, id)? {
+                through.push(*id);
+            }
+        }
+        Ok(through)
     }
 
     /// Without an index every sweep would read every payload. Where there is no room for one more, it does.
@@ -145,20 +200,14 @@ impl Engine {
             Err(error) => Err(error),
         }
     }
+}
 
-    fn first_of(
-        &self,
-        target: &Collection,
-        filter: &Filter,
-        most: usize,
-    ) -> Result<Vec<PointId>, Error> {
-        self.shared().wait_applied()?;
-        let mut ids = self.let_through(target, &target.resolve(filter))?;
-        if ids.len() > most {
-            ids.select_nth_unstable(most);
-            ids.truncate(most);
-        }
-        ids.sort_unstable();
-        Ok(ids)
-    }
+/// Those whose time is over, and those who have none.
+fn kinds(now_s: u64, ttl_s: u64) -> [Filter; 2] {
+    let over = Filter::must(dated(Some(now_s.saturating_sub(ttl_s))));
+    let none = Filter {
+        must_not: vec![dated(None)],
+        ..Filter::default()
+    };
+    [over, none]
 }

@@ -38,15 +38,13 @@ fn live(engine: &Engine, ttl_s: Value) {
 
 fn all_swept(engine: &Engine, now_s: u64, most: usize) -> Swept {
     let mut all = Swept::default();
-    loop {
-        let swept = engine.sweep_expired("c", now_s, most).unwrap();
-        assert!(swept.removed <= most && swept.dated <= most);
-        if swept == Swept::default() {
-            return all;
-        }
+    for ids in engine.due("c", now_s).unwrap().chunks(most) {
+        let swept = engine.sweep("c", now_s, ids).unwrap();
+        assert_eq!(engine.sweep("c", now_s, ids).unwrap().removed, 0);
         all.removed += swept.removed;
         all.dated += swept.dated;
     }
+    all
 }
 
 fn ids(engine: &Engine) -> Vec<u64> {
@@ -106,7 +104,7 @@ fn a_point_without_a_time_that_can_be_one_gets_one_and_lives_on_for_a_whole_time
         .upsert("c", vec![point(1, None), point(2, None)], Ack::Applied)
         .unwrap();
     live(&engine, json!(TTL));
-    // No time, no number, 1970, 1970 + 300 years.
+    // No time, no number, 1970, 1970 + 300 years: that one stands.
     let times = [
         None,
         Some(json!("soon")),
@@ -117,7 +115,8 @@ fn a_point_without_a_time_that_can_be_one_gets_one_and_lives_on_for_a_whole_time
     engine.upsert("c", points.collect(), Ack::Applied).unwrap();
     let now_s = time_of(&engine, 3);
     assert!(now_s > 1_700_000_000 && now_s < LATER_S);
-    assert!((4..=6).all(|id| time_of(&engine, id).abs_diff(now_s) < 60));
+    assert!((4..=5).all(|id| time_of(&engine, id).abs_diff(now_s) < 60));
+    assert_eq!(time_of(&engine, 6), LATER_S);
     // Whoever takes the time away gives the point another life, not an endless one.
     let cleared = PayloadChange::Overwrite {
         payload: Payload::new(),
@@ -135,8 +134,55 @@ fn a_point_without_a_time_that_can_be_one_gets_one_and_lives_on_for_a_whole_time
             .all(|id| time_of(&engine, *id) == now_s + 500)
     );
     let swept = all_swept(&engine, now_s + TTL + 60, 64);
-    assert_eq!((swept.removed, ids(&engine)), (3, vec![1, 2, 4]));
+    assert_eq!((swept.removed, ids(&engine)), (2, vec![1, 2, 4, 6]));
     let swept = all_swept(&engine, now_s + TTL + 500, 64);
-    assert_eq!((swept.removed, ids(&engine)), (3, vec![]));
+    assert_eq!((swept.removed, ids(&engine)), (3, vec![6]));
+    let swept = all_swept(&engine, LATER_S + TTL, 64);
+    assert_eq!((swept.removed, ids(&engine)), (1, vec![]));
     engine.check("c").unwrap();
+}
+
+#[test]
+fn a_clock_that_is_behind_writes_no_times_over_and_one_from_before_takes_nothing_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = open(dir.path());
+    engine
+        .create_collection("c", CollectionSpec::new(2, Metric::Dot))
+        .unwrap();
+    let put_s = 1_750_000_000;
+    let points = vec![point(1, Some(json!(put_s))), point(2, None)];
+    engine.upsert("c", points, Ack::Applied).unwrap();
+    live(&engine, json!(TTL));
+    for behind in [0, 7, 1_600_000_000] {
+        assert_eq!(all_swept(&engine, behind, 64), Swept::default());
+        let both = [PointId::Num(1), PointId::Num(2)];
+        assert_eq!(engine.sweep("c", behind, &both).unwrap(), Swept::default());
+    }
+    // A year behind: who has a time keeps it.
+    let swept = all_swept(&engine, put_s - 31_536_000, 64);
+    assert_eq!((swept.removed, swept.dated), (0, 1));
+    assert_eq!(time_of(&engine, 1), put_s);
+    let swept = all_swept(&engine, put_s + 1, 64);
+    assert_eq!((swept.removed, ids(&engine)), (1, vec![1]));
+}
+
+#[test]
+fn a_payload_without_room_for_a_time_keeps_nobody_else_from_expiring() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = open(dir.path());
+    engine
+        .create_collection("c", CollectionSpec::new(2, Metric::Dot))
+        .unwrap();
+    let put_s = 1_750_000_000;
+    let mut full = point(1, None);
+    let most = engine::limits::MAX_PAYLOAD_BYTES;
+    full.payload
+        .insert("x".into(), "x".repeat(most - 12).into());
+    let points = vec![full, point(2, None), point(3, Some(json!(put_s)))];
+    engine.upsert("c", points, Ack::Applied).unwrap();
+    live(&engine, json!(TTL));
+    let swept = all_swept(&engine, put_s + TTL, 64);
+    assert_eq!((swept.removed, swept.dated), (1, 1));
+    assert_eq!(ids(&engine), [1, 2]);
+    assert_eq!(time_of(&engine, 2), put_s + TTL);
 }

@@ -41,14 +41,15 @@ impl Retention {
     pub(crate) fn watch(&self, engine: &Engine, metrics: &Metrics) {
         let mut clock = Clock::new(Instant::now(), SystemTime::now());
         while self.pause.rests(self.every) {
-            let trusted = clock.is_steady(Instant::now(), SystemTime::now());
-            metrics.retention_waits(!trusted);
-            if !trusted {
-                continue;
-            }
             for name in engine.retained() {
-                let sweep = AssertUnwindSafe(|| self.sweep(engine, metrics, &name));
-                match catch_unwind(sweep) {
+                let mut looks = || {
+                    let (now, says) = (Instant::now(), SystemTime::now());
+                    let trusted = clock.is_steady(now, says).then_some(says);
+                    metrics.retention_waits(trusted.is_none());
+                    trusted.map(seconds)
+                };
+                let sweep = || self.sweep(engine, metrics, &name, &mut looks);
+                match catch_unwind(AssertUnwindSafe(sweep)) {
                     Ok(Ok(())) | Ok(Err(Error::NoCollection(_) | Error::Stopped)) => {}
                     Ok(Err(error)) => {
                         tracing::warn!(name, %error, "what has expired could not be taken out");
@@ -59,17 +60,27 @@ impl Retention {
         }
     }
 
-    fn sweep(&self, engine: &Engine, metrics: &Metrics, name: &str) -> Result<(), Error> {
-        let mut removed = 0;
-        loop {
+    /// Once through a collection, for as long as the clock is trusted; `looks` says what it says.
+    fn sweep(
+        &self,
+        engine: &Engine,
+        metrics: &Metrics,
+        name: &str,
+        looks: &mut dyn FnMut() -> Option<u64>,
+    ) -> Result<(), Error> {
+        let Some(now_s) = looks() else {
+            return Ok(());
+        };
+        let due = engine.due(name, now_s)?;
+        let (mut steps, mut removed) = (due.chunks(STEP), 0);
+        let mut step = steps.next();
+        while let (Some(ids), Some(now_s)) = (step, looks()) {
             let started = Instant::now();
-            let now_s = SystemTime::now().duration_since(UNIX_EPOCH);
-            let now_s = now_s.map_or(0, |now| now.as_secs());
-            let rest = match engine.sweep_expired(name, now_s, STEP) {
-                Ok(swept) if swept.removed + swept.dated == 0 => break,
+            let rest = match engine.sweep(name, now_s, ids) {
                 Ok(swept) => {
                     metrics.expired(swept.removed);
                     removed += swept.removed;
+                    step = steps.next();
                     started.elapsed()
                 }
                 Err(Error::Busy(_)) => BUSY,
@@ -88,6 +99,12 @@ impl Retention {
     pub(crate) fn close(&self) {
         self.pause.close();
     }
+}
+
+/// Since 1970.
+fn seconds(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
 }
 
 /// The clock beside the time that passes.
@@ -125,7 +142,38 @@ impl Clock {
 
 #[cfg(test)]
 mod tests {
+    use engine::{Ack, CollectionSpec, Metric, Options, Point, PointId};
+
     use super::*;
+
+    #[test]
+    fn a_sweep_ends_where_the_clock_jumps_under_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let engine = Engine::open(Options::new(folder.path())).unwrap();
+        let mut spec = CollectionSpec::new(2, Metric::Dot);
+        spec.metadata.insert(engine::TTL_S.to_owned(), 9.into());
+        engine.create_collection("c", spec).unwrap();
+        let old = |id| Point {
+            id: PointId::Num(id),
+            vectors: vec![1.0, 2.0].into(),
+            payload: [(engine::INSERTED_AT_S.to_owned(), 1_750_000_000.into())]
+                .into_iter()
+                .collect(),
+            face: None,
+        };
+        engine
+            .upsert("c", (0..300).map(old).collect(), Ack::Applied)
+            .unwrap();
+        let (retention, metrics) = (Retention::new(1), Metrics::new());
+        // The first look is before it begins.
+        let mut left = 3;
+        let mut looks = || {
+            left -= 1;
+            (left >= 0).then_some(1_760_000_000)
+        };
+        retention.sweep(&engine, &metrics, "c", &mut looks).unwrap();
+        assert_eq!(engine.collections()[0].points, 300 - 2 * STEP);
+    }
 
     #[test]
     fn a_clock_that_jumps_is_not_trusted_for_an_hour_whichever_way_it_went() {

@@ -168,6 +168,18 @@ fn a_batch_deletes_only_with_the_scope_for_it() {
     let only = json!({"operations": [put]});
     send(&server, ("api-key", &writer), "POST", batch, &only).ok();
     assert_eq!(count(&server)["count"], 1);
+    let patch = |body| {
+        send(
+            &server,
+            ("api-key", &writer),
+            "PATCH",
+            "/collections/v",
+            &body,
+        )
+    };
+    let refused = patch(json!({"ttl_s": 1})).refused(403);
+    assert!(refused.contains("`delete`"), "{refused}");
+    patch(json!({"ttl_s": 0})).ok();
 }
 
 #[test]

@@ -58,10 +58,16 @@ fn allowed(deny: &str) -> Result<BTreeSet<String>> {
     Ok(words.map(str::to_owned).collect())
 }
 
+/// What the binary is made for; the same as in `deny.toml`.
+const TARGETS: [&str; 2] = ["x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu"];
+
 /// What the binary is made of; neither tests nor what only builds it.
 pub(crate) fn parts() -> Result<Vec<Part>> {
     let mut command = Command::new("cargo");
-    command.args(["metadata", "--format-version", "1", "--offline", "--locked"]);
+    command.args(["metadata", "--format-version", "1", "--locked"]);
+    for target in TARGETS {
+        command.args(["--filter-platform", target]);
+    }
     let output = command.output()?;
     if !output.status.success() {
         bail!(

@@ -12,6 +12,7 @@ use super::super::{exact, schema};
 use super::hints::{self, Hints};
 use super::quantization::QuantizationConfig;
 use super::vector::{Hnsw, Memory};
+use crate::access::{Grant, Scope};
 use crate::refusal::Refusal;
 
 /// The body of `PATCH /collections/{c}`.
@@ -110,6 +111,9 @@ impl UpdateCollection {
         }
         let mut metadata = self.metadata;
         if let Some(ttl_s) = hints::ttl(self.ttl_s)? {
+            if !ttl_s.is_null() {
+                Grant::demand(Scope::Delete, "`ttl_s` has points expire")?;
+            }
             let metadata = metadata.get_or_insert_default();
             metadata.insert(engine::TTL_S.to_owned(), ttl_s);
         }
