@@ -97,6 +97,8 @@ impl From<storage::Error> for Error {
     fn from(error: storage::Error) -> Self {
         match error {
             storage::Error::Latched(reason) => Error::ReadOnly(reason),
+            // Whoever shut them stops all writing, a moment later.
+            shut @ storage::Error::TablesShut => Error::ReadOnly(shut.to_string()),
             other => Error::Storage(Arc::new(other)),
         }
     }

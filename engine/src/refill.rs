@@ -5,7 +5,7 @@
 //! its record, so that no vector comes to a face that it was not made of, and no point loses its
 //! old vector before it has the new one, unless that was said to be fine.
 
-use storage::{PointId, Record};
+use storage::{Lsn, PointId, Record};
 
 use crate::collection::Collection;
 use crate::convert;
@@ -22,6 +22,8 @@ pub struct Refill {
     pub id: PointId,
     /// The face that it had when the picture was read.
     pub face: Face,
+    /// The record that put it by then ([`Engine::put_by`]): two photos may have a face at the same place.
+    pub put: Lsn,
     /// What was made of it.
     pub vector: Vec<f32>,
 }
@@ -60,8 +62,16 @@ impl Engine {
         self.shared().wait_applied()?;
         target.settings().by_name(name)?;
         let mut points = Vec::with_capacity(refills.len());
-        for Refill { id, face, vector } in refills {
-            if target.has_vector(&id, name) || self.face_of(&target, &id)? != Some(face) {
+        for refill in refills {
+            let Refill {
+                id,
+                face,
+                put,
+                vector,
+            } = refill;
+            let same = self.shared().tables.put_by(target.id, &id)? == Some(put)
+                && self.face_of(&target, &id)? == Some(face);
+            if !same || target.has_vector(&id, name) {
                 continue;
             }
             let vectors: Vectors = [(name.to_owned(), vector)].into_iter().collect();
@@ -79,6 +89,15 @@ impl Engine {
         let written = self.write(record, ack);
         written.map_err(|error| rename_missing(error, collection))?;
         Ok(count)
+    }
+
+    /// The record that put a point, or put another in its place; changes of its payload are none.
+    ///
+    /// # Errors
+    /// There is no such collection, or the tables cannot be read.
+    pub fn put_by(&self, collection: &str, id: &PointId) -> Result<Option<Lsn>, Error> {
+        let target = self.collection(collection)?;
+        self.reading(|tables| tables.put_by(target.id, id))
     }
 
     fn face_of(&self, target: &Collection, id: &PointId) -> Result<Option<Face>, Error> {

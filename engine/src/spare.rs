@@ -34,7 +34,8 @@ impl Engine {
         match read(&shared.tables) {
             Err(error) if error.is_of_tables() && !shared.tables.is_stood_in_for() => {
                 let error = Error::from(error);
-                if shared.read_only().is_none() && !error.is_disk_full() {
+                let stopped = shared.read_only().is_some() || matches!(error, Error::ReadOnly(_));
+                if !stopped && !error.is_disk_full() {
                     return Err(error);
                 }
                 shared.latch_apply(&error.to_string());

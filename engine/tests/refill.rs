@@ -29,10 +29,13 @@ fn point(id: u64, left: u16, vectors: &[(&str, Vec<f32>)]) -> Point {
     }
 }
 
-fn refill(id: u64, left: u16) -> Refill {
+/// Of the point as it is now.
+fn refill(engine: &Engine, id: u64, left: u16) -> Refill {
+    let id = PointId::Num(id);
     Refill {
-        id: PointId::Num(id),
+        id,
         face: face(left),
+        put: engine.put_by("f", &id).unwrap().unwrap_or_default(),
         vector: vec![0.0, 0.0, 1.0],
     }
 }
@@ -67,19 +70,44 @@ fn a_vector_is_filled_only_where_it_is_missing_and_the_face_is_the_same() {
         point(3, 3, &[("", vec![1.0, 0.0]), ("new", made.clone())]),
     ];
     engine.upsert("f", points, Ack::Applied).unwrap();
-    // The second has another face by now, the third its own vector, the fourth is not there.
-    let refills = vec![refill(1, 1), refill(2, 9), refill(3, 3), refill(4, 4)];
-    assert_eq!(engine.count_lacking("f", ("", "new")).unwrap(), 2);
+    // The second has another face by now, the third its own vector, the fourth is not there, and the
+    // fifth has the same face, of another photo.
+    engine
+        .upsert(
+            "f",
+            vec![point(5, 5, &[("", vec![1.0, 0.0])])],
+            Ack::Applied,
+        )
+        .unwrap();
+    let stale = refill(&engine, 5, 5);
+    engine
+        .upsert(
+            "f",
+            vec![point(5, 5, &[("", vec![0.0, 1.0])])],
+            Ack::Applied,
+        )
+        .unwrap();
+    let refills = vec![
+        stale,
+        refill(&engine, 1, 1),
+        refill(&engine, 2, 9),
+        refill(&engine, 3, 3),
+        refill(&engine, 4, 4),
+    ];
+    assert_eq!(engine.count_lacking("f", ("", "new")).unwrap(), 3);
     let filled = engine.fill_vector("f", "new", refills, Ack::Applied);
     assert_eq!(filled.unwrap(), 1);
     assert_eq!(names(&engine, 1), ["", "new"]);
     assert_eq!(names(&engine, 2), [""]);
+    assert_eq!(names(&engine, 5), [""]);
+    let gone = engine.delete("f", vec![PointId::Num(5)], Ack::Applied);
+    gone.unwrap();
     assert_eq!(vectors(&engine, 3).get("new").unwrap(), made);
-    let unknown = engine.fill_vector("f", "other", vec![refill(1, 1)], Ack::Applied);
+    let unknown = engine.fill_vector("f", "other", vec![refill(&engine, 1, 1)], Ack::Applied);
     assert!(matches!(unknown, Err(Error::NoVector { .. })));
     let wrong = Refill {
         vector: vec![1.0],
-        ..refill(2, 2)
+        ..refill(&engine, 2, 2)
     };
     let wrong = engine.fill_vector("f", "new", vec![wrong], Ack::Applied);
     assert!(matches!(wrong, Err(Error::BadVector { .. })));

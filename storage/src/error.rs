@@ -70,6 +70,9 @@ pub enum Error {
     /// The disk took nothing of the tables.
     #[error("tables: {0}")]
     TablesDisk(io::ErrorKind),
+    /// They were written anew and could not be opened after that.
+    #[error("tables: they could not be opened again; a restart rebuilds them")]
+    TablesShut,
 }
 
 /// So that what fails inside a writer of a file can still be told apart.
@@ -91,7 +94,10 @@ impl Error {
 
     /// Whether it was the tables that failed.
     pub fn is_of_tables(&self) -> bool {
-        matches!(self, Error::Tables(_) | Error::TablesDisk(_))
+        matches!(
+            self,
+            Error::Tables(_) | Error::TablesDisk(_) | Error::TablesShut
+        )
     }
 
     pub(crate) fn io(path: &Path, action: &'static str) -> impl FnOnce(io::Error) -> Error {

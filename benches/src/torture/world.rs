@@ -220,14 +220,21 @@ fn change(engine: &Engine, model: &Model, op: &Op) -> Result<(), engine::Error> 
         Op::SecondVector(name, false) => engine.remove_vector(name, SIDE).map(drop),
         Op::People(name, social) => crowd::perform(engine, name, social),
         Op::Fill(name, refills) => {
-            let refill = |(id, n): &(u64, u64)| Refill {
-                id: PointId::Num(*id),
-                face: face(),
-                vector: vector(SIDE, *n),
+            let refill = |(id, n): &(u64, u64)| {
+                let id = PointId::Num(*id);
+                Ok(Refill {
+                    id,
+                    face: face(),
+                    put: engine.put_by(name, &id)?.unwrap_or_default(),
+                    vector: vector(SIDE, *n),
+                })
             };
-            let refills = refills.iter().map(refill).collect();
-            engine
-                .fill_vector(name, SIDE, refills, Ack::Applied)
+            let refills = refills
+                .iter()
+                .map(refill)
+                .collect::<Result<_, engine::Error>>();
+            refills
+                .and_then(|refills| engine.fill_vector(name, SIDE, refills, Ack::Applied))
                 .map(drop)
         }
         Op::Retire(name, accept) => {

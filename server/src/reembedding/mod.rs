@@ -270,5 +270,6 @@ pub(crate) fn resume(app: &Arc<App>) {
 pub(crate) struct Picture {
     pub(crate) id: engine::PointId,
     pub(crate) face: engine::Face,
+    pub(crate) put: engine::Lsn,
     pub(crate) bytes: Bytes,
 }

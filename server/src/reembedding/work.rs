@@ -203,10 +203,13 @@ impl Work<'_> {
         if !has {
             return Ok(None);
         }
+        // Before the picture: one that is put meanwhile is of another record then.
+        let put = self.engine.put_by(self.collection, &point.id)?;
         let bytes = self.engine.face_image(self.collection, &point.id, kind)?;
-        Ok(bytes.map(|bytes| Picture {
+        Ok(put.zip(bytes).map(|(put, bytes)| Picture {
             id: point.id,
             face: kept.face.clone(),
+            put,
             bytes: bytes.into(),
         }))
     }
@@ -253,9 +256,14 @@ impl Work<'_> {
                         None
                     }
                 };
-                let Picture { id, face, .. } = picture;
+                let Picture { id, face, put, .. } = picture;
                 match vector {
-                    Some(vector) => refills.push(Refill { id, face, vector }),
+                    Some(vector) => refills.push(Refill {
+                        id,
+                        face,
+                        put,
+                        vector,
+                    }),
                     None => drop(unseen.insert(id)),
                 }
             }

@@ -30,7 +30,16 @@ pub(crate) struct ReembedBody {
 impl ReembedBody {
     /// The move of this collection that is meant.
     pub(crate) fn wanted(self, info: &CollectionInfo) -> Result<Move, Refusal> {
-        let before = Move::of(info).filter(|it| it.model == self.model);
+        let under_way = Move::of(info);
+        let other = under_way.as_ref().filter(|it| it.model != self.model);
+        if let (Some(other), None) = (other, &self.from) {
+            return Err(Refusal::conflict(format!(
+                "collection `{}` is being moved to {} already: end that first, or say with `from` \
+                 which vector is to be replaced",
+                info.name, other.model
+            )));
+        }
+        let before = under_way.filter(|it| it.model == self.model);
         let to = self.vector.or(before.as_ref().map(|it| it.to.clone()));
         let to = to.unwrap_or_else(|| self.model.clone());
         let from = self.from.or(before.map(|it| it.from));

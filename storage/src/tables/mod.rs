@@ -152,8 +152,7 @@ fn incomplete_key(collection: CollectionId) -> Vec<u8> {
 
 impl Tables {
     fn trees(&self) -> Result<MappedRwLockReadGuard<'_, Trees>, Error> {
-        RwLockReadGuard::try_map(self.open.read(), Option::as_ref)
-            .map_err(|_| fail("they could not be opened again; a restart rebuilds them"))
+        RwLockReadGuard::try_map(self.open.read(), Option::as_ref).map_err(|_| Error::TablesShut)
     }
 
     /// Has points, payloads and faces be read from elsewhere from now on; the first to say so is
