@@ -166,7 +166,7 @@ impl Remote {
             },
             429 | 503 | 504 => self.away(told),
             401 | 403 => self.strange(&format!(
-                "it refuses the key (embedding.remote_key, scope `embeddings`): {told}"
+                "it refuses the key (embedding.remote_key, scopes `read`, `search` and `embeddings`): {told}"
             )),
             _ => self.strange(&format!("it answered {status}: {told}")),
         }
