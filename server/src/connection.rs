@@ -188,7 +188,13 @@ impl AsyncWrite for Connection {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        either!(&mut self.io, poll_flush(context))
+        let flushed = either!(&mut self.io, poll_flush(context));
+        match &self.io {
+            // The system takes all, or nothing is written: `poll_write` has told.
+            Io::Plain(_) => flushed,
+            // What TLS has taken is still to be sent, and may be the end of an answer.
+            Io::Tls(_) => self.wrote(flushed, context),
+        }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -198,9 +204,15 @@ impl AsyncWrite for Connection {
 
 #[cfg(test)]
 mod tests {
+    use std::future::poll_fn;
+    use std::sync::Arc;
+
     use actix_web::body::BoxBody;
+    use rustls::pki_types::{PrivateKeyDer, ServerName};
+    use rustls::{ClientConfig, RootCertStore, ServerConfig};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
+    use tokio_rustls::TlsConnector;
 
     use super::*;
 
@@ -272,6 +284,61 @@ mod tests {
         let refused = connection.write_all(&vec![0; 64 << 20]).await.unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::TimedOut);
         assert!(started.elapsed() >= limits::ANSWER_TIMEOUT);
+    }
+
+    /// Both ends of a connection with TLS.
+    async fn encrypted() -> (tokio_rustls::client::TlsStream<TcpStream>, Connection) {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let certificate = made.cert.der().clone();
+        let key = PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
+        let served = ServerConfig::builder()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.clone()], key);
+        let mut roots = RootCertStore::empty();
+        roots.add(certificate).unwrap();
+        let trusting = ClientConfig::builder()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let (client, server) = pair().await;
+        let acceptor = TlsAcceptor::from(Arc::new(served.unwrap()));
+        let connector = TlsConnector::from(Arc::new(trusting));
+        let name = ServerName::try_from("localhost").unwrap();
+        let accepting = Connection::accept(server, Some(acceptor));
+        let (client, accepted) = tokio::join!(connector.connect(name, client), accepting);
+        (client.unwrap(), accepted.unwrap().0)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_end_of_an_answer_that_tls_has_taken_is_waited_for_as_all_of_it_is() {
+        let (mut client, mut connection) = encrypted().await;
+        let piece = vec![7; 16 << 10];
+        let (mut given, mut taken) = (0, 0);
+        // All that is written is taken, until the system takes no more of it from TLS.
+        loop {
+            given += connection.write(&piece).await.unwrap();
+            if timeout(Duration::ZERO, connection.flush()).await.is_err() {
+                break;
+            }
+        }
+        let mut bytes = vec![0; 256 << 10];
+        let serving = poll_fn(|context| {
+            let mut connection = Pin::new(&mut connection);
+            if let Poll::Ready(flushed) = connection.as_mut().poll_flush(context) {
+                return Poll::Ready(flushed);
+            }
+            let mut byte = [0];
+            let read = connection.poll_read(context, &mut ReadBuf::new(&mut byte));
+            read.map(|read| Err(read.err().unwrap_or(ErrorKind::Other.into())))
+        });
+        let reading = async {
+            tokio::time::sleep(2 * limits::QUIET_TIMEOUT).await;
+            while taken < given {
+                taken += client.read(&mut bytes).await?;
+            }
+            Ok(())
+        };
+        tokio::try_join!(serving, reading).unwrap();
+        assert_eq!(taken, given);
     }
 
     #[tokio::test(start_paused = true)]
