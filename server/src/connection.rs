@@ -41,6 +41,8 @@ pub(crate) struct Connection {
     at_work: AtWork,
     /// Since when nothing of what is to be written is taken.
     stalled: Option<Instant>,
+    /// Whether no more could be written at the last attempt.
+    full: bool,
     timer: Pin<Box<Sleep>>,
 }
 
@@ -60,6 +62,7 @@ impl Connection {
             first,
             at_work: AtWork::new(),
             stalled: None,
+            full: false,
             timer: Box::pin(sleep_until(Instant::now() + limits::HEAD_TIMEOUT)),
         };
         Ok((connection, protocol, peer))
@@ -86,7 +89,22 @@ impl Connection {
             .map(|()| ErrorKind::TimedOut)
     }
 
-    /// What has come of trying to write.
+    /// What has come of trying to write. What TLS takes into a buffer that was not full says nothing of
+    /// the client.
+    fn took(
+        &mut self,
+        written: Poll<io::Result<usize>>,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        let buffered = matches!(self.io, Io::Tls(_)) && !self.full;
+        if written.is_ready() && buffered {
+            return written;
+        }
+        self.full = written.is_pending();
+        self.wrote(written, context)
+    }
+
+    /// What has come of trying to write or to flush.
     fn wrote<T>(
         &mut self,
         written: Poll<io::Result<T>>,
@@ -168,7 +186,7 @@ impl AsyncWrite for Connection {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = either!(&mut self.io, poll_write(context, bytes));
-        self.wrote(written, context)
+        self.took(written, context)
     }
 
     fn poll_write_vectored(
@@ -177,7 +195,7 @@ impl AsyncWrite for Connection {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = either!(&mut self.io, poll_write_vectored(context, slices));
-        self.wrote(written, context)
+        self.took(written, context)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -339,6 +357,28 @@ mod tests {
         };
         tokio::try_join!(serving, reading).unwrap();
         assert_eq!(taken, given);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_has_tls_hold_answers_to_its_pings_and_reads_none_is_given_up() {
+        let (_client, mut connection) = encrypted().await;
+        let piece = vec![7; 16 << 10];
+        loop {
+            connection.write_all(&piece).await.unwrap();
+            if timeout(Duration::ZERO, connection.flush()).await.is_err() {
+                break;
+            }
+        }
+        let started = Instant::now();
+        let error = loop {
+            connection.write_all(b"pong").await.unwrap();
+            let second = timeout(Duration::from_secs(1), connection.flush());
+            if let Ok(Err(error)) = second.await {
+                break error;
+            }
+            assert!(started.elapsed() < 2 * limits::ANSWER_TIMEOUT);
+        };
+        assert_eq!(error.kind(), ErrorKind::TimedOut);
     }
 
     #[tokio::test(start_paused = true)]
