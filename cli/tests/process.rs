@@ -20,22 +20,23 @@ struct Server {
     agent: Agent,
 }
 
+/// A server on a free port, with its data in a folder and no settings from around it.
+fn serve(dir: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_doppel"));
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("DOPPEL_") {
+            command.env_remove(name);
+        }
+    }
+    command.args(["serve", "--listen", "127.0.0.1:0", "--no-install"]);
+    command.arg("--data-dir").arg(dir.join("data"));
+    command.current_dir(dir);
+    command
+}
+
 impl Server {
     fn start(dir: &Path, settings: &[(&str, &str)]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_doppel"));
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("DOPPEL_") {
-                command.env_remove(name);
-            }
-        }
-        command.args([
-            "serve",
-            "--listen",
-            "127.0.0.1:0",
-            "--no-install",
-            "--data-dir",
-        ]);
-        command.arg(dir.join("data")).current_dir(dir);
+        let mut command = serve(dir);
         command.envs(settings.iter().copied());
         let mut child = command
             .stdout(Stdio::piped())
@@ -197,18 +198,10 @@ fn a_slow_search_is_told_with_its_request_and_stages_and_without_what_was_asked(
 #[test]
 fn a_server_told_to_compare_by_what_the_machine_lacks_does_not_start() {
     let dir = tempfile::tempdir().unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_doppel"));
-    command.args([
-        "serve",
-        "--listen",
-        "127.0.0.1:0",
-        "--no-install",
-        "--data-dir",
-    ]);
-    command
-        .arg(dir.path().join("data"))
-        .env("DOPPEL_SIMD", "avx9");
-    let output = command.output().unwrap();
+    let output = serve(dir.path())
+        .env("DOPPEL_SIMD", "avx9")
+        .output()
+        .unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success());
     assert!(

@@ -3,6 +3,8 @@
 
 mod common;
 
+use std::path::Path;
+
 use common::open;
 use engine::{
     Ack, Chosen, CollectionChange, CollectionSpec, Engine, INSERTED_AT_S, Metric, Payload,
@@ -25,6 +27,15 @@ fn point(id: u64, inserted_at: Option<Value>) -> Point {
         payload: inserted_at.into_iter().collect(),
         face: None,
     }
+}
+
+/// An engine with an empty collection.
+fn begun(dir: &Path) -> Engine {
+    let engine = open(dir);
+    engine
+        .create_collection("c", CollectionSpec::new(2, Metric::Dot))
+        .unwrap();
+    engine
 }
 
 fn live(engine: &Engine, ttl_s: Value) {
@@ -65,10 +76,7 @@ fn time_of(engine: &Engine, id: u64) -> u64 {
 #[test]
 fn what_is_over_goes_by_its_ids_and_a_restart_brings_nothing_back() {
     let dir = tempfile::tempdir().unwrap();
-    let engine = open(dir.path());
-    engine
-        .create_collection("c", CollectionSpec::new(2, Metric::Dot))
-        .unwrap();
+    let engine = begun(dir.path());
     live(&engine, json!(TTL));
     assert_eq!(engine.retained(), ["c"]);
     // Put in one second after the other, as an import says.
@@ -95,10 +103,7 @@ fn what_is_over_goes_by_its_ids_and_a_restart_brings_nothing_back() {
 #[test]
 fn a_point_without_a_time_that_can_be_one_gets_one_and_lives_on_for_a_whole_time_to_live() {
     let dir = tempfile::tempdir().unwrap();
-    let engine = open(dir.path());
-    engine
-        .create_collection("c", CollectionSpec::new(2, Metric::Dot))
-        .unwrap();
+    let engine = begun(dir.path());
     // There before the setting.
     engine
         .upsert("c", vec![point(1, None), point(2, None)], Ack::Applied)
@@ -145,10 +150,7 @@ fn a_point_without_a_time_that_can_be_one_gets_one_and_lives_on_for_a_whole_time
 #[test]
 fn a_clock_that_is_behind_writes_no_times_over_and_one_from_before_takes_nothing_out() {
     let dir = tempfile::tempdir().unwrap();
-    let engine = open(dir.path());
-    engine
-        .create_collection("c", CollectionSpec::new(2, Metric::Dot))
-        .unwrap();
+    let engine = begun(dir.path());
     let put_s = 1_750_000_000;
     let points = vec![point(1, Some(json!(put_s))), point(2, None)];
     engine.upsert("c", points, Ack::Applied).unwrap();
@@ -169,10 +171,7 @@ fn a_clock_that_is_behind_writes_no_times_over_and_one_from_before_takes_nothing
 #[test]
 fn a_payload_without_room_for_a_time_keeps_nobody_else_from_expiring() {
     let dir = tempfile::tempdir().unwrap();
-    let engine = open(dir.path());
-    engine
-        .create_collection("c", CollectionSpec::new(2, Metric::Dot))
-        .unwrap();
+    let engine = begun(dir.path());
     let put_s = 1_750_000_000;
     let mut full = point(1, None);
     let most = engine::limits::MAX_PAYLOAD_BYTES;

@@ -95,9 +95,7 @@ fn a_server_whose_embedder_is_away_or_refuses_it_serves_all_else_and_goes_on_ask
     assert!(look().refused(503).contains(&address));
     let settings = [("api_key", KEY), ("listen", address.as_str())];
     let _far = Server::start_with(&settings, fake());
-    while look().status != 200 {
-        std::thread::yield_now();
-    }
+    common::until(|| look().status == 200);
 }
 
 #[test]

@@ -26,9 +26,7 @@ fn a_collection_with_a_time_to_live_loses_what_is_over_and_another_nothing() {
     server
         .json("PATCH", "/collections/short", &json!({"ttl_s": 1}))
         .ok();
-    while server.get("/collections/short").ok()["points_count"] != 0 {
-        std::thread::yield_now();
-    }
+    common::until(|| server.get("/collections/short").ok()["points_count"] == 0);
     assert_eq!(server.get("/collections/kept").ok()["points_count"], 1);
     let kept = server.get("/collections/kept/points/1").ok();
     assert_eq!(kept["payload"], json!({}));
@@ -57,9 +55,7 @@ fn faces_of_photos_expire_too() {
             &[("image", &photo(4)), ("person", b"Ada")],
         )
         .ok();
-    while server.get("/collections/f").ok()["points_count"] != 0 {
-        std::thread::yield_now();
-    }
+    common::until(|| server.get("/collections/f").ok()["points_count"] == 0);
     let found = server.form("/collections/f/faces/search", &[("image", &photo(4))]);
     assert_eq!(found.ok()["faces"][0]["hits"], json!([]));
 }

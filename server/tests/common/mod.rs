@@ -5,6 +5,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use config::{Config, Flag, Sources};
 use embedder::{Analysis, FaceEmbedder, FakeEmbedder, ModelInfo, Want};
@@ -238,6 +239,16 @@ pub(crate) fn config(dir: &Path, settings: &[(&'static str, &str)]) -> Config {
 
 fn running(dir: &Path, settings: &[(&'static str, &str)], embedding: Embedding) -> Running {
     server::start_with(config(dir, settings), embedding).unwrap()
+}
+
+/// Waits for what the server does by itself; a minute is more than it ever takes.
+#[track_caller]
+pub(crate) fn until(is_so: impl Fn() -> bool) {
+    let end = Instant::now() + Duration::from_secs(60);
+    while !is_so() {
+        assert!(Instant::now() < end, "a minute was not enough");
+        std::thread::yield_now();
+    }
 }
 
 pub(crate) fn fake() -> Embedding {
