@@ -135,7 +135,14 @@ fn step(name: &str, work: impl FnOnce() -> Result<()>) -> Result<()> {
 }
 
 fn cargo(arguments: &[&str]) -> Result<()> {
-    run_command(Command::new("cargo").args(arguments))
+    run_command(building().args(arguments))
+}
+
+/// Everything is compiled once here: what makes a second time quicker would only fill the disk.
+fn building() -> Command {
+    let mut command = Command::new("cargo");
+    command.env("CARGO_INCREMENTAL", "0");
+    command
 }
 
 pub(crate) fn run_command(command: &mut Command) -> Result<()> {
@@ -169,7 +176,7 @@ fn orders() -> Result<()> {
 
 /// With nextest each test has its own process, and a slow one is named.
 fn tests(nextest: bool, models: &Models) -> Result<()> {
-    let mut command = Command::new("cargo");
+    let mut command = building();
     if nextest {
         command.args(["nextest", "run", "--workspace", "--no-fail-fast"]);
     } else {
