@@ -1,7 +1,7 @@
 //! The face half over HTTP, with the stand-in for the models: photos in, look-alikes out.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-mod common;
+use crate::common;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;

@@ -2,7 +2,7 @@
 //! model while everything is in use.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-mod common;
+use crate::common;
 
 use common::{Server, photo};
 use serde_json::{Value, json};

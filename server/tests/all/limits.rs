@@ -3,7 +3,7 @@
 //! to in `http.rs`, that of photos at work in `operations.rs`.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-mod common;
+use crate::common;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;

@@ -1,6 +1,6 @@
 //! Backups and erasure as jobs, over HTTP.
 
-mod common;
+use crate::common;
 
 use common::Server;
 use serde_json::{Value, json};

@@ -1,6 +1,6 @@
 //! Two servers: one looks at photos, the other keeps what comes of it.
 
-mod common;
+use crate::common;
 
 use common::{Server, faceless, fake, made, photo};
 use embedder::FakeEmbedder;

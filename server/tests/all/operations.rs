@@ -1,6 +1,6 @@
 //! What operators and browsers see: probes, metrics, keys, limits at work, the page, stopping.
 
-mod common;
+use crate::common;
 
 use std::sync::Mutex;
 use std::sync::mpsc;

@@ -1,7 +1,7 @@
 //! HTTPS with certificates that are made for the test.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-mod common;
+use crate::common;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,7 +1,7 @@
 //! What is known of people beside their names, over HTTP with the stand-in for the models.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-mod common;
+use crate::common;
 
 use common::{Server, photo};
 use serde_json::{Value, json};

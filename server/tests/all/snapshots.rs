@@ -1,6 +1,6 @@
 //! Backups over HTTP, as clients of the dialect make and restore them, and what operators ask.
 
-mod common;
+use crate::common;
 
 use common::{Answer, Server, fake, photo};
 use serde_json::{Value, json};

@@ -2,7 +2,7 @@
 //! batches and in groups.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-mod common;
+use crate::common;
 
 use common::Server;
 use serde_json::{Value, json};

@@ -1,7 +1,7 @@
 //! Writes about many points at once: by filter, several in one request, beside other writers.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-mod common;
+use crate::common;
 
 use std::thread;
 

@@ -2,7 +2,7 @@
 //! stand-in for the models.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-mod common;
+use crate::common;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;

@@ -2,7 +2,7 @@
 //! purged nothing is in any file, nor ever was in what the server says about itself.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-mod common;
+use crate::common;
 
 use std::fmt::{Debug, Write};
 use std::sync::{Arc, Mutex};

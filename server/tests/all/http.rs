@@ -2,7 +2,7 @@
 //! CORS, request ids, keep-alive, HTTP/2, and a document that tells all of it.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-mod common;
+use crate::common;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;

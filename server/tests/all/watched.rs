@@ -1,7 +1,7 @@
 //! The audit trail and the rates over HTTP.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-mod common;
+use crate::common;
 
 use std::fs;
 use std::path::Path;

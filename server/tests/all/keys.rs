@@ -1,7 +1,7 @@
 //! Keys with scopes over HTTP: every route refuses every key that is not good for it.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-mod common;
+use crate::common;
 
 use common::{Answer, Server, fake, photo};
 use serde_json::{Value, json};

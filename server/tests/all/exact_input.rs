@@ -1,7 +1,7 @@
 //! What a body says is kept or judged as it came, or refused: nothing of it is hidden by something
 //! else of its name, or read as nothing.
 
-mod common;
+use crate::common;
 
 use common::{Server, photo};
 use serde_json::{Value, json};

@@ -2,7 +2,7 @@
 //! same points through with payload indexes as without, wherever it is asked.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-mod common;
+use crate::common;
 
 use std::fs;
 use std::path::Path;

@@ -1,6 +1,6 @@
 //! People of a collection: listed and renamed, over HTTP with the stand-in for the models.
 
-mod common;
+use crate::common;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;

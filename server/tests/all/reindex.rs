@@ -1,7 +1,7 @@
 //! Indexes built anew while they serve, over HTTP.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-mod common;
+use crate::common;
 
 use common::Server;
 use engine::{Engine, IndexChange, Options};

@@ -1,6 +1,6 @@
 //! Everything a client can get wrong, each with its status and a sentence that names the mistake.
 
-mod common;
+use crate::common;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;

@@ -1,7 +1,7 @@
 //! The vector half over HTTP: collections and points as clients of the dialect use them.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-mod common;
+use crate::common;
 
 use common::Server;
 use serde_json::{Value, json};

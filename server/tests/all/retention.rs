@@ -1,6 +1,6 @@
 //! Points that expire, over HTTP.
 
-mod common;
+use crate::common;
 
 use common::{Server, fake, photo};
 use serde_json::json;

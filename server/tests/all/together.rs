@@ -1,6 +1,6 @@
 //! Photos that come at once: looked at together, answered each for itself.
 
-mod common;
+use crate::common;
 
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;

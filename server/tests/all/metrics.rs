@@ -1,6 +1,6 @@
 //! Metrics over HTTP, and what is shipped to look at them.
 
-mod common;
+use crate::common;
 
 use std::collections::BTreeSet;
 use std::fs;

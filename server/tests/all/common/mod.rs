@@ -1,6 +1,5 @@
 //! A server on a port of its own with a data folder of its own, spoken to over HTTP only; its
 //! embedder is the stand-in, or one that waits until the test lets it go on.
-#![allow(dead_code, reason = "each test file uses its own part of this")]
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::path::Path;

@@ -2,7 +2,7 @@
 //! was kept is embedded anew, searches go on meanwhile, nothing is lost unseen.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-mod common;
+use crate::common;
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};

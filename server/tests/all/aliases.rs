@@ -1,6 +1,6 @@
 //! Other names for collections over HTTP.
 
-mod common;
+use crate::common;
 
 use common::Server;
 use serde_json::{Value, json};
