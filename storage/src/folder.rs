@@ -21,8 +21,7 @@ pub struct DataFolder {
     dir: PathBuf,
     beside: PathBuf,
     store: u128,
-    /// Closing the file gives the lock back.
-    _lock: File,
+    _lock: Lock,
 }
 
 impl DataFolder {
@@ -124,8 +123,7 @@ impl DataFolder {
 pub struct FolderLock {
     /// The number that tells the data folder from all others.
     pub store: u128,
-    /// Closing the file gives the lock back.
-    _lock: File,
+    _lock: Lock,
 }
 
 impl FolderLock {
@@ -156,7 +154,18 @@ fn marker(dir: &Path) -> PathBuf {
     dir.join("FORMAT")
 }
 
-fn lock(dir: &Path) -> Result<File, Error> {
+/// The lock of a folder.
+struct Lock(File);
+
+/// Given back by name and not by closing: a process that another thread is just starting has the
+/// file open too, and would keep the lock until it has become another program.
+impl Drop for Lock {
+    fn drop(&mut self) {
+        let _ = self.0.unlock();
+    }
+}
+
+fn lock(dir: &Path) -> Result<Lock, Error> {
     let path = dir.join("LOCK");
     let file = File::options()
         .create(true)
@@ -165,7 +174,7 @@ fn lock(dir: &Path) -> Result<File, Error> {
         .open(&path);
     let file = file.map_err(Error::io(&path, "open"))?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(Lock(file)),
         Err(TryLockError::WouldBlock) => Err(Error::Locked(dir.to_owned())),
         Err(TryLockError::Error(error)) => Err(Error::io(&path, "lock")(error)),
     }
@@ -233,4 +242,20 @@ fn put_marker(disk: &dyn Disk, dir: &Path, version: u32, store: u128) -> Result<
     .concat();
     bytes.extend_from_slice(&checksum(&[&bytes]).to_le_bytes());
     put(disk, &marker(dir), &bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_is_given_back_though_a_child_has_its_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let held = lock(dir.path()).unwrap();
+        let inherited = held.0.try_clone().unwrap();
+        assert!(matches!(lock(dir.path()), Err(Error::Locked(_))));
+        drop(held);
+        lock(dir.path()).unwrap();
+        drop(inherited);
+    }
 }
