@@ -42,6 +42,7 @@ mod scan;
 mod scratch;
 mod search;
 mod select;
+mod thaw;
 mod tune;
 mod vectors;
 mod walk;

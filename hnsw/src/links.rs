@@ -145,6 +145,18 @@ pub(crate) struct Incoming {
 }
 
 impl Incoming {
+    /// Empty lists for so many slots, with room for what will come: by level and slot.
+    pub(crate) fn with_room(slots: usize, counts: &[Vec<u32>]) -> Self {
+        let mut this = Self::default();
+        this.resize(slots);
+        for (level, counts) in counts.iter().enumerate() {
+            for (slot, count) in (0u32..).zip(counts).filter(|(_, count)| **count > 0) {
+                this.list(slot, level).reserve_exact(*count as usize);
+            }
+        }
+        this
+    }
+
     /// Room for so many slots.
     pub(crate) fn resize(&mut self, slots: usize) {
         self.ground.resize(slots, Vec::new());

@@ -39,18 +39,13 @@ impl<T: Pod> Region<T> {
                 (map, 0, Some((place, scratch.clone())))
             }
         };
-        let mut region = Self {
+        Ok(Self {
             map,
             offset,
             len,
             place,
             kind: std::marker::PhantomData,
-        };
-        if region.place.is_some() {
-            // A part of the file that was used before.
-            region.as_mut_slice().fill(T::zeroed());
-        }
-        Ok(region)
+        })
     }
 
     /// A region of the same kind with other contents: these and then zeros.

@@ -122,8 +122,11 @@ impl Scratch {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        // Where it fails the old numbers stay until the part is used again or the process ends.
-        let _ = self.scratch.discard(self.start, self.len);
+        // Only what is zeros again is used again. Where it fails the old numbers stay until the
+        // process ends.
+        if self.scratch.discard(self.start, self.len).is_err() {
+            return;
+        }
         let mut places = self.scratch.0.places.lock();
         if let Ok(places) = &mut places {
             places.free.push((self.len, self.start));
