@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::Finding;
 
 /// A crate of ours and the ones of ours it may use.
-const MAY_USE: [(&str, &[&str]); 10] = [
+const MAY_USE: [(&str, &[&str]); 11] = [
     ("hnsw", &[]),
     ("storage", &[]),
     ("engine", &["hnsw", "storage"]),
@@ -18,7 +18,8 @@ const MAY_USE: [(&str, &[&str]); 10] = [
         "server",
         &["engine", "embedder", "config", "migrations", "storage"],
     ),
-    ("cli", &["server", "config", "embedder"]),
+    ("train", &[]),
+    ("cli", &["server", "config", "embedder", "train"]),
     (
         "benches",
         &[
@@ -37,7 +38,9 @@ const MAY_USE: [(&str, &[&str]); 10] = [
 
 /// A library and the only crates it may appear in, tests aside: what a crate is the home of can be
 /// replaced by changing that crate alone.
-const HOMES: [(&str, &[&str]); 24] = [
+const HOMES: [(&str, &[&str]); 26] = [
+    ("candle-core", &["train"]),
+    ("prost", &["train"]),
     ("sled", &["storage"]),
     ("rmp-serde", &["storage", "server"]),
     ("serde_bytes", &["storage"]),

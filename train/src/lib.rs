@@ -1,0 +1,35 @@
+//! Networks of our own, trained on photos of people whose names are known: heads that are put on
+//! vectors of a frozen model, and a small convolutional network, both by quadruplets (Chen et al.
+//! 2017, arXiv 1704.01719), triplets or pairs. docs/METRIC_LEARNING.md has the mathematics.
+//!
+//! Gradients are `candle`'s. All chance comes from one seed, so that a run can be had again, bit for
+//! bit, on the same machine. Nothing here knows of servers or photos' formats.
+
+mod chance;
+mod checkpoint;
+mod error;
+mod file;
+mod head;
+pub mod limits;
+mod loss;
+mod mining;
+mod model;
+mod optimiser;
+mod pca;
+mod people;
+mod samples;
+mod separation;
+mod training;
+
+pub use chance::Chance;
+pub use error::Error;
+pub use file::write_whole;
+pub use head::HeadShape;
+pub use loss::{Loss, Margins, Terms};
+pub use mining::{Examples, distances, mine};
+pub use model::{Model, Shape};
+pub use pca::{principal, random_projection};
+pub use people::split;
+pub use samples::Samples;
+pub use separation::separation;
+pub use training::{Epoch, Settings, Training};

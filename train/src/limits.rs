@@ -1,0 +1,24 @@
+//! Every limit of a training, checked before it begins.
+
+use std::ops::RangeInclusive;
+
+/// Samples that are learned from.
+pub const SAMPLES: usize = 2_000_000;
+/// Numbers in a vector that a head takes or makes.
+pub const VECTOR_NUMBERS: RangeInclusive<usize> = 2..=4_096;
+/// Numbers in a hidden layer.
+pub const HIDDEN_NUMBERS: RangeInclusive<usize> = 1..=4_096;
+/// People in a batch who have several photos.
+pub const PEOPLE_IN_A_BATCH: RangeInclusive<usize> = 3..=1_024;
+/// Photos of one person in a batch.
+pub const PHOTOS_OF_A_PERSON: RangeInclusive<usize> = 2..=64;
+/// People of a batch of whom one photo is taken.
+pub const STRANGERS_IN_A_BATCH: RangeInclusive<usize> = 0..=4_096;
+/// Batches in an epoch.
+pub const BATCHES: RangeInclusive<usize> = 1..=100_000;
+/// Epochs.
+pub const EPOCHS: RangeInclusive<usize> = 1..=100_000;
+/// Bytes of a checkpoint that is read.
+pub(crate) const CHECKPOINT_BYTES: u64 = 4 << 30;
+/// Samples that go through a network at once where nothing is learned.
+pub(crate) const SAMPLES_AT_ONCE: usize = 256;

@@ -1,0 +1,123 @@
+//! What is learned from: samples of one shape, each with the number of its person.
+
+use std::collections::BTreeMap;
+
+use candle_core::{Device, Tensor};
+
+use crate::error::Error;
+use crate::limits;
+
+/// Samples of people.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Samples {
+    shape: Vec<usize>,
+    values: Vec<f32>,
+    people: Vec<u32>,
+}
+
+impl Samples {
+    /// One after the other in `values`, each of the sides in `shape`; whose each is stands in `people`.
+    ///
+    /// # Errors
+    /// There are none, too many, numbers that are not finite, or more or fewer numbers than that makes.
+    pub fn new(shape: &[usize], values: Vec<f32>, people: Vec<u32>) -> Result<Self, Error> {
+        let refuse = |reason: String| Err(Error::Refused(reason));
+        let of_one: usize = shape.iter().product();
+        if people.is_empty() || people.len() > limits::SAMPLES || of_one == 0 {
+            return refuse(format!(
+                "{} samples; 1 to {} can be learned from",
+                people.len(),
+                limits::SAMPLES
+            ));
+        }
+        if values.len() != of_one * people.len() {
+            return refuse(format!(
+                "{} numbers are not {} samples of {of_one}",
+                values.len(),
+                people.len()
+            ));
+        }
+        if let Some(at) = values.iter().position(|x| !x.is_finite()) {
+            return refuse(format!(
+                "sample {} (from 0) has a number that is not finite",
+                at / of_one
+            ));
+        }
+        Ok(Self {
+            shape: shape.to_vec(),
+            values,
+            people,
+        })
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.people.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.people.is_empty()
+    }
+
+    /// The sides of a sample.
+    pub fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    /// Numbers in a sample.
+    pub fn size(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Whose each sample is.
+    pub fn people(&self) -> &[u32] {
+        &self.people
+    }
+
+    /// All numbers.
+    pub fn values(&self) -> &[f32] {
+        &self.values
+    }
+
+    /// The numbers of each sample.
+    pub fn rows(&self) -> impl ExactSizeIterator<Item = &[f32]> {
+        self.values.chunks_exact(self.size())
+    }
+
+    /// Those of some people only; `None` if none is left.
+    pub fn of(&self, people: &[u32]) -> Option<Self> {
+        let kept: std::collections::BTreeSet<u32> = people.iter().copied().collect();
+        let (mut values, mut whose) = (Vec::new(), Vec::new());
+        for (row, person) in self.rows().zip(&self.people) {
+            if kept.contains(person) {
+                values.extend_from_slice(row);
+                whose.push(*person);
+            }
+        }
+        (!whose.is_empty()).then(|| Self {
+            shape: self.shape.clone(),
+            values,
+            people: whose,
+        })
+    }
+
+    /// The places of each person's samples.
+    pub fn by_person(&self) -> BTreeMap<u32, Vec<usize>> {
+        let mut places: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
+        for (at, person) in self.people.iter().enumerate() {
+            places.entry(*person).or_default().push(at);
+        }
+        places
+    }
+
+    /// Some of them, as a network takes them.
+    pub(crate) fn tensor(&self, places: &[usize]) -> Result<Tensor, Error> {
+        let size = self.size();
+        let rows = places
+            .iter()
+            .flat_map(|at| &self.values[at * size..(at + 1) * size]);
+        let shape = [&[places.len()], self.shape.as_slice()].concat();
+        Ok(Tensor::from_iter(rows.copied(), &Device::Cpu)?.reshape(shape)?)
+    }
+}
