@@ -10,7 +10,7 @@ use storage::{Disk, Fault, SimDisk};
 use super::model::Model;
 use super::ops::Op;
 use super::remains::remains;
-use super::shelf::Shelf;
+use super::shelf::{BackupId, Shelf};
 use super::tally::Tally;
 use super::world::{backups, observe, open, perform};
 use crate::chance::Chance;
@@ -218,6 +218,7 @@ impl Life {
 
     /// The next life begins; recovery itself may be cut short a few times.
     pub(super) fn reopen(&mut self, end: End, tally: &mut Tally) -> Result<(), Failure> {
+        let mut cut = !matches!(end, End::Kill(_));
         self.end(end, tally);
         for _ in 0..self.chance.below(3) {
             let at = self.disk.operations() + self.chance.below(12);
@@ -227,6 +228,7 @@ impl Life {
                 true => End::PowerCut(0),
                 false => End::Kill(0),
             };
+            cut |= matches!(end, End::PowerCut(_));
             self.end(end, tally);
         }
         if self.chance.once_in(4) {
@@ -245,8 +247,7 @@ impl Life {
         if unknown.len() > self.known.strays {
             return Err(Failure::Wrong(format!("nobody made backups {unknown:?}")));
         }
-        self.known.shelf.settle(&backups, unknown);
-        self.known.strays = 0;
+        self.known.settle(&backups, unknown, cut);
         self.known.model = found;
         self.open = None;
         self.engine = Some(engine);
@@ -334,6 +335,17 @@ impl Life {
 }
 
 impl Known {
+    /// After a look. What was refused is settled by a power cut: until then its file may be gone
+    /// and its folder not synced.
+    fn settle(&mut self, backups: &[BackupId], unknown: Vec<BackupId>, cut: bool) {
+        self.strays -= unknown.len();
+        self.shelf.learn(unknown);
+        if cut {
+            self.strays = 0;
+            self.shelf.forget(|id| !backups.contains(id));
+        }
+    }
+
     fn refused(&mut self, op: &Op) {
         match op {
             Op::Backup(_) => self.strays += 1,

@@ -81,9 +81,8 @@ impl Shelf {
         found.iter().filter(|id| !self.0.contains_key(*id))
     }
 
-    /// After a look: what is gone is forgotten, what came to be unasked is kept in mind.
-    pub(super) fn settle(&mut self, found: &[BackupId], unknown: Vec<BackupId>) {
-        self.0.retain(|id, _| found.contains(id));
+    /// What came to be unasked is kept in mind.
+    pub(super) fn learn(&mut self, unknown: Vec<BackupId>) {
         for id in unknown {
             let (contents, sure) = (Model::default(), false);
             self.0.insert(id, Kept { contents, sure });
