@@ -338,6 +338,7 @@ class Glass(Peer):
 
 class Annoy(Peer):
     defaults = {"trees": 100}
+    inspected = -1  # its own choice
 
     def build(self, base):
         from annoy import AnnoyIndex

@@ -88,7 +88,8 @@ class Session:
         import numpy
 
         asked = numpy.ascontiguousarray(self.load(queries)[:count])
-        self.peer.tune(k, param)
+        if param:  # else as it comes
+            self.peer.tune(k, param)
         cpu, wall = time.process_time(), time.perf_counter()
         found = self.peer.search(asked, k)
         cpu, wall = time.process_time() - cpu, time.perf_counter() - wall

@@ -135,6 +135,14 @@ impl Doppel {
         self.index.check().err().map_or(0, |broken| broken.len())
     }
 
+    /// The `ef` that a search for this recall@`k` uses.
+    ///
+    /// # Errors
+    /// The index refuses.
+    pub fn tuned(&self, recall: f32, k: usize) -> Result<usize> {
+        Ok(self.index.tune(recall, k)?.ef)
+    }
+
     /// Bytes held in RAM, by the index's own count.
     pub fn bytes(&self) -> usize {
         self.index.memory_bytes()

@@ -12,9 +12,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use benches::ann::generator::{Shape, generate};
 use benches::ann::venv::Venv;
+use benches::original::photos;
 use clap::Parser;
 use embedder::{Choice, FaceEmbedder, OnnxEmbedder, Want};
 use engine::{
@@ -79,7 +80,8 @@ struct Plain {
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    let photos = photos(&arguments.photos, arguments.count)?;
+    let mut photos = photos::below(&arguments.photos)?;
+    photos.truncate(arguments.count);
     let mut venv = Venv::new(arguments.venv.clone(), arguments.python.clone());
     let python = venv.python_with(&["onnxruntime", "pillow"])?;
     let folder = tempfile::tempdir()?;
@@ -138,27 +140,6 @@ impl std::fmt::Display for Stages {
             told(whole)
         )
     }
-}
-
-/// The first photos below a folder, in the order of their paths.
-fn photos(folder: &Path, count: usize) -> Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(folder) = folders.pop() {
-        let entries = std::fs::read_dir(&folder).with_context(|| folder.display().to_string())?;
-        for entry in entries {
-            let path = entry?.path();
-            match path.is_dir() {
-                true => folders.push(path),
-                false if path.extension().is_some_and(|end| end == "jpg") => found.push(path),
-                false => {}
-            }
-        }
-    }
-    found.sort();
-    found.truncate(count);
-    ensure!(!found.is_empty(), "{}: no .jpg files", folder.display());
-    Ok(found)
 }
 
 fn filled(folder: &Path, faces: usize, dim: usize) -> Result<Engine> {
