@@ -1,5 +1,5 @@
-//! One HTTP/1.1 connection that stays open. A client library would take as much of a core as the
-//! server does; this one copies bytes.
+//! One connection that stays open: HTTP/1.1, or the dialect of a peer. A client library would take
+//! as much of a core as the server does; this one copies bytes.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -7,9 +7,23 @@ use std::net::TcpStream;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
+use super::{postgres, redis};
+
+/// How a server speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    /// HTTP/1.1, answers with a length.
+    Http,
+    /// Redis.
+    Redis,
+    /// PostgreSQL.
+    Postgres,
+}
+
 /// An open connection.
 pub struct Connection {
     stream: BufReader<TcpStream>,
+    dialect: Dialect,
     body: Vec<u8>,
 }
 
@@ -25,15 +39,24 @@ pub fn request(method: &str, path: &str, body: &Value) -> Vec<u8> {
 }
 
 impl Connection {
-    /// Connects to host and port.
+    /// Connects to host and port, for HTTP.
     ///
     /// # Errors
     /// Nobody listens there.
     pub fn open(address: &str) -> Result<Self> {
+        Self::open_as(address, Dialect::Http)
+    }
+
+    /// Connects to host and port.
+    ///
+    /// # Errors
+    /// Nobody listens there.
+    pub fn open_as(address: &str, dialect: Dialect) -> Result<Self> {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
         Ok(Self {
             stream: BufReader::new(stream),
+            dialect,
             body: Vec::new(),
         })
     }
@@ -41,9 +64,18 @@ impl Connection {
     /// Sends a request and gives the body of its answer.
     ///
     /// # Errors
-    /// The server is gone, or the answer is not 200.
+    /// The server is gone, or refuses.
     pub fn ask(&mut self, request: &[u8]) -> Result<&[u8]> {
         self.stream.get_mut().write_all(request)?;
+        match self.dialect {
+            Dialect::Http => self.read_http()?,
+            Dialect::Redis => redis::read(&mut self.stream, &mut self.body)?,
+            Dialect::Postgres => postgres::read(&mut self.stream, &mut self.body)?,
+        }
+        Ok(&self.body)
+    }
+
+    fn read_http(&mut self) -> Result<()> {
         let (mut line, mut len, mut ok) = (String::new(), None, None);
         loop {
             line.clear();
@@ -55,7 +87,8 @@ impl Connection {
                 break;
             }
             if ok.is_none() {
-                ok = Some(text.split(' ').nth(1) == Some("200"));
+                let status = text.split(' ').nth(1);
+                ok = Some(status.is_some_and(|status| status.starts_with('2')));
             }
             if let Some((name, value)) = text.split_once(':')
                 && name.eq_ignore_ascii_case("content-length")
@@ -69,6 +102,6 @@ impl Connection {
         if ok != Some(true) {
             bail!("refused: {}", String::from_utf8_lossy(&self.body));
         }
-        Ok(&self.body)
+        Ok(())
     }
 }

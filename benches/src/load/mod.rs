@@ -1,6 +1,8 @@
 //! Load on a server: requests that are made beforehand, sent over connections that stay open.
 
 mod connection;
+pub mod postgres;
+pub mod redis;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -8,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
 
-pub use connection::{Connection, request};
+pub use connection::{Connection, Dialect, request};
 
 /// What came of a load.
 pub struct Load {
@@ -48,10 +50,25 @@ pub fn run(
     how_long: Duration,
     again: bool,
 ) -> Result<Load> {
+    let open = || Connection::open(address);
+    run_over(open, requests, connections, how_long, again)
+}
+
+/// The same over connections that are opened in a way of their own.
+///
+/// # Errors
+/// As above.
+pub fn run_over(
+    open: impl Fn() -> Result<Connection> + Sync,
+    requests: &[Vec<u8>],
+    connections: usize,
+    how_long: Duration,
+    again: bool,
+) -> Result<Load> {
     let next = AtomicUsize::new(0);
     let started = Instant::now();
     let send = || -> Result<Vec<Duration>> {
-        let mut connection = Connection::open(address)?;
+        let mut connection = open()?;
         let mut times = Vec::new();
         while started.elapsed() < how_long {
             let at = next.fetch_add(1, Ordering::Relaxed);
