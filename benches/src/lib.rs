@@ -11,4 +11,4 @@ pub mod torture;
 mod vectors;
 
 pub use process::Process;
-pub use vectors::{faces, people};
+pub use vectors::{People, faces, people};
