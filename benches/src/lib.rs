@@ -5,6 +5,7 @@ mod chance;
 pub mod load;
 pub mod original;
 mod process;
+pub mod ratio;
 pub mod servers;
 pub mod soak;
 pub mod torture;
