@@ -160,7 +160,7 @@ fn a_server_short_of_memory_refuses_inserts_and_goes_on_with_all_else() {
 fn a_slow_search_is_told_with_its_request_and_stages_and_without_what_was_asked() {
     let dir = tempfile::tempdir().unwrap();
     let settings = [
-        ("DOPPEL_LOG_OUTPUT__SLOW_MS", "1"),
+        ("DOPPEL_LOG_OUTPUT__SLOW_MS", "0"),
         ("DOPPEL_LOG_OUTPUT__FORMAT", "json"),
     ];
     let server = Server::start(dir.path(), &settings);

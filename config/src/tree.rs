@@ -166,7 +166,7 @@ pub struct LogOutput {
     pub level: Level,
     /// How a line looks.
     pub format: LogFormat,
-    /// Milliseconds from which on a search, or the look at a photo, is told; 0 is never.
+    /// Milliseconds from which on a search, or the look at a photo, is told; all are from 0 on.
     pub slow_ms: u64,
 }
 

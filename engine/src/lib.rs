@@ -47,6 +47,7 @@ mod convert;
 mod engine;
 mod error;
 mod filter;
+mod foresee;
 mod grow;
 mod keep;
 pub mod limits;

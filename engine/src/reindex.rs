@@ -41,6 +41,8 @@ pub struct Rebuild {
     pub done: usize,
     /// Points in the one that serves.
     pub points: usize,
+    /// About how much memory it will still take, by what the one that serves takes.
+    pub wanted_bytes: usize,
 }
 
 /// How far the copying has come: all points with lower numbers are in the new index.
@@ -76,6 +78,7 @@ impl Engine {
         let collection = self.collection(collection)?;
         let state = collection.state.read();
         let len = |of: VectorId| state.spaces.get(&of).map_or(0, |space| space.index.len());
+        let bytes = |of: VectorId| state.index_bytes(of);
         let vectors = state.settings.vectors.iter();
         let rebuilds = vectors.filter_map(|vector| {
             Some(Rebuild {
@@ -83,6 +86,7 @@ impl Engine {
                 spec: vector.spec.clone(),
                 done: len(vector.id),
                 points: len(vector.rebuilds?),
+                wanted_bytes: bytes(vector.rebuilds?).saturating_sub(bytes(vector.id)),
             })
         });
         Ok(rebuilds.collect())

@@ -12,14 +12,15 @@ use engine::{
     Written,
 };
 use parking_lot::Mutex;
+use tracing::Span;
 
 use crate::access::{NotMade, Ring};
 use crate::audit::Audit;
 use crate::faces::Faces;
 use crate::gate::Gate;
-use crate::jobs::Jobs;
+use crate::jobs::{Job, Jobs};
 use crate::likeness::Scales;
-use crate::memory::{Memory, Promise};
+use crate::memory::Memory;
 use crate::metrics::Metrics;
 use crate::pace::Pace;
 use crate::pause::Pause;
@@ -37,18 +38,16 @@ pub(crate) struct App {
     pub(crate) faces: Arc<Faces>,
     pub(crate) scales: Scales,
     pub(crate) jobs: Jobs,
-    /// Held while a move of a collection to another model is begun.
-    pub(crate) moves: Mutex<()>,
     engine: OnceLock<Arc<Engine>>,
     pub(crate) recall: Arc<Recall>,
     pub(crate) retention: Retention,
     /// For those who wait in the background.
     pub(crate) stopping: Pause,
-    /// Held by the one who begins to rebuild an index.
-    pub(crate) beginning: tokio::sync::Mutex<()>,
+    /// Held by the one who begins a job that outlives a restart, so that nobody begins the same.
+    pub(crate) beginning: Mutex<()>,
     pub(crate) audit: Audit,
     pub(crate) pace: Pace,
-    memory: Memory,
+    pub(crate) memory: Memory,
     slow: Slow,
     recovery: Recovery,
     searches: Gate,
@@ -62,14 +61,13 @@ impl App {
             faces: Arc::new(Faces::new(&config.models_dir, &config.models.default)),
             scales: Scales::default(),
             jobs: Jobs::default(),
-            moves: Mutex::new(()),
             engine: OnceLock::new(),
             recall: Arc::default(),
             stopping: Pause::default(),
             retention: Retention::new(config.retention.sweep_s),
-            beginning: tokio::sync::Mutex::default(),
+            beginning: Mutex::default(),
             pace: Pace::new(&config.server),
-            memory: Memory::new(config.memory_limit_mib),
+            memory: Memory::new(config.memory_limit_mib, &metrics),
             slow: Slow::new(config.log_output.slow_ms),
             audit,
             recovery: Recovery::default(),
@@ -142,16 +140,14 @@ impl App {
     ) -> Result<Vec<ScoredPoint>, Refusal> {
         let metrics = self.metrics.clone();
         self.recall.note(&collection, &query);
-        let started = Instant::now();
+        let (started, slow, request) = (Instant::now(), self.slow, Span::current());
         let found = self.read(move |engine| {
             let (hits, times) = engine.search_timed(&collection, &query)?;
             metrics.searched(query.exact, times);
-            Ok((hits, times, (collection, query)))
+            request.in_scope(|| slow.searched(&collection, &query, started.elapsed(), times));
+            Ok(hits)
         });
-        let (hits, times, (collection, query)) = found.await?;
-        let took = started.elapsed();
-        self.slow.searched(&collection, &query, took, times);
-        Ok(hits)
+        found.await
     }
 
     /// Searches for a part of the true hits, however far a walk has to go for it; looks at all
@@ -172,10 +168,11 @@ impl App {
     }
 
     /// Writes.
-    pub(crate) async fn write<T, F>(&self, work: F) -> Result<T, Refusal>
+    pub(crate) async fn write<T, E, F>(&self, work: F) -> Result<T, Refusal>
     where
         T: Send + 'static,
-        F: FnOnce(&Engine) -> Result<T, engine::Error> + Send + 'static,
+        E: Into<Refusal> + Send + 'static,
+        F: FnOnce(&Engine) -> Result<T, E> + Send + 'static,
     {
         let engine = self.recovered()?;
         let place = self.writes.enter()?;
@@ -192,7 +189,7 @@ impl App {
         T: Send + 'static,
         F: FnOnce(&Engine) -> Result<T, engine::Error> + Send + 'static,
     {
-        let promise = self.promise_memory(bytes)?;
+        let promise = self.memory.promise(bytes)?;
         self.write(move |engine| {
             let _promise = promise;
             work(engine)
@@ -200,10 +197,18 @@ impl App {
         .await
     }
 
-    /// Room for so many bytes, if there is.
-    pub(crate) fn promise_memory(&self, bytes: u64) -> Result<Promise, Refusal> {
-        let promise = self.memory.promise(bytes);
-        promise.inspect_err(|_| self.metrics.memory_was_short())
+    /// Begins a job that outlives a restart: what notes it and what starts it are done together, or not
+    /// at all, also where the client no longer waits for the answer.
+    pub(crate) async fn begin<F>(self: Arc<Self>, work: F) -> Result<Arc<Job>, Refusal>
+    where
+        F: FnOnce(&Self, &Arc<Engine>) -> Result<Arc<Job>, Refusal> + Send + 'static,
+    {
+        let (engine, place) = (self.recovered()?, self.writes.enter()?);
+        blocking(move || {
+            let (_place, _one) = (place, self.beginning.lock());
+            work(&self, &engine)
+        })
+        .await
     }
 
     /// Changes the keys, which lie in the data folder: only once that is open.
@@ -311,8 +316,12 @@ impl App {
         ack: Ack,
         what: &'static str,
     ) -> Result<Written, Refusal> {
-        let outcome =
-            self.write(move |engine| engine.change_payload(&collection, chosen, &change, ack));
+        let memory = self.memory.clone();
+        let outcome = self.write(move |engine| {
+            let bytes = engine.change_bytes(&collection, &chosen, &change)?;
+            let _room = memory.promise_some(bytes)?;
+            Ok::<_, Refusal>(engine.change_payload(&collection, chosen, &change, ack)?)
+        });
         let outcome = outcome.await;
         self.metrics.wrote(what, &outcome);
         outcome
@@ -325,13 +334,14 @@ impl App {
     }
 }
 
-async fn blocking<T, F>(work: F) -> Result<T, Refusal>
+async fn blocking<T, E, F>(work: F) -> Result<T, Refusal>
 where
     T: Send + 'static,
-    F: FnOnce() -> Result<T, engine::Error> + Send + 'static,
+    E: Into<Refusal> + Send + 'static,
+    F: FnOnce() -> Result<T, E> + Send + 'static,
 {
     match web::block(work).await {
-        Ok(outcome) => outcome.map_err(Refusal::from),
+        Ok(outcome) => outcome.map_err(E::into),
         Err(_) => Err(Refusal::internal("a thread of the server broke down")),
     }
 }

@@ -12,6 +12,7 @@ use crossbeam_channel::{Sender, bounded};
 use embedder::{Analysis, FaceEmbedder, ModelInfo, Want};
 use futures_util::stream::{self, StreamExt};
 use tokio::sync::oneshot;
+use tracing::Span;
 
 use crate::embed_worker::{Batching, Job, Worker};
 use crate::gate::Gate;
@@ -35,7 +36,6 @@ pub(crate) struct Pool {
     /// Photos of one request that are in the queue at once.
     at_once: usize,
     model: ModelInfo,
-    slow: Slow,
 }
 
 impl Pool {
@@ -65,6 +65,7 @@ impl Pool {
                 busy: Arc::clone(&busy),
                 factory: Arc::clone(factory),
                 metrics: metrics.clone(),
+                slow,
             };
             let thread = thread::Builder::new().name(format!("embed-{number}"));
             thread
@@ -76,7 +77,6 @@ impl Pool {
             places: Gate::new("photos", places),
             at_once: (workers * batching.photos).clamp(1, places.div_ceil(2)),
             model,
-            slow,
         })
     }
 
@@ -117,18 +117,12 @@ impl Pool {
             image,
             want,
             queued: Instant::now(),
+            request: Span::current(),
             answer,
         };
         let sent = self.jobs.try_send(job);
         sent.map_err(|_| Refusal::busy("too many photos are waiting, try again"))?;
         let outcome = outcome.await;
-        let gone = |_| Err(Refusal::internal("the embedding worker is gone"));
-        let outcome = outcome.unwrap_or_else(gone);
-        if let Ok(seen) = &outcome {
-            let analysis = &seen.analysis;
-            let faces = analysis.faces.len();
-            self.slow.looked(seen.queued, &analysis.timings, faces);
-        }
-        outcome
+        outcome.unwrap_or_else(|_| Err(Refusal::internal("the embedding worker is gone")))
     }
 }

@@ -10,16 +10,20 @@ use actix_web::web::Bytes;
 use crossbeam_channel::Receiver;
 use embedder::{Analysis, FaceEmbedder, Want};
 use tokio::sync::oneshot;
+use tracing::Span;
 
 use crate::embed_pool::{Factory, Seen};
 use crate::metrics::Metrics;
 use crate::refusal::Refusal;
+use crate::slow::Slow;
 
 /// A photo that waits.
 pub(crate) struct Job {
     pub(crate) image: Bytes,
     pub(crate) want: Want,
     pub(crate) queued: Instant,
+    /// The request that it came with, for the log.
+    pub(crate) request: Span,
     pub(crate) answer: oneshot::Sender<Result<Seen, Refusal>>,
 }
 
@@ -52,6 +56,7 @@ pub(crate) struct Worker {
     pub(crate) busy: Arc<AtomicUsize>,
     pub(crate) factory: Arc<Factory>,
     pub(crate) metrics: Metrics,
+    pub(crate) slow: Slow,
 }
 
 impl Worker {
@@ -69,6 +74,11 @@ impl Worker {
             for ((job, queued), outcome) in batch.into_iter().zip(waited).zip(outcomes) {
                 self.metrics.photo_waited(queued);
                 self.metrics.photo_done(&outcome);
+                if let Ok(analysis) = &outcome {
+                    let (timings, faces) = (&analysis.timings, analysis.faces.len());
+                    job.request
+                        .in_scope(|| self.slow.looked(queued, timings, faces));
+                }
                 let seen = outcome.map(|analysis| Seen { analysis, queued });
                 drop(job.answer.send(seen));
             }

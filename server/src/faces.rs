@@ -96,6 +96,22 @@ impl Faces {
         self.state.write().pools.push(Arc::new(pool));
     }
 
+    /// Whether a model takes photos.
+    pub(crate) fn has(&self, model: &ModelInfo) -> bool {
+        let state = self.state.read();
+        let mut models = state.pools.iter().map(|pool| pool.model());
+        models.any(|it| it.name == model.name && it.sha256 == model.sha256)
+    }
+
+    /// A model takes photos, in the place of one of its name; one that stands for all requests which
+    /// name none comes before the others.
+    pub(crate) fn put(&self, pool: Pool, is_first: bool) {
+        let pools = &mut self.state.write().pools;
+        pools.retain(|other| other.model().name != pool.model().name);
+        let place = if is_first { 0 } else { pools.len() };
+        pools.insert(place, Arc::new(pool));
+    }
+
     /// All models that are there have been added.
     pub(crate) fn ready(&self) {
         self.state.write().phase = Phase::Ready;
@@ -121,7 +137,7 @@ impl Faces {
         let mut pools = state.pools.iter();
         let found = match model {
             Some(name) => pools.find(|pool| pool.model().name == name),
-            // Where tests bring a model of their own, it is the only one.
+            // Tests bring models of their own; another server's default comes first.
             None => pools
                 .find(|pool| pool.model().name == self.default)
                 .or(state.pools.first().filter(|_| self.is_ready(&state))),

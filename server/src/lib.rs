@@ -30,6 +30,7 @@ mod error;
 mod faces;
 mod gate;
 mod http;
+mod interrupted;
 mod jobs;
 mod likeness;
 mod limits;

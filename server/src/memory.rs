@@ -10,6 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::metrics::Metrics;
 use crate::refusal::Refusal;
 
 /// Of what the machine or the cgroup gives, so much may be taken where the settings say nothing; the
@@ -23,26 +24,47 @@ const PAGE_BYTES: u64 = 4_096;
 pub(crate) struct Memory {
     /// Bytes; nothing where neither the settings nor the system say any.
     limit: Option<u64>,
-    /// What writes at work have been promised.
+    /// What writes and jobs at work have been promised.
     promised: Arc<AtomicU64>,
+    metrics: Metrics,
 }
 
-/// Bytes that are promised to a write for as long as this is kept.
+/// Bytes that are promised to a write or a job for as long as this is kept.
 #[derive(Debug)]
 pub(crate) struct Promise {
     promised: Arc<AtomicU64>,
-    bytes: u64,
+    bytes: AtomicU64,
+}
+
+impl Promise {
+    /// How much it is now.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Gives back all above so many bytes: they are written to, so they count as used now.
+    pub(crate) fn keep(&self, bytes: u64) {
+        let before = self.bytes.fetch_min(bytes, Ordering::Relaxed);
+        let given_back = before.saturating_sub(bytes);
+        self.promised.fetch_sub(given_back, Ordering::Relaxed);
+    }
+
+    /// Keeps that part of so many bytes which is still to be done.
+    pub(crate) fn keep_part(&self, bytes: u64, left: u64, of: u64) {
+        let part = u128::from(bytes) * u128::from(left) / u128::from(of.max(1));
+        self.keep(u64::try_from(part).unwrap_or(bytes));
+    }
 }
 
 impl Drop for Promise {
     fn drop(&mut self) {
-        self.promised.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.keep(0);
     }
 }
 
 impl Memory {
     /// With so many MiB, or by what the system gives if that is 0.
-    pub(crate) fn new(limit_mib: u64) -> Self {
+    pub(crate) fn new(limit_mib: u64, metrics: &Metrics) -> Self {
         let limit = match limit_mib {
             0 => given(machine(), &read).map(|bytes| bytes / 100 * SHARE_PERCENT),
             mib => Some(mib << 20),
@@ -54,6 +76,7 @@ impl Memory {
         Self {
             limit,
             promised: Arc::default(),
+            metrics: metrics.clone(),
         }
     }
 
@@ -71,15 +94,35 @@ impl Memory {
 
     /// Room for a write that takes so many bytes, if there is.
     pub(crate) fn promise(&self, bytes: u64) -> Result<Promise, Refusal> {
-        self.promise_beside(Self::used_bytes(), bytes)
+        let promise = self.promise_beside(Self::used_bytes(), bytes);
+        promise.inspect_err(|_| self.metrics.memory_was_short())
     }
 
-    fn promise_beside(&self, used: u64, bytes: u64) -> Result<Promise, Refusal> {
+    /// The same, but for a write that takes none: that always goes on.
+    pub(crate) fn promise_some(&self, bytes: u64) -> Result<Promise, Refusal> {
+        match bytes {
+            0 => Ok(self.hold(0)),
+            bytes => self.promise(bytes),
+        }
+    }
+
+    /// So many bytes for what cannot be refused: others that come after are refused for it.
+    pub(crate) fn hold(&self, bytes: u64) -> Promise {
+        self.hold_beside(bytes).1
+    }
+
+    /// What was promised before, and a promise.
+    fn hold_beside(&self, bytes: u64) -> (u64, Promise) {
         let before = self.promised.fetch_add(bytes, Ordering::Relaxed);
         let promise = Promise {
             promised: Arc::clone(&self.promised),
-            bytes,
+            bytes: bytes.into(),
         };
+        (before, promise)
+    }
+
+    fn promise_beside(&self, used: u64, bytes: u64) -> Result<Promise, Refusal> {
+        let (before, promise) = self.hold_beside(bytes);
         let taken = used.saturating_add(before);
         match self.limit {
             Some(limit) if taken.saturating_add(bytes) > limit => Err(Refusal::no_memory(format!(
@@ -186,7 +229,7 @@ mod tests {
 
     #[test]
     fn what_writes_at_work_want_is_counted_until_they_end() {
-        let memory = Memory::new(10);
+        let memory = Memory::new(10, &Metrics::new());
         let of = |mib: u64| mib << 20;
         let first = memory.promise_beside(of(5), of(3)).unwrap();
         let refused = memory.promise_beside(of(5), of(3)).unwrap_err();
@@ -197,6 +240,15 @@ mod tests {
         }
         let second = memory.promise_beside(of(5), of(2)).unwrap();
         drop((first, second));
+        let job = memory.hold(of(20));
+        assert!(memory.promise_beside(of(5), 1).is_err());
+        job.keep_part(of(20), 1, 10);
+        assert_eq!(job.bytes(), of(2));
+        drop(memory.promise_beside(of(5), of(3)).unwrap());
+        // What was given back does not come again.
+        job.keep(of(9));
+        assert!(memory.promise_beside(of(5), of(4)).is_err());
+        drop(job);
         assert!(memory.promise_beside(of(5), of(5)).is_ok());
     }
 }

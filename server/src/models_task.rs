@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use config::Config;
 use embedder::models::InstallError;
@@ -16,12 +16,15 @@ use crate::embed_pool::{Factory, Pool};
 use crate::embed_worker::Batching;
 use crate::faces::Faces;
 use crate::metrics::Metrics;
-use crate::reembedding;
 use crate::remote::{Remote, RemoteEmbedder};
 use crate::slow::Slow;
 
 /// How long a server that looks at the photos is left alone when it is away.
 const REMOTE_AGAIN: Duration = Duration::from_secs(1);
+/// How long it is when it has said which models it has.
+const REMOTE_LATER: Duration = Duration::from_secs(5);
+/// How often whoever asks it looks whether this server stops.
+const REMOTE_TICK: Duration = Duration::from_millis(200);
 
 /// Where embedders come from.
 #[derive(Clone)]
@@ -40,7 +43,7 @@ struct Task {
 }
 
 /// Loads models that are there, and returns when that is done; obtains the default in the
-/// background. Moves of collections to other models go on.
+/// background.
 pub(crate) fn load(app: &Arc<App>, embedding: Embedding) {
     let task = Task {
         faces: Arc::clone(&app.faces),
@@ -59,7 +62,6 @@ pub(crate) fn load(app: &Arc<App>, embedding: Embedding) {
             None => task.load_installed(),
         },
     }
-    reembedding::resume(app);
 }
 
 impl Task {
@@ -103,48 +105,60 @@ impl Task {
         }
     }
 
-    /// Asks the other server for its models, and goes on asking in the background where it is away.
+    /// Asks the other server for its models for as long as this one runs: it may be away at first, and
+    /// others may be loaded later.
     fn load_remote(self, remote: Remote) {
-        if self.have_remote(&remote) {
-            return;
-        }
         let faces = Arc::clone(&self.faces);
         let thread = thread::Builder::new().name("models".to_owned());
         let ask = move || {
-            while !self.faces.is_closed() && !self.have_remote(&remote) {
-                thread::sleep(REMOTE_AGAIN);
+            let (mut told, mut next) = (String::new(), Instant::now());
+            while !self.faces.is_closed() {
+                if Instant::now() >= next {
+                    next = Instant::now() + self.have_remote(&remote, &mut told);
+                }
+                thread::sleep(REMOTE_TICK);
             }
         };
         if let Err(error) = thread.spawn(ask) {
             faces.absent(format!(
-                "cannot start a thread to wait for the embedder: {error}"
+                "cannot start a thread to ask the embedder for its models: {error}"
             ));
         }
     }
 
-    /// Whether its models take photos from now on.
-    fn have_remote(&self, remote: &Remote) -> bool {
+    /// Has all models take photos that it has by now; says when to ask again. `told` is what was said
+    /// last of why it cannot be worked with.
+    fn have_remote(&self, remote: &Remote, told: &mut String) -> Duration {
         let models = match remote.models(self.faces.known()) {
             Ok(models) => models,
             Err(error) => {
-                tracing::warn!(%error, "photos cannot be taken");
-                self.faces.away(error.to_string());
-                return false;
+                let why = error.to_string();
+                if why != *told {
+                    tracing::warn!(why, "photos cannot be taken");
+                    self.faces.away(why.clone());
+                    *told = why;
+                }
+                return REMOTE_AGAIN;
             }
         };
-        if self.faces.is_closed() {
-            return true;
-        }
-        for model in models {
+        told.clear();
+        for (model, is_default) in models {
+            if self.faces.is_closed() || self.faces.has(&model) {
+                continue;
+            }
             let remote = remote.clone();
             let factory: Arc<Factory> = Arc::new(move || {
                 let embedder = RemoteEmbedder::new(remote.clone(), model.clone());
                 Ok(Box::new(embedder) as Box<dyn FaceEmbedder>)
             });
-            self.start_pool(&factory);
+            if let Some(pool) = self.pool(&factory) {
+                self.faces.put(pool, is_default);
+            }
         }
-        self.faces.ready();
-        true
+        if !self.faces.is_closed() {
+            self.faces.ready();
+        }
+        REMOTE_LATER
     }
 
     /// One embedder a worker, over the same files.
@@ -161,6 +175,11 @@ impl Task {
 
     /// Whether the model takes photos from now on; if not, clients are told why.
     fn start_pool(&self, factory: &Arc<Factory>) -> bool {
+        let pool = self.pool(factory);
+        pool.map(|pool| self.faces.add(pool)).is_some()
+    }
+
+    fn pool(&self, factory: &Arc<Factory>) -> Option<Pool> {
         let settings = &self.config.embedding;
         let batching = Batching {
             photos: settings.batch,
@@ -177,13 +196,12 @@ impl Task {
                     workers = settings.workers,
                     "photos are taken"
                 );
-                self.faces.add(pool);
-                true
+                Some(pool)
             }
             Err(error) => {
                 tracing::error!(%error, "the face models cannot be loaded");
                 self.faces.absent(self.advice(&error.to_string()));
-                false
+                None
             }
         }
     }

@@ -1,16 +1,17 @@
 //! An index built anew as a job: points are copied a few at a time beside searches and writes, and
 //! at the end the new index takes the old one's place. What has been begun stands in the log, so it
-//! goes on after a restart, as a new job.
+//! goes on after a restart, as a new job (see `interrupted`).
 
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use engine::{Copied, Engine};
+use engine::{Copied, Engine, IndexChange};
 use serde_json::{Value, json};
 
 use crate::app::App;
 use crate::jobs::{Halt, Job};
+use crate::memory::Promise;
 use crate::refusal::Refusal;
 
 /// What the job is called.
@@ -20,26 +21,72 @@ const STEP: usize = 64;
 /// Points copied at once while somebody is: a write waits for no more than these, and they are planned
 /// on one thread, so that searches have the other cores.
 const LITTLE_STEP: usize = engine::limits::PARALLEL_PLANS - 1;
-/// How long jobs that have all places are left alone.
-const NO_PLACE: Duration = Duration::from_secs(1);
 /// How long a full queue of writes is left alone.
 const BUSY: Duration = Duration::from_millis(50);
 
-/// Begins a job that goes on with all that has been begun in a collection.
+/// Begins to build an index anew: that it is under way is in the log before anybody is told. Whoever
+/// calls this holds `beginning`.
 ///
 /// # Errors
-/// 409 when one is at it already, 503 when as many jobs are at work as may be.
-pub(crate) fn start(app: &App, collection: &str) -> Result<Arc<Job>, Refusal> {
+/// 409 when a job is at it already or with other settings, 503 when as many jobs are at work as may be,
+/// 507 when there is no room for a second index.
+pub(crate) fn begin(
+    app: &App,
+    engine: &Arc<Engine>,
+    (collection, vector): (&str, &str),
+    change: IndexChange,
+) -> Result<Arc<Job>, Refusal> {
     none_at_it(app, collection)?;
-    let (engine, asked, name) = (app.recovered()?, app.asked(), collection.to_owned());
+    let before = engine.reindexes(collection)?;
+    // The new index is there beside the old one.
+    let room = app
+        .memory
+        .promise(engine.index_bytes(collection, vector)? as u64)?;
+    engine.begin_reindex(collection, vector, change)?;
+    let started = start(app, engine, collection, room);
+    started.inspect_err(|_| {
+        // What had been begun before stays.
+        if before.iter().any(|it| it.vector == vector) {
+            return;
+        }
+        if let Err(error) = engine.cancel_reindex(collection, vector) {
+            tracing::error!(collection, vector, %error, "a rebuild that did not begin stays noted");
+        }
+    })
+}
+
+/// Goes on with all that a stop has interrupted in a collection, if it is still to go on.
+///
+/// # Errors
+/// 409 when a job is at it already, 503 when as many jobs are at work as may be.
+pub(crate) fn go_on(app: &App, engine: &Arc<Engine>, collection: &str) -> Result<(), Refusal> {
+    let _one = app.beginning.lock();
+    let begun = engine.reindexes(collection)?;
+    if begun.is_empty() {
+        return Ok(());
+    }
+    none_at_it(app, collection)?;
+    // It was let in once, and part of it is there: it is counted, and not refused.
+    let bytes = begun.iter().map(|it| it.wanted_bytes as u64).sum();
+    start(app, engine, collection, app.memory.hold(bytes)).map(drop)
+}
+
+/// Begins a job that goes on with all that has been begun in a collection.
+fn start(
+    app: &App,
+    engine: &Arc<Engine>,
+    collection: &str,
+    room: Promise,
+) -> Result<Arc<Job>, Refusal> {
+    let (engine, asked, name) = (Arc::clone(engine), app.asked(), collection.to_owned());
     app.jobs.start(KIND, collection.to_owned(), move |job| {
-        run(&engine, &name, &asked, job)
+        run(&engine, &name, &asked, (job, &room))
     })
 }
 
 /// # Errors
 /// 409 when a job rebuilds indexes of this collection.
-pub(crate) fn none_at_it(app: &App, collection: &str) -> Result<(), Refusal> {
+fn none_at_it(app: &App, collection: &str) -> Result<(), Refusal> {
     let mut jobs = app.jobs.list().into_iter();
     let at_it = |job: &Arc<Job>| job.is(KIND, collection) && job.end().is_none();
     match jobs.find(at_it) {
@@ -51,46 +98,16 @@ pub(crate) fn none_at_it(app: &App, collection: &str) -> Result<(), Refusal> {
     }
 }
 
-/// Goes on with what had been begun when the server stopped. Returns the collections for which there
-/// was no place among the jobs.
-pub(crate) fn go_on(app: &App, engine: &Engine) -> Vec<String> {
-    let all = engine.collections().into_iter().map(|it| it.name);
-    // A collection that has just been dropped has none.
-    let begun = |name: &String| !engine.reindexes(name).unwrap_or_default().is_empty();
-    let mut waiting = all.filter(begun).collect();
-    start_all(&mut waiting, |name| start(app, name).map(drop));
-    waiting
-}
-
-/// Tries again until all have begun, or the server stops.
-pub(crate) fn wait_for_places(app: &App, mut waiting: Vec<String>) {
-    while !waiting.is_empty() && app.stopping.rests(NO_PLACE) {
-        start_all(&mut waiting, |name| start(app, name).map(drop));
-    }
-}
-
-/// Those that find no place go on waiting.
-fn start_all(waiting: &mut Vec<String>, start: impl Fn(&str) -> Result<(), Refusal>) {
-    waiting.retain(|name| match start(name) {
-        Ok(()) => false,
-        Err(refusal) if refusal.is_busy() => true,
-        Err(refusal) => {
-            tracing::warn!(name, %refusal, "an index being rebuilt waits to be asked for again");
-            false
-        }
-    });
-}
-
 fn run(
     engine: &Engine,
     collection: &str,
     asked: &dyn Fn() -> u64,
-    job: &Job,
+    (job, room): (&Job, &Promise),
 ) -> Result<Value, Halt> {
     let before = engine.describe(collection)?.memory_bytes;
     let mut rebuilt = Vec::new();
     while let Some(next) = engine.reindexes(collection)?.into_iter().next() {
-        match copy(engine, collection, &next.vector, asked, job) {
+        match copy(engine, (collection, &next.vector), asked, (job, room)) {
             Err(Halt::Cancelled) => {
                 while let Err(error) = engine.cancel_reindex(collection, &next.vector) {
                     match error {
@@ -118,15 +135,15 @@ fn run(
 /// Copies all points, and puts the new index in its place.
 fn copy(
     engine: &Engine,
-    collection: &str,
-    vector: &str,
+    (collection, vector): (&str, &str),
     asked: &dyn Fn() -> u64,
-    job: &Job,
+    (job, room): (&Job, &Promise),
 ) -> Result<(), Halt> {
     let mut copied = Copied::default();
     let mut step = LITTLE_STEP;
     loop {
         let all = engine.reindexes(collection)?;
+        room.keep(all.iter().map(|it| it.wanted_bytes as u64).sum());
         if let Some(rebuild) = all.iter().find(|it| it.vector == vector) {
             job.step(rebuild.done as u64, rebuild.points as u64)?;
         }
@@ -159,6 +176,8 @@ mod tests {
 
     use super::*;
     use crate::jobs::{End, Jobs};
+    use crate::memory::Memory;
+    use crate::metrics::Metrics;
 
     const NAME: &str = "faces";
 
@@ -185,8 +204,9 @@ mod tests {
         // Somebody is always about, so that it takes a while.
         let asked = std::sync::atomic::AtomicU64::new(0);
         let asked = move || asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let room = Memory::new(0, &Metrics::new()).hold(0);
         jobs.start(KIND, NAME.into(), move |job| {
-            run(&engine, NAME, &asked, job)
+            run(&engine, NAME, &asked, (job, &room))
         })
         .unwrap()
     }
@@ -222,19 +242,5 @@ mod tests {
         let done = job(&engine, &jobs);
         assert!(matches!(wait(&done), End::Completed(result) if result["points"] == 2_000));
         engine.check(NAME).unwrap();
-    }
-
-    #[test]
-    fn what_finds_no_place_waits_and_what_is_refused_does_not() {
-        let start = |name: &str| match name {
-            "waits" => Err(Refusal::busy("no place")),
-            "refused" => Err(Refusal::conflict("no")),
-            _ => Ok(()),
-        };
-        let mut waiting = ["waits", "refused", "fine"].map(str::to_owned).to_vec();
-        start_all(&mut waiting, start);
-        assert_eq!(waiting, ["waits"]);
-        start_all(&mut waiting, |_| Ok(()));
-        assert!(waiting.is_empty());
     }
 }

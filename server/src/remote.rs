@@ -3,9 +3,11 @@
 //!
 //! It is an embedder like any other, behind the same pool. Which models there are, and by which
 //! checksum, the other server says; a collection's model must be one of them, and every answer says again
-//! whose vectors they are. Photos go there and are kept by nobody; what goes wrong on the way is told
-//! as 502 or 503, what is wrong with the photo as the other server has told it.
+//! whose vectors they are. Photos that wait together go there at once, and are kept by nobody; what goes
+//! wrong on the way is told as 502 or 503, what is wrong with the photo as the other server has told it.
 
+use std::panic::resume_unwind;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use base64::Engine;
@@ -47,6 +49,7 @@ struct Model {
     size: usize,
     sha256: String,
     loaded: bool,
+    default: bool,
 }
 
 #[derive(Deserialize)]
@@ -99,19 +102,20 @@ impl Remote {
         }
     }
 
-    /// The models that it has loaded. What their cosines mean is known here of those that come along.
-    pub(crate) fn models(&self, known: &[ModelInfo]) -> Result<Vec<ModelInfo>, Error> {
+    /// The models that it has loaded, each with whether it is its default. What their cosines mean is known here of those that come along.
+    pub(crate) fn models(&self, known: &[ModelInfo]) -> Result<Vec<(ModelInfo, bool)>, Error> {
         let models: Models = self.ask("GET", "/faces/models", None)?;
         let loaded = models.models.into_iter().filter(|model| model.loaded);
         let infos = loaded.map(|model| {
             let mut known = known.iter();
             let same = known.find(|it| it.name == model.name && it.sha256 == model.sha256);
-            ModelInfo {
+            let info = ModelInfo {
                 calibration: same.and_then(|it| it.calibration.clone()),
                 name: model.name,
                 dim: model.size,
                 sha256: model.sha256,
-            }
+            };
+            (info, model.default)
         });
         let infos: Vec<_> = infos.collect();
         match infos.is_empty() {
@@ -211,7 +215,7 @@ impl RemoteEmbedder {
         };
         if embeds && looked.sha256 != self.model.sha256 {
             return Err(self.remote.strange(&format!(
-                "its model {} is now {}, not {}: start this server again",
+                "its model {} is now {}, not {}",
                 self.model.name, looked.sha256, self.model.sha256
             )));
         }
@@ -271,7 +275,22 @@ impl FaceEmbedder for RemoteEmbedder {
     }
 
     fn analyze_all(&mut self, photos: &[(&[u8], Want)]) -> Vec<Result<Analysis, Error>> {
-        let looks = photos.iter().map(|(image, want)| self.look(image, *want));
-        looks.collect()
+        if let [(image, want)] = photos {
+            return vec![self.look(image, *want)];
+        }
+        let this = &*self;
+        thread::scope(|scope| {
+            let looks = photos.iter().map(|(image, want)| {
+                let look = || this.look(image, *want);
+                let thread = thread::Builder::new().name("remote".to_owned());
+                thread.spawn_scoped(scope, look)
+            });
+            let looks: Vec<_> = looks.collect();
+            let ends = looks.into_iter().map(|look| match look {
+                Ok(look) => look.join().unwrap_or_else(|panic| resume_unwind(panic)),
+                Err(error) => Err(this.remote.away(&format!("no thread for it: {error}"))),
+            });
+            ends.collect()
+        })
     }
 }

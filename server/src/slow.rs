@@ -1,6 +1,7 @@
 //! Searches and photos that took longer than they should are told, each with what it was and where
 //! its time went; never with vectors, payloads or names. The line belongs to its request, whose id
-//! and route the log adds.
+//! and route the log adds. It is written where the work was done, so that it is there also where the
+//! client was told before that it takes too long, or has gone.
 
 use std::time::Duration;
 
@@ -10,15 +11,14 @@ use engine::{Query, SearchTimes};
 /// From when on something is slow.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Slow {
-    /// Nothing is where it is absent.
-    from: Option<Duration>,
+    from: Duration,
 }
 
 impl Slow {
-    /// From so many milliseconds on; 0 is never.
+    /// From so many milliseconds on; all are from 0 on.
     pub(crate) fn new(from_ms: u64) -> Self {
         Self {
-            from: (from_ms > 0).then(|| Duration::from_millis(from_ms)),
+            from: Duration::from_millis(from_ms),
         }
     }
 
@@ -30,7 +30,7 @@ impl Slow {
         took: Duration,
         times: SearchTimes,
     ) {
-        if self.is_not(took) {
+        if took < self.from {
             return;
         }
         let filter = query.filter.as_ref();
@@ -51,14 +51,10 @@ impl Slow {
         );
     }
 
-    fn is_not(self, took: Duration) -> bool {
-        self.from.is_none_or(|from| took < from)
-    }
-
     /// A photo has been looked at.
     pub(crate) fn looked(self, queued: Duration, timings: &Timings, faces: usize) {
         let took = queued + timings.decode + timings.detect + timings.embed;
-        if self.is_not(took) {
+        if took < self.from {
             return;
         }
         tracing::warn!(

@@ -25,10 +25,11 @@ use crate::app::App;
 use crate::audit::Audit;
 use crate::connection::Connection;
 use crate::error::Error;
+use crate::interrupted::Interrupted;
 use crate::metrics::Metrics;
 use crate::models_task::{self, Embedding};
 use crate::tls::Certificate;
-use crate::{limits, middleware, reindexing, routes};
+use crate::{limits, middleware, routes};
 
 /// How long the end of a connection is waited for.
 const CLOSING: Duration = Duration::from_secs(1);
@@ -194,8 +195,10 @@ fn open(app: &Arc<App>, embedding: Embedding, progress: &watch::Sender<Phase>) {
                 tracing::warn!(why, "the tables were built anew");
             }
             let engine = app.opened(engine);
-            let waiting = reindexing::go_on(app, &engine);
+            let mut interrupted = Interrupted::of(&engine);
+            interrupted.go_on(app, &engine);
             models_task::load(app, embedding);
+            interrupted.go_on(app, &engine);
             tracing::info!("ready");
             progress.send_replace(Phase::Ready);
             // This thread has nothing else to do any more.
@@ -205,10 +208,10 @@ fn open(app: &Arc<App>, embedding: Embedding, progress: &watch::Sender<Phase>) {
                 if let Err(error) = retention.spawn_scoped(scope, sweeps) {
                     tracing::error!(%error, "nothing expires: no thread can be started for it");
                 }
-                let rebuilds = thread::Builder::new().name("rebuilds".to_owned());
-                let go_on = || reindexing::wait_for_places(app, waiting);
-                if let Err(error) = rebuilds.spawn_scoped(scope, go_on) {
-                    tracing::error!(%error, "no rebuild goes on: no thread can be started for it");
+                let waiting = thread::Builder::new().name("interrupted".to_owned());
+                let go_on = || interrupted.wait(app, &engine);
+                if let Err(error) = waiting.spawn_scoped(scope, go_on) {
+                    tracing::error!(%error, "nothing more goes on: no thread can be started for it");
                 }
                 app.recall.watch(&engine, &app.metrics);
             });

@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use crate::app::App;
 use crate::embed_pool::Pool;
 use crate::jobs::{Halt, Job};
+use crate::memory::Promise;
 use crate::refusal::Refusal;
 
 /// What a job of this kind is called.
@@ -52,10 +53,7 @@ pub(crate) enum State {
 impl Move {
     /// The move that a collection is in the middle of.
     pub(crate) fn of(info: &CollectionInfo) -> Option<Self> {
-        let told = info.spec.metadata.get(KEY)?.clone();
-        let told: Self = serde_json::from_value(told).ok()?;
-        let there = info.spec.vectors.contains_key(&told.from);
-        there.then_some(told)
+        noted(info).filter(|told| info.spec.vectors.contains_key(&told.from))
     }
 
     /// Writes down how it stands.
@@ -80,35 +78,31 @@ fn set(engine: &Engine, collection: &str, told: Value) -> Result<(), engine::Err
 }
 
 /// Begins a move that was asked for: that it is under way is in the log before anybody is told.
-pub(crate) async fn begin(
+/// Whoever calls this holds `beginning`.
+pub(crate) fn begin(
     app: &App,
+    engine: &Arc<Engine>,
     info: CollectionInfo,
     wanted: Move,
 ) -> Result<Arc<Job>, Refusal> {
-    let _one = app.beginning.lock().await;
-    // As it is now that nobody else begins one.
-    let info = app.describe(&info.name).await?;
-    check(app, &info, &wanted)?;
+    let pool = app.faces.pool(Some(&wanted.model))?;
+    vector_of(&info, &wanted, &pool)?;
+    none_at_it(app, &info)?;
+    // The new vectors are there beside the old ones.
+    let room = app.memory.promise(bytes_of(engine, &info, &wanted)?)?;
     let before = info.spec.metadata.get(KEY).cloned().unwrap_or_default();
-    let (collection, noted) = (info.name.clone(), wanted.clone());
-    app.write(move |engine| noted.note(engine, &collection, State::Running))
-        .await?;
     let collection = info.name.clone();
-    match start(app, info, wanted) {
-        Ok(job) => Ok(job),
-        Err(refusal) => {
-            app.write(move |engine| set(engine, &collection, before))
-                .await?;
-            Err(refusal)
+    wanted.note(engine, &collection, State::Running)?;
+    start(app, engine, info, (wanted, room)).inspect_err(|_| {
+        if let Err(error) = set(engine, &collection, before) {
+            tracing::error!(collection, %error, "a move that did not begin stays noted");
         }
-    }
+    })
 }
 
-/// Whether it can be begun.
-fn check(app: &App, info: &CollectionInfo, wanted: &Move) -> Result<(), Refusal> {
-    let pool = app.faces.pool(Some(&wanted.model))?;
-    vector_of(info, wanted, &pool)?;
-    none_at_it(app, info)
+/// About as much as the old vectors take, which may be longer or shorter than the new ones.
+fn bytes_of(engine: &Engine, info: &CollectionInfo, wanted: &Move) -> Result<u64, engine::Error> {
+    Ok(engine.index_bytes(&info.name, &wanted.from)? as u64)
 }
 
 fn none_at_it(app: &App, info: &CollectionInfo) -> Result<(), Refusal> {
@@ -123,18 +117,18 @@ fn none_at_it(app: &App, info: &CollectionInfo) -> Result<(), Refusal> {
 }
 
 /// Begins a move, or goes on with one.
-fn start(app: &App, info: CollectionInfo, wanted: Move) -> Result<Arc<Job>, Refusal> {
+fn start(
+    app: &App,
+    engine: &Arc<Engine>,
+    info: CollectionInfo,
+    (wanted, room): (Move, Promise),
+) -> Result<Arc<Job>, Refusal> {
     let pool = app.faces.pool(Some(&wanted.model))?;
     let vector = vector_of(&info, &wanted, &pool)?;
-    let engine = app.recovered()?;
-    // The new vectors are there beside the old ones; whether there is room is seen once, here.
-    drop(app.promise_memory(info.memory_bytes as u64)?);
-    // Nobody begins the same in between.
-    let _starting = app.moves.lock();
-    none_at_it(app, &info)?;
+    let engine = Arc::clone(engine);
     let collection = info.name.clone();
     app.jobs.start(KIND, info.name, move |job| {
-        let outcome = run(&engine, &pool, (&collection, &wanted, vector), job);
+        let outcome = run(&engine, &pool, (&collection, &wanted, vector), (job, &room));
         if let Err(halt) = &outcome
             && !matches!(halt, Halt::Stopped)
             && let Err(error) = wanted.note(&engine, &collection, State::Stopped)
@@ -205,11 +199,11 @@ fn run(
     engine: &Engine,
     pool: &Pool,
     (collection, wanted, vector): (&str, &Move, VectorSpec),
-    job: &Job,
+    (job, room): (&Job, &Promise),
 ) -> Result<Value, Halt> {
     wanted.note(engine, collection, State::Running)?;
     engine.add_vector(collection, &wanted.to, vector)?;
-    let filled = work::fill(engine, pool, (collection, wanted), job)?;
+    let filled = work::fill(engine, pool, (collection, wanted), (job, room))?;
     let lacking = match wanted.keep_old {
         true => engine.count_lacking(collection, (&wanted.from, &wanted.to))?,
         false => {
@@ -238,32 +232,39 @@ fn run(
     }))
 }
 
-/// Goes on with what a restart has interrupted; what cannot go on is logged.
-pub(crate) fn resume(app: &Arc<App>) {
-    let Some(engine) = app.engine() else { return };
-    for info in engine.collections() {
-        let told = info.spec.metadata.get(KEY).cloned();
-        let Some(told) = told.and_then(|told| serde_json::from_value::<Move>(told).ok()) else {
-            continue;
-        };
-        if told.state == State::Stopped {
-            continue;
-        }
-        let collection = info.name.clone();
-        if !info.spec.vectors.contains_key(&told.from) {
-            // It was over but for this.
-            if let Err(error) = set(engine, &collection, Value::Null) {
-                tracing::error!(collection, ?error, "a move that is over stays noted");
-            }
-            continue;
-        }
-        match start(app, info, told) {
-            Ok(job) => tracing::info!(collection, job = job.id, "a move to another model goes on"),
-            Err(refusal) => {
-                tracing::error!(collection, %refusal, "a move to another model cannot go on");
-            }
-        }
+/// Whether a restart has interrupted a collection's move.
+pub(crate) fn is_interrupted(info: &CollectionInfo) -> bool {
+    noted(info).is_some_and(|told| told.state == State::Running)
+}
+
+fn noted(info: &CollectionInfo) -> Option<Move> {
+    let told = info.spec.metadata.get(KEY)?.clone();
+    serde_json::from_value(told).ok()
+}
+
+/// Goes on with a move that a restart has interrupted, if it is still to go on.
+///
+/// # Errors
+/// 503 when there is no place among the jobs, or the model is not there yet.
+pub(crate) fn go_on(app: &App, engine: &Arc<Engine>, collection: &str) -> Result<(), Refusal> {
+    let _one = app.beginning.lock();
+    let info = engine.describe(collection)?;
+    let Some(told) = noted(&info).filter(|told| told.state == State::Running) else {
+        return Ok(());
+    };
+    if !info.spec.vectors.contains_key(&told.from) {
+        // It was over but for this.
+        return Ok(set(engine, collection, Value::Null)?);
     }
+    none_at_it(app, &info)?;
+    // Whatever keeps the model away, it may come.
+    let there = app.faces.pool(Some(&told.model));
+    drop(there.map_err(|refusal| Refusal::busy(refusal.to_string()))?);
+    // It was let in once, and part of it is there: it is counted, and not refused.
+    let room = app.memory.hold(bytes_of(engine, &info, &told)?);
+    let job = start(app, engine, info, (told, room))?;
+    tracing::info!(collection, job = job.id, "a move to another model goes on");
+    Ok(())
 }
 
 /// A picture of a face that is to be looked at.

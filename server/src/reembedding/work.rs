@@ -14,6 +14,7 @@ use super::{Move, Picture};
 use crate::embed_pool::{Pool, Seen};
 use crate::jobs::{Halt, Job};
 use crate::limits;
+use crate::memory::Promise;
 use crate::refusal::Refusal;
 use crate::wire::id::Id;
 
@@ -79,6 +80,9 @@ struct Work<'a> {
     collection: &'a str,
     wanted: &'a Move,
     job: &'a Job,
+    /// For the vectors that are still to come.
+    room: &'a Promise,
+    room_bytes: u64,
     runtime: Runtime,
     filled: Filled,
     /// Those that cannot have a new vector: they are looked at once.
@@ -91,7 +95,7 @@ pub(super) fn fill(
     engine: &Engine,
     pool: &Pool,
     (collection, wanted): (&str, &Move),
-    job: &Job,
+    (job, room): (&Job, &Promise),
 ) -> Result<Filled, Halt> {
     let runtime = tokio::runtime::Builder::new_current_thread().build();
     let runtime = runtime.map_err(|error| Halt::Failed(error.to_string()))?;
@@ -101,6 +105,8 @@ pub(super) fn fill(
         collection,
         wanted,
         job,
+        room,
+        room_bytes: room.bytes(),
         runtime,
         filled: Filled::default(),
         given_up: HashSet::new(),
@@ -141,7 +147,9 @@ impl Work<'_> {
 
     fn report(&self, done: usize) -> Result<(), Halt> {
         let all = self.engine.count(self.collection)?;
-        self.job.step(done.min(all) as u64, all as u64)
+        let (done, all) = (done.min(all) as u64, all as u64);
+        self.room.keep_part(self.room_bytes, all - done, all);
+        self.job.step(done, all)
     }
 
     fn wants(&self, point: &StoredPoint) -> bool {

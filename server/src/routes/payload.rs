@@ -152,9 +152,13 @@ async fn create_index(
     let body: CreateIndex = http::json(request.headers(), payload, app.max_body_bytes()).await?;
     let (key, kind): (KeyPath, IndexKind) = body.try_into()?;
     let ack = params.ack();
-    let written = app
-        .write(move |engine| engine.create_index(&name, key, kind, ack))
-        .await?;
+    let memory = app.memory.clone();
+    let written = app.write(move |engine| {
+        let bytes = engine.payload_index_bytes(&name, &key, kind)?;
+        let _room = memory.promise_some(bytes)?;
+        Ok::<_, Refusal>(engine.create_index(&name, key, kind, ack)?)
+    });
+    let written = written.await?;
     Ok(Answer(Updated::new(written, ack)))
 }
 

@@ -67,8 +67,11 @@ async fn start(
 ) -> Outcome<JobOut> {
     let name = named(name.into_inner())?;
     let body: ReembedBody = http::json(request.headers(), payload, app.max_body_bytes()).await?;
-    let info = app.describe(&name).await?;
-    let wanted = body.wanted(&info)?;
-    let job = reembedding::begin(&app, info, wanted).await?;
+    let job = app.into_inner().begin(move |app, engine| {
+        let info = engine.describe(&name)?;
+        let wanted = body.wanted(&info)?;
+        reembedding::begin(app, engine, info, wanted)
+    });
+    let job = job.await?;
     Ok(Answer(JobOut::from(&*job)))
 }

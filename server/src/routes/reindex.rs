@@ -49,32 +49,12 @@ async fn start(
 ) -> Result<Answer<JobOut>, Refusal> {
     let name = named(name.into_inner())?;
     let body: ReindexBody = http::json(request.headers(), payload, app.max_body_bytes()).await?;
-    let info = app.describe(&name).await?;
-    let using = of_one(&info, body.using.as_deref())?;
-    let change = body.change()?;
-    // Nobody else begins one between the look and the job.
-    let _one = app.beginning.lock().await;
-    reindexing::none_at_it(&app, &info.name)?;
-    let collection = info.name.clone();
-    let begun = app
-        .read(move |engine| engine.reindexes(&collection))
-        .await?;
-    let (collection, vector) = (info.name.clone(), using.clone());
-    // The new index is there beside the old one.
-    app.write_taking(info.memory_bytes as u64, move |engine| {
-        engine.begin_reindex(&collection, &vector, change)
-    })
-    .await?;
-    match reindexing::start(&app, &info.name) {
-        Ok(job) => Ok(Answer(JobOut::from(&*job))),
-        // What had been begun before stays.
-        Err(refusal) if !begun.is_empty() => Err(refusal),
-        Err(refusal) => {
-            app.write(move |engine| engine.cancel_reindex(&info.name, &using))
-                .await?;
-            Err(refusal)
-        }
-    }
+    let job = app.into_inner().begin(move |app, engine| {
+        let info = engine.describe(&name)?;
+        let vector = of_one(&info, body.using.as_deref())?;
+        reindexing::begin(app, engine, (&info.name, &vector), body.change()?)
+    });
+    Ok(Answer(JobOut::from(&*job.await?)))
 }
 
 /// The vector that is meant.

@@ -219,9 +219,6 @@ async fn delete(
     Ok(Answer(removed.await?))
 }
 
-/// What a restore takes is not known before: it is only refused where memory is short already.
-const UNFORESEEN: u64 = 0;
-
 async fn upload(
     app: Data<App>,
     request: HttpRequest,
@@ -232,10 +229,13 @@ async fn upload(
     let params: SnapshotParams = http::query(request.query_string())?;
     let incoming = app.write(|engine| engine.receive_backup()).await?;
     let backup = http::backup(request.headers(), payload, incoming).await?;
-    app.write_taking(UNFORESEEN, move |engine| {
-        engine.restore(backup, RestoreAs::Name(&name), params.checksum.as_deref())
-    })
-    .await?;
+    let memory = app.memory.clone();
+    let restored = app.write(move |engine| {
+        let _room = memory.promise(engine.restore_bytes(&backup))?;
+        let checksum = params.checksum.as_deref();
+        Ok::<_, Refusal>(engine.restore(backup, RestoreAs::Name(&name), checksum)?)
+    });
+    restored.await?;
     Ok(Answer(true))
 }
 
@@ -247,8 +247,11 @@ async fn upload_full(
     let params: SnapshotParams = http::query(request.query_string())?;
     let incoming = app.write(|engine| engine.receive_backup()).await?;
     let backup = http::backup(request.headers(), payload, incoming).await?;
-    let restored = app.write_taking(UNFORESEEN, move |engine| {
-        engine.restore(backup, RestoreAs::Everything, params.checksum.as_deref())
+    let memory = app.memory.clone();
+    let restored = app.write(move |engine| {
+        let _room = memory.promise(engine.restore_bytes(&backup))?;
+        let checksum = params.checksum.as_deref();
+        Ok::<_, Refusal>(engine.restore(backup, RestoreAs::Everything, checksum)?)
     });
     Ok(Answer(restored.await?.into()))
 }
@@ -261,12 +264,15 @@ async fn recover(
 ) -> Outcome<bool> {
     let name = named(name.into_inner())?;
     let body = recover_body(&app, &request, payload).await?;
-    app.write_taking(UNFORESEEN, move |engine| {
+    let memory = app.memory.clone();
+    let restored = app.write(move |engine| {
         let (of, file) = engine.locate_backup(Some(&name), &body.location)?;
-        let checksum = body.checksum.as_deref();
-        engine.restore_from_shelf(of.as_deref(), &file, RestoreAs::Name(&name), checksum)
-    })
-    .await?;
+        let (of, checksum) = (of.as_deref(), body.checksum.as_deref());
+        let _room = memory.promise(engine.restore_bytes_from_shelf(of, &file)?)?;
+        let restored = engine.restore_from_shelf(of, &file, RestoreAs::Name(&name), checksum);
+        Ok::<_, Refusal>(restored?)
+    });
+    restored.await?;
     Ok(Answer(true))
 }
 
@@ -276,10 +282,13 @@ async fn recover_full(
     payload: Payload,
 ) -> Outcome<RestoredAll> {
     let body = recover_body(&app, &request, payload).await?;
-    let restored = app.write_taking(UNFORESEEN, move |engine| {
+    let memory = app.memory.clone();
+    let restored = app.write(move |engine| {
         let (of, file) = engine.locate_backup(None, &body.location)?;
-        let checksum = body.checksum.as_deref();
-        engine.restore_from_shelf(of.as_deref(), &file, RestoreAs::Everything, checksum)
+        let (of, checksum) = (of.as_deref(), body.checksum.as_deref());
+        let _room = memory.promise(engine.restore_bytes_from_shelf(of, &file)?)?;
+        let restored = engine.restore_from_shelf(of, &file, RestoreAs::Everything, checksum);
+        Ok::<_, Refusal>(restored?)
     });
     Ok(Answer(restored.await?.into()))
 }

@@ -245,8 +245,12 @@ fn a_connection_that_says_nothing_or_dribbles_a_later_head_is_closed() {
 #[test]
 fn what_would_take_too_much_memory_is_refused_and_searches_and_deletes_go_on() {
     let mut server = server();
-    let point = json!({"points": [{"id": 1, "vector": [1, 2]}, {"id": 2, "vector": [1, 3]}]});
+    let one = json!({"id": 1, "vector": [1, 2], "payload": {"a": "b"}});
+    let point = json!({"points": [one, {"id": 2, "vector": [1, 3]}]});
     server.put(&format!("{POINTS}?wait=true"), &point).ok();
+    let kept = server.post("/collections/v/snapshots", &json!({})).ok();
+    let kept = kept["name"].as_str().unwrap();
+    let backup = server.get(&format!("/collections/v/snapshots/{kept}"));
     // Less than any process takes.
     server.restart_with(&[("memory_limit_mib", "1")]);
     let vectors = json!({"points": [{"id": 1, "vector": [3, 4]}]});
@@ -256,7 +260,30 @@ fn what_would_take_too_much_memory_is_refused_and_searches_and_deletes_go_on() {
         server.put(&format!("{POINTS}/vectors"), &vectors),
         server.post(&format!("{POINTS}/batch"), &batch),
         server.post("/admin/collections/v/reindex", &json!({})),
+        server.post(
+            &format!("{POINTS}/payload"),
+            &json!({"payload": {"c": 1}, "points": [1]}),
+        ),
+        server.put(
+            &format!("{POINTS}/payload"),
+            &json!({"payload": {"c": 1}, "filter": {}}),
+        ),
+        server.put(
+            "/collections/v/index",
+            &json!({"field_name": "a", "field_schema": "keyword"}),
+        ),
+        server.put(
+            "/collections/v/snapshots/recover",
+            &json!({"location": kept}),
+        ),
+        server.send(
+            "POST",
+            "/collections/w/snapshots/upload",
+            &[("content-type", "application/octet-stream")],
+            &backup.bytes,
+        ),
     ];
+    let refusals = told.len();
     for answer in told {
         let message = answer.refused(507);
         for word in ["MiB used", "MiB wanted", "limit is 1.0 MiB"] {
@@ -266,6 +293,8 @@ fn what_would_take_too_much_memory_is_refused_and_searches_and_deletes_go_on() {
     let query = json!({"query": [0, 1], "limit": 1});
     let found = server.post(&format!("{POINTS}/query"), &query).ok();
     assert_eq!(found["points"][0]["id"], 2);
+    let less = json!({"keys": ["a"], "points": [1]});
+    server.post(&format!("{POINTS}/payload/delete"), &less).ok();
     let gone = json!({"points": [2]});
     server
         .post(&format!("{POINTS}/delete?wait=true"), &gone)
@@ -273,5 +302,6 @@ fn what_would_take_too_much_memory_is_refused_and_searches_and_deletes_go_on() {
     assert_eq!(server.get("/readyz").status, 200);
     let metrics = server.get("/metrics").text();
     assert!(metrics.contains("doppel_memory_limit_bytes 1048576"));
-    assert!(metrics.contains("doppel_memory_refusals_total 4"));
+    assert!(metrics.contains(&format!("doppel_memory_refusals_total {refusals}\n")));
+    assert_eq!(server.get("/collections/w").status, 404);
 }

@@ -2,8 +2,11 @@
 
 use crate::common;
 
-use common::{Server, faceless, fake, made, photo};
-use embedder::FakeEmbedder;
+use std::sync::{Arc, Barrier};
+
+use common::{Before, Server, faceless, fake, made, photo};
+use embedder::{FaceEmbedder, FakeEmbedder};
+use engine::{CollectionChange, Engine, Options};
 use serde_json::json;
 use server::Embedding;
 
@@ -20,7 +23,17 @@ fn keeping(url: &str, key: &str) -> Server {
         ("embedding.remote_key", key),
         ("embedding.remote_timeout_s", "10"),
     ];
-    Server::start_with(&settings, Embedding::Models)
+    let server = Server::start_with(&settings, Embedding::Models);
+    // It is ready once it has asked.
+    common::until(|| server.get("/readyz").status == 200);
+    server
+}
+
+fn loaded(server: &Server) -> Vec<String> {
+    let models = server.get("/faces/models").ok();
+    let models = models["models"].as_array().cloned().unwrap_or_default();
+    let loaded = models.iter().filter(|it| it["loaded"] == true);
+    loaded.map(|it| it["name"].to_string()).collect()
 }
 
 #[test]
@@ -96,6 +109,110 @@ fn a_server_whose_embedder_is_away_or_refuses_it_serves_all_else_and_goes_on_ask
     let settings = [("api_key", KEY), ("listen", address.as_str())];
     let _far = Server::start_with(&settings, fake());
     common::until(|| look().status == 200);
+}
+
+#[test]
+fn models_that_the_other_server_loads_later_count_and_a_move_waits_for_them() {
+    let far = embedding();
+    let address = far.addr().to_string();
+    let url = format!("http://{address}");
+    let server = keeping(&url, KEY);
+    server.with_faces("f");
+    server.form(FACES, &[("image", &photo(4))]).ok();
+    assert_eq!(loaded(&server), [r#""fake-128""#]);
+    let data = server.stop();
+    // A stop in the middle of a move, and a start at which its model is not up.
+    let engine = Engine::open(Options::new(data.path().join("data")));
+    let engine = engine.expect("nobody else has it open");
+    let under_way = json!({"reembedding": {
+        "model": "fake-72", "from": "", "to": "fake-72", "keep_old": false,
+        "accept_missing": false, "state": "running",
+    }});
+    let change = CollectionChange {
+        metadata: under_way.as_object().cloned(),
+        ..CollectionChange::default()
+    };
+    engine.update_collection("f", change).expect("it is noted");
+    engine.shutdown().expect("it closes");
+    drop(engine);
+    let settings = [
+        ("embedding.remote_url", &*url),
+        ("embedding.remote_key", KEY),
+        // What was let in once is not refused at a start.
+        ("memory_limit_mib", "1"),
+    ];
+    let server = Server::start_in(data, &settings, Embedding::Models);
+    common::until(|| server.get("/readyz").status == 200);
+    assert_eq!(server.get("/admin/jobs").ok()["jobs"], json!([]));
+    drop(far);
+    let settings = [("api_key", KEY), ("listen", address.as_str())];
+    let _far = Server::start_with(&settings, common::two_fakes());
+    common::until(|| server.get("/admin/jobs").ok()["jobs"][0]["status"] == "completed");
+    assert_eq!(loaded(&server), [r#""fake-128""#, r#""fake-72""#]);
+    let told = server.get("/collections/f").ok();
+    assert_eq!(told["embedder"]["name"], "fake-72");
+}
+
+#[test]
+fn a_key_for_the_other_server_needs_three_scopes_and_no_more() {
+    let far = embedding();
+    let url = format!("http://{}", far.addr());
+    let key = |scopes: &[&str]| {
+        let headers = [("api-key", KEY), ("content-type", "application/json")];
+        let body = json!({"name": scopes.join("-"), "scopes": scopes}).to_string();
+        let made = far
+            .send("POST", "/admin/keys", &headers, body.as_bytes())
+            .ok();
+        made["secret"].as_str().unwrap_or_default().to_owned()
+    };
+    let all = ["read", "search", "embeddings"];
+    let server = keeping(&url, &key(&all));
+    let photos = |path: &str| server.form(path, &[("image", &photo(4))]);
+    photos("/faces/embed").ok();
+    photos("/faces/detect").ok();
+    for lacks in all {
+        let rest: Vec<&str> = all.into_iter().filter(|it| *it != lacks).collect();
+        let server = keeping(&url, &key(&rest));
+        let refused = server.form("/faces/embed", &[("image", &photo(4))]);
+        let status = if lacks == "read" { 503 } else { 502 };
+        let message = refused.refused(status);
+        assert!(message.contains("refuses the key"), "{lacks}: {message}");
+    }
+}
+
+/// Each waits until the other is there: one after another they would wait for ever.
+#[test]
+fn photos_of_a_batch_are_looked_at_by_the_other_server_at_the_same_time() {
+    let both = Arc::new(Barrier::new(2));
+    let met = move || -> Box<dyn FaceEmbedder> {
+        let both = Arc::clone(&both);
+        let act = move |_: &[u8]| {
+            both.wait();
+        };
+        Box::new(Before {
+            act,
+            then: FakeEmbedder::new(),
+        })
+    };
+    let settings = [
+        ("api_key", KEY),
+        ("embedding.workers", "2"),
+        ("embedding.batch", "1"),
+    ];
+    let far = Server::start_with(&settings, made(met));
+    let url = format!("http://{}", far.addr());
+    let settings = [
+        ("embedding.remote_url", url.as_str()),
+        ("embedding.remote_key", KEY),
+        ("embedding.workers", "1"),
+        ("embedding.batch", "2"),
+        ("embedding.batch_wait_ms", "1000"),
+    ];
+    let server = Server::start_with(&settings, Embedding::Models);
+    common::until(|| server.get("/readyz").status == 200);
+    let (one, other) = (photo(4), photo(9));
+    let compared = server.form("/faces/compare", &[("image", &one), ("image", &other)]);
+    compared.ok();
 }
 
 #[test]

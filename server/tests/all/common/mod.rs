@@ -35,7 +35,15 @@ impl Server {
     }
 
     pub(crate) fn start_with(settings: &[(&'static str, &str)], embedding: Embedding) -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        Self::start_in(tempfile::tempdir().unwrap(), settings, embedding)
+    }
+
+    /// In the folder of one that was stopped.
+    pub(crate) fn start_in(
+        dir: tempfile::TempDir,
+        settings: &[(&'static str, &str)],
+        embedding: Embedding,
+    ) -> Self {
         let running = running(dir.path(), settings, embedding);
         running.wait_ready().unwrap();
         let agent = Agent::config_builder().http_status_as_error(false).build();
