@@ -1,6 +1,7 @@
 //! What is shipped: the binary, which may not grow past its budget, manual pages, completions, the bill
 //! of materials and, where `cargo deb` is installed, a Debian package of them. All lies in
-//! `target/package` afterwards.
+//! `target/shipped` of the checkout afterwards, wherever things are built: the Debian package's list of
+//! files in `cli/Cargo.toml` takes them from there.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -24,7 +25,7 @@ const COMPLETIONS: [(&str, &str); 3] = [
 pub(crate) fn run(profile: &str) -> Result<()> {
     supply::check()?;
     let target = target_dir()?;
-    let folder = target.join("package");
+    let folder = Path::new("target").join("shipped");
     let man = folder.join("man");
     if folder.exists() {
         fs::remove_dir_all(&folder)?;
