@@ -1,7 +1,7 @@
 // Photos added to a collection: several at once, each with its own progress and result.
 import { at, send } from "./api.js";
 import { byId, make } from "./dom.js";
-import { prepared, refused } from "./photo.js";
+import { prepared } from "./photo.js";
 import { t } from "./strings.js";
 import { explained } from "./troubles.js";
 
@@ -25,8 +25,6 @@ export function adder(collection, person, done) {
 }
 
 async function added(collection, person, file, row) {
-  const trouble = refused(file);
-  if (trouble) return explained(trouble).join(". ");
   const form = new FormData();
   form.append("image", await prepared(file), file.name);
   if (person) form.append("person", person);

@@ -2,12 +2,12 @@
 import { ask, at, collections, imageOf, patiently, send, Trouble } from "./api.js";
 import { card, folded } from "./cards.js";
 import { announce, button, byId, make } from "./dom.js";
-import { blobOf, cutOut, picture, prepared, refused, shown } from "./photo.js";
+import { blobOf, cutOut, picture, prepared, shown } from "./photo.js";
 import { t } from "./strings.js";
 import { troubleBox } from "./troubles.js";
 import { notice } from "./undo.js";
 
-const KINDS = "image/jpeg,image/png,image/webp,image/gif,image/bmp,image/tiff";
+const KINDS = "image/jpeg,image/png,image/webp,image/gif,image/bmp,image/tiff,image/heic,image/heif,.heic,.heif";
 const MOST_HITS = 200;
 /// Shorter sides of a face, in pixels, tell too little.
 const LEAST_FACE = 20;
@@ -137,8 +137,6 @@ function shows(url) {
 
 function take(file) {
   reset();
-  const trouble = refused(file);
-  if (trouble) { complain(trouble); return; }
   Object.assign(state, { file, answer: null });
   shows(URL.createObjectURL(file));
   search();

@@ -23,12 +23,6 @@ export async function prepared(file) {
 export const asBlob = (canvas, type = "image/png") =>
   new Promise((resolve) => { canvas.toBlob(resolve, type, 0.92); });
 
-/// Formats that a phone makes and nobody here reads.
-export function refused(file) {
-  const heic = /\.hei[cf]$/i.test(file.name) || /hei[cf]/.test(file.type);
-  return heic ? new Trouble(415, t("heic")) : null;
-}
-
 /// A square of a photo around a face, as a canvas; nothing of a photo that this browser cannot show.
 export function cutOut(image, face, { width, height }, side = 320) {
   if (image.naturalWidth === 0) return null;

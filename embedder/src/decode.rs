@@ -3,9 +3,10 @@
 use std::io::Cursor;
 
 use image::metadata::Orientation;
-use image::{DynamicImage, ImageDecoder, ImageReader, Limits, RgbImage};
+use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
 
 use crate::error::Error;
+use crate::heic;
 use crate::kind::{ImageKind, sniff};
 use crate::limits::{MAX_DECODE_BYTES, MAX_IMAGE_BYTES, MAX_PIXELS, MAX_SIDE};
 use crate::photo::Photo;
@@ -14,7 +15,10 @@ use crate::reduced::reduced;
 /// Decodes a photo and turns it upright as its EXIF orientation says. What is transparent is white;
 /// of several frames or pages the first counts.
 pub(crate) fn decode(bytes: &[u8]) -> Result<RgbImage, Error> {
-    let (mut decoder, _) = opened(bytes)?;
+    let Some(format) = limited(bytes)?.format() else {
+        return heic::decode(bytes).map(on_white);
+    };
+    let mut decoder = opened(bytes, format)?;
     let orientation = upright_or_said(&mut decoder);
     let mut image = DynamicImage::from_decoder(decoder).map_err(damaged)?;
     image.apply_orientation(orientation);
@@ -25,9 +29,12 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<RgbImage, Error> {
 /// longer side to be `least_side`: as few as that takes, with the width and height of the whole
 /// upright photo. `None` where the whole photo must be decoded.
 pub(crate) fn decode_reduced(bytes: &[u8], least_side: u32) -> Result<Option<Photo>, Error> {
-    let (mut decoder, kind) = opened(bytes)?;
+    if limited(bytes)? != ImageKind::Jpeg {
+        return Ok(None);
+    }
+    let mut decoder = opened(bytes, ImageFormat::Jpeg)?;
     let (width, height) = decoder.dimensions();
-    if kind != ImageKind::Jpeg || width.max(height) / 2 < least_side {
+    if width.max(height) / 2 < least_side {
         return Ok(None);
     }
     // What this decoder cannot read, the other one may, and else it says what is wrong.
@@ -50,16 +57,20 @@ pub(crate) fn decode_reduced(bytes: &[u8], least_side: u32) -> Result<Option<Pho
     }))
 }
 
-/// A decoder that has read the header of a photo within all limits, and the kind of photo.
-fn opened(bytes: &[u8]) -> Result<(impl ImageDecoder + '_, ImageKind), Error> {
+/// The kind of a file that has not too many bytes.
+fn limited(bytes: &[u8]) -> Result<ImageKind, Error> {
     if bytes.len() > MAX_IMAGE_BYTES {
         return Err(Error::TooManyBytes {
             got: bytes.len(),
             limit: MAX_IMAGE_BYTES,
         });
     }
-    let kind = sniff(bytes)?;
-    let decoder = decoder(bytes, kind)?;
+    sniff(bytes)
+}
+
+/// A decoder that has read the header of a photo within all limits.
+fn opened(bytes: &[u8], format: ImageFormat) -> Result<impl ImageDecoder + '_, Error> {
+    let decoder = decoder(bytes, format)?;
     let (width, height) = decoder.dimensions();
     if width > MAX_SIDE || height > MAX_SIDE || u64::from(width) * u64::from(height) > MAX_PIXELS {
         return Err(Error::TooLarge {
@@ -69,18 +80,21 @@ fn opened(bytes: &[u8]) -> Result<(impl ImageDecoder + '_, ImageKind), Error> {
             max_pixels: MAX_PIXELS,
         });
     }
-    Ok((decoder, kind))
+    Ok(decoder)
 }
 
-/// How the photo must be turned to be upright.
+/// How the photo must be turned to be upright once it is decoded.
 pub(crate) fn orientation_of(bytes: &[u8], kind: ImageKind) -> Result<Orientation, Error> {
-    Ok(upright_or_said(&mut decoder(bytes, kind)?))
+    match kind.format() {
+        Some(format) => Ok(upright_or_said(&mut decoder(bytes, format)?)),
+        None => Ok(Orientation::NoTransforms),
+    }
 }
 
-fn decoder(bytes: &[u8], kind: ImageKind) -> Result<impl ImageDecoder, Error> {
+fn decoder(bytes: &[u8], format: ImageFormat) -> Result<impl ImageDecoder, Error> {
     let mut limits = Limits::default();
     limits.max_alloc = Some(MAX_DECODE_BYTES);
-    let mut reader = ImageReader::with_format(Cursor::new(bytes), kind.format());
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     reader.limits(limits.clone());
     let mut decoder = reader.into_decoder().map_err(damaged)?;
     decoder.set_limits(limits).map_err(damaged)?;
@@ -111,8 +125,6 @@ fn on_white(image: DynamicImage) -> RgbImage {
 
 #[cfg(test)]
 mod tests {
-    use image::ImageFormat;
-
     use super::*;
 
     fn png(width: u32, height: u32) -> Vec<u8> {

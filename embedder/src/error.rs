@@ -5,13 +5,13 @@
 #[non_exhaustive]
 pub enum Error {
     /// The bytes are no image.
-    #[error("this is not an image: JPEG, PNG, WebP, GIF, BMP or TIFF is expected{seen}")]
+    #[error("this is not an image: JPEG, PNG, WebP, GIF, BMP, TIFF or HEIC is expected{seen}")]
     NotAnImage {
         /// What it looks like, as ", this looks like ...", or nothing.
         seen: String,
     },
     /// An image of a kind that is not decoded.
-    #[error("{format} images cannot be read; send JPEG, PNG, WebP, GIF, BMP or TIFF")]
+    #[error("{format} images cannot be read; send JPEG, PNG, WebP, GIF, BMP, TIFF or HEIC")]
     Unsupported {
         /// Its format.
         format: &'static str,

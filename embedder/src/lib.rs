@@ -13,6 +13,7 @@ mod detector;
 mod embed;
 mod error;
 mod fake;
+mod heic;
 mod kind;
 pub mod limits;
 mod manifest;

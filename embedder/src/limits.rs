@@ -10,6 +10,15 @@ pub const MAX_SIDE: u32 = 16_384;
 pub const MAX_PIXELS: u64 = 64 << 20;
 /// Bytes the decoder may allocate.
 pub const MAX_DECODE_BYTES: u64 = 512 << 20;
+/// Pixels in all the pictures that a HEIC file's own is made of, and in those that are put together
+/// for it: tiles reach over its edges, transparency doubles both.
+pub(crate) const MAX_HEIC_PIXELS: u64 = 4 * MAX_PIXELS;
+/// Pixels that count for a picture in a HEIC file at least, so that not too many are named.
+pub(crate) const HEIC_ITEM_LEAST_PIXELS: u64 = 128 * 128;
+/// Bytes of the list of contents of a HEIC file; an iPhone's has about 5,000.
+pub(crate) const HEIC_META_BYTES: usize = 256 << 10;
+/// Pictures within pictures of a HEIC file.
+pub(crate) const HEIC_NESTED: u8 = 3;
 /// Faces answered for one photo.
 pub const MAX_FACES: usize = 100;
 /// Faces that go through the model at once.

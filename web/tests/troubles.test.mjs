@@ -13,8 +13,8 @@ test("every refusal is told in words", async () => {
   await sees(page, "The face is too small");
   await given(page, Buffer.from("these are words"), "notes.txt", "text/plain");
   await sees(page, "This is not a photo");
-  await given(page, Buffer.from("x"), "photo.heic", "image/heic");
-  await page.locator(".trouble", { hasText: "HEIC" }).waitFor();
+  await given(page, Buffer.from("\0\0\0\x18ftypavif...."), "photo.avif", "image/avif");
+  await page.locator(".trouble", { hasText: "AVIF" }).waitFor();
   await given(page, Buffer.alloc(33 << 20), "large.png");
   await sees(page, "The photo is too large");
   await dropped(page, "drop", [photoOf(people()[0]), photoOf(people()[1])]);

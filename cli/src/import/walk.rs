@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use super::photo::{About, Listing, Photo, id_of};
 use crate::limits;
 
-const EXTENSIONS: [&str; 8] = ["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff"];
+const EXTENSIONS: [&str; 11] = [
+    "jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "heic", "heif", "hif",
+];
 
 /// Lists a folder.
 pub(crate) fn walk(folder: &Path) -> io::Result<Listing> {

@@ -84,7 +84,9 @@ where
         | "image/webp"
         | "image/gif"
         | "image/bmp"
-        | "image/tiff" => {
+        | "image/tiff"
+        | "image/heic"
+        | "image/heif" => {
             let bytes = whole(headers, payload, max_bytes).await?;
             Ok(Either::Form(Form::of_one(Upload { name: None, bytes })))
         }
@@ -95,7 +97,7 @@ where
         _ => Err(Refusal::content_type(
             "send photos as multipart/form-data (field `image`), as application/json (base64), or \
              one photo as it is (image/jpeg, image/png, image/webp, image/gif, image/bmp, \
-             image/tiff)",
+             image/tiff, image/heic)",
         )),
     }
 }

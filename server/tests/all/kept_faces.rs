@@ -167,12 +167,12 @@ fn a_kept_photo_has_lost_what_else_its_file_said() {
 #[test]
 fn an_image_of_a_kind_that_is_not_read_is_told_by_name() {
     let server = Server::start();
-    let heic = b"\0\0\0\x18ftypheic....";
+    let avif = b"\0\0\0\x18ftypavif....";
     let message = server
-        .form("/faces/detect", &[("image", heic)])
+        .form("/faces/detect", &[("image", avif)])
         .refused(415);
     assert!(
-        message.contains("HEIC") && message.contains("TIFF"),
+        message.contains("AVIF images") && message.contains("HEIC"),
         "{message}"
     );
 }

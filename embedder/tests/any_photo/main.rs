@@ -2,6 +2,8 @@
 //! stand-in for the models; a small picture of a photo shows what was decoded.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod heic;
+
 use std::io::Cursor;
 
 use embedder::{Choice, Error, FaceEmbedder, FakeEmbedder, Want, thumbnail, without_metadata};
@@ -89,8 +91,14 @@ fn corpus() -> Vec<(&'static str, Vec<u8>)> {
         ("TIFF", encoded(plain.clone(), ImageFormat::Tiff)),
         (
             "16-bit TIFF",
-            encoded(DynamicImage::from(plain).into_rgb16(), ImageFormat::Tiff),
+            encoded(
+                DynamicImage::from(plain.clone()).into_rgb16(),
+                ImageFormat::Tiff,
+            ),
         ),
+        ("HEIC", heic::of(&plain)),
+        ("HEIC with alpha", heic::of_alpha(&plain)),
+        ("10-bit HEIC", heic::of_ten_bits(&plain)),
     ]
 }
 
@@ -203,7 +211,9 @@ fn analyze(file: &[u8]) -> Result<usize, Error> {
 fn files_that_are_cut_short_or_altered_are_answered() {
     let seed = 20_261_125;
     let mut numbers = Numbers(seed);
-    for (kind, file) in corpus() {
+    let mut corpus = corpus();
+    corpus.push(("HEIC of tiles", heic::of_tiles()));
+    for (kind, file) in corpus {
         for _ in 0..25 {
             let mut bad = file.clone();
             match numbers.below(3) {
