@@ -16,6 +16,7 @@ mod kept_faces;
 mod keys;
 mod known_people;
 mod limits;
+mod many;
 mod metrics;
 mod named_vectors;
 mod operations;

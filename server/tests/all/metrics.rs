@@ -48,6 +48,25 @@ fn dashboard_and_alerts_speak_of_metrics_that_there_are() {
 }
 
 #[test]
+fn every_metric_of_ours_is_on_the_dashboard() {
+    let metrics = Server::start().get("/metrics").text();
+    let types = metrics.lines().filter_map(|it| it.strip_prefix("# TYPE "));
+    let packaging = Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging");
+    let text = fs::read_to_string(packaging.join("grafana/doppel.json")).unwrap();
+    let shown = names(&text);
+    let is_shown = |name: &str| {
+        let parts = ["", "_bucket", "_count", "_sum"];
+        let mut series = parts.iter().map(|part| format!("{name}{part}"));
+        series.any(|series| shown.contains(series.as_str()))
+    };
+    let ours = types.filter_map(|it| it.split(' ').next());
+    let ours: Vec<_> = ours.filter(|name| name.starts_with("doppel_")).collect();
+    assert!(ours.len() > 30, "{ours:?}");
+    let missing: Vec<_> = ours.iter().filter(|name| !is_shown(name)).collect();
+    assert!(missing.is_empty(), "the dashboard lacks {missing:?}");
+}
+
+#[test]
 fn metrics_tell_what_happened() {
     let server = Server::start();
     server.with_faces("f");
