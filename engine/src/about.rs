@@ -11,6 +11,7 @@ use storage::{PointId, Record};
 
 use crate::collection::Collection;
 use crate::convert;
+use crate::decide::Basis;
 use crate::engine::{Engine, rename_missing};
 use crate::error::Error;
 use crate::filter::{Condition, Filter, KeyPath, Scalar, Test};
@@ -137,8 +138,19 @@ impl Engine {
                 self.create_index(collection, key, kind, Ack::Applied)?;
             }
         }
-        let _deciding = target.deciding.write();
-        let ids = self.theirs_alone(&target, name)?;
+        let written = self.decided(|| self.change_person_once(&target, name, &change, &fresh));
+        written.map_err(|error| rename_missing(error, collection))
+    }
+
+    fn change_person_once(
+        &self,
+        target: &Collection,
+        name: &str,
+        change: &PersonChange,
+        fresh: &str,
+    ) -> Result<Written, Error> {
+        let deciding = self.alone(target);
+        let ids = self.theirs_alone(target, name)?;
         if ids.is_empty() {
             return Err(Error::NoPerson(name.chars().take(80).collect()));
         }
@@ -150,13 +162,12 @@ impl Engine {
                 name.chars().take(80).collect::<String>()
             )));
         }
-        let about = self.about(&target, name)?;
-        let mut about = about.unwrap_or_else(|| About::new(fresh));
-        about.change(change);
+        let about = self.about(target, name)?;
+        let mut about = about.unwrap_or_else(|| About::new(fresh.to_owned()));
+        about.change(change.clone());
         let mut payload = Payload::new();
         payload.insert(ABOUT_PERSON.to_owned(), about.told());
-        self.set_on(&target, ids, payload, Ack::Applied)
-            .map_err(|error| rename_missing(error, collection))
+        self.set_on(deciding.basis, target, (ids, payload), Ack::Applied)
     }
 
     /// Says whose a face is, and sets other keys of its payload. What is known of that person goes
@@ -168,31 +179,42 @@ impl Engine {
         &self,
         collection: &str,
         id: PointId,
-        (person, mut payload): (Option<&str>, Payload),
+        (person, payload): (Option<&str>, Payload),
         ack: Ack,
     ) -> Result<Written, Error> {
         let target = self.collection(collection)?;
-        let _deciding = target.deciding.write();
+        let written = self.decided(|| self.assign_once(&target, id, (person, &payload), ack));
+        written.map_err(|error| rename_missing(error, collection))
+    }
+
+    fn assign_once(
+        &self,
+        target: &Collection,
+        id: PointId,
+        (person, payload): (Option<&str>, &Payload),
+        ack: Ack,
+    ) -> Result<Written, Error> {
+        let deciding = self.alone(target);
         self.shared().wait_applied()?;
         if !target.contains(&id) {
             return Err(Error::NoPoint(id));
         }
         let about = match person {
-            Some(person) => self.about(&target, person)?,
+            Some(person) => self.about(target, person)?,
             None => None,
         };
+        let mut payload = payload.clone();
         let about = about.map_or(Value::Null, |about| about.told());
         payload.insert(PERSON.to_owned(), person.into());
         payload.insert(ABOUT_PERSON.to_owned(), about);
-        self.set_on(&target, vec![id], payload, ack)
-            .map_err(|error| rename_missing(error, collection))
+        self.set_on(deciding.basis, target, (vec![id], payload), ack)
     }
 
     pub(crate) fn set_on(
         &self,
+        basis: Basis,
         target: &Collection,
-        ids: Vec<PointId>,
-        payload: Payload,
+        (ids, payload): (Vec<PointId>, Payload),
         ack: Ack,
     ) -> Result<Written, Error> {
         let change = PayloadChange::Set { payload, key: None };
@@ -202,7 +224,7 @@ impl Engine {
             ids,
             change: change_record(&change)?,
         };
-        self.write(record, ack)
+        self.write(basis, record, ack)
     }
 
     /// What is known of a person, from the first of their faces that says something.
@@ -232,10 +254,7 @@ impl Engine {
     /// Points that come in under a person's name are given what is known of them, by all that was
     /// acknowledged until now: a renaming that nobody waited for may not have been applied yet.
     pub(crate) fn inherit(&self, target: &Collection, points: &mut [Point]) -> Result<(), Error> {
-        let named = points
-            .iter()
-            .any(|point| point.payload.contains_key(PERSON));
-        if !named || !target.knows_people() {
+        if !are_named(points) || !target.knows_people() {
             return Ok(());
         }
         self.shared().wait_applied()?;
@@ -293,6 +312,12 @@ impl Engine {
         let nobody = target.count_where(&filter) == Some(0);
         Ok((!nobody).then_some(ignored))
     }
+}
+
+/// Whether a point comes in under somebody's name.
+pub(crate) fn are_named(points: &[Point]) -> bool {
+    let mut points = points.iter();
+    points.any(|point| point.payload.contains_key(PERSON))
 }
 
 impl Collection {

@@ -193,7 +193,14 @@ impl Checkpointer {
         })?;
         shared.progress.checkpoint.store(lsn.0, Ordering::Release);
         shared.damaged.lock().clear();
-        shared.log.lock().release_below(manifests.release_below())?;
+        {
+            let mut log = shared.log.lock();
+            log.release_below(manifests.release_below())?;
+            shared
+                .progress
+                .log_bytes
+                .store(log.bytes(), Ordering::Relaxed);
+        }
         remove_unnamed(shared, manifests)?;
         shared.restores.release_below(manifests.release_below())?;
         shared.observe(Event::Checkpoint {

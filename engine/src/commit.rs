@@ -3,26 +3,32 @@
 //! Whatever has queued while the last sync ran becomes one frame of the log and shares one sync
 //! (group commit). A record goes on to the applier only after that sync has returned. A failed
 //! append latches the engine read-only: nothing is written after it until a restart.
+//!
+//! Where other nodes write to the same log, their records go on to the applier between its own, in the
+//! order of the log, and a write of this node that one of them overtakes (see `decide`) is given back.
+//! A log that cannot be reached latches nothing: what has become of a group shows when it can be again.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use storage::{CollectionId, Lsn, Record};
+use storage::{CollectionId, Log, Lsn, Record};
 
 use crate::checkpoint::FrozenState;
+use crate::decide::{Basis, Others};
 use crate::error::Error;
-use crate::limits::GROUP_BYTES;
+use crate::limits::{FOLLOW_EVERY, FOLLOW_PATIENCE, GROUP_BYTES};
 use crate::options::Event;
 use crate::point::{Ack, Written};
 use crate::shared::Shared;
-use crate::sync::{Receiver, Sender};
+use crate::sync::{Receiver, RecvTimeoutError, Sender};
 use crate::view::View;
 
 pub(crate) type Reply = Sender<Result<Written, Error>>;
 
 /// A decided fact on its way into the log.
 pub(crate) struct Proposal {
+    pub(crate) basis: Basis,
     pub(crate) record: Record,
     pub(crate) bytes: Vec<u8>,
     pub(crate) ack: Ack,
@@ -54,15 +60,30 @@ pub(crate) enum Work {
 
 /// Runs until every sender of proposals is gone.
 pub(crate) fn run(shared: &Arc<Shared>, proposals: &Receiver<Proposal>, work: &Sender<Work>) {
-    while let Ok(first) = proposals.recv() {
-        let group = gather(first, proposals);
-        let committed = match append(shared, group) {
-            Ok(committed) => committed,
-            Err(()) => continue,
-        };
-        if work.send(Work::Group(committed)).is_err() {
-            shared.latch("the applier has ended");
+    let mut committer = Committer {
+        shared,
+        work,
+        others: Others::default(),
+    };
+    while let Some(next) = next(shared, proposals) {
+        if let Err(error) = committer.follow(Duration::ZERO) {
+            shared.latch_apply(&error.to_string());
         }
+        if let Some(first) = next {
+            committer.commit(gather(first, proposals));
+        }
+    }
+}
+
+/// The next proposal; none if it is time to look what other nodes have appended. `None` at the end.
+fn next(shared: &Shared, proposals: &Receiver<Proposal>) -> Option<Option<Proposal>> {
+    if !shared.log_is_shared {
+        return proposals.recv().ok().map(Some);
+    }
+    match proposals.recv_timeout(FOLLOW_EVERY) {
+        Ok(proposal) => Some(Some(proposal)),
+        Err(RecvTimeoutError::Timeout) => Some(None),
+        Err(RecvTimeoutError::Disconnected) => None,
     }
 }
 
@@ -79,66 +100,167 @@ fn gather(first: Proposal, proposals: &Receiver<Proposal>) -> Vec<Proposal> {
     group
 }
 
-/// Appends a group; on failure every writer of it has been told.
-fn append(shared: &Shared, group: Vec<Proposal>) -> Result<Vec<Committed>, ()> {
-    let started = Instant::now();
-    let (frames, rest): (Vec<_>, Vec<_>) = group
-        .into_iter()
-        .map(|p| (p.bytes, (p.record, p.ack, p.reply)))
-        .unzip();
-    let sizes: Vec<u64> = frames.iter().map(|bytes| bytes.len() as u64).collect();
-    let bytes: u64 = sizes.iter().sum();
-    let appended = match shared.read_only() {
-        Some(reason) => Err(Error::ReadOnly(reason)),
-        None => shared.log.lock().append(&frames).map_err(|error| {
-            shared.latch(&error.to_string());
-            Error::ReadOnly(error.to_string())
-        }),
-    };
-    let lsns = match appended {
-        Ok(lsns) => lsns,
-        Err(error) => {
+struct Committer<'a> {
+    shared: &'a Shared,
+    work: &'a Sender<Work>,
+    others: Others,
+}
+
+impl Committer<'_> {
+    /// Hands on what other nodes have appended, if anything comes in time.
+    fn follow(&mut self, wait: Duration) -> Result<(), Error> {
+        let shared = self.shared;
+        if !shared.log_is_shared || shared.read_only().is_some() {
+            return Ok(());
+        }
+        let followed = self.with_log(|log| log.follow(wait))?;
+        let Some((last, _)) = followed.last() else {
+            return Ok(());
+        };
+        let last = *last;
+        let mut group = Vec::with_capacity(followed.len());
+        for (lsn, encoded) in followed {
+            let record = Record::decode(&encoded)?;
+            self.others.note(lsn, &record);
+            let bytes = encoded.len() as u64;
             shared
                 .progress
                 .queued_bytes
-                .fetch_sub(bytes, Ordering::Relaxed);
-            for (_, _, reply) in rest {
-                // A writer that has gone away needs no answer.
-                let _ = reply.send(Err(error.clone()));
-            }
-            return Err(());
-        }
-    };
-    if let Some(last) = lsns.last() {
-        shared.progress.durable.store(last.0, Ordering::Release);
-    }
-    shared
-        .progress
-        .appended_bytes
-        .fetch_add(bytes, Ordering::Relaxed);
-    shared.observe(Event::Commit {
-        records: lsns.len(),
-        bytes,
-        sync: started.elapsed(),
-    });
-    let committed =
-        lsns.into_iter()
-            .zip(rest)
-            .zip(sizes)
-            .map(|((lsn, (record, ack, reply)), bytes)| {
-                let reply = match ack {
-                    Ack::Applied => Some(reply),
-                    Ack::Durable => {
-                        let _ = reply.send(Ok(Written { lsn }));
-                        None
-                    }
-                };
-                Committed {
-                    lsn,
-                    record,
-                    bytes,
-                    reply,
-                }
+                .fetch_add(bytes, Ordering::Relaxed);
+            group.push(Committed {
+                lsn,
+                record,
+                bytes,
+                reply: None,
             });
-    Ok(committed.collect())
+        }
+        self.durable(last);
+        self.hand_on(group);
+        Ok(())
+    }
+
+    fn durable(&self, last: Lsn) {
+        let durable = &self.shared.progress.durable;
+        durable.store(last.0, Ordering::Release);
+    }
+
+    /// Gives to the applier what is durable.
+    fn hand_on(&self, group: Vec<Committed>) {
+        let progress = &self.shared.progress;
+        let bytes = group.iter().map(|committed| committed.bytes).sum();
+        progress.appended_bytes.fetch_add(bytes, Ordering::Relaxed);
+        if self.work.send(Work::Group(group)).is_err() {
+            self.shared.latch("the applier has ended");
+        }
+    }
+
+    fn commit(&mut self, mut group: Vec<Proposal>) {
+        loop {
+            group = self.give_back_overtaken(group);
+            if group.is_empty() {
+                return;
+            }
+            let started = Instant::now();
+            let frames: Vec<_> = group
+                .iter_mut()
+                .map(|it| std::mem::take(&mut it.bytes))
+                .collect();
+            let error = match self.append(&frames) {
+                Ok(lsns) => return self.committed(group, &frames, lsns, started),
+                Err(error) => error,
+            };
+            for (proposal, bytes) in group.iter_mut().zip(frames) {
+                proposal.bytes = bytes;
+            }
+            let followed = match error {
+                Error::Overtaken => self.follow(FOLLOW_PATIENCE),
+                error => Err(error),
+            };
+            if let Err(error) = followed {
+                self.refuse(group, &error);
+                return;
+            }
+        }
+    }
+
+    fn append(&self, frames: &[Vec<u8>]) -> Result<Vec<Lsn>, Error> {
+        let shared = self.shared;
+        if let Some(reason) = shared.read_only() {
+            return Err(Error::ReadOnly(reason));
+        }
+        let appended = self.with_log(|log| log.append(frames));
+        appended.map_err(|error| match error.into() {
+            passing @ (Error::Overtaken | Error::Unreachable(_)) => passing,
+            error => {
+                shared.latch(&error.to_string());
+                Error::ReadOnly(error.to_string())
+            }
+        })
+    }
+
+    fn with_log<T>(&self, work: impl FnOnce(&mut dyn Log) -> T) -> T {
+        let mut log = self.shared.log.lock();
+        let done = work(&mut **log);
+        let bytes = &self.shared.progress.log_bytes;
+        bytes.store(log.bytes(), Ordering::Relaxed);
+        done
+    }
+
+    /// What is left of a group when all have gone whom another node's record has overtaken.
+    fn give_back_overtaken(&self, group: Vec<Proposal>) -> Vec<Proposal> {
+        let (overtaken, rest): (Vec<_>, Vec<_>) = group
+            .into_iter()
+            .partition(|proposal| self.others.overtake(proposal.basis));
+        if !overtaken.is_empty() {
+            self.refuse(overtaken, &Error::Overtaken);
+        }
+        rest
+    }
+
+    fn refuse(&self, group: Vec<Proposal>, error: &Error) {
+        for proposal in group {
+            let bytes = proposal.bytes.len() as u64;
+            let queued = &self.shared.progress.queued_bytes;
+            queued.fetch_sub(bytes, Ordering::Relaxed);
+            // A writer that has gone away needs no answer.
+            let _ = proposal.reply.send(Err(error.clone()));
+        }
+    }
+
+    fn committed(
+        &self,
+        group: Vec<Proposal>,
+        frames: &[Vec<u8>],
+        lsns: Vec<Lsn>,
+        started: Instant,
+    ) {
+        let Some(last) = lsns.last().copied() else {
+            return;
+        };
+        // Before anybody is answered: who comes after must know that there is something to wait for.
+        self.durable(last);
+        self.shared.observe(Event::Commit {
+            records: lsns.len(),
+            bytes: frames.iter().map(|bytes| bytes.len() as u64).sum(),
+            sync: started.elapsed(),
+        });
+        let committed = lsns.into_iter().zip(group).zip(frames);
+        let committed = committed.map(|((lsn, proposal), bytes)| {
+            let reply = match proposal.ack {
+                Ack::Applied => Some(proposal.reply),
+                Ack::Durable => {
+                    let _ = proposal.reply.send(Ok(Written { lsn }));
+                    None
+                }
+            };
+            Committed {
+                lsn,
+                record: proposal.record,
+                bytes: bytes.len() as u64,
+                reply,
+            }
+        });
+        let committed = committed.collect();
+        self.hand_on(committed);
+    }
 }

@@ -9,9 +9,11 @@ use std::sync::atomic::Ordering;
 
 use storage::{Lsn, PointId, Record};
 
+use crate::about::are_named;
 use crate::checkpoint::{Checkpointer, remove_unnamed};
 use crate::collection::Collection;
 use crate::commit::{Proposal, Work};
+use crate::decide::Basis;
 use crate::error::Error;
 use crate::limits::{
     MAX_IDS_PER_REQUEST, MAX_POINTS_PER_UPSERT, MAX_RECORD_BYTES, QUEUED_BYTES, QUEUED_WRITES,
@@ -146,12 +148,7 @@ impl Engine {
     }
 
     /// Puts points, all or none of them; of several with one id the last stands.
-    pub fn upsert(
-        &self,
-        collection: &str,
-        mut points: Vec<Point>,
-        ack: Ack,
-    ) -> Result<Written, Error> {
+    pub fn upsert(&self, collection: &str, points: Vec<Point>, ack: Ack) -> Result<Written, Error> {
         let target = self.collection(collection)?;
         if points.is_empty() {
             return Err(Error::BadRequest("there are no points to put".into()));
@@ -162,10 +159,27 @@ impl Engine {
                 points.len()
             )));
         }
+        let written = match self.shared.log_is_shared && are_named(&points) {
+            true => self.decided(|| self.upsert_once(&target, points.clone(), ack)),
+            false => self.upsert_once(&target, points, ack),
+        };
+        written.map_err(|error| rename_missing(error, collection))
+    }
+
+    fn upsert_once(
+        &self,
+        target: &Collection,
+        mut points: Vec<Point>,
+        ack: Ack,
+    ) -> Result<Written, Error> {
         // From here on, so that no vector is taken away between what a name means and its record.
-        let _deciding = target.deciding.read();
-        self.inherit(&target, &mut points)?;
-        self.date(&target, &mut points);
+        let deciding = self.beside(target);
+        let basis = match are_named(&points) {
+            true => deciding.basis,
+            false => Basis::NOTHING,
+        };
+        self.inherit(target, &mut points)?;
+        self.date(target, &mut points);
         let mut last = HashMap::with_capacity(points.len());
         for (at, point) in points.iter().enumerate() {
             last.insert(point.id, at);
@@ -183,14 +197,11 @@ impl Engine {
                 )?);
             }
         }
-        self.write(
-            Record::Upsert {
-                collection: target.id,
-                points: records,
-            },
-            ack,
-        )
-        .map_err(|error| rename_missing(error, collection))
+        let record = Record::Upsert {
+            collection: target.id,
+            points: records,
+        };
+        self.write(basis, record, ack)
     }
 
     /// Removes points; unknown ids are fine.
@@ -210,14 +221,12 @@ impl Engine {
         ids.sort_unstable();
         ids.dedup();
         let _deciding = target.deciding.read();
-        self.write(
-            Record::Delete {
-                collection: target.id,
-                ids,
-            },
-            ack,
-        )
-        .map_err(|error| rename_missing(error, collection))
+        let record = Record::Delete {
+            collection: target.id,
+            ids,
+        };
+        let written = self.write(Basis::NOTHING, record, ack);
+        written.map_err(|error| rename_missing(error, collection))
     }
 
     /// Takes a checkpoint now.
@@ -247,7 +256,7 @@ impl Engine {
             durable_lsn: lsn(&progress.durable),
             applied_lsn: lsn(&progress.applied),
             checkpoint_lsn: lsn(&progress.checkpoint),
-            log_bytes: self.shared.log.lock().bytes(),
+            log_bytes: progress.log_bytes.load(Ordering::Relaxed),
             queued_bytes: progress.queued_bytes.load(Ordering::Relaxed),
             read_only: self.shared.read_only(),
             quarantined: self.shared.catalog.quarantined().len(),
@@ -296,7 +305,7 @@ impl Engine {
     }
 
     /// Sends a decided fact through the log and waits for it.
-    pub(crate) fn write(&self, record: Record, ack: Ack) -> Result<Written, Error> {
+    pub(crate) fn write(&self, basis: Basis, record: Record, ack: Ack) -> Result<Written, Error> {
         if let Some(reason) = self.shared.read_only() {
             return Err(Error::ReadOnly(reason));
         }
@@ -317,6 +326,7 @@ impl Engine {
         let (reply, answer) = bounded(1);
         proposals
             .try_send(Proposal {
+                basis,
                 record,
                 bytes,
                 ack,

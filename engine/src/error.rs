@@ -58,6 +58,15 @@ pub enum Error {
     /// The queue of writes is full; the same call may work a moment later.
     #[error("busy: {0}")]
     Busy(String),
+    /// Another node has changed meanwhile what this was decided on; it is to be decided again.
+    #[error("busy: other nodes change the same all the time; try again")]
+    Overtaken,
+    /// The log could not be reached in time.
+    #[error("{0}; what was to be written may come to be, or not: look, or write it again")]
+    Unreachable(String),
+    /// Something that cannot be done where several nodes follow one log.
+    #[error("{0} is not possible where several nodes share one log")]
+    Shared(&'static str),
     /// A disk error has stopped all writing until the process is started again.
     #[error("writing has stopped until a restart: {0}")]
     ReadOnly(String),
@@ -97,6 +106,10 @@ impl From<storage::Error> for Error {
     fn from(error: storage::Error) -> Self {
         match error {
             storage::Error::Latched(reason) => Error::ReadOnly(reason),
+            storage::Error::Overtaken => Error::Overtaken,
+            unreachable @ storage::Error::Unreachable(_) => {
+                Error::Unreachable(unreachable.to_string())
+            }
             // Whoever shut them stops all writing, a moment later.
             shut @ storage::Error::TablesShut => Error::ReadOnly(shut.to_string()),
             other => Error::Storage(Arc::new(other)),

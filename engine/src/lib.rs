@@ -44,6 +44,7 @@ mod checksum;
 mod collection;
 mod commit;
 mod convert;
+mod decide;
 mod engine;
 mod error;
 mod filter;
@@ -52,6 +53,7 @@ mod grow;
 mod keep;
 pub mod limits;
 mod load;
+mod log_of;
 mod manage;
 mod numbers;
 mod options;
@@ -92,7 +94,7 @@ pub use filter::{
     Test, TextOptions, Tokenizer, Words, parse_date,
 };
 pub use manage::{AliasChange, CollectionChange};
-pub use options::{CollectionInfo, Event, Options, Progress, RecoveryStep, Status};
+pub use options::{CollectionInfo, Event, OpenLog, Options, Progress, RecoveryStep, Status};
 pub use payload::{IndexInfo, IndexKind, PayloadChange, only, without};
 pub use people::{People, Person, Taken};
 pub use point::{

@@ -46,6 +46,13 @@ pub(crate) const QUEUED_BYTES: u64 = 512 << 20;
 pub(crate) const GROUP_BYTES: usize = 16 << 20;
 /// Groups that may be durable but not applied; the committer then waits for the applier.
 pub(crate) const UNAPPLIED_GROUPS: usize = 4;
+/// How often something is decided before it is refused as busy, because other nodes change every time
+/// what it depends on.
+pub(crate) const DECISIONS: usize = 32;
+/// How often a log that other nodes share is looked into for what they have appended.
+pub(crate) const FOLLOW_EVERY: Duration = Duration::from_millis(5);
+/// How long it is waited at most for what other nodes have appended first.
+pub(crate) const FOLLOW_PATIENCE: Duration = Duration::from_secs(1);
 /// Points that are planned on the same frozen graph. Part of what makes a graph reproducible:
 /// another number gives another (equally good) graph.
 pub(crate) const INSERT_BATCH: usize = 64;

@@ -5,9 +5,10 @@
 
 use std::collections::BTreeMap;
 
-use storage::{CollectionId, Record};
+use storage::{CollectionConfig, CollectionId, Record};
 
 use crate::convert;
+use crate::decide::Basis;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::limits::{MAX_ALIAS_CHANGES, MAX_ALIASES, MAX_COLLECTIONS};
@@ -58,7 +59,11 @@ impl Engine {
         check_name(name)?;
         let settings = Settings::new(spec.into())?;
         let config = convert::config(name, &settings)?;
-        let _naming = self.naming.lock();
+        self.decided(|| self.create_once(name, &config))
+    }
+
+    fn create_once(&self, name: &str, config: &CollectionConfig) -> Result<(), Error> {
+        let deciding = self.on_names();
         let catalog = &self.shared().catalog;
         if catalog.has_name(name) {
             return Err(Error::Exists(name.into()));
@@ -76,7 +81,9 @@ impl Engine {
             )));
         }
         let id = catalog.next_id();
-        self.write(Record::CreateCollection { id, config }, Ack::Applied)?;
+        let config = config.clone();
+        let record = Record::CreateCollection { id, config };
+        self.write(deciding.basis, record, Ack::Applied)?;
         Ok(())
     }
 
@@ -84,14 +91,18 @@ impl Engine {
     /// refused here, so that nobody drops what they did not name.
     pub fn drop_collection(&self, name: &str) -> Result<bool, Error> {
         check_name(name)?;
-        let _naming = self.naming.lock();
+        self.decided(|| self.drop_once(name))
+    }
+
+    fn drop_once(&self, name: &str) -> Result<bool, Error> {
+        let deciding = self.on_names();
         let Some(collection) = self.shared().catalog.by_name(name) else {
             let damaged = self.quarantined_as(name);
             let Some(damaged) = damaged.filter(|it| it.name() == name) else {
                 return Ok(false);
             };
             let id = damaged.entry.id;
-            self.write(Record::DropCollection { id }, Ack::Applied)?;
+            self.write(deciding.basis, Record::DropCollection { id }, Ack::Applied)?;
             return Ok(true);
         };
         if collection.name != name {
@@ -100,7 +111,8 @@ impl Engine {
                 collection.name
             )));
         }
-        self.write(Record::DropCollection { id: collection.id }, Ack::Applied)?;
+        let record = Record::DropCollection { id: collection.id };
+        self.write(deciding.basis, record, Ack::Applied)?;
         Ok(true)
     }
 
@@ -116,14 +128,14 @@ impl Engine {
                 spec.ef_construct = *ef_construct;
                 settings.change(vector, spec)?;
             }
-            let Some(changed) = change.metadata else {
+            let Some(changed) = &change.metadata else {
                 return Ok(());
             };
             let mut metadata = settings.metadata.clone();
             for (key, value) in changed {
                 match value {
-                    serde_json::Value::Null => drop(metadata.remove(&key)),
-                    value => drop(metadata.insert(key, value)),
+                    serde_json::Value::Null => drop(metadata.remove(key)),
+                    value => drop(metadata.insert(key.clone(), value.clone())),
                 }
             }
             settings.set_metadata(metadata)
@@ -138,7 +150,7 @@ impl Engine {
             Some(_) => Err(Error::Conflict(format!(
                 "collection `{name}` has a vector `{vector}` already, with other settings"
             ))),
-            None => settings.add_named(vector, spec),
+            None => settings.add_named(vector, spec.clone()),
         })
     }
 
@@ -155,9 +167,21 @@ impl Engine {
     pub(crate) fn configure(
         &self,
         name: &str,
-        change: impl FnOnce(&mut Settings) -> Result<(), Error>,
+        mut change: impl FnMut(&mut Settings) -> Result<(), Error>,
     ) -> Result<Written, Error> {
-        let _naming = self.naming.lock();
+        self.decided(|| {
+            let deciding = self.on_names();
+            self.configure_on(deciding.basis, name, &mut change)
+        })
+    }
+
+    /// The same as part of another decision; to be called while nobody else decides about names.
+    pub(crate) fn configure_on(
+        &self,
+        basis: Basis,
+        name: &str,
+        change: &mut dyn FnMut(&mut Settings) -> Result<(), Error>,
+    ) -> Result<Written, Error> {
         let collection = self.collection(name)?;
         let before = collection.settings();
         let mut after = Settings::clone(&before);
@@ -174,7 +198,7 @@ impl Engine {
             vectors,
             metadata,
         };
-        self.write(record, Ack::Applied)
+        self.write(basis, record, Ack::Applied)
     }
 
     /// The aliases there are, each with the name of its collection.
@@ -194,7 +218,11 @@ impl Engine {
                 changes.len()
             )));
         }
-        let _naming = self.naming.lock();
+        self.decided(|| self.change_aliases_once(changes))
+    }
+
+    fn change_aliases_once(&self, changes: &[AliasChange]) -> Result<(), Error> {
+        let deciding = self.on_names();
         let before = self.shared().catalog.aliases();
         let mut after = before.clone();
         for change in changes {
@@ -212,7 +240,8 @@ impl Engine {
             .filter(|(alias, id)| before.get(*alias) != Some(id));
         decided.extend(set.map(|(alias, id)| (alias.clone(), Some(*id))));
         if !decided.is_empty() {
-            self.write(Record::ChangeAliases { changes: decided }, Ack::Applied)?;
+            let record = Record::ChangeAliases { changes: decided };
+            self.write(deciding.basis, record, Ack::Applied)?;
         }
         Ok(())
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::payload::IndexInfo;
 use crate::spec::CollectionSpec;
-use storage::{Disk, Lsn, OsDisk};
+use storage::{Disk, Log, Lsn, OsDisk};
 
 /// Settings of an engine.
 #[derive(Clone)]
@@ -24,6 +24,8 @@ pub struct Options {
     /// Where on the operating system's disk the lock, the tables and the scratch file lie; in the
     /// data folder if not said. None of them is part of the truth.
     pub beside: Option<PathBuf>,
+    /// Opens a log that other nodes follow too; the data folder has its own if not said.
+    pub shared_log: Option<OpenLog>,
     /// Called from the engine's threads with what they have just done; must be quick.
     pub observer: Option<Arc<dyn Fn(Event) + Send + Sync>>,
 }
@@ -38,6 +40,7 @@ impl Options {
             segment_bytes: 64 << 20,
             disk: Arc::new(OsDisk),
             beside: None,
+            shared_log: None,
             observer: None,
         }
     }
@@ -48,6 +51,9 @@ impl Options {
         }
     }
 }
+
+/// Opens a log that is not in the data folder.
+pub type OpenLog = Arc<dyn Fn() -> Result<Box<dyn Log>, storage::Error> + Send + Sync>;
 
 /// Told by work that takes a while how much of it is done, and of how much; says whether to go on.
 pub type Progress<'a> = &'a mut dyn FnMut(u64, u64) -> bool;

@@ -6,6 +6,7 @@
 use storage::{Lsn, PointId, Record};
 
 use crate::collection::Collection;
+use crate::decide::Basis;
 use crate::engine::{Engine, rename_missing};
 use crate::error::Error;
 use crate::filter::{Filter, KeyPath};
@@ -35,31 +36,26 @@ impl Engine {
                 change: change_record(change)?,
             })
         };
-        let written = match chosen {
-            Chosen::Ids(ids) => {
-                let together = target.deciding.read();
-                let ids = self.known(&target, ids)?;
-                if self
-                    .room(&target, &ids, change, LITTLE_PAYLOAD_BYTES)?
-                    .is_none()
-                {
-                    let written = self.write_unless_empty(&ids, ack, || record(ids.clone()));
-                    return written.map_err(|error| rename_missing(error, collection));
-                }
-                drop(together);
-                let _deciding = target.deciding.write();
-                self.shared().wait_applied()?;
-                let ids = self.known(&target, ids)?;
-                self.check_size(&target, &ids, change)?;
-                self.write_unless_empty(&ids, ack, || record(ids.clone()))
+        if let Chosen::Ids(ids) = &chosen {
+            let _together = target.deciding.read();
+            let ids = self.known(&target, ids.clone())?;
+            let room = self.room(&target, &ids, change, LITTLE_PAYLOAD_BYTES)?;
+            if room.is_none() {
+                let written =
+                    self.write_unless_empty(Basis::NOTHING, &ids, ack, || record(ids.clone()));
+                return written.map_err(|error| rename_missing(error, collection));
             }
-            Chosen::Filter(filter) => {
-                let _deciding = target.deciding.write();
-                let ids = self.decide(&target, &filter)?;
-                self.check_size(&target, &ids, change)?;
-                self.write_unless_empty(&ids, ack, || record(ids.clone()))
-            }
-        };
+        }
+        let written = self.decided(|| {
+            let deciding = self.alone(&target);
+            self.shared().wait_applied()?;
+            let ids = match &chosen {
+                Chosen::Ids(ids) => self.known(&target, ids.clone())?,
+                Chosen::Filter(filter) => self.decide(&target, filter)?,
+            };
+            self.check_size(&target, &ids, change)?;
+            self.write_unless_empty(deciding.basis, &ids, ack, || record(ids.clone()))
+        });
         written.map_err(|error| rename_missing(error, collection))
     }
 
@@ -71,19 +67,21 @@ impl Engine {
         ack: Ack,
     ) -> Result<(Written, usize), Error> {
         let target = self.collection(collection)?;
-        let _deciding = target.deciding.write();
-        let ids = self.decide(&target, filter)?;
-        let count = ids.len();
-        let record = Record::Delete {
-            collection: target.id,
-            ids,
-        };
-        let written = match count {
-            0 => Ok(self.nothing_written()),
-            _ => self.write(record, ack),
-        };
-        let written = written.map_err(|error| rename_missing(error, collection))?;
-        Ok((written, count))
+        let written = self.decided(|| {
+            let deciding = self.alone(&target);
+            let ids = self.decide(&target, filter)?;
+            let count = ids.len();
+            let record = Record::Delete {
+                collection: target.id,
+                ids,
+            };
+            let written = match count {
+                0 => self.nothing_written(),
+                _ => self.write(deciding.basis, record, ack)?,
+            };
+            Ok((written, count))
+        });
+        written.map_err(|error| rename_missing(error, collection))
     }
 
     /// Takes vectors away from all points that a filter lets through.
@@ -98,16 +96,18 @@ impl Engine {
         if names.is_empty() {
             return Err(Error::BadRequest("no vectors are named".into()));
         }
-        let settings = target.settings();
-        let vectors = names.iter().map(|name| Ok(settings.by_name(name)?.id));
-        let vectors = vectors.collect::<Result<_, Error>>()?;
-        let _deciding = target.deciding.write();
-        let ids = self.decide(&target, filter)?;
-        let written = self.write_unless_empty(&ids, ack, || {
-            Ok(Record::DeleteVectors {
-                collection: target.id,
-                ids: ids.clone(),
-                vectors,
+        let written = self.decided(|| {
+            let settings = target.settings();
+            let vectors = names.iter().map(|name| Ok(settings.by_name(name)?.id));
+            let vectors = vectors.collect::<Result<_, Error>>()?;
+            let deciding = self.alone(&target);
+            let ids = self.decide(&target, filter)?;
+            self.write_unless_empty(deciding.basis, &ids, ack, || {
+                Ok(Record::DeleteVectors {
+                    collection: target.id,
+                    ids: ids.clone(),
+                    vectors,
+                })
             })
         });
         written.map_err(|error| rename_missing(error, collection))
@@ -122,9 +122,19 @@ impl Engine {
         ack: Ack,
     ) -> Result<Written, Error> {
         let target = self.collection(collection)?;
-        let _naming = self.naming.lock();
+        self.decided(|| self.create_index_once(&target, (&key, kind), ack))
+            .map_err(|error| rename_missing(error, collection))
+    }
+
+    fn create_index_once(
+        &self,
+        target: &Collection,
+        (key, kind): (&KeyPath, IndexKind),
+        ack: Ack,
+    ) -> Result<Written, Error> {
+        let deciding = self.on_names();
         let settings = target.settings();
-        let known = settings.indexes.iter().find(|(known, _)| *known == key);
+        let known = settings.indexes.iter().find(|(known, _)| known == key);
         match known {
             Some((_, known)) if *known == kind => return Ok(self.nothing_written()),
             Some(_) => {}
@@ -137,30 +147,27 @@ impl Engine {
         }
         let record = Record::PutIndex {
             collection: target.id,
-            index: index_config(&(key, kind)),
+            index: index_config(&(key.clone(), kind)),
         };
-        self.write(record, ack)
-            .map_err(|error| rename_missing(error, collection))
+        self.write(deciding.basis, record, ack)
     }
 
     /// Takes the index of a key away; nothing happens if there is none.
     pub fn drop_index(&self, collection: &str, key: &KeyPath, ack: Ack) -> Result<Written, Error> {
         let target = self.collection(collection)?;
-        let _naming = self.naming.lock();
-        if !target
-            .settings()
-            .indexes
-            .iter()
-            .any(|(known, _)| known == key)
-        {
-            return Ok(self.nothing_written());
-        }
-        let record = Record::DropIndex {
-            collection: target.id,
-            key: key.to_string(),
-        };
-        self.write(record, ack)
-            .map_err(|error| rename_missing(error, collection))
+        let written = self.decided(|| {
+            let deciding = self.on_names();
+            let settings = target.settings();
+            if !settings.indexes.iter().any(|(known, _)| known == key) {
+                return Ok(self.nothing_written());
+            }
+            let record = Record::DropIndex {
+                collection: target.id,
+                key: key.to_string(),
+            };
+            self.write(deciding.basis, record, ack)
+        });
+        written.map_err(|error| rename_missing(error, collection))
     }
 
     /// The points that a filter lets through, all that is durable now applied.
@@ -252,13 +259,14 @@ impl Engine {
 
     fn write_unless_empty(
         &self,
+        basis: Basis,
         ids: &[PointId],
         ack: Ack,
         record: impl FnOnce() -> Result<Record, Error>,
     ) -> Result<Written, Error> {
         match ids.is_empty() {
             true => Ok(self.nothing_written()),
-            false => self.write(record()?, ack),
+            false => self.write(basis, record()?, ack),
         }
     }
 

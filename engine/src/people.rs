@@ -116,12 +116,23 @@ impl Engine {
         ack: Ack,
     ) -> Result<(Written, usize), Error> {
         let target = self.collection(collection)?;
-        let _deciding = target.deciding.write();
-        let mut ids = self.theirs_alone(&target, from)?;
+        let renamed = self.decided(|| self.rename_once(&target, (from, to), taken, ack));
+        renamed.map_err(|error| rename_missing(error, collection))
+    }
+
+    fn rename_once(
+        &self,
+        target: &Collection,
+        (from, to): (&str, &str),
+        taken: Taken,
+        ack: Ack,
+    ) -> Result<(Written, usize), Error> {
+        let deciding = self.alone(target);
+        let mut ids = self.theirs_alone(target, from)?;
         if ids.is_empty() {
             return Err(Error::NoPerson(from.chars().take(80).collect()));
         }
-        let others = self.decide(&target, &named(to))?;
+        let others = self.decide(target, &named(to))?;
         if taken == Taken::Refuse && !others.is_empty() {
             let to: String = to.chars().take(80).collect();
             return Err(Error::Conflict(format!(
@@ -133,20 +144,19 @@ impl Engine {
         let count = ids.len();
         // Of two who become one, what is known of the second holds; of the first, where nothing is.
         if !others.is_empty() {
-            let about = match self.about(&target, to)? {
+            let about = match self.about(target, to)? {
                 Some(about) => Some(about),
                 None => {
-                    ids.extend(self.theirs_alone(&target, to)?);
+                    ids.extend(self.theirs_alone(target, to)?);
                     ids.sort_unstable();
-                    self.about(&target, from)?
+                    self.about(target, from)?
                 }
             };
             if let Some(about) = about {
                 payload.insert(ABOUT_PERSON.to_owned(), about.told());
             }
         }
-        let written = self.set_on(&target, ids, payload, ack);
-        let written = written.map_err(|error| rename_missing(error, collection))?;
+        let written = self.set_on(deciding.basis, target, (ids, payload), ack)?;
         Ok((written, count))
     }
 }

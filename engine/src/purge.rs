@@ -16,6 +16,7 @@ use std::time::Instant;
 use storage::{BlobRef, Blobs, CollectionId, Lsn, Record, Shelf, forget_given_up};
 
 use crate::commit::Work;
+use crate::decide::Basis;
 use crate::engine::{Engine, rename_missing};
 use crate::error::Error;
 use crate::options::Progress;
@@ -87,6 +88,9 @@ impl Engine {
             false => Err(Error::Cancelled),
         };
         step(0)?;
+        if self.shared().log_is_shared {
+            return Err(Error::Shared("erasing what was deleted from all files"));
+        }
         let started = Instant::now();
         let target = self.collection(collection)?;
         let _moving = self.moving.write();
@@ -94,7 +98,7 @@ impl Engine {
         let record = Record::Purge {
             collection: target.id,
         };
-        let written = self.write(record, Ack::Applied);
+        let written = self.write(Basis::NOTHING, record, Ack::Applied);
         let lsn = written
             .map_err(|error| rename_missing(error, collection))?
             .lsn;

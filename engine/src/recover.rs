@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use hnsw::Scratch;
 use storage::{
-    Blobs, CollectionEntry, DataFolder, Disk, Expectation, FileLog, Log, Lsn, Manifest, Manifests,
+    Blobs, CollectionEntry, DataFolder, Disk, Expectation, Log, Lsn, Manifest, Manifests,
     OpenedManifests, PointId, Record, SnapshotReader, Tables,
 };
 
@@ -19,6 +19,7 @@ use crate::collection::Collection;
 use crate::error::Error;
 use crate::limits::GROUP_BYTES;
 use crate::load::{load_collection, refill_tables};
+use crate::log_of::open_log;
 use crate::options::{Event, Options, RecoveryStep};
 use crate::quarantine::Quarantined;
 use crate::shared::Shared;
@@ -62,19 +63,11 @@ pub(crate) fn recover(options: Options) -> Result<Recovered, Error> {
     for reason in &opened.skipped {
         tracing::warn!(reason, "a checkpoint cannot be used as it is");
     }
-    let (log, cut) = FileLog::open(
-        Arc::clone(&disk),
-        &folder.log(),
-        folder.store(),
-        options.segment_bytes,
-    )?;
-    if let Some(cut) = cut {
-        tracing::warn!(file = %cut.path.display(), cut.offset, cut.bytes, "a torn tail of the log was cut");
-    }
+    let log = open_log(&options, &folder)?;
     let (suspect, tidy) = (!opened.usable, opened.complete);
-    let (manifests, base) = choose_base(opened, &log)?;
+    let (manifests, base) = choose_base(opened, &*log)?;
     let checkpoint = base.as_ref().map_or(Lsn(0), |manifest| manifest.lsn);
-    check_continuity(&log, checkpoint)?;
+    check_continuity(&*log, checkpoint)?;
     let expected = Expectation {
         store: folder.store(),
         at_least: checkpoint,
@@ -92,7 +85,7 @@ pub(crate) fn recover(options: Options) -> Result<Recovered, Error> {
         restores: &restores,
         folder: &folder,
         disk: &*disk,
-        log: &log,
+        log: &*log,
         blobs: &blobs,
         base: base.as_ref(),
     };
@@ -116,7 +109,7 @@ pub(crate) fn recover(options: Options) -> Result<Recovered, Error> {
         options,
         folder,
         disk,
-        Box::new(log),
+        log,
         tables,
         blobs,
         (catalog, scratch, restores),
@@ -147,7 +140,7 @@ fn step(step: RecoveryStep, done: u64, of: u64) -> Event {
 /// Nothing is removed but in favour of something whole: what cannot be read now may be later.
 fn choose_base(
     opened: OpenedManifests,
-    log: &FileLog,
+    log: &dyn Log,
 ) -> Result<(Manifests, Option<Manifest>), Error> {
     let mut manifests = opened.manifests;
     if !opened.usable && log.first_lsn() == Lsn(1) {
@@ -166,7 +159,7 @@ fn choose_base(
 }
 
 /// The log must go on where the checkpoint ends.
-fn check_continuity(log: &FileLog, checkpoint: Lsn) -> Result<(), Error> {
+fn check_continuity(log: &dyn Log, checkpoint: Lsn) -> Result<(), Error> {
     if log.first_lsn() > checkpoint.next() {
         let first = log.first_lsn();
         return Err(Error::Corrupt(format!(
@@ -206,7 +199,7 @@ struct Source<'a> {
     restores: &'a Restores,
     folder: &'a DataFolder,
     disk: &'a dyn Disk,
-    log: &'a FileLog,
+    log: &'a dyn Log,
     blobs: &'a Blobs,
     base: Option<&'a Manifest>,
 }

@@ -58,22 +58,29 @@ impl Engine {
                 refills.len()
             )));
         }
-        let _deciding = target.deciding.write();
+        let filled = self.decided(|| self.fill_once(&target, name, &refills, ack));
+        filled.map_err(|error| rename_missing(error, collection))
+    }
+
+    fn fill_once(
+        &self,
+        target: &Collection,
+        name: &str,
+        refills: &[Refill],
+        ack: Ack,
+    ) -> Result<usize, Error> {
+        let deciding = self.alone(target);
         self.shared().wait_applied()?;
         target.settings().by_name(name)?;
         let mut points = Vec::with_capacity(refills.len());
         for refill in refills {
-            let Refill {
-                id,
-                face,
-                put,
-                vector,
-            } = refill;
-            let same = self.shared().tables.put_by(target.id, &id)? == Some(put)
-                && self.face_of(&target, &id)? == Some(face);
+            let id = refill.id;
+            let same = self.shared().tables.put_by(target.id, &id)? == Some(refill.put)
+                && self.face_of(target, &id)?.as_ref() == Some(&refill.face);
             if !same || target.has_vector(&id, name) {
                 continue;
             }
+            let vector = refill.vector.clone();
             let vectors: Vectors = [(name.to_owned(), vector)].into_iter().collect();
             let prepared = target.prepare(&vectors);
             points.push((id, prepared.map_err(|error| error.of_point(&id))?));
@@ -86,8 +93,7 @@ impl Engine {
             collection: target.id,
             points,
         };
-        let written = self.write(record, ack);
-        written.map_err(|error| rename_missing(error, collection))?;
+        self.write(deciding.basis, record, ack)?;
         Ok(count)
     }
 
@@ -122,16 +128,22 @@ impl Engine {
         lacking: Lacking,
     ) -> Result<usize, Error> {
         let target = self.collection(collection)?;
-        let _deciding = target.deciding.write();
-        self.shared().wait_applied()?;
-        let settings = target.settings();
-        settings.by_name(old)?;
-        settings.by_name(new)?;
-        let count = target.lacking(old, new);
-        if count == 0 || lacking == Lacking::Accept {
-            self.remove_vector(collection, old)?;
-        }
-        Ok(count)
+        self.decided(|| {
+            let deciding = self.alone(&target);
+            self.shared().wait_applied()?;
+            let settings = target.settings();
+            settings.by_name(old)?;
+            settings.by_name(new)?;
+            let count = target.lacking(old, new);
+            if count == 0 || lacking == Lacking::Accept {
+                let _naming = self.naming.lock();
+                self.configure_on(deciding.basis, collection, &mut |settings| {
+                    settings.remove(old);
+                    Ok(())
+                })?;
+            }
+            Ok(count)
+        })
     }
 
     /// How many points have one vector and not another.

@@ -9,6 +9,7 @@
 use storage::{PointId, Record, VectorId};
 
 use crate::collection::{Collection, State};
+use crate::decide::Basis;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::limits::{MAX_COPIED, SCANNED};
@@ -113,7 +114,7 @@ impl Engine {
                 into: rebuild,
                 ids: next.ids,
             };
-            self.write(record, Ack::Applied)?;
+            self.write(Basis::NOTHING, record, Ack::Applied)?;
         }
         Ok(next.up_to)
     }
@@ -121,17 +122,19 @@ impl Engine {
     /// Has the index that was built take the place of the one there is, once every point is in it;
     /// `None` while one is missing.
     pub fn finish_reindex(&self, collection: &str, vector: &str) -> Result<Option<Written>, Error> {
-        let _naming = self.naming.lock();
-        let collection = self.collection(collection)?;
-        let rebuild = being_built(&collection.settings(), vector)?.id;
-        if !collection.is_complete(rebuild) {
-            return Ok(None);
-        }
-        let record = Record::SwapVector {
-            collection: collection.id,
-            from: rebuild,
-        };
-        self.write(record, Ack::Applied).map(Some)
+        self.decided(|| {
+            let deciding = self.on_names();
+            let collection = self.collection(collection)?;
+            let rebuild = being_built(&collection.settings(), vector)?.id;
+            if !collection.is_complete(rebuild) {
+                return Ok(None);
+            }
+            let record = Record::SwapVector {
+                collection: collection.id,
+                from: rebuild,
+            };
+            self.write(deciding.basis, record, Ack::Applied).map(Some)
+        })
     }
 
     /// Gives up the index that is being built; `false` if none is.

@@ -14,6 +14,7 @@ use serde_json::Value;
 use storage::{PointId, Record};
 
 use crate::collection::Collection;
+use crate::decide::Basis;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::filter::{Bounds, Condition, Filter, KeyPath, Test};
@@ -129,10 +130,19 @@ impl Engine {
         let Some(ttl_s) = target.ttl_s().filter(|_| now_s >= EARLIEST_S) else {
             return Ok(Swept::default());
         };
-        let _deciding = target.deciding.write();
+        self.decided(|| self.sweep_once(&target, (now_s, ttl_s), ids))
+    }
+
+    fn sweep_once(
+        &self,
+        target: &Collection,
+        (now_s, ttl_s): (u64, u64),
+        ids: &[PointId],
+    ) -> Result<Swept, Error> {
+        let deciding = self.alone(target);
         self.shared().wait_applied()?;
         let [expired, undated] =
-            kinds(now_s, ttl_s).map(|filter| self.those_of(&target, &filter, ids));
+            kinds(now_s, ttl_s).map(|filter| self.those_of(target, &filter, ids));
         let (expired, undated) = (expired?, undated?);
         let removed = expired.len();
         if removed > 0 {
@@ -140,35 +150,38 @@ impl Engine {
                 collection: target.id,
                 ids: expired,
             };
-            self.write(record, Ack::Applied)?;
+            self.write(deciding.basis, record, Ack::Applied)?;
         }
-        let dated = self.date_those(&target, undated, now_s)?;
+        let dated = self.date_those(deciding.basis, target, undated, now_s)?;
         Ok(Swept { dated, removed })
     }
 
     /// In one record, unless somebody's payload has no room: how many could be given the time.
     fn date_those(
         &self,
+        basis: Basis,
         target: &Collection,
         ids: Vec<PointId>,
         now_s: u64,
     ) -> Result<usize, Error> {
         let time = Payload::from_iter([(INSERTED_AT_S.to_owned(), Value::from(now_s))]);
         match (ids.len(), ids.first()) {
-            (count, Some(first)) => match self.set_on(target, ids.clone(), time, Ack::Applied) {
-                Ok(_) => Ok(count),
-                Err(Error::TooLarge(why)) if count == 1 => {
-                    tracing::warn!(%first, why, "a point will not expire");
-                    Ok(0)
+            (count, Some(first)) => {
+                match self.set_on(basis, target, (ids.clone(), time), Ack::Applied) {
+                    Ok(_) => Ok(count),
+                    Err(Error::TooLarge(why)) if count == 1 => {
+                        tracing::warn!(%first, why, "a point will not expire");
+                        Ok(0)
+                    }
+                    Err(Error::TooLarge(_)) => {
+                        let one_by_one = ids
+                            .iter()
+                            .map(|id| self.date_those(basis, target, vec![*id], now_s));
+                        one_by_one.sum()
+                    }
+                    Err(error) => Err(error),
                 }
-                Err(Error::TooLarge(_)) => {
-                    let one_by_one = ids
-                        .iter()
-                        .map(|id| self.date_those(target, vec![*id], now_s));
-                    one_by_one.sum()
-                }
-                Err(error) => Err(error),
-            },
+            }
             (_, None) => Ok(0),
         }
     }

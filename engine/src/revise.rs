@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use storage::{PointId, Record};
 
+use crate::decide::Basis;
 use crate::engine::{Engine, rename_missing};
 use crate::error::Error;
 use crate::limits::{MAX_IDS_PER_REQUEST, MAX_POINTS_PER_UPSERT};
@@ -50,7 +51,7 @@ impl Engine {
             collection: target.id,
             points: decided,
         };
-        self.write(record, ack)
+        self.write(Basis::NOTHING, record, ack)
             .map_err(|error| rename_missing(error, collection))
     }
 
@@ -82,7 +83,7 @@ impl Engine {
             ids,
             vectors: vectors.collect::<Result<_, Error>>()?,
         };
-        self.write(record, ack)
+        self.write(Basis::NOTHING, record, ack)
             .map_err(|error| rename_missing(error, collection))
     }
 }

@@ -20,6 +20,8 @@ pub(crate) struct Shared {
     pub(crate) folder: DataFolder,
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) log: Mutex<Box<dyn Log>>,
+    /// Whether other nodes write to the log too.
+    pub(crate) log_is_shared: bool,
     pub(crate) tables: Tables,
     pub(crate) blobs: Blobs,
     pub(crate) catalog: Catalog,
@@ -46,6 +48,8 @@ pub(crate) struct Progress {
     pub(crate) applied: AtomicU64,
     pub(crate) checkpoint: AtomicU64,
     pub(crate) queued_bytes: AtomicU64,
+    /// Of the log, when it was last looked at.
+    pub(crate) log_bytes: AtomicU64,
     /// Since the last checkpoint.
     pub(crate) appended_bytes: AtomicU64,
     /// Held for a moment when `applied` goes on, for those who wait for it.
@@ -97,13 +101,17 @@ impl Shared {
             options,
             folder,
             disk,
+            log_is_shared: log.shared().is_some(),
+            progress: Progress {
+                log_bytes: AtomicU64::new(log.bytes()),
+                ..Progress::default()
+            },
             log: Mutex::new(log),
             tables,
             blobs,
             catalog,
             scratch,
             damaged: Mutex::default(),
-            progress: Progress::default(),
             latched: OnceLock::new(),
             apply_failed: AtomicBool::new(false),
         }

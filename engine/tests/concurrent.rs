@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod common;
+mod shared_log;
 
 use std::fs;
 use std::sync::Arc;

@@ -189,9 +189,12 @@ impl From<engine::Error> for Refusal {
             Error::BadName { .. }
             | Error::BadVector { .. }
             | Error::NoVector { .. }
+            | Error::Shared(_)
             | Error::BadRequest(_) => Self::wrong(message),
             Error::TooLarge(_) => Self::too_large(message),
-            Error::Busy(_) | Error::Stopped => Self::busy(message),
+            Error::Busy(_) | Error::Overtaken | Error::Unreachable(_) | Error::Stopped => {
+                Self::busy(message)
+            }
             Error::ReadOnly(_) => Self::read_only(message),
             Error::Quarantined { .. } => Self::damaged(message),
             _ => Self::internal(message),

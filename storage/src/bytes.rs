@@ -42,7 +42,7 @@ impl<'a> Take<'a> {
 }
 
 /// CRC32C (Castagnoli, RFC 3720) over several pieces.
-pub(crate) fn checksum(pieces: &[&[u8]]) -> u32 {
+pub fn checksum(pieces: &[&[u8]]) -> u32 {
     pieces
         .iter()
         .fold(0, |crc, piece| crc32c::crc32c_append(crc, piece))

@@ -64,6 +64,12 @@ pub enum Error {
     /// An earlier write or sync failed; nothing may be written until a restart.
     #[error("the log takes no more records until a restart: {0}")]
     Latched(String),
+    /// Other nodes have appended to the log first, so nothing was written.
+    #[error("other nodes have written to the log meanwhile")]
+    Overtaken,
+    /// The log could not be reached in time; what was to be appended may be there or not.
+    #[error("the log cannot be reached: {0}")]
+    Unreachable(String),
     /// The tables failed.
     #[error("tables: {0}")]
     Tables(String),

@@ -37,6 +37,7 @@ mod whole;
 pub use backup::{BackupReader, BackupWriter, Contents, Origin};
 pub use backups::{BackupFile, Backups, Shelf};
 pub use blobs::{BlobKind, BlobRef, Blobs};
+pub use bytes::checksum;
 pub use change::{IndexConfig, PayloadChange, TextConfig};
 pub use config::{
     CollectionConfig, EmbedderConfig, Metric, Quantization, VectorConfig, VectorsConfig,
@@ -50,7 +51,7 @@ pub use ids::{CollectionId, Lsn, PointId, VectorId};
 pub use incoming::Incoming;
 pub use log::{
     Cut, FileLog, GivenUp, Log, LogState, MemoryLog, Records, examine_log, forget_given_up,
-    give_up_damaged,
+    give_up_damaged, keeps_log_contract, keeps_shared_log_contract,
 };
 pub use manifest::{CollectionEntry, Manifest, Manifests, OpenedManifests, SnapshotRef};
 pub use payload::{decode_payload, encode_payload};

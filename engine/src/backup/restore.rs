@@ -49,6 +49,9 @@ impl Engine {
         what: RestoreAs<'_>,
         sha256: Option<&str>,
     ) -> Result<RestoreReport, Error> {
+        if self.shared().log_is_shared {
+            return Err(Error::Shared("restoring a backup"));
+        }
         if let Some(reason) = self.shared().read_only() {
             return Err(Error::ReadOnly(reason));
         }
@@ -145,7 +148,7 @@ impl Engine {
         aliases: Vec<(String, u32)>,
     ) -> Result<RestoreReport, Error> {
         let _moving = self.moving.read();
-        let _naming = self.naming.lock();
+        let deciding = self.on_names();
         let catalog = &self.shared().catalog;
         let known = catalog.aliases();
         let first = catalog.next_id().0;
@@ -184,7 +187,7 @@ impl Engine {
             collections: restored,
             aliases,
         };
-        let written = self.write(record, Ack::Applied);
+        let written = self.write(deciding.basis, record, Ack::Applied);
         drop(restores.take(&file));
         Ok(RestoreReport {
             lsn: written?.lsn,

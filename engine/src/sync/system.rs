@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 pub(crate) use crossbeam_channel::{
     Receiver, RecvTimeoutError, Sender, TrySendError, bounded, unbounded,
 };
-pub(crate) use parking_lot::{Condvar, Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
+pub(crate) use parking_lot::{
+    Condvar, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard,
+};
 pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64};
 pub(crate) use std::thread::JoinHandle;
 

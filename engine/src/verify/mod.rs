@@ -14,6 +14,7 @@ use std::path::Path;
 use storage::{Draft, FolderLock, Lsn};
 
 use crate::error::Error;
+use crate::log_of::refuse_followed;
 
 pub use repair::{Loss, Step, repair};
 
@@ -159,6 +160,7 @@ impl Verdict {
 /// # Errors
 /// There is no data folder, it is in use or of a format unknown here, or files cannot be read at all.
 pub fn verify(dir: &Path) -> Result<Verdict, Error> {
+    refuse_followed(dir)?;
     let lock = FolderLock::take(dir)?;
     let mut verdict = Verdict::default();
     let seen = files::read(dir, lock.store, &mut verdict)?;

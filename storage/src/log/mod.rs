@@ -1,14 +1,18 @@
 //! The log: the ordered, durable list of records that everything else follows.
 
+mod contract;
 mod examine;
 mod file;
 mod frame;
 mod memory;
 mod witness;
 
+pub use contract::{keeps_log_contract, keeps_shared_log_contract};
 pub use examine::{GivenUp, LogState, examine_log, forget_given_up, give_up_damaged};
 pub use file::{Cut, FileLog};
 pub use memory::MemoryLog;
+
+use std::time::Duration;
 
 use crate::error::Error;
 use crate::ids::Lsn;
@@ -19,22 +23,45 @@ pub type Records<'a> = Box<dyn Iterator<Item = Result<(Lsn, Vec<u8>), Error>> + 
 /// The seam to whatever keeps the records.
 ///
 /// Positions rise with every record and are never given twice; callers must not count on them
-/// being without gaps.
+/// being without gaps. A log may be shared: other nodes then append to it too, and all of them see
+/// the same records at the same positions. Whoever holds one knows it up to [`Log::last_lsn`], and
+/// learns of what others have appended after that by [`Log::follow`] alone.
 pub trait Log: Send {
-    /// Writes records and makes them durable together; on return they are. After an error nothing
-    /// more is taken until the log is opened anew, and whether the records are there is then seen.
+    /// Writes records and makes them durable together, right after the last one that is known here;
+    /// on return they are.
+    ///
+    /// # Errors
+    /// [`Error::Overtaken`]: others were first, and nothing was written; follow them and try again.
+    /// [`Error::Unreachable`]: whether they are there is not known yet; [`Log::follow`] brings them
+    /// if they are. After any other error nothing more is taken until the log is opened anew, and
+    /// whether the records are there is then seen.
     fn append(&mut self, records: &[Vec<u8>]) -> Result<Vec<Lsn>, Error>;
 
-    /// The position of the last record, or the one before the first if there is none yet.
+    /// The next records that others have appended, from then on known here; none if there are none
+    /// within `wait`.
+    fn follow(&mut self, wait: Duration) -> Result<Vec<(Lsn, Vec<u8>)>, Error> {
+        let _ = wait;
+        Ok(Vec::new())
+    }
+
+    /// The number that tells a log that several nodes follow from all others; `None` for the log of
+    /// one data folder.
+    fn shared(&self) -> Option<u128> {
+        None
+    }
+
+    /// The position of the last record that is known here, or the one before the first if there is
+    /// none yet.
     fn last_lsn(&self) -> Lsn;
 
-    /// The position of the oldest record that is still kept (or will be written next).
+    /// All records at or after this position are kept.
     fn first_lsn(&self) -> Lsn;
 
-    /// All kept records at or after a position.
+    /// All kept records at or after a position, up to the last that is known here.
     fn read_from(&self, from: Lsn) -> Result<Records<'_>, Error>;
 
-    /// Lets go of records below a position, as far as whole files allow.
+    /// Lets go of records below a position, as far as whole files allow; a shared log keeps what
+    /// other nodes may need.
     fn release_below(&mut self, lsn: Lsn) -> Result<(), Error>;
 
     /// Has the next record go into a new file, so that all before it can be let go of.

@@ -1,0 +1,245 @@
+//! Several nodes on one log: what one writes all have, what depends on what is there is decided as if
+//! there were one, and all come to the same bytes.
+
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use engine::{
+    Ack, Chosen, CollectionSpec, Engine, Error, Filter, KeyPath, Metric, OldBackups, Options,
+    PayloadChange, PointId, Taken, VectorSpec,
+};
+use parking_lot::Mutex;
+use storage::{Log, MemoryLog};
+use tempfile::TempDir;
+
+use crate::common::{contents, payload, point};
+
+/// The log that the nodes of a test share.
+struct Cluster(Arc<Mutex<MemoryLog>>);
+
+impl Cluster {
+    fn new() -> Self {
+        Self(Arc::new(Mutex::new(MemoryLog::shared_as(5))))
+    }
+
+    fn options(&self, dir: &TempDir) -> Options {
+        let log = Arc::clone(&self.0);
+        Options {
+            shared_log: Some(Arc::new(move || {
+                Ok(Box::new(log.lock().another()) as Box<dyn Log>)
+            })),
+            ..Options::new(dir.path())
+        }
+    }
+
+    fn node(&self) -> (TempDir, Engine) {
+        let dir = tempfile::tempdir().unwrap();
+        let engine = Engine::open(self.options(&dir)).unwrap();
+        (dir, engine)
+    }
+}
+
+fn wait_for(what: impl Fn() -> bool) {
+    let started = Instant::now();
+    while !what() {
+        assert!(started.elapsed() < Duration::from_secs(30), "in vain");
+        thread::yield_now();
+    }
+}
+
+/// Waits until a node has applied all that another has.
+fn settle(node: &Engine, other: &Engine) {
+    let upto = other.durable_lsn();
+    wait_for(|| node.status().applied_lsn >= upto);
+}
+
+fn expect_same(nodes: &[&Engine]) {
+    for node in nodes {
+        for other in nodes {
+            settle(node, other);
+        }
+    }
+    let told = |node: &&Engine| {
+        let sum = node.checksum("c").unwrap();
+        node.check("c").unwrap();
+        (sum.lsn, sum.content, sum.graph)
+    };
+    let sums: Vec<_> = nodes.iter().map(told).collect();
+    assert!(sums.windows(2).all(|pair| pair[0] == pair[1]), "{sums:?}");
+}
+
+fn spec() -> CollectionSpec {
+    CollectionSpec::new(4, Metric::Euclid)
+}
+
+#[test]
+fn all_nodes_have_what_any_node_writes_and_a_late_one_catches_up() {
+    let cluster = Cluster::new();
+    let ((dir, one), (_b, other)) = (cluster.node(), cluster.node());
+    one.create_collection("c", spec()).unwrap();
+    settle(&other, &one);
+    for n in 0..40 {
+        let writer = if n % 2 == 0 { &one } else { &other };
+        writer.upsert("c", vec![point(n, n)], Ack::Applied).unwrap();
+        if n == 20 {
+            settle(&one, &other);
+            one.checkpoint().unwrap();
+        }
+    }
+    expect_same(&[&one, &other]);
+    drop(one);
+    other
+        .delete("c", vec![PointId::Num(3)], Ack::Applied)
+        .unwrap();
+    let one = Engine::open(cluster.options(&dir)).unwrap();
+    assert!(one.status().replayed_records > 0, "from its checkpoint on");
+    let (_c, late) = cluster.node();
+    expect_same(&[&one, &other, &late]);
+    assert_eq!(contents(&late, "c").len(), 39);
+}
+
+#[test]
+fn of_nodes_that_create_one_collection_one_succeeds() {
+    let cluster = Cluster::new();
+    let nodes: Vec<_> = (0..4).map(|_| cluster.node()).collect();
+    let created = thread::scope(|scope| {
+        let create = |(_, node): &'_ (TempDir, Engine)| node.create_collection("c", spec());
+        let made: Vec<_> = nodes
+            .iter()
+            .map(|node| scope.spawn(move || create(node)))
+            .collect();
+        let made = made.into_iter().map(|it| it.join().unwrap());
+        made.map(|made| match made {
+            Ok(()) => true,
+            Err(Error::Exists(_)) => false,
+            Err(other) => panic!("{other}"),
+        })
+        .filter(|made| *made)
+        .count()
+    });
+    assert_eq!(created, 1);
+    let engines: Vec<_> = nodes.iter().map(|(_, node)| node).collect();
+    expect_same(&engines);
+}
+
+#[test]
+fn vectors_that_nodes_add_at_once_have_numbers_of_their_own() {
+    let cluster = Cluster::new();
+    let ((_a, one), (_b, other)) = (cluster.node(), cluster.node());
+    one.create_collection("c", spec()).unwrap();
+    settle(&other, &one);
+    let add = |node: &Engine, name: &str| {
+        let spec = VectorSpec::new(4, Metric::Euclid);
+        node.add_vector("c", name, spec).map(drop)
+    };
+    for n in 0..8 {
+        let (left, right) = (format!("a{n}"), format!("b{n}"));
+        thread::scope(|scope| {
+            let first = scope.spawn(|| add(&one, &left));
+            add(&other, &right).unwrap();
+            first.join().unwrap().unwrap();
+        });
+    }
+    expect_same(&[&one, &other]);
+    assert_eq!(one.describe("c").unwrap().spec.vectors.len(), 17);
+}
+
+#[test]
+fn what_is_decided_by_a_filter_holds_at_its_place_in_the_log() {
+    let cluster = Cluster::new();
+    let ((_a, one), (_b, other)) = (cluster.node(), cluster.node());
+    one.create_collection("c", spec()).unwrap();
+    settle(&other, &one);
+    let all = Filter::default();
+    let mark = |node: &Engine, key: &str| {
+        let payload = [(key.to_owned(), true.into())].into_iter().collect();
+        let change = PayloadChange::Set { payload, key: None };
+        node.change_payload("c", Chosen::Filter(all.clone()), &change, Ack::Applied)
+    };
+    let put = |node: &Engine, from: u64| {
+        for n in from..from + 60 {
+            node.upsert("c", vec![point(n, n)], Ack::Applied).unwrap();
+        }
+    };
+    thread::scope(|scope| {
+        let writer = scope.spawn(|| put(&one, 0));
+        put(&other, 100);
+        writer.join().unwrap();
+    });
+    thread::scope(|scope| {
+        let first = scope.spawn(|| mark(&one, "left"));
+        mark(&other, "right").unwrap();
+        first.join().unwrap().unwrap();
+    });
+    expect_same(&[&one, &other]);
+    // Who deletes all, on a node that has not seen the last, deletes it too or leaves it for all.
+    for round in 0..20 {
+        let fresh = 1_000 + round;
+        thread::scope(|scope| {
+            let put = scope.spawn(|| one.upsert("c", vec![point(fresh, 1)], Ack::Applied));
+            let (_, gone) = other.delete_where("c", &all, Ack::Applied).unwrap();
+            assert!(round == 0 || gone <= 2, "{gone}");
+            put.join().unwrap().unwrap();
+        });
+        expect_same(&[&one, &other]);
+        assert!(contents(&one, "c").len() <= 1);
+    }
+}
+
+#[test]
+fn a_person_is_not_named_twice_by_two_nodes() {
+    let cluster = Cluster::new();
+    let ((_a, one), (_b, other)) = (cluster.node(), cluster.node());
+    one.create_collection("c", spec()).unwrap();
+    let kind = engine::IndexKind::Keyword;
+    one.create_index("c", KeyPath::of("person"), kind, Ack::Applied)
+        .unwrap();
+    for n in 0..9 {
+        one.upsert("c", vec![point(n, n)], Ack::Applied).unwrap();
+    }
+    assert_eq!(payload(0)["person"], "p0");
+    settle(&other, &one);
+    let rename = |node: &Engine, from: &str| {
+        node.rename_person("c", (from, "x"), Taken::Refuse, Ack::Applied)
+    };
+    let both = thread::scope(|scope| {
+        let first = scope.spawn(|| rename(&one, "p0").is_ok());
+        let second = rename(&other, "p1").is_ok();
+        (first.join().unwrap(), second)
+    });
+    assert!(
+        both.0 != both.1,
+        "one of them finds the name taken: {both:?}"
+    );
+    expect_same(&[&one, &other]);
+    assert_eq!(one.person("c", "x").unwrap().unwrap().points, 3);
+}
+
+#[test]
+fn a_folder_stays_with_the_log_it_began_with() {
+    let cluster = Cluster::new();
+    let (dir, node) = cluster.node();
+    node.create_collection("c", spec()).unwrap();
+    let refused = node.purge("c", OldBackups::Keep);
+    assert!(matches!(refused, Err(Error::Shared(_))), "{refused:?}");
+    drop(node);
+    let alone = Engine::open(Options::new(dir.path()));
+    let told = alone.err().unwrap().to_string();
+    assert!(told.contains("--log"), "{told}");
+    assert!(engine::verify(dir.path()).is_err());
+    let mut elsewhere = Cluster::new();
+    elsewhere.0 = Arc::new(Mutex::new(MemoryLog::shared_as(6)));
+    let told = Engine::open(elsewhere.options(&dir))
+        .err()
+        .unwrap()
+        .to_string();
+    assert!(told.contains("another shared log"), "{told}");
+    let own = tempfile::tempdir().unwrap();
+    drop(Engine::open(Options::new(own.path())).unwrap());
+    let told = Engine::open(cluster.options(&own))
+        .err()
+        .unwrap()
+        .to_string();
+    assert!(told.contains("a log of its own"), "{told}");
+}
