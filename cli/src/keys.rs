@@ -42,6 +42,10 @@ pub(crate) struct CreateArgs {
     /// It ends after so many days
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     days: Option<u16>,
+    /// For clients of CompreFace, and for this service of its: recognition, detection or verification.
+    /// The secret is a UUID then
+    #[arg(long, value_name = "SERVICE")]
+    compreface: Option<String>,
     #[command(flatten)]
     server: ServerArgs,
 }
@@ -98,6 +102,9 @@ fn body(arguments: &CreateArgs) -> Result<Value> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
         let end = now + Duration::from_secs(u64::from(days) * 24 * 60 * 60);
         body["expires_at"] = json!(end.as_secs());
+    }
+    if let Some(service) = &arguments.compreface {
+        body["compreface"] = json!(service);
     }
     Ok(body)
 }

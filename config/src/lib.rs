@@ -28,6 +28,6 @@ pub use error::{Error, Origin};
 pub use layers::{Flag, Sources};
 pub use origins::Origins;
 pub use tree::{
-    ApiKey, Audit, Checkpoint, Config, Embedding, Level, Log, LogFormat, LogOutput, Models, Remote,
-    Retention, Server, Tls,
+    ApiKey, Audit, Checkpoint, CompreFace, Config, Embedding, Level, Log, LogFormat, LogOutput,
+    Models, Remote, Retention, Server, Tls,
 };

@@ -8,6 +8,9 @@ pub(crate) const FILE_BYTES: u64 = 1 << 20;
 /// Characters of an API key.
 pub(crate) const API_KEY_CHARS: RangeInclusive<usize> = 8..=1024;
 
+/// Characters of a collection's name, as the database has it.
+pub(crate) const NAME_CHARS: usize = 255;
+
 /// Threads of any pool; 0 stands for one per core.
 pub(crate) const THREADS: RangeInclusive<u64> = 0..=1024;
 /// MiB of a request body.

@@ -46,6 +46,17 @@ pub struct Config {
     pub log_output: LogOutput,
     /// What it writes about those who change something.
     pub audit: Audit,
+    /// The REST API of CompreFace; absent: it is not spoken.
+    pub compreface: Option<CompreFace>,
+}
+
+/// The REST API of CompreFace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CompreFace {
+    /// The collection whose faces it is about, unless a key is for another.
+    pub collection: String,
+    /// Whether the photos of examples are kept.
+    pub keep_photos: bool,
 }
 
 /// The trail of writes and of operators' work.
@@ -239,6 +250,7 @@ impl Config {
             retention: Retention::read(r)?,
             log_output: LogOutput::read(r)?,
             audit: Audit::read(r)?,
+            compreface: CompreFace::read(r)?,
         };
         let open = !config.listen.ip().is_loopback();
         if open && config.api_key.is_none() && !config.insecure {
@@ -389,6 +401,22 @@ impl Audit {
             file_mib: r.number("audit.file_mib", 64, limits::AUDIT_MIB)?,
             files: r.number("audit.files", 16, limits::AUDIT_FILES)?,
         })
+    }
+}
+
+impl CompreFace {
+    fn read(r: &mut Reader) -> Result<Option<Self>, Error> {
+        let expected = "the name of a collection: letters, digits, `_`, `-` and `.`, not first";
+        let collection = r.text("compreface.collection", "", expected, |text| {
+            let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
+            let named = text.len() <= limits::NAME_CHARS && text.bytes().all(fits);
+            (named && !text.starts_with('.')).then(|| text.to_owned())
+        })?;
+        let keep_photos = r.boolean("compreface.keep_photos", true)?;
+        Ok((!collection.is_empty()).then_some(Self {
+            collection,
+            keep_photos,
+        }))
     }
 }
 

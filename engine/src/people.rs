@@ -10,13 +10,13 @@ use std::ops::Bound::{Included, Unbounded};
 use storage::PointId;
 
 use crate::about::{ABOUT_PERSON, About};
-use crate::collection::Collection;
+use crate::collection::{Collection, State};
 use crate::engine::{Engine, rename_missing};
 use crate::error::Error;
 use crate::filter::{Condition, Filter, KeyPath, Scalar, Test};
 use crate::limits::{MAX_PAGE, PERSON_SAMPLE};
 use crate::numbers::PointNumber;
-use crate::payload::{IndexKind, Key};
+use crate::payload::{FieldIndex, IndexKind, Key};
 use crate::point::{Ack, PERSON, Written};
 use crate::read::at_most;
 
@@ -81,6 +81,22 @@ impl Engine {
     pub fn person(&self, collection: &str, name: &str) -> Result<Option<Person>, Error> {
         let (people, _) = self.people(collection, None, Some(name), 1)?;
         Ok(people.into_iter().find(|person| person.name == name))
+    }
+
+    /// The names of all people, in their order.
+    pub fn person_names(&self, collection: &str) -> Result<Vec<String>, Error> {
+        self.collection(collection)?.names(|_| true, usize::MAX)
+    }
+
+    /// The name that somebody has, as they have it: this one, else one that differs by case alone.
+    pub fn person_called(&self, collection: &str, name: &str) -> Result<Option<String>, Error> {
+        let collection = self.collection(collection)?;
+        if collection.is_somebody(name)? {
+            return Ok(Some(name.to_owned()));
+        }
+        let lower = name.to_lowercase();
+        let found = collection.names(|other| other.to_lowercase() == lower, 1)?;
+        Ok(found.into_iter().next())
     }
 
     fn best_face(
@@ -195,10 +211,39 @@ fn as_read(name: &str) -> String {
     name.to_lowercase().replace('_', " ")
 }
 
+/// The index that says who there is.
+fn by_name(state: &State) -> Result<&FieldIndex, Error> {
+    let field = state.payload.field(&KeyPath::of(PERSON));
+    let field = field.filter(|field| field.kind == IndexKind::Keyword);
+    field.ok_or_else(|| {
+        Error::BadRequest(format!(
+            "people are told by the index of `{PERSON}`, which must be of kind keyword: there is \
+             none; create it first"
+        ))
+    })
+}
+
 /// A name, how many points have it, and the first few of them.
 type Found = (String, usize, Vec<PointId>);
 
 impl Collection {
+    /// Names in their order that are wanted, so many at most.
+    fn names(&self, wanted: impl Fn(&str) -> bool, limit: usize) -> Result<Vec<String>, Error> {
+        let state = self.state.read();
+        let all = by_name(&state)?.postings.keys();
+        let names = all.filter_map(|key| match key {
+            Key::Text(name) if wanted(name) => Some(name.to_string()),
+            _ => None,
+        });
+        Ok(names.take(limit).collect())
+    }
+
+    fn is_somebody(&self, name: &str) -> Result<bool, Error> {
+        let state = self.state.read();
+        let points = by_name(&state)?.postings.of(&Key::Text(name.into()));
+        Ok(!points.is_empty())
+    }
+
     fn people(
         &self,
         search: Option<&str>,
@@ -207,14 +252,7 @@ impl Collection {
     ) -> Result<(Vec<Found>, Option<String>), Error> {
         let search = search.map(as_read);
         let state = self.state.read();
-        let field = state.payload.field(&KeyPath::of(PERSON));
-        let field = field.filter(|field| field.kind == IndexKind::Keyword);
-        let field = field.ok_or_else(|| {
-            Error::BadRequest(format!(
-                "people are told by the index of `{PERSON}`, which must be of kind keyword: there \
-                 is none; create it first"
-            ))
-        })?;
+        let field = by_name(&state)?;
         let from = from.map_or(Unbounded, |name| Included(Key::Text(name.into())));
         let mut people = Vec::new();
         for (key, points) in field.postings.in_order((from, Unbounded)) {

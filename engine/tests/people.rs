@@ -66,6 +66,18 @@ fn people_are_listed_page_by_page_and_looked_for_by_a_part_of_their_names() {
     assert_eq!((first.len(), next.as_deref()), (2, Some("ada Byron")));
     let (rest, next) = engine.people("stars", None, next.as_deref(), 2).unwrap();
     assert_eq!((rest.len(), next), (1, None));
+    assert_eq!(
+        engine.person_names("stars").unwrap(),
+        ["Ada", "Bob", "ada Byron"]
+    );
+    for (asked, known) in [
+        ("Ada", Some("Ada")),
+        ("ADA BYRON", Some("ada Byron")),
+        ("Ad", None),
+    ] {
+        let called = engine.person_called("stars", asked).unwrap();
+        assert_eq!(called.as_deref(), known, "{asked}");
+    }
     let (found, _) = engine.people("stars", Some("ADA"), None, 10).unwrap();
     assert_eq!(found.len(), 2);
     assert_eq!(found[0].best, None);

@@ -45,6 +45,8 @@ pub(crate) struct App {
     pub(crate) stopping: Pause,
     /// Held by the one who begins a job that outlives a restart, so that nobody begins the same.
     pub(crate) beginning: Mutex<()>,
+    /// Held by one who decides about a subject by what there is of it.
+    pub(crate) subjects: tokio::sync::Mutex<()>,
     pub(crate) audit: Audit,
     pub(crate) pace: Pace,
     pub(crate) memory: Memory,
@@ -66,6 +68,7 @@ impl App {
             stopping: Pause::default(),
             retention: Retention::new(config.retention.sweep_s),
             beginning: Mutex::default(),
+            subjects: tokio::sync::Mutex::default(),
             pace: Pace::new(&config.server),
             memory: Memory::new(config.memory_limit_mib, &metrics),
             slow: Slow::new(config.log_output.slow_ms),

@@ -75,10 +75,19 @@ impl Audit {
             address: request.peer_addr().map(|peer| peer.ip().to_string()),
             key: None,
             method: method.clone(),
-            path: request.path().chars().take(PATH).collect(),
+            path: told(request.path(), template).chars().take(PATH).collect(),
             status: None,
+            told: true,
             started: Instant::now(),
         })
+    }
+}
+
+/// A path without the name of a person.
+fn told<'a>(path: &'a str, template: &'a str) -> &'a str {
+    match template.contains("{subject}") {
+        true => template,
+        false => path,
     }
 }
 
@@ -98,6 +107,7 @@ pub(crate) struct Entry<'a> {
     method: Method,
     path: String,
     status: Option<u16>,
+    told: bool,
     started: Instant,
 }
 
@@ -107,18 +117,20 @@ impl Entry<'_> {
         self.key = grant.key();
     }
 
+    /// It is a stranger's, or one of too many: it is not told.
+    pub(crate) fn forget(&mut self) {
+        self.told = false;
+    }
+
     /// How it was answered.
     pub(crate) fn answered(&mut self, status: u16) {
         self.status = Some(status);
     }
 }
 
-/// Answers to strangers, and to those who come too often.
-const NOT_TOLD: [u16; 2] = [401, 429];
-
 impl Drop for Entry<'_> {
     fn drop(&mut self) {
-        if self.status.is_some_and(|status| NOT_TOLD.contains(&status)) {
+        if !self.told {
             return;
         }
         let key = self.key.as_ref();

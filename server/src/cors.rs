@@ -42,7 +42,7 @@ pub(crate) fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {
 
 /// The answer to that.
 pub(crate) fn preflight() -> HttpResponse {
-    let names = "content-type, api-key, authorization, x-request-id, if-none-match";
+    let names = "content-type, api-key, x-api-key, authorization, x-request-id, if-none-match";
     HttpResponse::NoContent()
         .insert_header((
             header::ACCESS_CONTROL_ALLOW_METHODS,

@@ -21,6 +21,7 @@ mod at_work;
 mod audit;
 mod clock;
 mod clustering;
+mod compreface;
 mod connection;
 mod cors;
 mod duplicates;

@@ -5,7 +5,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use actix_web::web::Bytes;
+use actix_web::http::StatusCode;
+use actix_web::web::{self, Bytes};
 use embedder::{Want, overlap};
 use engine::CollectionInfo;
 
@@ -183,4 +184,34 @@ fn add(seen: &Seen, vectors: &mut [engine::Vectors], other: &Seen, names: &[Stri
         let known = std::mem::take(vectors).into_iter();
         *vectors = known.chain(named(names, &same.vector)).collect();
     }
+}
+
+/// What is said of a photo whose vector is no more, because the collection was moved to another model
+/// while the photo was looked at: nothing is wrong with it.
+pub(crate) async fn moved(app: &App, info: &CollectionInfo, refusal: Refusal) -> Refusal {
+    if refusal.status() != StatusCode::BAD_REQUEST {
+        return refusal;
+    }
+    match app.describe(&info.name).await {
+        Ok(now)
+            if info
+                .spec
+                .vectors
+                .keys()
+                .any(|it| !now.spec.vectors.contains_key(it)) =>
+        {
+            Refusal::busy(
+                "the collection was moved to another model while the photo was looked at: send it \
+                 again",
+            )
+        }
+        _ => refusal,
+    }
+}
+
+/// The photo as it is kept: without what else its file says.
+pub(crate) async fn clean(photo: Bytes) -> Result<Vec<u8>, Refusal> {
+    let clean = web::block(move || embedder::without_metadata(&photo)).await;
+    let clean = clean.map_err(|_| Refusal::internal("a thread of the server broke down"))?;
+    Ok(clean?)
 }

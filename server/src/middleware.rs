@@ -14,9 +14,10 @@ use futures_util::FutureExt;
 use tracing::Instrument;
 use uuid::Uuid;
 
-use crate::access::{Asked, Denied, Grant};
+use crate::access::{Asked, Denied, Grant, Service};
 use crate::app::App;
 use crate::at_work::AtWork;
+use crate::compreface::{self, Fault};
 use crate::metrics::{Metrics, Route};
 use crate::refusal::Refusal;
 use crate::{access, clock, cors, limits};
@@ -140,7 +141,13 @@ async fn served(
             let limit_s = app.config.server.request_timeout_s;
             grant.scope(in_time(request, next, limit_s)).await
         }
-        Err(turned) => Ok(request.into_response(turned.response())),
+        Err(turned) => {
+            if let (Some(entry), true) = (&mut entry, turned.is_not_told()) {
+                entry.forget();
+            }
+            let response = turned.response(&request);
+            Ok(request.into_response(response))
+        }
     };
     if let Some(entry) = &mut entry {
         entry.answered(match &outcome {
@@ -158,12 +165,30 @@ enum Turned {
 }
 
 impl Turned {
-    fn response(&self) -> HttpResponse {
-        match self {
-            Self::Away(denied) => denied.response(),
-            Self::Back(refusal) => refusal.error_response(),
+    /// As the clients of the path expect it.
+    fn response(self, request: &ServiceRequest) -> HttpResponse {
+        let service = template(request).as_deref().and_then(Service::of);
+        match (self, service) {
+            (Self::Away(denied), None) => denied.response(),
+            (Self::Away(denied), Some(service)) => {
+                let shown = request.headers().get("x-api-key");
+                let shown = shown.and_then(|it| it.to_str().ok()).unwrap_or_default();
+                compreface::turned_away(&denied, service, shown).error_response()
+            }
+            (Self::Back(refusal), None) => refusal.error_response(),
+            (Self::Back(refusal), Some(_)) => Fault::from(refusal).error_response(),
         }
     }
+
+    /// Whether it is kept out of the audit trail.
+    fn is_not_told(&self) -> bool {
+        !matches!(self, Self::Away(Denied::Forbidden(_)))
+    }
+}
+
+fn template(request: &ServiceRequest) -> Option<String> {
+    let extensions = request.extensions();
+    extensions.get::<Template>().and_then(|it| it.0.clone())
 }
 
 /// What a request may do.
@@ -207,8 +232,10 @@ async fn in_time(
         return Ok(next.call(request).await?.map_into_boxed_body());
     }
     let limit = Duration::from_secs(limit_s);
+    let of_compreface = template(&request).is_some_and(|it| compreface::is_of(&it));
     match tokio::time::timeout(limit, next.call(request)).await {
         Ok(response) => Ok(response?.map_into_boxed_body()),
+        Err(_) if of_compreface => Err(Fault::from(Refusal::too_long(limit_s)).into()),
         Err(_) => Err(Refusal::too_long(limit_s).into()),
     }
 }

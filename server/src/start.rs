@@ -29,7 +29,7 @@ use crate::interrupted::Interrupted;
 use crate::metrics::Metrics;
 use crate::models_task::{self, Embedding};
 use crate::tls::Certificate;
-use crate::{limits, middleware, routes};
+use crate::{compreface, limits, middleware, routes};
 
 /// How long the end of a connection is waited for.
 const CLOSING: Duration = Duration::from_secs(1);
@@ -144,6 +144,7 @@ fn http_server(
     tls: Option<TlsAcceptor>,
 ) -> std::io::Result<Server> {
     let settings = app.config.server.clone();
+    let speaks_compreface = app.config.compreface.is_some();
     let data = web::Data::from(app);
     let builder = Server::build()
         .workers(settings.workers)
@@ -158,7 +159,7 @@ fn http_server(
             .wrap(from_fn(middleware::guard))
             .wrap(Compress::default())
             .wrap(from_fn(middleware::observe))
-            .configure(routes::configure);
+            .configure(|site| routes::configure(site, speaks_compreface));
         let site = site
             .into_factory()
             .map_err(|error: actix_web::Error| error.error_response());
@@ -199,6 +200,7 @@ fn open(app: &Arc<App>, embedding: Embedding, progress: &watch::Sender<Phase>) {
             interrupted.go_on(app, &engine);
             models_task::load(app, embedding);
             interrupted.go_on(app, &engine);
+            compreface::prepare(app, &engine);
             tracing::info!("ready");
             progress.send_replace(Phase::Ready);
             // This thread has nothing else to do any more.

@@ -106,6 +106,11 @@ impl Postings {
         found.whole()
     }
 
+    /// Keys in order.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &Key> {
+        self.points.keys()
+    }
+
     /// Keys in order with their points, from the first or from the last.
     pub(crate) fn in_order(
         &self,

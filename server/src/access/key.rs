@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::scope::Scope;
+use super::service::Service;
 
 /// How far a key goes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,10 +65,14 @@ impl Limits {
 pub(crate) struct Key {
     pub(crate) id: String,
     pub(crate) name: String,
-    /// SHA-256 of the secret, which has 244 random bits: nothing slower is needed.
+    /// SHA-256 of the secret, which has 244 random bits, or 122 where it is a UUID: nothing slower is
+    /// needed.
     pub(super) hash: [u8; 32],
     /// Seconds since 1970.
     pub(crate) made_at: u64,
+    /// The service of CompreFace that it may be shown to, if it was made for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) service: Option<Service>,
     #[serde(flatten)]
     pub(crate) limits: Limits,
 }
@@ -80,6 +85,7 @@ impl Key {
             name,
             hash: hash(secret),
             made_at: now(),
+            service: None,
             limits,
         }
     }

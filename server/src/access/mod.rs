@@ -9,6 +9,7 @@ mod grant;
 mod key;
 mod ring;
 mod scope;
+mod service;
 mod shown;
 mod table;
 
@@ -20,12 +21,15 @@ pub(crate) use grant::Grant;
 pub(crate) use key::{Key, Limits};
 pub(crate) use ring::{NotMade, Ring};
 pub(crate) use scope::Scope;
+pub(crate) use service::Service;
 pub(crate) use table::{Needs, Reach, needs};
 
 /// Why a request may not be served.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Denied {
     Missing,
+    /// It is not of the shape that keys of CompreFace have.
+    NotUuid,
     Wrong,
     Expired,
     /// The key is good, but not for this.
@@ -37,7 +41,7 @@ impl Denied {
     pub(crate) fn reason(&self) -> &'static str {
         match self {
             Self::Missing => "missing",
-            Self::Wrong => "wrong",
+            Self::NotUuid | Self::Wrong => "wrong",
             Self::Expired => "expired",
             Self::Forbidden(_) => "forbidden",
         }
@@ -47,7 +51,7 @@ impl Denied {
     pub(crate) fn response(&self) -> HttpResponse {
         let text = match self {
             Self::Missing => "this server wants an API key: header `api-key` or `Authorization`",
-            Self::Wrong => "this is not one of the server's API keys",
+            Self::NotUuid | Self::Wrong => "this is not one of the server's API keys",
             Self::Expired => "this API key has expired",
             Self::Forbidden(why) => why,
         };
@@ -82,6 +86,9 @@ pub(crate) fn is_open(method: &Method, template: &str) -> bool {
 
 /// What a request may do, or why it may do nothing.
 pub(crate) fn judge(ring: &Ring, asked: &Asked<'_>) -> Result<Grant, Denied> {
+    if let Some(service) = asked.template.and_then(Service::of) {
+        return service::judge(ring, service, asked);
+    }
     if ring.is_open() {
         return Ok(Grant::everything());
     }

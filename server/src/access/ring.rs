@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::key::{Key, Limits, hash};
+use super::service::Service;
 use crate::limits;
 
 /// Where they are kept, in the data folder.
@@ -95,8 +96,13 @@ impl Ring {
     }
 
     /// Makes a key, durably; returns its secret, which nobody can be told again.
-    pub(crate) fn add(&self, name: &str, limits: Limits) -> Result<(String, Arc<Key>), NotMade> {
-        let (secret, key) = made(name, limits);
+    pub(crate) fn add(
+        &self,
+        name: &str,
+        limits: Limits,
+        service: Option<Service>,
+    ) -> Result<(String, Arc<Key>), NotMade> {
+        let (secret, key) = made(name, limits, service);
         let added = Arc::clone(&key);
         self.change(|keys| keys.push(added))?;
         Ok((secret, key))
@@ -132,16 +138,22 @@ impl Ring {
 
     #[cfg(test)]
     pub(super) fn add_in_memory(&self, name: &str, limits: Limits) -> (String, Arc<Key>) {
-        self.add(name, limits).expect("there is no file")
+        self.add(name, limits, None).expect("there is no file")
     }
 }
 
-/// A new key with a random secret, and that secret.
-fn made(name: &str, limits: Limits) -> (String, Arc<Key>) {
-    let random = [Uuid::new_v4(), Uuid::new_v4()];
-    let random = random.map(|it| it.into_bytes()).concat();
-    let secret = format!("dpl_{}", BASE64_URL_SAFE_NO_PAD.encode(random));
+/// A new key with a random secret, and that secret: a UUID where clients of CompreFace show it.
+fn made(name: &str, limits: Limits, service: Option<Service>) -> (String, Arc<Key>) {
+    let secret = match service {
+        Some(_) => Uuid::new_v4().to_string(),
+        None => {
+            let random = [Uuid::new_v4(), Uuid::new_v4()];
+            let random = random.map(|it| it.into_bytes()).concat();
+            format!("dpl_{}", BASE64_URL_SAFE_NO_PAD.encode(random))
+        }
+    };
     let id = Uuid::new_v4().simple().to_string()[..12].to_owned();
-    let key = Key::of(secret.as_bytes(), (id, name.to_owned()), limits);
+    let mut key = Key::of(secret.as_bytes(), (id, name.to_owned()), limits);
+    key.service = service;
     (secret, Arc::new(key))
 }

@@ -41,7 +41,9 @@ type Row = (&'static str, &'static str);
 /// Routes that need the same.
 type Group = (&'static [Scope], &'static [Row]);
 
-const OPEN: [&str; 7] = [
+const OPEN: [&str; 9] = [
+    "/api/v1/config",
+    "/api/v1/consistence/status",
     "/",
     "/docs",
     "/openapi.json",
@@ -51,6 +53,11 @@ const OPEN: [&str; 7] = [
     "/web/{file}",
 ];
 
+/// Anyone may learn that these are off.
+const OFF: [Row; 2] = [
+    ("POST", "/api/v1/migrate"),
+    ("GET", "/api/v1/static/{api_key}/images/{id}"),
+];
 /// Of one collection, and of all of them.
 const SNAPSHOTS: [Row; 6] = [
     ("GET", "/snapshots"),
@@ -197,14 +204,58 @@ const ADMIN_NAMED: [Group; 1] = [(
     ],
 )];
 
+/// CompreFace's API. Which collection it is about, the key or the settings say.
+const COMPREFACE: [Group; 5] = [
+    (
+        &[Scope::Search],
+        &[
+            ("POST", "/detection/detect"),
+            ("POST", "/recognition/embeddings/faces/{id}/verify"),
+            ("POST", "/recognition/embeddings/recognize"),
+            ("POST", "/recognition/faces/{id}/verify"),
+            ("POST", "/recognition/recognize"),
+            ("POST", "/verification/embeddings/verify"),
+            ("POST", "/verification/verify"),
+        ],
+    ),
+    (
+        &[Scope::Read],
+        &[
+            ("GET", "/recognition/faces"),
+            ("GET", "/recognition/subjects"),
+            ("GET", "/recognition/subjects/"),
+        ],
+    ),
+    (
+        &[Scope::Write],
+        &[
+            ("POST", "/recognition/faces"),
+            ("POST", "/recognition/subjects"),
+            ("PUT", "/recognition/subjects/{subject}"),
+        ],
+    ),
+    (
+        &[Scope::Delete],
+        &[
+            ("DELETE", "/recognition/faces"),
+            ("DELETE", "/recognition/faces/{id}"),
+            ("POST", "/recognition/faces/delete"),
+            ("DELETE", "/recognition/subjects"),
+            ("DELETE", "/recognition/subjects/{subject}"),
+        ],
+    ),
+    (&[Scope::Images], &[("GET", "/recognition/faces/{id}/img")]),
+];
+
 static TABLE: LazyLock<HashMap<String, Needs>> = LazyLock::new(|| {
-    let parts: [(&str, Reach, &'static [Group]); 4] = [
+    let parts: [(&str, Reach, &'static [Group]); 5] = [
         ("/collections/{collection}", Reach::Named, &NAMED),
         (
             "/admin/collections/{collection}",
             Reach::Named,
             &ADMIN_NAMED,
         ),
+        ("/api/v1", Reach::None, &COMPREFACE),
         ("", Reach::None, &OF_NONE),
         ("", Reach::All, &OF_ALL),
     ];
@@ -231,6 +282,9 @@ pub(crate) fn needs(method: &Method, template: &str) -> Option<Needs> {
         other => other,
     };
     if method == "GET" && (OPEN.contains(&template) || is_part_of_the_page(template)) {
+        return Some(Needs::OPEN);
+    }
+    if OFF.contains(&(method, template)) {
         return Some(Needs::OPEN);
     }
     TABLE.get(&format!("{method} {template}")).copied()

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use super::operation::{Answer, Body, Operation};
 use super::schema::Schemas;
 use crate::access::{self, Needs};
+use crate::compreface;
 
 /// The document about these operations.
 pub(crate) fn document(operations: &[Operation]) -> Value {
@@ -22,6 +23,14 @@ pub(crate) fn document(operations: &[Operation]) -> Value {
     }
     let mut components = schemas.components();
     components.insert("Refusal".into(), refusal_schema());
+    let mut ways = json!({
+        "apiKey": {"type": "apiKey", "in": "header", "name": "api-key"},
+        "bearer": {"type": "http", "scheme": "bearer"},
+    });
+    if operations.iter().any(|it| compreface::is_of(it.path)) {
+        components.insert("Fault".into(), compreface::schema());
+        ways["serviceKey"] = json!({"type": "apiKey", "in": "header", "name": "x-api-key"});
+    }
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -36,10 +45,7 @@ pub(crate) fn document(operations: &[Operation]) -> Value {
         "paths": paths,
         "components": {
             "schemas": components,
-            "securitySchemes": {
-                "apiKey": {"type": "apiKey", "in": "header", "name": "api-key"},
-                "bearer": {"type": "http", "scheme": "bearer"},
-            },
+            "securitySchemes": ways,
         },
     })
 }
@@ -64,6 +70,7 @@ fn tag(operation: &Operation) -> &'static str {
         ["collections", "{collection}", "points", ..] => "Points",
         ["collections", "{collection}", "faces" | "people", ..] | ["faces", ..] => "Faces",
         ["collections", ..] | ["aliases"] => "Collections",
+        ["api", "v1", ..] => "CompreFace",
         _ => "Server",
     }
 }
@@ -95,7 +102,10 @@ fn security(operation: &Operation) -> Value {
         needs => {
             let scopes = needs.map_or(&[][..], |needs| needs.scopes);
             let scopes: Vec<_> = scopes.iter().map(|scope| scope.word()).collect();
-            json!([{}, {"apiKey": scopes}, {"bearer": scopes}])
+            match compreface::is_of(operation.path) {
+                true => json!([{"serviceKey": scopes}]),
+                false => json!([{}, {"apiKey": scopes}, {"bearer": scopes}]),
+            }
         }
     }
 }
@@ -204,6 +214,7 @@ fn of_path(name: &str) -> Value {
 }
 
 fn responses(operation: &Operation, schemas: &mut Schemas) -> Value {
+    let of_compreface = compreface::is_of(operation.path);
     let mut responses = Map::new();
     let mut done = success(&operation.answer, schemas);
     if operation.tagged {
@@ -211,9 +222,14 @@ fn responses(operation: &Operation, schemas: &mut Schemas) -> Value {
         let known = json!({"description": "It is as `if-none-match` says it was."});
         responses.insert("304".into(), known);
     }
-    responses.insert("200".into(), done);
+    let good = if operation.created { "201" } else { "200" };
+    responses.insert(good.into(), done);
     for status in statuses(operation) {
-        responses.insert(status.to_string(), refused(status));
+        let refused = match of_compreface {
+            true => fault(status),
+            false => refused(status),
+        };
+        responses.insert(status.to_string(), refused);
     }
     Value::Object(responses)
 }
@@ -251,8 +267,35 @@ fn plain(types: &[&str]) -> Map<String, Value> {
         .collect()
 }
 
+/// CompreFace's clients are told in another way.
+fn fault(status: u16) -> Value {
+    let about = match status {
+        400 => "The request is wrong in itself, or there is no face, or the key is no UUID.",
+        404 => "There is no such key, subject or example.",
+        500 => "A fault of the server, or it has no face models.",
+        other => {
+            return json!({
+                "description": refused(other)["description"],
+                "content": {"application/json": {
+                    "schema": {"$ref": "#/components/schemas/Fault"},
+                }},
+            });
+        }
+    };
+    json!({
+        "description": about,
+        "content": {"application/json": {
+            "schema": {"$ref": "#/components/schemas/Fault"},
+            "example": {"message": about, "code": 0},
+        }},
+    })
+}
+
 /// What this operation may refuse with.
 fn statuses(operation: &Operation) -> BTreeSet<u16> {
+    if compreface::is_of(operation.path) {
+        return [400, 403, 404, 429, 500, 503, 504, 507].into();
+    }
     let mut all: BTreeSet<u16> = [400, 401, 403, 429, 500, 503, 504].into();
     all.extend(&operation.refusals);
     if operation.path.contains('{') {

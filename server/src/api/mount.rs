@@ -9,6 +9,7 @@ use actix_web::web::{self, ServiceConfig};
 use actix_web::{Error, HttpResponse, ResponseError, Route, guard};
 
 use super::operation::{Answer, Operation};
+use crate::compreface;
 use crate::refusal::Refusal;
 
 /// What is asked for most, most of all first. actix compares a path with one pattern after the other,
@@ -56,6 +57,12 @@ pub(crate) fn mount(operations: Vec<Operation>, routes: &mut ServiceConfig) {
                     .finish()
             }
         }));
+        if compreface::is_of(path) {
+            let no_method =
+                |method: Method| async move { compreface::no_method(&method).error_response() };
+            routes.service(resource.default_service(web::to(no_method)));
+            continue;
+        }
         routes.service(resource.default_service(web::to(move || {
             let allowed = allowed.clone();
             async move {
@@ -70,10 +77,11 @@ pub(crate) fn mount(operations: Vec<Operation>, routes: &mut ServiceConfig) {
 }
 
 /// Where nothing may stand behind the question mark, something there is refused as it is elsewhere;
-/// pages, probes and documents bear what others append to their addresses.
+/// clients of CompreFace, pages, probes and documents bear what others append to their addresses.
 fn route(operation: &Operation, method: Method) -> Route {
     let route = (operation.route)().method(method);
     let of_data = matches!(operation.answer, Answer::Framed(..)) || operation.path.contains('{');
+    let of_data = of_data && !compreface::is_of(operation.path);
     match operation.params {
         None if of_data => route.wrap(from_fn(without_parameters)),
         _ => route,

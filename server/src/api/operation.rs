@@ -21,6 +21,8 @@ pub(crate) struct Operation {
     pub(crate) params: Option<SchemaOf>,
     pub(crate) bodies: Vec<Body>,
     pub(crate) answer: Answer,
+    /// Whether it answers 201.
+    pub(crate) created: bool,
     /// Whether the answer has an ETag, and is 304 for a client that has it.
     pub(crate) tagged: bool,
     /// Statuses of refusals beside those that follow from path and method.
@@ -61,6 +63,7 @@ impl Operation {
             params: None,
             bodies: Vec::new(),
             answer: Answer::Plain(&["text/plain"]),
+            created: false,
             tagged: false,
             refusals: Vec::new(),
         }
@@ -159,6 +162,12 @@ impl Operation {
     /// An answer of other types.
     pub(crate) fn answers_plain(mut self, types: &'static [&'static str]) -> Self {
         self.answer = Answer::Plain(types);
+        self
+    }
+
+    /// It answers 201.
+    pub(crate) fn created(mut self) -> Self {
+        self.created = true;
         self
     }
 

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
 use super::encoding;
-use super::form::{self, Form, Upload};
+use super::form::{self, Files, Form, Upload};
 use crate::limits;
 use crate::refusal::Refusal;
 
@@ -53,6 +53,9 @@ where
     parse(format, whole(headers, payload, max_bytes).await?).await
 }
 
+/// The name of the parts that are photos.
+const IMAGE: &str = "image";
+
 /// Reads a photo with what belongs to it: as a form, as JSON, or as nothing but the photo.
 pub(crate) async fn multipart_or_json<T>(
     headers: &HeaderMap,
@@ -62,21 +65,10 @@ pub(crate) async fn multipart_or_json<T>(
 where
     T: DeserializeOwned + Send + 'static,
 {
-    let media_type = media_type(headers);
-    match media_type.as_str() {
+    match media_type(headers).as_str() {
         "multipart/form-data" => {
-            check_length(headers, max_bytes)?;
-            let form = async {
-                match encoding::of(headers)? {
-                    None => form::read(headers, payload, max_bytes).await,
-                    Some(_) => {
-                        let bytes = whole(headers, payload, max_bytes).await?;
-                        form::read_bytes(headers, bytes, max_bytes).await
-                    }
-                }
-            };
-            let form = timeout(limits::BODY_TIMEOUT, form).await;
-            Ok(Either::Form(form.map_err(|_| Refusal::slow_body())??))
+            let form = whole_form(headers, payload, max_bytes, &[IMAGE]);
+            form.await.map(Either::Form)
         }
         "application/octet-stream"
         | "image/jpeg"
@@ -88,7 +80,11 @@ where
         | "image/heic"
         | "image/heif" => {
             let bytes = whole(headers, payload, max_bytes).await?;
-            Ok(Either::Form(Form::of_one(Upload { name: None, bytes })))
+            Ok(Either::Form(Form::of_one(Upload {
+                field: IMAGE,
+                name: None,
+                bytes,
+            })))
         }
         "application/json" => json(headers, payload, max_bytes).await.map(Either::Json),
         other if MESSAGE_PACK.contains(&other) => {
@@ -100,6 +96,49 @@ where
              image/tiff, image/heic)",
         )),
     }
+}
+
+/// Reads files of a form by the names of their parts, or the same as JSON.
+pub(crate) async fn files_or_json<T>(
+    headers: &HeaderMap,
+    payload: Payload,
+    max_bytes: usize,
+    files: Files,
+) -> Result<Either<T>, Refusal>
+where
+    T: DeserializeOwned + Send + 'static,
+{
+    match media_type(headers).as_str() {
+        "multipart/form-data" => {
+            let form = whole_form(headers, payload, max_bytes, files);
+            form.await.map(Either::Form)
+        }
+        "application/json" => json(headers, payload, max_bytes).await.map(Either::Json),
+        _ => Err(Refusal::content_type(format!(
+            "send `{}` as multipart/form-data, or in base64 as application/json",
+            files.join("`, `")
+        ))),
+    }
+}
+
+async fn whole_form(
+    headers: &HeaderMap,
+    payload: Payload,
+    max_bytes: usize,
+    files: Files,
+) -> Result<Form, Refusal> {
+    check_length(headers, max_bytes)?;
+    let form = async {
+        match encoding::of(headers)? {
+            None => form::read(headers, payload, max_bytes, files).await,
+            Some(_) => {
+                let bytes = whole(headers, payload, max_bytes).await?;
+                form::read_bytes(headers, bytes, max_bytes, files).await
+            }
+        }
+    };
+    let form = timeout(limits::BODY_TIMEOUT, form).await;
+    form.map_err(|_| Refusal::slow_body())?
 }
 
 /// Reads the part of the URL behind the question mark.

@@ -1,4 +1,4 @@
-//! Multipart forms: photos in parts named `image`, everything else as short text fields. The whole
+//! Multipart forms: files in parts of certain names, everything else as short text fields. The whole
 //! form is bounded by the limit of a body, its parts by their number, each text field by its own
 //! limit.
 
@@ -15,8 +15,8 @@ use super::body::body_too_large;
 use crate::limits;
 use crate::refusal::Refusal;
 
-/// The name of the parts that are photos.
-const IMAGE: &str = "image";
+/// The names of parts that are files.
+pub(super) type Files = &'static [&'static str];
 
 /// A form that has been read.
 #[derive(Debug, Default)]
@@ -25,9 +25,10 @@ pub(crate) struct Form {
     pub(crate) fields: Fields,
 }
 
-/// A photo and the file name it came with.
+/// A photo, the name of its part, and the file name it came with.
 #[derive(Debug)]
 pub(crate) struct Upload {
+    pub(crate) field: &'static str,
     pub(crate) name: Option<String>,
     pub(crate) bytes: Bytes,
 }
@@ -93,8 +94,9 @@ pub(super) async fn read(
     headers: &HeaderMap,
     payload: Payload,
     max_bytes: usize,
+    files: Files,
 ) -> Result<Form, Refusal> {
-    read_parts(Multipart::new(headers, payload), max_bytes).await
+    read_parts(Multipart::new(headers, payload), max_bytes, files).await
 }
 
 /// The same for a form that is in memory.
@@ -102,12 +104,13 @@ pub(super) async fn read_bytes(
     headers: &HeaderMap,
     bytes: Bytes,
     max_bytes: usize,
+    files: Files,
 ) -> Result<Form, Refusal> {
     let whole = stream::iter([Ok::<_, PayloadError>(bytes)]);
-    read_parts(Multipart::new(headers, whole), max_bytes).await
+    read_parts(Multipart::new(headers, whole), max_bytes, files).await
 }
 
-async fn read_parts(mut parts: Multipart, max_bytes: usize) -> Result<Form, Refusal> {
+async fn read_parts(mut parts: Multipart, max_bytes: usize, files: Files) -> Result<Form, Refusal> {
     let mut form = Form::default();
     let mut left = max_bytes;
     let mut count = 0_usize;
@@ -120,7 +123,7 @@ async fn read_parts(mut parts: Multipart, max_bytes: usize) -> Result<Form, Refu
                 "a form has at most {most} parts"
             )));
         }
-        left -= take(part, &mut form, left, max_bytes).await?;
+        left -= take(part, &mut form, (left, max_bytes), files).await?;
     }
     Ok(form)
 }
@@ -129,12 +132,12 @@ async fn read_parts(mut parts: Multipart, max_bytes: usize) -> Result<Form, Refu
 async fn take(
     mut part: Field,
     form: &mut Form,
-    left: usize,
-    max_bytes: usize,
+    (left, max_bytes): (usize, usize),
+    files: Files,
 ) -> Result<usize, Refusal> {
     let name = part.name().unwrap_or_default().to_owned();
-    let is_image = name == IMAGE;
-    let most = if is_image {
+    let file = files.iter().find(|file| **file == name);
+    let most = if file.is_some() {
         left
     } else {
         left.min(limits::FIELD_BYTES)
@@ -152,12 +155,13 @@ async fn take(
         bytes.extend_from_slice(&chunk);
     }
     let length = bytes.len();
-    if is_image {
+    if let Some(field) = file {
         let disposition = part.content_disposition();
         let name = disposition
             .and_then(|it| it.get_filename())
             .map(str::to_owned);
         form.images.push(Upload {
+            field,
             name,
             bytes: bytes.freeze(),
         });

@@ -6,6 +6,6 @@ mod encoding;
 mod form;
 mod upload;
 
-pub(crate) use body::{Either, MESSAGE_PACK, json, multipart_or_json, query};
+pub(crate) use body::{Either, MESSAGE_PACK, files_or_json, json, multipart_or_json, query};
 pub(crate) use form::{Fields, Form};
 pub(crate) use upload::backup;

@@ -4,12 +4,13 @@
 use std::sync::LazyLock;
 
 use actix_web::http::header::{self, ContentType};
-use actix_web::web;
+use actix_web::web::{self, Data};
 use actix_web::{HttpResponse, http::StatusCode};
 use serde_json::json;
 
 use super::page::{javascript, part};
 use crate::api::{self, Operation};
+use crate::app::App;
 
 const PAGE: &str = include_str!("../../../web/docs.html");
 const SCRIPT: &str = include_str!("../../../web/docs.js");
@@ -17,6 +18,9 @@ const SCRIPT: &str = include_str!("../../../web/docs.js");
 /// Made once: it is the same for every request.
 static DOCUMENT: LazyLock<String> =
     LazyLock::new(|| api::document(&super::operations()).to_string());
+/// The same where CompreFace's API is spoken.
+static WITH_COMPREFACE: LazyLock<String> =
+    LazyLock::new(|| api::document(&super::operations_with_compreface()).to_string());
 
 /// What this file answers.
 pub(super) fn operations() -> Vec<Operation> {
@@ -33,11 +37,15 @@ pub(super) fn operations() -> Vec<Operation> {
     ]
 }
 
-async fn document() -> HttpResponse {
+async fn document(app: Data<App>) -> HttpResponse {
+    let document = match app.config.compreface {
+        None => &DOCUMENT,
+        Some(_) => &WITH_COMPREFACE,
+    };
     HttpResponse::build(StatusCode::OK)
         .content_type(ContentType::json())
         .insert_header((header::CACHE_CONTROL, "no-cache"))
-        .body(DOCUMENT.as_str())
+        .body(document.as_str())
 }
 
 async fn page() -> HttpResponse {

@@ -52,7 +52,7 @@ async fn list(app: Data<App>) -> Outcome<KeptKeys> {
 
 async fn make(app: Data<App>, request: HttpRequest, payload: Payload) -> Outcome<MadeKey> {
     let body: NewKey = http::json(request.headers(), payload, app.max_body_bytes()).await?;
-    let (name, limits) = body.parts()?;
+    let (name, limits, service) = body.parts()?;
     if !app.keys.has_root() {
         return Err(Refusal::conflict(
             "the settings have no `api_key`: the first key made would lock everyone else out; set \
@@ -64,7 +64,8 @@ async fn make(app: Data<App>, request: HttpRequest, payload: Payload) -> Outcome
             "the new key would have {more}, which this one has not"
         )));
     }
-    let (secret, key) = app.change_keys(move |keys| keys.add(&name, limits)).await?;
+    let made = app.change_keys(move |keys| keys.add(&name, limits, service));
+    let (secret, key) = made.await?;
     let key = KeptKey::from(&*key);
     Ok(Answer(MadeKey { secret, key }))
 }

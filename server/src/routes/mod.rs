@@ -31,16 +31,22 @@ use actix_web::HttpRequest;
 use actix_web::web::{self, ServiceConfig};
 
 use crate::api::{self, Operation};
+use crate::compreface;
 use crate::refusal::Refusal;
 
-/// All routes.
-pub(crate) fn configure(routes: &mut ServiceConfig) {
+/// All routes, those for clients of CompreFace if they are spoken to.
+pub(crate) fn configure(routes: &mut ServiceConfig, speaks_compreface: bool) {
     let paths = web::PathConfig::default().error_handler(|error, _| {
         Refusal::wrong(format!("the path cannot be read: {error}")).into()
     });
     routes.app_data(paths);
-    let all = operations().into_iter().chain(refused::operations());
-    api::mount(all.collect(), routes);
+    let mut all = operations();
+    all.extend(refused::operations());
+    if speaks_compreface {
+        all.extend(compreface::operations());
+        all.extend(compreface::refused());
+    }
+    api::mount(all, routes);
     routes.default_service(web::to(nowhere));
 }
 
@@ -75,6 +81,13 @@ fn operations() -> Vec<Operation> {
     of_files.into_iter().flatten().collect()
 }
 
+/// The same where CompreFace's API is spoken.
+fn operations_with_compreface() -> Vec<Operation> {
+    let mut all = operations();
+    all.extend(compreface::operations());
+    all
+}
+
 /// A path with `..` in it is told apart: it is no mere slip.
 async fn nowhere(request: HttpRequest) -> Result<String, Refusal> {
     let path = request.path();
@@ -97,7 +110,7 @@ mod tests {
 
     #[test]
     fn every_operation_says_what_it_does_and_its_examples_are_read_as_bodies() {
-        let operations = operations();
+        let operations = operations_with_compreface();
         for operation in &operations {
             assert!(operation.about.ends_with('.'), "{}", operation.id);
             for body in &operation.bodies {
@@ -114,7 +127,7 @@ mod tests {
 
     #[test]
     fn what_every_operation_needs_stands_in_the_table_of_access() {
-        for operation in operations() {
+        for operation in operations_with_compreface() {
             let needs = access::needs(&operation.method, operation.path);
             let needs = needs.unwrap_or_else(|| {
                 let (method, path) = (&operation.method, operation.path);
@@ -135,7 +148,7 @@ mod tests {
 
     #[test]
     fn every_example_is_what_its_schema_says() {
-        let document = api::document(&operations());
+        let document = api::document(&operations_with_compreface());
         let judge = api::Judge::new(&document);
         let mut judged = 0;
         for (path, methods) in document["paths"].as_object().unwrap() {
@@ -181,7 +194,7 @@ mod tests {
 
     #[test]
     fn no_schema_of_a_body_says_that_anything_may_come() {
-        let document = api::document(&operations());
+        let document = api::document(&operations_with_compreface());
         for (path, methods) in document["paths"].as_object().unwrap() {
             for (method, operation) in methods.as_object().unwrap() {
                 let asked = &operation["requestBody"]["content"]["application/json"]["schema"];
@@ -197,7 +210,7 @@ mod tests {
 
     #[test]
     fn the_document_has_every_operation_and_refers_to_nothing_that_is_not_in_it() {
-        let operations = operations();
+        let operations = operations_with_compreface();
         let document = api::document(&operations);
         for operation in &operations {
             let method = operation.method.as_str().to_ascii_lowercase();

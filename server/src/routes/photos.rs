@@ -4,8 +4,7 @@ use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use actix_web::HttpRequest;
-use actix_web::http::StatusCode;
-use actix_web::web::{self, Bytes, Data, Path, Payload};
+use actix_web::web::{self, Data, Path, Payload};
 use embedder::{ModelInfo, Scale, Want};
 use engine::{CollectionInfo, NewFace, Point, Query, ScoredPoint, Select, Vectors, Which};
 use serde_json::json;
@@ -18,7 +17,7 @@ use crate::embed_pool::Seen;
 use crate::http::{self, Either};
 use crate::likeness;
 use crate::limits;
-use crate::makers::{look, makers, searcher};
+use crate::makers::{clean, look, makers, moved, searcher};
 use crate::refusal::Refusal;
 use crate::wire::envelope::Answer;
 use crate::wire::face::{
@@ -142,29 +141,6 @@ async fn add(
     Ok(Answer(gathered.added))
 }
 
-/// What is said of a photo whose vector is no more, because the collection was moved to another model
-/// while the photo was looked at: nothing is wrong with it.
-async fn moved(app: &App, info: &CollectionInfo, refusal: Refusal) -> Refusal {
-    if refusal.status() != StatusCode::BAD_REQUEST {
-        return refusal;
-    }
-    match app.describe(&info.name).await {
-        Ok(now)
-            if info
-                .spec
-                .vectors
-                .keys()
-                .any(|it| !now.spec.vectors.contains_key(it)) =>
-        {
-            Refusal::busy(
-                "the collection was moved to another model while the photo was looked at: send it \
-                 again",
-            )
-        }
-        _ => refusal,
-    }
-}
-
 /// The faces of a photo with the ids that they get, and their vectors.
 type Faces = Vec<(Id, embedder::Face, Vectors)>;
 
@@ -187,13 +163,6 @@ fn sifted(
     seen.analysis.faces = good;
     some_faces(&seen, found)?;
     Ok((seen, vectors))
-}
-
-/// The photo as it is kept: without what else its file says.
-async fn clean(photo: Bytes) -> Result<Vec<u8>, Refusal> {
-    let clean = web::block(move || embedder::without_metadata(&photo)).await;
-    let clean = clean.map_err(|_| Refusal::internal("a thread of the server broke down"))?;
-    Ok(clean?)
 }
 
 /// What is there already of each face: another of the same picture. `earlier` is that of the same

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::list;
-use crate::access::{Key, Limits, Scope};
+use crate::access::{Key, Limits, Scope, Service};
 use crate::limits;
 use crate::refusal::Refusal;
 
@@ -20,11 +20,13 @@ pub(crate) struct NewKey {
     collections: Option<Vec<String>>,
     /// Seconds since 1970 at which it ends; without it, never.
     expires_at: Option<u64>,
+    /// The service of CompreFace's API that it is for: its secret is a UUID then.
+    compreface: Option<Service>,
 }
 
 impl NewKey {
-    /// Its name and how far it goes.
-    pub(crate) fn parts(self) -> Result<(String, Limits), Refusal> {
+    /// Its name, how far it goes and what for.
+    pub(crate) fn parts(self) -> Result<(String, Limits, Option<Service>), Refusal> {
         let letters = self.name.chars().count();
         if letters == 0 || letters > limits::KEY_NAME || self.name.chars().any(char::is_control) {
             return Err(Refusal::wrong(format!(
@@ -48,12 +50,18 @@ impl NewKey {
         for name in names {
             engine::check_name(name)?;
         }
+        if self.compreface == Some(Service::Recognition) && names.len() > 1 {
+            return Err(Refusal::wrong(
+                "a key for CompreFace's recognition is for one collection, or for that of the \
+                 settings where `collections` is left out",
+            ));
+        }
         let limits = Limits {
             scopes: self.scopes.into_iter().collect(),
             collections: self.collections,
             expires_at: self.expires_at,
         };
-        Ok((self.name, limits))
+        Ok((self.name, limits, self.compreface))
     }
 }
 
@@ -69,6 +77,9 @@ pub(crate) struct KeptKey {
     made_at: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     expires_at: Option<u64>,
+    /// The service of CompreFace's API that it is for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    compreface: Option<Service>,
 }
 
 impl From<&Key> for KeptKey {
@@ -80,6 +91,7 @@ impl From<&Key> for KeptKey {
             collections: key.limits.collections.clone(),
             made_at: key.made_at,
             expires_at: key.limits.expires_at,
+            compreface: key.service,
         }
     }
 }

@@ -6,6 +6,7 @@ mod aliases;
 mod bad_input;
 mod bent_filters;
 mod clustering;
+mod compreface;
 mod erasure;
 mod exact_input;
 mod faces;
