@@ -16,18 +16,22 @@
 //! # Ok::<(), config::Error>(())
 //! ```
 
+mod compreface;
 mod error;
 mod file;
 mod layers;
 mod limits;
 mod origins;
 mod reader;
+mod retention;
 mod tree;
 
+pub use compreface::CompreFace;
 pub use error::{Error, Origin};
 pub use layers::{Flag, Sources};
 pub use origins::Origins;
+pub use retention::Retention;
 pub use tree::{
-    ApiKey, Audit, Checkpoint, CompreFace, Config, Embedding, Level, Log, LogFormat, LogOutput,
-    Models, Remote, Retention, Server, Tls,
+    ApiKey, Audit, Checkpoint, Config, Embedding, Level, Log, LogFormat, LogOutput, Models, Remote,
+    Server, Tls,
 };

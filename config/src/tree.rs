@@ -7,11 +7,13 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::thread::available_parallelism;
 
+use crate::compreface::CompreFace;
 use crate::error::Error;
 use crate::layers::Sources;
 use crate::limits;
 use crate::origins::Origins;
 use crate::reader::Reader;
+use crate::retention::Retention;
 
 /// All settings of a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,15 +50,6 @@ pub struct Config {
     pub audit: Audit,
     /// The REST API of CompreFace; absent: it is not spoken.
     pub compreface: Option<CompreFace>,
-}
-
-/// The REST API of CompreFace.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CompreFace {
-    /// The collection whose faces it is about, unless a key is for another.
-    pub collection: String,
-    /// Whether the photos of examples are kept.
-    pub keep_photos: bool,
 }
 
 /// The trail of writes and of operators' work.
@@ -161,13 +154,6 @@ pub struct Checkpoint {
 pub struct Log {
     /// MiB after which it goes on in a new file.
     pub segment_mib: u64,
-}
-
-/// How points expire in collections that do not keep them for good.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Retention {
-    /// Seconds between two looks for points whose time is over.
-    pub sweep_s: u64,
 }
 
 /// What the process writes about itself.
@@ -368,14 +354,6 @@ impl Log {
     }
 }
 
-impl Retention {
-    fn read(r: &mut Reader) -> Result<Self, Error> {
-        Ok(Self {
-            sweep_s: r.number("retention.sweep_s", 60, limits::SWEEP_S)?,
-        })
-    }
-}
-
 impl LogOutput {
     fn read(r: &mut Reader) -> Result<Self, Error> {
         let levels = [
@@ -401,22 +379,6 @@ impl Audit {
             file_mib: r.number("audit.file_mib", 64, limits::AUDIT_MIB)?,
             files: r.number("audit.files", 16, limits::AUDIT_FILES)?,
         })
-    }
-}
-
-impl CompreFace {
-    fn read(r: &mut Reader) -> Result<Option<Self>, Error> {
-        let expected = "the name of a collection: letters, digits, `_`, `-` and `.`, not first";
-        let collection = r.text("compreface.collection", "", expected, |text| {
-            let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
-            let named = text.len() <= limits::NAME_CHARS && text.bytes().all(fits);
-            (named && !text.starts_with('.')).then(|| text.to_owned())
-        })?;
-        let keep_photos = r.boolean("compreface.keep_photos", true)?;
-        Ok((!collection.is_empty()).then_some(Self {
-            collection,
-            keep_photos,
-        }))
     }
 }
 

@@ -1,0 +1,158 @@
+//! Photos and vectors that are recognized, detected and verified.
+
+use serde_json::{Value, json};
+
+use super::{ANY, FACES, RECOGNIZE, done, example, fault, open, photo_to, post, upload};
+use crate::common::{Server, faceless, group, photo};
+
+#[test]
+fn faces_are_recognized_detected_and_verified_with_what_was_asked_of_them() {
+    let server = open();
+    let empty = done(photo_to(&server, RECOGNIZE, &photo(4)), 200);
+    assert_eq!(empty["result"][0]["subjects"], json!([]));
+    let (ana, _) = (example(&server, "Ana", 4), example(&server, "Ana", 6));
+    example(&server, "Bob", 28);
+    let plain = done(photo_to(&server, RECOGNIZE, &group(&[4, 28])), 200);
+    let faces = plain["result"].as_array().unwrap();
+    assert_eq!(faces.len(), 2, "{plain}");
+    let mut keys: Vec<_> = faces[0].as_object().unwrap().keys().collect();
+    keys.sort();
+    assert_eq!(keys, ["box", "subjects"]);
+    assert_eq!(
+        faces[0]["subjects"],
+        json!([{"subject": "Ana", "similarity": 1.0}])
+    );
+    assert_eq!(
+        faces[0]["box"],
+        json!({"probability": 0.99, "x_max": 32, "y_max": 32, "x_min": 0, "y_min": 0})
+    );
+    assert_eq!(plain.as_object().unwrap().len(), 1, "{plain}");
+    let query = "&limit=1&det_prob_threshold=0.8&prediction_count=3&\
+        face_plugins=age,gender,landmarks,calculator,pose,mask&status=True";
+    let full = done(
+        photo_to(&server, &format!("{RECOGNIZE}?{query}"), &group(&[4, 28])),
+        200,
+    );
+    let [face] = full["result"].as_array().unwrap().as_slice() else {
+        panic!("{full}")
+    };
+    let subjects = face["subjects"].as_array().unwrap().iter();
+    let subjects: Vec<_> = subjects.map(|it| it["subject"].as_str().unwrap()).collect();
+    assert_eq!(subjects, ["Ana", "Ana", "Bob"], "the nearest examples");
+    assert_eq!(face["landmarks"][0], json!([10, 13]));
+    assert_eq!(face["embedding"].as_array().unwrap().len(), 128);
+    assert!(face["pose"]["yaw"].is_number() && face["execution_time"]["detector"].is_number());
+    assert_eq!(face.get("age"), None);
+    assert_eq!(
+        full["unsupported_plugins"],
+        json!(["age", "gender", "mask"])
+    );
+    assert_eq!(
+        full["plugins_versions"]["calculator"],
+        "fake-128.Calculator"
+    );
+    fault(&photo_to(&server, RECOGNIZE, &faceless()), 400, 28);
+    for query in ["limit=-1", "prediction_count=0", "det_prob_threshold=2"] {
+        let path = format!("{RECOGNIZE}?{query}");
+        fault(&photo_to(&server, &path, &photo(4)), 400, 26);
+    }
+    let crop = format!("{RECOGNIZE}?detect_faces=false");
+    fault(&photo_to(&server, &crop, &photo(4)), 400, 36);
+
+    let detect = "/api/v1/detection/detect";
+    let detected = done(photo_to(&server, detect, &group(&[4, 28])), 200);
+    assert_eq!(detected["result"].as_array().unwrap().len(), 2);
+    assert_eq!(detected["result"][0].as_object().unwrap().len(), 1);
+    fault(&photo_to(&server, detect, &faceless()), 400, 28);
+
+    let of = |id: &str| format!("{FACES}/{id}/verify?limit=1");
+    let alike = done(photo_to(&server, &of(&ana), &photo(4)), 200);
+    assert_eq!(alike["result"][0]["subject"], "Ana");
+    assert_eq!(alike["result"][0]["similarity"], 1.0);
+    let nobody = done(photo_to(&server, &of(ANY), &photo(4)), 200);
+    assert_eq!(nobody["result"][0]["subject"], "");
+    assert_eq!(nobody["result"][0]["similarity"], 0.0);
+
+    let verify = "/api/v1/verification/verify";
+    let pair = |source: &[u8], target: &[u8]| {
+        let files = [
+            ("source_image", "a.png", source),
+            ("target_image", "b.png", target),
+        ];
+        upload(&server, ANY, verify, &files)
+    };
+    let compared = done(pair(&photo(4), &group(&[4, 28])), 200);
+    let [only] = compared["result"].as_array().unwrap().as_slice() else {
+        panic!("{compared}")
+    };
+    assert!(only["source_image_face"]["box"].is_object());
+    assert_eq!(only["face_matches"][0]["similarity"], 1.0);
+    assert!(only["face_matches"][1]["similarity"].as_f64().unwrap() < 1.0);
+    fault(&pair(&group(&[4, 28]), &photo(4)), 400, 31);
+    fault(&pair(&faceless(), &photo(4)), 400, 28);
+    fault(&pair(&photo(4), &faceless()), 400, 28);
+    let half = upload(
+        &server,
+        ANY,
+        verify,
+        &[("source_image", "a.png", &photo(4))],
+    );
+    assert_eq!(
+        fault(&half, 400, 34),
+        "Required part target_image is missing"
+    );
+
+    the_same_by_vectors(&server, &ana, &face["embedding"]);
+}
+
+fn the_same_by_vectors(server: &Server, ana: &str, embedding: &Value) {
+    let mut other = vec![0.0; 128];
+    other[0] = 3.0;
+    let both = json!({"embeddings": [other, embedding]});
+    let path = "/api/v1/recognition/embeddings/recognize";
+    let counted = format!("{path}?prediction_count=2");
+    let found = done(post(server, &counted, &both), 200);
+    assert_eq!(found["result"][1]["embedding"], *embedding);
+    assert_eq!(
+        found["result"][1]["similarities"][0],
+        json!({"subject": "Ana", "similarity": 1.0})
+    );
+    assert_eq!(
+        found["result"][1]["similarities"].as_array().unwrap().len(),
+        2
+    );
+    for nothing in [json!({}), json!({"embeddings": []})] {
+        let told = fault(&post(server, path, &nothing), 400, 5);
+        assert_eq!(told, "Field embeddings cannot be empty");
+    }
+    fault(
+        &post(server, path, &json!({"embeddings": [[1.0]]})),
+        400,
+        36,
+    );
+    fault(
+        &post(server, path, &json!({"embeddings": [vec![0.0; 128]]})),
+        400,
+        36,
+    );
+    let path = format!("/api/v1/recognition/embeddings/faces/{ana}/verify");
+    let found = done(post(server, &path, &both), 200);
+    assert_eq!(
+        found["result"][0]["embedding"], *embedding,
+        "most alike first"
+    );
+    assert_eq!(found["result"][0]["similarity"], 1.0);
+    let path = "/api/v1/verification/embeddings/verify";
+    let body = json!({"source": embedding, "targets": [other, embedding]});
+    let found = done(post(server, path, &body), 200);
+    assert_eq!(
+        found["result"][0],
+        json!({"embedding": embedding, "similarity": 1.0})
+    );
+    fault(
+        &post(server, path, &json!({"source": [], "targets": [other]})),
+        400,
+        5,
+    );
+    fault(&post(server, path, &json!({"source": other})), 400, 5);
+}
