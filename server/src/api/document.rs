@@ -251,7 +251,12 @@ fn success(answer: &Answer, schemas: &mut Schemas) -> Value {
         }
         Answer::Bare(example, types) => {
             let mut content = plain(types);
-            let json = json!({"schema": {"type": "object"}, "example": example});
+            let kind = if example.is_array() {
+                "array"
+            } else {
+                "object"
+            };
+            let json = json!({"schema": {"type": kind}, "example": example});
             content.insert("application/json".to_owned(), json);
             content.into()
         }

@@ -100,7 +100,7 @@ mod tests {
         };
         let similarity = Similarity::of(&unmeasured);
         // A distance of 1: (tanh(0.1817961 * 5.291995557) + 1) / 2.
-        assert_eq!(similarity.at(0.5), 0.87257);
+        assert_eq!(similarity.at(0.5), 0.8726);
         assert_eq!(similarity.between(&[1.0, 0.0], &[1.0, 0.0]), 1.0);
     }
 }
