@@ -62,8 +62,46 @@ pub(crate) fn run(target_dir: &Path, models_dir: Option<&Path>) -> Result<Outcom
         server.wait_ready()?;
         let program = (Interpreter::Python, "examples/photos.py");
         run_program(root, &home, program, &server.url, Some(&photos))?;
+        drop(server);
+        compreface(root, &home, (&binary, models_dir), &photos)?;
     }
     Ok(Outcome::Ran)
+}
+
+/// The key of the settings of the server that CompreFace's clients ask.
+const COMPREFACE_ROOT: &str = "the-key-of-these-settings";
+
+/// CompreFace's own clients, each against a server that is set up for them.
+fn compreface(
+    root: &Path,
+    home: &Path,
+    (binary, models_dir): (&Path, &Path),
+    photos: &Path,
+) -> Result<()> {
+    let apart = home.join("compreface");
+    fs::create_dir_all(&apart)?;
+    python_with(
+        &root.join("conformance/compreface-requirements.txt"),
+        &apart,
+    )?;
+    for (interpreter, program, home_of_it) in [
+        (
+            Interpreter::Python,
+            "conformance/compreface_client.py",
+            &*apart,
+        ),
+        (Interpreter::Node, "conformance/compreface_client.mjs", home),
+    ] {
+        let settings = [
+            ("DOPPEL_COMPREFACE__COLLECTION", "compreface"),
+            ("DOPPEL_API_KEY", COMPREFACE_ROOT),
+        ];
+        let server = Server::start_with(binary, home, Some(models_dir), &settings)?;
+        server.wait_ready()?;
+        let program = (interpreter, program);
+        run_program(root, home_of_it, program, &server.url, Some(photos))?;
+    }
+    Ok(())
 }
 
 pub(crate) fn run_program(
@@ -97,6 +135,7 @@ pub(crate) fn run_program(
         .args(argument)
         .current_dir(home)
         .env("PATH", format!("{}:{search}", path_of_venv.display()))
+        .env("DOPPEL_API_KEY", COMPREFACE_ROOT)
         .env("NO_PROXY", "127.0.0.1")
         .env("no_proxy", "127.0.0.1");
     let status = command
@@ -189,6 +228,15 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start(binary: &Path, home: &Path, models_dir: Option<&Path>) -> Result<Self> {
+        Self::start_with(binary, home, models_dir, &[])
+    }
+
+    fn start_with(
+        binary: &Path,
+        home: &Path,
+        models_dir: Option<&Path>,
+        settings: &[(&str, &str)],
+    ) -> Result<Self> {
         let data = home.join("data");
         if data.exists() {
             fs::remove_dir_all(&data)?;
@@ -201,6 +249,7 @@ impl Server {
             .arg("--data-dir")
             .arg(&data)
             .env("DOPPEL_MODELS_DIR", &models)
+            .envs(settings.iter().copied())
             .stdout(Stdio::piped());
         let mut child = command
             .spawn()
