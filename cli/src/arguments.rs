@@ -9,6 +9,7 @@ use config::Flag;
 
 use crate::eval::EvalCommand;
 use crate::export::ExportArgs;
+use crate::heads::TrainCommand;
 use crate::keys::KeysCommand;
 use crate::limits;
 use crate::models::ModelsCommand;
@@ -72,6 +73,9 @@ pub(crate) enum Command {
     /// Measure how well and how fast the face models do
     #[command(subcommand)]
     Eval(EvalCommand),
+    /// Learn a network of your own from people whose names are known
+    #[command(subcommand)]
+    Train(TrainCommand),
     /// Check a data folder that no server is using, down to the last byte
     #[command(after_help = VERIFY_HELP)]
     Verify(VerifyArgs),

@@ -8,6 +8,7 @@ mod columns;
 mod eval;
 mod exit;
 mod export;
+mod heads;
 mod import;
 mod job;
 mod keys;
@@ -92,6 +93,7 @@ fn run(cli: Cli) -> Result<Exit> {
         Command::Keys(command) => keys::run(&command, &client(command.server())?),
         Command::Models(command) => models::run(&command),
         Command::Eval(command) => eval::run(&command),
+        Command::Train(command) => heads::run(&command),
         Command::Verify(arguments) => maintain::verify(&arguments),
         Command::Repair(arguments) => maintain::repair(&arguments),
         Command::Version => print(concat!("doppel ", env!("CARGO_PKG_VERSION"), "\n")),

@@ -137,6 +137,13 @@ fn describe(manifest: &Manifest, text: &mut String) -> std::fmt::Result {
             None => writeln!(text, "  {what}  {file}  put there by hand")?,
         }
     }
+    if let Some(head) = &manifest.head {
+        writeln!(
+            text,
+            "  head      {}  on the vectors of {}",
+            head.file, head.base
+        )?;
+    }
     match &manifest.calibration {
         Some(it) => writeln!(
             text,

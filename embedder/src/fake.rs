@@ -12,7 +12,7 @@ use crate::detect::Detection;
 use crate::embed::normalise;
 use crate::error::Error;
 use crate::quality::Quality;
-use crate::types::{Analysis, Choice, Face, FaceEmbedder, ModelInfo, Timings, Want};
+use crate::types::{Analysis, Base, Choice, Face, FaceEmbedder, Mapper, ModelInfo, Timings, Want};
 
 /// Below this mean brightness a photo has no face.
 const DARK: f32 = 8.0;
@@ -22,6 +22,8 @@ pub struct FakeEmbedder {
     model: ModelInfo,
     /// Shades of a face in a row and in a column, which are its vector.
     shades: (u32, u32),
+    /// Whether of its vectors half of the numbers are taken.
+    is_head: bool,
 }
 
 impl FakeEmbedder {
@@ -40,6 +42,25 @@ impl FakeEmbedder {
         Self::of("fake-72", (9, 8), '1')
     }
 
+    /// A head on the first: it takes every second number of its vectors.
+    pub fn head() -> Self {
+        let base = Self::new();
+        Self {
+            model: ModelInfo {
+                name: "fake-64".into(),
+                dim: base.model.dim / 2,
+                sha256: "2".repeat(64),
+                calibration: None,
+                base: Some(Base {
+                    name: base.model.name,
+                    sha256: base.model.sha256,
+                }),
+            },
+            shades: base.shades,
+            is_head: true,
+        }
+    }
+
     fn of(name: &str, shades: (u32, u32), digit: char) -> Self {
         Self {
             model: ModelInfo {
@@ -47,8 +68,10 @@ impl FakeEmbedder {
                 dim: (shades.0 * shades.1) as usize,
                 sha256: digit.to_string().repeat(64),
                 calibration: None,
+                base: None,
             },
             shades,
+            is_head: false,
         }
     }
 }
@@ -66,9 +89,28 @@ impl FaceEmbedder for FakeEmbedder {
 
     fn analyze_all(&mut self, photos: &[(&[u8], Want)]) -> Vec<Result<Analysis, Error>> {
         let outcomes = photos.iter();
-        let outcomes = outcomes.map(|(image, want)| seen(image, *want, self.shades));
+        let outcomes = outcomes.map(|(image, want)| {
+            let mut analysis = seen(image, *want, self.shades)?;
+            if self.is_head && want.vectors {
+                for face in &mut analysis.faces {
+                    face.vector = every_second(&face.vector);
+                }
+            }
+            Ok(analysis)
+        });
         outcomes.collect()
     }
+
+    fn mapper(&self) -> Option<Mapper> {
+        let map = |vectors: &[Vec<f32>]| Ok(vectors.iter().map(|it| every_second(it)).collect());
+        self.is_head.then(|| Mapper::new(map))
+    }
+}
+
+fn every_second(vector: &[f32]) -> Vec<f32> {
+    let mut half: Vec<f32> = vector.iter().copied().step_by(2).collect();
+    normalise(&mut half);
+    half
 }
 
 /// What a photo shows: a face for each square that it is wide.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::calibration::Calibration;
 use crate::limits::{INPUT_SIDES, MODEL_NAME_CHARS, VECTOR_NUMBERS};
-use crate::types::ModelInfo;
+use crate::types::{Base, ModelInfo};
 
 /// A detector and an embedder with all that is needed to obtain and run them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -24,6 +24,24 @@ pub struct Manifest {
     pub detector: Detector,
     /// The model that embeds them.
     pub embedder: Embedder,
+    /// What makes other vectors of theirs, if that is so: then `dim` is of these.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub head: Option<Head>,
+}
+
+/// A network that takes the vectors of a model and makes others; detector and embedder of its manifest
+/// are that model's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Head {
+    /// The name of the model whose vectors it takes; `embedder.sha256` says which that is.
+    pub base: String,
+    /// Numbers in these.
+    pub input: usize,
+    /// The ONNX file, which is put into the folder of models by hand or by a training.
+    pub file: String,
+    /// Hex SHA-256 of that. With the name it tells vectors of this model from others.
+    pub sha256: String,
 }
 
 /// A YuNet-like detector.
@@ -224,8 +242,15 @@ impl Manifest {
         ModelInfo {
             name: self.name.clone(),
             dim: self.dim,
-            sha256: self.embedder.sha256.clone(),
+            sha256: match &self.head {
+                Some(head) => head.sha256.clone(),
+                None => self.embedder.sha256.clone(),
+            },
             calibration: self.calibration.clone(),
+            base: self.head.as_ref().map(|head| Base {
+                name: head.base.clone(),
+                sha256: self.embedder.sha256.clone(),
+            }),
         }
     }
 
@@ -235,6 +260,11 @@ impl Manifest {
         let rounded = rounded.and_then(|translated| translated.rounded.as_deref());
         let always = [self.detector.file.as_str(), self.embedder.file.as_str()];
         always.into_iter().chain(rounded).collect()
+    }
+
+    /// Numbers in a vector of the embedder, before a head.
+    pub(crate) fn embedder_dim(&self) -> usize {
+        self.head.as_ref().map_or(self.dim, |head| head.input)
     }
 
     fn check(&self) -> Result<(), String> {
@@ -248,9 +278,22 @@ impl Manifest {
             let (least, most) = (VECTOR_NUMBERS.start(), VECTOR_NUMBERS.end());
             return Err(format!("`dim` must be {least} to {most}"));
         }
+        if let Some(head) = &self.head
+            && (!VECTOR_NUMBERS.contains(&head.input) || head.base == self.name)
+        {
+            return Err(
+                "a `head` takes the vectors of another model: `base` is its name, `input` how \
+                        many numbers they have"
+                    .into(),
+            );
+        }
+        let head = self.head.as_ref();
         let translated = self.embedder.translated.as_ref();
         let weights = translated.map(|translated| translated.weights.as_str());
-        for file in self.files().into_iter().chain(weights) {
+        let others = weights
+            .into_iter()
+            .chain(head.map(|head| head.file.as_str()));
+        for file in self.files().into_iter().chain(others) {
             if !is_plain(file) {
                 return Err(format!(
                     "`{}` is no plain name of a file",
@@ -258,7 +301,11 @@ impl Manifest {
                 ));
             }
         }
-        for sha256 in [&self.detector.sha256, &self.embedder.sha256] {
+        let own = head.map(|head| &head.sha256);
+        for sha256 in [&self.detector.sha256, &self.embedder.sha256]
+            .into_iter()
+            .chain(own)
+        {
             if sha256.len() != 64 || !sha256.bytes().all(|byte| byte.is_ascii_hexdigit()) {
                 return Err("a `sha256` is 64 hexadecimal digits".into());
             }
@@ -318,7 +365,10 @@ mod tests {
 
     #[test]
     fn what_makes_no_sense_is_refused_by_name() {
-        let good: Value = serde_json::from_str(BUILT_IN[0]).unwrap();
+        let mut good: Value = serde_json::from_str(BUILT_IN[0]).unwrap();
+        good["head"] = json!({
+            "base": "another", "input": 128, "file": "h.onnx", "sha256": "0".repeat(64),
+        });
         let cases = [
             ("/name", json!("../evil"), "`name`"),
             ("/dim", json!(0), "`dim`"),
@@ -327,6 +377,10 @@ mod tests {
             ("/embedder/file", json!("/etc/passwd"), "plain name"),
             ("/embedder/translated/rounded", json!("a/b"), "plain name"),
             ("/embedder/sha256", json!("00"), "sha256"),
+            ("/head/file", json!("a/b"), "plain name"),
+            ("/head/sha256", json!("00"), "sha256"),
+            ("/head/input", json!(1), "`input`"),
+            ("/head/base", json!("facenet-128"), "`base`"),
             ("/embedder/input/side", json!(0), "`side`"),
             (
                 "/embedder/input/crop",

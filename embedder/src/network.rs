@@ -32,7 +32,7 @@ impl Network {
         Ok(Self {
             session: session(environment, model, threads)?,
             input: manifest.embedder.input.clone(),
-            dim: manifest.dim,
+            dim: manifest.embedder_dim(),
             mirror: manifest.embedder.mirror,
         })
     }

@@ -16,7 +16,7 @@ use crate::network::Network;
 use crate::photo::Photo;
 use crate::quality::{self, Quality};
 use crate::runtime::{adds_bytes_exactly, environment};
-use crate::types::{Analysis, Choice, Face, FaceEmbedder, ModelInfo, Timings, Want};
+use crate::types::{Analysis, Choice, Face, FaceEmbedder, Mapper, ModelInfo, Timings, Want};
 
 /// The crop kept for people to look at: a little wider than what the model sees.
 const THUMBNAIL_MARGIN: f32 = 1.6;
@@ -29,6 +29,7 @@ pub struct OnnxEmbedder {
     info: ModelInfo,
     detector: Detector,
     network: Network,
+    head: Option<Mapper>,
 }
 
 /// A photo whose faces are found and cut out, but have no vectors yet.
@@ -58,6 +59,7 @@ impl OnnxEmbedder {
             detector,
             embedder,
             rounded,
+            head,
         } = locate(dir, &manifest).map_err(|error| Error::NotInstalled(error.to_string()))?;
         let environment = environment(&library)?;
         let rounded = rounded.filter(|_| manifest.embedder.use_rounded && adds_bytes_exactly());
@@ -66,6 +68,9 @@ impl OnnxEmbedder {
             info: manifest.info(),
             detector: Detector::load(environment, &detector, &manifest.detector, threads)?,
             network: Network::load(environment, &embedder, &manifest, threads)?,
+            head: head
+                .map(|file| crate::head::load(environment, &file, &manifest))
+                .transpose()?,
             manifest,
         };
         this.detector
@@ -207,6 +212,10 @@ impl FaceEmbedder for OnnxEmbedder {
         &self.info
     }
 
+    fn mapper(&self) -> Option<Mapper> {
+        self.head.clone()
+    }
+
     fn analyze_all(&mut self, photos: &[(&[u8], Want)]) -> Vec<Result<Analysis, Error>> {
         let prepared: Vec<_> = photos
             .iter()
@@ -216,6 +225,10 @@ impl FaceEmbedder for OnnxEmbedder {
         let crops = prepared.iter().flatten().flat_map(|photo| &photo.crops);
         let crops: Vec<_> = crops.cloned().collect();
         let vectors = self.network.embed(&crops);
+        let vectors = match &self.head {
+            Some(head) => vectors.and_then(|vectors| head.map(&vectors)),
+            None => vectors,
+        };
         let taken = started.elapsed();
         let mut vectors = vectors.map(Vec::into_iter);
         let outcomes = prepared.into_iter().map(|prepared| {

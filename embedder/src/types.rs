@@ -1,5 +1,6 @@
 //! What the pipeline is asked for and what it answers.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::calibration::Calibration;
@@ -15,6 +16,11 @@ pub trait FaceEmbedder: Send {
     /// order. A photo without a face is no error. The faces of all go through the model together,
     /// and the time that takes is told of each.
     fn analyze_all(&mut self, photos: &[(&[u8], Want)]) -> Vec<Result<Analysis, Error>>;
+
+    /// What makes vectors of this model of those of its base, where it is a head and runs here.
+    fn mapper(&self) -> Option<Mapper> {
+        None
+    }
 
     /// The same of one photo.
     fn analyze(&mut self, image: &[u8], want: Want) -> Result<Analysis, Error> {
@@ -35,6 +41,40 @@ pub struct ModelInfo {
     pub sha256: String,
     /// What its cosines mean, if that has been measured.
     pub calibration: Option<Calibration>,
+    /// The model whose vectors it makes its own of, if it is a head.
+    pub base: Option<Base>,
+}
+
+/// A model that another makes its vectors of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Base {
+    /// Its name.
+    pub name: String,
+    /// Its checksum.
+    pub sha256: String,
+}
+
+/// Makes a head's vectors of vectors of its base, without photos. Shared by all who hold it.
+#[derive(Clone)]
+pub struct Mapper(Arc<Mapping>);
+
+type Mapping = dyn Fn(&[Vec<f32>]) -> Result<Vec<Vec<f32>>, Error> + Send + Sync;
+
+impl Mapper {
+    /// Of what does it.
+    pub(crate) fn new(
+        map: impl Fn(&[Vec<f32>]) -> Result<Vec<Vec<f32>>, Error> + Send + Sync + 'static,
+    ) -> Self {
+        Self(Arc::new(map))
+    }
+
+    /// A vector of length 1 for each vector of the base, in their order.
+    ///
+    /// # Errors
+    /// A vector is not of the base's size, or the model does not answer as it should.
+    pub fn map(&self, vectors: &[Vec<f32>]) -> Result<Vec<Vec<f32>>, Error> {
+        (self.0)(vectors)
+    }
 }
 
 /// Which faces.

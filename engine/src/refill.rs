@@ -5,14 +5,15 @@
 //! its record, so that no vector comes to a face that it was not made of, and no point loses its
 //! old vector before it has the new one, unless that was said to be fine.
 
-use storage::{Lsn, PointId, Record};
+use storage::{Lsn, NamedVectors, PointId, Record};
 
 use crate::collection::Collection;
 use crate::convert;
+use crate::decide::Basis;
 use crate::engine::{Engine, rename_missing};
 use crate::error::Error;
 use crate::limits::MAX_POINTS_PER_UPSERT;
-use crate::point::{Ack, Face};
+use crate::point::{Ack, Face, Which};
 use crate::vectors::Vectors;
 
 /// A vector that was made of a face's picture.
@@ -24,6 +25,17 @@ pub struct Refill {
     pub face: Face,
     /// The record that put it by then ([`Engine::put_by`]): two photos may have a face at the same place.
     pub put: Lsn,
+    /// What was made of it.
+    pub vector: Vec<f32>,
+}
+
+/// A vector that was made of another vector of the point.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Remade {
+    /// The point.
+    pub id: PointId,
+    /// The vector as it was read.
+    pub of: Vec<f32>,
     /// What was made of it.
     pub vector: Vec<f32>,
 }
@@ -52,12 +64,7 @@ impl Engine {
         ack: Ack,
     ) -> Result<usize, Error> {
         let target = self.collection(collection)?;
-        if refills.len() > MAX_POINTS_PER_UPSERT {
-            return Err(Error::TooLarge(format!(
-                "{} points at once, the limit is {MAX_POINTS_PER_UPSERT}",
-                refills.len()
-            )));
-        }
+        few(refills.len())?;
         let filled = self.decided(|| self.fill_once(&target, name, &refills, ack));
         filled.map_err(|error| rename_missing(error, collection))
     }
@@ -80,11 +87,59 @@ impl Engine {
             if !same || target.has_vector(&id, name) {
                 continue;
             }
-            let vector = refill.vector.clone();
-            let vectors: Vectors = [(name.to_owned(), vector)].into_iter().collect();
-            let prepared = target.prepare(&vectors);
-            points.push((id, prepared.map_err(|error| error.of_point(&id))?));
+            points.push(prepared(target, id, (name, &refill.vector))?);
         }
+        self.put_filled(target, points, (deciding.basis, ack))
+    }
+
+    /// Puts a vector of points that do not have it, if they still have the vector that it was made of
+    /// under `from`; passes over all others. Says how many it were.
+    ///
+    /// # Errors
+    /// There is no such collection or vector, a vector is not of its size, there are too many, or
+    /// it cannot be written.
+    pub fn fill_from_vector(
+        &self,
+        collection: &str,
+        (from, to): (&str, &str),
+        remade: Vec<Remade>,
+        ack: Ack,
+    ) -> Result<usize, Error> {
+        let target = self.collection(collection)?;
+        few(remade.len())?;
+        let filled = self.decided(|| self.remake_once(&target, (from, to), &remade, ack));
+        filled.map_err(|error| rename_missing(error, collection))
+    }
+
+    fn remake_once(
+        &self,
+        target: &Collection,
+        (from, to): (&str, &str),
+        remade: &[Remade],
+        ack: Ack,
+    ) -> Result<usize, Error> {
+        let deciding = self.alone(target);
+        self.shared().wait_applied()?;
+        target.settings().by_name(to)?;
+        let which = Which::Named(vec![from.to_owned()]);
+        let mut points = Vec::with_capacity(remade.len());
+        for Remade { id, of, vector } in remade {
+            let now = target.vectors(id, &which);
+            let now = now.as_ref().and_then(|vectors| vectors.get(from));
+            if now == Some(of.as_slice()) && !target.has_vector(id, to) {
+                points.push(prepared(target, *id, (to, vector))?);
+            }
+        }
+        self.put_filled(target, points, (deciding.basis, ack))
+    }
+
+    /// Writes what was decided; whoever decided still holds the collection.
+    fn put_filled(
+        &self,
+        target: &Collection,
+        points: Vec<(PointId, NamedVectors)>,
+        (basis, ack): (Basis, Ack),
+    ) -> Result<usize, Error> {
         let count = points.len();
         if count == 0 {
             return Ok(0);
@@ -93,7 +148,7 @@ impl Engine {
             collection: target.id,
             points,
         };
-        self.write(deciding.basis, record, ack)?;
+        self.write(basis, record, ack)?;
         Ok(count)
     }
 
@@ -161,6 +216,25 @@ impl Engine {
         settings.by_name(lacks)?;
         Ok(target.lacking(has, lacks))
     }
+}
+
+fn few(points: usize) -> Result<(), Error> {
+    match points > MAX_POINTS_PER_UPSERT {
+        true => Err(Error::TooLarge(format!(
+            "{points} points at once, the limit is {MAX_POINTS_PER_UPSERT}"
+        ))),
+        false => Ok(()),
+    }
+}
+
+fn prepared(
+    target: &Collection,
+    id: PointId,
+    (name, vector): (&str, &[f32]),
+) -> Result<(PointId, NamedVectors), Error> {
+    let vectors: Vectors = [(name.to_owned(), vector.to_vec())].into_iter().collect();
+    let prepared = target.prepare(&vectors);
+    Ok((id, prepared.map_err(|error| error.of_point(&id))?))
 }
 
 impl Collection {

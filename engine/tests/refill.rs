@@ -4,7 +4,7 @@
 
 use engine::{
     Ack, CollectionSpec, Engine, Error, Face, Lacking, Metric, NewFace, Options, Point, PointId,
-    Refill, Select, VectorSpec, Vectors, Which,
+    Refill, Remade, Select, VectorSpec, Vectors, Which,
 };
 
 fn face(left: u16) -> Face {
@@ -127,5 +127,45 @@ fn a_vector_is_filled_only_where_it_is_missing_and_the_face_is_the_same() {
         Ack::Applied,
     );
     assert!(matches!(late, Err(Error::NoVector { .. })), "{late:?}");
+    engine.check("f").unwrap();
+}
+
+#[test]
+fn a_vector_made_of_another_is_put_only_where_that_one_is_as_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = Engine::open(Options::new(folder.path())).unwrap();
+    engine
+        .create_collection("f", CollectionSpec::new(2, Metric::Cosine))
+        .unwrap();
+    engine
+        .add_vector("f", "new", VectorSpec::new(3, Metric::Cosine))
+        .unwrap();
+    let old = |id: u64, x: f32| point(id, 0, &[("", vec![x, 1.0])]);
+    engine
+        .upsert("f", vec![old(1, 0.0), old(2, 0.0)], Ack::Applied)
+        .unwrap();
+    let of = vec![0.0, 1.0];
+    let remade = |id: u64| Remade {
+        id: PointId::Num(id),
+        of: of.clone(),
+        vector: vec![0.0, 0.0, 1.0],
+    };
+    // The second has another old vector by now, the third is not there.
+    engine.upsert("f", vec![old(2, 1.0)], Ack::Applied).unwrap();
+    let all = vec![remade(1), remade(2), remade(3)];
+    let put = engine.fill_from_vector("f", ("", "new"), all.clone(), Ack::Applied);
+    assert_eq!(put.unwrap(), 1);
+    assert_eq!(names(&engine, 1).len(), 2);
+    assert_eq!(names(&engine, 2), [""]);
+    let again = engine.fill_from_vector("f", ("", "new"), all, Ack::Applied);
+    assert_eq!(again.unwrap(), 0);
+    let of = vectors(&engine, 2).get("").unwrap().to_vec();
+    let wrong = Remade {
+        of,
+        vector: vec![1.0],
+        ..remade(2)
+    };
+    let refused = engine.fill_from_vector("f", ("", "new"), vec![wrong], Ack::Applied);
+    assert!(matches!(refused, Err(Error::BadVector { .. })));
     engine.check("f").unwrap();
 }

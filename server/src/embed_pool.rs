@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use actix_web::web::Bytes;
 use crossbeam_channel::{Sender, bounded};
-use embedder::{Analysis, FaceEmbedder, ModelInfo, Want};
+use embedder::{Analysis, FaceEmbedder, Mapper, ModelInfo, Want};
+use engine::EmbedderRef;
 use futures_util::stream::{self, StreamExt};
 use tokio::sync::oneshot;
 use tracing::Span;
@@ -36,6 +37,7 @@ pub(crate) struct Pool {
     /// Photos of one request that are in the queue at once.
     at_once: usize,
     model: ModelInfo,
+    mapper: Option<Mapper>,
 }
 
 impl Pool {
@@ -54,6 +56,7 @@ impl Pool {
             Some(embedder) => embedder.model().clone(),
             None => factory()?.model().clone(),
         };
+        let mapper = embedders.first().and_then(|embedder| embedder.mapper());
         let places = workers + queue;
         let (jobs, receiver) = bounded(places);
         let busy = Arc::new(AtomicUsize::new(0));
@@ -77,12 +80,20 @@ impl Pool {
             places: Gate::new("photos", places),
             at_once: (workers * batching.photos).clamp(1, places.div_ceil(2)),
             model,
+            mapper,
         })
     }
 
     /// The model whose vectors come out.
     pub(crate) fn model(&self) -> &ModelInfo {
         &self.model
+    }
+
+    /// What makes its vectors of another model's, without photos, if it is a head on that one.
+    pub(crate) fn mapper_of(&self, base: &EmbedderRef) -> Option<&Mapper> {
+        let own = self.model.base.as_ref()?;
+        let same = (&own.name, &own.sha256) == (&base.name, &base.sha256);
+        self.mapper.as_ref().filter(|_| same)
     }
 
     /// Photos that wait for a worker.

@@ -114,6 +114,8 @@ impl Remote {
                 name: model.name,
                 dim: model.size,
                 sha256: model.sha256,
+                // Its vectors are made there: of stored ones nothing is made here.
+                base: None,
             };
             (info, model.default)
         });

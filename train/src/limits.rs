@@ -8,6 +8,12 @@ pub const SAMPLES: usize = 2_000_000;
 pub const VECTOR_NUMBERS: RangeInclusive<usize> = 2..=4_096;
 /// Numbers in a hidden layer.
 pub const HIDDEN_NUMBERS: RangeInclusive<usize> = 1..=4_096;
+/// Pixels on a side of what a network sees.
+pub const SIDES: RangeInclusive<usize> = 8..=256;
+/// Blocks of a convolutional network.
+pub const BLOCKS: RangeInclusive<usize> = 1..=100;
+/// Its channels, and how many times as many a block has within.
+pub const CHANNELS: RangeInclusive<usize> = 1..=1_024;
 /// People in a batch who have several photos.
 pub const PEOPLE_IN_A_BATCH: RangeInclusive<usize> = 3..=1_024;
 /// Photos of one person in a batch.

@@ -7,6 +7,7 @@ use crate::chance::Chance;
 use crate::error::Error;
 use crate::head::HeadShape;
 use crate::limits::SAMPLES_AT_ONCE;
+use crate::network::NetworkShape;
 use crate::samples::Samples;
 
 /// What kind of network, and its sizes.
@@ -15,6 +16,8 @@ use crate::samples::Samples;
 pub enum Shape {
     /// On vectors of another model.
     Head(HeadShape),
+    /// From pixels.
+    Network(NetworkShape),
 }
 
 /// A network.
@@ -28,6 +31,7 @@ impl Shape {
     fn sides(&self) -> Vec<Vec<usize>> {
         match self {
             Self::Head(head) => head.sides(),
+            Self::Network(network) => network.sides(),
         }
     }
 
@@ -35,6 +39,7 @@ impl Shape {
     pub(crate) fn takes(&self) -> Vec<usize> {
         match self {
             Self::Head(head) => vec![head.input],
+            Self::Network(network) => vec![3, network.side, network.side],
         }
     }
 
@@ -42,6 +47,7 @@ impl Shape {
     pub fn dim(&self) -> usize {
         match self {
             Self::Head(head) => head.output,
+            Self::Network(network) => network.output,
         }
     }
 
@@ -52,12 +58,17 @@ impl Shape {
                 head.check()?;
                 head.begin(samples, chance)
             }
+            Self::Network(network) => {
+                network.check()?;
+                network.begin(chance)
+            }
         }
     }
 
     pub(crate) fn forward(&self, layers: &[Tensor], batch: &Tensor) -> Result<Tensor, Error> {
         match self {
             Self::Head(head) => head.forward(layers, batch),
+            Self::Network(network) => network.forward(layers, batch),
         }
     }
 }

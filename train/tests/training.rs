@@ -2,7 +2,10 @@
 //! again, go on where they were stopped, and refuse what makes no sense.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-use train::{Chance, HeadShape, Loss, Model, Samples, Settings, Shape, Training, separation};
+use train::{
+    Chance, HeadShape, Loss, Model, NetworkShape, Samples, Settings, Shape, Stage, Training,
+    separation,
+};
 
 /// Numbers in a vector, of which only the first `OWN` tell people apart; the others are larger, and
 /// chance alone.
@@ -236,4 +239,89 @@ fn what_cannot_be_learned_from_is_told() {
     assert!(told(linear(), fine(), &ones, &watched).contains("3 are the least"));
     let bad = Samples::new(&[2], vec![1.0, 2.0, f32::NAN, 1.0], vec![1, 2]);
     assert!(bad.unwrap_err().to_string().contains("sample 1"));
+}
+
+/// Photos of 16 x 16 pixels: a person is three waves of colour; a photo of them is moved by a pixel, darker
+/// or lighter, and has noise.
+fn photos_of(seed: u64, people: std::ops::Range<u32>) -> Samples {
+    let mut chance = Chance::new(seed);
+    let (mut values, mut whose) = (Vec::new(), Vec::new());
+    for person in people {
+        let waves: Vec<[f64; 4]> = (0..9)
+            .map(|_| {
+                let [a, b] = [chance.unit(), chance.unit()].map(|x| 1.2 * (x - 0.5));
+                [a, b, 6.3 * chance.unit(), 0.5 + chance.unit()]
+            })
+            .collect();
+        for _ in 0..4 {
+            let [right, down] = [chance.normal(), chance.normal()].map(|x| 0.5 * x);
+            let light = 1.0 + 0.2 * chance.normal();
+            for (colour, y, x) in
+                (0..3).flat_map(|c| (0..16).flat_map(move |y| (0..16).map(move |x| (c, y, x))))
+            {
+                let (x, y) = (f64::from(x) + right, f64::from(y) + down);
+                let own = waves[3 * colour..3 * colour + 3].iter();
+                let wave: f64 = own
+                    .map(|[a, b, at, high]| high * (a * x + b * y + at).sin())
+                    .sum();
+                #[expect(clippy::cast_possible_truncation, reason = "pixels are f32")]
+                values.push((light * wave / 2.0 + 0.2 * chance.normal()) as f32);
+            }
+            whose.push(person);
+        }
+    }
+    Samples::new(&[3, 16, 16], values, whose).unwrap()
+}
+
+fn right(vectors: &[Vec<f32>], people: &[u32]) -> f64 {
+    let nearest = train::nearest(vectors);
+    let right = nearest
+        .iter()
+        .enumerate()
+        .filter(|(at, near)| people[near[0]] == people[*at]);
+    right.count() as f64 / people.len() as f64
+}
+
+#[test]
+fn a_small_network_learns_a_tiny_set_by_heart_and_tells_others_apart_better_than_chance() {
+    let samples = photos_of(1, 0..16);
+    let watched = photos_of(2, 100..108);
+    let unseen = photos_of(3, 200..216);
+    let stage = |width, halves| Stage {
+        width,
+        wider: 2,
+        blocks: 1,
+        halves,
+    };
+    let shape = Shape::Network(NetworkShape {
+        side: 16,
+        first: 8,
+        stages: vec![stage(8, false), stage(12, true)],
+        last: 24,
+        output: 16,
+    });
+    let settings = Settings {
+        people: 8,
+        photos: 4,
+        strangers: 0,
+        batches: 12,
+        epochs: 8,
+        patience: 8,
+        rate: 0.005,
+        decay: 0.0,
+        ..settings(Loss::Quadruplet)
+    };
+    let mut training = Training::begin(shape, settings, (&samples, &watched)).unwrap();
+    let first = training.epoch().unwrap();
+    let mut last = first;
+    while !training.done().1 {
+        last = training.epoch().unwrap();
+    }
+    assert!(last.loss < first.loss / 2.0, "{first:?} {last:?}");
+    let model = training.best();
+    let by_heart = right(&model.vectors(&samples).unwrap(), samples.people());
+    assert!(by_heart > 0.98, "{by_heart}");
+    // By chance 3 of 63 others are of the same person.
+    let others = right(&model.vectors(&unseen).unwrap(), unseen.people());
+    assert!(others > 0.5, "{others}");
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use crate::heads::{EvalHeadArgs, HELP};
 use crate::models::ModelsArgs;
 
 #[derive(Debug, Subcommand)]
@@ -11,6 +12,9 @@ pub(crate) enum EvalCommand {
     /// On Labeled Faces in the Wild: verification, rank-1, missed faces, times
     #[command(after_help = EVAL_LFW_HELP)]
     Lfw(EvalLfwArgs),
+    /// What a head is worth for people it was not learned from, beside other ways to shorten vectors
+    #[command(after_help = HELP)]
+    Head(EvalHeadArgs),
 }
 
 const EVAL_LFW_HELP: &str = "\

@@ -2,10 +2,10 @@
 //! mean there. Needs no server: the photos go through the models alone.
 
 mod arguments;
-mod embed;
+pub(crate) mod embed;
 mod figures;
 mod fit;
-mod lfw;
+pub(crate) mod lfw;
 mod plot;
 mod report;
 mod spread;
@@ -17,6 +17,7 @@ use anyhow::{Context, Result, ensure};
 use embedder::{Calibration, Crop, Manifest, models};
 
 use crate::exit::Exit;
+use crate::heads;
 use crate::models::chosen;
 use crate::out;
 use arguments::EvalLfwArgs;
@@ -28,7 +29,13 @@ use spread::Spread;
 
 /// Runs one of the commands.
 pub(crate) fn run(command: &EvalCommand) -> Result<Exit> {
-    let EvalCommand::Lfw(arguments) = command;
+    match command {
+        EvalCommand::Lfw(arguments) => lfw(arguments),
+        EvalCommand::Head(arguments) => heads::evaluate(arguments),
+    }
+}
+
+fn lfw(arguments: &EvalLfwArgs) -> Result<Exit> {
     let lfw = Lfw::open(&arguments.folder, arguments.limit)?;
     let (models, manifest) = chosen(&arguments.models, arguments.model.as_deref())?;
     let manifest = changed(manifest, arguments)?;

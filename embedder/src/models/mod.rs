@@ -97,6 +97,8 @@ pub struct Installed {
     pub embedder: PathBuf,
     /// The embedder with numbers of 8 bits, if there is one.
     pub rounded: Option<PathBuf>,
+    /// What makes other vectors of its vectors, if something does.
+    pub head: Option<PathBuf>,
 }
 
 /// The wheel tags and the library's checksum for this machine.
@@ -135,6 +137,11 @@ pub fn locate(dir: &Path, manifest: &Manifest) -> Result<Installed, InstallError
         detector: there(&manifest.detector.file)?,
         embedder: there(&manifest.embedder.file)?,
         rounded: rounded.map(there).transpose()?,
+        head: manifest
+            .head
+            .as_ref()
+            .map(|head| there(&head.file))
+            .transpose()?,
     })
 }
 
@@ -162,6 +169,9 @@ pub fn verify(dir: &Path, manifest: &Manifest) -> Result<Installed, InstallError
     if manifest.embedder.translated.is_none() {
         check(&installed.embedder, &manifest.embedder.sha256)?;
     }
+    if let (Some(path), Some(head)) = (&installed.head, &manifest.head) {
+        check(path, &head.sha256)?;
+    }
     Ok(installed)
 }
 
@@ -182,6 +192,10 @@ pub fn install(
     if let Ok(installed) = verify(dir, manifest) {
         progress(Step::AlreadyInstalled);
         return Ok(installed);
+    }
+    if let Some(head) = &manifest.head {
+        // It is published nowhere: nothing is fetched for one that is not there.
+        check(&dir.join(&head.file), &head.sha256)?;
     }
     let work = dir.join("installing");
     if work.exists() {

@@ -66,6 +66,7 @@ mod tests {
                 pairs: 1,
                 strangers,
             }),
+            base: None,
         }
     }
 

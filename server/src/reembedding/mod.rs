@@ -1,6 +1,7 @@
 //! A collection moved to another model: a vector of the new model beside the old one, filled from
 //! the photos and crops that are kept, while searches go by the old one and new photos get both; at
-//! the end the old one goes.
+//! the end the old one goes. A head makes its vectors of its base's: a move to it from there needs no
+//! pictures.
 //!
 //! That a move is under way stands in the collection's metadata, so it is in the log, and what is
 //! done is seen by which points have the new vector: after a restart it goes on where it was.
@@ -10,6 +11,7 @@ mod work;
 use std::sync::Arc;
 
 use actix_web::web::Bytes;
+use embedder::Mapper;
 use engine::{CollectionChange, CollectionInfo, Engine, VectorSpec};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -125,10 +127,14 @@ fn start(
 ) -> Result<Arc<Job>, Refusal> {
     let pool = app.faces.pool(Some(&wanted.model))?;
     let vector = vector_of(&info, &wanted, &pool)?;
+    let old = info.spec.vectors.get(&wanted.from);
+    let old = old.and_then(|vector| vector.embedder.as_ref());
+    let mapper = old.and_then(|old| pool.mapper_of(old)).cloned();
     let engine = Arc::clone(engine);
     let collection = info.name.clone();
     app.jobs.start(KIND, info.name, move |job| {
-        let outcome = run(&engine, &pool, (&collection, &wanted, vector), (job, &room));
+        let of = (collection.as_str(), &wanted, vector);
+        let outcome = run(&engine, (&pool, mapper), of, (job, &room));
         if let Err(halt) = &outcome
             && !matches!(halt, Halt::Stopped)
             && let Err(error) = wanted.note(&engine, &collection, State::Stopped)
@@ -197,13 +203,13 @@ fn vector_of(info: &CollectionInfo, wanted: &Move, pool: &Pool) -> Result<Vector
 
 fn run(
     engine: &Engine,
-    pool: &Pool,
+    models: (&Pool, Option<Mapper>),
     (collection, wanted, vector): (&str, &Move, VectorSpec),
     (job, room): (&Job, &Promise),
 ) -> Result<Value, Halt> {
     wanted.note(engine, collection, State::Running)?;
     engine.add_vector(collection, &wanted.to, vector)?;
-    let filled = work::fill(engine, pool, (collection, wanted), (job, room))?;
+    let filled = work::fill(engine, models, (collection, wanted), (job, room))?;
     let lacking = match wanted.keep_old {
         true => engine.count_lacking(collection, (&wanted.from, &wanted.to))?,
         false => {
@@ -224,6 +230,7 @@ fn run(
         "model": wanted.model,
         "vector": wanted.to,
         "embedded": filled.embedded(),
+        "of_vectors": filled.of_vectors,
         "of_photos": filled.of_photos,
         "of_crops": filled.of_crops,
         "missing": filled.missing_told(),

@@ -1,12 +1,13 @@
-//! The new vectors, page by page of the collection: from the photo where it is kept, else from the
+//! The new vectors, page by page of the collection: from the old vector where the new model is a head
+//! on the old one, else from the photo where it is kept, else from the
 //! crop. A face that is in neither is told, and keeps what it has.
 
 use std::collections::HashSet;
 use std::thread;
 use std::time::Duration;
 
-use embedder::{Analysis, Choice, Want, overlap};
-use engine::{Ack, Engine, FaceImage, PointId, Refill, Select, StoredPoint, Which};
+use embedder::{Analysis, Choice, Mapper, Want, overlap};
+use engine::{Ack, Engine, FaceImage, PointId, Refill, Remade, Select, StoredPoint, Which};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
@@ -50,6 +51,7 @@ impl Missing {
 /// What came of it.
 #[derive(Debug, Default)]
 pub(super) struct Filled {
+    pub(super) of_vectors: usize,
     pub(super) of_photos: usize,
     pub(super) of_crops: usize,
     missing: Vec<(PointId, Missing)>,
@@ -58,7 +60,7 @@ pub(super) struct Filled {
 impl Filled {
     /// Vectors that were made.
     pub(super) fn embedded(&self) -> usize {
-        self.of_photos + self.of_crops
+        self.of_vectors + self.of_photos + self.of_crops
     }
 
     /// Who has none, and why.
@@ -77,6 +79,8 @@ impl Filled {
 struct Work<'a> {
     engine: &'a Engine,
     pool: &'a Pool,
+    /// Makes new vectors of the old ones, where the new model is a head on theirs.
+    mapper: Option<Mapper>,
     collection: &'a str,
     wanted: &'a Move,
     job: &'a Job,
@@ -93,7 +97,7 @@ struct Work<'a> {
 /// meanwhile too.
 pub(super) fn fill(
     engine: &Engine,
-    pool: &Pool,
+    (pool, mapper): (&Pool, Option<Mapper>),
     (collection, wanted): (&str, &Move),
     (job, room): (&Job, &Promise),
 ) -> Result<Filled, Halt> {
@@ -102,6 +106,7 @@ pub(super) fn fill(
     let mut work = Work {
         engine,
         pool,
+        mapper,
         collection,
         wanted,
         job,
@@ -132,6 +137,10 @@ impl Work<'_> {
             let page = self.engine.scroll(self.collection, from, PAGE, select)?;
             let wanting: Vec<_> = page.points.iter().filter(|it| self.wants(it)).collect();
             done += page.points.len() - wanting.len();
+            let (mapped, wanting): (Vec<_>, Vec<_>) =
+                wanting.into_iter().partition(|it| self.is_mapped(it));
+            self.map_all(&mapped)?;
+            done += mapped.len();
             for some in wanting.chunks(PICTURES) {
                 self.report(done)?;
                 self.fill_some(some)?;
@@ -159,6 +168,36 @@ impl Work<'_> {
         };
         let comes_into_question = point.face.is_some() || has(&self.wanted.from);
         comes_into_question && !has(&self.wanted.to) && !self.given_up.contains(&point.id)
+    }
+
+    /// Whether its new vector is made of the old one.
+    fn is_mapped(&self, point: &StoredPoint) -> bool {
+        let vectors = point.vectors.as_ref();
+        let old = vectors.and_then(|vectors| vectors.get(&self.wanted.from));
+        self.mapper.is_some() && old.is_some()
+    }
+
+    fn map_all(&mut self, points: &[&StoredPoint]) -> Result<(), Halt> {
+        let Some(mapper) = self.mapper.as_ref().filter(|_| !points.is_empty()) else {
+            return Ok(());
+        };
+        let from = &self.wanted.from;
+        let old = points.iter().filter_map(|point| {
+            let vector = point.vectors.as_ref()?.get(from)?;
+            Some((point.id, vector.to_vec()))
+        });
+        let (ids, old): (Vec<_>, Vec<_>) = old.unzip();
+        let made = mapper.map(&old);
+        let made = made.map_err(|error| Halt::Failed(error.to_string()))?;
+        let remade = ids.into_iter().zip(old).zip(made);
+        let remade: Vec<Remade> = remade
+            .map(|((id, of), vector)| Remade { id, of, vector })
+            .collect();
+        self.filled.of_vectors += self.patiently(|engine, (collection, wanted)| {
+            let names = (wanted.from.as_str(), wanted.to.as_str());
+            engine.fill_from_vector(collection, names, remade.clone(), Ack::Applied)
+        })?;
+        Ok(())
     }
 
     fn fill_some(&mut self, points: &[&StoredPoint]) -> Result<(), Halt> {
@@ -287,12 +326,18 @@ impl Work<'_> {
         if refills.is_empty() {
             return Ok(0);
         }
+        self.patiently(|engine, (collection, wanted)| {
+            engine.fill_vector(collection, &wanted.to, refills.clone(), Ack::Applied)
+        })
+    }
+
+    /// Again and again while the engine is busy, unless the job is to stop.
+    fn patiently(
+        &self,
+        write: impl Fn(&Engine, (&str, &Move)) -> Result<usize, engine::Error>,
+    ) -> Result<usize, Halt> {
         loop {
-            let to = &self.wanted.to;
-            match self
-                .engine
-                .fill_vector(self.collection, to, refills.clone(), Ack::Applied)
-            {
+            match write(self.engine, (self.collection, self.wanted)) {
                 Err(engine::Error::Busy(_)) => {
                     self.job.go_on()?;
                     thread::sleep(PATIENCE);

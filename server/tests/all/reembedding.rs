@@ -7,7 +7,7 @@ use crate::common;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-use common::{Before, Server, photo, two_fakes};
+use common::{Before, Server, fake_and_head, photo, two_fakes};
 use embedder::FakeEmbedder;
 use engine::{CollectionChange, Engine, Options};
 use parking_lot::Mutex;
@@ -300,4 +300,46 @@ fn photos_are_looked_at_by_the_model_that_is_named() {
     let loaded: Vec<_> = names.filter(|it| it["loaded"] == true).collect();
     assert_eq!(loaded.len(), 2, "{models}");
     assert_eq!(models["models"][2]["name"], "facenet-128");
+}
+
+/// Of one photo, one crop, nothing, and a vector that never had a face: all move, and find what they
+/// found; what a photo gives then is what the old vector gave.
+#[test]
+fn a_move_to_a_head_maps_the_vectors_that_are_there_and_needs_no_pictures() {
+    let server = Server::start_with(&[], fake_and_head());
+    fill(&server);
+    let image = photo(30);
+    let told = server
+        .form("/faces/embed", &[("image", image.as_slice())])
+        .ok();
+    let vector = &told["faces"][0]["vector"];
+    let points = json!({"points": [{"id": 30, "vector": vector}]});
+    server.put("/collections/f/points?wait=true", &points).ok();
+    let result = reembed(&server, &json!({"model": "fake-64"}));
+    assert_eq!(result["of_vectors"], 4, "{result}");
+    assert_eq!(
+        (&result["of_photos"], &result["of_crops"]),
+        (&json!(0), &json!(0))
+    );
+    assert_eq!(result["old_vector"], "removed", "{result}");
+    for id in [4, 9, 14, 30] {
+        assert_eq!(vectors(&server, id), ["fake-64"]);
+        assert_eq!(best(&server, id), (json!(id), "fake-64".into()));
+    }
+    let image = photo(14);
+    let parts = [("image", image.as_slice()), ("model", b"fake-64")];
+    let fresh = server.form("/faces/embed", &parts).ok()["faces"][0]["vector"].clone();
+    let body = json!({"ids": [14], "with_vector": true});
+    let kept = server.post("/collections/f/points", &body).ok();
+    let kept = kept[0]["vector"]["fake-64"].as_array().unwrap();
+    assert_eq!(kept.len(), 64);
+    let apart = kept.iter().zip(fresh.as_array().unwrap());
+    let apart = apart.map(|(a, b)| (a.as_f64().unwrap() - b.as_f64().unwrap()).abs());
+    assert!(apart.fold(0.0, f64::max) < 1e-5);
+    // And a collection begins on it.
+    server
+        .put("/collections/g", &json!({"embedder": "fake-64"}))
+        .ok();
+    let told = server.get("/collections/g").ok();
+    assert_eq!(told["config"]["params"]["vectors"]["size"], 64, "{told}");
 }

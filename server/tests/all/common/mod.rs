@@ -269,6 +269,13 @@ pub(crate) fn two_fakes() -> Embedding {
     Embedding::Made(vec![one, other])
 }
 
+/// A model and a head on it.
+pub(crate) fn fake_and_head() -> Embedding {
+    let one: Arc<Factory> = Arc::new(|| Ok(Box::new(FakeEmbedder::new()) as _));
+    let head: Arc<Factory> = Arc::new(|| Ok(Box::new(FakeEmbedder::head()) as _));
+    Embedding::Made(vec![one, head])
+}
+
 pub(crate) fn made(make: impl Fn() -> Box<dyn FaceEmbedder> + Send + Sync + 'static) -> Embedding {
     let factory: Arc<Factory> = Arc::new(move || Ok(make()));
     Embedding::Made(vec![factory])

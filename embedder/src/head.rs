@@ -1,0 +1,80 @@
+//! A head: a small network that makes vectors of another model's. It runs after that model for photos,
+//! and alone for vectors that are there already.
+
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use ort::environment::Environment;
+use ort::session::Session;
+use ort::value::TensorRef;
+
+use crate::embed::normalise;
+use crate::error::Error;
+use crate::limits::VECTORS_AT_ONCE;
+use crate::manifest::Manifest;
+use crate::models::locate;
+use crate::runtime::{environment, session};
+use crate::types::Mapper;
+
+/// What makes a head's vectors of those of its base, for an installed head.
+///
+/// # Errors
+/// The manifest is of no head, or its files are not installed or cannot be run.
+pub fn mapper(dir: &Path, manifest: &Manifest) -> Result<Mapper, Error> {
+    let installed =
+        locate(dir, manifest).map_err(|error| Error::NotInstalled(error.to_string()))?;
+    let environment = environment(&installed.library)?;
+    let no_head = || Error::Model(format!("{} is no head on another model", manifest.name));
+    load(environment, &installed.head.ok_or_else(no_head)?, manifest)
+}
+
+/// One session for all who use it: it takes microseconds.
+pub(crate) fn load(
+    environment: &Environment,
+    file: &Path,
+    manifest: &Manifest,
+) -> Result<Mapper, Error> {
+    let session = Mutex::new(session(environment, file, 1)?);
+    let (input, output) = (manifest.embedder_dim(), manifest.dim);
+    let mapper = Mapper::new(move |vectors| {
+        let mut made = Vec::with_capacity(vectors.len());
+        for some in vectors.chunks(VECTORS_AT_ONCE) {
+            let mut session = session.lock().unwrap_or_else(PoisonError::into_inner);
+            made.extend(map(&mut session, some, (input, output))?);
+        }
+        Ok(made)
+    });
+    // So that a file of other sizes is told now, not by the first photo.
+    mapper.map(&[vec![1.0; input]])?;
+    Ok(mapper)
+}
+
+fn map(
+    session: &mut Session,
+    vectors: &[Vec<f32>],
+    (input, output): (usize, usize),
+) -> Result<Vec<Vec<f32>>, Error> {
+    if let Some(wrong) = vectors.iter().find(|vector| vector.len() != input) {
+        return Err(Error::Model(format!(
+            "the head takes vectors of {input} numbers, not {}",
+            wrong.len()
+        )));
+    }
+    let numbers = vectors.concat();
+    let tensor = TensorRef::from_array_view(([vectors.len(), input], numbers.as_slice()))?;
+    let outputs = session.run(ort::inputs![tensor])?;
+    let numbers = outputs[0].try_extract_tensor::<f32>()?.1;
+    let due = vectors.len() * output;
+    if numbers.len() != due || numbers.iter().any(|x| !x.is_finite()) {
+        return Err(Error::Model(format!(
+            "the head answered {} numbers, {due} finite ones are due",
+            numbers.len()
+        )));
+    }
+    let made = numbers.chunks_exact(output).map(|vector| {
+        let mut vector = vector.to_vec();
+        normalise(&mut vector);
+        vector
+    });
+    Ok(made.collect())
+}
