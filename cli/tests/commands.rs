@@ -236,3 +236,109 @@ fn what_makes_no_sense_is_refused_with_code_2() {
     assert_eq!(code(&doppel(&[], &["serve", "--no-such-flag"])), 2);
     assert_eq!(code(&doppel(&[], &["import"])), 2);
 }
+
+/// A table of vectors as NumPy writes it, a row for each photo of made-up people, and whose they are.
+fn table_of_people(folder: &std::path::Path) {
+    let (mut numbers, mut names, mut state) = (Vec::<u8>::new(), String::new(), 1_u64);
+    let mut next = || {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        f32::from(i16::from_be_bytes([
+            state.to_be_bytes()[0],
+            state.to_be_bytes()[1],
+        ])) / 32_768.0
+    };
+    for person in 0..60 {
+        let own: Vec<f32> = (0..128).map(|_| next()).collect();
+        for _ in 0..3 {
+            let row: Vec<f32> = own.iter().map(|x| x + 0.5 * next()).collect();
+            numbers.extend(row.iter().flat_map(|x| x.to_le_bytes()));
+            names += &format!("Person {person}\n");
+        }
+    }
+    let dict = "{'descr': '<f4', 'fortran_order': False, 'shape': (180, 128), }";
+    let header = format!("{dict:<117}\n");
+    let mut table = b"\x93NUMPY\x01\x00\x76\x00".to_vec();
+    table.extend(header.as_bytes());
+    table.extend(numbers);
+    std::fs::write(folder.join("v.npy"), table).unwrap();
+    std::fs::write(folder.join("people.txt"), names).unwrap();
+}
+
+#[test]
+fn a_head_is_learned_from_a_table_and_is_a_model_like_any_other() {
+    let folder = tempfile::tempdir().unwrap();
+    table_of_people(folder.path());
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let models = path("models");
+    let with = |name: &str, labels: &str| {
+        let (vectors, labels) = (path("v.npy"), path(labels));
+        let source = ["--vectors", &vectors, "--labels", &labels];
+        let quick = ["--models-dir", &models, "--epochs", "1", "--size", "16"];
+        doppel(
+            &[],
+            &[&["train", "head", name][..], &source, &quick].concat(),
+        )
+    };
+    let output = with("short", "people.txt");
+    assert_eq!(code(&output), 0, "{}", complaint(&output));
+    let list = text(&doppel(&[], &["models", "list", "--models-dir", &models]));
+    assert!(list.contains("short  16 numbers"), "{list}");
+    assert!(
+        list.contains("short.head.onnx  on the vectors of facenet-128"),
+        "{list}"
+    );
+    let first = std::fs::read(path("models/short.head.onnx")).unwrap();
+    assert!(!folder.path().join("models/short.training").exists());
+    // Bit for bit; the name is not in the file.
+    assert_eq!(code(&with("again", "people.txt")), 0);
+    let again = std::fs::read(path("models/again.head.onnx")).unwrap();
+    assert!(first == again);
+
+    std::fs::write(path("few.txt"), "Ada\n").unwrap();
+    for (name, labels, word) in [
+        ("short", "people.txt", "already"),
+        ("facenet-128", "people.txt", "already"),
+        ("../x", "people.txt", "`name`"),
+        ("x", "few.txt", "180 rows"),
+    ] {
+        let output = with(name, labels);
+        assert_eq!(code(&output), 1);
+        assert!(complaint(&output).contains(word), "{}", complaint(&output));
+    }
+}
+
+#[test]
+fn heads_are_measured_beside_what_needs_no_learning() {
+    let folder = tempfile::tempdir().unwrap();
+    table_of_people(folder.path());
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (vectors, labels) = (path("v.npy"), path("people.txt"));
+    let source = ["--vectors", &vectors, "--labels", &labels];
+    let quick = ["--epochs", "1", "--size", "16", "--draws", "40", "--json"];
+    let output = doppel(&[], &[&["eval", "head"][..], &source, &quick].concat());
+    assert_eq!(code(&output), 0, "{}", complaint(&output));
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let rows = told["rows"].as_array().unwrap();
+    let names: Vec<_> = rows.iter().map(|row| &row["name"]).collect();
+    let due = [
+        "facenet-128",
+        "head, quadruplet",
+        "head, triplet",
+        "head, contrastive",
+        "principal directions",
+        "random directions",
+    ];
+    assert_eq!(names, due);
+    assert_eq!(rows[0]["figures"]["recall@10"]["value"], 1.0);
+    assert_eq!(
+        (&rows[0]["size"], &rows[1]["size"]),
+        (&128.into(), &16.into())
+    );
+    let figure = &rows[1]["differences"]["rank-1"];
+    assert!(
+        figure["low"].as_f64() <= figure["value"].as_f64(),
+        "{figure}"
+    );
+}

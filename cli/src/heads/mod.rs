@@ -81,7 +81,7 @@ fn manifest(base: &Manifest, (name, dim): (&str, usize), onnx: &[u8]) -> Result<
         head: Some(Head {
             base: base.name.clone(),
             input: base.dim,
-            file: format!("{name}.onnx"),
+            file: format!("{name}.head.onnx"),
             sha256: Sha256::digest(onnx)
                 .iter()
                 .map(|byte| format!("{byte:02x}"))
