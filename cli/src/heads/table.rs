@@ -66,7 +66,7 @@ pub(crate) fn text(about: &About, rows: &[Row], speeds: &[f64]) -> Result<String
         about.learned_s
     )?;
     let titles = FIGURES
-        .map(|figure| format!("{:>26}", title(figure)))
+        .map(|figure| format!("{:>28}", title(figure)))
         .concat();
     writeln!(
         text,
@@ -76,7 +76,7 @@ pub(crate) fn text(about: &About, rows: &[Row], speeds: &[f64]) -> Result<String
     for (row, speed) in rows.iter().zip(speeds) {
         let figures = row
             .figures
-            .map(|it| format!("{:>26}", told(it, false)))
+            .map(|it| format!("{:>28}", told(it, false)))
             .concat();
         writeln!(text, "{:<22}{:>5}{figures}{speed:>8.2}", row.name, row.dim)?;
     }
@@ -87,7 +87,7 @@ pub(crate) fn text(about: &About, rows: &[Row], speeds: &[f64]) -> Result<String
     for row in others {
         let figures = row
             .differences
-            .map(|it| format!("{:>26}", told(it, true)))
+            .map(|it| format!("{:>28}", told(it, true)))
             .concat();
         writeln!(text, "{:<22}{:>5}{figures}", row.name, row.dim)?;
     }
