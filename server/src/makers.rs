@@ -8,7 +8,7 @@ use std::sync::Arc;
 use actix_web::http::StatusCode;
 use actix_web::web::{self, Bytes};
 use embedder::{Want, overlap};
-use engine::CollectionInfo;
+use engine::{CollectionInfo, NewFace};
 
 use crate::app::App;
 use crate::embed_pool::{Pool, Seen};
@@ -22,6 +22,19 @@ const SAME_FACE: f32 = 0.5;
 pub(crate) struct Maker {
     pub(crate) pool: Arc<Pool>,
     pub(crate) vectors: Vec<String>,
+}
+
+/// A face that was found, as a point keeps it.
+pub(crate) fn kept(face: embedder::Face, photo: Option<Vec<u8>>) -> NewFace {
+    NewFace {
+        face: engine::Face {
+            bounding_box: face.bounding_box,
+            landmarks: face.landmarks,
+            confidence: face.confidence,
+        },
+        crop_jpeg: Some(face.crop_jpeg).filter(|crop| !crop.is_empty()),
+        photo,
+    }
 }
 
 /// The models that make the vectors of a collection, or the one called `using`. The one by which

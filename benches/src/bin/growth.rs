@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use benches::ann::clock;
 use benches::ann::svg::{Axis, Plot, Series, draw};
-use benches::load::{self, Connection, request};
+use benches::load::{self, Connection, request, search_requests};
 use benches::soak::disk_bytes;
 use benches::{People, Process};
 use clap::Parser;
@@ -154,7 +154,7 @@ impl Growing<'_> {
         let requests = upserts(singles, &people.take(range.end - singles), 1);
         let load = load::run(self.server.address(), &requests, 1, Duration::MAX, false)?;
         cells[1] = load.percentile_ms(50) * 1e3;
-        let asked = searches(self.queries, &json!({}));
+        let asked = search_requests(COLLECTION, self.queries, K, &json!({}));
         let how_long = Duration::from_secs_f64(self.seconds);
         let before = self.compared()?;
         let load = load::run(self.server.address(), &asked, 1, how_long, true)?;
@@ -188,7 +188,7 @@ impl Growing<'_> {
     fn answers(&self, params: &Value) -> Result<Vec<Vec<u64>>> {
         let mut connection = Connection::open(self.server.address())?;
         let mut all = Vec::new();
-        for request in searches(self.queries, params) {
+        for request in search_requests(COLLECTION, self.queries, K, params) {
             let answer: Value = serde_json::from_slice(connection.ask(&request)?)?;
             let hits = answer["result"]["points"].as_array().context("no points")?;
             all.push(hits.iter().filter_map(|hit| hit["id"].as_u64()).collect());
@@ -208,15 +208,6 @@ fn upserts(first: usize, vectors: &[Vec<f32>], batch: usize) -> Vec<Vec<u8>> {
         request("PUT", &path, &json!({ "points": points }))
     };
     batches.map(put).collect()
-}
-
-fn searches(queries: &[Vec<f32>], params: &Value) -> Vec<Vec<u8>> {
-    let path = format!("{COLLECTION}/points/query");
-    let body = |query| json!({"query": query, "limit": K, "params": params});
-    let requests = queries
-        .iter()
-        .map(|query| request("POST", &path, &body(query)));
-    requests.collect()
 }
 
 fn print(rows: &[Row]) -> Result<()> {

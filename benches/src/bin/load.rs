@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use benches::ann::clock;
-use benches::load::{self, Connection, request};
+use benches::load::{self, Connection, request, search_requests};
 use benches::soak::disk_bytes;
 use benches::{Process, people};
 use clap::Parser;
@@ -159,7 +159,7 @@ fn searches(
             writeln!(out, "no ef up to {} reaches {wanted}", EFS[EFS.len() - 1])?;
             continue;
         };
-        let requests = asked(queries, &json!({"hnsw_ef": ef}));
+        let requests = search_requests(COLLECTION, queries, K, &json!({"hnsw_ef": ef}));
         for connections in [1, 4, 16, 64] {
             let load = load::run(server.address(), &requests, connections, how_long, true)?;
             writeln!(
@@ -211,15 +211,6 @@ fn parsing(out: &mut impl Write, queries: &[Vec<f32>], ef: usize, whole_us: f64)
     Ok(())
 }
 
-fn asked(queries: &[Vec<f32>], params: &Value) -> Vec<Vec<u8>> {
-    let path = format!("{COLLECTION}/points/query");
-    let body = |query| json!({"query": query, "limit": K, "params": params});
-    let requests = queries
-        .iter()
-        .map(|query| request("POST", &path, &body(query)));
-    requests.collect()
-}
-
 fn answers(server: &Process, queries: &[Vec<f32>], params: &Value) -> Result<Vec<Vec<u64>>> {
     let mut connection = Connection::open(server.address())?;
     let answer = |request: Vec<u8>| {
@@ -227,7 +218,10 @@ fn answers(server: &Process, queries: &[Vec<f32>], params: &Value) -> Result<Vec
         let hits = answer["result"]["points"].as_array().context("no points")?;
         Ok(hits.iter().filter_map(|hit| hit["id"].as_u64()).collect())
     };
-    asked(queries, params).into_iter().map(answer).collect()
+    search_requests(COLLECTION, queries, K, params)
+        .into_iter()
+        .map(answer)
+        .collect()
 }
 
 fn restarts(out: &mut impl Write, server: Process, dir: &Path) -> Result<()> {

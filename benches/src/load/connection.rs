@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 
 use anyhow::{Context, Result, bail};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{postgres, redis};
 
@@ -36,6 +36,21 @@ pub fn request(method: &str, path: &str, body: &Value) -> Vec<u8> {
          content-length: {len}\r\n\r\n"
     );
     [head.into_bytes(), body.into_bytes()].concat()
+}
+
+/// A search for each query in a collection, with these `params`.
+pub fn search_requests(
+    collection: &str,
+    queries: &[Vec<f32>],
+    k: usize,
+    params: &Value,
+) -> Vec<Vec<u8>> {
+    let path = format!("{collection}/points/query");
+    let body = |query| json!({"query": query, "limit": k, "params": params});
+    let queries = queries.iter();
+    queries
+        .map(|query| request("POST", &path, &body(query)))
+        .collect()
 }
 
 impl Connection {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
 
-pub use connection::{Connection, Dialect, request};
+pub use connection::{Connection, Dialect, request, search_requests};
 
 /// What came of a load.
 pub struct Load {

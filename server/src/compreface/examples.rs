@@ -6,8 +6,8 @@ use actix_web::web::{self, Bytes, Data, Json, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use embedder::{Choice, Want};
 use engine::{
-    Ack, Chosen, CollectionInfo, Condition, Filter, NewFace, PERSON, Point, PointId, Select,
-    StoredPoint, Vectors, Which,
+    Ack, Chosen, CollectionInfo, Condition, Filter, PERSON, Point, PointId, Select, StoredPoint,
+    Vectors, Which,
 };
 use schemars::JsonSchema;
 use serde_json::{Value, json};
@@ -21,7 +21,7 @@ use crate::api::Operation;
 use crate::app::App;
 use crate::http;
 use crate::limits;
-use crate::makers::{clean, look, makers, moved, searcher};
+use crate::makers::{clean, kept, look, makers, moved, searcher};
 use crate::wire::face::person_of;
 use crate::wire::id::Id;
 use crate::wire::sieve::Sieve;
@@ -136,15 +136,7 @@ async fn add(
         payload: [(PERSON.to_owned(), subject.as_str().into())]
             .into_iter()
             .collect(),
-        face: Some(NewFace {
-            face: engine::Face {
-                bounding_box: face.bounding_box,
-                landmarks: face.landmarks,
-                confidence: face.confidence,
-            },
-            crop_jpeg: Some(face.crop_jpeg).filter(|crop| !crop.is_empty()),
-            photo: original,
-        }),
+        face: Some(kept(face, original)),
     };
     if let Err(refusal) = app.upsert(name.clone(), vec![point], Ack::Applied).await {
         return Err(moved(&app, &info, refusal).await.into());

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use actix_web::HttpRequest;
 use actix_web::web::{self, Data, Path, Payload};
 use embedder::{ModelInfo, Scale, Want};
-use engine::{CollectionInfo, NewFace, Point, Query, ScoredPoint, Select, Vectors, Which};
+use engine::{CollectionInfo, Point, Query, ScoredPoint, Select, Vectors, Which};
 use serde_json::json;
 
 use super::named;
@@ -17,7 +17,7 @@ use crate::embed_pool::Seen;
 use crate::http::{self, Either};
 use crate::likeness;
 use crate::limits;
-use crate::makers::{clean, look, makers, moved, searcher};
+use crate::makers::{clean, kept, look, makers, moved, searcher};
 use crate::refusal::Refusal;
 use crate::wire::envelope::Answer;
 use crate::wire::face::{
@@ -224,15 +224,7 @@ impl Gathered {
                 id: id.0,
                 vectors,
                 payload: photo.payload.clone(),
-                face: Some(NewFace {
-                    face: engine::Face {
-                        bounding_box: face.bounding_box,
-                        landmarks: face.landmarks,
-                        confidence: face.confidence,
-                    },
-                    crop_jpeg: Some(face.crop_jpeg).filter(|crop| !crop.is_empty()),
-                    photo: original.clone(),
-                }),
+                face: Some(kept(face, original.clone())),
             });
         }
     }
