@@ -19,6 +19,7 @@ use crate::changes::table_changes;
 use crate::checkpoint::FrozenState;
 use crate::collection::Collection;
 use crate::commit::{Committed, Work};
+use crate::compare;
 use crate::convert;
 use crate::error::Error;
 use crate::grow::PointVectors;
@@ -59,7 +60,7 @@ pub(crate) fn run(shared: &Arc<Shared>, work: &Receiver<Work>) {
     };
     for work in work {
         match work {
-            Work::Group(group) => apply_group(shared, &followers, group),
+            Work::Group(group) => apply_groups(shared, &followers, group),
             // A checkpoint that gave up needs no answer.
             Work::Freeze(reply) if !shared.apply_failed() => {
                 drop(reply.send(FrozenState::take(shared, None)));
@@ -75,6 +76,21 @@ pub(crate) fn run(shared: &Arc<Shared>, work: &Receiver<Work>) {
             Work::View(_, reply) => drop(reply),
             Work::Alone(work) => drop(work),
         }
+    }
+}
+
+/// Stops behind each mark, where what is there is kept.
+fn apply_groups(shared: &Shared, followers: &Followers<'_>, mut group: Vec<Committed>) {
+    let is_mark = |it: &Committed| matches!(it.record, Record::Mark);
+    while let Some(mark) = group.iter().position(is_mark) {
+        let rest = group.split_off(mark + 1);
+        apply_group(shared, followers, std::mem::replace(&mut group, rest));
+        if !shared.apply_failed() {
+            compare::keep(shared);
+        }
+    }
+    if !group.is_empty() {
+        apply_group(shared, followers, group);
     }
 }
 
@@ -219,7 +235,7 @@ impl Followers<'_> {
                 self.restore(lsn, file, collections, aliases)?;
                 Ok(Some(None))
             }
-            Record::Purge { .. } => Ok(Some(None)),
+            Record::Purge { .. } | Record::Mark => Ok(Some(None)),
             // Takes effect after the points that were written before it.
             Record::ChangeAliases { .. } => Ok(Some(None)),
             Record::Upsert { collection, .. }
@@ -413,7 +429,7 @@ fn index_work(
             let replaced = collections.iter().filter_map(|restored| restored.replaces);
             IndexWork::Sweep(replaced.collect())
         }
-        Record::Purge { .. } => IndexWork::None,
+        Record::Purge { .. } | Record::Mark => IndexWork::None,
         Record::ChangeAliases { changes } => IndexWork::Aliases(changes),
         Record::Upsert { collection, points } => match known {
             None => IndexWork::Missing(collection),

@@ -25,6 +25,7 @@ pub(crate) fn table_changes<'a>(
         | Record::DropIndex { .. }
         | Record::Restore { .. }
         | Record::Purge { .. }
+        | Record::Mark
         | Record::Configure { .. } => {}
         Record::ChangePayload { collection, .. } => {
             out.extend(

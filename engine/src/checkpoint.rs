@@ -31,7 +31,7 @@ const TICK: Duration = Duration::from_millis(500);
 /// Everything as it stands between two groups.
 pub(crate) struct FrozenState {
     pub(crate) lsn: Lsn,
-    next_collection: u64,
+    pub(crate) next_collection: u64,
     pub(crate) collections: Vec<(Arc<Collection>, FrozenCollection)>,
     pub(crate) aliases: Vec<(String, CollectionId)>,
 }

@@ -19,6 +19,8 @@ use crate::view::View;
 pub struct Checksum {
     /// All up to here is in it.
     pub lsn: Lsn,
+    /// The last record that changed it: it is the same at every position from there to `lsn`.
+    pub changed: Lsn,
     /// Its points.
     pub points: usize,
     /// SHA-256 of what its points are: ids, vectors by name, payloads, faces. The same wherever the
@@ -34,12 +36,21 @@ impl Engine {
         let collection = self.collection(collection)?;
         let _moving = self.moving.read();
         let view = self.view(Some(collection.id))?;
+        self.checksum_in(&view, collection.id)
+    }
+
+    /// Those of one of the collections of a view.
+    pub(crate) fn checksum_in(&self, view: &View, of: CollectionId) -> Result<Checksum, Error> {
+        let mut collections = view.state.collections.iter();
+        let found = collections.find(|(collection, _)| collection.id == of);
+        let (collection, state) =
+            found.ok_or_else(|| Error::NoCollection(format!("number {}", of.0)))?;
         let gone = || Error::NoCollection(collection.name.clone());
-        let (_, state) = view.state.collections.first().ok_or_else(gone)?;
-        let content = self.content(collection.id, state, &view);
+        let content = self.content(of, state, view);
         let content = content?.ok_or_else(gone)?;
         Ok(Checksum {
             lsn: view.state.lsn,
+            changed: state.changed,
             points: state.ids.iter().flatten().count(),
             content,
             graph: graph(state)?,

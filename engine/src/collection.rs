@@ -273,14 +273,17 @@ fn empty_space(spec: &VectorSpec, scratch: &Scratch) -> Result<Space, Error> {
 }
 
 impl FrozenCollection {
-    /// Leaves out what is being built to replace an index: it is nothing to keep or to compare.
-    pub(crate) fn without_rebuilds(&mut self) {
+    /// Leaves out what is being built to replace an index: it is nothing to keep or to compare. Says
+    /// whether there was any.
+    pub(crate) fn without_rebuilds(&mut self) -> bool {
         let seen: Vec<VectorId> = self.settings.seen().map(|vector| vector.id).collect();
-        if seen.len() < self.settings.vectors.len() {
+        let any = seen.len() < self.settings.vectors.len();
+        if any {
             let settings = Arc::make_mut(&mut self.settings);
             settings.vectors.retain(|vector| vector.rebuilds.is_none());
             self.spaces.retain(|space| seen.contains(&space.id));
         }
+        any
     }
 }
 

@@ -17,7 +17,7 @@ use storage::{CollectionId, Log, Lsn, Record};
 use crate::checkpoint::FrozenState;
 use crate::decide::{Basis, Others};
 use crate::error::Error;
-use crate::limits::{FOLLOW_EVERY, FOLLOW_PATIENCE, GROUP_BYTES};
+use crate::limits::{FOLLOW_EVERY, FOLLOW_PATIENCE, FOLLOW_TRIES, GROUP_BYTES};
 use crate::options::Event;
 use crate::point::{Ack, Written};
 use crate::shared::Shared;
@@ -107,15 +107,15 @@ struct Committer<'a> {
 }
 
 impl Committer<'_> {
-    /// Hands on what other nodes have appended, if anything comes in time.
-    fn follow(&mut self, wait: Duration) -> Result<(), Error> {
+    /// Hands on what other nodes have appended, if anything comes in time, and says whether it did.
+    fn follow(&mut self, wait: Duration) -> Result<bool, Error> {
         let shared = self.shared;
         if !shared.log_is_shared || shared.read_only().is_some() {
-            return Ok(());
+            return Ok(false);
         }
         let followed = self.with_log(|log| log.follow(wait))?;
         let Some((last, _)) = followed.last() else {
-            return Ok(());
+            return Ok(false);
         };
         let last = *last;
         let mut group = Vec::with_capacity(followed.len());
@@ -136,7 +136,18 @@ impl Committer<'_> {
         }
         self.durable(last);
         self.hand_on(group);
-        Ok(())
+        Ok(true)
+    }
+
+    /// Waits for what others have appended first.
+    fn catch_up(&mut self) -> Result<(), Error> {
+        for _ in 0..FOLLOW_TRIES {
+            if self.follow(FOLLOW_PATIENCE)? {
+                return Ok(());
+            }
+        }
+        let what = "what other nodes have written to the log does not arrive";
+        Err(Error::Unreachable(what.into()))
     }
 
     fn durable(&self, last: Lsn) {
@@ -173,7 +184,7 @@ impl Committer<'_> {
                 proposal.bytes = bytes;
             }
             let followed = match error {
-                Error::Overtaken => self.follow(FOLLOW_PATIENCE),
+                Error::Overtaken => self.catch_up(),
                 error => Err(error),
             };
             if let Err(error) = followed {

@@ -131,7 +131,7 @@ impl Others {
             | Record::CopyVectors { collection: of, .. } => {
                 self.points.insert(*of, lsn);
             }
-            Record::Purge { .. } => {}
+            Record::Purge { .. } | Record::Mark => {}
         }
     }
 

@@ -243,6 +243,11 @@ impl Engine {
         Ok(self.checkpointer()?.work().clone())
     }
 
+    /// The number that tells this data folder from all others.
+    pub fn store(&self) -> u128 {
+        self.shared.folder.store()
+    }
+
     /// The last record that is durable.
     pub fn durable_lsn(&self) -> Lsn {
         Lsn(self.shared.progress.durable.load(Ordering::Acquire))

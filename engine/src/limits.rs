@@ -53,6 +53,8 @@ pub(crate) const DECISIONS: usize = 32;
 pub(crate) const FOLLOW_EVERY: Duration = Duration::from_millis(5);
 /// How long it is waited at most for what other nodes have appended first.
 pub(crate) const FOLLOW_PATIENCE: Duration = Duration::from_secs(1);
+/// How often that is waited before writers are told that the log cannot be reached.
+pub(crate) const FOLLOW_TRIES: usize = 10;
 /// Points that are planned on the same frozen graph. Part of what makes a graph reproducible:
 /// another number gives another (equally good) graph.
 pub(crate) const INSERT_BATCH: usize = 64;

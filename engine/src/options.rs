@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::payload::IndexInfo;
+use crate::seed::FetchSeed;
 use crate::spec::CollectionSpec;
 use storage::{Disk, Log, Lsn, OsDisk};
 
@@ -26,6 +27,10 @@ pub struct Options {
     pub beside: Option<PathBuf>,
     /// Opens a log that other nodes follow too; the data folder has its own if not said.
     pub shared_log: Option<OpenLog>,
+    /// Fetches what a node begins with that is not in that log any more; the whole of it if not said.
+    pub seed: Option<FetchSeed>,
+    /// Whether what is there at a mark is kept until somebody asks for it.
+    pub compares: bool,
     /// Called from the engine's threads with what they have just done; must be quick.
     pub observer: Option<Arc<dyn Fn(Event) + Send + Sync>>,
 }
@@ -41,6 +46,8 @@ impl Options {
             disk: Arc::new(OsDisk),
             beside: None,
             shared_log: None,
+            seed: None,
+            compares: false,
             observer: None,
         }
     }

@@ -22,6 +22,7 @@ use crate::load::{load_collection, refill_tables};
 use crate::log_of::open_log;
 use crate::options::{Event, Options, RecoveryStep};
 use crate::quarantine::Quarantined;
+use crate::seed::{Planted, plant};
 use crate::shared::Shared;
 use crate::sync::Mutex;
 use crate::watch::Watches;
@@ -65,9 +66,12 @@ pub(crate) fn recover(options: Options) -> Result<Recovered, Error> {
     }
     let log = open_log(&options, &folder)?;
     let (suspect, tidy) = (!opened.usable, opened.complete);
-    let (manifests, base) = choose_base(opened, &*log)?;
+    let (mut manifests, base) = choose_base(opened, &*log)?;
+    let planted = plant(&options, &folder, &*log, &mut manifests)?;
+    let base = base.filter(|_| planted.is_none());
     let checkpoint = base.as_ref().map_or(Lsn(0), |manifest| manifest.lsn);
-    check_continuity(&*log, checkpoint)?;
+    let begins = planted.as_ref().map_or(checkpoint, |planted| planted.lsn);
+    check_continuity(&*log, begins)?;
     let expected = Expectation {
         store: folder.store(),
         at_least: checkpoint,
@@ -88,6 +92,7 @@ pub(crate) fn recover(options: Options) -> Result<Recovered, Error> {
         log: &*log,
         blobs: &blobs,
         base: base.as_ref(),
+        planted: planted.as_ref(),
     };
     let (mut tables, mut rebuilt) = (opened.tables, opened.rebuild);
     let (catalog, replayed) = match source.follow(&tables, rebuilt.is_some())? {
@@ -202,6 +207,7 @@ struct Source<'a> {
     log: &'a dyn Log,
     blobs: &'a Blobs,
     base: Option<&'a Manifest>,
+    planted: Option<&'a Planted>,
 }
 
 /// The collections at the end of the log and how many records were replayed, or why these tables
@@ -233,8 +239,9 @@ impl Source<'_> {
     /// The collections at the end of the log, and how many records were replayed. Fills the tables
     /// from the snapshots too if they are empty.
     fn build(&self, tables: &Tables, refill: bool) -> Result<(Catalog, u64), Error> {
+        let first = self.planted.map_or(1, |planted| planted.next_collection);
         let catalog =
-            Catalog::starting_at(self.base.map_or(1, |manifest| manifest.next_collection));
+            Catalog::starting_at(self.base.map_or(first, |manifest| manifest.next_collection));
         let entries = self
             .base
             .map(|manifest| manifest.collections.as_slice())
@@ -259,6 +266,7 @@ impl Source<'_> {
                 .collect(),
         );
         let from = self.base.map_or(Lsn(1), |manifest| manifest.lsn.next());
+        let from = self.planted.map_or(from, |planted| planted.lsn.next());
         let replayed = self.replay(tables, &catalog, from)?;
         if refill {
             tables.apply(self.log.last_lsn(), &[])?;
@@ -324,6 +332,9 @@ impl Source<'_> {
             restores: self.restores,
             watches: &Watches::default(),
         };
+        if let Some(planted) = self.planted {
+            followers.apply(vec![(planted.lsn, planted.record.clone())])?;
+        }
         let (mut group, mut bytes, mut count) = (Vec::new(), 0, 0);
         let of = (self.log.last_lsn().0 + 1).saturating_sub(from.0);
         self.options.observe(step(RecoveryStep::Replay, 0, of));

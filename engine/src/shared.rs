@@ -12,6 +12,7 @@ use crate::catalog::Catalog;
 use crate::error::Error;
 use crate::options::{Event, Options};
 use crate::sync::{AtomicBool, AtomicU64, Condvar, Mutex};
+use crate::view::View;
 use crate::watch::Watches;
 
 /// The open data folder with everything in it.
@@ -35,6 +36,8 @@ pub(crate) struct Shared {
     pub(crate) restores: Restores,
     /// Who reads the tables as they were.
     pub(crate) watches: Watches,
+    /// What was there at the last mark, until somebody asks for it.
+    pub(crate) marked: Mutex<Option<View>>,
     pub(crate) progress: Progress,
     latched: OnceLock<String>,
     /// The followers have stopped: what is durable from here on waits for a restart.
@@ -98,6 +101,7 @@ impl Shared {
             backups: Backups::new(Arc::clone(&disk), folder.backups()),
             restores,
             watches: Watches::default(),
+            marked: Mutex::new(None),
             options,
             folder,
             disk,

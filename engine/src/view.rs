@@ -17,6 +17,8 @@ use crate::watch::Watch;
 pub(crate) struct View {
     pub(crate) state: FrozenState,
     pub(crate) watch: Arc<Watch>,
+    /// Whether an index is being built that the view leaves out.
+    pub(crate) left_out: bool,
 }
 
 impl View {
@@ -24,9 +26,15 @@ impl View {
     pub(crate) fn take(shared: &Shared, only: Option<CollectionId>) -> Self {
         let watch = shared.watches.begin(only);
         let mut state = FrozenState::take(shared, only);
-        let collections = state.collections.iter_mut();
-        collections.for_each(|(_, frozen)| frozen.without_rebuilds());
-        Self { state, watch }
+        let mut left_out = false;
+        for (_, frozen) in &mut state.collections {
+            left_out |= frozen.without_rebuilds();
+        }
+        Self {
+            state,
+            watch,
+            left_out,
+        }
     }
 }
 

@@ -70,6 +70,9 @@ pub enum Error {
     /// The log could not be reached in time; what was to be appended may be there or not.
     #[error("the log cannot be reached: {0}")]
     Unreachable(String),
+    /// What several nodes share as their log is not as it must be.
+    #[error("the shared log: {0}")]
+    Shared(String),
     /// The tables failed.
     #[error("tables: {0}")]
     Tables(String),

@@ -121,6 +121,8 @@ pub enum Record {
         /// Which.
         collection: CollectionId,
     },
+    /// Changes nothing: nodes that follow the same log compare what they hold here.
+    Mark,
 }
 
 /// A collection that comes out of a backup.

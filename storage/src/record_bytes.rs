@@ -31,6 +31,7 @@ const RESTORE: u8 = 12;
 const PURGE: u8 = 13;
 const COPY_VECTORS: u8 = 14;
 const SWAP_VECTOR: u8 = 15;
+const MARK: u8 = 16;
 
 #[derive(Serialize)]
 struct PointOut<'a> {
@@ -152,6 +153,7 @@ impl Record {
                 aliases,
             } => body(VERSION, RESTORE, &restore_body(file, collections, aliases)),
             Record::Purge { collection } => body(VERSION, PURGE, &(collection.0,)),
+            Record::Mark => body(VERSION, MARK, &[0u8; 0]),
             Record::ChangeAliases { changes } => {
                 let changes = changes.iter();
                 let changes = changes.map(|(alias, target)| (alias, target.map(|id| id.0)));
@@ -248,6 +250,10 @@ impl Record {
                 })
             }
             (VERSION, RESTORE) => Ok(restore(decode_exact(WHAT, body)?)),
+            (VERSION, MARK) => {
+                let []: [u8; 0] = decode_exact(WHAT, body)?;
+                Ok(Record::Mark)
+            }
             (VERSION, PURGE) => {
                 let (id,) = decode_exact(WHAT, body)?;
                 Ok(Record::Purge {

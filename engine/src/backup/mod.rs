@@ -16,6 +16,7 @@ use crate::spec::check_name;
 pub(crate) use restore::full_rows;
 pub use restore::{RestoreAs, RestoreReport};
 pub(crate) use restores::Restores;
+pub(crate) use write::write_to;
 
 impl Engine {
     /// Makes a backup of one collection, or of everything. Writes go on meanwhile; the backup holds
@@ -36,7 +37,7 @@ impl Engine {
         let shelf = only
             .as_ref()
             .map_or(Shelf::Full, |only| Shelf::Collection(&only.name));
-        let made = write::write(self.shared(), shelf, view, progress);
+        let made = write::write(self.shared(), shelf, &view, progress);
         made.map_err(|error| match &only {
             // Its rows go with it.
             Some(only) if self.shared().catalog.by_id(only.id).is_none() => {

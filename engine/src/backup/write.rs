@@ -1,6 +1,7 @@
 //! Writing a backup out of a view.
 
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 use storage::{
@@ -23,30 +24,16 @@ const STRIDE: usize = 256;
 pub(super) fn write(
     shared: &Shared,
     shelf: Shelf<'_>,
-    view: View,
+    view: &View,
     progress: Progress<'_>,
 ) -> Result<BackupFile, Error> {
-    let mut tally = Tally::new(&view, progress);
     let origin = Origin {
         store: shared.folder.store(),
         lsn: view.state.lsn,
         made_s: shared.disk.now_s(),
     };
     let (name, path) = shared.backups.new_name(shelf, &origin)?;
-    let disk = Arc::clone(&shared.disk) as Arc<dyn Disk>;
-    let mut writer = BackupWriter::create(disk, &path, &origin, &contents(&view)?)?;
-    for (part, (collection, state)) in view.state.collections.iter().enumerate() {
-        sections::write_state(state, |name, fill| writer.section(part, name, fill))?;
-        let rows = Rows {
-            shared,
-            view: &view,
-            collection: collection.id,
-            state,
-        };
-        rows.write(&mut writer, part, &mut tally)
-            .map_err(|error| tally.named(error))?;
-    }
-    let (bytes, sha256) = writer.finish()?;
+    let (bytes, sha256) = write_to(shared, &path, &origin, view, progress)?;
     if let Err(error) = shared.backups.note_sha256(shelf, &name, &sha256) {
         // Whoever asked for it is told that there is none. If it cannot be removed, it is listed.
         let _ = shared.backups.remove(shelf, &name);
@@ -59,6 +46,31 @@ pub(super) fn write(
         made_s: Some(origin.made_s),
         sha256: Some(sha256),
     })
+}
+
+/// Writes it to a path; its bytes and its SHA-256.
+pub(crate) fn write_to(
+    shared: &Shared,
+    path: &Path,
+    origin: &Origin,
+    view: &View,
+    progress: Progress<'_>,
+) -> Result<(u64, String), Error> {
+    let mut tally = Tally::new(view, progress);
+    let disk = Arc::clone(&shared.disk) as Arc<dyn Disk>;
+    let mut writer = BackupWriter::create(disk, path, origin, &contents(view)?)?;
+    for (part, (collection, state)) in view.state.collections.iter().enumerate() {
+        sections::write_state(state, |name, fill| writer.section(part, name, fill))?;
+        let rows = Rows {
+            shared,
+            view,
+            collection: collection.id,
+            state,
+        };
+        rows.write(&mut writer, part, &mut tally)
+            .map_err(|error| tally.named(error))?;
+    }
+    Ok(writer.finish()?)
 }
 
 fn contents(view: &View) -> Result<Contents, Error> {

@@ -1,16 +1,17 @@
 //! Several nodes on one log: what one writes all have, what depends on what is there is decided as if
 //! there were one, and all come to the same bytes.
 
+use std::io::Read;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use engine::{
     Ack, Chosen, CollectionSpec, Engine, Error, Filter, KeyPath, Metric, OldBackups, Options,
-    PayloadChange, PointId, Taken, VectorSpec,
+    PayloadChange, PointId, SeedHead, Taken, VectorSpec,
 };
 use parking_lot::Mutex;
-use storage::{Log, MemoryLog};
+use storage::{Log, Lsn, MemoryLog};
 use tempfile::TempDir;
 
 use crate::common::{contents, payload, point};
@@ -242,4 +243,115 @@ fn a_folder_stays_with_the_log_it_began_with() {
         .unwrap()
         .to_string();
     assert!(told.contains("a log of its own"), "{told}");
+}
+
+/// A seed as a store keeps it.
+type Kept = Arc<Mutex<Option<(SeedHead, Vec<u8>)>>>;
+
+fn keep(store: &Kept, of: &Engine) -> Lsn {
+    let mut seed = of.seed().unwrap();
+    let mut bytes = Vec::new();
+    seed.read_to_end(&mut bytes).unwrap();
+    *store.lock() = Some((seed.head.clone(), bytes));
+    seed.head.lsn
+}
+
+fn seeded(cluster: &Cluster, dir: &TempDir, store: &Kept) -> Options {
+    let store = Arc::clone(store);
+    Options {
+        seed: Some(Arc::new(move |reaches, take| {
+            let store = store.lock();
+            let fits = store.as_ref().filter(|(head, _)| head.lsn >= reaches);
+            let Some((head, bytes)) = fits else {
+                return Ok(None);
+            };
+            bytes.chunks(1_000).try_for_each(take)?;
+            Ok(Some(head.clone()))
+        })),
+        ..cluster.options(dir)
+    }
+}
+
+#[test]
+fn a_node_begins_with_a_seed_where_the_log_does_not_reach_back() {
+    let cluster = Cluster::new();
+    let store = Kept::default();
+    let (_a, one) = cluster.node();
+    let away = tempfile::tempdir().unwrap();
+    let other = Engine::open(seeded(&cluster, &away, &store)).unwrap();
+    for name in ["before", "c"] {
+        one.create_collection(name, spec()).unwrap();
+    }
+    one.drop_collection("before").unwrap();
+    for n in 0..200 {
+        one.upsert("c", vec![point(n, n)], Ack::Applied).unwrap();
+    }
+    settle(&other, &one);
+    other.checkpoint().unwrap();
+    drop(other);
+    for n in (0..200).step_by(3) {
+        one.delete("c", vec![PointId::Num(n)], Ack::Applied)
+            .unwrap();
+    }
+    let lsn = keep(&store, &one);
+    for n in 300..340 {
+        one.upsert("c", vec![point(n, n)], Ack::Applied).unwrap();
+    }
+    cluster.0.lock().trim_below(lsn.next());
+    // One that is new, and one that was away for too long.
+    let fresh = tempfile::tempdir().unwrap();
+    let third = Engine::open(seeded(&cluster, &fresh, &store)).unwrap();
+    let other = Engine::open(seeded(&cluster, &away, &store)).unwrap();
+    expect_same(&[&one, &other, &third]);
+    for n in 400..440 {
+        third.upsert("c", vec![point(n, n)], Ack::Applied).unwrap();
+    }
+    third.create_collection("after", spec()).unwrap();
+    expect_same(&[&one, &other, &third]);
+    assert_eq!(contents(&one, "c"), contents(&third, "c"));
+    third.checkpoint().unwrap();
+    drop((third, other));
+    // From its own checkpoint on, without the store.
+    *store.lock() = None;
+    let third = Engine::open(seeded(&cluster, &fresh, &store)).unwrap();
+    expect_same(&[&one, &third]);
+    let nothing = tempfile::tempdir().unwrap();
+    let refused = Engine::open(seeded(&cluster, &nothing, &store)).err();
+    let told = refused.unwrap().to_string();
+    assert!(told.contains("records are missing"), "{told}");
+}
+
+#[test]
+fn nodes_hold_the_same_at_a_mark_while_others_write() {
+    let cluster = Cluster::new();
+    let open = |dir: &TempDir| {
+        let options = Options {
+            compares: true,
+            ..cluster.options(dir)
+        };
+        Engine::open(options).unwrap()
+    };
+    let (left, right) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (one, other) = (open(&left), open(&right));
+    one.create_collection("c", spec()).unwrap();
+    settle(&other, &one);
+    assert_eq!(one.marked().unwrap(), None);
+    let marked = thread::scope(|scope| {
+        scope.spawn(|| {
+            for n in 0..300 {
+                one.upsert("c", vec![point(n, n)], Ack::Durable).unwrap();
+            }
+        });
+        for n in 1_000..1_060 {
+            other.upsert("c", vec![point(n, n)], Ack::Applied).unwrap();
+        }
+        other.mark().unwrap()
+    });
+    settle(&one, &other);
+    settle(&other, &one);
+    let both = [&one, &other].map(|node| node.marked().unwrap().unwrap());
+    assert_eq!(both[0], both[1]);
+    assert_eq!(both[0].lsn, marked);
+    assert!(both[0].collections[0].1.points >= 60);
+    assert_eq!(one.marked().unwrap(), None, "it is told once");
 }

@@ -41,6 +41,13 @@ impl MemoryLog {
         }
     }
 
+    /// Lets go of records below a position, as an operator of a shared log does.
+    pub fn trim_below(&self, lsn: Lsn) {
+        let mut kept = self.kept.lock();
+        kept.records.retain(|(at, _)| *at >= lsn);
+        kept.released = lsn;
+    }
+
     /// The same log as another node opens it now.
     pub fn another(&self) -> Self {
         Self {

@@ -1,0 +1,186 @@
+//! What a node begins with that has nothing yet, or is further behind than the shared log reaches back:
+//! all collections as another node had them at one position of it.
+//!
+//! It is a backup of everything, with the numbers of the collections, which a restore would give anew:
+//! records of the log name collections by them. A node takes it as the first thing that it applies, as if
+//! the log began with it, and then follows the log from there. Until its first checkpoint it has nothing:
+//! a start before that begins once more.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use storage::{
+    BackupReader, CollectionId, DataFolder, Disk, DiskFile, Incoming, Log, Lsn, Manifests, Origin,
+    Record, Restored, Tables,
+};
+
+use crate::backup::write_to;
+use crate::engine::Engine;
+use crate::error::Error;
+use crate::options::Options;
+
+/// What is known of a seed beside its bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeedHead {
+    /// All up to here is in it.
+    pub lsn: Lsn,
+    /// The number of the next collection.
+    pub next_collection: u64,
+    /// The numbers of its collections, in the order of the backup.
+    pub collections: Vec<u64>,
+}
+
+/// Hands the bytes of the newest seed to whoever takes them, if there is one that holds all up to this
+/// position or further.
+pub type FetchSeed =
+    Arc<dyn Fn(Lsn, &mut dyn FnMut(&[u8]) -> Result<(), storage::Error>) -> Fetched + Send + Sync>;
+
+/// What has been fetched.
+pub type Fetched = Result<Option<SeedHead>, storage::Error>;
+
+/// A seed that was made here; the file is gone when this is.
+pub struct SeedFile {
+    /// What is known of it.
+    pub head: SeedHead,
+    disk: Arc<dyn Disk>,
+    path: PathBuf,
+    file: Box<dyn DiskFile>,
+    at: u64,
+}
+
+impl io::Read for SeedFile {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let got = self.file.read_at(buffer, self.at)?;
+        self.at += got as u64;
+        Ok(got)
+    }
+}
+
+impl Drop for SeedFile {
+    fn drop(&mut self) {
+        // What cannot be removed now is removed at the next start.
+        let _ = self.disk.remove(&self.path);
+    }
+}
+
+impl Engine {
+    /// Makes a seed of all collections. Not while an index is being built anew: a seed has none that
+    /// nobody sees.
+    pub fn seed(&self) -> Result<SeedFile, Error> {
+        let shared = self.shared();
+        let _moving = self.moving.read();
+        let view = self.view(None)?;
+        if view.left_out {
+            return Err(Error::Busy("an index is being built anew".into()));
+        }
+        let head = SeedHead {
+            lsn: view.state.lsn,
+            next_collection: view.state.next_collection,
+            collections: view.state.collections.iter().map(|it| it.0.id.0).collect(),
+        };
+        let disk = Arc::clone(&shared.disk);
+        let dir = shared.folder.restores();
+        // It makes the folder, and its name is one that a start removes.
+        let path = Incoming::create(Arc::clone(&disk), &dir)?.path();
+        let origin = Origin {
+            store: shared.folder.store(),
+            lsn: head.lsn,
+            made_s: disk.now_s(),
+        };
+        write_to(shared, &path, &origin, &view, &mut |_, _| true)?;
+        let file = disk.open(&path);
+        let file = file.map_err(|error| Error::Corrupt(format!("{}: {error}", path.display())))?;
+        Ok(SeedFile {
+            head,
+            disk,
+            path,
+            file,
+            at: 0,
+        })
+    }
+}
+
+/// What a start begins with instead of a checkpoint.
+pub(crate) struct Planted {
+    pub(crate) lsn: Lsn,
+    pub(crate) next_collection: u64,
+    pub(crate) record: Record,
+}
+
+/// Fetches a seed where the folder has no checkpoint from which the shared log goes on, and takes what
+/// there was out of the folder.
+pub(crate) fn plant(
+    options: &Options,
+    folder: &DataFolder,
+    log: &dyn Log,
+    manifests: &mut Manifests,
+) -> Result<Option<Planted>, Error> {
+    let Some(fetch) = options.seed.as_ref().filter(|_| log.shared().is_some()) else {
+        return Ok(None);
+    };
+    let checkpoint = manifests.newest().map(|newest| newest.lsn);
+    if checkpoint.is_some_and(|lsn| log.first_lsn() <= lsn.next()) {
+        return Ok(None);
+    }
+    let disk = Arc::clone(folder.disk());
+    let mut incoming = Incoming::create(Arc::clone(&disk), &folder.restores())?;
+    let reaches = Lsn(log.first_lsn().0.saturating_sub(1));
+    let Some(head) = fetch(reaches, &mut |bytes| incoming.write(bytes))? else {
+        return Ok(None);
+    };
+    let reader = BackupReader::open(&*disk, &incoming.path())?;
+    reader.verify()?;
+    let configs = &reader.contents.collections;
+    if configs.len() != head.collections.len() || reader.origin.lsn != head.lsn {
+        return Err(Error::Corrupt(
+            "the checkpoint in the store is not what its description says".into(),
+        ));
+    }
+    let restored = (0u32..).zip(configs).zip(&head.collections);
+    let restored = restored.map(|((part, config), id)| Restored {
+        part,
+        id: CollectionId(*id),
+        replaces: None,
+        config: config.clone(),
+    });
+    let collections: Vec<_> = restored.collect();
+    let aliases = reader.contents.aliases.iter().filter_map(|(alias, part)| {
+        let id = head.collections.get(*part as usize)?;
+        Some((alias.clone(), CollectionId(*id)))
+    });
+    let aliases = aliases.collect();
+    tracing::warn!(
+        lsn = head.lsn.0,
+        ?checkpoint,
+        "the folder begins anew, with a checkpoint from the store"
+    );
+    empty(folder, manifests)?;
+    Ok(Some(Planted {
+        lsn: head.lsn,
+        next_collection: head.next_collection,
+        record: Record::Restore {
+            file: incoming.keep(".restore")?,
+            collections,
+            aliases,
+        },
+    }))
+}
+
+/// Takes out what follows the log; backups and keys stay.
+fn empty(folder: &DataFolder, manifests: &mut Manifests) -> Result<(), Error> {
+    manifests.remove_all()?;
+    Tables::set_aside(&folder.tables())?;
+    for dir in [folder.snapshots(), folder.blobs()] {
+        let failed = |error: io::Error| Error::Corrupt(format!("{}: {error}", dir.display()));
+        let names = folder.disk().list(&dir).map_err(failed)?;
+        if names.is_empty() {
+            continue;
+        }
+        for name in names {
+            folder.disk().remove(&dir.join(name)).map_err(failed)?;
+        }
+        folder.disk().sync_dir(&dir).map_err(failed)?;
+    }
+    Ok(())
+}
