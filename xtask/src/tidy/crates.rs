@@ -7,16 +7,24 @@ use serde_json::Value;
 use super::Finding;
 
 /// A crate of ours and the ones of ours it may use.
-const MAY_USE: [(&str, &[&str]); 11] = [
+const MAY_USE: [(&str, &[&str]); 12] = [
     ("hnsw", &[]),
     ("storage", &[]),
+    ("jetstream", &["storage"]),
     ("engine", &["hnsw", "storage"]),
     ("embedder", &[]),
     ("config", &[]),
     ("migrations", &["storage"]),
     (
         "server",
-        &["engine", "embedder", "config", "migrations", "storage"],
+        &[
+            "engine",
+            "embedder",
+            "config",
+            "jetstream",
+            "migrations",
+            "storage",
+        ],
     ),
     ("train", &[]),
     ("cli", &["server", "config", "embedder", "train"]),
@@ -28,6 +36,7 @@ const MAY_USE: [(&str, &[&str]); 11] = [
             "engine",
             "embedder",
             "config",
+            "jetstream",
             "migrations",
             "server",
             "cli",
@@ -38,7 +47,8 @@ const MAY_USE: [(&str, &[&str]); 11] = [
 
 /// A library and the only crates it may appear in, tests aside: what a crate is the home of can be
 /// replaced by changing that crate alone.
-const HOMES: [(&str, &[&str]); 26] = [
+const HOMES: [(&str, &[&str]); 27] = [
+    ("async-nats", &["jetstream"]),
     ("candle-core", &["train"]),
     ("prost", &["train"]),
     ("sled", &["storage"]),
@@ -55,7 +65,7 @@ const HOMES: [(&str, &[&str]); 26] = [
     ("actix-web", &["server"]),
     ("actix-multipart", &["server"]),
     ("schemars", &["server"]),
-    ("tokio", &["server"]),
+    ("tokio", &["server", "jetstream"]),
     ("prometheus", &["server"]),
     ("clap", &["cli", "benches"]),
     ("clap_complete", &["cli"]),

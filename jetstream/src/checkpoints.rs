@@ -1,0 +1,212 @@
+//! What nodes begin with, in an object store beside the stream; and trimming the stream below it.
+//!
+//! Invariant: a message goes only when two checkpoints are in the store that have all up to it, so that
+//! whoever begins with either finds all that follows. The store's own checksum of an object is checked
+//! when it is read, and the object has its own beside.
+
+use std::io::{self, Read};
+use std::pin::Pin;
+use std::task::{Context as Task, Poll};
+use std::time::{Duration, SystemTime};
+
+use async_nats::jetstream::object_store::{Config, ObjectInfo, ObjectMetadata, ObjectStore};
+use async_nats::jetstream::stream::Stream;
+use async_nats::jetstream::{self, stream::StorageType};
+use futures_util::StreamExt;
+use storage::{Error, Lsn};
+use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
+use tokio::runtime::Runtime;
+use uuid::Uuid;
+
+use crate::limits::{ANSWER, CHECKPOINTS, PIECE};
+use crate::log::runtime;
+use crate::position::sequence;
+use crate::settings::Settings;
+use crate::{connection, stream};
+
+/// Checkpoints of a log.
+pub struct Checkpoints {
+    /// Given up in `drop` alone.
+    runtime: Option<Runtime>,
+    store: ObjectStore,
+    stream: Stream,
+}
+
+/// One of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checkpoint {
+    name: String,
+    /// All up to here is in it.
+    pub lsn: Lsn,
+    /// Its bytes.
+    pub bytes: usize,
+    /// How long ago it was made, by this machine's clock.
+    pub age: Duration,
+    /// What its maker said about it.
+    pub about: String,
+}
+
+const PREFIX: &str = "checkpoint-";
+
+impl Checkpoints {
+    /// Connects, and finds or makes the store.
+    ///
+    /// # Errors
+    /// No server answers in time, or there is no such log.
+    pub fn open(settings: &Settings) -> Result<Self, Error> {
+        let runtime = runtime("checkpoints")?;
+        let opened = runtime.block_on(async {
+            let mut context = jetstream::new(connection::connect(settings).await?);
+            context.set_timeout(ANSWER * 5);
+            let (stream, _) = stream::open(&context, settings).await?;
+            let bucket = format!("{}-checkpoints", settings.stream);
+            let store = match context.get_object_store(&bucket).await {
+                Ok(store) => store,
+                Err(_) => {
+                    let config = Config {
+                        bucket,
+                        description: Some("what nodes of doppel begin with".into()),
+                        storage: StorageType::File,
+                        num_replicas: settings.replicas,
+                        ..Config::default()
+                    };
+                    let made = context.create_object_store(config).await;
+                    made.map_err(|error| failed("cannot be made", &error))?
+                }
+            };
+            Ok::<_, Error>((store, stream))
+        });
+        let (store, stream) = opened?;
+        Ok(Self {
+            runtime: Some(runtime),
+            store,
+            stream,
+        })
+    }
+
+    fn runtime(&self) -> &Runtime {
+        let runtime = self.runtime.as_ref();
+        runtime.expect("it is there until this is dropped")
+    }
+
+    /// All there are, the newest first.
+    pub fn all(&self) -> Result<Vec<Checkpoint>, Error> {
+        self.runtime().block_on(self.list())
+    }
+
+    async fn list(&self) -> Result<Vec<Checkpoint>, Error> {
+        let list = self.store.list().await;
+        let mut list = list.map_err(|error| failed("cannot be listed", &error))?;
+        let mut all = Vec::new();
+        while let Some(info) = list.next().await {
+            let info = info.map_err(|error| failed("cannot be listed", &error))?;
+            all.extend(checkpoint(&info));
+        }
+        all.sort_by(|a, b| (b.lsn, &b.name).cmp(&(a.lsn, &a.name)));
+        Ok(all)
+    }
+
+    /// Hands on its bytes.
+    pub fn fetch(
+        &self,
+        which: &Checkpoint,
+        take: &mut dyn FnMut(&[u8]) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        self.runtime().block_on(async {
+            let object = self.store.get(&which.name).await;
+            let mut object = object.map_err(|error| failed("cannot be read", &error))?;
+            let mut piece = vec![0; PIECE];
+            loop {
+                let got = object.read(&mut piece).await;
+                match got.map_err(|error| failed("cannot be read", &error))? {
+                    0 => return Ok(()),
+                    got => take(piece.get(..got).unwrap_or_default())?,
+                }
+            }
+        })
+    }
+
+    /// Puts one in: all of `bytes`, or nothing that anybody sees.
+    pub fn put(
+        &self,
+        lsn: Lsn,
+        about: String,
+        bytes: impl Read + Send + Unpin,
+    ) -> Result<(), Error> {
+        let name = format!("{PREFIX}{:020}-{}", lsn.0, Uuid::new_v4().simple());
+        let meta = ObjectMetadata {
+            name,
+            description: Some(about),
+            chunk_size: Some(PIECE),
+            ..ObjectMetadata::default()
+        };
+        let put = async { self.store.put(meta, &mut Blocking(bytes)).await };
+        let put = self.runtime().block_on(put);
+        put.map_err(|error| failed("takes nothing", &error))?;
+        Ok(())
+    }
+
+    /// Keeps the two newest, and of the stream what comes after the older one. Returns from where on
+    /// the stream is kept then.
+    pub fn trim(&self) -> Result<Lsn, Error> {
+        self.runtime().block_on(async {
+            let all = self.list().await?;
+            for old in all.iter().skip(CHECKPOINTS) {
+                let gone = self.store.delete(&old.name).await;
+                gone.map_err(|error| failed("lets nothing go", &error))?;
+            }
+            let Some(oldest) = all.get(CHECKPOINTS - 1) else {
+                return Ok(Lsn(1));
+            };
+            // The message that it ends with stays: what comes after is told by it to follow.
+            let purge = self.stream.purge().sequence(sequence(oldest.lsn)).await;
+            purge
+                .map_err(|error| Error::Shared(format!("the stream cannot be trimmed: {error}")))?;
+            Ok(oldest.lsn)
+        })
+    }
+}
+
+impl Drop for Checkpoints {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+fn failed(what: &str, error: &dyn std::fmt::Display) -> Error {
+    Error::Unreachable(format!("the store of checkpoints {what}: {error}"))
+}
+
+/// What is no checkpoint is left alone.
+fn checkpoint(info: &ObjectInfo) -> Option<Checkpoint> {
+    let (lsn, _) = info.name.strip_prefix(PREFIX)?.split_once('-')?;
+    let made = info.modified?.unix_timestamp();
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let age = now
+        .ok()?
+        .as_secs()
+        .saturating_sub(u64::try_from(made).ok()?);
+    Some(Checkpoint {
+        name: info.name.clone(),
+        lsn: Lsn(lsn.parse().ok()?),
+        bytes: info.size,
+        age: Duration::from_secs(age),
+        about: info.description.clone().unwrap_or_default(),
+    })
+}
+
+/// A file of this machine, read where it is asked for: nothing else runs on that thread.
+struct Blocking<R>(R);
+
+impl<R: Read + Unpin> AsyncRead for Blocking<R> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _: &mut Task<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let got = self.0.read(buffer.initialize_unfilled());
+        Poll::Ready(got.map(|got| buffer.advance(got)))
+    }
+}

@@ -1,0 +1,47 @@
+//! Every limit of the log on JetStream in one place.
+
+use std::time::Duration;
+
+/// How long a start waits for servers that answer.
+pub(crate) const OPEN_PATIENCE: Duration = Duration::from_secs(30);
+/// How long records are tried to be appended before their writers are told that it is not known what
+/// became of them: longer than servers take to elect another leader.
+pub(crate) const APPEND_PATIENCE: Duration = Duration::from_secs(10);
+/// How long one answer of the servers is waited for.
+pub(crate) const ANSWER: Duration = Duration::from_secs(2);
+/// How long nothing of what is kept may arrive before reading it is given up.
+pub(crate) const READ_PATIENCE: Duration = Duration::from_secs(30);
+/// Between two tries of the same.
+pub(crate) const AGAIN: Duration = Duration::from_millis(50);
+/// How often servers say that they are there while there is nothing to deliver; after twice that the
+/// consumer is made anew.
+pub(crate) const HEARTBEAT: Duration = Duration::from_millis(500);
+/// How long a request for messages stands.
+pub(crate) const STANDS: Duration = Duration::from_secs(20);
+/// After which the servers forget a consumer that nobody asks any more.
+pub(crate) const FORGOTTEN: Duration = Duration::from_secs(60);
+/// Messages that are delivered before they are taken.
+pub(crate) const DELIVERED: usize = 64;
+/// How often the size of the stream is asked for.
+pub(crate) const LOOK: Duration = Duration::from_secs(5);
+/// Bytes of records that are handed on at once.
+pub(crate) const HANDED_ON: usize = 16 << 20;
+/// Bytes of a message beside its part of a group: our own head, the protocol's, and the servers'.
+pub(crate) const OVERHEAD: usize = 4 << 10;
+/// The least that the servers must take as one message.
+pub(crate) const LEAST_PAYLOAD: usize = 64 << 10;
+/// The most that is put into one message, whatever the servers would take: what is larger delays all
+/// that is behind it.
+pub(crate) const MOST_PAYLOAD: usize = 8 << 20;
+/// Records of one group: their places in it are the lower bits of their positions.
+pub(crate) const GROUP_RECORDS: usize = 1 << super::position::PLACE_BITS;
+/// Bytes of one group.
+pub(crate) const GROUP_BYTES: usize = 256 << 20;
+/// How long it is known what nodes have said of a place in the log.
+pub(crate) const SAID_FOR: Duration = Duration::from_secs(86_400);
+/// Checkpoints that are kept in the store: where one cannot be read there is another.
+pub(crate) const CHECKPOINTS: usize = 2;
+/// Bytes of a checkpoint that are sent at once.
+pub(crate) const PIECE: usize = 256 << 10;
+/// Bytes of what a server tells about itself.
+pub(crate) const VARZ_BYTES: u64 = 4 << 20;

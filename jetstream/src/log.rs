@@ -1,0 +1,373 @@
+//! The log, as one node holds it.
+//!
+//! A group of records is a message that the servers take only right after the last one that is known
+//! here, by its sequence; so nothing of another node's can come between what a decision was made on and
+//! its record. An answer that does not come leaves open whether the message is there: it is sent again,
+//! with the same id and under the same condition, and where the place is taken the message in it says by
+//! whom. So it is there once, or not at all, however late it arrives.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use async_nats::jetstream::context::PublishErrorKind;
+use async_nats::jetstream::stream::{RawMessageErrorKind, Stream};
+use async_nats::jetstream::{self, Context, ErrorCode};
+use async_nats::{Client, HeaderMap};
+use storage::{Error, Log, Lsn, Records};
+use tokio::runtime::Runtime;
+use tokio::time::{sleep, timeout};
+use uuid::Uuid;
+
+use crate::group::{self, Assembler};
+use crate::limits::{
+    AGAIN, ANSWER, APPEND_PATIENCE, HANDED_ON, LEAST_PAYLOAD, LOOK, MOST_PAYLOAD, OVERHEAD,
+    READ_PATIENCE,
+};
+use crate::message::Message;
+use crate::position::{kept_from, position, sequence};
+use crate::settings::Settings;
+use crate::tail::Tail;
+use crate::{connection, stream, varz};
+
+/// A log on JetStream, from where it was opened.
+pub struct JetStreamLog {
+    /// Given up in `drop` alone.
+    runtime: Option<Runtime>,
+    client: Client,
+    context: Context,
+    stream: Stream,
+    subject: String,
+    number: u128,
+    kept: Arc<Kept>,
+    tail: Tail,
+    assembler: Assembler,
+}
+
+/// What the servers keep, when they were last asked.
+#[derive(Default)]
+struct Kept {
+    bytes: AtomicU64,
+    first: AtomicU64,
+}
+
+impl JetStreamLog {
+    /// Connects, and finds or makes the stream. Servers that are not there yet are waited for.
+    ///
+    /// # Errors
+    /// No server answers in time, or what is there may lose records.
+    pub fn open(settings: &Settings) -> Result<Self, Error> {
+        let runtime = runtime("log")?;
+        let client = runtime.block_on(connection::connect(settings))?;
+        let opened = runtime.block_on(async {
+            let mut context = jetstream::new(client.clone());
+            context.set_timeout(ANSWER);
+            let (stream, number) = stream::open(&context, settings).await?;
+            Ok::<_, Error>((context, stream, number))
+        });
+        let (context, stream, number) = opened?;
+        let info = stream.cached_info();
+        let cluster = info.cluster.as_ref();
+        let leader = cluster.and_then(|it| it.leader.clone());
+        let others = cluster.into_iter().flat_map(|it| &it.replicas);
+        let mut keepers: Vec<_> = others.map(|it| it.name.clone()).collect();
+        keepers.extend(leader);
+        if keepers.is_empty() {
+            keepers.push(client.server_info().server_name);
+        }
+        varz::check(settings, &keepers)?;
+        let kept = Arc::new(Kept::default());
+        kept.note(info);
+        let end = info.state.last_sequence;
+        let handle = runtime.handle();
+        let read = |sequence| runtime.block_on(message_at(&stream, sequence));
+        let known = known(number, end, &kept, &read)?;
+        let tail = Tail::start(handle, stream.clone(), known.seen + 1);
+        handle.spawn(look(stream.clone(), Arc::downgrade(&kept)));
+        Ok(Self {
+            client,
+            context,
+            subject: stream::subject(&settings.stream),
+            stream,
+            number,
+            kept,
+            tail,
+            assembler: known,
+            runtime: Some(runtime),
+        })
+    }
+
+    fn runtime(&self) -> &Runtime {
+        let runtime = self.runtime.as_ref();
+        runtime.expect("it is there until the log is dropped")
+    }
+
+    /// Bytes of a group that go into one message.
+    fn part_bytes(&self) -> Result<usize, Error> {
+        let most = self.client.server_info().max_payload;
+        if most < LEAST_PAYLOAD {
+            return Err(Error::Shared(format!(
+                "the servers take {most} bytes at most as one message (`max_payload`), and doppel needs \
+                 {LEAST_PAYLOAD}"
+            )));
+        }
+        Ok(most.min(MOST_PAYLOAD) - OVERHEAD)
+    }
+
+    /// Puts a message right after the one of this sequence, or finds that it is there already.
+    async fn publish(&self, bytes: Vec<u8>, after: u64) -> Result<(), Error> {
+        let mut headers = HeaderMap::new();
+        headers.insert("Nats-Msg-Id", Uuid::new_v4().simple().to_string());
+        headers.insert("Nats-Expected-Last-Sequence", after.to_string());
+        let started = Instant::now();
+        loop {
+            let why = match self.publish_once(headers.clone(), bytes.clone()).await {
+                Ok(at) if at == after + 1 => return Ok(()),
+                Ok(at) => {
+                    return Err(Error::Shared(format!(
+                        "the servers put message {} of the stream at {at}",
+                        after + 1
+                    )));
+                }
+                Err(Some(why)) => why,
+                // Somebody was first: another node, or an earlier try of this.
+                Err(None) => match message_at(&self.stream, after + 1).await {
+                    Ok(Some(there)) if there == bytes => return Ok(()),
+                    Ok(Some(_)) => return Err(Error::Overtaken),
+                    Ok(None) => "the stream ends before what is known of it here".to_owned(),
+                    Err(error) => error.to_string(),
+                },
+            };
+            if started.elapsed() > APPEND_PATIENCE {
+                return Err(Error::Unreachable(why));
+            }
+            tracing::debug!(why, after, "a message is sent again");
+            sleep(AGAIN).await;
+        }
+    }
+
+    /// Where it is now; else why it may not be there, and nothing where the place was taken.
+    async fn publish_once(
+        &self,
+        headers: HeaderMap,
+        bytes: Vec<u8>,
+    ) -> Result<u64, Option<String>> {
+        let subject = self.subject.clone();
+        let sent = async {
+            let sent = self
+                .context
+                .publish_with_headers(subject, headers, bytes.into());
+            sent.await?.await
+        };
+        match timeout(ANSWER, sent).await {
+            Ok(Ok(ack)) => Ok(ack.sequence),
+            Ok(Err(error)) if error.kind() == PublishErrorKind::WrongLastSequence => Err(None),
+            Ok(Err(error)) => Err(Some(error.to_string())),
+            Err(_) => Err(Some("the servers have not answered in time".into())),
+        }
+    }
+}
+
+impl Log for JetStreamLog {
+    fn append(&mut self, records: &[Vec<u8>]) -> Result<Vec<Lsn>, Error> {
+        if records.is_empty() {
+            return Ok(Vec::new());
+        }
+        let body = group::encode(records)?;
+        let parts: Vec<&[u8]> = body.chunks(self.part_bytes()?).collect();
+        let group = Uuid::new_v4().as_u128();
+        let of = u32::try_from(parts.len()).expect("a group is not that large");
+        let (mut at, mut sum) = (self.assembler.seen, self.assembler.sum.unwrap_or_default());
+        for (part, body) in (0..).zip(parts) {
+            let message = Message {
+                log: self.number,
+                sequence: at + 1,
+                before: sum,
+                group,
+                part,
+                parts: of,
+                body,
+            };
+            let (bytes, own) = message.encode();
+            self.runtime().block_on(self.publish(bytes, at))?;
+            (at, sum) = (at + 1, own);
+        }
+        let lsns: Vec<Lsn> = (0..records.len())
+            .map(|place| position(at, place))
+            .collect();
+        self.assembler
+            .wrote(at, sum, lsns.last().copied().unwrap_or_default());
+        self.kept
+            .bytes
+            .fetch_add(body.len() as u64, Ordering::Relaxed);
+        Ok(lsns)
+    }
+
+    fn follow(&mut self, wait: Duration) -> Result<Vec<(Lsn, Vec<u8>)>, Error> {
+        let (started, mut all, mut bytes) = (Instant::now(), Vec::new(), 0);
+        loop {
+            let left = match all.is_empty() {
+                true => wait.saturating_sub(started.elapsed()),
+                false => Duration::ZERO,
+            };
+            let Some((sequence, message)) = self.tail.next(left)? else {
+                return Ok(all);
+            };
+            // What this node has written itself arrives too.
+            if sequence <= self.assembler.seen {
+                continue;
+            }
+            bytes += message.len();
+            all.extend(self.assembler.take(sequence, &message)?);
+            if bytes >= HANDED_ON {
+                return Ok(all);
+            }
+        }
+    }
+
+    fn shared(&self) -> Option<u128> {
+        Some(self.number)
+    }
+
+    fn last_lsn(&self) -> Lsn {
+        self.assembler.last
+    }
+
+    fn first_lsn(&self) -> Lsn {
+        kept_from(self.kept.first.load(Ordering::Relaxed))
+    }
+
+    fn read_from(&self, from: Lsn) -> Result<Records<'_>, Error> {
+        let end = self.assembler.seen;
+        let first = self.kept.first.load(Ordering::Relaxed).max(1);
+        let mut start = sequence(from).max(first);
+        if start > end {
+            return Ok(Box::new(std::iter::empty()));
+        }
+        // A group is read from where it begins.
+        let there = self.runtime().block_on(message_at(&self.stream, start))?;
+        if let Some((message, _)) = there.as_deref().and_then(|it| Message::decode(it).ok()) {
+            start = start.saturating_sub(u64::from(message.part)).max(first);
+        }
+        let mut assembler = Assembler::after(self.number, start - 1);
+        let mut tail = Tail::start(self.runtime().handle(), self.stream.clone(), start);
+        let mut failed = false;
+        let groups = std::iter::from_fn(move || {
+            if failed || assembler.seen >= end {
+                return None;
+            }
+            let next = tail.next(READ_PATIENCE).and_then(|next| {
+                let none = || {
+                    Error::Unreachable(format!(
+                        "message {} of the stream does not come",
+                        assembler.seen + 1
+                    ))
+                };
+                let (sequence, bytes) = next.ok_or_else(none)?;
+                assembler.take(sequence, &bytes)
+            });
+            failed = next.is_err();
+            Some(next)
+        });
+        let records = groups.flat_map(|group| match group {
+            Ok(group) => group.into_iter().map(Ok).collect(),
+            Err(error) => vec![Err(error)],
+        });
+        Ok(Box::new(records.filter(move |it| {
+            it.as_ref().map_or(true, |(lsn, _)| *lsn >= from)
+        })))
+    }
+
+    /// Where a checkpoint of this node ends says nothing of the others.
+    fn release_below(&mut self, _: Lsn) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn rotate(&mut self) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn bytes(&self) -> u64 {
+        self.kept.bytes.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for JetStreamLog {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// A thread that keeps a connection going.
+pub(crate) fn runtime(name: &str) -> Result<Runtime, Error> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    let builder = builder.worker_threads(1).thread_name(name).enable_all();
+    let built = builder.build();
+    built.map_err(|error| Error::Shared(format!("no runtime can be started: {error}")))
+}
+
+impl Kept {
+    fn note(&self, info: &jetstream::stream::Info) {
+        self.bytes.store(info.state.bytes, Ordering::Relaxed);
+        let first = info.state.first_sequence;
+        self.first.store(first, Ordering::Relaxed);
+    }
+}
+
+/// Asks now and then what is kept, for as long as somebody wants to know.
+async fn look(stream: Stream, kept: std::sync::Weak<Kept>) {
+    loop {
+        sleep(LOOK).await;
+        let Some(kept) = kept.upgrade() else { return };
+        if let Ok(info) = stream.get_info().await {
+            kept.note(&info);
+        }
+    }
+}
+
+/// The bytes of a message, if it is there.
+async fn message_at(stream: &Stream, sequence: u64) -> Result<Option<Vec<u8>>, Error> {
+    match stream.get_raw_message(sequence).await {
+        Ok(message) => Ok(Some(message.payload.to_vec())),
+        Err(error) => match error.kind() {
+            RawMessageErrorKind::NoMessageFound => Ok(None),
+            RawMessageErrorKind::JetStream(ref told)
+                if told.error_code() == ErrorCode::NO_MESSAGE_FOUND =>
+            {
+                Ok(None)
+            }
+            _ => Err(Error::Unreachable(error.to_string())),
+        },
+    }
+}
+
+/// Knows the stream up to its end as it was when it was opened.
+fn known(
+    number: u128,
+    end: u64,
+    kept: &Kept,
+    read: &dyn Fn(u64) -> Result<Option<Vec<u8>>, Error>,
+) -> Result<Assembler, Error> {
+    let first = kept.first.load(Ordering::Relaxed).max(1);
+    let must = |sequence: u64| {
+        let missing = || Error::Shared(format!("message {sequence} of the stream is missing"));
+        let bytes = read(sequence)?.ok_or_else(missing)?;
+        Ok::<_, Error>(bytes)
+    };
+    let mut start = end;
+    // The end may be a group in parts, whole or not.
+    if start >= first {
+        let bytes = must(start)?;
+        let part = Message::decode(&bytes).map_or(0, |(message, _)| u64::from(message.part));
+        start = start.saturating_sub(part).max(first);
+    }
+    let mut known = Assembler::after(number, start.max(1) - 1);
+    for sequence in start.max(1)..=end {
+        if sequence >= first {
+            known.take(sequence, &must(sequence)?)?;
+        }
+    }
+    Ok(known)
+}

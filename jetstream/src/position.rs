@@ -1,0 +1,24 @@
+//! Positions of records: the sequence of their message in the stream, and their place in it.
+
+use storage::Lsn;
+
+/// Bits of a position that are a record's place in its group.
+pub(crate) const PLACE_BITS: u32 = 16;
+
+/// Of a record in the group that ends with the message of this sequence.
+pub(crate) fn position(sequence: u64, place: usize) -> Lsn {
+    Lsn((sequence << PLACE_BITS) | place as u64)
+}
+
+/// The sequence of the message that ends the group of a record.
+pub(crate) fn sequence(lsn: Lsn) -> u64 {
+    lsn.0 >> PLACE_BITS
+}
+
+/// From where on everything is kept in a stream whose first message has this sequence.
+pub(crate) fn kept_from(first_sequence: u64) -> Lsn {
+    match first_sequence {
+        0 | 1 => Lsn(1),
+        later => position(later, 0),
+    }
+}

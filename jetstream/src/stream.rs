@@ -1,0 +1,165 @@
+//! The stream that is the log: made where it is not there, refused where it may lose records.
+
+use std::collections::HashMap;
+use std::fmt::Display;
+use std::time::{Duration, Instant};
+
+use async_nats::jetstream::Context;
+use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType, Stream};
+use storage::Error;
+use tokio::time::sleep;
+use uuid::Uuid;
+
+use crate::limits::{AGAIN, OPEN_PATIENCE};
+use crate::settings::Settings;
+
+/// Under which the stream's metadata has the number that tells this log from all others.
+const NUMBER: &str = "doppel.log";
+
+/// The stream, and the number of the log in it.
+pub(crate) async fn open(context: &Context, settings: &Settings) -> Result<(Stream, u128), Error> {
+    let started = Instant::now();
+    loop {
+        let error = match find_or_make(context, settings).await {
+            Ok(stream) => {
+                let config = &stream.cached_info().config;
+                check(config)?;
+                let number = number(config)?;
+                if config.num_replicas != settings.replicas {
+                    let (there, wanted) = (config.num_replicas, settings.replicas);
+                    tracing::warn!(there, wanted, "the stream has another number of replicas");
+                }
+                return Ok((stream, number));
+            }
+            Err(error) => error,
+        };
+        if started.elapsed() > OPEN_PATIENCE {
+            return Err(Error::Unreachable(format!(
+                "the stream `{}` can neither be found nor made: {error}",
+                settings.stream
+            )));
+        }
+        sleep(AGAIN * 4).await;
+    }
+}
+
+async fn find_or_make(context: &Context, settings: &Settings) -> Result<Stream, String> {
+    let told = |error: &dyn Display| error.to_string();
+    match context.get_stream(&settings.stream).await {
+        Ok(stream) => return Ok(stream),
+        Err(error) if is_missing(&error) => {}
+        Err(error) => return Err(told(&error)),
+    }
+    let made = context.create_stream(wanted(settings)).await;
+    // Another node may have been first.
+    match made {
+        Ok(_) => tracing::info!(stream = settings.stream, "the stream was made"),
+        Err(error) => tracing::debug!(%error, "the stream was not made"),
+    }
+    let found = context.get_stream(&settings.stream).await;
+    found.map_err(|error| told(&error))
+}
+
+fn is_missing(error: &async_nats::jetstream::context::GetStreamError) -> bool {
+    use async_nats::jetstream::ErrorCode;
+    use async_nats::jetstream::context::GetStreamErrorKind;
+    matches!(error.kind(), GetStreamErrorKind::JetStream(error)
+        if error.error_code() == ErrorCode::STREAM_NOT_FOUND)
+}
+
+/// The subject that records are sent to.
+pub(crate) fn subject(stream: &str) -> String {
+    format!("{stream}.log")
+}
+
+fn wanted(settings: &Settings) -> Config {
+    Config {
+        name: settings.stream.clone(),
+        description: Some("doppel's log: only doppel may write to it".into()),
+        subjects: vec![subject(&settings.stream)],
+        retention: RetentionPolicy::Limits,
+        discard: DiscardPolicy::New,
+        storage: StorageType::File,
+        num_replicas: settings.replicas,
+        max_messages: -1,
+        max_bytes: -1,
+        max_messages_per_subject: -1,
+        max_message_size: -1,
+        max_age: Duration::ZERO,
+        deny_delete: true,
+        metadata: HashMap::from([(NUMBER.into(), Uuid::new_v4().simple().to_string())]),
+        ..Config::default()
+    }
+}
+
+/// Records must stay until doppel lets go of them.
+fn check(config: &Config) -> Result<(), Error> {
+    let fits = [
+        ("max_msgs", config.max_messages <= 0),
+        ("max_bytes", config.max_bytes <= 0),
+        ("max_msgs_per_subject", config.max_messages_per_subject <= 0),
+        ("max_age", config.max_age.is_zero()),
+        ("retention", config.retention == RetentionPolicy::Limits),
+        ("storage", config.storage == StorageType::File),
+        ("mirror", config.mirror.is_none()),
+        ("sources", config.sources.as_ref().is_none_or(Vec::is_empty)),
+        ("no_ack", !config.no_ack),
+        ("sealed", !config.sealed),
+    ];
+    match fits.iter().find(|(_, fits)| !fits) {
+        None => Ok(()),
+        Some((what, _)) => Err(Error::Shared(format!(
+            "the stream `{}` may lose records, or takes none, because of its `{what}`: let doppel make \
+             the stream, or set no limits, limits as its retention, and file storage",
+            config.name
+        ))),
+    }
+}
+
+fn number(config: &Config) -> Result<u128, Error> {
+    let written = config.metadata.get(NUMBER);
+    let number = written.and_then(|text| u128::from_str_radix(text, 16).ok());
+    number.ok_or_else(|| {
+        Error::Shared(format!(
+            "the stream `{}` is no log of doppel's: its metadata has no `{NUMBER}`; name another stream, \
+             and doppel makes it",
+            config.name
+        ))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::Access;
+
+    fn settings() -> Settings {
+        Settings {
+            servers: vec!["nats://127.0.0.1:4222".into()],
+            stream: "doppel".into(),
+            replicas: 3,
+            monitors: Vec::new(),
+            lazy_sync: false,
+            access: Access::default(),
+        }
+    }
+
+    #[test]
+    fn a_stream_as_it_is_made_is_taken_and_one_that_may_lose_records_is_not() {
+        let config = wanted(&settings());
+        assert!(check(&config).is_ok() && number(&config).is_ok());
+        let refused = |change: &dyn Fn(&mut Config)| {
+            let mut config = wanted(&settings());
+            change(&mut config);
+            check(&config).unwrap_err().to_string()
+        };
+        assert!(refused(&|it| it.max_bytes = 1 << 30).contains("max_bytes"));
+        assert!(refused(&|it| it.max_age = Duration::from_secs(9)).contains("max_age"));
+        assert!(refused(&|it| it.storage = StorageType::Memory).contains("storage"));
+        let foreign = Config {
+            metadata: HashMap::new(),
+            ..config
+        };
+        assert!(number(&foreign).unwrap_err().to_string().contains("no log"));
+    }
+}

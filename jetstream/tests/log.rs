@@ -1,0 +1,285 @@
+//! The log on real servers: what every log keeps to, and what servers and networks do to this one.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+mod common;
+
+use std::time::Duration;
+
+use ::jetstream::{Access, JetStreamLog, Settings};
+use async_nats::jetstream as nats_jetstream;
+use common::{ALWAYS, LAZY, Nats, Proxy};
+use storage::{Error, Log, Lsn, keeps_log_contract, keeps_shared_log_contract};
+
+fn settings(nats: &Nats, stream: &str) -> Settings {
+    Settings {
+        servers: nats.urls(),
+        stream: stream.to_owned(),
+        replicas: nats.count(),
+        monitors: nats.monitors(),
+        lazy_sync: false,
+        access: Access::default(),
+    }
+}
+
+fn open(settings: &Settings) -> JetStreamLog {
+    JetStreamLog::open(settings).unwrap()
+}
+
+fn all(log: &dyn Log) -> Vec<Vec<u8>> {
+    let records = log.read_from(Lsn(1)).unwrap();
+    records.map(|record| record.unwrap().1).collect()
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_all().build().unwrap()
+}
+
+/// Changes the stream as an operator would.
+fn change(nats: &Nats, stream: &str, change: impl Fn(&mut nats_jetstream::stream::Config)) {
+    runtime().block_on(async {
+        let client = async_nats::connect(nats.urls()[0].clone()).await.unwrap();
+        let context = nats_jetstream::new(client);
+        let there = context.get_stream(stream).await.unwrap();
+        let mut config = there.cached_info().config.clone();
+        change(&mut config);
+        context.update_stream(config).await.unwrap();
+    });
+}
+
+fn messages(nats: &Nats, stream: &str) -> u64 {
+    runtime().block_on(async {
+        let client = async_nats::connect(nats.urls()[0].clone()).await.unwrap();
+        let there = nats_jetstream::new(client)
+            .get_stream(stream)
+            .await
+            .unwrap();
+        there.cached_info().state.messages
+    })
+}
+
+#[test]
+fn it_keeps_what_every_log_keeps() {
+    let Some(nats) = Nats::start(1, ALWAYS) else {
+        return;
+    };
+    let alone = settings(&nats, "alone");
+    keeps_log_contract(&mut || Box::new(open(&alone)));
+    let shared = settings(&nats, "shared");
+    keeps_shared_log_contract(&mut || Box::new(open(&shared)));
+}
+
+#[test]
+fn three_servers_keep_what_every_log_keeps() {
+    let Some(nats) = Nats::start(3, ALWAYS) else {
+        return;
+    };
+    let alone = settings(&nats, "alone");
+    keeps_log_contract(&mut || Box::new(open(&alone)));
+    let shared = settings(&nats, "shared");
+    keeps_shared_log_contract(&mut || Box::new(open(&shared)));
+}
+
+#[test]
+fn records_larger_than_a_message_may_be_are_kept_whole() {
+    let Some(nats) = Nats::start_with(1, ALWAYS, "max_payload: 70000") else {
+        return;
+    };
+    let settings = settings(&nats, "large");
+    let (mut one, mut other) = (open(&settings), open(&settings));
+    let large = |byte: u8, bytes: usize| vec![byte; bytes];
+    let first = vec![large(1, 1_000_000), large(2, 10), large(3, 200_000)];
+    let lsns = one.append(&first).unwrap();
+    assert!(lsns.windows(2).all(|pair| pair[0] < pair[1]));
+    assert!(matches!(
+        other.append(&[large(4, 300_000)]),
+        Err(Error::Overtaken)
+    ));
+    let mut followed = Vec::new();
+    while followed.len() < 3 {
+        followed.extend(other.follow(Duration::from_secs(5)).unwrap());
+    }
+    let expected: Vec<_> = lsns.iter().copied().zip(first.clone()).collect();
+    assert_eq!(followed, expected);
+    other.append(&[large(4, 300_000)]).unwrap();
+    let late = open(&settings);
+    assert_eq!(late.last_lsn(), other.last_lsn());
+    assert_eq!(all(&late).len(), 4);
+    let from: Vec<_> = late
+        .read_from(lsns[1])
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
+    assert_eq!(from[0], (lsns[1], first[1].clone()));
+    let too_large = one.append(&[large(0, 300 << 20)]);
+    assert!(
+        matches!(too_large, Err(Error::TooLarge { .. })),
+        "{too_large:?}"
+    );
+}
+
+#[test]
+fn a_record_whose_acknowledgement_is_lost_is_there_once() {
+    let Some(nats) = Nats::start(1, ALWAYS) else {
+        return;
+    };
+    let proxy = Proxy::start(nats.address(0));
+    let through = Settings {
+        servers: vec![proxy.url()],
+        ..settings(&nats, "lost")
+    };
+    let mut log = open(&through);
+    log.append(&[b"before".to_vec()]).unwrap();
+    // With the servers' memory of ids, and without it.
+    for (window, text) in [(120_000, "remembered"), (100, "forgotten")] {
+        change(&nats, "lost", |it| {
+            it.duplicate_window = Duration::from_millis(window)
+        });
+        proxy.deafen(true);
+        let there = messages(&nats, "lost") + 1;
+        std::thread::scope(|scope| {
+            let write = scope.spawn(|| log.append(&[text.as_bytes().to_vec()]));
+            while messages(&nats, "lost") < there {
+                std::thread::yield_now();
+            }
+            if window < 1000 {
+                std::thread::sleep(Duration::from_millis(4 * window));
+            }
+            proxy.deafen(false);
+            write.join().unwrap().unwrap();
+        });
+        assert_eq!(messages(&nats, "lost"), there, "once");
+    }
+    let expected = ["before", "remembered", "forgotten"];
+    let expected = expected.map(|text| text.as_bytes().to_vec());
+    assert_eq!(all(&open(&settings(&nats, "lost"))), expected);
+}
+
+#[test]
+fn a_log_that_cannot_be_reached_says_so_and_goes_on_when_it_can() {
+    let Some(nats) = Nats::start(1, ALWAYS) else {
+        return;
+    };
+    let proxy = Proxy::start(nats.address(0));
+    let through = Settings {
+        servers: vec![proxy.url()],
+        ..settings(&nats, "cut")
+    };
+    let mut log = open(&through);
+    log.append(&[b"one".to_vec()]).unwrap();
+    proxy.shut(true);
+    let refused = log.append(&[b"two".to_vec()]);
+    assert!(matches!(refused, Err(Error::Unreachable(_))), "{refused:?}");
+    assert_eq!(log.follow(Duration::ZERO).unwrap(), []);
+    let mut other = open(&settings(&nats, "cut"));
+    other.append(&[b"three".to_vec()]).unwrap();
+    proxy.shut(false);
+    let mut followed = Vec::new();
+    while followed.is_empty() {
+        followed = log.follow(Duration::from_secs(1)).unwrap();
+    }
+    assert_eq!(followed[0].1, b"three");
+    log.append(&[b"four".to_vec()]).unwrap();
+    assert_eq!(all(&log), [&b"one"[..], b"three", b"four"]);
+}
+
+#[test]
+fn a_leader_that_is_killed_loses_nothing() {
+    let Some(mut nats) = Nats::start(3, ALWAYS) else {
+        return;
+    };
+    let settings = settings(&nats, "killed");
+    let mut log = open(&settings);
+    let mut expected = Vec::new();
+    for n in 0..200u32 {
+        if n == 60 {
+            let leader = nats.leader("killed").expect("the stream has a leader");
+            nats.kill(leader);
+        }
+        let record = n.to_le_bytes().to_vec();
+        log.append(std::slice::from_ref(&record)).unwrap();
+        expected.push(record);
+    }
+    assert_eq!(all(&log), expected);
+    drop(log);
+    assert_eq!(all(&open(&settings)), expected, "with two of three servers");
+}
+
+#[test]
+fn servers_that_do_not_sync_are_refused_or_taken_if_told() {
+    let Some(nats) = Nats::start(1, LAZY) else {
+        return;
+    };
+    let strict = settings(&nats, "lazy");
+    let told = |settings: &Settings| {
+        let refused = JetStreamLog::open(settings).err();
+        refused.expect("it is refused").to_string()
+    };
+    assert!(told(&strict).contains("sync_interval: always"));
+    let unknown = Settings {
+        monitors: Vec::new(),
+        ..strict.clone()
+    };
+    assert!(told(&unknown).contains("nats.monitors"));
+    let lenient = Settings {
+        lazy_sync: true,
+        ..strict
+    };
+    assert_eq!(open(&lenient).last_lsn(), Lsn(0));
+}
+
+#[test]
+fn a_stream_that_may_lose_records_or_is_somebody_elses_is_refused() {
+    let Some(nats) = Nats::start(1, ALWAYS) else {
+        return;
+    };
+    let ours = settings(&nats, "ours");
+    drop(open(&ours));
+    change(&nats, "ours", |it| it.max_bytes = 1 << 20);
+    let told = JetStreamLog::open(&ours).err().unwrap().to_string();
+    assert!(told.contains("max_bytes"), "{told}");
+    runtime().block_on(async {
+        let client = async_nats::connect(nats.urls()[0].clone()).await.unwrap();
+        let theirs = nats_jetstream::stream::Config {
+            name: "theirs".into(),
+            ..Default::default()
+        };
+        nats_jetstream::new(client)
+            .create_stream(theirs)
+            .await
+            .unwrap();
+    });
+    let told = JetStreamLog::open(&settings(&nats, "theirs"))
+        .err()
+        .unwrap();
+    assert!(told.to_string().contains("no log of doppel's"), "{told}");
+}
+
+#[test]
+fn a_message_that_others_put_into_the_stream_is_not_passed_over() {
+    let Some(nats) = Nats::start(1, ALWAYS) else {
+        return;
+    };
+    let settings = settings(&nats, "foreign");
+    let mut log = open(&settings);
+    log.append(&[b"ours".to_vec()]).unwrap();
+    runtime().block_on(async {
+        let client = async_nats::connect(nats.urls()[0].clone()).await.unwrap();
+        let context = nats_jetstream::new(client);
+        let sent = context
+            .publish("foreign.log", "theirs".into())
+            .await
+            .unwrap();
+        sent.await.unwrap();
+    });
+    let told = loop {
+        match log.follow(Duration::from_secs(1)) {
+            Ok(none) => assert_eq!(none, []),
+            Err(error) => break error.to_string(),
+        }
+    };
+    assert!(
+        told.contains("message 2 of the stream is damaged"),
+        "{told}"
+    );
+}
