@@ -136,6 +136,10 @@ pub(crate) struct ServeArgs {
     /// Folder of the database [env: DOPPEL_DATA_DIR] [default: ./data]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<String>,
+    /// Share one log with other nodes: addresses of the servers of NATS JetStream that keep it, such as
+    /// nats://10.0.0.1:4222,nats://10.0.0.2:4222 [env: DOPPEL_NATS__SERVERS]
+    #[arg(long, value_name = "URLS")]
+    log: Option<String>,
     /// Where to answer requests [env: DOPPEL_LISTEN] [default: 127.0.0.1:6333]
     #[arg(long, value_name = "HOST:PORT")]
     listen: Option<String>,
@@ -348,6 +352,7 @@ impl ServeArgs {
         let texts = [
             ("--data-dir", "data_dir", &self.data_dir),
             ("--listen", "listen", &self.listen),
+            ("--log", "nats.servers", &self.log),
             ("--models-dir", "models_dir", &self.models_dir),
             ("--api-key", "api_key", &self.api_key),
             ("--log-level", "log_output.level", &self.log_level),
@@ -447,7 +452,8 @@ mod tests {
     fn every_flag_of_serve_reaches_its_setting() {
         let config = settings(
             "doppel serve --data-dir /d --listen 0.0.0.0:1 --models-dir /m --api-key 12345678 \
-             --insecure --no-install --log-level warn --log-format json --set embedding.queue=7",
+             --insecure --no-install --log-level warn --log-format json --set embedding.queue=7 \
+             --log nats://n1:4222,nats://n2:4222",
         );
         assert_eq!(config.data_dir, PathBuf::from("/d"));
         assert_eq!(config.listen.to_string(), "0.0.0.0:1");
@@ -457,6 +463,10 @@ mod tests {
         assert_eq!(config.log_output.level, config::Level::Warn);
         assert_eq!(config.log_output.format, config::LogFormat::Json);
         assert_eq!(config.embedding.queue, 7);
+        assert_eq!(
+            config.nats.unwrap().servers,
+            ["nats://n1:4222", "nats://n2:4222"]
+        );
     }
 
     #[test]

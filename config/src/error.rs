@@ -78,6 +78,9 @@ pub enum Error {
     /// A certificate without its key, or authorities without both.
     #[error("`tls.cert` and `tls.key` belong together, and `tls.client_ca` beside both")]
     HalfTls,
+    /// Of two settings that belong together there is only one.
+    #[error("`{0}` and `{1}` belong together: set both, or neither")]
+    Half(&'static str, &'static str),
     /// The server would be open to other machines without any protection.
     #[error(
         "{origin}: `listen` is {listen}, which other machines can reach, and there is no `api_key`; \

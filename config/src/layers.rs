@@ -17,13 +17,15 @@ const FILE_VARIABLE: &str = "DOPPEL_CONFIG";
 const DEFAULT_FILE: &str = "doppel.toml";
 
 /// Variables of the same prefix that others read: the file's name; which kernels to use; the
-/// Python that obtains models; where the client commands find the server; where tests find photos.
-const NOT_SETTINGS: [&str; 5] = [
+/// Python that obtains models; where the client commands find the server; where tests find photos, and a
+/// server of NATS.
+const NOT_SETTINGS: [&str; 6] = [
     FILE_VARIABLE,
     "DOPPEL_SIMD",
     "DOPPEL_PYTHON",
     "DOPPEL_URL",
     "DOPPEL_SHARED",
+    "DOPPEL_NATS_SERVER",
 ];
 
 /// A setting made on the command line.

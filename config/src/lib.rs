@@ -21,6 +21,7 @@ mod error;
 mod file;
 mod layers;
 mod limits;
+mod nats;
 mod origins;
 mod reader;
 mod retention;
@@ -29,6 +30,7 @@ mod tree;
 pub use compreface::CompreFace;
 pub use error::{Error, Origin};
 pub use layers::{Flag, Sources};
+pub use nats::Nats;
 pub use origins::Origins;
 pub use retention::Retention;
 pub use tree::{

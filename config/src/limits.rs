@@ -45,6 +45,12 @@ pub(crate) const SWEEP_S: RangeInclusive<u64> = 1..=86_400;
 pub(crate) const SLOW_MS: RangeInclusive<u64> = 0..=86_400_000;
 /// MiB of one file of the log.
 pub(crate) const SEGMENT_MIB: RangeInclusive<u64> = 1..=4096;
+/// Seconds between two checkpoints in the store of a shared log, or two comparisons of nodes; 0 stands for never.
+pub(crate) const STORE_INTERVAL_S: RangeInclusive<u64> = 0..=604_800;
+/// Characters of a stream's name.
+pub(crate) const STREAM_CHARS: usize = 64;
+/// Servers that keep each record.
+pub(crate) const REPLICAS: RangeInclusive<u64> = 1..=5;
 /// Requests a second.
 pub(crate) const RATE: RangeInclusive<u64> = 0..=1_000_000;
 /// MiB of one file of the audit trail.

@@ -11,6 +11,7 @@ use crate::compreface::CompreFace;
 use crate::error::Error;
 use crate::layers::Sources;
 use crate::limits;
+use crate::nats::Nats;
 use crate::origins::Origins;
 use crate::reader::Reader;
 use crate::retention::Retention;
@@ -42,6 +43,8 @@ pub struct Config {
     pub checkpoint: Checkpoint,
     /// The log of the database.
     pub log: Log,
+    /// The log that several nodes share; absent: the data folder has its own.
+    pub nats: Option<Nats>,
     /// How points expire.
     pub retention: Retention,
     /// What the process writes about itself.
@@ -196,6 +199,10 @@ pub enum LogFormat {
 pub struct ApiKey(String);
 
 impl ApiKey {
+    pub(crate) fn new(secret: String) -> Self {
+        Self(secret)
+    }
+
     /// The secret itself.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -233,6 +240,7 @@ impl Config {
             embedding: Embedding::read(r)?,
             checkpoint: Checkpoint::read(r)?,
             log: Log::read(r)?,
+            nats: Nats::read(r)?,
             retention: Retention::read(r)?,
             log_output: LogOutput::read(r)?,
             audit: Audit::read(r)?,
@@ -400,7 +408,7 @@ fn folder(r: &mut Reader, key: &'static str, default: &str) -> Result<PathBuf, E
     r.text(key, default, "the path of a folder, in UTF-8", path)
 }
 
-fn file(r: &mut Reader, key: &'static str) -> Result<Option<PathBuf>, Error> {
+pub(crate) fn file(r: &mut Reader, key: &'static str) -> Result<Option<PathBuf>, Error> {
     named(r, key, "the path of a file, in UTF-8")
 }
 
@@ -483,7 +491,9 @@ mod tests {
             .collect();
         assert_eq!(example, known);
         // A key cannot be empty: the example's shows how it is written and means "none".
-        settings.retain(|(key, _)| !["api_key", "embedding.remote_key"].contains(&key.as_str()));
+        settings.retain(|(key, _)| {
+            !["api_key", "embedding.remote_key", "nats.password"].contains(&key.as_str())
+        });
         assert_eq!(Config::read(Reader::new(settings)).unwrap().0, config);
     }
 }

@@ -104,6 +104,7 @@ fn variables_that_are_no_settings_are_passed_over() {
         "DOPPEL_PYTHON",
         "DOPPEL_URL",
         "DOPPEL_SHARED",
+        "DOPPEL_NATS_SERVER",
         "HOME",
         "DOPPELX",
     ];

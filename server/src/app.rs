@@ -28,6 +28,7 @@ use crate::recall::Recall;
 use crate::recovery::Recovery;
 use crate::refusal::Refusal;
 use crate::retention::Retention;
+use crate::seen::Applied;
 use crate::slow::Slow;
 
 /// The state of the server.
@@ -41,6 +42,7 @@ pub(crate) struct App {
     engine: OnceLock<Arc<Engine>>,
     pub(crate) recall: Arc<Recall>,
     pub(crate) retention: Retention,
+    pub(crate) applied: Arc<Applied>,
     /// For those who wait in the background.
     pub(crate) stopping: Pause,
     /// Held by the one who begins a job that outlives a restart, so that nobody begins the same.
@@ -66,6 +68,7 @@ impl App {
             engine: OnceLock::new(),
             recall: Arc::default(),
             stopping: Pause::default(),
+            applied: Arc::default(),
             retention: Retention::new(config.retention.sweep_s),
             beginning: Mutex::default(),
             subjects: tokio::sync::Mutex::default(),

@@ -42,7 +42,7 @@ pub(crate) fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {
 
 /// The answer to that.
 pub(crate) fn preflight() -> HttpResponse {
-    let names = "content-type, api-key, x-api-key, authorization, x-request-id, if-none-match";
+    let names = "content-type, api-key, x-api-key, authorization, x-request-id, if-none-match, x-doppel-lsn";
     HttpResponse::NoContent()
         .insert_header((
             header::ACCESS_CONTROL_ALLOW_METHODS,
@@ -62,7 +62,7 @@ pub(crate) fn open(origin: Origin, headers: &mut HeaderMap) {
     headers.append(header::VARY, HeaderValue::from_static("origin"));
     headers.insert(
         header::ACCESS_CONTROL_EXPOSE_HEADERS,
-        HeaderValue::from_static("x-request-id, retry-after, etag"),
+        HeaderValue::from_static("x-request-id, retry-after, etag, x-doppel-lsn"),
     );
     // Not among the standard names of the crate: a page on the internet asks a private network.
     headers.insert(

@@ -24,6 +24,12 @@ pub(crate) const SCALE_POINTS: usize = 10_000;
 pub(crate) const SCALES: usize = 1_000;
 /// The cosine from which on two faces are of the same picture.
 pub(crate) const DUPLICATE_COSINE: f32 = 0.98;
+/// How often it is looked whether nodes are to be compared, and what they say.
+pub(crate) const COMPARISON_TICK: Duration = Duration::from_secs(5);
+/// How long it is looked at what others say of a place in the log.
+pub(crate) const COMPARED_FOR: Duration = Duration::from_secs(600);
+/// How long a request waits for the records that it asks to be applied (`x-doppel-lsn`).
+pub(crate) const LSN_WAIT: Duration = Duration::from_secs(2);
 /// Characters of an `x-request-id` that is taken over from a client.
 pub(crate) const REQUEST_ID_CHARS: usize = 128;
 /// Hits of one search when the request does not say how many.

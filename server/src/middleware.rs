@@ -20,7 +20,7 @@ use crate::at_work::AtWork;
 use crate::compreface::{self, Fault};
 use crate::metrics::{Metrics, Route};
 use crate::refusal::Refusal;
-use crate::{access, clock, cors, limits};
+use crate::{access, clock, cors, limits, seen};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// What the templates of the routes are told as when none matched.
@@ -139,7 +139,14 @@ async fn served(
                 entry.by(&grant);
             }
             let limit_s = app.config.server.request_timeout_s;
-            grant.scope(in_time(request, next, limit_s)).await
+            let mut outcome = match seen::awaited(app, request.headers()).await {
+                Ok(()) => grant.scope(in_time(request, next, limit_s)).await,
+                Err(refusal) => Err(refusal.into()),
+            };
+            if let Ok(response) = &mut outcome {
+                seen::tell(app, response.headers_mut());
+            }
+            outcome
         }
         Err(turned) => {
             if let (Some(entry), true) = (&mut entry, turned.is_not_told()) {

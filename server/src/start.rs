@@ -13,7 +13,7 @@ use actix_web::dev::{AppConfig, Server, ServerHandle};
 use actix_web::middleware::{Compress, from_fn};
 use actix_web::{App as Site, web};
 use config::Config;
-use engine::{Engine, Options};
+use engine::{Engine, Event, Options};
 use migrations::Prepared;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
@@ -29,7 +29,7 @@ use crate::interrupted::Interrupted;
 use crate::metrics::Metrics;
 use crate::models_task::{self, Embedding};
 use crate::tls::Certificate;
-use crate::{compreface, limits, middleware, routes};
+use crate::{comparison, compreface, limits, middleware, routes, shared_log};
 
 /// How long the end of a connection is waited for.
 const CLOSING: Duration = Duration::from_secs(1);
@@ -215,6 +215,18 @@ fn open(app: &Arc<App>, embedding: Embedding, progress: &watch::Sender<Phase>) {
                 if let Err(error) = waiting.spawn_scoped(scope, go_on) {
                     tracing::error!(%error, "nothing more goes on: no thread can be started for it");
                 }
+                if let Some(nats) = &app.config.nats {
+                    let seeds = thread::Builder::new().name("checkpoints".to_owned());
+                    let put = || shared_log::watch(app, &engine, nats);
+                    if let Err(error) = seeds.spawn_scoped(scope, put) {
+                        tracing::error!(%error, "no checkpoints are put into the store");
+                    }
+                    let compared = thread::Builder::new().name("comparison".to_owned());
+                    let compare = || comparison::watch(app, &engine, nats);
+                    if let Err(error) = compared.spawn_scoped(scope, compare) {
+                        tracing::error!(%error, "nodes are not compared");
+                    }
+                }
                 app.recall.watch(&engine, &app.metrics);
             });
         }
@@ -237,12 +249,22 @@ fn recover(app: &App) -> Result<Engine, Error> {
 fn options(app: &App) -> Options {
     let config = &app.config;
     let (metrics, recovery) = (app.metrics.clone(), app.recovery().clone());
+    let applied = Arc::clone(&app.applied);
     Options {
         checkpoint_log_bytes: config.checkpoint.log_mib << 20,
         checkpoint_interval: Duration::from_secs(config.checkpoint.interval_s),
         segment_bytes: config.log.segment_mib << 20,
+        shared_log: config.nats.as_ref().map(shared_log::opener),
+        seed: config.nats.as_ref().map(shared_log::fetcher),
+        compares: config
+            .nats
+            .as_ref()
+            .is_some_and(|nats| nats.compare_interval_s > 0),
         observer: Some(Arc::new(move |event| {
             recovery.note(&event);
+            if let Event::Apply { .. } = event {
+                applied.more();
+            }
             metrics.engine_event(event);
         })),
         ..Options::new(&config.data_dir)

@@ -46,6 +46,8 @@ struct Inner {
     memory_refusals: IntCounter,
     expired: IntCounter,
     retention_waits: Gauge,
+    /// Whether nodes differ, and where they were compared last.
+    replicas: [Gauge; 2],
     searches: Searches,
     writes: IntCounterVec,
     write_seconds: HistogramVec,
@@ -124,6 +126,7 @@ impl Metrics {
                 "doppel_points_expired_total",
                 "Points that were taken out because their time was over.",
             ),
+            replicas: replicas(r),
             retention_waits: gauge(
                 r,
                 "doppel_retention_waiting",
@@ -236,6 +239,13 @@ impl Metrics {
         self.0.expired.inc_by(points as u64);
     }
 
+    /// Nodes have been compared.
+    pub(crate) fn compared(&self, lsn: u64, differ: bool) {
+        let [differs, compared] = &self.0.replicas;
+        differs.set(f64::from(u8::from(differ)));
+        compared.set(whole(lsn));
+    }
+
     pub(crate) fn retention_waits(&self, waits: bool) {
         self.0.retention_waits.set(f64::from(u8::from(waits)));
     }
@@ -323,4 +333,19 @@ impl Metrics {
 fn now_s() -> f64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     now.map_or(0.0, |now| now.as_secs_f64())
+}
+
+/// Of nodes that share a log.
+fn replicas(r: &Registry) -> [Gauge; 2] {
+    [
+        (
+            "doppel_replicas_differ",
+            "1: another node on the same log held something else when they were compared last.",
+        ),
+        (
+            "doppel_replicas_compared_lsn",
+            "Where this node was compared with others last.",
+        ),
+    ]
+    .map(|(name, help)| gauge(r, name, help))
 }

@@ -9,9 +9,10 @@ use crate::api::Operation;
 use crate::app::App;
 use crate::http;
 use crate::refusal::Refusal;
+use crate::seen;
 use crate::wire::envelope::Answer;
 use crate::wire::purge::{PurgeParams, Purged};
-use crate::wire::snapshot::{Checkpointed, Checksums};
+use crate::wire::snapshot::{Checkpointed, ChecksumParams, Checksums};
 
 type Outcome<T> = Result<Answer<T>, Refusal>;
 
@@ -36,9 +37,13 @@ pub(super) fn operations() -> Vec<Operation> {
             "checksum",
             || web::to(checksum),
         )
-        .about("Checksums of what a collection holds, to compare servers by.")
+        .about(
+            "Checksums of what a collection holds, to compare servers by. With `lsn`: of what it held \
+             there, awaited for a moment; 409 if it has changed since.",
+        )
+        .params::<ChecksumParams>()
         .answers::<Checksums>(json!({
-            "lsn": 42, "points": 1000, "content": "9f2c", "graph": "51ab",
+            "lsn": 42, "changed": 40, "points": 1000, "content": "9f2c", "graph": "51ab",
         })),
     ]
 }
@@ -48,9 +53,19 @@ async fn checkpoint(app: Data<App>) -> Outcome<Checkpointed> {
     Ok(Answer(lsn.into()))
 }
 
-async fn checksum(app: Data<App>, name: Path<String>) -> Outcome<Checksums> {
+async fn checksum(app: Data<App>, request: HttpRequest, name: Path<String>) -> Outcome<Checksums> {
     let name = named(name.into_inner())?;
+    let params: ChecksumParams = http::query(request.query_string())?;
+    if let Some(lsn) = params.lsn {
+        seen::reached(&app, lsn).await?;
+    }
     let checksum = app.read(move |engine| engine.checksum(&name)).await?;
+    let changed = checksum.changed.0;
+    if let Some(lsn) = params.lsn.filter(|lsn| changed > *lsn) {
+        return Err(Refusal::conflict(format!(
+            "the collection is no more as it was at LSN {lsn}: LSN {changed} has changed it"
+        )));
+    }
     Ok(Answer(checksum.into()))
 }
 

@@ -148,10 +148,21 @@ impl From<Lsn> for Checkpointed {
     }
 }
 
+/// Of what checksums are wanted.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ChecksumParams {
+    /// Of the collection as it was there; as it is if not said.
+    pub(crate) lsn: Option<u64>,
+}
+
 /// The checksums of a collection.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Checksums {
+    /// All up to here is in it.
     lsn: u64,
+    /// The last record that changed it: it is the same at every position from there to `lsn`.
+    changed: u64,
     points: usize,
     content: String,
     graph: String,
@@ -161,6 +172,7 @@ impl From<Checksum> for Checksums {
     fn from(checksum: Checksum) -> Self {
         Self {
             lsn: checksum.lsn.0,
+            changed: checksum.changed.0,
             points: checksum.points,
             content: checksum.content,
             graph: checksum.graph,

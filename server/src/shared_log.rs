@@ -1,0 +1,111 @@
+//! The log that the settings name, where that is one that several nodes share, and the checkpoints in the
+//! store beside it, which new nodes begin with.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use config::{ApiKey, Nats};
+use engine::{Engine, FetchSeed, Lsn, OpenLog, SeedHead};
+use jetstream::{Access, Checkpoints, JetStreamLog, Settings};
+use serde::{Deserialize, Serialize};
+
+use crate::app::App;
+
+/// What a checkpoint in the store says of itself.
+#[derive(Serialize, Deserialize)]
+struct About {
+    lsn: u64,
+    next_collection: u64,
+    collections: Vec<u64>,
+}
+
+/// Opens the log when the engine wants it.
+pub(crate) fn opener(nats: &Nats) -> OpenLog {
+    let settings = settings(nats);
+    Arc::new(move || Ok(Box::new(JetStreamLog::open(&settings)?)))
+}
+
+/// Fetches the newest checkpoint when the engine wants one.
+pub(crate) fn fetcher(nats: &Nats) -> FetchSeed {
+    let settings = settings(nats);
+    Arc::new(move |reaches, take| {
+        let store = Checkpoints::open(&settings)?;
+        let newest = store.all()?.into_iter().next();
+        let Some(newest) = newest.filter(|newest| newest.lsn >= reaches) else {
+            return Ok(None);
+        };
+        let about: About = serde_json::from_str(&newest.about).map_err(|error| {
+            storage::Error::Shared(format!(
+                "a checkpoint's description cannot be read: {error}"
+            ))
+        })?;
+        store.fetch(&newest, take)?;
+        Ok(Some(SeedHead {
+            lsn: Lsn(about.lsn),
+            next_collection: about.next_collection,
+            collections: about.collections,
+        }))
+    })
+}
+
+/// Puts checkpoints into the store, as long as the server runs; of several nodes the first that finds
+/// none that is young enough.
+pub(crate) fn watch(app: &App, engine: &Engine, nats: &Nats) {
+    let every = Duration::from_secs(nats.checkpoint_interval_s);
+    if every.is_zero() {
+        return;
+    }
+    // Nodes that were started together look at different times.
+    let mut rest = every / 2 + every.mul_f64(f64::from(std::process::id() % 64) / 128.0);
+    while app.stopping.rests(rest) {
+        rest = every / 4;
+        match keep(engine, nats, every) {
+            Ok(Some(lsn)) => tracing::info!(lsn, "a checkpoint was put into the store"),
+            Ok(None) => {}
+            Err(error) => tracing::warn!(%error, "no checkpoint was put into the store"),
+        }
+    }
+}
+
+fn keep(engine: &Engine, nats: &Nats, every: Duration) -> Result<Option<u64>, engine::Error> {
+    let store = Checkpoints::open(&settings(nats))?;
+    let newest = store.all()?.into_iter().next();
+    let applied = engine.status().applied_lsn;
+    let due = match newest {
+        Some(newest) => newest.age >= every && newest.lsn < applied,
+        None => applied > Lsn(0),
+    };
+    if !due {
+        store.trim()?;
+        return Ok(None);
+    }
+    let seed = engine.seed()?;
+    let head = &seed.head;
+    let lsn = head.lsn;
+    let about = About {
+        lsn: lsn.0,
+        next_collection: head.next_collection,
+        collections: head.collections.clone(),
+    };
+    let about = serde_json::to_string(&about).unwrap_or_default();
+    store.put(lsn, about, seed)?;
+    store.trim()?;
+    Ok(Some(lsn.0))
+}
+
+pub(crate) fn settings(nats: &Nats) -> Settings {
+    let user = nats.user.as_ref();
+    Settings {
+        servers: nats.servers.clone(),
+        stream: nats.stream.clone(),
+        replicas: nats.replicas,
+        monitors: nats.monitors.clone(),
+        lazy_sync: nats.lazy_sync,
+        access: Access {
+            credentials: nats.credentials.clone(),
+            user: user.map(|(name, password)| (name.clone(), ApiKey::as_str(password).to_owned())),
+            ca: nats.ca.clone(),
+            certificate: nats.certificate.clone(),
+        },
+    }
+}

@@ -1,0 +1,71 @@
+//! Nodes that share a log compare what they hold, and tell when it differs.
+
+#[path = "../../../jetstream/tests/common/mod.rs"]
+mod nats;
+
+use jetstream::{Access, Settings, Sums};
+use nats::{ALWAYS, Nats};
+use serde_json::json;
+use storage::Lsn;
+
+use crate::common::{Server, fake, until};
+
+#[test]
+fn a_node_tells_when_another_holds_something_else() {
+    let Some(nats) = Nats::start(1, ALWAYS) else {
+        return;
+    };
+    let (urls, monitors) = (nats.urls().join(","), nats.monitors().join(","));
+    let settings = [
+        ("nats.servers", urls.as_str()),
+        ("nats.monitors", monitors.as_str()),
+        ("nats.replicas", "1"),
+        ("nats.compare_interval_s", "1"),
+    ];
+    let server = Server::start_with(&settings, fake());
+    server.with_vectors("c", 2, "Euclid");
+    let points = json!({"points": [{"id": 1, "vector": [1.0, 0.0]}]});
+    server.put("/collections/c/points?wait=true", &points).ok();
+    let metric = |name: &str| {
+        let text = server.get("/metrics").text();
+        let line = text
+            .lines()
+            .find(|line| line.starts_with(&format!("{name} ")));
+        line.unwrap()
+            .rsplit(' ')
+            .next()
+            .unwrap()
+            .parse::<f64>()
+            .unwrap()
+    };
+    let sums = Sums::open(&Settings {
+        servers: nats.urls(),
+        stream: "doppel".into(),
+        replicas: 1,
+        monitors: nats.monitors(),
+        lazy_sync: false,
+        access: Access::default(),
+    });
+    let sums = sums.unwrap();
+    // The mark is the last record there is.
+    let last = || {
+        let answer = server.get("/collections/c");
+        Lsn(answer.header("x-doppel-lsn").parse().unwrap())
+    };
+    let say = |bend: &dyn Fn(String) -> String| {
+        let lsn = last();
+        let said = sums.said(lsn).unwrap().into_iter();
+        for (_, text) in said.filter(|(node, _)| node != "other") {
+            sums.say(lsn, "other", &bend(text)).unwrap();
+        }
+    };
+    until(|| {
+        say(&|text| text);
+        metric("doppel_replicas_compared_lsn") > 0.0
+    });
+    assert!(metric("doppel_replicas_differ") == 0.0);
+    until(|| {
+        say(&|text| text.replace("\"c\":[\"", "\"c\":[\"0"));
+        metric("doppel_replicas_differ") == 1.0
+    });
+}
