@@ -12,6 +12,7 @@ use anyhow::{Context, Result, bail};
 use crate::browser;
 use crate::conformance::{self, Outcome};
 use crate::models::{self, Models};
+use crate::nats;
 use crate::prometheus;
 use crate::supply;
 use crate::tidy;
@@ -41,7 +42,12 @@ pub(crate) fn run() -> Result<()> {
         models = models::install(&target_dir()?)?;
         Ok(())
     })?;
-    step("tests", || tests(nextest, &models))?;
+    let mut broker = None;
+    step("a server of NATS", || {
+        broker = nats::server(&target_dir()?);
+        Ok(())
+    })?;
+    step("tests", || tests(nextest, &models, broker.as_deref()))?;
     step("doc tests", || cargo(&["test", "--workspace", "--doc"]))?;
     step("orders of threads", orders)?;
     let mut clients = Outcome::Ran;
@@ -63,6 +69,10 @@ pub(crate) fn run() -> Result<()> {
         Models::Installed(_) => "",
         Models::Absent => ", without face models: tests that need them were skipped",
     };
+    let alone = match broker {
+        Some(_) => "",
+        None => ", without NATS: tests of the shared log were skipped",
+    };
     let skipped = [
         skipped("the official clients", clients),
         skipped("what Prometheus sees", watched),
@@ -70,7 +80,7 @@ pub(crate) fn run() -> Result<()> {
     ]
     .concat();
     let seconds = start.elapsed().as_secs_f64();
-    eprintln!("\nci: everything passed in {seconds:.0} s{note}{skipped}");
+    eprintln!("\nci: everything passed in {seconds:.0} s{note}{alone}{skipped}");
     Ok(())
 }
 
@@ -175,7 +185,7 @@ fn orders() -> Result<()> {
 }
 
 /// With nextest each test has its own process, and a slow one is named.
-fn tests(nextest: bool, models: &Models) -> Result<()> {
+fn tests(nextest: bool, models: &Models, broker: Option<&Path>) -> Result<()> {
     let mut command = building();
     if nextest {
         command.args(["nextest", "run", "--workspace", "--no-fail-fast"]);
@@ -184,6 +194,9 @@ fn tests(nextest: bool, models: &Models) -> Result<()> {
     }
     if let Models::Installed(dir) = models {
         command.env("DOPPEL_MODELS_DIR", dir);
+    }
+    if let Some(server) = broker {
+        command.env(nats::VARIABLE, server);
     }
     run_command(&mut command)
 }

@@ -184,7 +184,7 @@ fn install(root: &Path, home: &Path) -> Result<()> {
 }
 
 /// A Python of its own in a folder, with what a file of requirements pins.
-fn python_with(requirements: &Path, home: &Path) -> Result<()> {
+pub(crate) fn python_with(requirements: &Path, home: &Path) -> Result<()> {
     if !python(home).exists() {
         let mut make = Command::new("python3");
         quiet(make.args(["-m", "venv"]).arg(home.join("python")))?;

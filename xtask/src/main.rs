@@ -5,6 +5,7 @@ mod browser;
 mod ci;
 mod conformance;
 mod models;
+mod nats;
 mod package;
 mod prometheus;
 mod sanitize;

@@ -1,0 +1,148 @@
+//! A node of a cluster, as a process of its own, and what a client does with several.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use ureq::Agent;
+
+/// Where a node lies, and how it reaches the log.
+pub(crate) struct Place {
+    pub(crate) dir: PathBuf,
+    pub(crate) servers: Vec<String>,
+    pub(crate) monitors: Vec<String>,
+    pub(crate) port: u16,
+}
+
+pub(crate) struct Node {
+    child: Child,
+    pub(crate) url: String,
+}
+
+/// An answer: its status, its `x-doppel-lsn`, and its body.
+pub(crate) type Answer = (u16, Option<u64>, Value);
+
+impl Node {
+    /// Starts it; it may not be ready yet.
+    pub(crate) fn start(place: &Place) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_doppel"));
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("DOPPEL_") {
+                command.env_remove(name);
+            }
+        }
+        let child = command
+            .args(["serve", "--no-install", "--log-level", "warn"])
+            .arg("--data-dir")
+            .arg(&place.dir)
+            .arg("--listen")
+            .arg(format!("127.0.0.1:{}", place.port))
+            .arg("--log")
+            .arg(place.servers.join(","))
+            .arg("--set")
+            .arg(format!("nats.monitors={}", place.monitors.join(",")))
+            .arg("--set")
+            .arg("checkpoint.interval_s=2")
+            .arg("--set")
+            .arg("server.workers=2")
+            .arg("--set")
+            .arg("nats.checkpoint_interval_s=4")
+            .arg("--set")
+            .arg("nats.compare_interval_s=6")
+            .arg("--models-dir")
+            .arg(place.dir.join("no-models"))
+            .stdout(Stdio::piped())
+            .spawn();
+        let mut child = child.unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let url = loop {
+            let line = lines.next().expect("the node ended early").unwrap();
+            if let Some((_, url)) = line.split_once("listening on ") {
+                break url.trim_end_matches('/').to_owned();
+            }
+        };
+        thread::spawn(move || lines.for_each(drop));
+        Self { child, url }
+    }
+
+    pub(crate) fn ready(place: &Place) -> Self {
+        let node = Self::start(place);
+        let client = Client::new(60);
+        let until = Instant::now() + Duration::from_secs(120);
+        while client
+            .call("GET", &node.url, "/readyz", None, None)
+            .is_none_or(|(status, _, _)| status != 200)
+        {
+            assert!(Instant::now() < until, "not ready after two minutes");
+            thread::sleep(Duration::from_millis(20));
+        }
+        node
+    }
+
+    /// Ends it at once.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        // It may have been killed already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+pub(crate) struct Client(Agent);
+
+impl Client {
+    pub(crate) fn new(timeout_s: u64) -> Self {
+        let agent = Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(Duration::from_secs(timeout_s)))
+            .build();
+        Self(agent.new_agent())
+    }
+
+    pub(crate) fn text(&self, url: &str) -> String {
+        let answer = self.0.get(url).call();
+        answer.unwrap().body_mut().read_to_string().unwrap()
+    }
+
+    /// Nothing, if the node is gone before the answer is whole.
+    pub(crate) fn call(
+        &self,
+        method: &str,
+        url: &str,
+        path: &str,
+        body: Option<&Value>,
+        lsn: Option<u64>,
+    ) -> Option<Answer> {
+        let mut request = ureq::http::Request::builder()
+            .method(method)
+            .uri(format!("{url}{path}"))
+            .header("content-type", "application/json");
+        if let Some(lsn) = lsn {
+            request = request.header("x-doppel-lsn", lsn);
+        }
+        let body = body.map(Value::to_string).unwrap_or_default();
+        let mut answer = match method {
+            "GET" => self.0.run(request.body(()).unwrap()),
+            _ => self.0.run(request.body(body).unwrap()),
+        }
+        .ok()?;
+        let seen = answer.headers().get("x-doppel-lsn");
+        let seen = seen.and_then(|it| it.to_str().ok()?.parse().ok());
+        let text = answer.body_mut().read_to_string().ok()?;
+        let value = serde_json::from_str(&text).unwrap_or(Value::Null);
+        Some((answer.status().as_u16(), seen, value))
+    }
+}
+
+pub(crate) fn dir(of: &Path, n: usize) -> PathBuf {
+    of.join(format!("node{n}"))
+}
