@@ -3,6 +3,7 @@
 pub mod ann;
 mod chance;
 pub mod load;
+pub mod nats;
 pub mod original;
 mod process;
 pub mod ratio;
