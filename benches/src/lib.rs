@@ -1,6 +1,7 @@
 //! Data sets, workloads and measurements. Nothing here is part of the product.
 
 pub mod ann;
+pub mod capacity;
 mod chance;
 pub mod load;
 pub mod nats;
@@ -9,6 +10,7 @@ mod process;
 pub mod ratio;
 pub mod servers;
 pub mod soak;
+pub mod tail;
 pub mod torture;
 mod vectors;
 

@@ -9,7 +9,7 @@
 
 use std::hint::black_box;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -32,6 +32,10 @@ struct Arguments {
     /// Seconds that each load lasts.
     #[arg(long, default_value_t = 4)]
     seconds: u64,
+    /// Writes what each search over one connection took into this file, in milliseconds, a line each
+    /// (the lower recall; `--bin tail` reads it).
+    #[arg(long)]
+    times: Option<PathBuf>,
 }
 
 const QUERIES: usize = 1_000;
@@ -171,6 +175,10 @@ fn searches(
             )?;
             if connections == 1 {
                 parsing(out, queries, *ef, load.percentile_ms(50) * 1e3)?;
+                if let Some(path) = arguments.times.as_ref().filter(|_| wanted == RECALLS[0]) {
+                    let lines = load.times_ms().map(|time| format!("{time}\n"));
+                    std::fs::write(path, lines.collect::<String>())?;
+                }
             }
         }
     }

@@ -31,6 +31,12 @@ impl Load {
         self.times.len() as f64 / self.took.as_secs_f64()
     }
 
+    /// Milliseconds that each request took, in rising order.
+    pub fn times_ms(&self) -> impl Iterator<Item = f64> {
+        let times = self.times.iter();
+        times.map(|time| time.as_secs_f64() * 1_000.0)
+    }
+
     /// Milliseconds below which this percentage of the requests were answered.
     pub fn percentile_ms(&self, percent: usize) -> f64 {
         let time = self.times.get(self.times.len() * percent / 100);
