@@ -58,6 +58,10 @@ pub(crate) fn run(shared: &Arc<Shared>, work: &Receiver<Work>) {
         restores: &shared.restores,
         watches: &shared.watches,
     };
+    // Before the first change, beside the first searches.
+    for collection in shared.catalog.all() {
+        collection.expect_changes();
+    }
     for work in work {
         match work {
             Work::Group(group) => apply_groups(shared, &followers, group),

@@ -21,6 +21,7 @@ use crate::commit::Work;
 use crate::convert;
 use crate::error::Error;
 use crate::options::Event;
+use crate::recover::verify_snapshots;
 use crate::sections;
 use crate::shared::Shared;
 use crate::sync::{Mutex, Receiver, RecvTimeoutError, Sender, bounded};
@@ -119,11 +120,24 @@ impl Checkpointer {
         Ok(manifests.release_below())
     }
 
+    /// Looks into the checkpoint before the newest, which the start has left for later.
+    fn check_spare(&self, manifests: &mut Manifests) {
+        let shared = &*self.shared;
+        let (snapshots, store) = (shared.folder.snapshots(), shared.folder.store());
+        let usable = |manifest: &Manifest| {
+            verify_snapshots((&*shared.disk, &snapshots), store, manifest, |_| ())
+        };
+        if let Some(error) = manifests.check_spare(&usable) {
+            tracing::warn!(%error, "the checkpoint before the last cannot be used");
+        }
+    }
+
     fn take_with(
         &self,
         manifests: &mut Manifests,
         anew: Option<&HashSet<CollectionId>>,
     ) -> Result<Lsn, Error> {
+        self.check_spare(manifests);
         if let Some(quarantined) = self.shared.catalog.quarantined().first() {
             return Err(quarantined.refusal());
         }

@@ -179,6 +179,13 @@ impl Collection {
         Some(stored.collect())
     }
 
+    /// Has the indexes derive what changes need and searches do not.
+    pub(crate) fn expect_changes(&self) {
+        let state = self.state.read();
+        let spaces = state.spaces.values();
+        spaces.for_each(|space| space.index.expect_changes());
+    }
+
     /// Every id, in no order.
     pub(crate) fn ids(&self) -> Vec<PointId> {
         self.state.read().numbers.ids().copied().collect()

@@ -3,6 +3,7 @@
 
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -52,13 +53,9 @@ pub(crate) fn recover(options: Options) -> Result<Recovered, Error> {
     let folder = DataFolder::open_on(Arc::clone(&disk), &options.dir, beside)?;
     let snapshots = folder.make_snapshots()?;
     let usable = |manifest: &Manifest| {
-        let entries = manifest.collections.iter();
-        let of = entries.len() as u64;
-        entries.zip(0..).try_for_each(|(entry, done)| {
-            options.observe(step(RecoveryStep::Verify, done, of));
-            let path = snapshots.join(&entry.snapshot.file);
-            SnapshotReader::open(&*disk, &path, folder.store())?.verify()
-        })
+        let of = manifest.collections.len() as u64;
+        let observe = |done| options.observe(step(RecoveryStep::Verify, done, of));
+        verify_snapshots((&*disk, &snapshots), folder.store(), manifest, observe)
     };
     let opened = Manifests::open(Arc::clone(&disk), folder.dir(), folder.store(), &usable)?;
     for reason in &opened.skipped {
@@ -133,6 +130,21 @@ pub(crate) fn recover(options: Options) -> Result<Recovered, Error> {
         manifests,
         report,
         tidy,
+    })
+}
+
+/// Reads all that a manifest names and checks it.
+pub(crate) fn verify_snapshots(
+    (disk, snapshots): (&dyn Disk, &Path),
+    store: u128,
+    manifest: &Manifest,
+    observe: impl Fn(u64),
+) -> Result<(), storage::Error> {
+    let entries = manifest.collections.iter();
+    entries.zip(0..).try_for_each(|(entry, done)| {
+        observe(done);
+        let path = snapshots.join(&entry.snapshot.file);
+        SnapshotReader::open(disk, &path, store)?.verify()
     })
 }
 

@@ -115,6 +115,28 @@ fn two_bad_readings_of_good_checkpoints_cost_nothing() {
 }
 
 #[test]
+fn a_checkpoint_that_has_rotted_behind_the_newest_is_replaced_before_anything_relies_on_it() {
+    let (disk, beside) = (SimDisk::new(), tempfile::tempdir().unwrap());
+    three_checkpoints(&disk, beside.path());
+    let folder = Path::new("/data/snapshots");
+    let before = disk.list(folder).unwrap();
+    let [older, _] = &before[..] else {
+        panic!("{before:?}")
+    };
+    disk.flip(&folder.join(older), 200, 1);
+    let engine = open(&disk, beside.path()).unwrap();
+    expect_all(&engine);
+    // Nothing has changed: this is for want of a spare.
+    engine.checkpoint().unwrap();
+    let after = disk.list(folder).unwrap();
+    assert!(after.len() == 2 && !after.contains(older), "{after:?}");
+    drop(engine);
+    // The new spare is one.
+    disk.flip(manifests(&disk).last().unwrap(), 40, 1);
+    expect_all(&open(&disk, beside.path()).unwrap());
+}
+
+#[test]
 fn a_write_whose_sync_failed_is_there_whole_or_not_at_all_and_no_other_is_taken() {
     use storage::Fault;
     for evicted in [false, true] {

@@ -74,7 +74,7 @@ impl Index {
         let mut two_way = self.links.get(slot, 0).iter().copied();
         let found = two_way.find(|other| {
             self.is_older(*other, slot)
-                && self.incoming.get(slot, 0).contains(other)
+                && self.incoming().get(slot, 0).contains(other)
                 && self.has_room(*other, slot)
         });
         if let Some(other) = found {

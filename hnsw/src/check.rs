@@ -143,7 +143,7 @@ impl Index {
         let mut wrong = Vec::new();
         for (slot, top) in self.live() {
             for level in 0..=usize::from(top) {
-                let mut list = self.incoming.get(slot, level).to_vec();
+                let mut list = self.incoming().get(slot, level).to_vec();
                 list.sort_unstable();
                 if expected.remove(&(level, slot)).unwrap_or_default() != list {
                     let what = format!("slot {slot}, level {level}: its reverse links are wrong");

@@ -3,8 +3,8 @@
 //! All little-endian: a header (see `header`), then by slot the levels (`u8`, 255 = free), births
 //! (`u64`) and anchors (`u32`), the free list, the centre that codes are measured from (not in
 //! version 1), the vectors, and for every live slot its lists from level 0 up, each a count (`u16`)
-//! and that many slots (`u32`). Codes and reverse links follow from these and are computed again (see
-//! `thaw`).
+//! and that many slots (`u32`). Codes and reverse links follow from these and are computed again, the
+//! latter when they are needed (see `thaw`).
 
 use std::io::{self, Write};
 

@@ -1,6 +1,7 @@
 //! The index itself: what it holds, and the small things everything else is made of.
 
 use std::collections::BTreeSet;
+use std::sync::OnceLock;
 
 use crate::distance::kernels;
 use crate::effort::{Counts, Effort};
@@ -24,7 +25,8 @@ pub struct Index {
     pub(crate) params: Params,
     pub(crate) vectors: Vectors,
     pub(crate) links: Links,
-    pub(crate) incoming: Incoming,
+    /// Of an index that was read it is derived when it is needed first.
+    pub(crate) incoming: OnceLock<Incoming>,
     /// By slot; `FREE` where there is no live point.
     pub(crate) levels: Vec<u8>,
     /// By slot; a later point has a higher number.
@@ -58,7 +60,7 @@ impl Index {
         Ok(Self {
             vectors: Vectors::new(&params, scratch),
             links: Links::new((params.cap(0), params.cap(1))),
-            incoming: Incoming::default(),
+            incoming: OnceLock::from(Incoming::default()),
             levels: Vec::new(),
             births: Vec::new(),
             anchors: Vec::new(),
@@ -134,7 +136,7 @@ impl Index {
         let slot = 1 + 8 + 4 + 24;
         self.vectors.resident_bytes()
             + self.links.bytes()
-            + self.incoming.bytes()
+            + self.incoming.get().map_or(0, Incoming::bytes)
             + self.levels.capacity() * slot
     }
 
@@ -197,6 +199,22 @@ impl Index {
         }
     }
 
+    /// Derives what changes need and searches do not, if an index was read and has not been changed
+    /// since. The first change would do it, alone; here searches go on meanwhile.
+    pub fn expect_changes(&self) {
+        self.incoming();
+    }
+
+    /// Who points at whom.
+    pub(crate) fn incoming(&self) -> &Incoming {
+        self.incoming.get_or_init(|| self.derived_incoming())
+    }
+
+    pub(crate) fn incoming_mut(&mut self) -> &mut Incoming {
+        self.incoming();
+        self.incoming.get_mut().expect("it has just been derived")
+    }
+
     /// The highest level there is.
     pub(crate) fn top(&self) -> Option<usize> {
         (self.entry != NONE).then(|| usize::from(self.levels[self.entry as usize]))
@@ -206,10 +224,10 @@ impl Index {
     pub(crate) fn relink(&mut self, slot: u32, level: usize, links: &[u32]) {
         let before = self.links.get(slot, level).to_vec();
         for gone in before.iter().filter(|other| !links.contains(other)) {
-            self.incoming.remove(slot, *gone, level);
+            self.incoming_mut().remove(slot, *gone, level);
         }
         for new in links.iter().filter(|other| !before.contains(other)) {
-            self.incoming.add(slot, *new, level);
+            self.incoming_mut().add(slot, *new, level);
         }
         self.links.set(slot, level, links);
     }

@@ -218,7 +218,8 @@ impl Index {
         self.levels.push(FREE);
         self.births.push(0);
         self.anchors.push(NONE);
-        self.incoming.resize(self.levels.len());
+        let slots = self.levels.len();
+        self.incoming_mut().resize(slots);
         self.links.reset(slot, 0);
         slot
     }

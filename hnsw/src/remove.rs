@@ -40,7 +40,7 @@ impl Index {
         for level in 0..=usize::from(self.levels[slot.at()]) {
             let candidates = self.links.get(slot.0, level);
             // In any order, each list is mended by itself; the last is the first to be forgotten.
-            let incoming = self.incoming.get(slot.0, level).iter().rev();
+            let incoming = self.incoming().get(slot.0, level).iter().rev();
             mended.extend(incoming.map(|&of| Mended {
                 level,
                 of,
@@ -92,14 +92,14 @@ impl Index {
         }
         self.levels[slot as usize] = FREE;
         self.links.reset(slot, 0);
-        self.incoming.clear(slot);
+        self.incoming_mut().clear(slot);
         self.hidden.remove(Slot(slot));
         self.free.push(slot);
         if self.entry == slot {
             self.entry = self.highest();
         }
         let near = |orphan: &u32| {
-            let mut near: Vec<u32> = self.incoming.get(*orphan, 0).to_vec();
+            let mut near: Vec<u32> = self.incoming().get(*orphan, 0).to_vec();
             near.sort_unstable();
             near.extend_from_slice(self.links.get(*orphan, 0));
             near.extend_from_slice(&outgoing);

@@ -1,6 +1,7 @@
 //! An index from the bytes that `frozen` has written. Nothing in them is trusted.
 
 use std::io::{self, Read};
+use std::sync::OnceLock;
 
 use crate::distance::Bits;
 use crate::error::Error;
@@ -81,9 +82,7 @@ impl Header {
     }
 }
 
-/// Bytes of vectors that are read at once.
-const READ_BYTES: usize = 2 << 20;
-/// Bytes of everything else that are asked for at once.
+/// Bytes that are asked for at once.
 const PIECE_BYTES: usize = 64 << 10;
 
 /// What is left to read, taken in small pieces.
@@ -198,7 +197,7 @@ impl Index {
         if let Some(violation) = index.structure().first() {
             return Err(Error::Corrupt(violation.to_string()));
         }
-        index.derive_incoming();
+        index.incoming = OnceLock::new();
         Ok(index)
     }
 
@@ -225,24 +224,27 @@ impl Index {
         Ok(())
     }
 
-    /// Reads so many vectors at a time and has their codes computed on all cores.
+    /// Reads vectors chunk by chunk and has their codes computed on all cores.
     fn read_vectors(&mut self, input: &mut Input<'_>) -> Result<(), Error> {
         let dim = self.params.dim;
-        let share = (READ_BYTES / (4 * dim)).max(1);
+        let (stride, share) = (self.vectors.rows.stride(), self.vectors.rows.chunk_rows());
         let mut slots = 0..u32::try_from(self.slots()).map_err(|_| Error::Full)?;
-        let mut numbers = Vec::new();
+        let mut rows = Vec::new();
         while !slots.is_empty() {
             let some: Vec<u32> = slots.by_ref().take(share).collect();
-            numbers.clear();
-            input.numbers(some.len() * dim, &mut numbers, f32::from_le_bytes)?;
-            in_range(&numbers)?;
-            let vector = |at: usize| &numbers[at * dim..(at + 1) * dim];
+            rows.clear();
+            for end in (1..=some.len()).map(|row| row * stride) {
+                input.numbers(dim, &mut rows, f32::from_le_bytes)?;
+                rows.resize(end, 0.0);
+            }
+            in_range(&rows)?;
             let codes = in_parts(threads(), some.len(), |part| {
-                part.map(|at| self.vectors.encode(vector(at))).collect()
+                part.map(|at| self.vectors.encode(&rows[at * stride..at * stride + dim]))
+                    .collect()
             });
-            for (at, (slot, codes)) in some.iter().zip(&codes).enumerate() {
-                let set = self.vectors.set(*slot, vector(at), codes.as_ref());
-                set.map_err(Error::Scratch)?;
+            self.vectors.append(&rows).map_err(Error::Scratch)?;
+            for (slot, codes) in some.iter().zip(&codes) {
+                self.vectors.set_codes(*slot, codes.as_ref());
             }
         }
         Ok(())
@@ -270,7 +272,7 @@ impl Index {
     }
 
     /// Who points at whom, each list made as long as it has to be.
-    fn derive_incoming(&mut self) {
+    pub(crate) fn derived_incoming(&self) -> Incoming {
         let live = || {
             let all = (0u32..).zip(&self.levels);
             all.filter(|(_, level)| **level != FREE)
@@ -295,7 +297,7 @@ impl Index {
                 }
             }
         }
-        self.incoming = incoming;
+        incoming
     }
 }
 

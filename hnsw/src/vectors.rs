@@ -93,10 +93,20 @@ impl Vectors {
     ) -> io::Result<()> {
         self.rows.reserve(slot)?;
         self.rows.row_mut(slot)?[..self.dim].copy_from_slice(vector);
+        self.set_codes(slot, encoded);
+        Ok(())
+    }
+
+    /// Stores the codes of a vector that is there.
+    pub(crate) fn set_codes(&mut self, slot: u32, encoded: Option<&Encoded>) {
         if let (Some(codes), Some(encoded)) = (&mut self.codes, encoded) {
             codes.set(slot, encoded);
         }
-        Ok(())
+    }
+
+    /// Stores padded rows, a chunk of them, behind those that are there.
+    pub(crate) fn append(&mut self, rows: &[f32]) -> io::Result<()> {
+        self.rows.append(rows)
     }
 
     /// Computes the codes of a stored vector anew.

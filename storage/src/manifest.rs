@@ -76,6 +76,8 @@ pub struct Manifests {
     /// Newest last; at most two are written about.
     kept: Vec<(u64, Manifest)>,
     next: u64,
+    /// Those before the newest were found at the start, and whether they can be used was not looked at.
+    unchecked: bool,
 }
 
 /// What was found of a data folder's checkpoints.
@@ -94,7 +96,8 @@ pub struct OpenedManifests {
 }
 
 impl Manifests {
-    /// Finds the manifests of `dir`; `usable` says whether what a manifest names can be used.
+    /// Finds the manifests of `dir`; `usable` says whether what a manifest names can be used. That is
+    /// asked until one can be; those before it are left for [`Manifests::check_spare`].
     pub fn open(
         disk: Arc<dyn Disk>,
         dir: &Path,
@@ -108,6 +111,7 @@ impl Manifests {
             store,
             kept: Vec::new(),
             next: numbers.last().map_or(1, |last| last + 1),
+            unchecked: false,
         };
         let (mut damaged, mut skipped) = (Vec::new(), Vec::new());
         let newest = numbers.last().copied();
@@ -121,9 +125,13 @@ impl Manifests {
                     continue;
                 }
             };
+            if !this.kept.is_empty() {
+                this.kept.insert(0, (*number, manifest));
+                this.unchecked = true;
+                continue;
+            }
             match usable(&manifest) {
-                Ok(()) => this.kept.insert(0, (*number, manifest)),
-                Err(_) if !this.kept.is_empty() => {}
+                Ok(()) => this.kept.push((*number, manifest)),
                 Err(error) => {
                     skipped.push(error.to_string());
                     damaged.insert(0, (*number, manifest));
@@ -158,8 +166,32 @@ impl Manifests {
             store,
             kept: Vec::new(),
             next: 0,
+            unchecked: false,
         };
         Ok(numbers.iter().map(|number| this.load(*number)).collect())
+    }
+
+    /// Looks once into what the manifests before the newest name, which nobody started from, and keeps
+    /// those that can be used. Before the next one is written, which relies on them: it may name the same
+    /// snapshots, and lets the log go that they do without. Tells what could not be used.
+    pub fn check_spare(
+        &mut self,
+        usable: &dyn Fn(&Manifest) -> Result<(), Error>,
+    ) -> Option<Error> {
+        if !std::mem::take(&mut self.unchecked) {
+            return None;
+        }
+        let newest = self.kept.pop();
+        let mut wrong = None;
+        self.kept.retain(|(_, manifest)| match usable(manifest) {
+            Ok(()) => true,
+            Err(error) => {
+                wrong = Some(error);
+                false
+            }
+        });
+        self.kept.extend(newest);
+        wrong
     }
 
     /// The newest manifest that is kept.

@@ -28,6 +28,20 @@ impl<T: Pod> Region<T> {
     /// Room for `len` numbers, in RAM or in a file. Only a file can fail: want of RAM ends the
     /// process, as it does everywhere else.
     pub(crate) fn new(len: usize, scratch: Option<&Scratch>) -> io::Result<Self> {
+        Self::mapped(len, &[], scratch)
+    }
+
+    /// A region of these numbers.
+    pub(crate) fn holding(numbers: &[T], scratch: Option<&Scratch>) -> io::Result<Self> {
+        let mut this = Self::mapped(numbers.len(), numbers, scratch)?;
+        if scratch.is_none() {
+            this.as_mut_slice().copy_from_slice(numbers);
+        }
+        Ok(this)
+    }
+
+    /// Numbers come into a file here.
+    fn mapped(len: usize, numbers: &[T], scratch: Option<&Scratch>) -> io::Result<Self> {
         let bytes = (len * size_of::<T>()).max(1);
         let (map, offset, place) = match scratch {
             None => {
@@ -35,7 +49,9 @@ impl<T: Pod> Region<T> {
                 (map, offset, None)
             }
             Some(scratch) => {
-                let (map, place) = scratch.map(bytes.next_multiple_of(FILE_PAGE))?;
+                let numbers = bytemuck::cast_slice(numbers);
+                let (map, place) =
+                    scratch.map_holding(numbers, bytes.next_multiple_of(FILE_PAGE))?;
                 (map, 0, Some((place, scratch.clone())))
             }
         };

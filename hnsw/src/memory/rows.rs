@@ -88,6 +88,23 @@ impl<T: Pod> Rows<T> {
         Ok(())
     }
 
+    /// Rows of a chunk.
+    pub(crate) fn chunk_rows(&self) -> usize {
+        1 << self.shift
+    }
+
+    /// Numbers of a row.
+    pub(crate) fn stride(&self) -> usize {
+        self.stride
+    }
+
+    /// Adds rows behind those of whole chunks: as many as a chunk holds, fewer only at the end.
+    pub(crate) fn append(&mut self, rows: &[T]) -> io::Result<()> {
+        let chunk = Region::holding(rows, self.scratch.as_ref())?;
+        self.chunks.push(Arc::new(chunk));
+        Ok(())
+    }
+
     pub(crate) fn resident_bytes(&self) -> usize {
         let chunks = self.chunks.iter();
         chunks.map(|chunk| chunk.resident_bytes()).sum()
@@ -127,6 +144,27 @@ mod tests {
                 }
             }
             assert_eq!((rows.row(3)[0], rows.row(4_999)[199]), (77, 5_000));
+        }
+    }
+
+    #[test]
+    fn rows_that_come_by_the_chunk_are_the_same_and_go_on_growing() {
+        let scratch = Scratch::new(tempfile::tempfile().unwrap());
+        for scratch in [None, Some(scratch)] {
+            let mut rows = Rows::<u64>::new(200, scratch);
+            let all: Vec<u64> = (0..3_000).flat_map(|row| [row + 1; 200]).collect();
+            for chunk in all.chunks(rows.chunk_rows() * 200) {
+                rows.append(chunk).unwrap();
+            }
+            for slot in 3_000..5_000u32 {
+                rows.reserve(slot).unwrap();
+                rows.row_mut(slot).unwrap().fill(u64::from(slot) + 1);
+            }
+            rows.row_mut(7).unwrap().fill(8);
+            for slot in 0..5_000u32 {
+                let row = rows.row(slot);
+                assert!(row.iter().all(|x| *x == u64::from(slot) + 1), "{slot}");
+            }
         }
     }
 

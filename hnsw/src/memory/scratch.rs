@@ -41,10 +41,13 @@ impl Scratch {
         }))
     }
 
-    /// Maps `len` zeroed bytes. The disk space is taken now: a full disk is an error here and not
-    /// a fault at some later write.
-    pub(super) fn map(&self, len: usize) -> io::Result<(MmapMut, Place)> {
+    /// Maps `len` bytes: these, and then zeros. The disk space is taken now: a full disk is an error
+    /// here and not a fault at some later write. What is known is written to the file, which is less
+    /// work than a fault for every page of the map.
+    pub(super) fn map_holding(&self, bytes: &[u8], len: usize) -> io::Result<(MmapMut, Place)> {
+        use std::os::unix::fs::FileExt;
         let place = self.place(len as u64)?;
+        self.0.file.write_all_at(bytes, place.start)?;
         // SAFETY: the caller of `new` promised that nobody else uses the file, it is never
         // truncated, and no two places overlap; so these bytes change through this map alone.
         #[expect(unsafe_code, reason = "mapping a file needs a promise about it")]
