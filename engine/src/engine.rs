@@ -1,4 +1,4 @@
-//! The engine: an open data folder with its three threads.
+//! The engine: an open data folder with its four threads.
 //!
 //! Every change is a record that goes through the log: a caller's thread decides and encodes it,
 //! the committer makes it durable, the applier makes it visible. Calls block until then.
@@ -28,7 +28,7 @@ use crate::spec::check_name;
 use crate::sync::{
     AtomicU64, JoinHandle, Mutex, RwLock, Sender, TrySendError, bounded, spawn, unbounded,
 };
-use crate::{apply, commit, convert};
+use crate::{apply, commit, convert, usual};
 
 /// An open data folder.
 pub struct Engine {
@@ -47,7 +47,8 @@ struct Threads {
     committer: JoinHandle<()>,
     applier: JoinHandle<()>,
     checkpointer: JoinHandle<()>,
-    /// Closing it ends the checkpointer.
+    tuner: JoinHandle<()>,
+    /// Closing it ends the checkpointer and the tuner.
     stop: Sender<()>,
 }
 
@@ -70,6 +71,7 @@ impl Engine {
         let (proposals, proposed) = bounded(QUEUED_WRITES);
         let (work, to_apply) = bounded(UNAPPLIED_GROUPS);
         let (stop, stopped) = unbounded();
+        let stopped = Arc::new(stopped);
         let checkpointer = Arc::new(Checkpointer::new(
             Arc::clone(&shared),
             work.clone(),
@@ -85,8 +87,12 @@ impl Engine {
                 move || apply::run(&shared, &to_apply)
             })?,
             checkpointer: start("checkpointer", {
-                let checkpointer = Arc::clone(&checkpointer);
+                let (checkpointer, stopped) = (Arc::clone(&checkpointer), Arc::clone(&stopped));
                 move || checkpointer.run(&stopped)
+            })?,
+            tuner: start("tuner", {
+                let shared = Arc::clone(&shared);
+                move || usual::run(&shared, &stopped)
             })?,
             stop,
         };
@@ -297,6 +303,7 @@ impl Engine {
         threads.committer.join().map_err(ended)?;
         drop(threads.stop);
         threads.checkpointer.join().map_err(ended)?;
+        threads.tuner.join().map_err(ended)?;
         let last = match self.checkpointer.lock().take() {
             Some(checkpointer)
                 if self.shared.read_only().is_none() && self.quarantined().is_empty() =>

@@ -81,6 +81,7 @@ mod spare;
 mod spec;
 mod sync;
 mod tune;
+mod usual;
 mod vectors;
 mod verify;
 mod view;

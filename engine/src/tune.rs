@@ -1,11 +1,13 @@
 //! Searches for a wanted recall: how far a walk must go for it is measured on the collection's own
-//! points, once, and again when there are a quarter more or fewer.
+//! points, once, and again when there are a quarter more or fewer. Searches that name no recall go by
+//! what is measured beside them (see `usual`).
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub use hnsw::Effort;
+use hnsw::limits::{USUAL_K, USUAL_RECALL};
 use hnsw::{Hit, SearchOptions};
 use storage::VectorId;
 
@@ -18,8 +20,10 @@ use crate::sync::Mutex;
 /// What was measured.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Tuned {
-    /// The least `ef` tried that reached the wanted recall, or the greatest tried.
+    /// The least `ef` tried that reached the wanted recall, or the least that was not tried.
     pub ef: usize,
+    /// No walk that is less work than a scan reached it: all points are to be looked at.
+    pub exact: bool,
     /// The mean recall@k measured with it.
     pub recall: f32,
     /// Hits of each search: those asked for, rounded up to 1, 2 or 5 times a power of ten.
@@ -103,31 +107,65 @@ impl Collection {
         let known = self.tunings.get(&wanted);
         match known.filter(|tuned| is_fresh(tuned, self.len())) {
             Some(fresh) => Ok(fresh),
-            None => self.measure(wanted, recall),
+            None => self.measure(wanted, recall, |_| Ok(())),
         }
     }
 
-    fn measure(&self, wanted: Wanted, recall: f32) -> Result<Tuned, Error> {
+    /// Has searches that name no `ef` walk as far as it takes, now. `pace` is given the time of each
+    /// search that this makes, and may rest, or have it end.
+    pub(crate) fn settle_usual(
+        &self,
+        by: VectorId,
+        pace: impl FnMut(Duration) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let wanted = (by, USUAL_K, USUAL_RECALL.to_bits());
+        let tuned = self.measure(wanted, USUAL_RECALL, pace)?;
+        let state = self.state.read();
+        let ef = (!tuned.exact).then_some(tuned.ef);
+        state.space(by)?.index.settle_on(ef);
+        Ok(())
+    }
+
+    fn measure(
+        &self,
+        wanted: Wanted,
+        recall: f32,
+        mut pace: impl FnMut(Duration) -> Result<(), Error>,
+    ) -> Result<Tuned, Error> {
         let (by, k, _) = wanted;
         let points = self.len();
-        let queries = self.state.read().space(by)?.index.samples();
-        let (mut of_ef, mut times) = (0, Vec::new());
+        let (queries, vectors) = {
+            let state = self.state.read();
+            let index = &state.space(by)?.index;
+            (index.samples(), index.len())
+        };
+        let (mut scans, mut of_ef, mut times) = (Vec::new(), 0, Vec::new());
         // The lock is taken anew for each search, so that writes go on.
         let search = |query: &[f32], options: &SearchOptions<'_>| -> Result<Vec<Hit>, Error> {
             let state = self.state.read();
             let started = Instant::now();
-            let hits = state.space(by)?.index.search(query, k, options)?;
-            if of_ef != options.ef {
-                (of_ef, times) = (options.ef, Vec::new());
+            let hits = state.space(by)?.index.trial(query, k, options)?;
+            let took = started.elapsed();
+            drop(state);
+            if options.exact {
+                scans.push(took);
+            } else if of_ef == options.ef {
+                times.push(took);
+            } else {
+                (of_ef, times) = (options.ef, vec![took]);
             }
-            times.push(started.elapsed());
+            pace(took)?;
             Ok(hits)
         };
-        let found = hnsw::tune(&queries, recall, k, search)?;
+        let found = hnsw::tune(&queries, recall, (k, vectors), search)?;
+        if found.exact {
+            times = scans;
+        }
         times.sort_unstable();
         let at = |percent: usize| times.get(times.len() * percent / 100).copied();
         let tuned = Tuned {
             ef: found.ef,
+            exact: found.exact,
             recall: found.recall,
             k,
             sample: found.sample,

@@ -87,6 +87,7 @@ fn between(key: &str, from: usize, to: usize) -> Filter {
 
 fn ids(engine: &Engine, vector: &[f32], filter: &Filter, exact: bool) -> Vec<PointId> {
     let asked = Query {
+        ef: Some(64),
         exact,
         filter: Some(filter.clone()),
         select: Select {

@@ -13,6 +13,7 @@ use crate::links::{Incoming, Links};
 use crate::memory::Scratch;
 use crate::params::{Metric, Params, Slot};
 use crate::scratch::Spaces;
+use crate::usual::Usual;
 use crate::vectors::Vectors;
 
 /// No slot.
@@ -46,6 +47,7 @@ pub struct Index {
     pub(crate) hidden: SlotSet,
     pub(crate) spaces: Spaces,
     pub(crate) counts: Counts,
+    pub(crate) usual: Usual,
 }
 
 impl Index {
@@ -72,6 +74,7 @@ impl Index {
             hidden: SlotSet::new(),
             spaces: Spaces::default(),
             counts: Counts::default(),
+            usual: Usual::default(),
             params,
         })
     }

@@ -44,6 +44,7 @@ mod search;
 mod select;
 mod thaw;
 mod tune;
+mod usual;
 mod vectors;
 mod walk;
 

@@ -12,8 +12,12 @@ pub const MAX_K: usize = 10_000;
 pub const MAX_SLOTS: usize = 1 << 31;
 /// Candidates a search expands at most.
 pub const MAX_EF: usize = 1_000_000;
-/// Candidates a search expands when it is not told.
+/// Candidates a search expands when it is not told, and more were not measured to be needed.
 pub const DEFAULT_EF: usize = 64;
+/// What part of the [`USUAL_K`] nearest points such a search is to find.
+pub const USUAL_RECALL: f32 = 0.99;
+/// As many as people ask for most.
+pub const USUAL_K: usize = 10;
 /// How many points a walk looks at for each candidate that it expands.
 pub const WALK_STEP: usize = 20;
 /// Candidates that a search expands at least.
@@ -33,5 +37,8 @@ pub const CENTRE_LENS: [usize; 3] = [16, 128, 1_024];
 pub const MAX_SPARE: usize = 32;
 /// Points that a wanted recall is measured on.
 pub const TUNE_SAMPLE: usize = 200;
-/// The greatest `ef` that is tried for a wanted recall.
-pub const TUNE_TOP: usize = 4_096;
+/// An `ef` of this part (1/n) of all points makes a walk as much work as a scan, which reads them in
+/// their order: more is not tried for a wanted recall, unless it is what searches do that are not told.
+pub const TUNE_PART: usize = 40;
+/// Nor is more than this.
+pub const TUNE_TOP: usize = 100_000;

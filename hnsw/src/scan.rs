@@ -5,7 +5,7 @@
 use std::collections::BinaryHeap;
 
 use crate::beam::Candidate;
-use crate::effort::Way;
+use crate::effort::{Counts, Way};
 use crate::error::Error;
 use crate::filter::SlotSet;
 use crate::index::Index;
@@ -20,15 +20,14 @@ impl Index {
         vectors: &[&[f32]],
         k: usize,
         filter: Option<&SlotSet>,
+        counts: &Counts,
     ) -> Result<Vec<Vec<Hit>>, Error> {
         let queries = vectors.iter().map(|vector| self.asked(vector));
         let queries = queries.collect::<Result<Vec<_>, _>>()?;
         let mut best: Vec<BinaryHeap<Candidate>> =
             queries.iter().map(|_| BinaryHeap::new()).collect();
         let each = filter.map_or(self.len(), SlotSet::len);
-        queries
-            .iter()
-            .for_each(|_| self.counts.add(Way::Scan, each));
+        queries.iter().for_each(|_| counts.add(Way::Scan, each));
         self.for_each_shown(filter, |slot| {
             for (query, best) in queries.iter().zip(&mut best) {
                 let full = best.len() >= k;

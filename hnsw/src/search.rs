@@ -5,11 +5,11 @@
 use std::collections::BinaryHeap;
 
 use crate::beam::Candidate;
-use crate::effort::Way;
+use crate::effort::{Counts, Way};
 use crate::error::Error;
 use crate::filter::SlotSet;
 use crate::index::{Index, NONE};
-use crate::limits::{DEFAULT_EF, MAX_EF, MAX_K, MAX_SPARE, MIN_EF, MIN_WIDTH, WALK_STEP};
+use crate::limits::{MAX_EF, MAX_K, MAX_SPARE, MIN_EF, MIN_WIDTH, WALK_STEP};
 use crate::params::{Metric, Slot};
 use crate::scratch::{Space, Walk};
 use crate::vectors::Query;
@@ -28,7 +28,7 @@ pub struct Hit {
 pub struct SearchOptions<'a> {
     /// The paper's ef: the nearest so many candidates are expanded before a walk ends. Codes may
     /// misorder what is found, so more are kept and looked at closely: at least `k` and some. 0
-    /// stands for the default, raised to `k`.
+    /// stands for what the index has settled on ([`Index::settle_on`]), raised to `k`.
     pub ef: usize,
     /// Compare with every point instead of walking.
     pub exact: bool,
@@ -55,23 +55,49 @@ impl Index {
         k: usize,
         options: &SearchOptions<'_>,
     ) -> Result<Vec<Vec<Hit>>, Error> {
+        self.search_counted(queries, k, options, &self.counts)
+    }
+
+    /// [`Index::search`] that does not count among the efforts: something is to be found out.
+    pub fn trial(
+        &self,
+        query: &[f32],
+        k: usize,
+        options: &SearchOptions<'_>,
+    ) -> Result<Vec<Hit>, Error> {
+        let mut answers = self.search_counted(&[query], k, options, &Counts::default())?;
+        Ok(answers.pop().unwrap_or_default())
+    }
+
+    fn search_counted(
+        &self,
+        queries: &[&[f32]],
+        k: usize,
+        options: &SearchOptions<'_>,
+        counts: &Counts,
+    ) -> Result<Vec<Vec<Hit>>, Error> {
         within("k", k, 1, MAX_K)?;
         within("ef", options.ef, 0, MAX_EF)?;
         let ef = match options.ef {
-            0 => DEFAULT_EF.max(k),
+            0 => self.usual_ef().max(k),
             ef => ef.max(MIN_EF),
         };
         if options.exact || self.scan_is_cheaper(ef.max(k), options.filter) {
-            return self.scan(queries, k, options.filter);
+            return self.scan(queries, k, options.filter, counts);
         }
         let answer = |vector: &&[f32]| match options.filter {
-            None => self.walked(vector, (ef, k)),
-            Some(filter) => self.walked_with(vector, (ef, k), filter),
+            None => self.walked(vector, (ef, k), counts),
+            Some(filter) => self.walked_with(vector, (ef, k), filter, counts),
         };
         queries.iter().map(answer).collect()
     }
 
-    fn walked(&self, vector: &[f32], (ef, k): (usize, usize)) -> Result<Vec<Hit>, Error> {
+    fn walked(
+        &self,
+        vector: &[f32],
+        (ef, k): (usize, usize),
+        counts: &Counts,
+    ) -> Result<Vec<Hit>, Error> {
         self.spaces.with(|Space { query, walk }| {
             self.prepare_into(vector, &mut query.row)?;
             self.vectors.ask(query);
@@ -81,7 +107,7 @@ impl Index {
                 // So few expanded nodes lead to fewer points than were asked for.
                 self.walk_from_the_top(query, (ef.max(k), k), walk);
             }
-            self.counts.add(Way::Walk, walk.seen.added() - before);
+            counts.add(Way::Walk, walk.seen.added() - before);
             Ok(self.hits(&self.best(query, walk, k)))
         })
     }
@@ -93,6 +119,7 @@ impl Index {
         vector: &[f32],
         (ef, k): (usize, usize),
         filter: &SlotSet,
+        counts: &Counts,
     ) -> Result<Vec<Hit>, Error> {
         let walked: Result<_, Error> = self.spaces.with(|Space { query, walk }| {
             self.prepare_into(vector, &mut query.row)?;
@@ -107,13 +134,13 @@ impl Index {
             }
             let done = walked.is_some();
             let way = if done { Way::Filtered } else { Way::GivenUp };
-            self.counts.add(way, walk.seen.added() - before);
+            counts.add(way, walk.seen.added() - before);
             Ok(done.then(|| self.hits(&self.best(query, walk, k))))
         });
         match walked? {
             Some(hits) => Ok(hits),
             None => {
-                let mut scanned = self.scan(&[vector], k, Some(filter))?;
+                let mut scanned = self.scan(&[vector], k, Some(filter), counts)?;
                 Ok(scanned.pop().unwrap_or_default())
             }
         }
@@ -138,10 +165,14 @@ impl Index {
             Metric::Cosine | Metric::Dot => hit.score >= score,
             Metric::Euclid | Metric::Manhattan => hit.score <= score,
         };
+        let ef = match options.ef {
+            0 => self.usual_ef(),
+            ef => ef,
+        };
         let mut k = FIRST_RANGE.min(limit);
         loop {
             let options = SearchOptions {
-                ef: options.ef.max(2 * k).min(MAX_EF),
+                ef: ef.max(2 * k).min(MAX_EF),
                 ..*options
             };
             let mut hits = self.search(query, k.min(MAX_K), &options)?;
@@ -167,7 +198,7 @@ impl Index {
     /// [`Index::walk_filtered`]).
     fn scan_is_cheaper(&self, ef: usize, filter: Option<&SlotSet>) -> bool {
         let allowed = filter.map_or(self.len(), SlotSet::len).min(self.len());
-        self.entry == NONE || allowed <= WALK_STEP * ef
+        self.entry == NONE || allowed.div_ceil(WALK_STEP) <= ef
     }
 
     /// Estimates may misorder what is near the k-th, so more than k are kept.

@@ -4,74 +4,88 @@ use std::collections::HashSet;
 
 use crate::error::Error;
 use crate::index::Index;
-use crate::limits::{MIN_EF, TUNE_SAMPLE, TUNE_TOP};
+use crate::limits::{DEFAULT_EF, MIN_EF, TUNE_PART, TUNE_SAMPLE, TUNE_TOP};
 use crate::search::{Hit, SearchOptions, within};
 
 /// What was measured.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Tuned {
-    /// The least `ef` tried that reached the wanted recall, or the greatest tried.
+    /// The least `ef` tried that reached the wanted recall, or the least that was not tried.
     pub ef: usize,
+    /// No walk that is less work than a scan reached the wanted recall: all points are to be looked at.
+    pub exact: bool,
     /// The mean recall@k measured with it.
     pub recall: f32,
     /// Points that were asked for.
     pub sample: usize,
 }
 
-/// Measures recall@`k` of `search` at rising `ef` until it is at least `target_recall`. Queries are
-/// those of [`Index::samples`]; each is answered exactly too, which costs a scan.
+/// Measures recall@`k` of `search`, among `points`, at rising `ef` until it is at least `target_recall`
+/// or a scan is less work. Queries are those of [`Index::samples`]; each is answered exactly too, which
+/// costs a scan. What cannot reach the recall any more is not asked on, so that the rest costs little.
 ///
 /// An index that may not be held on to for so long can be locked anew for every search.
 pub fn tune<E: From<Error>>(
     queries: &[Vec<f32>],
     target_recall: f32,
-    k: usize,
+    (k, points): (usize, usize),
     mut search: impl FnMut(&[f32], &SearchOptions<'_>) -> Result<Vec<Hit>, E>,
 ) -> Result<Tuned, E> {
     within("k", k, 1, crate::limits::MAX_K)?;
     if !(target_recall > 0.0 && target_recall <= 1.0) {
         return Err(Error::Recall(target_recall).into());
     }
-    let mut answers = |ef, exact| -> Result<Vec<Vec<Hit>>, E> {
+    let mut answer = |query: &Vec<f32>, ef, exact| {
         let options = SearchOptions {
             ef,
             exact,
             filter: None,
         };
-        queries
-            .iter()
-            .map(|query| search(query, &options))
-            .collect()
+        search(query, &options)
     };
-    let truth = answers(0, true)?;
+    let truth = queries.iter().map(|query| answer(query, 0, true));
+    let truth = truth.collect::<Result<Vec<_>, E>>()?;
     let wanted: usize = truth.iter().map(Vec::len).sum();
+    let top = points.div_ceil(TUNE_PART).clamp(DEFAULT_EF + 1, TUNE_TOP);
     let mut ef = MIN_EF;
-    loop {
-        let found = answers(ef, false)?;
-        let found = found.iter().zip(&truth);
-        let found: usize = found.map(|(answer, truth)| common(answer, truth)).sum();
-        #[expect(clippy::cast_precision_loss, reason = "a few thousand hits")]
-        let recall = if wanted == 0 {
-            1.0
-        } else {
-            found as f32 / wanted as f32
-        };
-        if recall >= target_recall || ef >= TUNE_TOP {
-            return Ok(Tuned {
-                ef,
-                recall,
-                sample: queries.len(),
-            });
+    let (exact, recall) = loop {
+        if ef >= top {
+            break (true, 1.0);
         }
-        ef = (ef + ef.div_ceil(4)).min(TUNE_TOP);
+        let mut found = wanted;
+        for (query, truth) in queries.iter().zip(&truth) {
+            found -= truth.len() - common(&answer(query, ef, false)?, truth);
+            if part(found, wanted) < target_recall {
+                break;
+            }
+        }
+        if part(found, wanted) >= target_recall {
+            break (false, part(found, wanted));
+        }
+        ef += ef.div_ceil(4);
+    };
+    Ok(Tuned {
+        ef,
+        exact,
+        recall,
+        sample: queries.len(),
+    })
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a few thousand hits")]
+fn part(found: usize, wanted: usize) -> f32 {
+    match wanted {
+        0 => 1.0,
+        _ => found as f32 / wanted as f32,
     }
 }
 
 impl Index {
     /// [`tune`] for this index, which is only read.
     pub fn tune(&self, target_recall: f32, k: usize) -> Result<Tuned, Error> {
-        let search = |query: &[f32], options: &SearchOptions<'_>| self.search(query, k, options);
-        tune(&self.samples(), target_recall, k, search)
+        let search = |query: &[f32], options: &SearchOptions<'_>| self.trial(query, k, options);
+        let of = (k, self.len());
+        tune(&self.samples(), target_recall, of, search)
     }
 
     /// Points spread over the whole age of the index, each moved by the difference of two neighbours

@@ -286,7 +286,7 @@ mod tests {
         }
         for _ in 0..100 {
             let asked = vector();
-            let truth = index.scan(&[&asked], 5, None).unwrap();
+            let truth = index.scan(&[&asked], 5, None, &index.counts).unwrap();
             let walked = index.spaces.with(|Space { query, walk }| {
                 index.prepare_into(&asked, &mut query.row).unwrap();
                 index.vectors.ask(query);

@@ -169,7 +169,7 @@ impl App {
         let tuned = self.read(move |engine| engine.tune(&name, &using, k, recall));
         let tuned = tuned.await?;
         query.ef = Some(tuned.ef);
-        query.exact |= tuned.recall < recall;
+        query.exact |= tuned.exact;
         self.search(collection, query).await
     }
 

@@ -18,3 +18,4 @@ mod model;
 mod ranges;
 mod recall;
 mod refusals;
+mod usual;

@@ -44,5 +44,5 @@ async fn tune(
     let body: TuneBody = http::json(request.headers(), payload, app.max_body_bytes()).await?;
     let ToTune { recall, k, using } = body.try_into()?;
     let tuned = app.read(move |engine| engine.tune(&name, &using, k, recall));
-    Ok(Answer(TunedOut::new(&tuned.await?, recall)))
+    Ok(Answer(TunedOut::new(&tuned.await?)))
 }

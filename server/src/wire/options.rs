@@ -54,6 +54,8 @@ impl Groups {
 #[schemars(rename = "SearchParams")]
 #[serde(deny_unknown_fields)]
 pub(super) struct Params {
+    /// How far a walk goes. By default as far as was measured to take for 0.99 of the ten nearest, 64
+    /// at least; all points are looked at where that is less work.
     #[schemars(range(min = 1, max = engine::limits::MAX_EF))]
     hnsw_ef: Option<usize>,
     exact: Option<bool>,

@@ -47,7 +47,7 @@ impl TryFrom<TuneBody> for ToTune {
 /// What was measured.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct TunedOut {
-    /// The `hnsw_ef` that searches with this `target_recall` use from now on.
+    /// The `hnsw_ef` that searches with this `target_recall` use from now on, unless `exact`.
     ef: usize,
     /// The recall measured with it.
     recall: f32,
@@ -60,12 +60,12 @@ pub(crate) struct TunedOut {
     /// Time of a search in the index, without HTTP.
     median_ms: f64,
     p99_ms: f64,
-    /// No `ef` that was tried reaches this recall: searches look at all points.
+    /// Walks that find as much are more work than to look at all points: searches do that.
     exact: bool,
 }
 
 impl TunedOut {
-    pub(crate) fn new(tuned: &Tuned, wanted: f32) -> Self {
+    pub(crate) fn new(tuned: &Tuned) -> Self {
         let ms = |time: std::time::Duration| time.as_secs_f64() * 1_000.0;
         Self {
             ef: tuned.ef,
@@ -75,7 +75,7 @@ impl TunedOut {
             points: tuned.points,
             median_ms: ms(tuned.median),
             p99_ms: ms(tuned.p99),
-            exact: tuned.recall < wanted,
+            exact: tuned.exact,
         }
     }
 }

@@ -1,0 +1,74 @@
+//! How far searches walk that name no `ef`: measured beside everything else, by a thread of its own
+//! that rests as long as it works. Until an index has been measured, and again when it has twice as
+//! many points or half as many, they go by what was known before, first by the index's own default.
+//!
+//! Nothing is measured while a collection is only written to: who fills one pays once, at its end.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use storage::{CollectionId, Lsn, VectorId};
+
+use crate::collection::Collection;
+use crate::error::Error;
+use crate::shared::Shared;
+use crate::sync::{Receiver, RecvTimeoutError};
+
+/// How often the thread looks whether an index is to be measured.
+const TICK: Duration = Duration::from_secs(1);
+
+/// An index that is to be measured.
+struct Unsettled {
+    vector: VectorId,
+    /// The last change of its collection, and its points: a long record changes these before that.
+    state: (Lsn, usize),
+    /// Over it, so far.
+    walks: u64,
+}
+
+/// Runs until `stop` is closed.
+pub(crate) fn run(shared: &Shared, stop: &Receiver<()>) {
+    let mut before = HashMap::<(CollectionId, VectorId), Unsettled>::new();
+    let rests = |time| matches!(stop.recv_timeout(time), Err(RecvTimeoutError::Timeout));
+    while rests(TICK) {
+        let mut now = HashMap::new();
+        for collection in shared.catalog.all() {
+            for index in collection.unsettled() {
+                let key = (collection.id, index.vector);
+                let due = before.get(&key).is_some_and(|before| {
+                    before.state == index.state || before.walks < index.walks
+                });
+                if !due {
+                    now.insert(key, index);
+                    continue;
+                }
+                let pace = |took| {
+                    let there = || shared.catalog.by_id(collection.id).is_some();
+                    match rests(took) && there() {
+                        true => Ok(()),
+                        false => Err(Error::Stopped),
+                    }
+                };
+                if let Err(error) = collection.settle_usual(index.vector, pace) {
+                    tracing::debug!(collection = collection.name, %error, "nothing was measured");
+                }
+            }
+        }
+        before = now;
+    }
+}
+
+impl Collection {
+    /// The vectors whose searches by default have not been measured lately.
+    fn unsettled(&self) -> Vec<Unsettled> {
+        let state = self.state.read();
+        let spaces = state.spaces.iter();
+        let unsettled = spaces.filter(|(_, space)| !space.index.is_settled());
+        let unsettled = unsettled.map(|(vector, space)| Unsettled {
+            vector: *vector,
+            state: (self.changed(), space.index.len()),
+            walks: space.index.effort().walks,
+        });
+        unsettled.collect()
+    }
+}

@@ -1,0 +1,66 @@
+//! How far a search walks that is not told: [`DEFAULT_EF`], unless that was measured to be too little
+//! for the index's points. It is a guess that only decides how much is found: nothing that is kept
+//! follows from it, and it is gone when the index is dropped.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::error::Error;
+use crate::index::Index;
+use crate::limits::{DEFAULT_EF, USUAL_K, USUAL_RECALL, WALK_STEP};
+use crate::tune::Tuned;
+
+/// What was measured last: how many points there were and the `ef`, a half of the bits each, so that
+/// both change at once.
+#[derive(Default)]
+pub(crate) struct Usual(AtomicU64);
+
+/// Stands for an `ef` that looks at all points.
+const ALL: u32 = u32::MAX;
+
+impl Usual {
+    fn points(&self) -> usize {
+        half(self.0.load(Ordering::Relaxed) >> 32)
+    }
+
+    fn ef(&self) -> usize {
+        half(self.0.load(Ordering::Relaxed))
+    }
+
+    fn set(&self, points: usize, ef: usize) {
+        let half = |number: usize| u64::from(u32::try_from(number).unwrap_or(ALL));
+        self.0
+            .store(half(points) << 32 | half(ef), Ordering::Relaxed);
+    }
+}
+
+fn half(both: u64) -> usize {
+    usize::try_from(both & u64::from(ALL)).unwrap_or(usize::MAX)
+}
+
+impl Index {
+    /// The `ef` of searches that are given none; more than there are points where a scan is less work
+    /// than a walk that finds as much.
+    pub(crate) fn usual_ef(&self) -> usize {
+        self.usual.ef().max(DEFAULT_EF)
+    }
+
+    /// Whether [`Index::settle_on`] has nothing to find out: so few points are always all looked at, or it
+    /// was measured since there were twice as many or half as many.
+    pub fn is_settled(&self) -> bool {
+        let (points, len) = (self.usual.points(), self.len());
+        len <= WALK_STEP * DEFAULT_EF || (points / 2..=points * 2).contains(&len)
+    }
+
+    /// Has searches that are given no `ef` walk as far as was measured to take for [`USUAL_RECALL`] of
+    /// the [`USUAL_K`] nearest, if that is farther than [`DEFAULT_EF`], or (`None`) look at all points.
+    pub fn settle_on(&self, ef: Option<usize>) {
+        self.usual.set(self.len(), ef.unwrap_or(ALL as usize));
+    }
+
+    /// Measures it and settles on it.
+    pub fn settle_now(&self) -> Result<Tuned, Error> {
+        let tuned = self.tune(USUAL_RECALL, USUAL_K)?;
+        self.settle_on((!tuned.exact).then_some(tuned.ef));
+        Ok(tuned)
+    }
+}
