@@ -135,12 +135,30 @@ impl Doppel {
         self.index.check().err().map_or(0, |broken| broken.len())
     }
 
-    /// The `ef` that a search for this recall@`k` uses.
+    /// The `ef` that a search for this recall@`k` uses; as many as there are points where it looks at
+    /// all of them.
     ///
     /// # Errors
     /// The index refuses.
     pub fn tuned(&self, recall: f32, k: usize) -> Result<usize> {
-        Ok(self.index.tune(recall, k)?.ef)
+        Ok(self.ef_of(&self.index.tune(recall, k)?))
+    }
+
+    /// Has searches that are given no `ef` go as far as was measured to be needed, as a server does soon
+    /// after points came in; returns what they go by.
+    ///
+    /// # Errors
+    /// The index refuses.
+    pub fn settle(&self) -> Result<usize> {
+        let ef = self.ef_of(&self.index.settle_now()?);
+        Ok(ef.max(hnsw::limits::DEFAULT_EF))
+    }
+
+    fn ef_of(&self, tuned: &hnsw::Tuned) -> usize {
+        match tuned.exact {
+            true => self.index.len(),
+            false => tuned.ef,
+        }
     }
 
     /// Bytes held in RAM, by the index's own count.

@@ -79,7 +79,14 @@ pub fn print(
                 core,
                 rounds,
             };
-            let mut lines = vec![measure.line(name, &mut system, &[AS_IT_COMES; 4])?];
+            let settled = match &system {
+                System::Doppel(doppel) => {
+                    format!(" (settled on {})", measure.told(doppel.settle()?))
+                }
+                System::Peer(_) => String::new(),
+            };
+            let first = format!("{name}{settled}");
+            let mut lines = vec![measure.line(&first, &mut system, &[AS_IT_COMES; 4])?];
             let raised = match &system {
                 System::Doppel(doppel) => {
                     let efs = KS.map(|k| doppel.tuned(TARGET_RECALL, k));
@@ -93,8 +100,8 @@ pub fn print(
                 System::Peer(_) => None,
             };
             if let Some((how, params)) = raised {
-                let told = params.map(|param| param.to_string()).join(", ");
-                let name = format!("{name}, {how} (`ef` {told})");
+                let told = params.map(|param| measure.told(param)).join(", ");
+                let name = format!("{name}, {how} ({told})");
                 lines.push(measure.line(&name, &mut system, &params)?);
             }
             Ok(lines)
@@ -123,6 +130,13 @@ struct Measure<'a> {
 }
 
 impl Measure<'_> {
+    fn told(&self, ef: usize) -> String {
+        match ef >= self.data.base.len() {
+            true => "a scan".to_owned(),
+            false => format!("`ef` {ef}"),
+        }
+    }
+
     fn line(&mut self, name: &str, system: &mut System, params: &[usize; 4]) -> Result<Line> {
         let cells = KS.into_iter().zip(params);
         let cells = cells.map(|(k, param)| self.cell(system, k, *param));
