@@ -4,7 +4,7 @@
 //! tables and blobs synced; manifest; only then log segments and old snapshots go, and only those
 //! that neither of the two newest manifests needs.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
@@ -12,15 +12,15 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use storage::{
-    CollectionEntry, CollectionId, Disk, Lsn, Manifest, Manifests, PointId, PointRow, SnapshotRef,
-    SnapshotWriter, write_row,
+    CollectionEntry, CollectionId, Disk, Lsn, Manifest, Manifests, PointId, PointRow,
+    SnapshotReader, SnapshotRef, SnapshotWriter, sync_snapshots, write_row,
 };
 
 use crate::collection::{Collection, FrozenCollection};
 use crate::commit::Work;
 use crate::convert;
 use crate::error::Error;
-use crate::options::Event;
+use crate::options::{Event, Progress};
 use crate::recover::verify_snapshots;
 use crate::sections;
 use crate::shared::Shared;
@@ -132,6 +132,30 @@ impl Checkpointer {
         }
     }
 
+    /// Reads every snapshot that the checkpoints which are kept have. Returns how many there are, and
+    /// whose are damaged and why. Other checkpoints wait.
+    pub(crate) fn examine(
+        &self,
+        progress: Progress<'_>,
+    ) -> Result<(usize, Vec<(CollectionId, String)>), Error> {
+        let manifests = self.manifests.lock();
+        let shared = &*self.shared;
+        let kept = manifests.older().into_iter().chain(manifests.newest());
+        let entries: Vec<_> = kept.flat_map(|manifest| &manifest.collections).collect();
+        let mut damaged = Vec::new();
+        for (done, entry) in (0..).zip(&entries) {
+            if !progress(done, entries.len() as u64) {
+                return Err(Error::Cancelled);
+            }
+            let path = shared.folder.snapshots().join(&entry.snapshot.file);
+            let read = SnapshotReader::open(&*shared.disk, &path, shared.folder.store());
+            if let Err(error) = read.and_then(|snapshot| snapshot.verify()) {
+                damaged.push((entry.id, error.to_string()));
+            }
+        }
+        Ok((entries.len(), damaged))
+    }
+
     fn take_with(
         &self,
         manifests: &mut Manifests,
@@ -176,14 +200,15 @@ impl Checkpointer {
         let started = Instant::now();
         let shared = &*self.shared;
         let (mut entries, mut bytes) = (Vec::new(), 0);
+        let there = There::of(manifests);
         for (collection, state) in &frozen.collections {
-            let kept = kept_snapshot(manifests, collection, state);
+            let kept = there.snapshot(collection, state);
             let kept = kept.filter(|_| !anew.contains(&collection.id));
             let kept = kept.filter(|kept| !shared.damaged.lock().contains(&kept.file));
             let snapshot = match kept {
-                Some(snapshot) => snapshot,
+                Some(snapshot) => snapshot.clone(),
                 None => {
-                    let file = free_name(manifests, collection, frozen.lsn);
+                    let file = there.free_name(collection, frozen.lsn);
                     let snapshot = write_snapshot(shared, collection, state, frozen.lsn, file)?;
                     bytes += snapshot.bytes;
                     snapshot
@@ -195,6 +220,9 @@ impl Checkpointer {
                 config,
                 snapshot,
             });
+        }
+        if bytes > 0 {
+            sync_snapshots(&*shared.disk, &shared.folder.snapshots())?;
         }
         shared.tables.flush_and_sync()?;
         shared.blobs.sync()?;
@@ -226,29 +254,38 @@ impl Checkpointer {
     }
 }
 
-/// The snapshot of the checkpoint before the last, if the collection has not changed since. Not
-/// that of the last: so the two checkpoints that are kept never share a file, and one damaged file
-/// costs nothing.
-fn kept_snapshot(
-    manifests: &Manifests,
-    collection: &Collection,
-    state: &FrozenCollection,
-) -> Option<SnapshotRef> {
-    let entry = manifests
-        .older()?
-        .collections
-        .iter()
-        .find(|entry| entry.id == collection.id)?;
-    (entry.snapshot.changed == state.changed.0).then(|| entry.snapshot.clone())
+/// The snapshots that the checkpoints which are kept have; looked up, because collections may be many.
+struct There<'a> {
+    files: HashSet<&'a str>,
+    /// Those of the checkpoint before the last.
+    older: HashMap<CollectionId, &'a SnapshotRef>,
 }
 
-/// A file that neither checkpoint has: a second one at the same LSN is for want of a spare.
-fn free_name(manifests: &Manifests, collection: &Collection, lsn: Lsn) -> String {
-    let name = format!("{:010}-{:020}", collection.id.0, lsn.0);
-    let plain = format!("{name}.snap");
-    match manifests.names_snapshot(&plain) {
-        true => format!("{name}-b.snap"),
-        false => plain,
+impl<'a> There<'a> {
+    fn of(manifests: &'a Manifests) -> Self {
+        let older = manifests.older().into_iter();
+        let older = older.flat_map(|manifest| &manifest.collections);
+        Self {
+            files: manifests.snapshots(),
+            older: older.map(|it| (it.id, &it.snapshot)).collect(),
+        }
+    }
+
+    /// The snapshot of the checkpoint before the last, if the collection has not changed since. Not
+    /// that of the last: so the two checkpoints that are kept never share a file, and one damaged
+    /// file costs nothing.
+    fn snapshot(&self, of: &Collection, state: &FrozenCollection) -> Option<&'a SnapshotRef> {
+        let snapshot = self.older.get(&of.id).copied();
+        snapshot.filter(|snapshot| snapshot.changed == state.changed.0)
+    }
+
+    /// A file that neither checkpoint has: others at the same LSN are for want of a spare, or for what
+    /// was written anew though nothing had changed.
+    fn free_name(&self, of: &Collection, lsn: Lsn) -> String {
+        let name = |end: &str| format!("{:010}-{:020}{end}.snap", of.id.0, lsn.0);
+        let mut names = ["", "-b", "-c"].map(name).into_iter();
+        let free = names.find(|name| !self.files.contains(name.as_str()));
+        free.expect("two checkpoints have two files of a collection")
     }
 }
 
@@ -310,8 +347,9 @@ pub(crate) fn remove_unnamed(shared: &Shared, manifests: &Manifests) -> Result<(
 
 fn remove_unnamed_in(disk: &dyn Disk, dir: &Path, manifests: &Manifests) -> Result<(), Error> {
     let fail = |error: io::Error| Error::Corrupt(format!("{}: {error}", dir.display()));
+    let named = manifests.snapshots();
     for name in disk.list(dir).map_err(fail)? {
-        if !manifests.names_snapshot(&name) {
+        if !named.contains(name.as_str()) {
             disk.remove(&dir.join(&name)).map_err(fail)?;
         }
     }

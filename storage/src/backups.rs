@@ -61,6 +61,11 @@ impl Backups {
         Self { disk, dir }
     }
 
+    /// What they lie on.
+    pub fn disk(&self) -> &dyn Disk {
+        &*self.disk
+    }
+
     fn folder(&self, shelf: Shelf<'_>) -> PathBuf {
         match shelf {
             Shelf::Full => self.dir.join("full"),

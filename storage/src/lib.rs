@@ -58,7 +58,7 @@ pub use payload::{decode_payload, encode_payload};
 pub use record::{FaceRecord, NamedVectors, PointRecord, Record, Restored};
 pub use rows::{PointRow, read_rows, write_row};
 pub use sections::{Part, SectionReader};
-pub use snapshot::{SnapshotReader, SnapshotWriter};
+pub use snapshot::{SnapshotReader, SnapshotWriter, sync_snapshots};
 pub use tables::{Expectation, FaceRow, OpenedTables, Spare, TableChange, Tables};
 pub use trail::{Trail, now_ms};
 pub use whole::{read_whole, replace_whole};

@@ -3,6 +3,7 @@
 //! Manifests are numbered; the two newest are kept. A new one is written under a temporary name,
 //! synced and renamed, so the newest that verifies is always a complete checkpoint.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -251,12 +252,11 @@ impl Manifests {
         self.remove_others()
     }
 
-    /// Whether a manifest that is kept names this snapshot file.
-    pub fn names_snapshot(&self, file: &str) -> bool {
-        self.kept
-            .iter()
-            .flat_map(|(_, manifest)| &manifest.collections)
-            .any(|entry| entry.snapshot.file == file)
+    /// The snapshot files that the manifests which are kept name.
+    pub fn snapshots(&self) -> HashSet<&str> {
+        let kept = self.kept.iter();
+        let entries = kept.flat_map(|(_, manifest)| &manifest.collections);
+        entries.map(|entry| entry.snapshot.file.as_str()).collect()
     }
 
     fn path(&self, number: u64) -> PathBuf {

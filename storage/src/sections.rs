@@ -126,8 +126,25 @@ impl SectionsWriter {
         Ok(())
     }
 
-    /// Completes the file, makes it durable and gives it its name.
+    /// Completes the file, makes it durable and gives it its name, which is durable too.
     pub(crate) fn finish(mut self) -> Result<Written, Error> {
+        let written = self.complete()?;
+        let dir = self.path.parent().unwrap_or(Path::new("."));
+        self.disk
+            .sync_dir(dir)
+            .map_err(Error::io(dir, "sync the folder"))?;
+        self.finished = true;
+        Ok(written)
+    }
+
+    /// The same for one of many: their names are durable once the caller has synced the folder.
+    pub(crate) fn finish_one(mut self) -> Result<Written, Error> {
+        let written = self.complete()?;
+        self.finished = true;
+        Ok(written)
+    }
+
+    fn complete(&mut self) -> Result<Written, Error> {
         let mut table = Vec::new();
         for section in &self.sections {
             table.push(u8::try_from(section.name.len()).unwrap_or(u8::MAX));
@@ -154,11 +171,6 @@ impl SectionsWriter {
             .rename(&self.temporary, &self.path)
             .map_err(Error::io(&self.path, "rename"))?;
         self.renamed = true;
-        let dir = self.path.parent().unwrap_or(Path::new("."));
-        self.disk
-            .sync_dir(dir)
-            .map_err(Error::io(dir, "sync the folder"))?;
-        self.finished = true;
         Ok(Written {
             bytes: self.end + table.len() as u64,
             sha256: self.digest.take().map(|digest| digest.finalize().into()),

@@ -46,10 +46,17 @@ impl SnapshotWriter {
         self.0.section(name, fill)
     }
 
-    /// Completes the file, makes it durable and gives it its name. Returns its bytes.
+    /// Completes the file, makes its content durable and gives it its name, which lasts only after
+    /// [`sync_snapshots`]. Returns its bytes.
     pub fn finish(self) -> Result<u64, Error> {
-        Ok(self.0.finish()?.bytes)
+        Ok(self.0.finish_one()?.bytes)
     }
+}
+
+/// Makes the names of all snapshots that were finished in a folder durable.
+pub fn sync_snapshots(disk: &dyn Disk, dir: &Path) -> Result<(), Error> {
+    disk.sync_dir(dir)
+        .map_err(Error::io(dir, "sync the folder"))
 }
 
 /// An open snapshot whose header and table of sections are good.
