@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use config::Flag;
 
+use crate::admin::AdminCommand;
 use crate::eval::EvalCommand;
 use crate::export::ExportArgs;
 use crate::heads::TrainCommand;
@@ -64,6 +65,9 @@ pub(crate) enum Command {
     Restore(RestoreArgs),
     /// Take what was deleted from a collection out of every file, and print the report
     Purge(PurgeArgs),
+    /// Jobs of a server, and its upkeep while it serves: checkpoint, verify, compact, warm-up
+    #[command(subcommand)]
+    Admin(AdminCommand),
     /// Make, list and revoke API keys of a server
     #[command(subcommand)]
     Keys(KeysCommand),

@@ -1,6 +1,7 @@
 //! The `doppel` binary: the server, and the commands that talk to one. Everything a command does
 //! to a running server goes over its REST interface, like any other program's.
 
+mod admin;
 mod arguments;
 mod backup;
 mod client;
@@ -90,6 +91,7 @@ fn run(cli: Cli) -> Result<Exit> {
         Command::Purge(arguments) => serve::reach(&arguments.target, |client| {
             backup::purge(&arguments, client)
         }),
+        Command::Admin(command) => admin::run(&command, &client(command.server())?),
         Command::Keys(command) => keys::run(&command, &client(command.server())?),
         Command::Models(command) => models::run(&command),
         Command::Eval(command) => eval::run(&command),

@@ -103,23 +103,8 @@ impl Engine {
             .map_err(|error| rename_missing(error, collection))?
             .lsn;
         step(1)?;
-        let mut rewritten = self.rewrite()?;
-        rewritten.pictured.insert(target.id);
-        let checkpointer = self.checkpointer()?;
-        let mut force = rewritten.pictured;
-        for round in 0..CHECKPOINTS {
-            step(2 + round.min(1) as u64)?;
-            let behind = checkpointer.take_anew(&force)? > rewritten.sealed;
-            // Both manifests must be younger than the new tables, each with snapshots of its own.
-            match round {
-                0 => {}
-                _ if behind => break,
-                _ => force.clear(),
-            }
-        }
-        step(4)?;
+        self.write_anew(Some(target.id), &mut |done| step(1 + done))?;
         let shared = self.shared();
-        shared.blobs.remove(&rewritten.stale)?;
         forget_given_up(&*shared.disk, &shared.folder.log())?;
         let backups_kept = self.old_backups(&target.name, lsn, backups)?;
         let after = self.files()?;
@@ -140,6 +125,32 @@ impl Engine {
             written: files_written,
             backups_kept,
         })
+    }
+
+    /// Writes tables and pictures anew, and takes checkpoints until what was there before is behind
+    /// both of them, the log too; with new snapshots of this collection in any case. `step` is told of
+    /// each of the three steps, and may end it between two: `moving` is held by the caller.
+    pub(crate) fn write_anew(
+        &self,
+        of: Option<CollectionId>,
+        step: &mut dyn FnMut(u64) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let mut rewritten = self.rewrite()?;
+        rewritten.pictured.extend(of);
+        let checkpointer = self.checkpointer()?;
+        let mut force = rewritten.pictured;
+        for round in 0..CHECKPOINTS {
+            step(1 + round.min(1) as u64)?;
+            let behind = checkpointer.take_anew(&force)? > rewritten.sealed;
+            // Both manifests must be younger than the new tables, each with snapshots of its own.
+            match round {
+                0 => {}
+                _ if behind => break,
+                _ => force.clear(),
+            }
+        }
+        step(3)?;
+        Ok(self.shared().blobs.remove(&rewritten.stale)?)
     }
 
     /// Has the applier write tables and pictures anew between two groups.

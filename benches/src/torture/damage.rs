@@ -77,7 +77,7 @@ fn folder(seed: u64, killed: bool, scratch: &Path) -> Result<(Image, Model)> {
         };
         if matches!(
             op,
-            Op::Drop(_) | Op::DropBackup(_) | Op::Purge(..) | Op::Reopen
+            Op::Drop(_) | Op::DropBackup(_) | Op::Purge(..) | Op::Compact | Op::Reopen
         ) {
             continue;
         }

@@ -140,7 +140,12 @@ impl Model {
                 self.cabinets.extend(contents.cabinets.clone());
                 self.aliases.extend(contents.aliases.clone());
             }
-            Op::Backup(_) | Op::DropBackup(_) | Op::Purge(..) | Op::Checkpoint | Op::Reopen => {}
+            Op::Backup(_)
+            | Op::DropBackup(_)
+            | Op::Purge(..)
+            | Op::Compact
+            | Op::Checkpoint
+            | Op::Reopen => {}
             Op::Upsert(name, _)
             | Op::Delete(name, _)
             | Op::Change(name, ..)

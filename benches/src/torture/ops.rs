@@ -52,6 +52,7 @@ pub(super) enum Op {
     RestoreAll(BackupId, Box<Model>),
     /// And whether backups from before go too.
     Purge(&'static str, bool),
+    Compact,
     Checkpoint,
     Reopen,
 }
@@ -78,6 +79,7 @@ impl Op {
                 | Op::RestoreOne(..)
                 | Op::RestoreAll(..)
                 | Op::Purge(..)
+                | Op::Compact
         )
     }
 }
@@ -133,7 +135,7 @@ impl Model {
         chance: &mut Chance,
     ) -> Op {
         let alias = ALIASES[chance.index(ALIASES.len())];
-        match chance.below(9) {
+        match chance.below(10) {
             0 => Op::Alias(alias, name),
             1 => Op::Unalias(alias),
             2 => Op::Index(self.call(name, chance), !cabinet.indexed),
@@ -142,6 +144,7 @@ impl Model {
                 Op::Note(self.call(name, chance), note)
             }
             4 => Op::Purge(name, chance.once_in(2)),
+            9 => Op::Compact,
             5..=6 if shelf.len() < BACKUPS => Op::Backup([None, Some(name)][chance.index(2)]),
             _ => match shelf.choose(chance) {
                 None => Op::Backup(Some(name)),

@@ -155,6 +155,7 @@ pub(super) fn perform(
             };
             engine.purge(name, backups).map(drop)
         }
+        Op::Compact => engine.compact(&mut |_, _| true).map(drop),
         Op::Checkpoint => engine.checkpoint().map(drop),
         Op::Reopen => Ok(()),
         _ => change(engine, model, op),

@@ -271,6 +271,28 @@ impl Client {
         self.http.post(&path, body)
     }
 
+    /// Has a job begun about a collection, or about everything.
+    pub(crate) fn begin_job(&self, of: Option<&str>, body: &Value) -> Result<wire::Job, Error> {
+        let of = of.map(collection_path).unwrap_or_default();
+        self.http.post(&format!("/admin{of}/jobs"), body)
+    }
+
+    /// The jobs that are at work and the last that have ended.
+    pub(crate) fn jobs(&self) -> Result<Vec<wire::ListedJob>, Error> {
+        let list: wire::JobList = self.http.get("/admin/jobs")?;
+        Ok(list.jobs)
+    }
+
+    /// Asks a job to end early.
+    pub(crate) fn cancel_job(&self, id: u64) -> Result<wire::Job, Error> {
+        self.http.delete(&format!("/admin/jobs/{id}"))
+    }
+
+    /// Has a checkpoint taken.
+    pub(crate) fn checkpoint(&self) -> Result<Value, Error> {
+        self.http.post("/admin/checkpoint", &json!({}))
+    }
+
     /// How far a job is.
     pub(crate) fn job(&self, id: u64) -> Result<wire::Job, Error> {
         self.http.get(&format!("/admin/jobs/{id}"))

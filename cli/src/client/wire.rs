@@ -226,3 +226,19 @@ pub(crate) struct Job {
     pub(crate) result: Option<Value>,
     pub(crate) error: Option<String>,
 }
+
+/// A job among others.
+#[derive(Debug, Deserialize)]
+pub(crate) struct ListedJob {
+    pub(crate) kind: String,
+    pub(crate) collection: Option<String>,
+    pub(crate) seconds: f64,
+    #[serde(flatten)]
+    pub(crate) job: Job,
+}
+
+/// The jobs of the server.
+#[derive(Debug, Deserialize)]
+pub(crate) struct JobList {
+    pub(crate) jobs: Vec<ListedJob>,
+}

@@ -1,6 +1,7 @@
 //! Every checksum of log, manifests, snapshots and backups.
 
 use std::collections::HashMap;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -70,8 +71,7 @@ pub(super) fn read(dir: &Path, store: u128, verdict: &mut Verdict) -> Result<See
 }
 
 /// Every checksum of the backups that lie in the folder.
-pub(super) fn read_backups(dir: &Path, verdict: &mut Verdict) -> Result<(), Error> {
-    let backups = Backups::new(Arc::new(OsDisk), dir.join("backups"));
+pub(super) fn read_backups(backups: &Backups, verdict: &mut Verdict) -> Result<(), Error> {
     let names = backups.collections()?;
     let shelves = names.iter().map(|name| Shelf::Collection(name));
     for shelf in shelves.chain([Shelf::Full]) {
@@ -79,11 +79,14 @@ pub(super) fn read_backups(dir: &Path, verdict: &mut Verdict) -> Result<(), Erro
             let Some(path) = backups.path(shelf, &file.name) else {
                 continue;
             };
-            verdict.backups += 1;
-            let read = BackupReader::open(&OsDisk, &path).and_then(|backup| backup.verify());
-            if let Err(error) = read {
-                verdict.find(error, Remedy::MakeBackupAgain);
+            let read = BackupReader::open(backups.disk(), &path).and_then(|backup| backup.verify());
+            match read {
+                Ok(()) => {}
+                // Somebody has removed it since it was listed.
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                Err(error) => verdict.find(error, Remedy::MakeBackupAgain),
             }
+            verdict.backups += 1;
             if let Err(error) = backups.sha256(shelf, &file.name) {
                 verdict.find(error, Remedy::RemoveChecksum);
             }

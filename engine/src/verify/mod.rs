@@ -10,8 +10,9 @@ mod trial;
 
 use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
 
-use storage::{Draft, FolderLock, Lsn};
+use storage::{Backups, Draft, FolderLock, Lsn, OsDisk};
 
 use crate::error::Error;
 use crate::log_of::refuse_followed;
@@ -168,6 +169,18 @@ pub fn verify(dir: &Path) -> Result<Verdict, Error> {
         Ok(recovered) => trial::compare(dir, recovered, &mut verdict)?,
         Err(error) => verdict.find(format!("a start is refused: {error}"), seen.remedy(&error)),
     }
-    files::read_backups(dir, &mut verdict)?;
+    files::read_backups(
+        &Backups::new(Arc::new(OsDisk), dir.join("backups")),
+        &mut verdict,
+    )?;
     Ok(verdict)
+}
+
+/// Reads every backup of a folder that is in use: how many there are, and what is wrong with which. One
+/// that is removed meanwhile may be among these.
+pub(crate) fn backups(of: &Backups) -> Result<(u64, Vec<String>), Error> {
+    let mut verdict = Verdict::default();
+    files::read_backups(of, &mut verdict)?;
+    let found = verdict.findings.into_iter().map(|finding| finding.what);
+    Ok((verdict.backups, found.collect()))
 }

@@ -1,4 +1,4 @@
-//! Jobs: backups and erasure begun as such, all of them looked at and asked to end.
+//! Jobs: backups, erasure and upkeep begun as such, all of them looked at and asked to end.
 
 use actix_web::HttpRequest;
 use actix_web::web::{self, Data, Path, Payload};
@@ -12,7 +12,7 @@ use crate::http;
 use crate::jobs::{Halt, Job};
 use crate::refusal::Refusal;
 use crate::wire::envelope::Answer;
-use crate::wire::job::{Begin, BeginAll, JobList, JobOut};
+use crate::wire::job::{Begin, BeginAll, CompactedOut, ExaminedOut, JobList, JobOut, WarmedOut};
 use crate::wire::purge::Purged;
 use crate::wire::snapshot::Snapshot;
 
@@ -32,7 +32,9 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::post("/admin/jobs", "beginJob", || web::to(begin_all))
             .about(
                 "Begins a job about everything: `backup` makes a backup of the whole server, whose \
-                 name is in the job's result.",
+                 name is in the job's result; `verify` reads the checkpoints and backups, compares \
+                 them with their checksums, tells what is damaged and writes damaged snapshots anew; \
+                 `compact` writes the tables anew and releases the log, while which writes wait.",
             )
             .takes::<BeginAll>(json!({"kind": "backup"}))
             .answers::<JobOut>(json!({
@@ -46,8 +48,9 @@ pub(super) fn operations() -> Vec<Operation> {
         )
         .about(
             "Begins a job: `backup` makes a backup of the collection; `purge` takes what was \
-             deleted out of every file, and can be cancelled between its steps. The job's result \
-             is what the routes answer that do the same while the client waits.",
+             deleted out of every file, and can be cancelled between its steps; `warm_up` reads all \
+             vectors and payloads into memory. The result of the first two is what the routes answer \
+             that do the same while the client waits.",
         )
         .takes::<Begin>(json!({"kind": "purge", "backups": "keep"}))
         .answers::<JobOut>(running.clone()),
@@ -71,8 +74,22 @@ async fn list(app: Data<App>) -> Outcome<JobList> {
 
 async fn begin_all(app: Data<App>, request: HttpRequest, payload: Payload) -> Outcome<JobOut> {
     let body = http::json(request.headers(), payload, app.max_body_bytes()).await?;
-    let BeginAll::Backup(_) = body;
-    back_up(&app, None)
+    let engine = app.recovered()?;
+    let job = match body {
+        BeginAll::Backup(_) => return back_up(&app, None),
+        BeginAll::Compact(_) => app.jobs.start("compact", String::new(), move |job: &Job| {
+            let done = job.watch(|progress| engine.compact(progress))?;
+            told(&CompactedOut::from(done))
+        }),
+        BeginAll::Verify(_) => app.jobs.start("verify", String::new(), move |job: &Job| {
+            let done = job.watch(|progress| engine.examine(progress))?;
+            for what in &done.damaged {
+                tracing::error!(what, mended = done.mended, "a file is damaged");
+            }
+            told(&ExaminedOut::from(done))
+        }),
+    };
+    Ok(Answer(JobOut::from(&*job?)))
 }
 
 async fn begin(
@@ -85,16 +102,20 @@ async fn begin(
     let body: Begin = http::json(request.headers(), payload, app.max_body_bytes()).await?;
     // An alias is told by the name of its collection, and what is not there is refused at once.
     let name = app.describe(&name).await?.name;
-    let backups = match body {
-        Begin::Backup(_) => return back_up(&app, Some(name)),
-        Begin::Purge(params) => params.backups(),
-    };
     let engine = app.recovered()?;
-    let job = app.jobs.start("purge", name.clone(), move |job: &Job| {
-        let report = job.watch(|progress| engine.purge_watched(&name, backups, progress))?;
-        told(&Purged::from(report))
-    })?;
-    Ok(Answer(JobOut::from(&*job)))
+    let job = match body {
+        Begin::Backup(_) => return back_up(&app, Some(name)),
+        Begin::Purge(params) => app.jobs.start("purge", name.clone(), move |job: &Job| {
+            let backups = params.backups();
+            let report = job.watch(|progress| engine.purge_watched(&name, backups, progress))?;
+            told(&Purged::from(report))
+        }),
+        Begin::WarmUp(_) => app.jobs.start("warm_up", name.clone(), move |job: &Job| {
+            let done = job.watch(|progress| engine.warm_up(&name, progress))?;
+            told(&WarmedOut::from(done))
+        }),
+    };
+    Ok(Answer(JobOut::from(&*job?)))
 }
 
 fn back_up(app: &App, of: Option<String>) -> Outcome<JobOut> {

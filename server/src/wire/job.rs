@@ -1,5 +1,6 @@
 //! Jobs as they travel, and the bodies that begin some of them.
 
+use engine::{Compacted, Examined, Warmed};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -16,6 +17,9 @@ pub(crate) enum Begin {
     Backup(Nothing),
     /// What was deleted from the collection is taken out of every file.
     Purge(PurgeParams),
+    /// All vectors and payloads of the collection are read into memory.
+    #[serde(rename = "warm_up")]
+    WarmUp(Nothing),
 }
 
 /// The body of `POST /admin/jobs`.
@@ -24,6 +28,10 @@ pub(crate) enum Begin {
 pub(crate) enum BeginAll {
     /// A backup of everything, kept on the server.
     Backup(Nothing),
+    /// Tables are written anew without what is left of rows that have gone, and the log is released.
+    Compact(Nothing),
+    /// Checkpoints and backups are read and compared with their checksums.
+    Verify(Nothing),
 }
 
 /// No settings.
@@ -63,6 +71,75 @@ enum JobStatus {
     Completed,
     Failed,
     Cancelled,
+}
+
+/// Before and after.
+#[derive(Debug, Serialize)]
+struct Bytes {
+    before: u64,
+    after: u64,
+}
+
+impl From<(u64, u64)> for Bytes {
+    fn from((before, after): (u64, u64)) -> Self {
+        Self { before, after }
+    }
+}
+
+/// What came of `compact`.
+#[derive(Debug, Serialize)]
+pub(crate) struct CompactedOut {
+    lsn: u64,
+    tables_bytes: Bytes,
+    log_bytes: Bytes,
+}
+
+impl From<Compacted> for CompactedOut {
+    fn from(done: Compacted) -> Self {
+        Self {
+            lsn: done.lsn.0,
+            tables_bytes: done.tables_bytes.into(),
+            log_bytes: done.log_bytes.into(),
+        }
+    }
+}
+
+/// What came of `verify`.
+#[derive(Debug, Serialize)]
+pub(crate) struct ExaminedOut {
+    snapshots: usize,
+    backups: u64,
+    /// What is wrong, with the file and the byte.
+    damaged: Vec<String>,
+    /// Whether new snapshots stand in the place of all that were damaged.
+    mended: bool,
+}
+
+impl From<Examined> for ExaminedOut {
+    fn from(done: Examined) -> Self {
+        Self {
+            snapshots: done.snapshots,
+            backups: done.backups,
+            damaged: done.damaged,
+            mended: done.mended,
+        }
+    }
+}
+
+/// What came of `warm_up`.
+#[derive(Debug, Serialize)]
+pub(crate) struct WarmedOut {
+    points: usize,
+    vectors: usize,
+}
+
+impl From<Warmed> for WarmedOut {
+    fn from(done: Warmed) -> Self {
+        Self {
+            points: done.points,
+            vectors: done.vectors,
+        }
+    }
 }
 
 /// The jobs that are at work, and the last that have ended.

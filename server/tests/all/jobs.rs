@@ -91,6 +91,50 @@ fn a_purge_as_a_job_tells_its_steps_and_ends_with_the_report() {
 }
 
 #[test]
+fn upkeep_is_begun_as_jobs_and_tells_what_came_of_it() {
+    let server = filled();
+    let result = |path: &str, body: &Value| {
+        let job = ended(&server, &server.post(path, body).ok());
+        assert_eq!(job["status"], "completed", "{job}");
+        assert_eq!(job["done"], job["of"], "{job}");
+        job["result"].clone()
+    };
+    let warm = result("/admin/collections/v/jobs", &json!({"kind": "warm_up"}));
+    assert_eq!(warm, json!({"points": 2, "vectors": 2}));
+    server.post("/admin/checkpoint", &json!({})).ok();
+    server.post("/collections/v/snapshots", &json!({})).ok();
+    let compacted = result("/admin/jobs", &json!({"kind": "compact"}));
+    let log = &compacted["log_bytes"];
+    assert!(
+        log["after"].as_u64() <= log["before"].as_u64(),
+        "{compacted}"
+    );
+    let verify = json!({"kind": "verify"});
+    let whole = json!({"snapshots": 4, "backups": 1, "damaged": [], "mended": true});
+    assert_eq!(result("/admin/jobs", &verify), whole);
+    let snapshots = server.data_dir().join("snapshots");
+    let file = std::fs::read_dir(snapshots)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .next();
+    let file = file.map(|entry| entry.path()).unwrap_or_default();
+    let mut bytes = std::fs::read(&file).unwrap_or_default();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    assert!(std::fs::write(&file, bytes).is_ok());
+    let found = result("/admin/jobs", &verify);
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    let damaged = found["damaged"].as_array().map(Vec::as_slice);
+    assert!(
+        matches!(damaged, Some([Value::String(what)]) if what.contains(&*name)),
+        "{found}"
+    );
+    assert_eq!(found["mended"], true, "{found}");
+    assert_eq!(result("/admin/jobs", &verify), whole);
+}
+
+#[test]
 fn a_job_that_cannot_be_begun_is_refused_by_what_is_wrong() {
     let server = filled();
     let wrong = [
@@ -99,6 +143,8 @@ fn a_job_that_cannot_be_begun_is_refused_by_what_is_wrong() {
         (json!({"kind": "backup", "backups": "keep"}), "backups"),
         (json!({"kind": "purge", "backups": "burn"}), "burn"),
         (json!({"kind": "purge", "colour": 1}), "colour"),
+        (json!({"kind": "compact"}), "compact"),
+        (json!({"kind": "warm_up", "to": 30}), "to"),
     ];
     for (body, word) in wrong {
         let message = server.post("/admin/collections/v/jobs", &body).refused(400);
