@@ -252,12 +252,13 @@ impl Engine {
     }
 
     /// Points that come in under a person's name are given what is known of them, by all that was
-    /// acknowledged until now: a renaming that nobody waited for may not have been applied yet.
+    /// acknowledged until now: a renaming that nobody waited for may not have been applied yet. What
+    /// others still wait for is not waited for here, so that an import's requests share their syncs.
     pub(crate) fn inherit(&self, target: &Collection, points: &mut [Point]) -> Result<(), Error> {
         if !are_named(points) || !target.knows_people() {
             return Ok(());
         }
-        self.shared().wait_applied()?;
+        self.shared().wait_answered()?;
         for point in points {
             let Some(person) = point.payload.get(PERSON).and_then(Value::as_str) else {
                 continue;

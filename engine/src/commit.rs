@@ -260,6 +260,8 @@ impl Committer<'_> {
             let reply = match proposal.ack {
                 Ack::Applied => Some(proposal.reply),
                 Ack::Durable => {
+                    let answered = &self.shared.progress.answered;
+                    answered.fetch_max(lsn.0, Ordering::AcqRel);
                     let _ = proposal.reply.send(Ok(Written { lsn }));
                     None
                 }

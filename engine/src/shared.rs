@@ -50,6 +50,8 @@ pub(crate) struct Progress {
     pub(crate) durable: AtomicU64,
     pub(crate) applied: AtomicU64,
     pub(crate) checkpoint: AtomicU64,
+    /// The last record whose writer was answered though it need not be applied yet.
+    pub(crate) answered: AtomicU64,
     pub(crate) queued_bytes: AtomicU64,
     /// Of the log, when it was last looked at.
     pub(crate) log_bytes: AtomicU64,
@@ -72,12 +74,11 @@ impl Progress {
         self.gone_on.notify_all();
     }
 
-    /// Waits until all that is durable now is applied. `stopped` says why nothing will be, and
-    /// whoever makes it say so wakes those who wait.
-    fn wait_applied(&self, stopped: impl Fn() -> Option<String>) -> Result<(), Error> {
-        let durable = self.durable.load(Ordering::Acquire);
+    /// Waits until all up to here is applied. `stopped` says why nothing will be, and whoever makes it
+    /// say so wakes those who wait.
+    fn wait_for(&self, lsn: u64, stopped: impl Fn() -> Option<String>) -> Result<(), Error> {
         let mut waiting = self.going_on.lock();
-        while self.applied.load(Ordering::Acquire) < durable {
+        while self.applied.load(Ordering::Acquire) < lsn {
             if let Some(reason) = stopped() {
                 return Err(Error::ReadOnly(reason));
             }
@@ -151,8 +152,21 @@ impl Shared {
 
     /// Waits until all that is durable now is applied.
     pub(crate) fn wait_applied(&self) -> Result<(), Error> {
+        self.wait_for(&self.progress.durable)
+    }
+
+    /// Waits until all is applied that any writer was answered about by now. Where all writers wait
+    /// for theirs that is so, whatever else is on its way.
+    pub(crate) fn wait_answered(&self) -> Result<(), Error> {
+        match self.log_is_shared {
+            true => self.wait_applied(),
+            false => self.wait_for(&self.progress.answered),
+        }
+    }
+
+    fn wait_for(&self, lsn: &AtomicU64) -> Result<(), Error> {
         let stopped = || self.read_only().filter(|_| self.apply_failed());
-        self.progress.wait_applied(stopped)
+        self.progress.wait_for(lsn.load(Ordering::Acquire), stopped)
     }
 
     pub(crate) fn apply_failed(&self) -> bool {
@@ -172,10 +186,9 @@ mod interleavings {
     fn nobody_waits_for_what_has_been_applied() {
         let life = || {
             let progress = Arc::new(Progress::default());
-            progress.durable.store(1, Ordering::Release);
             let applier = Arc::clone(&progress);
             let applier = shuttle::thread::spawn(move || applier.has_applied(Lsn(1)));
-            let waited = progress.wait_applied(|| None);
+            let waited = progress.wait_for(1, || None);
             assert!(waited.is_ok() && progress.applied.load(Ordering::Acquire) == 1);
             assert!(applier.join().is_ok());
         };
@@ -186,7 +199,6 @@ mod interleavings {
     fn nobody_waits_for_an_applier_that_has_stopped() {
         let life = || {
             let progress = Arc::new(Progress::default());
-            progress.durable.store(1, Ordering::Release);
             let stopped = Arc::new(AtomicBool::new(false));
             let (applier, says) = (Arc::clone(&progress), Arc::clone(&stopped));
             let applier = shuttle::thread::spawn(move || {
@@ -194,7 +206,7 @@ mod interleavings {
                 applier.wake();
             });
             let why = || stopped.load(Ordering::Acquire).then(String::new);
-            assert!(progress.wait_applied(why).is_err());
+            assert!(progress.wait_for(1, why).is_err());
             assert!(applier.join().is_ok());
         };
         shuttle::check_random(life, 1_000);
