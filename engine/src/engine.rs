@@ -259,6 +259,11 @@ impl Engine {
         Lsn(self.shared.progress.durable.load(Ordering::Acquire))
     }
 
+    /// Bytes of the tables' files; 0 while they change places.
+    pub fn tables_bytes(&self) -> u64 {
+        self.shared.tables.disk_bytes()
+    }
+
     /// Where the engine stands.
     pub fn status(&self) -> Status {
         let progress = &self.shared.progress;
@@ -377,6 +382,7 @@ fn info(collection: &Collection) -> CollectionInfo {
         vectors: collection.vectors_len(),
         indexes: collection.indexes(),
         memory_bytes: collection.memory_bytes(),
+        free_slots: collection.free_slots(),
     }
 }
 

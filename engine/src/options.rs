@@ -131,6 +131,8 @@ pub struct CollectionInfo {
     pub indexes: Vec<IndexInfo>,
     /// Bytes of its indexes in memory.
     pub memory_bytes: usize,
+    /// Places of its indexes that points have left; the next ones take them.
+    pub free_slots: usize,
 }
 
 /// Where the engine stands.

@@ -92,9 +92,11 @@ pub struct Written {
     pub lsn: Lsn,
 }
 
-/// Where the time of a search went.
+/// What a search cost.
 #[derive(Debug, Clone, Copy)]
 pub struct SearchTimes {
+    /// How far it was to walk, by the query or by default; it may have looked at all points instead.
+    pub ef: usize,
     /// The indexes were asked, and payloads looked at for a filter that they do not know.
     pub index: std::time::Duration,
     /// The hits were read.

@@ -93,7 +93,8 @@ impl Engine {
             }
         }
         let points = started.elapsed() - index;
-        Ok((scored, SearchTimes { index, points }))
+        let ef = collection.ef_for(by.id, ef, k);
+        Ok((scored, SearchTimes { ef, index, points }))
     }
 
     /// Where the indexes know whom the filter lets through, those are searched. Otherwise the best

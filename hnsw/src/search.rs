@@ -37,6 +37,14 @@ pub struct SearchOptions<'a> {
 }
 
 impl Index {
+    /// The `ef` that a search for `k` points goes by which asks for this one; 0 asks for none.
+    pub fn ef_for(&self, ef: usize, k: usize) -> usize {
+        match ef {
+            0 => self.usual_ef().max(k),
+            ef => ef.max(MIN_EF),
+        }
+    }
+
     /// The `k` best points, best first, equal ones by slot. Fewer only if fewer there are.
     pub fn search(
         &self,
@@ -78,10 +86,7 @@ impl Index {
     ) -> Result<Vec<Vec<Hit>>, Error> {
         within("k", k, 1, MAX_K)?;
         within("ef", options.ef, 0, MAX_EF)?;
-        let ef = match options.ef {
-            0 => self.usual_ef().max(k),
-            ef => ef.max(MIN_EF),
-        };
+        let ef = self.ef_for(options.ef, k);
         if options.exact || self.scan_is_cheaper(ef.max(k), options.filter) {
             return self.scan(queries, k, options.filter, counts);
         }

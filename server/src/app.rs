@@ -20,6 +20,7 @@ use crate::faces::Faces;
 use crate::gate::Gate;
 use crate::jobs::{Job, Jobs};
 use crate::likeness::Scales;
+use crate::limits;
 use crate::memory::Memory;
 use crate::metrics::Metrics;
 use crate::pace::Pace;
@@ -56,6 +57,7 @@ pub(crate) struct App {
     recovery: Recovery,
     searches: Gate,
     writes: Gate,
+    operators: Gate,
 }
 
 impl App {
@@ -79,6 +81,7 @@ impl App {
             recovery: Recovery::default(),
             searches: Gate::new("searches", config.server.concurrent_searches),
             writes: Gate::new("writes", config.server.concurrent_writes),
+            operators: Gate::new("requests of operators", limits::OPERATORS_AT_WORK),
             metrics,
             config,
         }
@@ -95,11 +98,6 @@ impl App {
     /// The engine, once it has recovered.
     pub(crate) fn engine(&self) -> Option<&Arc<Engine>> {
         self.engine.get()
-    }
-
-    /// Bytes of memory that are used, and that may be; 0 is unknown.
-    pub(crate) fn memory_bytes(&self) -> (u64, u64) {
-        (Memory::used_bytes(), self.memory.limit_bytes())
     }
 
     pub(crate) fn max_body_bytes(&self) -> usize {
@@ -131,6 +129,33 @@ impl App {
     {
         let engine = self.recovered()?;
         let place = self.searches.enter()?;
+        blocking(move || {
+            let _place = place;
+            work(&engine)
+        })
+        .await
+    }
+
+    /// Tells how the engine stands, however much is at work: no gate is passed for it.
+    pub(crate) async fn look<T, F>(&self, work: F) -> Result<T, Refusal>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Engine) -> T + Send + 'static,
+    {
+        let engine = self.recovered()?;
+        blocking(move || Ok::<_, Refusal>(work(&engine))).await
+    }
+
+    /// Does what an operator asks for, who has places apart: also where no more searches and writes
+    /// are let in.
+    pub(crate) async fn operate<T, E, F>(&self, work: F) -> Result<T, Refusal>
+    where
+        T: Send + 'static,
+        E: Into<Refusal> + Send + 'static,
+        F: FnOnce(&Engine) -> Result<T, E> + Send + 'static,
+    {
+        let engine = self.recovered()?;
+        let place = self.operators.enter()?;
         blocking(move || {
             let _place = place;
             work(&engine)
@@ -209,7 +234,7 @@ impl App {
     where
         F: FnOnce(&Self, &Arc<Engine>) -> Result<Arc<Job>, Refusal> + Send + 'static,
     {
-        let (engine, place) = (self.recovered()?, self.writes.enter()?);
+        let (engine, place) = (self.recovered()?, self.operators.enter()?);
         blocking(move || {
             let (_place, _one) = (place, self.beginning.lock());
             work(&self, &engine)
@@ -336,7 +361,7 @@ impl App {
     /// What a collection is made of.
     pub(crate) async fn describe(&self, collection: &str) -> Result<CollectionInfo, Refusal> {
         let name = collection.to_owned();
-        self.read(move |engine| engine.describe(&name)).await
+        Ok(self.look(move |engine| engine.describe(&name)).await??)
     }
 }
 

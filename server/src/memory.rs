@@ -85,6 +85,11 @@ impl Memory {
         self.limit.unwrap_or(0)
     }
 
+    /// Bytes that writes and jobs at work have been promised.
+    pub(crate) fn promised_bytes(&self) -> u64 {
+        self.promised.load(Ordering::Relaxed)
+    }
+
     /// Bytes that are taken now; 0 where the system does not tell.
     pub(crate) fn used_bytes() -> u64 {
         read(Path::new("/proc/self/statm"))

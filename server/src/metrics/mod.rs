@@ -29,6 +29,7 @@ const HTTP_S: &[f64] = &[
 ];
 const FSYNC_S: &[f64] = &[0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0];
 const WRITE_S: &[f64] = &[0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0];
+const GROUP: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0];
 const CHECKPOINT_S: &[f64] = &[0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0];
 
 /// The metrics of a server; clones are the same metrics.
@@ -52,6 +53,7 @@ struct Inner {
     writes: IntCounterVec,
     write_seconds: HistogramVec,
     fsync_seconds: Histogram,
+    group_records: Histogram,
     log_written_bytes: IntCounter,
     checkpoint_seconds: Histogram,
     checkpoint_time: Gauge,
@@ -152,6 +154,12 @@ impl Metrics {
                 "One write and sync of the log.",
                 FSYNC_S,
             ),
+            group_records: histogram(
+                r,
+                "doppel_log_group_records",
+                "Records that one write and sync of the log made durable together.",
+                GROUP,
+            ),
             log_written_bytes: counter(
                 r,
                 "doppel_log_written_bytes_total",
@@ -178,7 +186,7 @@ impl Metrics {
     /// Series that are known beforehand start at zero, so that their first event is a rise.
     fn with_known_labels(self) -> Self {
         self.0.checkpoint_time.set(now_s());
-        for reason in ["missing", "wrong"] {
+        for reason in ["missing", "wrong", "expired", "forbidden"] {
             self.0.auth_failures.with_label_values(&[reason]);
         }
         for op in ["upsert", "delete"] {
@@ -288,8 +296,13 @@ impl Metrics {
     pub(crate) fn engine_event(&self, event: Event) {
         let stages = &self.0.write_seconds;
         match event {
-            Event::Commit { bytes, sync, .. } => {
+            Event::Commit {
+                records,
+                bytes,
+                sync,
+            } => {
                 self.0.log_written_bytes.inc_by(bytes);
+                self.0.group_records.observe(whole(records as u64));
                 self.0.fsync_seconds.observe(sync.as_secs_f64());
                 let log = stages.with_label_values(&["log"]);
                 log.observe(sync.as_secs_f64());
@@ -317,9 +330,11 @@ impl Metrics {
         states.jobs.set(whole(work.jobs as u64));
         states.memory_used.set(whole(work.memory_used));
         states.memory_limit.set(whole(work.memory_limit));
+        states.memory_promised.set(whole(work.memory_promised));
         if let Some((status, collections)) = engine {
             states.set_status(status);
             states.set_collections(collections);
+            states.tables_bytes.set(whole(work.tables_bytes));
             // Less than before when an index has gone: what it had compared was counted.
             let more = work.compared.saturating_sub(states.compared);
             states.compared = work.compared;

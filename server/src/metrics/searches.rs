@@ -1,10 +1,13 @@
 //! How long searches take, what they cost and how much of the truth they find.
 
 use engine::SearchTimes;
-use prometheus::{GaugeVec, HistogramVec, IntCounter, Registry};
+use prometheus::{GaugeVec, Histogram, HistogramVec, IntCounter, Registry};
 
-use super::made::{counter, gauges, histograms};
+use super::made::{counter, gauges, histogram, histograms};
 
+const EF: &[f64] = &[
+    16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1_024.0, 4_096.0, 16_384.0,
+];
 const SEARCH_S: &[f64] = &[
     0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0,
 ];
@@ -12,6 +15,7 @@ const SEARCH_S: &[f64] = &[
 pub(super) struct Searches {
     seconds: HistogramVec,
     stages: HistogramVec,
+    efs: Histogram,
     recall: GaugeVec,
     samples: IntCounter,
     pub(super) compared: IntCounter,
@@ -34,6 +38,12 @@ impl Searches {
                 "Parts of searches: index = the indexes were asked, points = the hits were read.",
                 &["stage"],
                 SEARCH_S,
+            ),
+            efs: histogram(
+                registry,
+                "doppel_search_ef",
+                "The ef that searches went by which did not ask for all points.",
+                EF,
             ),
             recall: gauges(
                 registry,
@@ -65,6 +75,10 @@ impl Searches {
         let mode = if exact { "exact" } else { "hnsw" };
         let seconds = self.seconds.with_label_values(&[mode]);
         seconds.observe((times.index + times.points).as_secs_f64());
+        if !exact {
+            #[expect(clippy::cast_precision_loss, reason = "ef has a limit far below")]
+            self.efs.observe(times.ef as f64);
+        }
         for (stage, took) in [("index", times.index), ("points", times.points)] {
             let seconds = self.stages.with_label_values(&[stage]);
             seconds.observe(took.as_secs_f64());

@@ -11,10 +11,13 @@ pub(super) struct States {
     engine: [Gauge; ENGINE.len()],
     points: GaugeVec,
     index_bytes: GaugeVec,
+    free_slots: GaugeVec,
     pub(super) queue_length: Gauge,
     pub(super) jobs: Gauge,
     pub(super) memory_used: Gauge,
     pub(super) memory_limit: Gauge,
+    pub(super) memory_promised: Gauge,
+    pub(super) tables_bytes: Gauge,
     /// What all indexes together had compared at the last look.
     pub(super) compared: u64,
 }
@@ -28,8 +31,12 @@ pub(crate) struct Work {
     pub(crate) memory_used: u64,
     /// Bytes; 0 where there is none.
     pub(crate) memory_limit: u64,
+    /// Bytes.
+    pub(crate) memory_promised: u64,
     /// Points that the indexes there are have compared with queries so far.
     pub(crate) compared: u64,
+    /// Bytes.
+    pub(crate) tables_bytes: u64,
 }
 
 /// A gauge of the engine: name, help, and where its value is read.
@@ -98,6 +105,10 @@ impl States {
             engine: ENGINE.map(|(name, help, _)| gauge(name, help)),
             points: per_collection("doppel_points", "Points of a collection."),
             index_bytes: per_collection("doppel_index_bytes", "Memory of a collection's index."),
+            free_slots: per_collection(
+                "doppel_index_free_slots",
+                "Places in a collection's indexes that points have left; the next ones take them.",
+            ),
             queue_length: gauge(
                 "doppel_pipeline_queue_length",
                 "Photos that wait for a worker.",
@@ -111,6 +122,11 @@ impl States {
                 "doppel_memory_limit_bytes",
                 "What it must stay below for writes to be taken; 0: no limit is known.",
             ),
+            memory_promised: gauge(
+                "doppel_memory_promised_bytes",
+                "What writes and jobs at work still want of memory.",
+            ),
+            tables_bytes: gauge("doppel_tables_bytes", "Size of the tables' files."),
             compared: 0,
         }
     }
@@ -125,6 +141,7 @@ impl States {
     pub(super) fn set_collections(&self, collections: &[CollectionInfo]) {
         self.points.reset();
         self.index_bytes.reset();
+        self.free_slots.reset();
         let mut collections: Vec<_> = collections.iter().collect();
         collections.sort_by_key(|info| std::cmp::Reverse(info.points));
         for (rank, info) in collections.into_iter().enumerate() {
@@ -134,6 +151,8 @@ impl States {
             self.points.with_label_values(&[name]).add(whole(points));
             let index_bytes = self.index_bytes.with_label_values(&[name]);
             index_bytes.add(whole(bytes));
+            let free_slots = self.free_slots.with_label_values(&[name]);
+            free_slots.add(whole(info.free_slots as u64));
         }
     }
 }

@@ -49,7 +49,7 @@ pub(super) fn operations() -> Vec<Operation> {
 }
 
 async fn checkpoint(app: Data<App>) -> Outcome<Checkpointed> {
-    let lsn = app.write(|engine| engine.checkpoint()).await?;
+    let lsn = app.operate(|engine| engine.checkpoint()).await?;
     Ok(Answer(lsn.into()))
 }
 
@@ -59,7 +59,7 @@ async fn checksum(app: Data<App>, request: HttpRequest, name: Path<String>) -> O
     if let Some(lsn) = params.lsn {
         seen::reached(&app, lsn).await?;
     }
-    let checksum = app.read(move |engine| engine.checksum(&name)).await?;
+    let checksum = app.operate(move |engine| engine.checksum(&name)).await?;
     let changed = checksum.changed.0;
     if let Some(lsn) = params.lsn.filter(|lsn| changed > *lsn) {
         return Err(Refusal::conflict(format!(
@@ -72,6 +72,6 @@ async fn checksum(app: Data<App>, request: HttpRequest, name: Path<String>) -> O
 async fn purge(app: Data<App>, request: HttpRequest, name: Path<String>) -> Outcome<Purged> {
     let name = named(name.into_inner())?;
     let params: PurgeParams = http::query(request.query_string())?;
-    let report = app.write(move |engine| engine.purge(&name, params.backups()));
+    let report = app.operate(move |engine| engine.purge(&name, params.backups()));
     Ok(Answer(report.await?.into()))
 }

@@ -61,13 +61,13 @@ async fn of_collection(app: Data<App>, name: Path<String>) -> Outcome<Collection
 async fn telemetry(app: Data<App>, request: HttpRequest) -> Outcome<Telemetry> {
     let _: TelemetryParams = http::query(request.query_string())?;
     let (status, collections) = app
-        .read(|engine| Ok((engine.status(), engine.collections())))
+        .look(|engine| (engine.status(), engine.collections()))
         .await?;
     let points = collections.iter().map(|it| it.points).sum();
     Ok(Answer(Telemetry::new(&status, collections.len(), points)))
 }
 
 async fn issues(app: Data<App>) -> Outcome<Issues> {
-    let status = app.read(|engine| Ok(engine.status())).await?;
+    let status = app.look(|engine| engine.status()).await?;
     Ok(Answer(Issues::new(status.read_only)))
 }

@@ -5,6 +5,7 @@ use actix_web::web::{self, Data};
 
 use crate::api::Operation;
 use crate::app::App;
+use crate::memory::Memory;
 use crate::metrics::Work;
 use crate::refusal::Refusal;
 
@@ -39,21 +40,21 @@ async fn ready(app: Data<App>) -> Result<HttpResponse, Refusal> {
 }
 
 async fn metrics(app: Data<App>) -> Result<HttpResponse, Refusal> {
-    let (memory_used, memory_limit) = app.memory_bytes();
     let mut work = Work {
         photos_waiting: app.faces.waiting(),
         jobs: app.jobs.running(),
-        memory_used,
-        memory_limit,
-        compared: 0,
+        memory_used: Memory::used_bytes(),
+        memory_limit: app.memory.limit_bytes(),
+        memory_promised: app.memory.promised_bytes(),
+        ..Work::default()
     };
     let text = if app.engine().is_some() {
-        let states = app.read(|engine| {
+        let states = app.look(|engine| {
             let told = (engine.status(), engine.collections());
-            Ok((told, engine.compared()))
+            (told, (engine.compared(), engine.tables_bytes()))
         });
-        let ((status, collections), compared) = states.await?;
-        work.compared = compared;
+        let ((status, collections), counted) = states.await?;
+        (work.compared, work.tables_bytes) = counted;
         app.metrics.text(Some((&status, &collections)), work)?
     } else {
         app.metrics.text(None, work)?

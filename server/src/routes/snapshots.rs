@@ -134,7 +134,7 @@ async fn create_full(app: Data<App>, request: HttpRequest) -> Outcome<Snapshot> 
 
 async fn make(app: Data<App>, request: HttpRequest, of: Option<String>) -> Outcome<Snapshot> {
     let _: SnapshotParams = http::query(request.query_string())?;
-    let made = app.write(move |engine| engine.create_backup(of.as_deref()));
+    let made = app.operate(move |engine| engine.create_backup(of.as_deref()));
     Ok(Answer(made.await?.into()))
 }
 
@@ -147,7 +147,7 @@ async fn list_full(app: Data<App>) -> Outcome<Vec<Snapshot>> {
 }
 
 async fn all(app: Data<App>, of: Option<String>) -> Outcome<Vec<Snapshot>> {
-    let files = app.read(move |engine| engine.backups(of.as_deref()));
+    let files = app.operate(move |engine| engine.backups(of.as_deref()));
     let files = files.await?.into_iter();
     Ok(Answer(files.map(Snapshot::from).collect()))
 }
@@ -166,7 +166,7 @@ async fn content(
     of: Option<String>,
     file: String,
 ) -> Result<HttpResponse, Refusal> {
-    let download = app.read(move |engine| engine.download_backup(of.as_deref(), &file));
+    let download = app.operate(move |engine| engine.download_backup(of.as_deref(), &file));
     let download = download.await?;
     let mut response = HttpResponse::Ok();
     response.content_type("application/octet-stream");
@@ -210,7 +210,7 @@ async fn delete(
     file: String,
 ) -> Outcome<bool> {
     let _: SnapshotParams = http::query(request.query_string())?;
-    let removed = app.write(
+    let removed = app.operate(
         move |engine| match engine.delete_backup(of.as_deref(), &file)? {
             true => Ok(true),
             false => Err(engine::Error::NoBackup(file)),
@@ -227,10 +227,10 @@ async fn upload(
 ) -> Outcome<bool> {
     let name = named(name.into_inner())?;
     let params: SnapshotParams = http::query(request.query_string())?;
-    let incoming = app.write(|engine| engine.receive_backup()).await?;
+    let incoming = app.operate(|engine| engine.receive_backup()).await?;
     let backup = http::backup(request.headers(), payload, incoming).await?;
     let memory = app.memory.clone();
-    let restored = app.write(move |engine| {
+    let restored = app.operate(move |engine| {
         let _room = memory.promise(engine.restore_bytes(&backup))?;
         let checksum = params.checksum.as_deref();
         Ok::<_, Refusal>(engine.restore(backup, RestoreAs::Name(&name), checksum)?)
@@ -245,10 +245,10 @@ async fn upload_full(
     payload: Payload,
 ) -> Outcome<RestoredAll> {
     let params: SnapshotParams = http::query(request.query_string())?;
-    let incoming = app.write(|engine| engine.receive_backup()).await?;
+    let incoming = app.operate(|engine| engine.receive_backup()).await?;
     let backup = http::backup(request.headers(), payload, incoming).await?;
     let memory = app.memory.clone();
-    let restored = app.write(move |engine| {
+    let restored = app.operate(move |engine| {
         let _room = memory.promise(engine.restore_bytes(&backup))?;
         let checksum = params.checksum.as_deref();
         Ok::<_, Refusal>(engine.restore(backup, RestoreAs::Everything, checksum)?)
@@ -265,7 +265,7 @@ async fn recover(
     let name = named(name.into_inner())?;
     let body = recover_body(&app, &request, payload).await?;
     let memory = app.memory.clone();
-    let restored = app.write(move |engine| {
+    let restored = app.operate(move |engine| {
         let (of, file) = engine.locate_backup(Some(&name), &body.location)?;
         let (of, checksum) = (of.as_deref(), body.checksum.as_deref());
         let _room = memory.promise(engine.restore_bytes_from_shelf(of, &file)?)?;
@@ -283,7 +283,7 @@ async fn recover_full(
 ) -> Outcome<RestoredAll> {
     let body = recover_body(&app, &request, payload).await?;
     let memory = app.memory.clone();
-    let restored = app.write(move |engine| {
+    let restored = app.operate(move |engine| {
         let (of, file) = engine.locate_backup(None, &body.location)?;
         let (of, checksum) = (of.as_deref(), body.checksum.as_deref());
         let _room = memory.promise(engine.restore_bytes_from_shelf(of, &file)?)?;
