@@ -18,7 +18,6 @@ use migrations::Prepared;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
-use tokio_rustls::TlsAcceptor;
 
 use crate::access::Ring;
 use crate::app::App;
@@ -118,13 +117,12 @@ fn serve(
     certificate: Option<Arc<Certificate>>,
 ) -> Result<(ServerHandle, JoinHandle<Result<(), Error>>), Error> {
     let (sender, receiver) = std::sync::mpsc::channel();
-    let tls = certificate.map(|it| it.acceptor()).transpose()?;
     let serving = thread::Builder::new()
         .name("http".to_owned())
         .spawn(move || {
             actix_web::rt::System::new().block_on(async move {
-                let server =
-                    http_server(listener, app, tls).map_err(Error::system("start the server"))?;
+                let server = http_server(listener, app, certificate)
+                    .map_err(Error::system("start the server"))?;
                 // Nobody waits for a handle that nobody wants any more.
                 drop(sender.send(server.handle()));
                 server.await.map_err(Error::system("go on serving"))
@@ -141,7 +139,7 @@ fn serve(
 fn http_server(
     listener: TcpListener,
     app: Arc<App>,
-    tls: Option<TlsAcceptor>,
+    certificate: Option<Arc<Certificate>>,
 ) -> std::io::Result<Server> {
     let settings = app.config.server.clone();
     let speaks_compreface = app.config.compreface.is_some();
@@ -176,9 +174,9 @@ fn http_server(
                 data.insert(connection.at_work());
             })
             .finish(map_config(site, |()| AppConfig::default()));
-        let tls = tls.clone();
+        let certificate = certificate.clone();
         fn_service(move |io| {
-            let tls = tls.clone();
+            let tls = certificate.as_ref().map(|it| it.acceptor());
             async { Ok(Connection::accept(io, tls).await?) }
         })
         .and_then(http)
@@ -287,14 +285,14 @@ impl Running {
         format!("{scheme}://{}/", self.addr)
     }
 
-    /// Reads again what can change without a restart: the certificate and its key.
+    /// Reads again what can change without a restart: the files of TLS.
     ///
     /// # Errors
     /// They do not fit; those in use stay so.
     pub fn reload(&self) -> Result<(), Error> {
         if let Some(certificate) = &self.certificate {
             certificate.reload()?;
-            tracing::info!("the certificate was read again");
+            tracing::info!("the files of TLS were read again");
         }
         Ok(())
     }

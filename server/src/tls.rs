@@ -1,6 +1,6 @@
-//! HTTPS: which certificate the server shows, and whom it lets show one. The certificate and its
-//! key are read again when the process is told to (SIGHUP), for connections from then on; files that do
-//! not fit leave the old ones in use. TLS 1.2 and 1.3 (RFC 5246, RFC 8446).
+//! HTTPS: which certificate the server shows, and whose it takes. All of it is read again when the
+//! process is told to (SIGHUP), for connections from then on; files that do not fit leave the old ones
+//! in use. TLS 1.2 and 1.3 (RFC 5246, RFC 8446).
 
 use std::fs;
 use std::path::Path;
@@ -10,66 +10,63 @@ use parking_lot::RwLock;
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
-use rustls::sign::CertifiedKey;
+use rustls::server::WebPkiClientVerifier;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{RootCertStore, ServerConfig};
 use tokio_rustls::TlsAcceptor;
 
 use crate::connection::HTTP2;
 use crate::error::Error;
 
-/// The certificate in use.
-#[derive(Debug)]
+/// What connections are accepted with.
 pub(crate) struct Certificate {
     files: config::Tls,
-    current: RwLock<Arc<CertifiedKey>>,
+    current: RwLock<TlsAcceptor>,
 }
 
 impl Certificate {
     pub(crate) fn open(files: &config::Tls) -> Result<Arc<Self>, Error> {
         Ok(Arc::new(Self {
             files: files.clone(),
-            current: RwLock::new(Arc::new(read(files)?)),
+            current: RwLock::new(acceptor(files)?),
         }))
     }
 
     /// Reads the files again.
     pub(crate) fn reload(&self) -> Result<(), Error> {
-        let read = read(&self.files)?;
-        *self.current.write() = Arc::new(read);
+        let read = acceptor(&self.files)?;
+        *self.current.write() = read;
         Ok(())
     }
 
-    /// What every worker serves with.
-    pub(crate) fn acceptor(self: &Arc<Self>) -> Result<TlsAcceptor, Error> {
-        let builder = ServerConfig::builder_with_provider(provider());
-        let builder = builder.with_safe_default_protocol_versions();
-        let builder = builder.map_err(|error| Error::Tls(error.to_string()))?;
-        let builder = match &self.files.client_ca {
-            None => builder.with_no_client_auth(),
-            Some(path) => {
-                let mut roots = RootCertStore::empty();
-                for authority in certificates(path)? {
-                    let added = roots.add(authority);
-                    added.map_err(|error| bad(path, error))?;
-                }
-                let verifier =
-                    WebPkiClientVerifier::builder_with_provider(roots.into(), provider());
-                let verifier = verifier.build().map_err(|error| bad(path, error))?;
-                builder.with_client_cert_verifier(verifier)
-            }
-        };
-        let resolver: Arc<dyn ResolvesServerCert> = Arc::clone(self) as _;
-        let mut config = builder.with_cert_resolver(resolver);
-        config.alpn_protocols = vec![HTTP2.to_vec(), b"http/1.1".to_vec()];
-        Ok(Arc::new(config).into())
+    /// For the next connection.
+    pub(crate) fn acceptor(&self) -> TlsAcceptor {
+        self.current.read().clone()
     }
 }
 
-impl ResolvesServerCert for Certificate {
-    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(Arc::clone(&self.current.read()))
-    }
+/// By what the files hold now.
+fn acceptor(files: &config::Tls) -> Result<TlsAcceptor, Error> {
+    let builder = ServerConfig::builder_with_provider(provider());
+    let builder = builder.with_safe_default_protocol_versions();
+    let builder = builder.map_err(|error| Error::Tls(error.to_string()))?;
+    let builder = match &files.client_ca {
+        None => builder.with_no_client_auth(),
+        Some(path) => {
+            let mut roots = RootCertStore::empty();
+            for authority in certificates(path)? {
+                let added = roots.add(authority);
+                added.map_err(|error| bad(path, error))?;
+            }
+            let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), provider());
+            let verifier = verifier.build().map_err(|error| bad(path, error))?;
+            builder.with_client_cert_verifier(verifier)
+        }
+    };
+    let shown = SingleCertAndKey::from(read(files)?);
+    let mut config = builder.with_cert_resolver(Arc::new(shown));
+    config.alpn_protocols = vec![HTTP2.to_vec(), b"http/1.1".to_vec()];
+    Ok(Arc::new(config).into())
 }
 
 fn provider() -> Arc<CryptoProvider> {

@@ -128,6 +128,16 @@ fn who_shows_no_certificate_of_the_authorities_is_kept_out() {
     );
     assert!(asks(&ours.client(None), &running).is_err());
     assert!(asks(&ours.client(Some(others.signs())), &running).is_err());
+
+    // What is no authority changes nothing; another one is that from then on.
+    fs::write(ours.path("ca.pem"), "").unwrap();
+    let refused = running.reload().unwrap_err().to_string();
+    assert!(refused.contains("ca.pem"), "{refused}");
+    assert!(asks(&ours.client(Some(ours.signs())), &running).is_ok());
+    fs::write(ours.path("ca.pem"), &others.pem).unwrap();
+    running.reload().unwrap();
+    assert!(asks(&ours.client(Some(others.signs())), &running).is_ok());
+    assert!(asks(&ours.client(Some(ours.signs())), &running).is_err());
     running.stop().unwrap();
 }
 
