@@ -7,7 +7,6 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use config::Flag;
 
-use crate::admin::AdminCommand;
 use crate::eval::EvalCommand;
 use crate::export::ExportArgs;
 use crate::heads::TrainCommand;
@@ -15,7 +14,6 @@ use crate::keys::KeysCommand;
 use crate::limits;
 use crate::models::ModelsCommand;
 use crate::people::{ClusterArgs, PeopleCommand};
-use crate::reindex::ReindexArgs;
 
 const AFTER_HELP: &str = "\
 Without a command: serve.
@@ -54,7 +52,7 @@ pub(crate) enum Command {
     /// Group the faces of a collection into people, and print what is proposed
     Cluster(ClusterArgs),
     /// Build an index anew, with other settings or the same, while it goes on serving
-    Reindex(ReindexArgs),
+    Reindex(crate::reindex::ReindexArgs),
     /// Move a collection to another face model, from the photos and crops that are kept
     #[command(after_help = crate::reembed::HELP)]
     Reembed(crate::reembed::ReembedArgs),
@@ -67,7 +65,7 @@ pub(crate) enum Command {
     Purge(PurgeArgs),
     /// Jobs of a server, and its upkeep while it serves: checkpoint, verify, compact, warm-up
     #[command(subcommand)]
-    Admin(AdminCommand),
+    Admin(crate::admin::AdminCommand),
     /// Make, list and revoke API keys of a server
     #[command(subcommand)]
     Keys(KeysCommand),

@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::{Value, json};
 use ureq::Agent;
@@ -193,6 +194,276 @@ fn a_slow_search_is_told_with_its_request_and_stages_and_without_what_was_asked(
         "{line}"
     );
     assert!(!said.contains("Secret") && !said.contains("Ada"), "{said}");
+}
+
+#[test]
+fn a_key_in_a_url_opens_nothing_and_no_key_is_written_anywhere() {
+    const KEY: &str = "the-key-of-the-settings";
+    const WRONG: &str = "a-key-that-is-none";
+    let dir = tempfile::tempdir().unwrap();
+    let trail = dir.path().join("trail");
+    let settings = [
+        ("DOPPEL_API_KEY", KEY),
+        ("DOPPEL_AUDIT__DIR", trail.to_str().unwrap()),
+        ("DOPPEL_LOG_OUTPUT__LEVEL", "trace"),
+        ("DOPPEL_LOG_OUTPUT__SLOW_MS", "0"),
+    ];
+    let server = Server::start(dir.path(), &settings);
+    let ask = |method: &str, path: &str, headers: &[(&str, &str)], body: &str| {
+        let request = ureq::http::Request::builder().method(method);
+        let request = request.uri(format!("{}{path}", server.url));
+        let headers = headers
+            .iter()
+            .chain(&[("content-type", "application/json")]);
+        let request = headers.fold(request, |it, (name, value)| it.header(*name, *value));
+        let mut answer = server
+            .agent
+            .run(request.body(body.to_owned()).unwrap())
+            .unwrap();
+        let text = answer.body_mut().read_to_string().unwrap();
+        assert!(!format!("{:?}", answer.headers()).contains(KEY), "{path}");
+        (answer.status().as_u16(), text)
+    };
+    let vectors = r#"{"vectors": {"size": 2, "distance": "Dot"}}"#;
+    let made = ask("PUT", "/collections/v", &[("api-key", KEY)], vectors);
+    assert_eq!(made.0, 200, "{}", made.1);
+    let body = r#"{"name": "reader", "scopes": ["read", "search"]}"#;
+    let made = ask("POST", "/admin/keys", &[("api-key", KEY)], body);
+    let made: Value = serde_json::from_str(&made.1).unwrap();
+    let secret = made["result"]["secret"].as_str().unwrap().to_owned();
+    let query = r#"{"query": [1, 0], "limit": 1}"#;
+    let routes = [
+        ("GET", "/collections", ""),
+        ("PUT", "/collections/w", vectors),
+        ("POST", "/collections/v/points/query", query),
+        ("DELETE", "/collections/v", ""),
+        ("GET", "/metrics", ""),
+        ("GET", "/admin/keys", ""),
+        ("POST", "/admin/checkpoint", ""),
+        ("GET", "/nowhere", ""),
+    ];
+    let names = "api_key api-key apikey key token access_token x-api-key authorization";
+    let mut told = String::new();
+    for (method, path, body) in routes {
+        for name in names.split(' ') {
+            for key in [KEY, secret.as_str()] {
+                let path = format!("{path}?wait=true&{name}={key}");
+                let (status, text) = ask(method, &path, &[], body);
+                assert_eq!(status, 401, "{method} {path}: {text}");
+                told += &text;
+                // Beside a key where it belongs it is a parameter that nobody knows, or no matter.
+                if method == "GET" {
+                    told += &ask(method, &path, &[("api-key", WRONG)], body).1;
+                    told += &ask(method, &path, &[("authorization", "Bearer ")], body).1;
+                    if path.contains("/nowhere") {
+                        let bearer = format!("Bearer {secret}");
+                        told += &ask(method, &path, &[("authorization", &bearer)], body).1;
+                    }
+                }
+            }
+        }
+    }
+    // Refused for what it may not do, which the trail tells of, with a key in its URL too.
+    let beyond = format!("/collections/v?timeout=1&api_key={secret}");
+    assert_eq!(ask("DELETE", &beyond, &[("api-key", &secret)], "").0, 403);
+    let listed = ask("GET", "/admin/keys", &[("api-key", KEY)], "");
+    assert_eq!(listed.0, 200, "{}", listed.1);
+    told += &listed.1;
+    told += &ask("GET", "/metrics", &[("api-key", KEY)], "").1;
+    let said = std::fs::read_to_string(dir.path().join("said")).unwrap();
+    let trail = std::fs::read_to_string(trail.join("audit.jsonl")).unwrap();
+    assert!(said.contains("answered") && trail.contains("/collections/v"));
+    for (place, text) in [("an answer", told), ("the log", said), ("the trail", trail)] {
+        for key in [KEY, WRONG, &secret] {
+            let line = text.lines().find(|line| line.contains(key));
+            assert!(line.is_none(), "{place} tells a key: {line:?}");
+        }
+    }
+}
+
+/// What moves the wall clock of a process; nothing where there is no C compiler.
+fn clock_shim(dir: &Path) -> Option<String> {
+    let (source, shim) = (dir.join("clock.c"), dir.join("clock.so"));
+    std::fs::write(&source, include_str!("clock.c")).unwrap();
+    let mut compiler = Command::new("cc");
+    compiler
+        .args(["-shared", "-fPIC", "-o"])
+        .args([&shim, &source]);
+    let compiled = compiler.arg("-ldl").output().ok()?;
+    assert!(compiled.status.success(), "{compiled:?}");
+    Some(shim.to_str().unwrap().to_owned())
+}
+
+#[test]
+fn a_clock_that_jumps_loses_nothing_and_answers_go_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(shim) = clock_shim(dir.path()) else {
+        eprintln!("skipped: there is no C compiler (cc)");
+        return;
+    };
+    let shift = dir.path().join("shift");
+    let jump = |seconds: i64| std::fs::write(&shift, seconds.to_string()).unwrap();
+    let settings = [
+        ("LD_PRELOAD", shim.as_str()),
+        ("CLOCK_SHIFT", shift.to_str().unwrap()),
+        ("DOPPEL_CHECKPOINT__INTERVAL_S", "1"),
+        ("DOPPEL_RETENTION__SWEEP_S", "1"),
+        ("DOPPEL_LOG_OUTPUT__SLOW_MS", "60000"),
+    ];
+    jump(0);
+    let mut server = Server::start(dir.path(), &settings);
+    let collection = json!({"vectors": {"size": 2, "distance": "Dot"}, "ttl_s": 3600});
+    for name in ["v", "w"] {
+        let made = server.send("PUT", &format!("/collections/{name}"), &collection);
+        assert_eq!(made.0, 200, "{}", made.1);
+    }
+    let stays = server.send("PATCH", "/collections/v", &json!({"ttl_s": 0}));
+    assert_eq!(stays.0, 200, "{}", stays.1);
+    const YEAR: i64 = 365 * 24 * 3_600;
+    // Back to before 1970 too, where no time can be told.
+    let jumps = [0, 10 * YEAR, -YEAR, 30, -80 * YEAR, 1, 100 * YEAR, 0];
+    for (at, seconds) in (1..).zip(jumps) {
+        jump(seconds);
+        for name in ["v", "w"] {
+            let points = json!({"points": [{"id": at, "vector": [at, 1]}]});
+            let path = format!("/collections/{name}/points?wait=true");
+            let put = server.send("PUT", &path, &points);
+            assert_eq!(put.0, 200, "after {seconds}: {}", put.1);
+            let path = format!("/collections/{name}/points/query");
+            let found = server.send("POST", &path, &json!({"query": [1, 0], "limit": 1}));
+            let found: Value = serde_json::from_str(&found.1).unwrap();
+            assert_eq!(
+                found["result"]["points"][0]["id"], at,
+                "after {seconds}: {found}"
+            );
+            assert!(found["time"].as_f64().unwrap() < 60.0, "{found}");
+        }
+        for path in ["/admin/checkpoint", "/collections/v/snapshots"] {
+            let done = server.send("POST", path, &json!({}));
+            assert_eq!(done.0, 200, "{path} after {seconds}: {}", done.1);
+        }
+        assert_eq!(server.send("GET", "/readyz", &Value::Null).0, 200);
+    }
+    let count = |server: &Server, name: &str| {
+        let path = format!("/collections/{name}/points/count");
+        let counted = server.send("POST", &path, &json!({})).1;
+        serde_json::from_str::<Value>(&counted).unwrap()["result"]["count"].clone()
+    };
+    let backups = server
+        .send("GET", "/collections/v/snapshots", &Value::Null)
+        .1;
+    let backups: Value = serde_json::from_str(&backups).unwrap();
+    assert_eq!(backups["result"].as_array().unwrap().len(), jumps.len());
+    assert_eq!(count(&server, "v"), jumps.len());
+    // A clock that jumps is not trusted: what would be over by it stays for now.
+    assert_eq!(count(&server, "w"), jumps.len());
+    let metrics = server.send("GET", "/metrics", &Value::Null).1;
+    let negative = metrics
+        .lines()
+        .find(|line| line.contains("_sum") && line.contains(" -"));
+    assert_eq!(negative, None);
+    jump(5 * YEAR);
+    server.child.kill().unwrap();
+    server.child.wait().unwrap();
+    server = Server::start(dir.path(), &settings);
+    assert_eq!(count(&server, "v"), jumps.len());
+}
+
+#[test]
+fn a_stop_under_load_answers_what_is_at_work_and_loses_nothing_that_was_acknowledged() {
+    const CLIENTS: u64 = 4;
+    let dir = tempfile::tempdir().unwrap();
+    let mut server = Server::start(dir.path(), &[]);
+    let vectors = json!({"vectors": {"size": 8, "distance": "Dot"}});
+    assert_eq!(server.send("PUT", "/collections/v", &vectors).0, 200);
+    let count = AtomicU64::new(0);
+    // Each writes until nobody answers any more, half of them without waiting to be found.
+    let write = |client: u64| {
+        let mut acknowledged = Vec::new();
+        loop {
+            let id = client + CLIENTS * acknowledged.len() as u64;
+            let wait = client.is_multiple_of(2);
+            let url = format!("{}/collections/v/points?wait={wait}", server.url);
+            let point = json!({"points": [{"id": id, "vector": [id, 1, 2, 3, 4, 5, 6, 7]}]});
+            let request = server.agent.put(url).content_type("application/json");
+            match request.send(point.to_string()) {
+                Ok(answer) => assert_eq!(answer.status(), 200, "a write was cut short"),
+                Err(_) => return acknowledged,
+            }
+            acknowledged.push(id);
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    };
+    let pid = server.child.id().to_string();
+    let acknowledged = std::thread::scope(|scope| {
+        let clients = (0..CLIENTS).map(|client| {
+            scope.spawn({
+                let write = &write;
+                move || write(client)
+            })
+        });
+        let clients: Vec<_> = clients.collect();
+        while count.load(Ordering::Relaxed) < 400 {
+            std::thread::yield_now();
+        }
+        let told = Command::new("kill").args(["-TERM", &pid]).status();
+        assert!(told.unwrap().success());
+        let ids = clients
+            .into_iter()
+            .flat_map(|client| client.join().unwrap());
+        ids.collect::<Vec<u64>>()
+    });
+    assert_eq!(server.child.wait().unwrap().code(), Some(0));
+    assert!(acknowledged.len() >= 400);
+    let server = Server::start(dir.path(), &[]);
+    let ids = json!({"ids": acknowledged, "with_vector": false});
+    let found = server.send("POST", "/collections/v/points", &ids);
+    let found: Value = serde_json::from_str(&found.1).unwrap();
+    assert_eq!(
+        found["result"].as_array().unwrap().len(),
+        acknowledged.len()
+    );
+    let metrics = server.send("GET", "/metrics", &Value::Null).1;
+    let line = "doppel_recovery_replayed_records 0\n";
+    assert!(metrics.contains(line), "it did not end with a checkpoint");
+}
+
+#[test]
+fn an_operator_has_upkeep_done_from_the_command_line_and_sees_what_came_of_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(dir.path(), &[]);
+    server.create();
+    assert_eq!(server.put_points(0).0, 200);
+    let admin = |words: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_doppel"));
+        command
+            .arg("admin")
+            .args(words)
+            .args(["--url", &server.url]);
+        let output = command.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        let told = String::from_utf8_lossy(&output.stdout).into_owned();
+        (output.status.code(), format!("{told}{said}"))
+    };
+    let done = |words: &[&str], word: &str| {
+        let (code, told) = admin(words);
+        assert_eq!(code, Some(0), "{words:?}: {told}");
+        assert!(told.contains(word), "{words:?}: {told}");
+    };
+    done(&["jobs"], "no job");
+    done(&["checkpoint"], "\"lsn\"");
+    done(&["warm-up", "--collection", "v"], "\"vectors\": 250");
+    done(&["compact"], "\"tables_bytes\"");
+    done(&["verify"], "\"damaged\": []");
+    done(&["jobs"], "warm_up    v");
+    done(&["watch", "2"], "\"log_bytes\"");
+    done(&["cancel", "1"], "job 1: completed");
+    let (code, told) = admin(&["watch", "99"]);
+    assert_eq!(code, Some(1));
+    assert!(told.contains("job 99 does not exist"), "{told}");
+    let (code, told) = admin(&["warm-up", "--collection", "none"]);
+    assert_eq!(code, Some(1));
+    assert!(told.contains("none"), "{told}");
 }
 
 #[test]

@@ -87,6 +87,32 @@ fn every_route_refuses_every_key_that_is_not_good_for_it() {
 }
 
 #[test]
+fn a_key_is_shown_in_a_header_and_never_in_a_url() {
+    let document = locked().get("/openapi.json").body();
+    let schemes = document["components"]["securitySchemes"]
+        .as_object()
+        .unwrap();
+    for (name, scheme) in schemes {
+        let bearer = (scheme["type"] == "http").then_some("bearer");
+        let place = scheme["in"].as_str().or(bearer);
+        assert!(
+            matches!(place, Some("header" | "bearer")),
+            "{name}: {scheme}"
+        );
+    }
+    let operations = document["paths"].as_object().unwrap().values();
+    for operation in operations.flat_map(|it| it.as_object().unwrap().values()) {
+        for parameter in operation["parameters"].as_array().into_iter().flatten() {
+            let name = parameter["name"].as_str().unwrap().to_lowercase();
+            let secret = [
+                "api_key", "apikey", "api-key", "token", "secret", "password",
+            ];
+            assert!(!secret.iter().any(|it| name.contains(it)), "{parameter}");
+        }
+    }
+}
+
+#[test]
 fn vectors_are_shown_only_to_keys_that_may_see_them() {
     let server = locked();
     let body = json!({"vectors": {"size": 2, "distance": "Dot"}});

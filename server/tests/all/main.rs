@@ -2,6 +2,7 @@
 
 mod common;
 
+mod advisories;
 mod aliases;
 mod bad_input;
 mod bent_filters;
@@ -11,6 +12,7 @@ mod erasure;
 mod exact_input;
 mod faces;
 mod formats;
+mod gone;
 mod http;
 mod jobs;
 mod kept_faces;
@@ -21,6 +23,7 @@ mod many;
 mod metrics;
 mod named_vectors;
 mod operations;
+mod overload;
 mod people;
 mod points;
 mod query;

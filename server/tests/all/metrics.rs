@@ -103,6 +103,12 @@ fn metrics_tell_what_happened() {
         "doppel_http_request_duration_seconds_bucket{".into(),
         "doppel_http_requests_in_flight 1".into(),
         "doppel_search_duration_seconds_count{mode=\"hnsw\"} 1".into(),
+        "doppel_search_ef_bucket{le=\"64\"}".into(),
+        "doppel_search_ef_count 1".into(),
+        "doppel_log_group_records_count".into(),
+        "doppel_tables_bytes ".into(),
+        "doppel_memory_promised_bytes 0".into(),
+        "doppel_auth_failures_total{reason=\"expired\"} 0".into(),
         "doppel_search_recall_samples_total 0".into(),
         "doppel_search_compared_points_total 1\n".into(),
         "doppel_checkpoint_last_timestamp_seconds 1".into(),
@@ -130,4 +136,30 @@ fn metrics_tell_what_happened() {
     for line in expected {
         assert!(text.contains(&line), "{line} is not in\n{text}");
     }
+}
+
+#[test]
+fn places_that_points_have_left_are_counted_until_others_take_them() {
+    let server = Server::start();
+    server.with_vectors("c", 2, "Dot");
+    let put = |id: u64| {
+        let point = json!({"points": [{"id": id, "vector": [id, 2]}]});
+        server.put("/collections/c/points?wait=true", &point).ok();
+    };
+    let free = || {
+        let metrics = server.get("/metrics").text();
+        let name = "doppel_index_free_slots{collection=\"c\"} ";
+        let line = metrics.lines().find_map(|line| line.strip_prefix(name));
+        line.map(str::to_owned)
+    };
+    put(1);
+    put(2);
+    assert_eq!(free().as_deref(), Some("0"));
+    let ids = json!({"points": [1]});
+    server
+        .post("/collections/c/points/delete?wait=true", &ids)
+        .ok();
+    assert_eq!(free().as_deref(), Some("1"));
+    put(3);
+    assert_eq!(free().as_deref(), Some("0"));
 }

@@ -160,6 +160,33 @@ impl Server {
         self.put(&format!("/collections/{name}"), &body).ok();
     }
 
+    /// A collection whose one point has a long text.
+    pub(crate) fn with_long_text(&self, name: &str) {
+        self.with_vectors(name, 2, "Dot");
+        let payload = json!({"text": "some words ".repeat(80_000)});
+        let point = json!({"id": 1, "vector": [1, 2], "payload": payload});
+        let path = format!("/collections/{name}/points?wait=true");
+        self.put(&path, &json!({ "points": [point] })).ok();
+    }
+
+    /// A filter that lets no point through, and takes so long at least for it, however quick this
+    /// machine is: each of its conditions reads that text.
+    pub(crate) fn slow_filter(&self, name: &str, at_least: Duration) -> Value {
+        let path = format!("/collections/{name}/points/count");
+        let mut conditions = 1;
+        loop {
+            let condition = json!({"key": "text", "match": {"text": "others"}});
+            let filter = json!({"should": vec![condition; conditions]});
+            let started = Instant::now();
+            self.post(&path, &json!({ "filter": filter })).ok();
+            let took = started.elapsed();
+            if took >= at_least {
+                return filter;
+            }
+            conditions *= if took * 8 < at_least { 8 } else { 2 };
+        }
+    }
+
     /// A collection that takes photos.
     pub(crate) fn with_faces(&self, name: &str) {
         let body = json!({"embedder": "fake-128"});

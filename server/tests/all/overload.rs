@@ -1,0 +1,118 @@
+//! More load than the server bears: searches and writes are turned away, those who take too long are
+//! told so, and whoever has to look after it gets through.
+
+use crate::common;
+
+use std::thread;
+use std::time::Duration;
+
+use common::{Server, fake, until};
+use serde_json::{Value, json};
+
+const POINTS: &str = "/collections/v/points";
+
+fn full_with_one() -> Server {
+    let settings = [
+        ("server.concurrent_searches", "1"),
+        ("server.concurrent_writes", "1"),
+    ];
+    let server = Server::start_with(&settings, fake());
+    server.with_long_text("v");
+    server
+}
+
+fn search(server: &Server, filter: &Value) -> common::Answer {
+    let body = json!({"query": [1, 0], "limit": 1, "filter": filter});
+    server.post(&format!("{POINTS}/query"), &body)
+}
+
+fn put(server: &Server) -> common::Answer {
+    let point = json!({"points": [{"id": 2, "vector": [1, 2]}]});
+    server.put(&format!("{POINTS}?wait=true"), &point)
+}
+
+#[test]
+fn operators_get_through_while_searches_and_writes_are_told_to_come_back() {
+    let server = full_with_one();
+    server.with_vectors("w", 2, "Dot");
+    let filter = server.slow_filter("v", Duration::from_secs(3));
+    // Again where one of those that look whether all places are taken has the place.
+    let until_let_in = |ask: &dyn Fn() -> u16| {
+        let mut answers = std::iter::repeat_with(ask);
+        answers.find(|status| *status != 503)
+    };
+    let slow_search = || until_let_in(&|| search(&server, &filter).status);
+    let delete = json!({ "filter": filter });
+    let slow_write = || {
+        let path = format!("{POINTS}/delete?wait=true");
+        until_let_in(&|| server.post(&path, &delete).status)
+    };
+    let both_full = || search(&server, &Value::Null).status == 503 && put(&server).status == 503;
+    thread::scope(|scope| {
+        let slow = [scope.spawn(slow_search), scope.spawn(slow_write)];
+        let three = "doppel_http_requests_in_flight 3\n";
+        until(|| server.get("/metrics").text().contains(three));
+        until(both_full);
+        assert_eq!(put(&server).header("retry-after"), "1");
+        for path in [
+            "/livez",
+            "/readyz",
+            "/healthz",
+            "/metrics",
+            "/telemetry",
+            "/issues",
+            "/admin/jobs",
+            "/admin/keys",
+            "/collections/v",
+            "/collections/v/snapshots",
+            "/admin/collections/v/checksum",
+        ] {
+            let answer = server.get(path);
+            assert_eq!(answer.status, 200, "{path}: {}", answer.text());
+        }
+        for (path, body) in [
+            ("/admin/checkpoint", json!({})),
+            ("/admin/collections/v/jobs", json!({"kind": "backup"})),
+            ("/admin/collections/w/reindex", json!({})),
+        ] {
+            server.post(path, &body).ok();
+        }
+        assert!(both_full(), "the load had ended before the operators had");
+        let ended = slow.map(|it| it.join().unwrap());
+        assert_eq!(
+            ended,
+            [Some(200), Some(200)],
+            "what was at work was not hindered"
+        );
+    });
+    search(&server, &Value::Null).ok();
+    put(&server).ok();
+}
+
+#[test]
+fn a_search_that_takes_too_long_is_answered_504_and_gives_its_place_back_when_it_ends() {
+    let settings = [
+        ("server.request_timeout_s", "1"),
+        ("server.concurrent_searches", "1"),
+    ];
+    let measuring = Server::start();
+    measuring.with_long_text("v");
+    let filter = measuring.slow_filter("v", Duration::from_secs(2));
+    let server = Server::start_with(&settings, fake());
+    server.with_long_text("v");
+    let told = search(&server, &filter);
+    let message = told.refused(504);
+    assert!(message.contains("server.request_timeout_s"), "{message}");
+    // What it has begun ends on its thread, and holds its place until then.
+    let busy = search(&server, &Value::Null);
+    assert_eq!((busy.status, busy.header("retry-after")), (503, "1"));
+    until(|| search(&server, &Value::Null).status == 200);
+    let metrics = server.get("/metrics").text();
+    let route = "/collections/{collection}/points/query";
+    for line in [
+        format!("api=\"points\",code=\"504\",method=\"POST\",route=\"{route}\"}} 1"),
+        "doppel_http_requests_in_flight 1\n".to_owned(),
+    ] {
+        assert!(metrics.contains(&line), "{line} is not in\n{metrics}");
+    }
+}
