@@ -6,8 +6,10 @@
 #[path = "../../../jetstream/tests/common/mod.rs"]
 mod nats;
 mod node;
+mod photos;
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, RwLock};
 use std::thread;
@@ -33,13 +35,27 @@ struct Cluster {
 impl Cluster {
     /// `through` says which servers a node is told of.
     fn start(nats: Nats, nodes: usize, through: &dyn Fn(usize, &Nats) -> Vec<String>) -> Self {
+        Self::start_with(nats, nodes, through, None)
+    }
+
+    /// The same with face models.
+    fn start_with(
+        nats: Nats,
+        nodes: usize,
+        through: &dyn Fn(usize, &Nats) -> Vec<String>,
+        models: Option<&Path>,
+    ) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let ports = free_ports(nodes);
+        let apart = (0..nodes).any(|n| through(n, &nats) != nats.urls());
         let places = ports.into_iter().enumerate().map(|(n, port)| Place {
             dir: node::dir(dir.path(), n),
             servers: through(n, &nats),
             monitors: nats.monitors(),
+            models: models.map(Path::to_owned),
             port,
+            // A node that is cut off shall find what it missed in the stream.
+            checkpoints_s: if apart { 3_600 } else { 4 },
         });
         let places: Vec<_> = places.collect();
         let nodes = places
@@ -97,7 +113,9 @@ impl Cluster {
             dir: node::dir(self._dir.path(), n),
             servers: self.nats.urls(),
             monitors: self.nats.monitors(),
+            models: None,
             port: free_ports(1)[0],
+            checkpoints_s: 4,
         };
         self.nodes.push(Some(Node::ready(&place)));
         self.places.push(place);

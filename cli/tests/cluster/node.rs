@@ -14,7 +14,10 @@ pub(crate) struct Place {
     pub(crate) dir: PathBuf,
     pub(crate) servers: Vec<String>,
     pub(crate) monitors: Vec<String>,
+    pub(crate) models: Option<PathBuf>,
     pub(crate) port: u16,
+    /// Seconds between two checkpoints in the store.
+    pub(crate) checkpoints_s: u32,
 }
 
 pub(crate) struct Node {
@@ -49,11 +52,14 @@ impl Node {
             .arg("--set")
             .arg("server.workers=2")
             .arg("--set")
-            .arg("nats.checkpoint_interval_s=4")
+            .arg(format!(
+                "nats.checkpoint_interval_s={}",
+                place.checkpoints_s
+            ))
             .arg("--set")
             .arg("nats.compare_interval_s=6")
             .arg("--models-dir")
-            .arg(place.dir.join("no-models"))
+            .arg(place.models.clone().unwrap_or(place.dir.join("no-models")))
             .stdout(Stdio::piped())
             .spawn();
         let mut child = child.unwrap();
@@ -137,8 +143,8 @@ impl Client {
         .ok()?;
         let seen = answer.headers().get("x-doppel-lsn");
         let seen = seen.and_then(|it| it.to_str().ok()?.parse().ok());
-        let text = answer.body_mut().read_to_string().ok()?;
-        let value = serde_json::from_str(&text).unwrap_or(Value::Null);
+        let bytes = answer.body_mut().read_to_vec().ok()?;
+        let value = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
         Some((answer.status().as_u16(), seen, value))
     }
 }
