@@ -72,13 +72,17 @@ async fn options(settings: &Settings) -> Result<ConnectOptions, Error> {
         .request_timeout(Some(ANSWER))
         .ping_interval(ANSWER)
         .max_reconnects(None)
-        .reconnect_delay_callback(|_| AGAIN)
+        .reconnect_delay_callback(|tries| {
+            AGAIN * u32::try_from(tries).map_or(10, |n| n.clamp(1, 10))
+        })
         .event_callback(|event| async move { tell(&event) }))
 }
 
 fn tell(event: &Event) {
     match event {
         Event::Connected => tracing::info!("connected to the servers of the log"),
-        other => tracing::warn!(event = %other, "the connection to the servers of the log"),
+        Event::Disconnected => tracing::warn!("disconnected from the servers of the log"),
+        // Each try to connect again is one.
+        other => tracing::debug!(event = %other, "the connection to the servers of the log"),
     }
 }

@@ -56,6 +56,12 @@ pub(crate) async fn awaited(app: &App, headers: &HeaderMap) -> Result<(), Refusa
 /// Waits until all up to a position is applied.
 pub(crate) async fn reached(app: &App, lsn: u64) -> Result<(), Refusal> {
     let engine = app.recovered()?;
+    let last = engine.durable_lsn();
+    if app.config.nats.is_none() && last.0 < lsn {
+        return Err(Refusal::wrong(format!(
+            "the log of this server ends at LSN {last}: {lsn} is of another log"
+        )));
+    }
     if app.applied.reaches(&engine, lsn, limits::LSN_WAIT).await {
         return Ok(());
     }
