@@ -67,7 +67,7 @@ pub(crate) fn run(shared: &Arc<Shared>, proposals: &Receiver<Proposal>, work: &S
     };
     while let Some(next) = next(shared, proposals) {
         if let Err(error) = committer.follow(Duration::ZERO) {
-            shared.latch_apply(&error.to_string());
+            committer.stop_unless_apart(&error);
         }
         if let Some(first) = next {
             committer.commit(gather(first, proposals));
@@ -150,6 +150,13 @@ impl Committer<'_> {
         Err(Error::Unreachable(what.into()))
     }
 
+    /// What could not be followed is known to the log and not to the applier: nothing may come after it.
+    fn stop_unless_apart(&self, error: &Error) {
+        if !matches!(error, Error::Unreachable(_)) {
+            self.shared.latch_apply(&error.to_string());
+        }
+    }
+
     fn durable(&self, last: Lsn) {
         let durable = &self.shared.progress.durable;
         durable.store(last.0, Ordering::Release);
@@ -184,7 +191,9 @@ impl Committer<'_> {
                 proposal.bytes = bytes;
             }
             let followed = match error {
-                Error::Overtaken => self.catch_up(),
+                Error::Overtaken => self
+                    .catch_up()
+                    .inspect_err(|error| self.stop_unless_apart(error)),
                 error => Err(error),
             };
             if let Err(error) = followed {

@@ -18,6 +18,7 @@ use storage::{
 use crate::backup::write_to;
 use crate::engine::Engine;
 use crate::error::Error;
+use crate::limits::SEEDS_TRIED;
 use crate::options::Options;
 
 /// What is known of a seed beside its bytes.
@@ -31,10 +32,13 @@ pub struct SeedHead {
     pub collections: Vec<u64>,
 }
 
-/// Hands the bytes of the newest seed to whoever takes them, if there is one that holds all up to this
-/// position or further.
-pub type FetchSeed =
-    Arc<dyn Fn(Lsn, &mut dyn FnMut(&[u8]) -> Result<(), storage::Error>) -> Fetched + Send + Sync>;
+/// Hands the bytes of a seed to whoever takes them: of those that hold all up to this position or further
+/// the one that is the newest but so many, if there is one.
+pub type FetchSeed = Arc<
+    dyn Fn(Lsn, usize, &mut dyn FnMut(&[u8]) -> Result<(), storage::Error>) -> Fetched
+        + Send
+        + Sync,
+>;
 
 /// What has been fetched.
 pub type Fetched = Result<Option<SeedHead>, storage::Error>;
@@ -66,9 +70,15 @@ impl Drop for SeedFile {
 
 impl Engine {
     /// Makes a seed of all collections. Not while an index is being built anew: a seed has none that
-    /// nobody sees.
+    /// nobody sees. Nor where a collection is damaged or writing has stopped: others begin with it.
     pub fn seed(&self) -> Result<SeedFile, Error> {
         let shared = self.shared();
+        if let Some(reason) = shared.read_only() {
+            return Err(Error::ReadOnly(reason));
+        }
+        if let Some((_, damaged)) = self.quarantined().into_iter().next() {
+            return Err(damaged);
+        }
         let _moving = self.moving.read();
         let view = self.view(None)?;
         if view.left_out {
@@ -123,14 +133,53 @@ pub(crate) fn plant(
     if checkpoint.is_some_and(|lsn| log.first_lsn() <= lsn.next()) {
         return Ok(None);
     }
-    let disk = Arc::clone(folder.disk());
-    let mut incoming = Incoming::create(Arc::clone(&disk), &folder.restores())?;
     let reaches = Lsn(log.first_lsn().0.saturating_sub(1));
-    let Some(head) = fetch(reaches, &mut |bytes| incoming.write(bytes))? else {
-        return Ok(None);
-    };
-    let reader = BackupReader::open(&*disk, &incoming.path())?;
+    let mut passed_over = None;
+    for newest_but in 0..SEEDS_TRIED {
+        let mut incoming = Incoming::create(Arc::clone(folder.disk()), &folder.restores())?;
+        let fetched = fetch(reaches, newest_but, &mut |bytes| incoming.write(bytes));
+        let planted = match fetched {
+            Ok(None) => break,
+            Ok(Some(head)) => read(&head, incoming, folder, log),
+            Err(error) => Err(error.into()),
+        };
+        match planted {
+            Ok(planted) => {
+                let lsn = planted.lsn.0;
+                tracing::warn!(
+                    lsn,
+                    ?checkpoint,
+                    "the folder begins anew, with a checkpoint from the store"
+                );
+                empty(folder, manifests)?;
+                return Ok(Some(planted));
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a checkpoint in the store is passed over");
+                passed_over.get_or_insert(error);
+            }
+        }
+    }
+    passed_over.map_or(Ok(None), Err)
+}
+
+/// A seed that has been fetched, if it is whole and the log goes on behind it.
+fn read(
+    head: &SeedHead,
+    incoming: Incoming,
+    folder: &DataFolder,
+    log: &dyn Log,
+) -> Result<Planted, Error> {
+    let reader = BackupReader::open(&**folder.disk(), &incoming.path())?;
     reader.verify()?;
+    if head.lsn > log.last_lsn() {
+        return Err(Error::Busy(format!(
+            "the checkpoint in the store ends at LSN {}, and the log ended at {} when this start \
+             began; start again",
+            head.lsn,
+            log.last_lsn()
+        )));
+    }
     let configs = &reader.contents.collections;
     if configs.len() != head.collections.len() || reader.origin.lsn != head.lsn {
         return Err(Error::Corrupt(
@@ -150,13 +199,7 @@ pub(crate) fn plant(
         Some((alias.clone(), CollectionId(*id)))
     });
     let aliases = aliases.collect();
-    tracing::warn!(
-        lsn = head.lsn.0,
-        ?checkpoint,
-        "the folder begins anew, with a checkpoint from the store"
-    );
-    empty(folder, manifests)?;
-    Ok(Some(Planted {
+    Ok(Planted {
         lsn: head.lsn,
         next_collection: head.next_collection,
         record: Record::Restore {
@@ -164,7 +207,7 @@ pub(crate) fn plant(
             collections,
             aliases,
         },
-    }))
+    })
 }
 
 /// Takes out what follows the log; backups and keys stay.

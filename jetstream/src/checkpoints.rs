@@ -19,7 +19,7 @@ use tokio::runtime::Runtime;
 use uuid::Uuid;
 
 use crate::limits::{ANSWER, CHECKPOINTS, PIECE};
-use crate::log::runtime;
+use crate::log::{message_at, part, runtime};
 use crate::position::sequence;
 use crate::settings::Settings;
 use crate::{connection, stream};
@@ -158,8 +158,16 @@ impl Checkpoints {
             let Some(oldest) = all.get(CHECKPOINTS - 1) else {
                 return Ok(Lsn(1));
             };
-            // The message that it ends with stays: what comes after is told by it to follow.
-            let purge = self.stream.purge().sequence(sequence(oldest.lsn)).await;
+            // The group that it ends with stays, all its parts: what comes after is told by it to follow.
+            let last = sequence(oldest.lsn);
+            let Some(there) = message_at(&self.stream, last).await? else {
+                return Err(Error::Shared(format!(
+                    "a checkpoint ends with message {last}, and the stream has none of that number: \
+                     nothing is trimmed"
+                )));
+            };
+            let first = last.saturating_sub(part(Some(&there)));
+            let purge = self.stream.purge().sequence(first).await;
             purge
                 .map_err(|error| Error::Shared(format!("the stream cannot be trimmed: {error}")))?;
             Ok(oldest.lsn)

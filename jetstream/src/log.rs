@@ -81,7 +81,7 @@ impl JetStreamLog {
         let end = info.state.last_sequence;
         let handle = runtime.handle();
         let read = |sequence| runtime.block_on(message_at(&stream, sequence));
-        let known = known(number, end, &kept, &read)?;
+        let known = known(number, (info.state.first_sequence, end), &read)?;
         let tail = Tail::start(handle, stream.clone(), known.seen + 1);
         handle.spawn(look(stream.clone(), Arc::downgrade(&kept)));
         Ok(Self {
@@ -239,15 +239,23 @@ impl Log for JetStreamLog {
 
     fn read_from(&self, from: Lsn) -> Result<Records<'_>, Error> {
         let end = self.assembler.seen;
-        let first = self.kept.first.load(Ordering::Relaxed).max(1);
-        let mut start = sequence(from).max(first);
+        let mut start = sequence(from).max(1);
         if start > end {
             return Ok(Box::new(std::iter::empty()));
         }
+        // Others may have trimmed the stream since it was opened.
+        let info = self.runtime().block_on(self.stream.get_info());
+        let info = info.map_err(|error| Error::Unreachable(error.to_string()))?;
+        self.kept.note(&info);
         // A group is read from where it begins.
         let there = self.runtime().block_on(message_at(&self.stream, start))?;
-        if let Some((message, _)) = there.as_deref().and_then(|it| Message::decode(it).ok()) {
-            start = start.saturating_sub(u64::from(message.part)).max(first);
+        start = start.saturating_sub(part(there.as_deref()));
+        let first = info.state.first_sequence;
+        if start < first {
+            return Err(Error::Shared(format!(
+                "message {start} of the stream is wanted, and {first} is the first that is kept: it \
+                 was trimmed while this node was starting; start it again"
+            )));
         }
         let mut assembler = Assembler::after(self.number, start - 1);
         let mut tail = Tail::start(self.runtime().handle(), self.stream.clone(), start);
@@ -328,7 +336,7 @@ async fn look(stream: Stream, kept: std::sync::Weak<Kept>) {
 }
 
 /// The bytes of a message, if it is there.
-async fn message_at(stream: &Stream, sequence: u64) -> Result<Option<Vec<u8>>, Error> {
+pub(crate) async fn message_at(stream: &Stream, sequence: u64) -> Result<Option<Vec<u8>>, Error> {
     match stream.get_raw_message(sequence).await {
         Ok(message) => Ok(Some(message.payload.to_vec())),
         Err(error) => match error.kind() {
@@ -343,31 +351,83 @@ async fn message_at(stream: &Stream, sequence: u64) -> Result<Option<Vec<u8>>, E
     }
 }
 
+/// Which part of its group a message is.
+pub(crate) fn part(message: Option<&[u8]>) -> u64 {
+    let decoded = message.and_then(|bytes| Message::decode(bytes).ok());
+    decoded.map_or(0, |(message, _)| u64::from(message.part))
+}
+
 /// Knows the stream up to its end as it was when it was opened.
 fn known(
     number: u128,
-    end: u64,
-    kept: &Kept,
+    (first, end): (u64, u64),
     read: &dyn Fn(u64) -> Result<Option<Vec<u8>>, Error>,
 ) -> Result<Assembler, Error> {
-    let first = kept.first.load(Ordering::Relaxed).max(1);
+    let first = first.max(1);
     let must = |sequence: u64| {
         let missing = || Error::Shared(format!("message {sequence} of the stream is missing"));
-        let bytes = read(sequence)?.ok_or_else(missing)?;
-        Ok::<_, Error>(bytes)
+        read(sequence)?.ok_or_else(missing)
     };
-    let mut start = end;
-    // The end may be a group in parts, whole or not.
-    if start >= first {
-        let bytes = must(start)?;
-        let part = Message::decode(&bytes).map_or(0, |(message, _)| u64::from(message.part));
-        start = start.saturating_sub(part).max(first);
-    }
-    let mut known = Assembler::after(number, start.max(1) - 1);
-    for sequence in start.max(1)..=end {
-        if sequence >= first {
+    let mut start = end + 1;
+    // The end may be groups in parts that are not whole: what is before them says where the last ends.
+    loop {
+        let mut known = Assembler::after(number, start - 1);
+        for sequence in start..=end {
             known.take(sequence, &must(sequence)?)?;
         }
+        let found = start <= end && known.last >= position(start, 0);
+        if found || start <= first {
+            return Ok(known);
+        }
+        let before = must(start - 1)?;
+        start = (start - 1).saturating_sub(part(Some(&before))).max(first);
     }
-    Ok(known)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A stream of messages, each by its group, its part and how many there are.
+    fn stream(messages: &[(u128, u32, u32)]) -> Vec<Vec<u8>> {
+        let body = group::encode(&[b"record".to_vec()]).unwrap();
+        let (mut all, mut before) = (Vec::new(), 0);
+        for ((group, part, parts), sequence) in messages.iter().copied().zip(1..) {
+            let message = Message {
+                log: 5,
+                sequence,
+                before,
+                group,
+                part,
+                parts,
+                body: if part == 0 { &body } else { &[] },
+            };
+            let (bytes, sum) = message.encode();
+            all.push(bytes);
+            before = sum;
+        }
+        all
+    }
+
+    #[test]
+    fn the_last_record_is_that_of_the_last_group_that_is_whole() {
+        let last = |messages: &[(u128, u32, u32)], first: u64| {
+            let messages = stream(messages);
+            let read = |sequence: u64| {
+                let kept = sequence.checked_sub(1).filter(|_| sequence >= first);
+                Ok(kept.and_then(|at| messages.get(usize::try_from(at).ok()?).cloned()))
+            };
+            let known = known(5, (first, messages.len() as u64), &read).unwrap();
+            (known.seen, known.last)
+        };
+        assert_eq!(last(&[], 0), (0, Lsn(0)));
+        assert_eq!(
+            last(&[(1, 0, 1), (2, 0, 2), (2, 1, 2)], 1),
+            (3, position(3, 0))
+        );
+        let begun = [(1, 0, 1), (2, 0, 3), (2, 1, 3), (3, 0, 2)];
+        assert_eq!(last(&begun, 1), (4, position(1, 0)));
+        let gone = (1, position(1, (1 << 16) - 1));
+        assert_eq!(last(&[(1, 0, 1)], 2), gone, "all is purged");
+    }
 }

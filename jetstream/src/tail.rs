@@ -15,6 +15,7 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::time::{sleep, timeout};
 
 use crate::limits::{AGAIN, DELIVERED, FORGOTTEN, HEARTBEAT, STANDS};
+use crate::log::message_at;
 
 /// A message's sequence and its bytes.
 pub(crate) type Delivered = (u64, Vec<u8>);
@@ -128,7 +129,7 @@ async fn consume(
         if sequence < *next {
             continue;
         }
-        if sequence > *next && !fresh {
+        if sequence > *next && !(fresh && is_gone(stream, *next).await) {
             return Given::Over(format!("message {next} was lost on its way"));
         }
         let arrived = match sequence == *next {
@@ -144,4 +145,10 @@ async fn consume(
         }
         (*next, fresh) = (sequence + 1, false);
     }
+}
+
+/// Whether the servers say that a message is not there. What a consumer delivers first may have been lost
+/// on its way, with the connection.
+async fn is_gone(stream: &Stream, sequence: u64) -> bool {
+    matches!(message_at(stream, sequence).await, Ok(None))
 }

@@ -47,6 +47,8 @@ fn two_checkpoints_are_kept_and_the_stream_from_the_older_on() {
         lsns.push(lsn);
         let (about, bytes) = (format!("number {n}"), &large[usize::from(n)..]);
         store.put(lsn, about, bytes).unwrap();
+        // The server that lists may be one that has it a moment later.
+        while store.all().unwrap().first().map(|it| it.lsn) != Some(lsn) {}
         let kept_from = store.trim().unwrap();
         let expected = if n == 0 {
             Lsn(1)
@@ -66,6 +68,58 @@ fn two_checkpoints_are_kept_and_the_stream_from_the_older_on() {
     let after = log.read_from(lsns[1].next()).unwrap();
     let after: Vec<_> = after.map(|record| record.unwrap().1).collect();
     assert_eq!(after, [[2, 0], [2, 1], [2, 2], [2, 3]]);
+}
+
+#[test]
+fn what_is_trimmed_after_a_log_was_opened_is_not_passed_over() {
+    let Some(nats) = Nats::start(1, ALWAYS) else {
+        return;
+    };
+    let settings = settings(&nats);
+    let mut log = JetStreamLog::open(&settings).unwrap();
+    let store = Checkpoints::open(&settings).unwrap();
+    let mut lsns = Vec::new();
+    for n in 0..6u8 {
+        lsns.extend(log.append(&[vec![n]]).unwrap());
+    }
+    let starting = JetStreamLog::open(&settings).unwrap();
+    assert!(starting.first_lsn() <= lsns[1].next());
+    for lsn in [lsns[3], lsns[4]] {
+        store.put(lsn, String::new(), &[][..]).unwrap();
+    }
+    store.trim().unwrap();
+    let told = starting.read_from(lsns[1].next()).err().unwrap();
+    assert!(told.to_string().contains("start it again"), "{told}");
+    let rest: Vec<_> = starting.read_from(lsns[3].next()).unwrap().collect();
+    assert_eq!(rest.len(), 2);
+}
+
+#[test]
+fn a_group_in_parts_that_a_checkpoint_ends_with_stays_whole() {
+    let Some(nats) = Nats::start_with(1, ALWAYS, "max_payload: 70000") else {
+        return;
+    };
+    let settings = settings(&nats);
+    let mut log = JetStreamLog::open(&settings).unwrap();
+    let store = Checkpoints::open(&settings).unwrap();
+    log.append(&[vec![0]]).unwrap();
+    let lsns = log.append(&[vec![1; 200_000], vec![2]]).unwrap();
+    for _ in 0..2 {
+        store.put(lsns[1], String::new(), &[][..]).unwrap();
+    }
+    store.trim().unwrap();
+    let mut log = JetStreamLog::open(&settings).unwrap();
+    assert!(log.first_lsn() > Lsn(1));
+    assert_eq!(log.last_lsn(), lsns[1]);
+    assert_eq!(log.read_from(lsns[1].next()).unwrap().count(), 0);
+    let from: Vec<_> = log
+        .read_from(lsns[0])
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
+    assert_eq!(from.len(), 2);
+    log.append(&[vec![3]]).unwrap();
+    assert_eq!(log.read_from(lsns[1].next()).unwrap().count(), 1);
 }
 
 #[test]

@@ -25,21 +25,21 @@ pub(crate) fn opener(nats: &Nats) -> OpenLog {
     Arc::new(move || Ok(Box::new(JetStreamLog::open(&settings)?)))
 }
 
-/// Fetches the newest checkpoint when the engine wants one.
+/// Fetches a checkpoint when the engine wants one.
 pub(crate) fn fetcher(nats: &Nats) -> FetchSeed {
     let settings = settings(nats);
-    Arc::new(move |reaches, take| {
+    Arc::new(move |reaches, newest_but, take| {
         let store = Checkpoints::open(&settings)?;
-        let newest = store.all()?.into_iter().next();
-        let Some(newest) = newest.filter(|newest| newest.lsn >= reaches) else {
+        let mut fitting = store.all()?.into_iter().filter(|it| it.lsn >= reaches);
+        let Some(wanted) = fitting.nth(newest_but) else {
             return Ok(None);
         };
-        let about: About = serde_json::from_str(&newest.about).map_err(|error| {
+        let about: About = serde_json::from_str(&wanted.about).map_err(|error| {
             storage::Error::Shared(format!(
                 "a checkpoint's description cannot be read: {error}"
             ))
         })?;
-        store.fetch(&newest, take)?;
+        store.fetch(&wanted, take)?;
         Ok(Some(SeedHead {
             lsn: Lsn(about.lsn),
             next_collection: about.next_collection,
@@ -59,7 +59,7 @@ pub(crate) fn watch(app: &App, engine: &Engine, nats: &Nats) {
     let mut rest = every / 2 + every.mul_f64(f64::from(std::process::id() % 64) / 128.0);
     while app.stopping.rests(rest) {
         rest = every / 4;
-        match keep(engine, nats, every) {
+        match keep(app, engine, nats, every) {
             Ok(Some(lsn)) => tracing::info!(lsn, "a checkpoint was put into the store"),
             Ok(None) => {}
             Err(error) => tracing::warn!(%error, "no checkpoint was put into the store"),
@@ -67,10 +67,30 @@ pub(crate) fn watch(app: &App, engine: &Engine, nats: &Nats) {
     }
 }
 
-fn keep(engine: &Engine, nats: &Nats, every: Duration) -> Result<Option<u64>, engine::Error> {
+/// A node that may hold something else than the others puts nothing there for them to begin with, and
+/// leaves in the stream what they may need.
+fn keep(
+    app: &App,
+    engine: &Engine,
+    nats: &Nats,
+    every: Duration,
+) -> Result<Option<u64>, engine::Error> {
+    if app.metrics.replicas_differ() {
+        tracing::warn!(
+            "nodes differ: this one puts no checkpoint into the store and trims nothing"
+        );
+        return Ok(None);
+    }
+    let status = engine.status();
+    if let Some(reason) = status.read_only {
+        return Err(engine::Error::ReadOnly(reason));
+    }
+    if let Some((_, damaged)) = engine.quarantined().into_iter().next() {
+        return Err(damaged);
+    }
     let store = Checkpoints::open(&settings(nats))?;
     let newest = store.all()?.into_iter().next();
-    let applied = engine.status().applied_lsn;
+    let applied = status.applied_lsn;
     let due = match newest {
         Some(newest) => newest.age >= every && newest.lsn < applied,
         None => applied > Lsn(0),

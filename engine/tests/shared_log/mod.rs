@@ -245,24 +245,24 @@ fn a_folder_stays_with_the_log_it_began_with() {
     assert!(told.contains("a log of its own"), "{told}");
 }
 
-/// A seed as a store keeps it.
-type Kept = Arc<Mutex<Option<(SeedHead, Vec<u8>)>>>;
+/// Seeds as a store keeps them, the newest last.
+type Kept = Arc<Mutex<Vec<(SeedHead, Vec<u8>)>>>;
 
 fn keep(store: &Kept, of: &Engine) -> Lsn {
     let mut seed = of.seed().unwrap();
     let mut bytes = Vec::new();
     seed.read_to_end(&mut bytes).unwrap();
-    *store.lock() = Some((seed.head.clone(), bytes));
+    store.lock().push((seed.head.clone(), bytes));
     seed.head.lsn
 }
 
 fn seeded(cluster: &Cluster, dir: &TempDir, store: &Kept) -> Options {
     let store = Arc::clone(store);
     Options {
-        seed: Some(Arc::new(move |reaches, take| {
+        seed: Some(Arc::new(move |reaches, newest_but, take| {
             let store = store.lock();
-            let fits = store.as_ref().filter(|(head, _)| head.lsn >= reaches);
-            let Some((head, bytes)) = fits else {
+            let mut fit = store.iter().rev().filter(|(head, _)| head.lsn >= reaches);
+            let Some((head, bytes)) = fit.nth(newest_but) else {
                 return Ok(None);
             };
             bytes.chunks(1_000).try_for_each(take)?;
@@ -312,7 +312,7 @@ fn a_node_begins_with_a_seed_where_the_log_does_not_reach_back() {
     third.checkpoint().unwrap();
     drop((third, other));
     // From its own checkpoint on, without the store.
-    *store.lock() = None;
+    store.lock().clear();
     let third = Engine::open(seeded(&cluster, &fresh, &store)).unwrap();
     expect_same(&[&one, &third]);
     let nothing = tempfile::tempdir().unwrap();
@@ -354,4 +354,131 @@ fn nodes_hold_the_same_at_a_mark_while_others_write() {
     assert_eq!(both[0].lsn, marked);
     assert!(both[0].collections[0].1.points >= 60);
     assert_eq!(one.marked().unwrap(), None, "it is told once");
+}
+
+#[test]
+fn a_seed_that_cannot_be_read_is_passed_over_for_an_older_one() {
+    let cluster = Cluster::new();
+    let store = Kept::default();
+    let (_a, one) = cluster.node();
+    one.create_collection("c", spec()).unwrap();
+    one.upsert("c", vec![point(1, 1)], Ack::Applied).unwrap();
+    let lsn = keep(&store, &one);
+    one.upsert("c", vec![point(2, 2)], Ack::Applied).unwrap();
+    keep(&store, &one);
+    cluster.0.lock().trim_below(lsn.next());
+    let middle = store.lock()[1].1.len() / 2;
+    store.lock()[1].1[middle] ^= 1;
+    let fresh = tempfile::tempdir().unwrap();
+    let other = Engine::open(seeded(&cluster, &fresh, &store)).unwrap();
+    expect_same(&[&one, &other]);
+    drop(other);
+    let middle = store.lock()[0].1.len() / 2;
+    store.lock()[0].1[middle] ^= 1;
+    let fresh = tempfile::tempdir().unwrap();
+    assert!(Engine::open(seeded(&cluster, &fresh, &store)).is_err());
+}
+
+#[test]
+fn a_seed_that_is_ahead_of_the_log_takes_nothing_out_of_the_folder() {
+    let cluster = Cluster::new();
+    let store = Kept::default();
+    let (dir, one) = cluster.node();
+    let (_b, other) = cluster.node();
+    one.create_collection("c", spec()).unwrap();
+    one.checkpoint().unwrap();
+    drop(one);
+    other.upsert("c", vec![point(1, 1)], Ack::Applied).unwrap();
+    let late = cluster.0.lock().another();
+    other.upsert("c", vec![point(2, 2)], Ack::Applied).unwrap();
+    let lsn = keep(&store, &other);
+    cluster.0.lock().trim_below(lsn.next());
+    let late = Mutex::new(Some(late));
+    let begun_before = Options {
+        shared_log: Some(Arc::new(move || {
+            Ok(Box::new(late.lock().take().unwrap()) as Box<dyn Log>)
+        })),
+        ..seeded(&cluster, &dir, &store)
+    };
+    let refused = Engine::open(begun_before).err().unwrap().to_string();
+    assert!(refused.contains("start again"), "{refused}");
+    assert!(dir.path().join("snapshots").read_dir().unwrap().count() > 0);
+    let one = Engine::open(seeded(&cluster, &dir, &store)).unwrap();
+    expect_same(&[&one, &other]);
+}
+
+/// A log that hands on what others have written only to who waits for it.
+struct Late(MemoryLog);
+
+impl Log for Late {
+    fn append(&mut self, records: &[Vec<u8>]) -> Result<Vec<Lsn>, storage::Error> {
+        self.0.append(records)
+    }
+    fn follow(&mut self, wait: Duration) -> Result<Vec<(Lsn, Vec<u8>)>, storage::Error> {
+        match wait.is_zero() {
+            true => Ok(Vec::new()),
+            false => self.0.follow(wait),
+        }
+    }
+    fn shared(&self) -> Option<u128> {
+        self.0.shared()
+    }
+    fn last_lsn(&self) -> Lsn {
+        self.0.last_lsn()
+    }
+    fn first_lsn(&self) -> Lsn {
+        self.0.first_lsn()
+    }
+    fn read_from(&self, from: Lsn) -> Result<storage::Records<'_>, storage::Error> {
+        self.0.read_from(from)
+    }
+    fn release_below(&mut self, lsn: Lsn) -> Result<(), storage::Error> {
+        self.0.release_below(lsn)
+    }
+    fn rotate(&mut self) -> Result<(), storage::Error> {
+        self.0.rotate()
+    }
+    fn bytes(&self) -> u64 {
+        self.0.bytes()
+    }
+}
+
+#[test]
+fn nothing_is_written_after_what_another_node_wrote_and_this_cannot_read() {
+    let cluster = Cluster::new();
+    let dir = tempfile::tempdir().unwrap();
+    let log = Arc::clone(&cluster.0);
+    let options = Options {
+        shared_log: Some(Arc::new(move || {
+            Ok(Box::new(Late(log.lock().another())) as Box<dyn Log>)
+        })),
+        ..Options::new(dir.path())
+    };
+    let one = Engine::open(options).unwrap();
+    one.create_collection("c", spec()).unwrap();
+    let mut other = cluster.0.lock().another();
+    other.append(&[b"no record".to_vec()]).unwrap();
+    assert!(one.upsert("c", vec![point(1, 1)], Ack::Applied).is_err());
+    let next = one.upsert("c", vec![point(2, 2)], Ack::Applied);
+    assert!(matches!(next, Err(Error::ReadOnly(_))), "{next:?}");
+    assert!(matches!(one.seed(), Err(Error::ReadOnly(_))));
+}
+
+#[test]
+fn a_node_that_does_not_serve_a_collection_makes_no_seed() {
+    let cluster = Cluster::new();
+    let (dir, one) = cluster.node();
+    for name in ["c", "d"] {
+        one.create_collection(name, spec()).unwrap();
+        one.upsert(name, vec![point(1, 1)], Ack::Applied).unwrap();
+    }
+    one.checkpoint().unwrap();
+    cluster.0.lock().trim_below(one.durable_lsn().next());
+    drop(one);
+    for snapshot in dir.path().join("snapshots").read_dir().unwrap() {
+        std::fs::write(snapshot.unwrap().path(), b"damaged").unwrap();
+    }
+    let one = Engine::open(cluster.options(&dir)).unwrap();
+    assert!(!one.quarantined().is_empty());
+    assert!(one.seed().is_err());
 }

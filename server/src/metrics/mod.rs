@@ -247,6 +247,12 @@ impl Metrics {
         self.0.expired.inc_by(points as u64);
     }
 
+    /// Whether another node held something else when they were compared last.
+    pub(crate) fn replicas_differ(&self) -> bool {
+        let [differs, _] = &self.0.replicas;
+        differs.get() > 0.0
+    }
+
     /// Nodes have been compared.
     pub(crate) fn compared(&self, lsn: u64, differ: bool) {
         let [differs, compared] = &self.0.replicas;
