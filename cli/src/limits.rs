@@ -37,5 +37,13 @@ pub(crate) const PHOTO_BYTES: u64 = 256 << 20;
 pub(crate) const JOB_LOOK: Duration = Duration::from_millis(200);
 /// People asked for at once.
 pub(crate) const PEOPLE_PAGE: usize = 1_000;
+/// Names of a folder held at once: of one with more, the folder is read again for the others.
+pub(crate) const NAMES_HELD: usize = 16_384;
+/// People of an import who are counted; that there are more is told.
+pub(crate) const PEOPLE_COUNTED: usize = 1 << 18;
+/// Different reasons that a report counts.
+pub(crate) const REASONS: usize = 1_000;
+/// Bytes of a line, or of a row of a table, in a list of photos or a file of vectors.
+pub(crate) const LINE_BYTES: usize = 16 << 20;
 /// Folders within folders.
 pub(crate) const FOLDER_DEPTH: usize = 64;

@@ -5,12 +5,13 @@ use std::io::{self, ErrorKind, Write};
 
 /// Writes text as it is.
 pub(crate) fn print(text: &str) -> io::Result<()> {
-    tolerate(write(io::stdout().lock(), text))
+    write(|out| out.write_all(text.as_bytes()))
 }
 
-fn write(mut out: impl Write, text: &str) -> io::Result<()> {
-    out.write_all(text.as_bytes())?;
-    out.flush()
+/// Writes what is handed on piece by piece.
+pub(crate) fn write(hand_on: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    tolerate(hand_on(&mut out).and_then(|()| out.flush()))
 }
 
 fn tolerate(outcome: io::Result<()>) -> io::Result<()> {

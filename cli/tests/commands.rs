@@ -4,6 +4,7 @@
 
 mod common;
 
+use std::path::Path;
 use std::process::Output;
 
 use base64::Engine;
@@ -341,4 +342,56 @@ fn heads_are_measured_beside_what_needs_no_learning() {
         figure["low"].as_f64() <= figure["value"].as_f64(),
         "{figure}"
     );
+}
+
+/// Asks what would be imported; says how many photos that are, and the most memory it took, in KiB.
+fn dry_run(server: &FakeServer, source: &Path) -> (Value, u64) {
+    let source = source.to_str().unwrap();
+    let (output, peak_kib) =
+        server.doppel_watched(&["import", source, "-c", "stars", "--dry-run", "--json"]);
+    assert_eq!(code(&output), 0, "{}", complaint(&output));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    (report["photos"].clone(), peak_kib)
+}
+
+/// More than that is not the chance of one run.
+const CHANCE_KIB: u64 = 4 << 10;
+
+#[test]
+fn an_import_takes_no_more_memory_for_a_folder_of_many_photos_than_for_one_of_few() {
+    let server = FakeServer::start(State::default());
+    let folder = tempfile::tempdir().unwrap();
+    let mut peaks = Vec::new();
+    for photos in [20_000, 70_000] {
+        for number in 0..photos {
+            let photo = folder.path().join(format!("Somebody_{number}.jpg"));
+            std::fs::write(photo, "").unwrap();
+        }
+        let (found, peak_kib) = dry_run(&server, folder.path());
+        assert_eq!(found, photos);
+        peaks.push(peak_kib);
+    }
+    assert!(peaks[1] < peaks[0] + CHANCE_KIB, "{peaks:?} KiB");
+    assert!(peaks[0] > CHANCE_KIB, "nothing was measured: {peaks:?}");
+}
+
+#[test]
+fn an_import_takes_no_more_memory_for_a_list_of_many_photos_than_for_one_of_few() {
+    let server = FakeServer::start(State::default());
+    let folder = folder_with(&["a.jpg"]);
+    let mut peaks = Vec::new();
+    for photos in [2_000, 200_000] {
+        let rows = (0..photos).map(|id| format!("a.jpg,Somebody,{id}\n"));
+        let list = folder.path().join("list.csv");
+        std::fs::write(
+            &list,
+            format!("path,person,id\n{}", rows.collect::<String>()),
+        )
+        .unwrap();
+        let (found, peak_kib) = dry_run(&server, &list);
+        assert_eq!(found, photos);
+        peaks.push(peak_kib);
+    }
+    assert!(peaks[1] < peaks[0] + CHANCE_KIB, "{peaks:?} KiB");
+    assert!(peaks[0] > CHANCE_KIB, "nothing was measured: {peaks:?}");
 }

@@ -29,19 +29,21 @@ pub(crate) enum Outcome {
     Refused(Refused),
 }
 
-/// Neighbours in the listing, few enough and small enough for one request.
-pub(crate) fn split(photos: &[Photo]) -> Vec<&[Photo]> {
-    let mut batches = Vec::new();
-    let mut rest = photos;
-    while !rest.is_empty() {
-        let mut bytes = 0;
-        let fitting = rest.iter().take(limits::BATCH_PHOTOS).take_while(|photo| {
-            bytes += photo.bytes;
-            bytes <= limits::BATCH_BYTES
-        });
-        let (batch, after) = rest.split_at(fitting.count().max(1));
-        batches.push(batch);
-        rest = after;
+/// Neighbours, few enough and small enough for one request.
+pub(crate) fn split(photos: Vec<Photo>) -> Vec<Vec<Photo>> {
+    let mut batches: Vec<Vec<Photo>> = Vec::new();
+    let mut bytes = 0;
+    for photo in photos {
+        bytes += photo.bytes;
+        match batches.last_mut() {
+            Some(batch) if batch.len() < limits::BATCH_PHOTOS && bytes <= limits::BATCH_BYTES => {
+                batch.push(photo);
+            }
+            _ => {
+                bytes = photo.bytes;
+                batches.push(vec![photo]);
+            }
+        }
     }
     batches
 }
@@ -208,7 +210,7 @@ mod tests {
     }
 
     fn lengths(sizes: &[u64]) -> Vec<usize> {
-        split(&photos(sizes))
+        split(photos(sizes))
             .iter()
             .map(|batch| batch.len())
             .collect()

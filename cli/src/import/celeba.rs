@@ -5,16 +5,22 @@
 //! the coordinates of other photos, and every photo is looked at anyway.
 
 use std::collections::HashMap;
-use std::fs;
+use std::ffi::OsString;
+use std::fs::File;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
-use serde_json::Value;
 
-use super::photo::{About, Listing, Photo, id_of};
+use super::lines::lines;
+use super::photo::{About, Found, Photo, id_of};
+use super::source::Entries;
 use super::table;
+use super::walk::Names;
+use crate::limits;
 
 /// Where the photos may be, below the data set's folder.
 const PHOTOS: [&str; 6] = [
@@ -37,51 +43,100 @@ pub(super) fn is_here(folder: &Path) -> bool {
     photos_in(folder).is_some() && lists.iter().any(|name| list(folder, name).is_some())
 }
 
-/// Lists its photos, with people's names by the numbers of their identities.
-pub(super) fn list_photos(folder: &Path, names: Option<&Path>) -> Result<Listing> {
-    let photos = photos_in(folder).context("there is no folder img_align_celeba")?;
-    let names = names.map(people).transpose()?.unwrap_or_default();
-    let identities: HashMap<String, u32> = numbers(folder, "identity_CelebA")?;
-    let parts: HashMap<String, usize> = numbers(folder, "list_eval_partition")?;
-    let attributes = Attributes::read(folder)?;
-    let mut entries = fs::read_dir(&photos)
-        .and_then(Iterator::collect::<std::io::Result<Vec<_>>>)
-        .with_context(|| format!("cannot list {}", photos.display()))?;
-    entries.sort_by_key(fs::DirEntry::file_name);
-    let mut listing = Listing::default();
-    for entry in entries {
-        let Ok(file) = entry.file_name().into_string() else {
-            listing.skip(entry.path().display().to_string(), "its name is not UTF-8");
-            continue;
+/// What its lists say, in little room: there are hundreds of thousands of photos.
+pub(super) struct Lists {
+    photos: PathBuf,
+    names: HashMap<u32, String>,
+    identities: ByPhoto<u32>,
+    parts: ByPhoto<u8>,
+    attributes: ByPhoto<u64>,
+    titles: Arc<[String]>,
+}
+
+impl Lists {
+    /// Reads them; people have names by the numbers of their identities.
+    pub(super) fn read(folder: &Path, names: Option<&Path>) -> Result<Self> {
+        let photos = photos_in(folder).context("there is no folder img_align_celeba")?;
+        let (titles, attributes) = attributes(folder)?;
+        Ok(Self {
+            photos,
+            names: names.map(people).transpose()?.unwrap_or_default(),
+            identities: numbers(folder, "identity_CelebA")?,
+            parts: numbers(folder, "list_eval_partition")?,
+            attributes,
+            titles,
+        })
+    }
+
+    /// The photos that are there, one after the other.
+    pub(super) fn photos(self: &Arc<Self>) -> Entries {
+        let lists = Arc::clone(self);
+        let names = Names::of(&self.photos, limits::NAMES_HELD);
+        Box::new(names.map(move |named| {
+            let shown = || format!("cannot list {}", lists.photos.display());
+            Ok(lists.found(named.with_context(shown)?.0))
+        }))
+    }
+
+    fn found(&self, name: OsString) -> Found {
+        let path = self.photos.join(&name);
+        let Ok(file) = name.into_string() else {
+            return Found::skipped(path.display().to_string(), "its name is not UTF-8");
         };
         // The lists speak of .jpg even where the photos are .png.
         let stem = file.split('.').next().unwrap_or_default();
         let key = format!("{stem}.jpg");
-        let identity = identities.get(&key);
-        let mut beside: Vec<(&'static str, Value)> = Vec::new();
-        beside.extend(identity.map(|it| ("identity", (*it).into())));
-        let part = parts.get(&key).and_then(|part| PARTS.get(*part));
-        beside.extend(part.map(|part| ("partition", (*part).into())));
-        let named = |it: &u32| {
-            names
-                .get(it)
-                .cloned()
-                .unwrap_or_else(|| format!("CelebA #{it}"))
+        let identity = self.identities.of(&key);
+        let part = self.parts.of(&key);
+        let part = part.and_then(|part| PARTS.get(usize::from(part)));
+        let identified = identity.map(|it| ("identity", it.into()));
+        let parted = part.map(|part| ("partition", (*part).into()));
+        let named = |it: u32| {
+            let name = self.names.get(&it).cloned();
+            name.unwrap_or_else(|| format!("CelebA #{it}"))
         };
-        listing.add(Photo {
-            path: entry.path(),
+        Found::Photo(Photo {
+            path,
             person: identity.map(named),
             id: id_of(&format!("img_align_celeba/{key}")),
             about: About::Flags {
-                names: Arc::clone(&attributes.names),
-                has: attributes.of.get(&key).copied().unwrap_or(0),
-                beside,
+                names: Arc::clone(&self.titles),
+                has: self.attributes.of(&key).unwrap_or(0),
+                beside: identified.into_iter().chain(parted).collect(),
             },
             file,
             bytes: 0,
-        });
+        })
     }
-    Ok(listing)
+}
+
+/// A number for each photo, by 64 bits of a hash of its name: that two of 200,000 share them happens
+/// once in a billion.
+struct ByPhoto<T> {
+    rows: Vec<(u64, T)>,
+}
+
+impl<T: Copy> ByPhoto<T> {
+    fn of_rows(mut rows: Vec<(u64, T)>) -> Self {
+        rows.shrink_to_fit();
+        // Of several rows of a photo the last one counts.
+        rows.reverse();
+        rows.sort_by_key(|(key, _)| *key);
+        Self { rows }
+    }
+
+    fn of(&self, photo: &str) -> Option<T> {
+        let key = key(photo);
+        let at = self.rows.partition_point(|(other, _)| *other < key);
+        let (found, number) = self.rows.get(at)?;
+        (*found == key).then_some(*number)
+    }
+}
+
+fn key(photo: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    photo.hash(&mut hasher);
+    hasher.finish()
 }
 
 fn photos_in(folder: &Path) -> Option<PathBuf> {
@@ -99,103 +154,88 @@ fn list(folder: &Path, name: &str) -> Option<PathBuf> {
     paths.into_iter().find(|path| path.is_file())
 }
 
-/// The rows of a list, cut at commas or spaces.
-fn rows(path: &Path) -> Result<Vec<Vec<String>>> {
-    let text =
-        fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let lines = text.lines().filter(|line| !line.trim().is_empty());
-    let separators = |c: char| c == ',' || c.is_whitespace();
-    let cut = |line: &str| {
-        line.split(separators)
-            .filter(|cell| !cell.is_empty())
-            .map(str::to_owned)
-            .collect()
+/// The rows of a list, cut at commas or spaces, one after the other; none where there is no list.
+fn rows(path: Option<&Path>) -> Result<impl Iterator<Item = Result<Vec<String>>>> {
+    let open = |path: &Path| {
+        let shown = path.display().to_string();
+        let file = File::open(path).with_context(|| format!("cannot read {shown}"))?;
+        let cut = move |(_, line): (usize, Result<String>)| {
+            let line = line.with_context(|| shown.clone())?;
+            let cells = line.split(|c: char| c == ',' || c.is_whitespace());
+            let cells = cells.filter(|cell| !cell.is_empty());
+            Ok(cells.map(str::to_owned).collect())
+        };
+        Ok::<_, anyhow::Error>(lines(BufReader::new(file)).map(cut))
     };
-    Ok(lines.map(cut).collect())
+    Ok(path.map(open).transpose()?.into_iter().flatten())
 }
 
 /// A list of a number for each photo; empty where there is none.
-fn numbers<T: FromStr>(folder: &Path, name: &str) -> Result<HashMap<String, T>> {
-    let Some(path) = list(folder, name) else {
-        return Ok(HashMap::new());
-    };
-    let mut numbers = HashMap::new();
-    for row in rows(&path)? {
-        match row.as_slice() {
+fn numbers<T: FromStr + Copy>(folder: &Path, name: &str) -> Result<ByPhoto<T>> {
+    let path = list(folder, name);
+    let shown = || path.as_deref().unwrap_or(folder).display();
+    let mut numbers = Vec::new();
+    for row in rows(path.as_deref())? {
+        match row?.as_slice() {
             [photo, number] if is_photo(photo) => {
                 let number = number.parse().ok();
                 let number =
-                    number.with_context(|| format!("{}: {photo} has no number", path.display()))?;
-                numbers.insert(photo.clone(), number);
+                    number.with_context(|| format!("{}: {photo} has no number", shown()))?;
+                numbers.push((key(photo), number));
             }
             // Copies have a line of titles.
             _ if numbers.is_empty() => {}
-            row => bail!(
-                "{}: `{}` is no photo and a number",
-                path.display(),
-                row.join(" ")
-            ),
+            row => bail!("{}: `{}` is no photo and a number", shown(), row.join(" ")),
         }
     }
-    Ok(numbers)
+    Ok(ByPhoto::of_rows(numbers))
 }
 
 fn is_photo(cell: &str) -> bool {
     cell.ends_with(".jpg")
 }
 
-/// Which photo has which attributes.
-struct Attributes {
-    names: Arc<[String]>,
-    of: HashMap<String, u64>,
-}
-
-impl Attributes {
-    /// After a line that counts comes one with the names, then each photo with 1 or -1 for each.
-    fn read(folder: &Path) -> Result<Self> {
-        let (mut names, mut of) = (Vec::new(), HashMap::new());
-        let path = list(folder, "list_attr_celeba");
-        for row in path.as_deref().map(rows).transpose()?.unwrap_or_default() {
-            let shown = || path.as_deref().unwrap_or(folder).display();
-            match row.as_slice() {
-                [photo, values @ ..] if is_photo(photo) => {
-                    ensure!(
-                        values.len() == names.len(),
-                        "{}: {photo} has {} attributes, {} are named",
-                        shown(),
-                        values.len(),
-                        names.len()
-                    );
-                    let bits = values.iter().enumerate();
-                    let bits = bits.filter(|(_, value)| *value == "1");
-                    of.insert(photo.clone(), bits.fold(0, |has, (at, _)| has | 1 << at));
-                }
-                [_] if names.is_empty() => {}
-                titles if of.is_empty() => {
-                    let titles = titles.iter().filter(|title| *title != "image_id");
-                    names = titles.map(|title| title.to_lowercase()).collect();
-                    ensure!(
-                        names.len() <= MOST_ATTRIBUTES,
-                        "{}: too many attributes",
-                        shown()
-                    );
-                }
-                row => bail!("{}: `{}` is no photo", shown(), row.join(" ")),
+/// The names of the attributes, and which photo has which: after a line that counts comes one with the
+/// names, then each photo with 1 or -1 for each.
+fn attributes(folder: &Path) -> Result<(Arc<[String]>, ByPhoto<u64>)> {
+    let (mut names, mut of) = (Vec::new(), Vec::new());
+    let path = list(folder, "list_attr_celeba");
+    let shown = || path.as_deref().unwrap_or(folder).display();
+    for row in rows(path.as_deref())? {
+        match row?.as_slice() {
+            [photo, values @ ..] if is_photo(photo) => {
+                ensure!(
+                    values.len() == names.len(),
+                    "{}: {photo} has {} attributes, {} are named",
+                    shown(),
+                    values.len(),
+                    names.len()
+                );
+                let bits = values.iter().enumerate();
+                let bits = bits.filter(|(_, value)| *value == "1");
+                of.push((key(photo), bits.fold(0, |has, (at, _)| has | 1 << at)));
             }
+            [_] if names.is_empty() => {}
+            titles if of.is_empty() => {
+                let titles = titles.iter().filter(|title| *title != "image_id");
+                names = titles.map(|title| title.to_lowercase()).collect();
+                ensure!(
+                    names.len() <= MOST_ATTRIBUTES,
+                    "{}: too many attributes",
+                    shown()
+                );
+            }
+            row => bail!("{}: `{}` is no photo", shown(), row.join(" ")),
         }
-        Ok(Self {
-            names: names.into(),
-            of,
-        })
     }
+    Ok((names.into(), ByPhoto::of_rows(of)))
 }
 
 /// A file of one's own: the number of an identity and a name in each row.
 fn people(path: &Path) -> Result<HashMap<u32, String>> {
-    let text =
-        fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
     let mut people = HashMap::new();
-    for (number, row) in table::rows(&text).enumerate() {
+    for (number, row) in table::rows(BufReader::new(file)).enumerate() {
         let row = row.with_context(|| path.display().to_string())?;
         match row.as_slice() {
             [identity, name] if identity.trim().parse::<u32>().is_ok() => {
@@ -215,9 +255,20 @@ fn people(path: &Path) -> Result<HashMap<u32, String>> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use std::fs;
+
+    use serde_json::{Value, json};
 
     use super::*;
+
+    fn list_photos(folder: &Path, names: Option<&Path>) -> Result<Vec<Photo>> {
+        let found = Arc::new(Lists::read(folder, names)?).photos();
+        let photos = found.map(|found| match found? {
+            Found::Photo(photo) => Ok(photo),
+            Found::Skipped(file) => bail!("{}: {}", file.file, file.reason),
+        });
+        photos.collect()
+    }
 
     fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
@@ -252,7 +303,7 @@ mod tests {
         let folder = folder(&AS_DISTRIBUTED);
         assert!(is_here(folder.path()));
         let names = folder.path().join("names.csv");
-        let photos = list_photos(folder.path(), Some(&names)).unwrap().photos;
+        let photos = list_photos(folder.path(), Some(&names)).unwrap();
         let people: Vec<_> = photos.iter().map(|photo| photo.person.as_deref()).collect();
         assert_eq!(people, [Some("CelebA #2880"), Some("Lovelace, Ada")]);
         let payload = photos[0].about.payload(&photos[0].file);
@@ -276,7 +327,7 @@ mod tests {
                 "image_id,partition\n000001.jpg,1\n",
             ),
         ]);
-        let photos = list_photos(copy.path(), None).unwrap().photos;
+        let photos = list_photos(copy.path(), None).unwrap();
         let payload = photos[0].about.payload(&photos[0].file);
         assert_eq!(payload["smiling"], true);
         assert_eq!(
@@ -284,9 +335,7 @@ mod tests {
             (&json!(false), &json!("valid"))
         );
         assert_eq!(photos[0].person, None);
-        let first = list_photos(folder(&AS_DISTRIBUTED).path(), None)
-            .unwrap()
-            .photos;
+        let first = list_photos(folder(&AS_DISTRIBUTED).path(), None).unwrap();
         assert_eq!(photos[0].id, first[0].id);
     }
 

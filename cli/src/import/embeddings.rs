@@ -2,7 +2,7 @@
 //! Parquet or in lines of JSON. Read row by row; what is there already is not sent again.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufReader, Read};
 use std::path::Path;
 use std::time::Instant;
 
@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::lines::{lines, read_line};
 use super::photo::PhotoId;
 use super::report::Rows as Report;
 use crate::client::Client;
@@ -35,7 +36,8 @@ pub(super) fn are_in(path: &Path) -> Result<bool> {
             let mut line = String::new();
             let file =
                 File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
-            BufReader::new(file).read_line(&mut line)?;
+            read_line(&mut BufReader::new(file), &mut line)
+                .with_context(|| path.display().to_string())?;
             let first: Option<Map<String, Value>> = serde_json::from_str(&line).ok();
             Ok(first.is_some_and(|first| first.contains_key("vector")))
         }
@@ -112,14 +114,14 @@ fn read(path: &Path, ids: Option<&Path>) -> Result<(Points, Option<String>)> {
                     ids.is_none(),
                     "--ids is for tables: lines have their own ids"
                 );
-                return Ok((Box::new(input.lines().filter_map(line)), None));
+                return Ok((Box::new(lines(input).map(|(_, line)| point(&line?))), None));
             }
         };
     let mut ids: Box<dyn Iterator<Item = Result<PhotoId>>> = match ids {
         Some(path) => {
             let file =
                 File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
-            Box::new(BufReader::new(file).lines().map(|line| id(&line?)))
+            Box::new(lines(BufReader::new(file)).map(|(_, line)| id(&line?)))
         }
         None => Box::new((0..).map(|row| Ok(PhotoId::Number(row)))),
     };
@@ -150,12 +152,8 @@ impl TryFrom<columns::Point> for NewPoint {
     }
 }
 
-fn line(line: std::io::Result<String>) -> Option<Result<NewPoint>> {
-    match line {
-        Ok(line) if line.trim().is_empty() => None,
-        Ok(line) => Some(serde_json::from_str(&line).context("it is no point")),
-        Err(error) => Some(Err(error.into())),
-    }
+fn point(line: &str) -> Result<NewPoint> {
+    serde_json::from_str(line).context("it is no point")
 }
 
 fn id(line: &str) -> Result<PhotoId> {

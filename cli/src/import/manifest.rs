@@ -3,50 +3,46 @@
 //! other columns and keys go into the payload.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::BufReader;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::photo::{About, Listing, Photo, PhotoId, id_of};
+use super::lines::lines;
+use super::photo::{About, Found, Photo, PhotoId, id_of};
+use super::source::Entries;
 use super::table;
 
-/// Lists the photos of a file.
-pub(super) fn list_photos(path: &Path) -> Result<Listing> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let mut listing = Listing::default();
+/// The photos that a file lists, one after the other.
+pub(super) fn photos(path: &Path) -> Result<Entries> {
+    let shown = path.display().to_string();
+    let input = BufReader::new(File::open(path).with_context(|| shown.clone())?);
+    let folder = path.parent().unwrap_or(Path::new(".")).to_owned();
     let is_table = path
         .extension()
         .is_some_and(|end| end.eq_ignore_ascii_case("csv"));
-    let of_file = || path.display().to_string();
-    if is_table {
-        let text = std::fs::read_to_string(path).with_context(of_file)?;
-        let mut rows = table::rows(&text);
-        let titles = rows
-            .next()
-            .transpose()
-            .with_context(of_file)?
-            .unwrap_or_default();
-        for (number, row) in rows.enumerate() {
-            let row = row.with_context(of_file)?;
-            let photo = cells(&titles, row).and_then(|about| photo(folder, about));
-            listing.add(photo.with_context(|| format!("{}, row {}", of_file(), number + 2))?);
-        }
-    } else {
-        let lines = BufReader::new(File::open(path).with_context(of_file)?).lines();
-        for (number, line) in lines.enumerate() {
-            let line = line.with_context(of_file)?;
-            if line.trim().is_empty() {
-                continue;
-            }
-            let about = serde_json::from_str(&line).context("no JSON object");
-            let photo = about.and_then(|about| photo(folder, about));
-            listing.add(photo.with_context(|| format!("{}, line {}", of_file(), number + 1))?);
-        }
+    if !is_table {
+        return Ok(Box::new(lines(input).map(move |(number, line)| {
+            let about = line.and_then(|line| serde_json::from_str(&line).context("no JSON object"));
+            let photo = about.and_then(|about| photo(&folder, about));
+            let photo = photo.with_context(|| format!("{shown}, line {number}"));
+            photo.map(Found::Photo)
+        })));
     }
-    Ok(listing)
+    let mut rows = table::rows(input);
+    let titles = rows
+        .next()
+        .transpose()
+        .with_context(|| shown.clone())?
+        .unwrap_or_default();
+    Ok(Box::new(rows.enumerate().map(move |(number, row)| {
+        let row = row.with_context(|| shown.clone())?;
+        let photo = cells(&titles, row).and_then(|about| photo(&folder, about));
+        let photo = photo.with_context(|| format!("{shown}, row {}", number + 2));
+        photo.map(Found::Photo)
+    })))
 }
 
 /// A row as an object. Cells that are numbers, `true` or `false` are that; empty ones are nothing.
@@ -121,7 +117,12 @@ mod tests {
         }
         let path = folder.path().join(name);
         fs::write(&path, text).unwrap();
-        Ok(list_photos(&path)?.photos)
+        let found = photos(&path)?;
+        let photos = found.map(|found| match found? {
+            Found::Photo(photo) => Ok(photo),
+            Found::Skipped(file) => bail!("{}: {}", file.file, file.reason),
+        });
+        photos.collect()
     }
 
     #[test]

@@ -1,52 +1,61 @@
 //! `doppel import`: a folder or a list of photos into a collection, over REST. What is already there is
-//! asked for first and not sent again, so the same command goes on where an earlier one stopped.
+//! asked for first and not sent again, so the same command goes on where an earlier one stopped. Memory
+//! is the same for any number of photos: a source is gone through twice, once to know how much there is,
+//! once to send it, and what is to be told of each file waits in a file.
 
 mod batch;
 mod celeba;
 mod embeddings;
+mod fresh;
+mod lines;
 mod manifest;
 mod photo;
 mod progress;
 mod report;
 mod send;
+mod source;
+mod spool;
+mod survey;
 mod table;
 mod walk;
 
-use std::collections::HashSet;
-use std::path::Path;
+use std::fs::File;
+use std::io::{BufWriter, Write};
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 use crate::arguments::ImportArgs;
 use crate::client::{self, Client};
 use crate::exit::Exit;
-use crate::{limits, out};
+use crate::out;
 use batch::{Outcome, Target};
+use fresh::{Fresh, Next};
 pub(crate) use photo::PhotoId;
-use photo::{Listing, Photo};
 use progress::Progress;
 use report::Report;
+use send::Heard;
+use source::Source;
 
 /// Imports through a server that is running.
 pub(crate) fn run(arguments: &ImportArgs, client: &Client) -> Result<Exit> {
     if arguments.folder.is_file() && embeddings::are_in(&arguments.folder)? {
         return vectors(arguments, client);
     }
-    let folder = arguments.folder.display().to_string();
-    let listing = list(&arguments.folder, arguments.names.as_deref())?;
+    let source = Source::open(&arguments.folder, arguments.names.as_deref())?;
     let mut report = Report {
-        folder,
+        folder: arguments.folder.display().to_string(),
         collection: arguments.collection.clone(),
         dry_run: arguments.dry_run,
-        photos: listing.photos.len(),
-        people: people(&listing.photos),
-        skipped: listing.skipped.len(),
         ..Report::default()
     };
-    let outcome = import(arguments, client, listing, &mut report);
+    if arguments.json || arguments.report.is_some() {
+        report.keep_lines()?;
+    }
+    survey::survey(&source, &mut report)?;
+    let outcome = import(arguments, client, &source, &mut report);
     report.complete = outcome.is_ok();
-    publish(arguments, &report)?;
+    publish(arguments, |out| report.write_json(out), || report.text())?;
     outcome.map_err(|error| explained(error, report.imported))?;
     Ok(match report.refused {
         0 => Exit::Success,
@@ -59,47 +68,29 @@ fn vectors(arguments: &ImportArgs, client: &Client) -> Result<Exit> {
     let collection = &arguments.collection;
     let target = (collection.as_str(), arguments.model.as_deref());
     let report = embeddings::import(client, target, source, ids, arguments.dry_run)?;
-    write_report(arguments, &report.json()?, report.text())?;
+    publish(arguments, |out| report.write_json(out), || report.text())?;
     Ok(Exit::Success)
-}
-
-/// The photos of a folder, of CelebA or of a list.
-fn list(source: &Path, names: Option<&Path>) -> Result<Listing> {
-    let shown = || format!("cannot list {}", source.display());
-    if source.is_dir() && celeba::is_here(source) {
-        return celeba::list_photos(source, names);
-    }
-    if names.is_some() {
-        bail!("--names is for CelebA, which {} is not", source.display());
-    }
-    if !source.is_file() {
-        return walk::walk(source).with_context(shown);
-    }
-    match source.extension().and_then(|end| end.to_str()) {
-        Some("csv" | "jsonl") => manifest::list_photos(source),
-        _ => bail!(
-            "{} is no folder, and no .csv, .jsonl, .npy, .fvecs or .parquet file",
-            source.display()
-        ),
-    }
 }
 
 fn import(
     arguments: &ImportArgs,
     client: &Client,
-    listing: Listing,
+    source: &Source,
     report: &mut Report,
-) -> Result<(), client::Error> {
-    report.skipped_files = listing.skipped;
+) -> Result<()> {
     let collection = &arguments.collection;
-    if !arguments.dry_run {
-        client.ensure_collection(collection, arguments.model.as_deref())?;
-    }
-    let photos = not_there_yet(client, collection, listing.photos)?;
-    report.already_there = report.photos - photos.len();
+    let fresh = Fresh::of(source.entries()?, client, collection);
     if arguments.dry_run {
+        for next in fresh {
+            match next? {
+                Next::Batch(_) => {}
+                Next::Known(photos) => report.already_there += photos,
+                Next::Skipped(file) => report.skip_photo(&file)?,
+            }
+        }
         return Ok(());
     }
+    client.ensure_collection(collection, arguments.model.as_deref())?;
     let target = Target {
         client,
         collection,
@@ -107,63 +98,63 @@ fn import(
         keep_photo: arguments.keep_photos,
     };
     let start = Instant::now();
-    let mut progress = Progress::new(photos.len());
-    let sent = send::all(&target, &photos, arguments.in_flight, |outcome| {
-        progress.photo(matches!(outcome, Outcome::Refused(_)));
-        match outcome {
-            Outcome::Imported => report.imported += 1,
-            Outcome::Twin(twin) => report.duplicate(twin),
-            Outcome::Refused(refused) => report.refuse(refused),
+    let mut progress = Progress::new(report.photos);
+    let sent = send::all(&target, fresh, arguments.in_flight, |heard| {
+        match heard {
+            Heard::Known(photos) => {
+                progress.known(photos);
+                report.already_there += photos;
+            }
+            Heard::Skipped(file) => {
+                progress.known(1);
+                report.skip_photo(&file)?;
+            }
+            Heard::Photo(outcome) => {
+                progress.photo(matches!(outcome, Outcome::Refused(_)));
+                match outcome {
+                    Outcome::Imported => report.imported += 1,
+                    Outcome::Twin(twin) => report.duplicate(&twin)?,
+                    Outcome::Refused(refused) => report.refuse(&refused)?,
+                }
+            }
         }
+        Ok(())
     });
     progress.finish();
     report.finish(start.elapsed().as_secs_f64());
     sent
 }
 
-fn not_there_yet(
-    client: &Client,
-    collection: &str,
-    photos: Vec<Photo>,
-) -> Result<Vec<Photo>, client::Error> {
-    let mut known = HashSet::new();
-    for chunk in photos.chunks(limits::KNOWN_IDS) {
-        let ids: Vec<_> = chunk.iter().map(|photo| photo.id).collect();
-        known.extend(client.known_ids(collection, &ids)?);
-    }
-    let new = photos
-        .into_iter()
-        .filter(|photo| !known.contains(&photo.id));
-    Ok(new.collect())
-}
-
-fn people(photos: &[Photo]) -> usize {
-    let people = photos.iter().filter_map(|photo| photo.person.as_deref());
-    people.collect::<HashSet<_>>().len()
-}
-
-fn publish(arguments: &ImportArgs, report: &Report) -> Result<()> {
-    write_report(arguments, &report.json()?, report.text())
-}
-
-fn write_report(arguments: &ImportArgs, json: &str, text: String) -> Result<()> {
+/// Tells what has become of an import, in a file and on standard output.
+fn publish(
+    arguments: &ImportArgs,
+    json: impl Fn(&mut dyn Write) -> std::io::Result<()>,
+    text: impl Fn() -> String,
+) -> Result<()> {
     if let Some(path) = &arguments.report {
-        std::fs::write(path, json).with_context(|| format!("cannot write {}", path.display()))?;
+        let write = || {
+            let mut file = BufWriter::new(File::create(path)?);
+            json(&mut file)?;
+            file.flush()
+        };
+        write().with_context(|| format!("cannot write {}", path.display()))?;
     }
-    let shown = if arguments.json { json } else { &text };
-    out::print(shown).context("cannot write the report")
+    let told = match arguments.json {
+        true => out::write(json),
+        false => out::print(&text()),
+    };
+    told.context("cannot write the report")
 }
 
-fn explained(error: client::Error, imported: usize) -> anyhow::Error {
+fn explained(error: anyhow::Error, imported: usize) -> anyhow::Error {
     let passing = matches!(
-        error,
-        client::Error::Lost { .. } | client::Error::Busy { .. }
+        error.downcast_ref(),
+        Some(client::Error::Lost { .. } | client::Error::Busy { .. })
     );
-    let stopped = anyhow::Error::new(error);
     if imported == 0 && !passing {
-        return stopped;
+        return error;
     }
-    stopped.context(format!(
+    error.context(format!(
         "stopped after {imported} photos; run the same command again to go on"
     ))
 }

@@ -34,7 +34,7 @@ pub(crate) enum PhotoId {
     Uuid(Uuid),
 }
 
-/// What else is known of a photo, held in little room: there may be hundreds of thousands.
+/// What else is known of a photo.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum About {
     Nothing,
@@ -69,29 +69,31 @@ impl About {
     }
 }
 
-/// What there is to be imported.
-#[derive(Debug, Default)]
-pub(crate) struct Listing {
-    pub(crate) photos: Vec<Photo>,
-    pub(crate) skipped: Vec<Skipped>,
+/// A file that a source names.
+#[derive(Debug)]
+pub(crate) enum Found {
+    Photo(Photo),
+    Skipped(Skipped),
 }
 
-impl Listing {
-    pub(crate) fn skip(&mut self, file: String, reason: &str) {
+impl Found {
+    pub(crate) fn skipped(file: String, reason: &str) -> Self {
         let reason = reason.to_owned();
-        self.skipped.push(Skipped { file, reason });
+        Self::Skipped(Skipped { file, reason })
     }
+}
 
-    /// Takes a photo, if its file is one and can be asked for its size. A link to a photo is as good
-    /// as the photo.
-    pub(crate) fn add(&mut self, photo: Photo) {
-        match fs::metadata(&photo.path) {
-            Ok(metadata) if metadata.is_file() => self.photos.push(Photo {
+impl Photo {
+    /// With its size, if its file is one and can be asked for it. A link to a photo is as good as the
+    /// photo.
+    pub(crate) fn sized(self) -> Found {
+        match fs::metadata(&self.path) {
+            Ok(metadata) if metadata.is_file() => Found::Photo(Self {
                 bytes: metadata.len(),
-                ..photo
+                ..self
             }),
-            Ok(_) => self.skip(photo.file, "a link to a folder, or no regular file"),
-            Err(error) => self.skip(photo.file, &format!("cannot be read: {error}")),
+            Ok(_) => Found::skipped(self.file, "a link to a folder, or no regular file"),
+            Err(error) => Found::skipped(self.file, &format!("cannot be read: {error}")),
         }
     }
 }

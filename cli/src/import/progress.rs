@@ -68,6 +68,14 @@ impl Progress {
         }
     }
 
+    /// So many need not be sent.
+    pub(crate) fn known(&mut self, photos: usize) {
+        match &mut self.display {
+            Display::Bar(bar) => bar.dec_length(u64::try_from(photos).unwrap_or(u64::MAX)),
+            Display::Lines(lines) => lines.total = lines.total.saturating_sub(photos),
+        }
+    }
+
     pub(crate) fn finish(&self) {
         if let Display::Bar(bar) = &self.display {
             bar.finish_and_clear();
@@ -79,7 +87,7 @@ impl Lines {
     fn text(&self, elapsed: Duration, refused: usize) -> String {
         let count = |n: usize| f64::from(u32::try_from(n).unwrap_or(u32::MAX));
         let rate = count(self.done) / elapsed.as_secs_f64().max(0.001);
-        let left_s = count(self.total - self.done) / rate.max(0.001);
+        let left_s = count(self.total.saturating_sub(self.done)) / rate.max(0.001);
         let (done, total) = (self.done, self.total);
         format!("{done}/{total} photos, {rate:.1} a second, {left_s:.0} s left, {refused} refused")
     }

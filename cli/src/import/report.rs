@@ -2,30 +2,35 @@
 //! the interface.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
+use std::fmt::Write as _;
+use std::io::{self, Write};
 
-use serde::Serialize;
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::spool::Spool;
+use crate::limits;
+
 /// A file that was not sent.
-#[derive(Debug, Clone, Serialize, PartialEq, Eq)]
+#[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
 pub(crate) struct Skipped {
     pub(crate) file: String,
     pub(crate) reason: String,
 }
 
 /// A photo that could not be read, or that the server refused.
-#[derive(Debug, Clone, Serialize, PartialEq, Eq)]
+#[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
 pub(crate) struct Refused {
     pub(crate) file: String,
     /// The server's status; absent when the file could not be read here.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) status: Option<u16>,
     pub(crate) reason: String,
 }
 
 /// A photo whose face is of the same picture as one that is there.
-#[derive(Debug, Clone, Serialize, PartialEq)]
+#[derive(Debug, Clone, Serialize, Deserialize, PartialEq)]
 pub(crate) struct Twin {
     pub(crate) file: String,
     /// The id of the face that was there.
@@ -46,6 +51,8 @@ pub(crate) struct Report {
     /// Photos found in the folder.
     pub(crate) photos: usize,
     pub(crate) people: usize,
+    /// There are more people than were counted.
+    pub(crate) more_people: bool,
     pub(crate) imported: usize,
     pub(crate) already_there: usize,
     /// Imported photos of which a face of the same picture was there.
@@ -57,24 +64,53 @@ pub(crate) struct Report {
     pub(crate) skipped: usize,
     pub(crate) seconds: f64,
     pub(crate) photos_per_second: f64,
-    pub(crate) refused_photos: Vec<Refused>,
-    pub(crate) skipped_files: Vec<Skipped>,
-    pub(crate) duplicate_photos: Vec<Twin>,
+    pub(super) refused_photos: Spool<Refused>,
+    pub(super) skipped_files: Spool<Skipped>,
+    pub(super) duplicate_photos: Spool<Twin>,
+    /// How many files were skipped for each reason.
+    #[serde(skip)]
+    pub(super) skips: BTreeMap<String, usize>,
+}
+
+/// Counts a reason; from some number of them on, others are one.
+fn count(reasons: &mut BTreeMap<String, usize>, reason: &str) {
+    let is_told = reasons.len() < limits::REASONS || reasons.contains_key(reason);
+    let reason = if is_told { reason } else { "other reasons" };
+    *reasons.entry(reason.to_owned()).or_default() += 1;
 }
 
 impl Report {
-    pub(crate) fn refuse(&mut self, refused: Refused) {
+    /// Has it keep what it is told of each file, for whoever reads it line by line.
+    pub(crate) fn keep_lines(&mut self) -> Result<()> {
+        self.refused_photos = Spool::kept()?;
+        self.skipped_files = Spool::kept()?;
+        self.duplicate_photos = Spool::kept()?;
+        Ok(())
+    }
+
+    pub(crate) fn skip(&mut self, file: &Skipped) -> Result<()> {
+        self.skipped += 1;
+        count(&mut self.skips, &file.reason);
+        self.skipped_files.push(file)
+    }
+
+    /// One that was taken for a photo by its name.
+    pub(crate) fn skip_photo(&mut self, file: &Skipped) -> Result<()> {
+        self.photos = self.photos.saturating_sub(1);
+        self.skip(file)
+    }
+
+    pub(crate) fn refuse(&mut self, refused: &Refused) -> Result<()> {
         self.refused += 1;
-        let reasons = self.reasons.entry(refused.reason.clone()).or_default();
-        *reasons += 1;
-        self.refused_photos.push(refused);
+        count(&mut self.reasons, &refused.reason);
+        self.refused_photos.push(refused)
     }
 
     /// One that was imported nevertheless.
-    pub(crate) fn duplicate(&mut self, twin: Twin) {
+    pub(crate) fn duplicate(&mut self, twin: &Twin) -> Result<()> {
         self.imported += 1;
         self.duplicates += 1;
-        self.duplicate_photos.push(twin);
+        self.duplicate_photos.push(twin)
     }
 
     pub(crate) fn finish(&mut self, seconds: f64) {
@@ -94,7 +130,7 @@ impl Report {
             writeln!(text, "{count:>9}  {what}").expect("writing to a string never fails");
         };
         if self.dry_run {
-            let new = self.photos - self.already_there;
+            let new = self.photos.saturating_sub(self.already_there);
             line(
                 new,
                 &format!("photos would be imported into {}", self.collection),
@@ -111,16 +147,13 @@ impl Report {
         for (reason, count) in &self.reasons {
             line(*count, &format!("refused: {reason}"));
         }
-        let mut skipped = BTreeMap::<&str, usize>::new();
-        for file in &self.skipped_files {
-            *skipped.entry(&file.reason).or_default() += 1;
+        for (reason, count) in &self.skips {
+            line(*count, &format!("files skipped: {reason}"));
         }
-        for (reason, count) in skipped {
-            line(count, &format!("files skipped: {reason}"));
-        }
+        let least = if self.more_people { "more than " } else { "" };
         line(
             self.photos,
-            &format!("photos of {} people in {}", self.people, self.folder),
+            &format!("photos of {least}{} people in {}", self.people, self.folder),
         );
         if !self.dry_run {
             let (seconds, rate) = (self.seconds, self.photos_per_second);
@@ -130,9 +163,10 @@ impl Report {
         text
     }
 
-    /// For programs.
-    pub(crate) fn json(&self) -> serde_json::Result<String> {
-        Ok(serde_json::to_string_pretty(self)? + "\n")
+    /// For programs, as it is read back from where its lines are kept.
+    pub(crate) fn write_json(&self, mut out: impl Write) -> io::Result<()> {
+        serde_json::to_writer_pretty(&mut out, self)?;
+        out.write_all(b"\n")
     }
 }
 
@@ -172,8 +206,9 @@ impl Rows {
     }
 
     /// For programs.
-    pub(crate) fn json(&self) -> serde_json::Result<String> {
-        Ok(serde_json::to_string_pretty(self)? + "\n")
+    pub(crate) fn write_json(&self, mut out: impl Write) -> io::Result<()> {
+        serde_json::to_writer_pretty(&mut out, self)?;
+        out.write_all(b"\n")
     }
 }
 
@@ -190,19 +225,21 @@ mod tests {
             people: 3,
             imported: 5,
             already_there: 3,
-            skipped: 1,
-            skipped_files: vec![Skipped {
-                file: "notes.txt".to_owned(),
-                reason: "not a photo".to_owned(),
-            }],
             ..Report::default()
         };
+        report.keep_lines().unwrap();
+        let skipped = Skipped {
+            file: "notes.txt".to_owned(),
+            reason: "not a photo".to_owned(),
+        };
+        report.skip(&skipped).unwrap();
         for file in ["Ada/1.jpg", "Ada/2.jpg"] {
-            report.refuse(Refused {
+            let refused = Refused {
                 file: file.to_owned(),
                 status: Some(422),
                 reason: "no face found".to_owned(),
-            });
+            };
+            report.refuse(&refused).unwrap();
         }
         report.finish(2.0);
         report
@@ -221,12 +258,29 @@ mod tests {
 
     #[test]
     fn programs_read_every_refused_file() {
-        let json: serde_json::Value = serde_json::from_str(&report().json().unwrap()).unwrap();
+        let mut json = Vec::new();
+        report().write_json(&mut json).unwrap();
+        let json: Value = serde_json::from_slice(&json).unwrap();
         assert_eq!(json["imported"], 5);
         assert_eq!(json["already_there"], 3);
         assert_eq!(json["reasons"]["no face found"], 2);
         assert_eq!(json["refused_photos"][1]["file"], "Ada/2.jpg");
         assert_eq!(json["refused_photos"][1]["status"], 422);
         assert_eq!(json["complete"], true);
+    }
+
+    #[test]
+    fn reasons_without_end_are_told_together() {
+        let mut report = Report::default();
+        for number in 0..limits::REASONS + 5 {
+            let refused = Refused {
+                file: String::new(),
+                status: None,
+                reason: format!("reason {number}"),
+            };
+            report.refuse(&refused).unwrap();
+        }
+        assert_eq!(report.reasons["other reasons"], 5);
+        assert_eq!(report.refused, limits::REASONS + 5);
     }
 }

@@ -1,36 +1,72 @@
 //! Tables of cells with commas between them (RFC 4180): a cell in quotes may hold commas, line ends,
 //! and quotes that are doubled.
 
-use anyhow::{Result, bail};
+use std::io::BufRead;
 
-/// The rows of a table, one after the other.
-pub(super) fn rows(text: &str) -> impl Iterator<Item = Result<Vec<String>>> {
-    let mut rest = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut number = 0;
+use anyhow::{Context, Result, bail};
+
+use super::lines::read_line;
+
+/// The rows of a table, one after the other; nothing comes after a mistake.
+pub(super) fn rows(input: impl BufRead) -> impl Iterator<Item = Result<Vec<String>>> {
+    let mut rows = Rows { input, number: 0 };
+    let mut ended = false;
     std::iter::from_fn(move || {
-        loop {
-            if rest.is_empty() {
-                return None;
-            }
-            number += 1;
-            let row = row(&mut rest);
-            match row {
-                Ok(cells) if cells.len() == 1 && cells[0].is_empty() => {}
-                Ok(cells) => return Some(Ok(cells)),
-                Err(error) => {
-                    rest = "";
-                    return Some(Err(error.context(format!("row {number}"))));
-                }
-            }
+        if ended {
+            return None;
         }
+        let row = rows.next().with_context(|| format!("row {}", rows.number));
+        ended = !matches!(row, Ok(Some(_)));
+        row.transpose()
     })
 }
 
-fn row(rest: &mut &str) -> Result<Vec<String>> {
+struct Rows<R> {
+    input: R,
+    /// Of the last row that was read.
+    number: usize,
+}
+
+impl<R: BufRead> Rows<R> {
+    fn next(&mut self) -> Result<Option<Vec<String>>> {
+        loop {
+            self.number += 1;
+            match self.one()? {
+                Some(cells) if cells.len() == 1 && cells[0].is_empty() => {}
+                other => return Ok(other),
+            }
+        }
+    }
+
+    /// A row takes as many lines as its quotes hold ends of lines.
+    fn one(&mut self) -> Result<Option<Vec<String>>> {
+        let mut text = String::new();
+        loop {
+            let more = read_line(&mut self.input, &mut text)?;
+            if self.number == 1 && text.starts_with('\u{feff}') {
+                text.remove(0);
+            }
+            if text.is_empty() && !more {
+                return Ok(None);
+            }
+            match row(&text)? {
+                Some(cells) => return Ok(Some(cells)),
+                None if more => {}
+                None => bail!("a quote is not closed"),
+            }
+        }
+    }
+}
+
+/// The cells of a row; none where a quote is still open at the end of the text.
+fn row(mut rest: &str) -> Result<Option<Vec<String>>> {
     let mut cells = Vec::new();
     loop {
         let (cell, after) = match rest.strip_prefix('"') {
-            Some(quoted) => unquoted(quoted)?,
+            Some(quoted) => match unquoted(quoted) {
+                Some(both) => both,
+                None => return Ok(None),
+            },
             None => {
                 let end = rest.find([',', '\n']).unwrap_or(rest.len());
                 let (cell, after) = rest.split_at(end);
@@ -38,37 +74,32 @@ fn row(rest: &mut &str) -> Result<Vec<String>> {
             }
         };
         cells.push(cell);
-        let mut next = after.chars();
-        match next.next() {
-            Some(',') => *rest = next.as_str(),
-            None | Some('\n') => {
-                *rest = next.as_str();
-                return Ok(cells);
+        match after.strip_prefix(',') {
+            Some(next) => rest = next,
+            None if after.is_empty() || after == "\n" || after == "\r\n" => {
+                return Ok(Some(cells));
             }
-            Some('\r') if after.starts_with("\r\n") => {
-                *rest = &after[2..];
-                return Ok(cells);
+            None => {
+                let other = after.chars().next().unwrap_or_default();
+                bail!("`{other}` follows a quoted cell");
             }
-            Some(other) => bail!("`{other}` follows a quoted cell"),
         }
     }
 }
 
 /// What is within the quotes, and what comes after them.
-fn unquoted(text: &str) -> Result<(String, &str)> {
+fn unquoted(text: &str) -> Option<(String, &str)> {
     let mut cell = String::new();
     let mut rest = text;
     loop {
-        let Some((before, after)) = rest.split_once('"') else {
-            bail!("a quote is not closed");
-        };
+        let (before, after) = rest.split_once('"')?;
         cell.push_str(before);
         match after.strip_prefix('"') {
             Some(more) => {
                 cell.push('"');
                 rest = more;
             }
-            None => return Ok((cell, after)),
+            None => return Some((cell, after)),
         }
     }
 }
@@ -78,7 +109,7 @@ mod tests {
     use super::*;
 
     fn all(text: &str) -> Vec<Vec<String>> {
-        rows(text).collect::<Result<_>>().unwrap()
+        rows(text.as_bytes()).collect::<Result<_>>().unwrap()
     }
 
     #[test]
@@ -92,12 +123,13 @@ mod tests {
         ];
         assert_eq!(all(text), expected);
         assert_eq!(all(""), Vec::<Vec<String>>::new());
+        assert_eq!(all("\"a\r\n\n\"\"b\"\r\n"), [["a\r\n\n\"b"]]);
     }
 
     #[test]
     fn a_quote_that_is_not_closed_is_told_with_its_row() {
         for text in ["a\n\"b", "a\n\"b\"c"] {
-            let error = rows(text).find_map(Result::err).unwrap();
+            let error = rows(text.as_bytes()).find_map(Result::err).unwrap();
             assert!(format!("{error:#}").contains("row 2"), "{error:#}");
         }
     }

@@ -1,69 +1,166 @@
-//! The photos below a folder: which files they are, whose face they show, the id each will always
-//! have. The order is the same on every run. Links to folders are not followed.
+//! The photos below a folder, one after the other: which files they are, whose face they show, the id
+//! each will always have. The order is the same on every run, and memory holds no more than some of
+//! the names in each folder on the way, however many there are. Links to folders are not followed.
 
+use std::collections::BinaryHeap;
+use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::vec;
 
-use super::photo::{About, Listing, Photo, id_of};
+use anyhow::{Context, Result};
+
+use super::photo::{About, Found, Photo, id_of};
 use crate::limits;
 
 const EXTENSIONS: [&str; 11] = [
     "jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "heic", "heif", "hif",
 ];
 
-/// Lists a folder.
-pub(crate) fn walk(folder: &Path) -> io::Result<Listing> {
-    let mut listing = Listing::default();
-    visit(folder, &mut Vec::new(), &mut listing)?;
-    Ok(listing)
+/// What is below a folder.
+pub(super) struct Walk {
+    /// The folders on the way down.
+    levels: Vec<Names>,
+    /// Their names, but for the first's.
+    below: Vec<String>,
 }
 
-fn visit(folder: &Path, below: &mut Vec<String>, listing: &mut Listing) -> io::Result<()> {
-    let mut entries = fs::read_dir(folder)?.collect::<io::Result<Vec<_>>>()?;
-    entries.sort_by_key(fs::DirEntry::file_name);
-    for entry in entries {
-        let path = entry.path();
-        let Ok(name) = entry.file_name().into_string() else {
-            listing.skip(path.display().to_string(), "its name is not UTF-8");
-            continue;
+impl Walk {
+    pub(super) fn of(folder: &Path) -> Self {
+        Self {
+            levels: vec![Names::of(folder, limits::NAMES_HELD)],
+            below: Vec::new(),
+        }
+    }
+
+    fn visit(&mut self, path: PathBuf, (name, is_folder): (OsString, bool)) -> Option<Found> {
+        let Ok(name) = name.into_string() else {
+            let file = path.display().to_string();
+            return Some(Found::skipped(file, "its name is not UTF-8"));
         };
         if name.starts_with('.') {
-            continue;
+            return None;
         }
-        below.push(name);
-        if entry.file_type()?.is_dir() {
-            descend(&path, below, listing)?;
-        } else {
-            add(listing, path, below);
+        self.below.push(name);
+        if !is_folder {
+            let found = photo(path, &self.below);
+            self.below.pop();
+            return Some(found);
         }
-        below.pop();
+        if self.below.len() > limits::FOLDER_DEPTH {
+            let found = Found::skipped(self.below.join("/"), "too many folders within folders");
+            self.below.pop();
+            return Some(found);
+        }
+        self.levels.push(Names::of(&path, limits::NAMES_HELD));
+        None
     }
-    Ok(())
 }
 
-fn descend(path: &Path, below: &mut Vec<String>, listing: &mut Listing) -> io::Result<()> {
-    if below.len() > limits::FOLDER_DEPTH {
-        listing.skip(below.join("/"), "too many folders within folders");
-        return Ok(());
+impl Iterator for Walk {
+    type Item = Result<Found>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let names = self.levels.last_mut()?;
+            match names.next() {
+                Some(Ok(named)) => {
+                    let path = names.folder.join(&named.0);
+                    if let Some(found) = self.visit(path, named) {
+                        return Some(Ok(found));
+                    }
+                }
+                Some(Err(error)) => {
+                    let shown = names.folder.display().to_string();
+                    self.levels.clear();
+                    return Some(Err(error).with_context(|| format!("cannot list {shown}")));
+                }
+                None => {
+                    self.levels.pop();
+                    self.below.pop();
+                }
+            }
+        }
     }
-    visit(path, below, listing)
 }
 
-fn add(listing: &mut Listing, path: PathBuf, below: &[String]) {
+/// The names in a folder in their order, each with whether it is a folder's. So many are held at once;
+/// for the ones behind them the folder is read again.
+pub(super) struct Names {
+    folder: PathBuf,
+    most: usize,
+    held: vec::IntoIter<(OsString, bool)>,
+    last: Option<OsString>,
+    are_more: bool,
+}
+
+impl Names {
+    pub(super) fn of(folder: &Path, most: usize) -> Self {
+        Self {
+            folder: folder.to_owned(),
+            most,
+            held: Vec::new().into_iter(),
+            last: None,
+            are_more: true,
+        }
+    }
+
+    /// The first of those behind the last one.
+    fn read(&mut self) -> io::Result<()> {
+        let mut first: BinaryHeap<(OsString, bool)> = BinaryHeap::new();
+        self.are_more = false;
+        for entry in fs::read_dir(&self.folder)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            if self.last.as_ref().is_some_and(|last| name <= *last) {
+                continue;
+            }
+            if first.len() == self.most {
+                self.are_more = true;
+                if first.peek().is_some_and(|(highest, _)| name > *highest) {
+                    continue;
+                }
+                first.pop();
+            }
+            first.push((name, entry.file_type()?.is_dir()));
+        }
+        let first = first.into_sorted_vec();
+        self.last = first.last().map(|(name, _)| name.clone());
+        self.held = first.into_iter();
+        Ok(())
+    }
+}
+
+impl Iterator for Names {
+    type Item = io::Result<(OsString, bool)>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.held.len() == 0
+            && self.are_more
+            && let Err(error) = self.read()
+        {
+            self.are_more = false;
+            return Some(Err(error));
+        }
+        self.held.next().map(Ok)
+    }
+}
+
+fn photo(path: PathBuf, below: &[String]) -> Found {
     let file = below.join("/");
     let extension = path.extension().map(|e| e.to_string_lossy().to_lowercase());
     if !extension.is_some_and(|e| EXTENSIONS.contains(&e.as_str())) {
-        return listing.skip(file, "not a photo by its name");
+        return Found::skipped(file, "not a photo by its name");
     }
-    listing.add(Photo {
+    Found::Photo(Photo {
         person: person(below),
         id: id_of(&file),
         path,
         file,
         about: About::Nothing,
         bytes: 0,
-    });
+    })
 }
 
 /// The folder that holds the photo; for a photo directly below the root its own name.
@@ -84,6 +181,7 @@ fn person(below: &[String]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::report::Skipped;
     use super::*;
 
     fn folder_with(files: &[&str]) -> tempfile::TempDir {
@@ -96,9 +194,24 @@ mod tests {
         folder
     }
 
+    fn found(folder: &Path) -> (Vec<Photo>, Vec<Skipped>) {
+        let (mut photos, mut skipped) = (Vec::new(), Vec::new());
+        for found in Walk::of(folder) {
+            let found = match found.unwrap() {
+                Found::Photo(photo) => photo.sized(),
+                skipped => skipped,
+            };
+            match found {
+                Found::Photo(photo) => photos.push(photo),
+                Found::Skipped(file) => skipped.push(file),
+            }
+        }
+        (photos, skipped)
+    }
+
     fn people(files: &[&str]) -> Vec<(String, Option<String>)> {
-        let listing = walk(folder_with(files).path()).unwrap();
-        let photos = listing.photos.into_iter();
+        let (photos, _) = found(folder_with(files).path());
+        let photos = photos.into_iter();
         photos.map(|photo| (photo.file, photo.person)).collect()
     }
 
@@ -136,10 +249,8 @@ mod tests {
     #[test]
     fn other_files_are_skipped_with_a_reason_and_hidden_ones_without() {
         let folder = folder_with(&["Ada/1.jpg", "Ada/notes.txt", "Ada/.cache.jpg", ".git/x.jpg"]);
-        let listing = walk(folder.path()).unwrap();
-        assert_eq!(listing.photos.len(), 1);
-        let skipped = &listing.skipped[..];
-        assert_eq!(skipped.len(), 1);
+        let (photos, skipped) = found(folder.path());
+        assert_eq!((photos.len(), skipped.len()), (1, 1));
         assert_eq!(skipped[0].file, "Ada/notes.txt");
     }
 
@@ -153,19 +264,41 @@ mod tests {
         link("1.jpg", "Ada/2.jpg");
         link("../Ada", "Ada/loop.jpg");
         link("nowhere.jpg", "Ada/broken.jpg");
-        let listing = walk(folder.path()).unwrap();
-        let files: Vec<_> = listing.photos.iter().map(|photo| &photo.file).collect();
+        let (photos, skipped) = found(folder.path());
+        let files: Vec<_> = photos.iter().map(|photo| &photo.file).collect();
         assert_eq!(files, ["Ada/1.jpg", "Ada/2.jpg"]);
-        assert_eq!(listing.skipped.len(), 2);
+        assert_eq!(skipped.len(), 2);
     }
 
     #[test]
     fn ids_are_the_same_on_every_run() {
         let ids = |folder: &tempfile::TempDir| {
-            let photos = walk(folder.path()).unwrap().photos.into_iter();
+            let photos = found(folder.path()).0.into_iter();
             photos.map(|photo| photo.id).collect::<Vec<_>>()
         };
         let files = ["Ada/1.jpg", "Ada/2.jpg"];
         assert_eq!(ids(&folder_with(&files)), ids(&folder_with(&files)));
+    }
+
+    #[test]
+    fn names_come_in_their_order_and_once_however_few_are_held() {
+        let files: Vec<_> = (0..40).map(|n| format!("{}.jpg", n * 7 % 40)).collect();
+        let folder = folder_with(&files.iter().map(String::as_str).collect::<Vec<_>>());
+        let mut due: Vec<_> = files.iter().map(OsString::from).collect();
+        due.sort();
+        for most in [1, 3, 39, 40, 41] {
+            let names = Names::of(folder.path(), most).map(|named| named.unwrap().0);
+            assert_eq!(names.collect::<Vec<_>>(), due, "{most} held");
+        }
+    }
+
+    #[test]
+    fn a_folder_that_is_gone_ends_the_walk_with_its_name() {
+        let folder = folder_with(&["Ada/1.jpg"]);
+        let gone = folder.path().join("gone");
+        let mut walk = Walk::of(&gone);
+        let error = format!("{:#}", walk.next().unwrap().unwrap_err());
+        assert!(error.contains("gone"), "{error}");
+        assert!(walk.next().is_none());
     }
 }

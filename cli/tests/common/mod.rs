@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 
@@ -27,6 +27,10 @@ pub(crate) struct State {
     pub(crate) api_key: Option<String>,
     /// Requests that added photos, successful or not.
     pub(crate) posts: usize,
+    /// A process of whose memory every request takes note.
+    pub(crate) watched: Option<u32>,
+    /// The most that it has held, in KiB.
+    pub(crate) peak_kib: u64,
 }
 
 pub(crate) struct FakeServer {
@@ -57,10 +61,26 @@ impl FakeServer {
     pub(crate) fn doppel(&self, arguments: &[&str]) -> Output {
         doppel(&[("DOPPEL_URL", self.url.as_str())], arguments)
     }
+
+    /// Runs `doppel` against it and says how much memory it has held, in KiB, by its last request.
+    pub(crate) fn doppel_watched(&self, arguments: &[&str]) -> (Output, u64) {
+        let mut command = command(&[("DOPPEL_URL", self.url.as_str())], arguments);
+        let piped = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let running = piped.spawn().unwrap();
+        (self.state().watched, self.state().peak_kib) = (Some(running.id()), 0);
+        let output = running.wait_with_output().unwrap();
+        let peak_kib = self.state().peak_kib;
+        (output, peak_kib)
+    }
 }
 
 /// Runs the binary with these variables and no other `DOPPEL_*` ones.
 pub(crate) fn doppel(variables: &[(&str, &str)], arguments: &[&str]) -> Output {
+    command(variables, arguments).output().unwrap()
+}
+
+/// The same, to be started.
+pub(crate) fn command(variables: &[(&str, &str)], arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_doppel"));
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("DOPPEL_") {
@@ -68,7 +88,16 @@ pub(crate) fn doppel(variables: &[(&str, &str)], arguments: &[&str]) -> Output {
         }
     }
     command.envs(variables.iter().copied());
-    command.args(arguments).output().unwrap()
+    command.args(arguments);
+    command
+}
+
+/// The most memory that a process has held, as Linux tells it; 0 of one that has ended.
+fn peak_kib(process: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let number = line.and_then(|line| line.trim().strip_suffix(" kB"));
+    number.map_or(0, |number| number.parse().unwrap())
 }
 
 /// Writes files, each holding its own path; folders come about as needed.
@@ -128,6 +157,9 @@ fn serve(stream: TcpStream, state: &Mutex<State>) {
 impl State {
     /// Status and body; nothing when the connection is to break.
     fn answer(&mut self, line: &str, key: Option<String>, body: &Value) -> Option<(u16, Value)> {
+        if let Some(process) = self.watched {
+            self.peak_kib = self.peak_kib.max(peak_kib(process));
+        }
         if self.api_key.is_some() && key != self.api_key {
             return Some(failure(401, "wrong key"));
         }
