@@ -117,16 +117,15 @@ fn list(dir: &Path) -> Result<Exit> {
 }
 
 fn describe(manifest: &Manifest, text: &mut String) -> std::fmt::Result {
-    let (detector, embedder) = (&manifest.detector, &manifest.embedder);
+    let detector = &manifest.detector;
     writeln!(
         text,
         "{}  {} numbers a face, licence {}",
         manifest.name, manifest.dim, manifest.licence
     )?;
-    let files = [
-        ("detector", &detector.file, &detector.source),
-        ("embedder", &embedder.file, &embedder.source),
-    ];
+    let networks = manifest.parts().into_iter().map(|part| part.embedder);
+    let networks = networks.map(|it| ("embedder", &it.file, &it.source));
+    let files = std::iter::once(("detector", &detector.file, &detector.source)).chain(networks);
     for (what, file, source) in files {
         match source {
             Some(source) => writeln!(

@@ -25,6 +25,8 @@ pub const MAX_FACES: usize = 100;
 pub(crate) const FACES_AT_ONCE: usize = 16;
 /// Vectors that go through a head at once.
 pub(crate) const VECTORS_AT_ONCE: usize = 256;
+/// Networks of one model.
+pub(crate) const NETWORKS: usize = 4;
 /// Numbers in a model's vector.
 pub const VECTOR_NUMBERS: RangeInclusive<usize> = 2..=4_096;
 /// Pixels on a side of what a model sees of a face.

@@ -24,6 +24,9 @@ pub struct Manifest {
     pub detector: Detector,
     /// The model that embeds them.
     pub embedder: Embedder,
+    /// Further networks that look at the same faces: their vectors come after the embedder's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub beside: Vec<Beside>,
     /// What makes other vectors of theirs, if that is so: then `dim` is of these.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub head: Option<Head>,
@@ -87,6 +90,18 @@ pub struct Embedder {
     /// twice the time.
     #[serde(default)]
     pub mirror: bool,
+}
+
+/// A network beside the embedder.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Beside {
+    /// The network.
+    pub embedder: Embedder,
+    /// Numbers in its vectors; the first network has those of the model that are left.
+    pub dim: usize,
+    /// Its share of a cosine; the first network has what is left of 1.
+    pub weight: f32,
 }
 
 /// A file in a package of a registry.
@@ -207,9 +222,10 @@ fn as_it_is() -> f32 {
 }
 
 /// The pipelines that come with doppel, the default first.
-const BUILT_IN: [&str; 2] = [
+const BUILT_IN: [&str; 3] = [
     include_str!("models/facenet-128.json"),
     include_str!("models/mobilefacenet-192.json"),
+    include_str!("models/facenet-mobilefacenet-320.json"),
 ];
 
 impl Manifest {
@@ -244,30 +260,31 @@ impl Manifest {
             dim: self.dim,
             sha256: match &self.head {
                 Some(head) => head.sha256.clone(),
-                None => self.embedder.sha256.clone(),
+                None => self.networks_sha256(),
             },
             calibration: self.calibration.clone(),
             base: self.head.as_ref().map(|head| Base {
                 name: head.base.clone(),
-                sha256: self.embedder.sha256.clone(),
+                sha256: self.networks_sha256(),
             }),
         }
     }
 
     /// The files that are run, by their names in the folder of models.
     pub fn files(&self) -> Vec<&str> {
-        let rounded = self.embedder.translated.as_ref();
-        let rounded = rounded.and_then(|translated| translated.rounded.as_deref());
-        let always = [self.detector.file.as_str(), self.embedder.file.as_str()];
-        always.into_iter().chain(rounded).collect()
+        let parts = self.parts().into_iter();
+        let networks = parts.flat_map(|part| part.embedder.files());
+        std::iter::once(self.detector.file.as_str())
+            .chain(networks)
+            .collect()
     }
 
-    /// Numbers in a vector of the embedder, before a head.
+    /// Numbers in a vector of the networks, before a head.
     pub(crate) fn embedder_dim(&self) -> usize {
         self.head.as_ref().map_or(self.dim, |head| head.input)
     }
 
-    fn check(&self) -> Result<(), String> {
+    pub(crate) fn check(&self) -> Result<(), String> {
         if !is_plain(&self.name) {
             return Err(format!(
                 "`name` must be 1 to {MODEL_NAME_CHARS} letters, digits, `-`, `_` and `.`, and not \
@@ -287,30 +304,34 @@ impl Manifest {
                     .into(),
             );
         }
-        let head = self.head.as_ref();
-        let translated = self.embedder.translated.as_ref();
+        let own = [(&self.detector.file, &self.detector.sha256)].into_iter();
+        let head = self.head.iter().map(|head| (&head.file, &head.sha256));
+        for (file, sha256) in own.chain(head) {
+            check_name(file)?;
+            check_sha256(sha256)?;
+        }
+        self.check_parts()
+    }
+}
+
+impl Embedder {
+    /// The files that are run.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(self.file.as_str()).chain(self.rounded())
+    }
+
+    /// The file with numbers of 8 bits, if there is one.
+    pub(crate) fn rounded(&self) -> Option<&str> {
+        let translated = self.translated.as_ref();
+        translated.and_then(|translated| translated.rounded.as_deref())
+    }
+
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let translated = self.translated.as_ref();
         let weights = translated.map(|translated| translated.weights.as_str());
-        let others = weights
-            .into_iter()
-            .chain(head.map(|head| head.file.as_str()));
-        for file in self.files().into_iter().chain(others) {
-            if !is_plain(file) {
-                return Err(format!(
-                    "`{}` is no plain name of a file",
-                    file.chars().take(80).collect::<String>()
-                ));
-            }
-        }
-        let own = head.map(|head| &head.sha256);
-        for sha256 in [&self.detector.sha256, &self.embedder.sha256]
-            .into_iter()
-            .chain(own)
-        {
-            if sha256.len() != 64 || !sha256.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-                return Err("a `sha256` is 64 hexadecimal digits".into());
-            }
-        }
-        self.embedder.input.check()
+        self.files().chain(weights).try_for_each(check_name)?;
+        check_sha256(&self.sha256)?;
+        self.input.check()
     }
 }
 
@@ -335,6 +356,21 @@ impl Input {
             }
             _ => Ok(()),
         }
+    }
+}
+
+fn check_name(file: &str) -> Result<(), String> {
+    let shown = || file.chars().take(80).collect::<String>();
+    match is_plain(file) {
+        true => Ok(()),
+        false => Err(format!("`{}` is no plain name of a file", shown())),
+    }
+}
+
+fn check_sha256(sha256: &str) -> Result<(), String> {
+    match sha256.len() == 64 && sha256.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        true => Ok(()),
+        false => Err("a `sha256` is 64 hexadecimal digits".into()),
     }
 }
 

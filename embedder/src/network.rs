@@ -10,15 +10,19 @@ use ort::value::TensorRef;
 
 use crate::embed::{mean_direction, numbers};
 use crate::error::Error;
+use crate::joint::Part;
 use crate::limits::FACES_AT_ONCE;
-use crate::manifest::{Input, Layout, Manifest};
+use crate::manifest::{Input, Layout};
 use crate::runtime::session;
 
-/// The embedder of a manifest, ready to run.
+/// A network of a manifest, ready to run.
 pub(crate) struct Network {
     session: Session,
-    input: Input,
+    /// What it sees.
+    pub(crate) input: Input,
     dim: usize,
+    /// Its share of a cosine.
+    pub(crate) weight: f32,
     mirror: bool,
 }
 
@@ -26,15 +30,19 @@ impl Network {
     pub(crate) fn load(
         environment: &Environment,
         model: &Path,
-        manifest: &Manifest,
+        part: &Part<'_>,
         threads: usize,
     ) -> Result<Self, Error> {
-        Ok(Self {
+        let mut this = Self {
             session: session(environment, model, threads)?,
-            input: manifest.embedder.input.clone(),
-            dim: manifest.embedder_dim(),
-            mirror: manifest.embedder.mirror,
-        })
+            input: part.embedder.input.clone(),
+            dim: part.dim,
+            weight: part.weight,
+            mirror: part.embedder.mirror,
+        };
+        // So that the first photo is not slow, and a file of another size is told now.
+        this.embed(&[RgbImage::new(this.input.side, this.input.side)])?;
+        Ok(this)
     }
 
     /// A vector of length 1 for each crop, in their order.

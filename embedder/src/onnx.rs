@@ -10,8 +10,9 @@ use crate::crop::{Square, cut, jpeg, png};
 use crate::detect::{Detection, INPUT_SIDE};
 use crate::detector::{Detector, Found};
 use crate::error::Error;
-use crate::manifest::{Crop, Manifest};
-use crate::models::{Installed, locate};
+use crate::joint::{Part, joined};
+use crate::manifest::{Crop, Input, Manifest};
+use crate::models::{Installed, NetworkFiles, locate};
 use crate::network::Network;
 use crate::photo::Photo;
 use crate::quality::{self, Quality};
@@ -25,18 +26,18 @@ const THUMBNAIL_SIDE: u32 = 200;
 
 /// The installed models, ready to run.
 pub struct OnnxEmbedder {
-    manifest: Manifest,
     info: ModelInfo,
     detector: Detector,
-    network: Network,
+    /// Most models have one.
+    networks: Vec<Network>,
     head: Option<Mapper>,
 }
 
 /// A photo whose faces are found and cut out, but have no vectors yet.
 struct Prepared {
     analysis: Analysis,
-    /// Of each face, if vectors are wanted.
-    crops: Vec<RgbImage>,
+    /// For each network those of all faces, if vectors are wanted.
+    crops: Vec<Vec<RgbImage>>,
 }
 
 impl OnnxEmbedder {
@@ -57,30 +58,32 @@ impl OnnxEmbedder {
         let Installed {
             library,
             detector,
-            embedder,
-            rounded,
+            networks,
             head,
         } = locate(dir, &manifest).map_err(|error| Error::NotInstalled(error.to_string()))?;
         let environment = environment(&library)?;
-        let rounded = rounded.filter(|_| manifest.embedder.use_rounded && adds_bytes_exactly());
-        let embedder = rounded.unwrap_or(embedder);
+        let exact = adds_bytes_exactly();
+        let load = |(part, files): (Part<'_>, &NetworkFiles)| {
+            let rounded = files.rounded.as_ref();
+            let rounded = rounded.filter(|_| part.embedder.use_rounded && exact);
+            let file = rounded.unwrap_or(&files.network);
+            Network::load(environment, file, &part, threads)
+        };
+        let networks = manifest.parts().into_iter().zip(&networks).map(load);
         let mut this = Self {
             info: manifest.info(),
             detector: Detector::load(environment, &detector, &manifest.detector, threads)?,
-            network: Network::load(environment, &embedder, &manifest, threads)?,
+            networks: networks.collect::<Result<_, _>>()?,
             head: head
                 .map(|file| crate::head::load(environment, &file, &manifest))
                 .transpose()?,
-            manifest,
         };
         this.detector
             .detect(&RgbImage::new(INPUT_SIDE, INPUT_SIDE))?;
-        let side = this.manifest.embedder.input.side;
-        this.network.embed(&[RgbImage::new(side, side)])?;
         Ok(this)
     }
 
-    /// The faces of a photo as the model sees them, as PNG files: what is measured when a model's
+    /// The faces of a photo as the (first) network sees them, as PNG files: what is measured when its
     /// numbers are rounded.
     ///
     /// # Errors
@@ -91,42 +94,24 @@ impl OnnxEmbedder {
             vectors: true,
             crop: false,
         };
-        let crops = self.prepare(image, want)?.crops;
-        crops.iter().map(png).collect()
+        let crops = self.prepare(image, want)?.crops.into_iter().next();
+        crops.unwrap_or_default().iter().map(png).collect()
     }
 
     /// Pixels that the longer side of a face's box should have, so that none of what is wanted of it
     /// is enlarged.
     fn pixels_of(&self, want: Want) -> f32 {
         let pixels = |side: u32, margin: f32| f32::from(u16::try_from(side).unwrap_or(0)) / margin;
-        let input = &self.manifest.embedder.input;
-        let vector = match input.crop {
+        let inputs = self.networks.iter().map(|network| &network.input);
+        let vectors = inputs.map(|input| match input.crop {
             Crop::Box { margin } => pixels(input.side, margin),
             // A face about fills such an input.
             Crop::Points(_) => pixels(input.side, 1.0),
-        };
+        });
         let crop = pixels(THUMBNAIL_SIDE, THUMBNAIL_MARGIN);
-        let wanted = [(want.vectors, vector), (want.crop, crop)];
-        let wanted = wanted.into_iter().filter(|(wanted, _)| *wanted);
-        wanted
-            .map(|(_, pixels)| pixels)
-            .fold(f32::from(quality::SIDE), f32::max)
-    }
-
-    /// A face as the model sees it.
-    fn crop_of(&self, photo: &RgbImage, face: &Detection) -> Result<RgbImage, Error> {
-        let input = &self.manifest.embedder.input;
-        let margin = match &input.crop {
-            Crop::Box { margin } => *margin,
-            Crop::Points(places) => {
-                match aligned(photo, &face.landmarks, places, input.side)? {
-                    Some(crop) => return Ok(crop),
-                    // Landmarks in one place do not say how the face lies: it is taken as it is.
-                    None => 1.0,
-                }
-            }
-        };
-        cut(photo, Square::around(face.bounding_box, margin), input.side)
+        let wanted = vectors.filter(|_| want.vectors);
+        let wanted = wanted.chain(want.crop.then_some(crop));
+        wanted.fold(f32::from(quality::SIDE), f32::max)
     }
 
     fn prepare(&mut self, image: &[u8], want: Want) -> Result<Prepared, Error> {
@@ -168,11 +153,18 @@ impl OnnxEmbedder {
             .as_ref()
             .map_or(&photo.pixels, |(upright, _)| upright);
         let reduction = photo.reduction();
-        let (mut faces, mut crops) = (Vec::new(), Vec::new());
+        let crops = self
+            .networks
+            .iter()
+            .filter(|_| want.vectors)
+            .map(|network| {
+                let crops = found.iter();
+                let crops = crops.map(|face| crop_of(upright, face, &network.input));
+                crops.collect::<Result<Vec<_>, _>>()
+            });
+        let crops = crops.collect::<Result<Vec<_>, _>>()?;
+        let mut faces = Vec::new();
         for face in found {
-            if want.vectors {
-                crops.push(self.crop_of(upright, face)?);
-            }
             let crop_jpeg = match want.crop {
                 true => {
                     let square = Square::around(face.bounding_box, THUMBNAIL_MARGIN);
@@ -205,6 +197,43 @@ impl OnnxEmbedder {
             crops,
         })
     }
+
+    /// The vectors of all faces, in their order.
+    fn vectors(&mut self, prepared: &[Result<Prepared, Error>]) -> Result<Vec<Vec<f32>>, Error> {
+        let mut by_network = Vec::new();
+        for (at, network) in self.networks.iter_mut().enumerate() {
+            let crops = prepared.iter().flatten();
+            let crops = crops.filter_map(|photo| photo.crops.get(at)).flatten();
+            let vectors = network.embed(&crops.cloned().collect::<Vec<_>>())?;
+            by_network.push((vectors, network.weight));
+        }
+        let faces = by_network.first().map_or(0, |(vectors, _)| vectors.len());
+        let of_face = |face: usize| {
+            let parts = by_network.iter();
+            let parts = parts.map(|(vectors, weight)| (vectors[face].as_slice(), *weight));
+            joined(&parts.collect::<Vec<_>>())
+        };
+        let vectors: Vec<_> = (0..faces).map(of_face).collect();
+        match &self.head {
+            Some(head) => head.map(&vectors),
+            None => Ok(vectors),
+        }
+    }
+}
+
+/// A face as a network sees it.
+fn crop_of(photo: &RgbImage, face: &Detection, input: &Input) -> Result<RgbImage, Error> {
+    let margin = match &input.crop {
+        Crop::Box { margin } => *margin,
+        Crop::Points(places) => {
+            match aligned(photo, &face.landmarks, places, input.side)? {
+                Some(crop) => return Ok(crop),
+                // Landmarks in one place do not say how the face lies: it is taken as it is.
+                None => 1.0,
+            }
+        }
+    };
+    cut(photo, Square::around(face.bounding_box, margin), input.side)
 }
 
 impl FaceEmbedder for OnnxEmbedder {
@@ -222,13 +251,7 @@ impl FaceEmbedder for OnnxEmbedder {
             .map(|(image, want)| self.prepare(image, *want))
             .collect();
         let started = Instant::now();
-        let crops = prepared.iter().flatten().flat_map(|photo| &photo.crops);
-        let crops: Vec<_> = crops.cloned().collect();
-        let vectors = self.network.embed(&crops);
-        let vectors = match &self.head {
-            Some(head) => vectors.and_then(|vectors| head.map(&vectors)),
-            None => vectors,
-        };
+        let vectors = self.vectors(&prepared);
         let taken = started.elapsed();
         let mut vectors = vectors.map(Vec::into_iter);
         let outcomes = prepared.into_iter().map(|prepared| {
@@ -236,7 +259,7 @@ impl FaceEmbedder for OnnxEmbedder {
                 mut analysis,
                 crops,
             } = prepared?;
-            if crops.is_empty() {
+            if crops.iter().all(Vec::is_empty) {
                 return Ok(analysis);
             }
             let vectors = vectors

@@ -150,3 +150,39 @@ fn every_model_that_is_installed_tells_people_apart_upright_and_tilted() {
         assert!(alike > threshold, "{name}, tilted: {alike}");
     }
 }
+
+#[test]
+fn a_model_of_two_networks_gives_the_vectors_of_both() {
+    let (models, people) = match (models_dir(), people()) {
+        (Ok(models), Ok(people)) => (models, people),
+        (Err(why), _) | (_, Err(why)) => return eprintln!("skipped: {why}"),
+    };
+    let photo = photos_of(&people[0]).remove(0);
+    let all = Manifest::builtins();
+    let both = all.iter().find(|it| !it.beside.is_empty()).unwrap();
+    let vector = |manifest: &Manifest| {
+        let mut embedder = OnnxEmbedder::load_as(&models, 1, manifest.clone())
+            .map_err(|error| error.to_string())?;
+        Ok::<_, String>(seen(&mut embedder, &photo).faces.remove(0).vector)
+    };
+    let vectors = [&all[0], &all[1], both].map(vector);
+    let [first, second, joined] = match vectors {
+        [Ok(first), Ok(second), Ok(joined)] => [first, second, joined],
+        [first, second, joined] => {
+            let why = [first, second, joined].into_iter().find_map(Result::err);
+            return eprintln!("skipped: {}", why.unwrap());
+        }
+    };
+    assert_eq!(joined.len(), both.dim);
+    let parts = both.parts();
+    let weighted = |vector: &[f32], weight: f32| -> Vec<f32> {
+        vector.iter().map(|x| x * weight.sqrt()).collect()
+    };
+    let due = [
+        weighted(&first, parts[0].weight),
+        weighted(&second, parts[1].weight),
+    ];
+    let apart = joined.iter().zip(due.concat()).map(|(a, b)| (a - b).abs());
+    let apart = apart.fold(0.0, f32::max);
+    assert!(apart < 1e-5, "{apart}");
+}

@@ -82,7 +82,7 @@ impl Task {
             match models::verify(dir, manifest) {
                 Ok(_) => drop(self.start_pool(&self.onnx(manifest))),
                 // Nobody has asked for it.
-                Err(InstallError::Missing { .. }) => {}
+                Err(InstallError::Missing { .. } | InstallError::NotAskedFor { .. }) => {}
                 Err(error) => tracing::error!(model = manifest.name, %error, "a model is damaged"),
             }
         }
@@ -166,7 +166,9 @@ impl Task {
         let dir = self.config.models_dir.clone();
         let threads = self.config.embedding.intra_threads;
         let mut manifest = manifest.clone();
-        manifest.embedder.use_rounded = self.config.embedding.rounded;
+        for network in manifest.embedders_mut() {
+            network.use_rounded = self.config.embedding.rounded;
+        }
         Arc::new(move || {
             let embedder = OnnxEmbedder::load_as(&dir, threads, manifest.clone())?;
             Ok(Box::new(embedder) as Box<dyn FaceEmbedder>)

@@ -25,8 +25,9 @@ impl Models {
     }
 }
 
-/// A second model of another kind, which tests use where it is there: its package needs npm.
-const SECOND: &str = "mobilefacenet-192";
+/// A second model of another kind, and the one that has both networks, which tests use where they are
+/// there: the second's package needs npm.
+const OTHERS: [&str; 2] = ["mobilefacenet-192", "facenet-mobilefacenet-320"];
 
 /// Installs into `DOPPEL_MODELS_DIR` if that is set, else beside what was built. Does nothing
 /// when they are already there.
@@ -49,8 +50,10 @@ pub(crate) fn install(target_dir: &Path) -> Result<Models> {
         eprintln!("NOTICE: no face models (see above); tests that need them will say `skipped`");
         return Ok(Models::Absent);
     }
-    if !install(&[SECOND])?.success() {
-        eprintln!("NOTICE: no model {SECOND} (see above); its tests will say `skipped`");
+    for other in OTHERS {
+        if !install(&[other])?.success() {
+            eprintln!("NOTICE: no model {other} (see above); its tests will say `skipped`");
+        }
     }
     Ok(Models::Installed(dir))
 }

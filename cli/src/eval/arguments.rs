@@ -61,6 +61,9 @@ pub(crate) struct EvalLfwArgs {
     /// Also draw false against true matches, as SVG
     #[arg(long, value_name = "FILE")]
     pub(crate) plot: Option<PathBuf>,
+    /// Also try other weights of a model's two networks, and say which one half of the pairs asks for
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) weights: bool,
     /// Print the figures as JSON
     #[arg(long)]
     pub(crate) json: bool,

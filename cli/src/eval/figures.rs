@@ -44,7 +44,7 @@ impl Verification {
 
 /// Halfway between two cosines, where most pairs are on their side; of several, the one in the
 /// middle.
-fn best_threshold(mut scored: Vec<(f32, bool)>) -> f32 {
+pub(super) fn best_threshold(mut scored: Vec<(f32, bool)>) -> f32 {
     scored.sort_by(|a, b| a.0.total_cmp(&b.0));
     let mut right = scored.iter().filter(|(_, same)| *same).count();
     let (mut most, mut best) = (0, Vec::new());

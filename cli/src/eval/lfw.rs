@@ -20,8 +20,8 @@ pub(crate) struct Photo {
 
 /// Two photos by their places.
 pub(crate) struct Pair {
-    a: usize,
-    b: usize,
+    pub(super) a: usize,
+    pub(super) b: usize,
     /// Whether both show one person.
     pub(crate) same: bool,
     /// Which part of the pairs it belongs to.

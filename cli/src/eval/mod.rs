@@ -9,6 +9,7 @@ pub(crate) mod lfw;
 mod plot;
 mod report;
 mod spread;
+mod weights;
 
 use std::fmt::Write;
 use std::path::Path;
@@ -39,7 +40,11 @@ fn lfw(arguments: &EvalLfwArgs) -> Result<Exit> {
     let lfw = Lfw::open(&arguments.folder, arguments.limit)?;
     let (models, manifest) = chosen(&arguments.models, arguments.model.as_deref())?;
     let manifest = changed(manifest, arguments)?;
-    let embedded = embed::all(&lfw, &models, &manifest, arguments.threads.into())?;
+    let threads = arguments.threads.into();
+    if arguments.weights {
+        weights::check(&manifest)?;
+    }
+    let embedded = embed::all(&lfw, &models, &manifest, threads)?;
     if let Some(folder) = &arguments.crops {
         embed::write_crops(&lfw, &models, &manifest, folder)?;
     }
@@ -49,9 +54,13 @@ fn lfw(arguments: &EvalLfwArgs) -> Result<Exit> {
         .collect();
     let cosines = lfw.cosines(&vectors);
     let verification = Verification::of(&lfw.pairs, &cosines);
-    let spread = Spread::of(&lfw, &vectors, arguments.threads.into())?;
+    let spread = Spread::of(&lfw, &vectors, threads)?;
     let calibration = match arguments.calibrate {
         true => Some(fit::calibration(&lfw.pairs, &cosines, &spread)?),
+        false => None,
+    };
+    let weights = match arguments.weights {
+        true => Some(weights::text(&lfw, &manifest, &vectors, threads)?),
         false => None,
     };
     let report = Report::new(
@@ -69,6 +78,9 @@ fn lfw(arguments: &EvalLfwArgs) -> Result<Exit> {
         true => report.json()?,
         false => report.text(),
     })?;
+    if let Some(weights) = weights {
+        out::print(&weights)?;
+    }
     Ok(Exit::Success)
 }
 
@@ -114,11 +126,9 @@ fn changed(mut manifest: Manifest, arguments: &EvalLfwArgs) -> Result<Manifest> 
         ensure!((1.0..=8.0).contains(&enlarge), "--enlarge must be 1 to 8");
         manifest.detector.enlarge = enlarge;
     }
-    if let Some(mirror) = arguments.mirror {
-        manifest.embedder.mirror = mirror;
-    }
-    if let Some(rounded) = arguments.rounded {
-        manifest.embedder.use_rounded = rounded;
+    for network in manifest.embedders_mut() {
+        network.mirror = arguments.mirror.unwrap_or(network.mirror);
+        network.use_rounded = arguments.rounded.unwrap_or(network.use_rounded);
     }
     Ok(manifest)
 }

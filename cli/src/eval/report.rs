@@ -22,8 +22,9 @@ const PAIRS_OF_A_RATE: f64 = 10.0;
 #[derive(Serialize)]
 pub(crate) struct Report {
     model: String,
-    /// Of models that see the face's box.
+    /// Of models that see the face's box; of several networks, the first's.
     margin: Option<f32>,
+    networks: usize,
     enlarge: f32,
     mirror: bool,
     rounded: bool,
@@ -94,6 +95,7 @@ impl Report {
                 Crop::Box { margin } => Some(margin),
                 Crop::Points(_) => None,
             },
+            networks: manifest.parts().len(),
             enlarge: manifest.detector.enlarge,
             mirror: manifest.embedder.mirror,
             rounded: manifest.embedder.use_rounded,
@@ -132,9 +134,13 @@ impl Report {
             |margin| format!("margin {margin}"),
         );
         let mirror = if self.mirror { ", mirrored too" } else { "" };
+        let networks = match self.networks {
+            1 => String::new(),
+            networks => format!("{networks} networks, of the first: "),
+        };
         writeln!(
             out,
-            "model         {}, {crop}, enlarged up to {enlarge}{mirror}",
+            "model         {}, {networks}{crop}, enlarged up to {enlarge}{mirror}",
             self.model
         )?;
         writeln!(

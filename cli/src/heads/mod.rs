@@ -51,9 +51,10 @@ fn train_head(arguments: &TrainHeadArgs) -> Result<Exit> {
         Some(&checkpoint),
     )?;
     let seed = arguments.learn.seed.to_string();
+    let base_sha256 = base.networks_sha256();
     let properties = [
         ("base", base.name.as_str()),
-        ("base_sha256", &base.embedder.sha256),
+        ("base_sha256", &base_sha256),
         ("seed", &seed),
     ];
     let bytes = train::onnx(&model, &properties)?;

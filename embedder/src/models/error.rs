@@ -79,6 +79,14 @@ pub enum InstallError {
         /// The model that it belongs to.
         model: String,
     },
+    /// A model of several networks, the files of which may be there for others, was not asked for.
+    #[error("{model} was not installed; run `doppel models install --models-dir {} {model}`", dir.display())]
+    NotAskedFor {
+        /// The model.
+        model: String,
+        /// The folder of models.
+        dir: PathBuf,
+    },
     /// There is no such model.
     #[error("there is no model `{name}`; there are `{known}`")]
     Unknown {

@@ -20,7 +20,7 @@ use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::manifest::{Manifest, Registry, Source, Weights};
+use crate::manifest::{Embedder, Manifest, Registry, Source, Weights};
 pub use error::InstallError;
 use files::{check, unpack};
 pub use manifests::{find, keep, list};
@@ -93,12 +93,19 @@ pub struct Installed {
     pub library: PathBuf,
     /// The detector.
     pub detector: PathBuf,
-    /// The embedder.
-    pub embedder: PathBuf,
-    /// The embedder with numbers of 8 bits, if there is one.
-    pub rounded: Option<PathBuf>,
+    /// The networks, in the order of [`Manifest::parts`].
+    pub networks: Vec<NetworkFiles>,
     /// What makes other vectors of its vectors, if something does.
     pub head: Option<PathBuf>,
+}
+
+/// A network's files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NetworkFiles {
+    /// The network.
+    pub network: PathBuf,
+    /// The same with numbers of 8 bits, if there is one.
+    pub rounded: Option<PathBuf>,
 }
 
 /// The wheel tags and the library's checksum for this machine.
@@ -116,7 +123,8 @@ fn runtime() -> Result<(&'static str, Option<&'static str>), InstallError> {
 /// Finds an installation of a model without reading all of it.
 ///
 /// # Errors
-/// A file of it is missing.
+/// A file of it is missing; or it has several networks, which others may have brought, and has not been
+/// installed by its own name.
 pub fn locate(dir: &Path, manifest: &Manifest) -> Result<Installed, InstallError> {
     let there = |name: &str| {
         let path = dir.join(name);
@@ -130,13 +138,19 @@ pub fn locate(dir: &Path, manifest: &Manifest) -> Result<Installed, InstallError
         }
     };
     there(record::FILE)?;
-    let rounded = manifest.embedder.translated.as_ref();
-    let rounded = rounded.and_then(|translated| translated.rounded.as_deref());
+    if !manifest.beside.is_empty() && manifest.head.is_none() {
+        Record::read(dir)?.expect_model(&manifest.name, dir)?;
+    }
+    let networks = manifest.parts().into_iter().map(|part| {
+        Ok(NetworkFiles {
+            network: there(&part.embedder.file)?,
+            rounded: part.embedder.rounded().map(there).transpose()?,
+        })
+    });
     Ok(Installed {
         library: there(RUNTIME_FILE)?,
         detector: there(&manifest.detector.file)?,
-        embedder: there(&manifest.embedder.file)?,
-        rounded: rounded.map(there).transpose()?,
+        networks: networks.collect::<Result<_, _>>()?,
         head: manifest
             .head
             .as_ref()
@@ -166,8 +180,10 @@ pub fn verify(dir: &Path, manifest: &Manifest) -> Result<Installed, InstallError
         }
     }
     check(&installed.detector, &manifest.detector.sha256)?;
-    if manifest.embedder.translated.is_none() {
-        check(&installed.embedder, &manifest.embedder.sha256)?;
+    for (part, files) in manifest.parts().into_iter().zip(&installed.networks) {
+        if part.embedder.translated.is_none() {
+            check(&files.network, &part.embedder.sha256)?;
+        }
     }
     if let (Some(path), Some(head)) = (&installed.head, &manifest.head) {
         check(path, &head.sha256)?;
@@ -204,7 +220,7 @@ pub fn install(
     fs::create_dir_all(&work).map_err(InstallError::io(&work))?;
     let result = Installation::new(dir, &work, progress)
         .obtain(manifest)
-        .and_then(|files| place(dir, &work, &files));
+        .and_then(|files| place(dir, &work, (&manifest.name, &files)));
     let cleaned = fs::remove_dir_all(&work).map_err(InstallError::io(&work));
     result?;
     cleaned?;
@@ -246,31 +262,30 @@ impl<'a> Installation<'a> {
     /// Everything that is not there already; the names of what is to be kept.
     fn obtain(mut self, manifest: &Manifest) -> Result<Vec<String>, InstallError> {
         self.obtain_runtime()?;
-        let (detector, embedder) = (&manifest.detector, &manifest.embedder);
+        let detector = &manifest.detector;
         if !self.has(&detector.file) {
             let found = (detector.file.as_str(), detector.sha256.as_str());
             self.obtain_published(detector.source.as_ref(), found)?;
             self.files.push(detector.file.clone());
         }
-        if manifest.files()[1..].iter().all(|file| self.has(file)) {
-            return Ok(self.files);
+        for part in manifest.parts() {
+            if !part.embedder.files().all(|file| self.has(file)) {
+                self.obtain_network(part.embedder)?;
+            }
         }
+        Ok(self.files)
+    }
+
+    fn obtain_network(&mut self, embedder: &Embedder) -> Result<(), InstallError> {
+        self.files.extend(embedder.files().map(str::to_owned));
         let Some(translated) = &embedder.translated else {
-            self.obtain_published(embedder.source.as_ref(), (&embedder.file, &embedder.sha256))?;
-            self.files.push(embedder.file.clone());
-            return Ok(self.files);
+            let found = (embedder.file.as_str(), embedder.sha256.as_str());
+            return self.obtain_published(embedder.source.as_ref(), found);
         };
         let found = (translated.weights.as_str(), embedder.sha256.as_str());
         self.obtain_published(embedder.source.as_ref(), found)?;
-        let rounded = translated.rounded.as_deref();
-        self.translate(
-            translated.kind,
-            &translated.weights,
-            (&embedder.file, rounded),
-        )?;
-        self.files.push(embedder.file.clone());
-        self.files.extend(translated.rounded.clone());
-        Ok(self.files)
+        let made = (embedder.file.as_str(), embedder.rounded());
+        self.translate(translated.kind, &translated.weights, made)
     }
 
     /// Whether a file is there as it was when it was installed.
@@ -414,12 +429,13 @@ const KERAS_PACKAGES: [&str; 3] = ["numpy>=1.24,<3", "h5py>=3.8,<4", "onnx>=1.15
 const TFLITE_PACKAGES: [&str; 3] = ["numpy>=1.24,<3", "tflite>=2.18,<3", "onnx>=1.15,<2"];
 
 /// Gives the files their names; the record that makes them an installation comes last.
-fn place(dir: &Path, work: &Path, names: &[String]) -> Result<(), InstallError> {
+fn place(dir: &Path, work: &Path, (model, names): (&str, &[String])) -> Result<(), InstallError> {
     let mut record = Record::read(dir).unwrap_or_default();
     for name in names {
         let (from, to) = (work.join(name), dir.join(name));
         record.note(name, files::sha256(&from)?);
         fs::rename(&from, &to).map_err(InstallError::io(&to))?;
     }
+    record.note_model(model);
     record.write(dir, work)
 }

@@ -14,6 +14,9 @@ pub(super) const FILE: &str = "installed.json";
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Record {
     files: Vec<RecordedFile>,
+    /// The models that were asked for by their names.
+    #[serde(default)]
+    models: Vec<String>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -46,6 +49,24 @@ impl Record {
         });
     }
 
+    /// Says of a model that it was asked for.
+    pub(super) fn note_model(&mut self, model: &str) {
+        if !self.models.iter().any(|it| it == model) {
+            self.models.push(model.to_owned());
+        }
+    }
+
+    /// Whether a model was asked for.
+    pub(super) fn expect_model(&self, model: &str, dir: &Path) -> Result<(), InstallError> {
+        match self.models.iter().any(|it| it == model) {
+            true => Ok(()),
+            false => Err(InstallError::NotAskedFor {
+                model: model.to_owned(),
+                dir: dir.to_owned(),
+            }),
+        }
+    }
+
     /// Replaces what is in the folder, by way of a file in `work`.
     pub(super) fn write(&self, dir: &Path, work: &Path) -> Result<(), InstallError> {
         let text = serde_json::to_string_pretty(self).map_err(|error| InstallError::Package {
@@ -76,5 +97,23 @@ mod tests {
         assert_eq!(record.sha256_of("a"), Some("3"));
         assert_eq!(record.sha256_of("b"), Some("2"));
         assert_eq!(record.sha256_of("c"), None);
+    }
+
+    #[test]
+    fn a_model_whose_files_came_with_others_is_there_once_it_was_asked_for() {
+        let dir = tempfile::tempdir().unwrap();
+        // As it was written before models were noted.
+        fs::write(dir.path().join(FILE), r#"{"files": []}"#).unwrap();
+        let mut record = Record::read(dir.path()).unwrap();
+        let refused = record.expect_model("two", dir.path()).unwrap_err();
+        let told = refused.to_string();
+        assert!(
+            told.contains("models install") && told.contains("two"),
+            "{told}"
+        );
+        record.note_model("two");
+        record.note_model("two");
+        assert_eq!(record.models, ["two"]);
+        record.expect_model("two", dir.path()).unwrap();
     }
 }

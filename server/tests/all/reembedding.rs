@@ -7,7 +7,7 @@ use crate::common;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-use common::{Before, Server, fake_and_head, photo, two_fakes};
+use common::{Before, Server, fake_and_head, fakes_and_joint, photo, two_fakes};
 use embedder::FakeEmbedder;
 use engine::{CollectionChange, Engine, Options};
 use parking_lot::Mutex;
@@ -342,4 +342,36 @@ fn a_move_to_a_head_maps_the_vectors_that_are_there_and_needs_no_pictures() {
         .ok();
     let told = server.get("/collections/g").ok();
     assert_eq!(told["config"]["params"]["vectors"]["size"], 64, "{told}");
+}
+
+#[test]
+fn a_collection_moves_to_a_model_of_two_networks_whose_cosines_are_the_means_of_theirs() {
+    let server = Server::start_with(&[], fakes_and_joint());
+    server.with_faces("f");
+    add(&server, 4, &[("keep_photo", b"true")]);
+    add(&server, 9, &[("keep_photo", b"true")]);
+    let result = reembed(&server, &json!({"model": "fake-200"}));
+    assert_eq!(
+        (&result["of_photos"], &result["old_vector"]),
+        (&json!(2), &json!("removed"))
+    );
+    let told = server.get("/collections/f").ok();
+    assert_eq!(told["config"]["params"]["vectors"]["fake-200"]["size"], 200);
+    assert_eq!(best(&server, 9), (json!(9), "fake-200".into()));
+    let cosine = |model: &str| {
+        let (one, other) = (photo(4), photo(9));
+        let parts: [(&str, &[u8]); 3] = [
+            ("image", &one),
+            ("image", &other),
+            ("model", model.as_bytes()),
+        ];
+        let told = server.form("/faces/compare", &parts).ok();
+        told["score"].as_f64().unwrap()
+    };
+    let [one, other, both] = ["fake-128", "fake-72", "fake-200"].map(cosine);
+    assert!((one - other).abs() > 1e-3, "{one} {other}");
+    assert!(
+        (both - f64::midpoint(one, other)).abs() < 1e-4,
+        "{one} {other} {both}"
+    );
 }

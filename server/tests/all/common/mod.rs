@@ -303,6 +303,14 @@ pub(crate) fn fake_and_head() -> Embedding {
     Embedding::Made(vec![one, head])
 }
 
+/// Two models, and one that has the networks of both.
+pub(crate) fn fakes_and_joint() -> Embedding {
+    let one: Arc<Factory> = Arc::new(|| Ok(Box::new(FakeEmbedder::new()) as _));
+    let other: Arc<Factory> = Arc::new(|| Ok(Box::new(FakeEmbedder::other()) as _));
+    let both: Arc<Factory> = Arc::new(|| Ok(Box::new(FakeEmbedder::joint()) as _));
+    Embedding::Made(vec![one, other, both])
+}
+
 pub(crate) fn made(make: impl Fn() -> Box<dyn FaceEmbedder> + Send + Sync + 'static) -> Embedding {
     let factory: Arc<Factory> = Arc::new(move || Ok(make()));
     Embedding::Made(vec![factory])
