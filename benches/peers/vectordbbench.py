@@ -128,7 +128,8 @@ def main():
     for name, value in options.items():
         command += [f"--{name}", str(value)]
     command += [word for word in rest if word != "--"]
-    subprocess.run(command, check=True, env={"RESULTS_LOCAL_DIR": str(results), "PATH": "/usr/bin:/bin"})
+    # It writes a log where it runs.
+    subprocess.run(command, check=True, cwd=scratch, env={"RESULTS_LOCAL_DIR": str(results), "PATH": "/usr/bin:/bin"})
     report(results)
 
 

@@ -83,7 +83,13 @@ impl Checkpointer {
     /// Runs until `stop` is closed, taking a checkpoint whenever one is due.
     pub(crate) fn run(&self, stop: &Receiver<()>) {
         let mut last = Instant::now();
+        let mut is_checked = false;
         while let Err(RecvTimeoutError::Timeout) = stop.recv_timeout(TICK) {
+            if !is_checked {
+                // Here, so that no stop has to wait for it.
+                self.check_spare(&mut self.manifests.lock());
+                is_checked = true;
+            }
             if self.shared.read_only().is_some() || !self.is_due(last) {
                 continue;
             }
@@ -279,13 +285,18 @@ impl<'a> There<'a> {
         snapshot.filter(|snapshot| snapshot.changed == state.changed.0)
     }
 
-    /// A file that neither checkpoint has: others at the same LSN are for want of a spare, or for what
-    /// was written anew though nothing had changed.
+    /// A file that no checkpoint has: others at the same LSN are for want of a spare, for what was
+    /// written anew though nothing had changed, or of a checkpoint that a kill has left besides.
     fn free_name(&self, of: &Collection, lsn: Lsn) -> String {
-        let name = |end: &str| format!("{:010}-{:020}{end}.snap", of.id.0, lsn.0);
-        let mut names = ["", "-b", "-c"].map(name).into_iter();
-        let free = names.find(|name| !self.files.contains(name.as_str()));
-        free.expect("two checkpoints have two files of a collection")
+        let name = |end: String| format!("{:010}-{:020}{end}.snap", of.id.0, lsn.0);
+        let mut free = name(String::new());
+        for other in 1_u32.. {
+            if !self.files.contains(free.as_str()) {
+                break;
+            }
+            free = name(format!("-{other}"));
+        }
+        free
     }
 }
 

@@ -95,3 +95,10 @@ pub(crate) const PROBED_HITS: usize = 1_000;
 /// Payloads that stay within this may be changed by writers side by side, of which none knows what
 /// the others are about to add; those that may grow larger are changed one by one.
 pub(crate) const LITTLE_PAYLOAD_BYTES: usize = MAX_PAYLOAD_BYTES / 16;
+/// What a search that only measures may take: everybody else waits as long where a writer is waiting too.
+pub(crate) const LONG_PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
+/// So many longer ones, and the collection is too large to be measured unasked.
+pub(crate) const LONG_PAUSES: usize = 3;
+/// One in so many points may come or go while an index is measured: a quarter of the hits that may
+/// be missed.
+pub(crate) const USUAL_CHANGES: u64 = 400;

@@ -7,14 +7,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub use hnsw::Effort;
-use hnsw::limits::{USUAL_K, USUAL_RECALL};
+use hnsw::limits::{DEFAULT_EF, USUAL_K, USUAL_RECALL};
 use hnsw::{Hit, SearchOptions};
 use storage::VectorId;
 
 use crate::collection::Collection;
 use crate::engine::Engine;
 use crate::error::Error;
-use crate::limits::{MAX_HITS, TUNINGS};
+use crate::limits::{LONG_PAUSE, LONG_PAUSES, MAX_HITS, TUNINGS, USUAL_CHANGES};
 use crate::sync::Mutex;
 
 /// What was measured.
@@ -107,32 +107,56 @@ impl Collection {
         let known = self.tunings.get(&wanted);
         match known.filter(|tuned| is_fresh(tuned, self.len())) {
             Some(fresh) => Ok(fresh),
-            None => self.measure(wanted, recall, |_| Ok(())),
+            None => {
+                let tuned = self.measure((by, wanted.1), recall, |_| Ok(()))?;
+                self.tunings.keep(wanted, tuned);
+                Ok(tuned)
+            }
         }
     }
 
     /// Has searches that name no `ef` walk as far as it takes, now. `pace` is given the time of each
-    /// search that this makes, and may rest, or have it end.
+    /// search that this makes, and may rest, or have it end. Returns whether it came to an end: where
+    /// too many points come or go meanwhile, what is found cannot be compared, and nothing changes.
     pub(crate) fn settle_usual(
         &self,
         by: VectorId,
-        pace: impl FnMut(Duration) -> Result<(), Error>,
-    ) -> Result<(), Error> {
-        let wanted = (by, USUAL_K, USUAL_RECALL.to_bits());
-        let tuned = self.measure(wanted, USUAL_RECALL, pace)?;
+        mut pace: impl FnMut(Duration) -> Result<(), Error>,
+    ) -> Result<bool, Error> {
+        let (points, turnover) = {
+            let state = self.state.read();
+            let index = &state.space(by)?.index;
+            (index.len(), index.turnover())
+        };
+        let mut long = 0;
+        let measured = self.measure((by, USUAL_K), USUAL_RECALL, |took| {
+            long += usize::from(took > LONG_PAUSE);
+            match long < LONG_PAUSES {
+                true => pace(took),
+                false => Err(Error::Stopped),
+            }
+        });
         let state = self.state.read();
-        let ef = (!tuned.exact).then_some(tuned.ef);
-        state.space(by)?.index.settle_on(ef);
-        Ok(())
+        let index = &state.space(by)?.index;
+        if long >= LONG_PAUSES {
+            index.settle_on(Some(DEFAULT_EF), points);
+            return Ok(true);
+        }
+        let tuned = measured?;
+        let changed = index.turnover() - turnover;
+        if changed * USUAL_CHANGES > points as u64 {
+            return Ok(false);
+        }
+        index.settle_on((!tuned.exact).then_some(tuned.ef), points);
+        Ok(true)
     }
 
     fn measure(
         &self,
-        wanted: Wanted,
+        (by, k): (VectorId, usize),
         recall: f32,
         mut pace: impl FnMut(Duration) -> Result<(), Error>,
     ) -> Result<Tuned, Error> {
-        let (by, k, _) = wanted;
         let points = self.len();
         let (queries, vectors) = {
             let state = self.state.read();
@@ -163,7 +187,7 @@ impl Collection {
         }
         times.sort_unstable();
         let at = |percent: usize| times.get(times.len() * percent / 100).copied();
-        let tuned = Tuned {
+        Ok(Tuned {
             ef: found.ef,
             exact: found.exact,
             recall: found.recall,
@@ -172,9 +196,7 @@ impl Collection {
             points,
             median: at(50).unwrap_or_default(),
             p99: at(99).unwrap_or_default(),
-        };
-        self.tunings.keep(wanted, tuned);
-        Ok(tuned)
+        })
     }
 }
 
@@ -214,6 +236,8 @@ impl Tunings {
 
 #[cfg(test)]
 mod tests {
+    use crate::{Ack, CollectionSpec, Metric, Options, Payload, Point, PointId};
+
     use super::*;
 
     #[test]
@@ -230,5 +254,33 @@ mod tests {
         for (k, round) in cases {
             assert_eq!(rounded(k), round);
         }
+    }
+
+    #[test]
+    fn what_changes_while_it_is_measured_decides_nothing_about_later_searches() {
+        let dir = tempfile::tempdir().unwrap();
+        let engine = Engine::open(Options::new(dir.path())).unwrap();
+        let spec = CollectionSpec::new(2, Metric::Euclid);
+        engine.create_collection("c", spec).unwrap();
+        let put = |ids: std::ops::Range<u64>| {
+            let points = ids.map(|id| Point {
+                id: PointId::Num(id),
+                #[expect(clippy::cast_precision_loss, reason = "a few thousand")]
+                vectors: vec![(id % 61) as f32, id as f32].into(),
+                payload: Payload::new(),
+                face: None,
+            });
+            engine.upsert("c", points.collect(), Ack::Applied).unwrap();
+        };
+        put(0..2_000);
+        let collection = engine.collection("c").unwrap();
+        let by = collection.settings().by_name("").unwrap().id;
+        let mut ids = 2_000..2_010;
+        let beside = |_| {
+            ids.next().into_iter().for_each(|id| put(id..id + 1));
+            Ok(())
+        };
+        assert!(!collection.settle_usual(by, beside).unwrap());
+        assert!(collection.settle_usual(by, |_| Ok(())).unwrap());
     }
 }

@@ -70,6 +70,9 @@ impl Engine {
         if self.shared().log_is_shared {
             return Err(Error::Shared("releasing the log"));
         }
+        if let Some(quarantined) = self.shared().catalog.quarantined().first() {
+            return Err(quarantined.refusal());
+        }
         let started = Instant::now();
         let _moving = self.moving.write();
         let sizes = || (self.tables_bytes(), self.status().log_bytes);

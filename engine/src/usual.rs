@@ -4,7 +4,7 @@
 //!
 //! Nothing is measured while a collection is only written to: who fills one pays once, at its end.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use storage::{CollectionId, Lsn, VectorId};
@@ -29,6 +29,8 @@ struct Unsettled {
 /// Runs until `stop` is closed.
 pub(crate) fn run(shared: &Shared, stop: &Receiver<()>) {
     let mut before = HashMap::<(CollectionId, VectorId), Unsettled>::new();
+    // Those that changed too much while they were measured: not before they are at rest.
+    let mut restless = HashSet::new();
     let rests = |time| matches!(stop.recv_timeout(time), Err(RecvTimeoutError::Timeout));
     while rests(TICK) {
         let mut now = HashMap::new();
@@ -36,7 +38,8 @@ pub(crate) fn run(shared: &Shared, stop: &Receiver<()>) {
             for index in collection.unsettled() {
                 let key = (collection.id, index.vector);
                 let due = before.get(&key).is_some_and(|before| {
-                    before.state == index.state || before.walks < index.walks
+                    let asked = before.walks < index.walks && !restless.contains(&key);
+                    before.state == index.state || asked
                 });
                 if !due {
                     now.insert(key, index);
@@ -49,8 +52,13 @@ pub(crate) fn run(shared: &Shared, stop: &Receiver<()>) {
                         false => Err(Error::Stopped),
                     }
                 };
-                if let Err(error) = collection.settle_usual(index.vector, pace) {
-                    tracing::debug!(collection = collection.name, %error, "nothing was measured");
+                match collection.settle_usual(index.vector, pace) {
+                    Ok(true) => drop(restless.remove(&key)),
+                    Ok(false) => drop(restless.insert(key)),
+                    Err(Error::Stopped) => break,
+                    Err(error) => {
+                        tracing::debug!(collection = collection.name, %error, "nothing was measured");
+                    }
                 }
             }
         }

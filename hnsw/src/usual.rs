@@ -52,15 +52,22 @@ impl Index {
     }
 
     /// Has searches that are given no `ef` walk as far as was measured to take for [`USUAL_RECALL`] of
-    /// the [`USUAL_K`] nearest, if that is farther than [`DEFAULT_EF`], or (`None`) look at all points.
-    pub fn settle_on(&self, ef: Option<usize>) {
-        self.usual.set(self.len(), ef.unwrap_or(ALL as usize));
+    /// the [`USUAL_K`] nearest among so many `points`, if that is farther than [`DEFAULT_EF`], or
+    /// (`None`) look at all points.
+    pub fn settle_on(&self, ef: Option<usize>, points: usize) {
+        self.usual.set(points, ef.unwrap_or(ALL as usize));
+    }
+
+    /// How many vectors have come and gone, ever: what is compared over a while can be told by the
+    /// difference to have changed.
+    pub fn turnover(&self) -> u64 {
+        2 * self.next_birth - self.len() as u64
     }
 
     /// Measures it and settles on it.
     pub fn settle_now(&self) -> Result<Tuned, Error> {
         let tuned = self.tune(USUAL_RECALL, USUAL_K)?;
-        self.settle_on((!tuned.exact).then_some(tuned.ef));
+        self.settle_on((!tuned.exact).then_some(tuned.ef), self.len());
         Ok(tuned)
     }
 }

@@ -144,8 +144,11 @@ fn http_server(
     let settings = app.config.server.clone();
     let speaks_compreface = app.config.compreface.is_some();
     let data = web::Data::from(app);
+    // On any number of cores, all that is let in has a thread, and so has who asks how it is.
+    let at_work = settings.concurrent_searches + settings.concurrent_writes;
     let builder = Server::build()
         .workers(settings.workers)
+        .worker_max_blocking_threads(at_work + 2 * limits::OPERATORS_AT_WORK)
         .max_concurrent_connections(settings.max_connections.div_ceil(settings.workers))
         .shutdown_timeout(settings.shutdown_s)
         .disable_signals();
