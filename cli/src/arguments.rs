@@ -9,11 +9,11 @@ use config::Flag;
 
 use crate::eval::EvalCommand;
 use crate::export::ExportArgs;
-use crate::heads::TrainCommand;
 use crate::keys::KeysCommand;
 use crate::limits;
 use crate::models::ModelsCommand;
 use crate::people::{ClusterArgs, PeopleCommand};
+use crate::training::TrainCommand;
 
 const AFTER_HELP: &str = "\
 Without a command: serve.

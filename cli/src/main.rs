@@ -9,7 +9,6 @@ mod columns;
 mod eval;
 mod exit;
 mod export;
-mod heads;
 mod import;
 mod job;
 mod keys;
@@ -24,6 +23,7 @@ mod reembed;
 mod reindex;
 mod search;
 mod serve;
+mod training;
 
 use std::process::ExitCode;
 
@@ -95,7 +95,7 @@ fn run(cli: Cli) -> Result<Exit> {
         Command::Keys(command) => keys::run(&command, &client(command.server())?),
         Command::Models(command) => models::run(&command),
         Command::Eval(command) => eval::run(&command),
-        Command::Train(command) => heads::run(&command),
+        Command::Train(command) => training::run(&command),
         Command::Verify(arguments) => maintain::verify(&arguments),
         Command::Repair(arguments) => maintain::repair(&arguments),
         Command::Version => print(concat!("doppel ", env!("CARGO_PKG_VERSION"), "\n")),

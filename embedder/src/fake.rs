@@ -24,8 +24,6 @@ pub struct FakeEmbedder {
     /// For each network that it stands for: shades of a face in a row and in a column, which are its
     /// vector, and its weight.
     networks: Vec<((u32, u32), f32)>,
-    /// Whether of its vectors half of the numbers are taken.
-    is_head: bool,
 }
 
 impl FakeEmbedder {
@@ -45,22 +43,20 @@ impl FakeEmbedder {
     }
 
     /// A head on the first: it takes every second number of its vectors.
-    pub fn head() -> Self {
-        let base = Self::new();
-        Self {
-            model: ModelInfo {
-                name: "fake-64".into(),
-                dim: base.model.dim / 2,
-                sha256: "2".repeat(64),
-                calibration: None,
-                base: Some(Base {
-                    name: base.model.name,
-                    sha256: base.model.sha256,
-                }),
-            },
-            networks: base.networks,
-            is_head: true,
-        }
+    pub fn head() -> Mapper {
+        let base = Self::new().model;
+        let model = ModelInfo {
+            name: "fake-64".into(),
+            dim: base.dim / 2,
+            sha256: "2".repeat(64),
+            calibration: None,
+            base: Some(Base {
+                name: base.name,
+                sha256: base.sha256,
+            }),
+        };
+        let map = |vectors: &[Vec<f32>]| Ok(vectors.iter().map(|it| every_second(it)).collect());
+        Mapper::new(model, map)
     }
 
     /// The first and the other as one model.
@@ -76,7 +72,6 @@ impl FakeEmbedder {
                 base: None,
             },
             networks: both.map(|it| (it.networks[0].0, weight)).into(),
-            is_head: false,
         }
     }
 
@@ -90,7 +85,6 @@ impl FakeEmbedder {
                 base: None,
             },
             networks: vec![(shades, 1.0)],
-            is_head: false,
         }
     }
 
@@ -125,21 +119,8 @@ impl FaceEmbedder for FakeEmbedder {
 
     fn analyze_all(&mut self, photos: &[(&[u8], Want)]) -> Vec<Result<Analysis, Error>> {
         let outcomes = photos.iter();
-        let outcomes = outcomes.map(|(image, want)| {
-            let mut analysis = self.seen(image, *want)?;
-            if self.is_head && want.vectors {
-                for face in &mut analysis.faces {
-                    face.vector = every_second(&face.vector);
-                }
-            }
-            Ok(analysis)
-        });
+        let outcomes = outcomes.map(|(image, want)| self.seen(image, *want));
         outcomes.collect()
-    }
-
-    fn mapper(&self) -> Option<Mapper> {
-        let map = |vectors: &[Vec<f32>]| Ok(vectors.iter().map(|it| every_second(it)).collect());
-        self.is_head.then(|| Mapper::new(map))
     }
 }
 

@@ -12,20 +12,19 @@ use crate::embed::normalise;
 use crate::error::Error;
 use crate::limits::VECTORS_AT_ONCE;
 use crate::manifest::Manifest;
-use crate::models::locate;
+use crate::models;
 use crate::runtime::{environment, session};
 use crate::types::Mapper;
 
-/// What makes a head's vectors of those of its base, for an installed head.
+/// What makes a head's vectors of those of its base. That one need not be in the folder: of it nothing is
+/// run.
 ///
 /// # Errors
-/// The manifest is of no head, or its files are not installed or cannot be run.
+/// The manifest is of no head, its file or ONNX Runtime are not in the folder, or it cannot be run.
 pub fn mapper(dir: &Path, manifest: &Manifest) -> Result<Mapper, Error> {
-    let installed =
-        locate(dir, manifest).map_err(|error| Error::NotInstalled(error.to_string()))?;
-    let environment = environment(&installed.library)?;
-    let no_head = || Error::Model(format!("{} is no head on another model", manifest.name));
-    load(environment, &installed.head.ok_or_else(no_head)?, manifest)
+    let (library, file) = models::locate_head(dir, manifest)
+        .map_err(|error| Error::NotInstalled(error.to_string()))?;
+    load(environment(&library)?, &file, manifest)
 }
 
 /// One session for all who use it: it takes microseconds.
@@ -36,7 +35,7 @@ pub(crate) fn load(
 ) -> Result<Mapper, Error> {
     let session = Mutex::new(session(environment, file, 1)?);
     let (input, output) = (manifest.embedder_dim(), manifest.dim);
-    let mapper = Mapper::new(move |vectors| {
+    let mapper = Mapper::new(manifest.info(), move |vectors| {
         let mut made = Vec::with_capacity(vectors.len());
         for some in vectors.chunks(VECTORS_AT_ONCE) {
             let mut session = session.lock().unwrap_or_else(PoisonError::into_inner);

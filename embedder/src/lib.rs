@@ -7,6 +7,7 @@
 mod align;
 mod calibration;
 mod crop;
+mod cropper;
 mod decode;
 mod detect;
 mod detector;
@@ -32,14 +33,18 @@ mod turn;
 mod types;
 
 pub use calibration::{Calibration, Scale};
+pub use cropper::{Cropper, numbers_of_crop};
 pub use detect::overlap;
 pub use error::Error;
 pub use fake::FakeEmbedder;
 pub use head::mapper;
 pub use joint::Part;
 pub use kind::{ImageKind, sniff};
-pub use manifest::{Beside, Crop, Embedder, Head, Manifest, Registry, Source};
+pub use manifest::{
+    Beside, Channels, Crop, Embedder, Head, Input, Layout, Manifest, Registry, Source, Values,
+};
 pub use metadata::without_metadata;
+pub use network::vectors_of;
 pub use onnx::OnnxEmbedder;
 pub use quality::{Flaws, Quality};
 pub use thumbnail::thumbnail;

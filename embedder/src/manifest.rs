@@ -270,6 +270,18 @@ impl Manifest {
         }
     }
 
+    /// Of a head, what is said of its base: enough to run that one alone.
+    pub fn base(&self) -> Option<Self> {
+        let head = self.head.as_ref()?;
+        Some(Self {
+            name: head.base.clone(),
+            dim: head.input,
+            calibration: None,
+            head: None,
+            ..self.clone()
+        })
+    }
+
     /// The files that are run, by their names in the folder of models.
     pub fn files(&self) -> Vec<&str> {
         let parts = self.parts().into_iter();

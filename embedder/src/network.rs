@@ -12,8 +12,27 @@ use crate::embed::{mean_direction, numbers};
 use crate::error::Error;
 use crate::joint::Part;
 use crate::limits::FACES_AT_ONCE;
-use crate::manifest::{Input, Layout};
-use crate::runtime::session;
+use crate::manifest::{Input, Layout, Manifest};
+use crate::models::locate;
+use crate::runtime::{environment, session};
+
+/// The vectors that an installed model's (first) network makes of what it is given of some faces
+/// ([`crate::Cropper::numbers`]).
+///
+/// # Errors
+/// The model is not installed, or cannot be run on this.
+pub fn vectors_of(
+    dir: &Path,
+    manifest: &Manifest,
+    faces: &[Vec<f32>],
+) -> Result<Vec<Vec<f32>>, Error> {
+    let installed =
+        locate(dir, manifest).map_err(|error| Error::NotInstalled(error.to_string()))?;
+    let environment = environment(&installed.library)?;
+    let mut networks = manifest.parts().into_iter().zip(&installed.networks);
+    let (part, files) = networks.next().expect("every model has a network");
+    Network::load(environment, &files.network, &part, 1)?.embed_numbers(faces)
+}
 
 /// A network of a manifest, ready to run.
 pub(crate) struct Network {
@@ -54,6 +73,15 @@ impl Network {
         Ok(vectors)
     }
 
+    /// The same of what the network is given of each, as [`crate::Cropper::numbers`] has it.
+    fn embed_numbers(&mut self, faces: &[Vec<f32>]) -> Result<Vec<Vec<f32>>, Error> {
+        let mut vectors = Vec::with_capacity(faces.len());
+        for some in faces.chunks(FACES_AT_ONCE) {
+            vectors.extend(self.run(&some.concat(), some.len())?);
+        }
+        Ok(vectors)
+    }
+
     fn embed_some(&mut self, crops: &[RgbImage]) -> Result<Vec<Vec<f32>>, Error> {
         let mut pixels = Vec::new();
         for crop in crops {
@@ -62,13 +90,19 @@ impl Network {
                 pixels.extend(numbers(&flip_horizontal(crop), &self.input));
             }
         }
+        self.run(&pixels, crops.len())
+    }
+
+    /// Of what it is given of some faces, one after the other; as often as `faces`, or their mirror images
+    /// between them.
+    fn run(&mut self, pixels: &[f32], faces: usize) -> Result<Vec<Vec<f32>>, Error> {
         let side = self.input.side as usize;
         let count = pixels.len() / (side * side * 3);
         let shape = match self.input.layout {
             Layout::ChannelsLast => [count, side, side, 3],
             Layout::ChannelsFirst => [count, 3, side, side],
         };
-        let tensor = TensorRef::from_array_view((shape, pixels.as_slice()))?;
+        let tensor = TensorRef::from_array_view((shape, pixels))?;
         let outputs = self.session.run(ort::inputs![tensor])?;
         let numbers = outputs[0].try_extract_tensor::<f32>()?.1;
         if numbers.len() != count * self.dim || numbers.iter().any(|x| !x.is_finite()) {
@@ -78,7 +112,7 @@ impl Network {
                 count * self.dim
             )));
         }
-        let of_a_face = self.dim * count / crops.len().max(1);
+        let of_a_face = self.dim * count / faces.max(1);
         let faces = numbers.chunks_exact(of_a_face);
         Ok(faces.map(|face| mean_direction(face, self.dim)).collect())
     }

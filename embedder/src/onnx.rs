@@ -3,41 +3,23 @@
 use std::path::Path;
 use std::time::Instant;
 
-use image::RgbImage;
-
-use crate::align::aligned;
-use crate::crop::{Square, cut, jpeg, png};
-use crate::detect::{Detection, INPUT_SIDE};
-use crate::detector::{Detector, Found};
+use crate::crop::png;
+use crate::cropper::{Cropper, Prepared};
 use crate::error::Error;
 use crate::joint::{Part, joined};
-use crate::manifest::{Crop, Input, Manifest};
+use crate::manifest::Manifest;
 use crate::models::{Installed, NetworkFiles, locate};
 use crate::network::Network;
-use crate::photo::Photo;
-use crate::quality::{self, Quality};
 use crate::runtime::{adds_bytes_exactly, environment};
-use crate::types::{Analysis, Choice, Face, FaceEmbedder, Mapper, ModelInfo, Timings, Want};
-
-/// The crop kept for people to look at: a little wider than what the model sees.
-const THUMBNAIL_MARGIN: f32 = 1.6;
-/// Its side in pixels.
-const THUMBNAIL_SIDE: u32 = 200;
+use crate::types::{Analysis, Choice, FaceEmbedder, Mapper, ModelInfo, Want};
 
 /// The installed models, ready to run.
 pub struct OnnxEmbedder {
     info: ModelInfo,
-    detector: Detector,
+    cropper: Cropper,
     /// Most models have one.
     networks: Vec<Network>,
     head: Option<Mapper>,
-}
-
-/// A photo whose faces are found and cut out, but have no vectors yet.
-struct Prepared {
-    analysis: Analysis,
-    /// For each network those of all faces, if vectors are wanted.
-    crops: Vec<Vec<RgbImage>>,
 }
 
 impl OnnxEmbedder {
@@ -72,14 +54,13 @@ impl OnnxEmbedder {
         let networks = manifest.parts().into_iter().zip(&networks).map(load);
         let mut this = Self {
             info: manifest.info(),
-            detector: Detector::load(environment, &detector, &manifest.detector, threads)?,
+            cropper: Cropper::of(environment, &detector, &manifest, threads)?,
             networks: networks.collect::<Result<_, _>>()?,
             head: head
                 .map(|file| crate::head::load(environment, &file, &manifest))
                 .transpose()?,
         };
-        this.detector
-            .detect(&RgbImage::new(INPUT_SIDE, INPUT_SIDE))?;
+        this.cropper.warm_up()?;
         Ok(this)
     }
 
@@ -94,108 +75,8 @@ impl OnnxEmbedder {
             vectors: true,
             crop: false,
         };
-        let crops = self.prepare(image, want)?.crops.into_iter().next();
+        let crops = self.cropper.prepare(image, want)?.crops.into_iter().next();
         crops.unwrap_or_default().iter().map(png).collect()
-    }
-
-    /// Pixels that the longer side of a face's box should have, so that none of what is wanted of it
-    /// is enlarged.
-    fn pixels_of(&self, want: Want) -> f32 {
-        let pixels = |side: u32, margin: f32| f32::from(u16::try_from(side).unwrap_or(0)) / margin;
-        let inputs = self.networks.iter().map(|network| &network.input);
-        let vectors = inputs.map(|input| match input.crop {
-            Crop::Box { margin } => pixels(input.side, margin),
-            // A face about fills such an input.
-            Crop::Points(_) => pixels(input.side, 1.0),
-        });
-        let crop = pixels(THUMBNAIL_SIDE, THUMBNAIL_MARGIN);
-        let wanted = vectors.filter(|_| want.vectors);
-        let wanted = wanted.chain(want.crop.then_some(crop));
-        wanted.fold(f32::from(quality::SIDE), f32::max)
-    }
-
-    fn prepare(&mut self, image: &[u8], want: Want) -> Result<Prepared, Error> {
-        let started = Instant::now();
-        let mut photo = Photo::open(image)?;
-        let mut decoding = started.elapsed();
-        let (mut turned, mut found) = self.detector.find(&photo.pixels)?;
-        if want.faces == Choice::Largest {
-            found.truncate(1);
-        }
-        let mut detecting = started.elapsed() - decoding;
-        if photo.is_too_coarse(&found, self.pixels_of(want)) {
-            let again = Instant::now();
-            let reduction = photo.reduction();
-            photo = Photo::open_whole(image)?;
-            decoding += again.elapsed();
-            let again = Instant::now();
-            found = found.iter().map(|face| face.scaled(reduction)).collect();
-            turned = turned.map(|(_, turn)| (turn.of(&photo.pixels), turn));
-            detecting += again.elapsed();
-        }
-        let mut prepared = self.cut_out(&photo, &(turned, found), want)?;
-        prepared.analysis.timings = Timings {
-            decode: decoding,
-            detect: detecting,
-            embed: started.elapsed() - decoding - detecting,
-        };
-        Ok(prepared)
-    }
-
-    /// The faces as they are told of, and their crops.
-    fn cut_out(
-        &self,
-        photo: &Photo,
-        (turned, found): &Found,
-        want: Want,
-    ) -> Result<Prepared, Error> {
-        let upright = turned
-            .as_ref()
-            .map_or(&photo.pixels, |(upright, _)| upright);
-        let reduction = photo.reduction();
-        let crops = self
-            .networks
-            .iter()
-            .filter(|_| want.vectors)
-            .map(|network| {
-                let crops = found.iter();
-                let crops = crops.map(|face| crop_of(upright, face, &network.input));
-                crops.collect::<Result<Vec<_>, _>>()
-            });
-        let crops = crops.collect::<Result<Vec<_>, _>>()?;
-        let mut faces = Vec::new();
-        for face in found {
-            let crop_jpeg = match want.crop {
-                true => {
-                    let square = Square::around(face.bounding_box, THUMBNAIL_MARGIN);
-                    jpeg(&cut(upright, square, THUMBNAIL_SIDE)?)?
-                }
-                false => Vec::new(),
-            };
-            let place = match turned {
-                Some((_, turn)) => turn.undone(face, photo.pixels.dimensions()),
-                None => *face,
-            };
-            let place = place.scaled(reduction);
-            faces.push(Face {
-                bounding_box: place.bounding_box,
-                landmarks: place.landmarks,
-                confidence: face.confidence,
-                quality: Quality::of(upright, face)?,
-                vector: Vec::new(),
-                crop_jpeg,
-            });
-        }
-        let (width, height) = photo.size;
-        Ok(Prepared {
-            analysis: Analysis {
-                width,
-                height,
-                faces,
-                timings: Timings::default(),
-            },
-            crops,
-        })
     }
 
     /// The vectors of all faces, in their order.
@@ -221,34 +102,15 @@ impl OnnxEmbedder {
     }
 }
 
-/// A face as a network sees it.
-fn crop_of(photo: &RgbImage, face: &Detection, input: &Input) -> Result<RgbImage, Error> {
-    let margin = match &input.crop {
-        Crop::Box { margin } => *margin,
-        Crop::Points(places) => {
-            match aligned(photo, &face.landmarks, places, input.side)? {
-                Some(crop) => return Ok(crop),
-                // Landmarks in one place do not say how the face lies: it is taken as it is.
-                None => 1.0,
-            }
-        }
-    };
-    cut(photo, Square::around(face.bounding_box, margin), input.side)
-}
-
 impl FaceEmbedder for OnnxEmbedder {
     fn model(&self) -> &ModelInfo {
         &self.info
     }
 
-    fn mapper(&self) -> Option<Mapper> {
-        self.head.clone()
-    }
-
     fn analyze_all(&mut self, photos: &[(&[u8], Want)]) -> Vec<Result<Analysis, Error>> {
         let prepared: Vec<_> = photos
             .iter()
-            .map(|(image, want)| self.prepare(image, *want))
+            .map(|(image, want)| self.cropper.prepare(image, *want))
             .collect();
         let started = Instant::now();
         let vectors = self.vectors(&prepared);

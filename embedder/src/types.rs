@@ -17,11 +17,6 @@ pub trait FaceEmbedder: Send {
     /// and the time that takes is told of each.
     fn analyze_all(&mut self, photos: &[(&[u8], Want)]) -> Vec<Result<Analysis, Error>>;
 
-    /// What makes vectors of this model of those of its base, where it is a head and runs here.
-    fn mapper(&self) -> Option<Mapper> {
-        None
-    }
-
     /// The same of one photo.
     fn analyze(&mut self, image: &[u8], want: Want) -> Result<Analysis, Error> {
         let mut outcomes = self.analyze_all(&[(image, want)]);
@@ -54,18 +49,31 @@ pub struct Base {
     pub sha256: String,
 }
 
-/// Makes a head's vectors of vectors of its base, without photos. Shared by all who hold it.
+/// A head, ready to run: makes its vectors of vectors of its base, without photos. Shared by all who hold
+/// it.
 #[derive(Clone)]
-pub struct Mapper(Arc<Mapping>);
+pub struct Mapper {
+    model: Arc<ModelInfo>,
+    map: Arc<Mapping>,
+}
 
 type Mapping = dyn Fn(&[Vec<f32>]) -> Result<Vec<Vec<f32>>, Error> + Send + Sync;
 
 impl Mapper {
     /// Of what does it.
     pub(crate) fn new(
+        model: ModelInfo,
         map: impl Fn(&[Vec<f32>]) -> Result<Vec<Vec<f32>>, Error> + Send + Sync + 'static,
     ) -> Self {
-        Self(Arc::new(map))
+        Self {
+            model: Arc::new(model),
+            map: Arc::new(map),
+        }
+    }
+
+    /// The head.
+    pub fn model(&self) -> &ModelInfo {
+        &self.model
     }
 
     /// A vector of length 1 for each vector of the base, in their order.
@@ -73,7 +81,7 @@ impl Mapper {
     /// # Errors
     /// A vector is not of the base's size, or the model does not answer as it should.
     pub fn map(&self, vectors: &[Vec<f32>]) -> Result<Vec<Vec<f32>>, Error> {
-        (self.0)(vectors)
+        (self.map)(vectors)
     }
 }
 

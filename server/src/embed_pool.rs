@@ -30,14 +30,20 @@ pub(crate) struct Seen {
     pub(crate) queued: Duration,
 }
 
-/// The pool; dropping it ends its workers once their queue is empty.
+/// What makes vectors of one model. Of a head there are no workers: photos go to its base's, and what
+/// comes of them through the head.
 pub(crate) struct Pool {
+    workers: Arc<Workers>,
+    model: ModelInfo,
+    head: Option<Mapper>,
+}
+
+/// The workers; dropping the last pool of theirs ends them once their queue is empty.
+struct Workers {
     jobs: Sender<Job>,
     places: Gate,
     /// Photos of one request that are in the queue at once.
     at_once: usize,
-    model: ModelInfo,
-    mapper: Option<Mapper>,
 }
 
 impl Pool {
@@ -56,7 +62,6 @@ impl Pool {
             Some(embedder) => embedder.model().clone(),
             None => factory()?.model().clone(),
         };
-        let mapper = embedders.first().and_then(|embedder| embedder.mapper());
         let places = workers + queue;
         let (jobs, receiver) = bounded(places);
         let busy = Arc::new(AtomicUsize::new(0));
@@ -75,13 +80,25 @@ impl Pool {
                 .spawn(move || worker.run())
                 .expect("a system that cannot start a thread cannot serve");
         }
-        Ok(Self {
+        let workers = Workers {
             jobs,
             places: Gate::new("photos", places),
             at_once: (workers * batching.photos).clamp(1, places.div_ceil(2)),
+        };
+        Ok(Self {
+            workers: Arc::new(workers),
             model,
-            mapper,
+            head: None,
         })
+    }
+
+    /// What makes the vectors of a head on this model.
+    pub(crate) fn with_head(&self, head: Mapper) -> Self {
+        Self {
+            workers: Arc::clone(&self.workers),
+            model: head.model().clone(),
+            head: Some(head),
+        }
     }
 
     /// The model whose vectors come out.
@@ -89,21 +106,28 @@ impl Pool {
         &self.model
     }
 
-    /// What makes its vectors of another model's, without photos, if it is a head on that one.
-    pub(crate) fn mapper_of(&self, base: &EmbedderRef) -> Option<&Mapper> {
-        let own = self.model.base.as_ref()?;
-        let same = (&own.name, &own.sha256) == (&base.name, &base.sha256);
-        self.mapper.as_ref().filter(|_| same)
+    /// What makes its vectors of its base's, without photos, if it is a head that runs here.
+    pub(crate) fn head(&self) -> Option<&Mapper> {
+        self.head.as_ref()
     }
 
-    /// Photos that wait for a worker.
+    /// Whether it is a head on this model.
+    pub(crate) fn is_head_on(&self, base: &EmbedderRef) -> bool {
+        let own = self.model.base.as_ref();
+        own.is_some_and(|own| (&own.name, &own.sha256) == (&base.name, &base.sha256))
+    }
+
+    /// Photos that wait for a worker; those of a head are among its base's.
     pub(crate) fn waiting(&self) -> usize {
-        self.jobs.len()
+        match self.head {
+            Some(_) => 0,
+            None => self.workers.jobs.len(),
+        }
     }
 
     /// Looks at one photo.
     pub(crate) async fn analyze(&self, image: Bytes, want: Want) -> Result<Seen, Refusal> {
-        let _place = self.places.enter()?;
+        let _place = self.workers.places.enter()?;
         self.work(image, want).await
     }
 
@@ -113,9 +137,9 @@ impl Pool {
         images: Vec<Bytes>,
         want: Want,
     ) -> Result<Vec<Result<Seen, Refusal>>, Refusal> {
-        let width = images.len().clamp(1, self.at_once);
+        let width = images.len().clamp(1, self.workers.at_once);
         let places = u32::try_from(width).expect("places are few");
-        let _places = self.places.enter_many(places)?;
+        let _places = self.workers.places.enter_many(places)?;
         let outcomes = stream::iter(images).map(|image| self.work(image, want));
         Ok(outcomes.buffered(width).collect().await)
     }
@@ -127,11 +151,12 @@ impl Pool {
         let job = Job {
             image,
             want,
+            head: self.head.clone(),
             queued: Instant::now(),
             request: Span::current(),
             answer,
         };
-        let sent = self.jobs.try_send(job);
+        let sent = self.workers.jobs.try_send(job);
         sent.map_err(|_| Refusal::busy("too many photos are waiting, try again"))?;
         let outcome = outcome.await;
         outcome.unwrap_or_else(|_| Err(Refusal::internal("the embedding worker is gone")))

@@ -1,6 +1,7 @@
 //! One thread of the pool: takes photos, several where several wait, and has its embedder look at
 //! them together. Work is shared out evenly first: a worker leaves the others what is theirs.
 
+use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use actix_web::web::Bytes;
 use crossbeam_channel::Receiver;
-use embedder::{Analysis, FaceEmbedder, Want};
+use embedder::{Analysis, FaceEmbedder, Mapper, Want};
 use tokio::sync::oneshot;
 use tracing::Span;
 
@@ -21,10 +22,34 @@ use crate::slow::Slow;
 pub(crate) struct Job {
     pub(crate) image: Bytes,
     pub(crate) want: Want,
+    /// What makes other vectors of the model's.
+    pub(crate) head: Option<Mapper>,
     pub(crate) queued: Instant,
     /// The request that it came with, for the log.
     pub(crate) request: Span,
     pub(crate) answer: oneshot::Sender<Result<Seen, Refusal>>,
+}
+
+impl Job {
+    /// The vectors that were asked for, where they are not the model's own.
+    fn through_head(&self, mut analysis: Analysis) -> Result<Analysis, Refusal> {
+        let Some(head) = self.head.as_ref().filter(|_| self.want.vectors) else {
+            return Ok(analysis);
+        };
+        let started = Instant::now();
+        let faces = &mut analysis.faces;
+        let vectors: Vec<_> = faces
+            .iter_mut()
+            .map(|it| mem::take(&mut it.vector))
+            .collect();
+        if !vectors.is_empty() {
+            for (face, vector) in faces.iter_mut().zip(head.map(&vectors)?) {
+                face.vector = vector;
+            }
+        }
+        analysis.timings.embed += started.elapsed();
+        Ok(analysis)
+    }
 }
 
 /// How photos are put together.
@@ -72,6 +97,7 @@ impl Worker {
             }
             let outcomes = self.look(&batch);
             for ((job, queued), outcome) in batch.into_iter().zip(waited).zip(outcomes) {
+                let outcome = outcome.and_then(|analysis| job.through_head(analysis));
                 self.metrics.photo_waited(queued);
                 self.metrics.photo_done(&outcome);
                 if let Ok(analysis) = &outcome {

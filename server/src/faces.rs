@@ -1,6 +1,7 @@
 //! Whether photos can be turned into faces at the moment, by which models, and if not, what to tell
 //! a client. The server serves vectors in every one of these states.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -25,6 +26,8 @@ struct State {
     phase: Phase,
     /// One for each model that is loaded.
     pools: Vec<Arc<Pool>>,
+    /// Heads that do not run here though what they are put on takes photos, and why.
+    idle_heads: BTreeMap<String, String>,
     closed: bool,
 }
 
@@ -58,6 +61,7 @@ impl Faces {
             state: RwLock::new(State {
                 phase: Phase::Loading,
                 pools: Vec::new(),
+                idle_heads: BTreeMap::new(),
                 closed: false,
             }),
             known: manifests.iter().map(Manifest::info).collect(),
@@ -96,20 +100,46 @@ impl Faces {
         self.state.write().pools.push(Arc::new(pool));
     }
 
-    /// Whether a model takes photos.
-    pub(crate) fn has(&self, model: &ModelInfo) -> bool {
+    /// What takes photos for a model, by name and checksum.
+    pub(crate) fn of(&self, name: &str, sha256: &str) -> Option<Arc<Pool>> {
         let state = self.state.read();
-        let mut models = state.pools.iter().map(|pool| pool.model());
-        models.any(|it| it.name == model.name && it.sha256 == model.sha256)
+        let same = |pool: &&Arc<Pool>| {
+            let model = pool.model();
+            (model.name.as_str(), model.sha256.as_str()) == (name, sha256)
+        };
+        state.pools.iter().find(same).cloned()
     }
 
     /// A model takes photos, in the place of one of its name; one that stands for all requests which
     /// name none comes before the others.
     pub(crate) fn put(&self, pool: Pool, is_first: bool) {
         let pools = &mut self.state.write().pools;
-        pools.retain(|other| other.model().name != pool.model().name);
-        let place = if is_first { 0 } else { pools.len() };
+        let name = &pool.model().name;
+        let before = pools.iter().position(|other| other.model().name == *name);
+        if let Some(place) = before {
+            pools.remove(place);
+        }
+        let place = if is_first {
+            0
+        } else {
+            before.unwrap_or(pools.len())
+        };
         pools.insert(place, Arc::new(pool));
+    }
+
+    /// A head does not run here; says whether that is new.
+    pub(crate) fn idle_head(&self, name: &str, why: &str) -> bool {
+        let idle = &mut self.state.write().idle_heads;
+        idle.insert(name.to_owned(), why.to_owned()).as_deref() != Some(why)
+    }
+
+    /// Why a head that another server has does not run here.
+    pub(crate) fn why_idle(&self, name: &str) -> String {
+        let why = self.state.read().idle_heads.get(name).cloned();
+        why.unwrap_or_else(|| {
+            let dir = self.models_dir.display();
+            format!("its manifest and its file are not in the folder of models, {dir}")
+        })
     }
 
     /// All models that are there have been added.
@@ -193,15 +223,11 @@ impl Faces {
 
     /// The pool that makes the vectors of a collection: of the same model, by name and checksum.
     pub(crate) fn maker(&self, of: &EmbedderRef) -> Result<Arc<Pool>, Refusal> {
+        if let Some(pool) = self.of(&of.name, &of.sha256) {
+            return Ok(pool);
+        }
         let state = self.state.read();
         let pools = &state.pools;
-        let same = |pool: &&Arc<Pool>| {
-            let model = pool.model();
-            (&model.name, &model.sha256) == (&of.name, &of.sha256)
-        };
-        if let Some(pool) = pools.iter().find(same) {
-            return Ok(Arc::clone(pool));
-        }
         let namesake = pools.iter().find(|pool| pool.model().name == of.name);
         let namesake = namesake.cloned();
         let known = self.known.iter().find(|known| known.name == of.name);

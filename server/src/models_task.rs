@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use config::Config;
 use embedder::models::InstallError;
-use embedder::{FaceEmbedder, Manifest, OnnxEmbedder, models};
+use embedder::{FaceEmbedder, Manifest, Mapper, OnnxEmbedder, models};
 
 use crate::app::App;
 use crate::embed_pool::{Factory, Pool};
@@ -33,6 +33,8 @@ pub enum Embedding {
     Models,
     /// From functions, one for each model, for tests; each is called once a worker.
     Made(Vec<Arc<Factory>>),
+    /// The same, and heads on them.
+    MadeWithHeads(Vec<Arc<Factory>>, Vec<Mapper>),
 }
 
 /// What a thread needs that brings models up; not the engine, which may be gone before it ends.
@@ -51,12 +53,8 @@ pub(crate) fn load(app: &Arc<App>, embedding: Embedding) {
         metrics: app.metrics.clone(),
     };
     match embedding {
-        Embedding::Made(factories) => {
-            let mut started = factories.iter().map(|factory| task.start_pool(factory));
-            if started.all(|started| started) {
-                task.faces.ready();
-            }
-        }
+        Embedding::Made(factories) => task.have_made(&factories, Vec::new()),
+        Embedding::MadeWithHeads(factories, heads) => task.have_made(&factories, heads),
         Embedding::Models => match task.config.embedding.remote.clone() {
             Some(remote) => task.load_remote(Remote::new(&remote)),
             None => task.load_installed(),
@@ -65,6 +63,21 @@ pub(crate) fn load(app: &Arc<App>, embedding: Embedding) {
 }
 
 impl Task {
+    fn have_made(&self, factories: &[Arc<Factory>], heads: Vec<Mapper>) {
+        let mut started = factories.iter().map(|factory| self.start_pool(factory));
+        if !started.all(|started| started) {
+            return;
+        }
+        for head in heads {
+            let base = head.model().base.as_ref();
+            let base = base.and_then(|base| self.faces.of(&base.name, &base.sha256));
+            if let Some(base) = base {
+                self.faces.add(base.with_head(head));
+            }
+        }
+        self.faces.ready();
+    }
+
     fn load_installed(self) {
         let dir = &self.config.models_dir;
         let manifests = match models::list(dir) {
@@ -78,21 +91,19 @@ impl Task {
             return self.faces.absent(self.advice(&error));
         };
         let others = manifests.iter().filter(|it| it.name != default.name);
-        for manifest in others {
-            match models::verify(dir, manifest) {
-                Ok(_) => drop(self.start_pool(&self.onnx(manifest))),
-                // Nobody has asked for it.
-                Err(InstallError::Missing { .. } | InstallError::NotAskedFor { .. }) => {}
-                Err(error) => tracing::error!(model = manifest.name, %error, "a model is damaged"),
-            }
+        let (heads, whole): (Vec<_>, Vec<_>) = others.partition(|it| it.head.is_some());
+        for manifest in whole {
+            self.start_if_there(manifest);
         }
         // Read to the end: a runtime that is cut short would take the process with it.
-        match models::verify(dir, default) {
-            Ok(_) => {
-                if self.start_pool(&self.onnx(default)) {
-                    self.faces.ready();
-                }
-            }
+        let verified = models::verify(dir, default);
+        let started = verified.is_ok() && self.start(default);
+        for manifest in heads {
+            self.start_if_there(manifest);
+        }
+        match verified {
+            Ok(_) if started => self.faces.ready(),
+            Ok(_) => {}
             Err(reason) if self.config.models.install_on_start => {
                 tracing::info!(%reason, "the face models are not in place, installing them");
                 let default = default.clone();
@@ -101,6 +112,41 @@ impl Task {
             Err(reason) => {
                 tracing::warn!(%reason, "photos cannot be taken");
                 self.faces.absent(self.advice(&reason.to_string()));
+            }
+        }
+    }
+
+    /// A model that nobody has asked for, unless it is damaged.
+    fn start_if_there(&self, manifest: &Manifest) {
+        match models::verify(&self.config.models_dir, manifest) {
+            Ok(_) => drop(self.start(manifest)),
+            Err(InstallError::Missing { .. } | InstallError::NotAskedFor { .. }) => {}
+            Err(error) => tracing::error!(model = manifest.name, %error, "a model is damaged"),
+        }
+    }
+
+    /// Whether a model takes photos from now on; if not, clients are told why. A head goes by the workers of
+    /// its base.
+    fn start(&self, manifest: &Manifest) -> bool {
+        let (Some(base), Some(of)) = (manifest.base(), manifest.info().base) else {
+            return self.start_pool(&self.onnx(manifest));
+        };
+        let there = self.faces.of(&of.name, &of.sha256);
+        // Where its base is no model of this server's by itself, it is loaded for the head alone.
+        let base = there.or_else(|| self.pool(&self.onnx(&base)).map(Arc::new));
+        let Some(base) = base else {
+            return false;
+        };
+        match embedder::mapper(&self.config.models_dir, manifest) {
+            Ok(head) => {
+                tracing::info!(model = manifest.name, base = of.name, "photos are taken");
+                self.faces.add(base.with_head(head));
+                true
+            }
+            Err(error) => {
+                tracing::error!(model = manifest.name, %error, "a head cannot be loaded");
+                self.faces.absent(self.advice(&error.to_string()));
+                false
             }
         }
     }
@@ -143,7 +189,7 @@ impl Task {
         };
         told.clear();
         for (model, is_default) in models {
-            if self.faces.is_closed() || self.faces.has(&model) {
+            if self.faces.is_closed() || self.faces.of(&model.name, &model.sha256).is_some() {
                 continue;
             }
             let remote = remote.clone();
@@ -155,10 +201,46 @@ impl Task {
                 self.faces.put(pool, is_default);
             }
         }
+        self.have_own_heads();
         if !self.faces.is_closed() {
             self.faces.ready();
         }
         REMOTE_LATER
+    }
+
+    /// Heads in this server's own folder go on the other server's models: photos become vectors there and
+    /// a head's here, where those of stored points can be mapped too.
+    fn have_own_heads(&self) {
+        let dir = &self.config.models_dir;
+        let manifests = models::list(dir).unwrap_or_else(|error| {
+            tracing::warn!(%error, "heads in the folder of models cannot be used");
+            Vec::new()
+        });
+        for manifest in manifests.iter().filter(|_| !self.faces.is_closed()) {
+            let own = manifest.info();
+            let base = own.base.as_ref();
+            let base = base.and_then(|base| self.faces.of(&base.name, &base.sha256));
+            let Some(base) = base else {
+                continue;
+            };
+            let there = self.faces.pool(Some(&own.name)).ok();
+            if there.as_ref().is_some_and(|it| it.head().is_some()) {
+                continue;
+            }
+            let other = there.filter(|it| it.model().sha256 != own.sha256);
+            let head = match other {
+                Some(_) => Err("the other server has another model of this name".to_owned()),
+                None => embedder::mapper(dir, manifest).map_err(|error| error.to_string()),
+            };
+            match head {
+                Ok(head) => self.faces.put(base.with_head(head), false),
+                Err(why) => {
+                    if self.faces.idle_head(&own.name, &why) {
+                        tracing::warn!(model = own.name, why, "a head does not run here");
+                    }
+                }
+            }
+        }
     }
 
     /// One embedder a worker, over the same files.
@@ -227,7 +309,14 @@ impl Task {
         });
         match installed {
             Ok(_) => {
-                if self.start_pool(&self.onnx(manifest)) {
+                let started = self.start(manifest);
+                for head in models::list(dir).unwrap_or_default() {
+                    let base = head.head.as_ref().map(|head| head.base.as_str());
+                    if base == Some(manifest.name.as_str()) {
+                        self.start_if_there(&head);
+                    }
+                }
+                if started {
                     self.faces.ready();
                 }
             }

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use embedder::{
-    Analysis, Choice, Error, Face, FaceEmbedder, Flaws, ModelInfo, Quality, Timings, Want,
+    Analysis, Base, Choice, Error, Face, FaceEmbedder, Flaws, ModelInfo, Quality, Timings, Want,
 };
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -50,6 +50,14 @@ struct Model {
     sha256: String,
     loaded: bool,
     default: bool,
+    base: Option<ModelBase>,
+}
+
+/// The model that one of them is a head on.
+#[derive(Deserialize)]
+struct ModelBase {
+    name: String,
+    sha256: String,
 }
 
 #[derive(Deserialize)]
@@ -114,8 +122,10 @@ impl Remote {
                 name: model.name,
                 dim: model.size,
                 sha256: model.sha256,
-                // Its vectors are made there: of stored ones nothing is made here.
-                base: None,
+                base: model.base.map(|base| Base {
+                    name: base.name,
+                    sha256: base.sha256,
+                }),
             };
             (info, model.default)
         });

@@ -41,7 +41,7 @@ pub(crate) fn write(path: &Path, head: &Head, numbers: &Numbers) -> Result<(), E
     for number in numbers.iter().flatten() {
         body.extend_from_slice(&number.to_le_bytes());
     }
-    let mut bytes = format!("{FORMAT} {}\n", hex(&body)).into_bytes();
+    let mut bytes = format!("{FORMAT} {}\n", sha256(&body)).into_bytes();
     bytes.extend(body);
     file::write_whole(path, &bytes)
 }
@@ -64,7 +64,7 @@ fn parse(bytes: &[u8]) -> Result<(Head, Numbers), &'static str> {
     let checksum = first
         .strip_prefix(FORMAT)
         .ok_or("it is no checkpoint of a training")?;
-    if checksum.trim() != hex(body) {
+    if checksum.trim() != sha256(body) {
         return Err("its checksum does not fit: it is damaged");
     }
     let (head, numbers) = line(body).ok_or("it ends too early")?;
@@ -88,10 +88,11 @@ fn line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((bytes.get(..end)?, bytes.get(end + 1..)?))
 }
 
-/// SHA-256 in hexadecimal digits.
+fn sha256(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
+/// Hexadecimal digits.
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    Sha256::digest(bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

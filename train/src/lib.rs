@@ -18,19 +18,25 @@ mod model;
 mod network;
 mod onnx;
 mod optimiser;
+mod parallel;
 mod pca;
 mod people;
 mod samples;
 mod separation;
+mod settings;
 mod training;
+mod variation;
 
 pub use chance::Chance;
 pub use error::Error;
 pub use file::write_whole;
 pub use head::HeadShape;
 pub use loss::{Loss, Margins, Terms};
-pub use measure::{FIGURES, Figure, Measured, Row, Set, compare, nearest};
-pub use mining::{Examples, distances, mine};
+pub use measure::{
+    FIGURES, Figure, Measured, Row, Set, compare, mean_over_people, nearest, nearest_among,
+    rank_one_by_chance,
+};
+pub use mining::{Examples, Mining, distances, mine};
 pub use model::{Model, Shape};
 pub use network::{NetworkShape, Stage};
 pub use onnx::onnx;
@@ -38,4 +44,5 @@ pub use pca::{principal, random_projection};
 pub use people::split;
 pub use samples::Samples;
 pub use separation::separation;
-pub use training::{Epoch, Settings, Training};
+pub use settings::Settings;
+pub use training::{Epoch, Training};

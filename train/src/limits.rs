@@ -4,6 +4,8 @@ use std::ops::RangeInclusive;
 
 /// Samples that are learned from.
 pub const SAMPLES: usize = 2_000_000;
+/// Numbers of all samples together: 8 GiB.
+pub const NUMBERS: usize = 1 << 31;
 /// Numbers in a vector that a head takes or makes.
 pub const VECTOR_NUMBERS: RangeInclusive<usize> = 2..=4_096;
 /// Numbers in a hidden layer.
@@ -14,6 +16,8 @@ pub const SIDES: RangeInclusive<usize> = 8..=256;
 pub const BLOCKS: RangeInclusive<usize> = 1..=100;
 /// Its channels, and how many times as many a block has within.
 pub const CHANNELS: RangeInclusive<usize> = 1..=1_024;
+/// What its numbers of channels may be divided by.
+pub const NARROWER: RangeInclusive<usize> = 1..=8;
 /// People in a batch who have several photos.
 pub const PEOPLE_IN_A_BATCH: RangeInclusive<usize> = 3..=1_024;
 /// Photos of one person in a batch.
@@ -26,5 +30,7 @@ pub const BATCHES: RangeInclusive<usize> = 1..=100_000;
 pub const EPOCHS: RangeInclusive<usize> = 1..=100_000;
 /// Bytes of a checkpoint that is read.
 pub(crate) const CHECKPOINT_BYTES: u64 = 4 << 30;
-/// Samples that go through a network at once where nothing is learned.
-pub(crate) const SAMPLES_AT_ONCE: usize = 256;
+/// Vectors that go through a head together.
+pub(crate) const VECTORS_AT_ONCE: usize = 256;
+/// Photos that go through a network together.
+pub(crate) const PHOTOS_AT_ONCE: usize = 8;

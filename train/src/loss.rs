@@ -137,7 +137,7 @@ mod tests {
 
     use super::*;
     use crate::chance::Chance;
-    use crate::mining::{distances, mine};
+    use crate::mining::{Mining, distances, mine};
 
     const ALL: [Loss; 3] = [Loss::Quadruplet, Loss::Triplet, Loss::Contrastive];
     const PEOPLE: [u32; 8] = [1, 1, 1, 2, 2, 3, 4, 4];
@@ -166,7 +166,7 @@ mod tests {
         for (seed, loss) in (20_u64..24).flat_map(|seed| ALL.map(|loss| (seed, loss))) {
             let values = rows(seed);
             let apart = distances(&unit(&values)).unwrap();
-            let examples = mine(&apart, &PEOPLE, &mut Chance::new(seed));
+            let examples = mine(Mining::Hardest, &apart, &PEOPLE, &mut Chance::new(seed));
             let margins = Margins::of(&apart, &PEOPLE);
             let var = Var::from_slice(&values, (8, 5), &Device::Cpu).unwrap();
             let vectors = crate::head::unit(var.as_tensor()).unwrap();

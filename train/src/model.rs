@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 use crate::chance::Chance;
 use crate::error::Error;
 use crate::head::HeadShape;
-use crate::limits::SAMPLES_AT_ONCE;
+use crate::limits::{PHOTOS_AT_ONCE, VECTORS_AT_ONCE};
 use crate::network::NetworkShape;
+use crate::parallel::on_all_cores;
 use crate::samples::Samples;
 
 /// What kind of network, and its sizes.
@@ -28,7 +29,8 @@ pub struct Model {
 }
 
 impl Shape {
-    fn sides(&self) -> Vec<Vec<usize>> {
+    /// Numbers of each layer.
+    pub(crate) fn sides(&self) -> Vec<Vec<usize>> {
         match self {
             Self::Head(head) => head.sides(),
             Self::Network(network) => network.sides(),
@@ -43,6 +45,15 @@ impl Shape {
         }
     }
 
+    /// How many samples go through it together. What a photo becomes within a network is large: of few at a
+    /// time it stays in the processor's caches, and memory does not grow with the batch.
+    pub(crate) fn at_once(&self) -> usize {
+        match self {
+            Self::Head(_) => VECTORS_AT_ONCE,
+            Self::Network(_) => PHOTOS_AT_ONCE,
+        }
+    }
+
     /// Numbers in a vector that it makes.
     pub fn dim(&self) -> usize {
         match self {
@@ -51,17 +62,23 @@ impl Shape {
         }
     }
 
+    /// Whether there can be such a network.
+    ///
+    /// # Errors
+    /// There cannot; the text says what can be.
+    pub fn check(&self) -> Result<(), Error> {
+        match self {
+            Self::Head(head) => head.check(),
+            Self::Network(network) => network.check(),
+        }
+    }
+
     /// Weights from which learning starts.
     pub(crate) fn begin(&self, samples: &Samples, chance: &mut Chance) -> Result<Vec<Var>, Error> {
+        self.check()?;
         match self {
-            Self::Head(head) => {
-                head.check()?;
-                head.begin(samples, chance)
-            }
-            Self::Network(network) => {
-                network.check()?;
-                network.begin(chance)
-            }
+            Self::Head(head) => head.begin(samples, chance),
+            Self::Network(network) => network.begin(chance),
         }
     }
 
@@ -113,12 +130,13 @@ impl Model {
             )));
         }
         let places: Vec<usize> = (0..samples.len()).collect();
-        let mut vectors = Vec::with_capacity(samples.len());
-        for some in places.chunks(SAMPLES_AT_ONCE) {
-            let made = self.shape.forward(&self.layers, &samples.tensor(some)?)?;
-            vectors.extend(made.to_vec2::<f32>()?);
-        }
-        Ok(vectors)
+        let pieces: Vec<&[usize]> = places.chunks(self.shape.at_once()).collect();
+        let made = on_all_cores(pieces.len(), |piece| {
+            let batch = samples.tensor(pieces[piece])?;
+            let made = self.shape.forward(&self.layers, &batch)?;
+            Ok(made.to_vec2::<f32>()?)
+        })?;
+        Ok(made.concat())
     }
 }
 

@@ -1,7 +1,6 @@
 //! AdamW (Loshchilov & Hutter 2019, arXiv 1711.05101), with its moments in the open so that a
 //! checkpoint can hold them. Weights are drawn towards where they began, or towards 0.
 
-use candle_core::backprop::GradStore;
 use candle_core::{Tensor, Var};
 
 use crate::error::Error;
@@ -40,18 +39,18 @@ impl Adam {
         &mut self,
         vars: &[Var],
         towards: &[Tensor],
-        gradients: &GradStore,
+        gradients: &[Option<Tensor>],
     ) -> Result<(), Error> {
         self.steps += 1;
         let steps = i32::try_from(self.steps).unwrap_or(i32::MAX);
         let (bias_1, bias_2) = (1.0 - FIRST.powi(steps), 1.0 - SECOND.powi(steps));
         let moments = self.first.iter_mut().zip(&mut self.second);
-        for ((var, towards), (first, second)) in vars.iter().zip(towards).zip(moments) {
-            let Some(gradient) = gradients.get(var) else {
+        let vars = vars.iter().zip(towards).zip(gradients);
+        for (((var, towards), gradient), (first, second)) in vars.zip(moments) {
+            let Some(gradient) = gradient else {
                 continue;
             };
-            let gradient = gradient.detach();
-            *first = ((&*first * FIRST)? + (&gradient * (1.0 - FIRST))?)?;
+            *first = ((&*first * FIRST)? + (gradient * (1.0 - FIRST))?)?;
             *second = ((&*second * SECOND)? + (gradient.sqr()? * (1.0 - SECOND))?)?;
             let deviation = ((&*second / bias_2)?.sqrt()? + EPSILON)?;
             let along = ((&*first / bias_1)? / deviation)?;

@@ -6,6 +6,7 @@ use candle_core::{Device, Tensor};
 
 use crate::error::Error;
 use crate::limits;
+use crate::variation::Variation;
 
 /// Samples of people.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,13 +24,7 @@ impl Samples {
     pub fn new(shape: &[usize], values: Vec<f32>, people: Vec<u32>) -> Result<Self, Error> {
         let refuse = |reason: String| Err(Error::Refused(reason));
         let of_one: usize = shape.iter().product();
-        if people.is_empty() || people.len() > limits::SAMPLES || of_one == 0 {
-            return refuse(format!(
-                "{} samples; 1 to {} can be learned from",
-                people.len(),
-                limits::SAMPLES
-            ));
-        }
+        Self::fits(shape, people.len())?;
         if values.len() != of_one * people.len() {
             return refuse(format!(
                 "{} numbers are not {} samples of {of_one}",
@@ -48,6 +43,21 @@ impl Samples {
             values,
             people,
         })
+    }
+
+    /// Whether so many samples of a shape can be learned from: before they are read.
+    ///
+    /// # Errors
+    /// There are none, or too many.
+    pub fn fits(shape: &[usize], count: usize) -> Result<(), Error> {
+        let of_one: usize = shape.iter().product();
+        let most = limits::SAMPLES.min(limits::NUMBERS / of_one.max(1));
+        match of_one > 0 && (1..=most).contains(&count) {
+            true => Ok(()),
+            false => Err(Error::Refused(format!(
+                "{count} samples of {of_one} numbers; 1 to {most} can be learned from"
+            ))),
+        }
     }
 
     /// How many there are.
@@ -113,11 +123,25 @@ impl Samples {
 
     /// Some of them, as a network takes them.
     pub(crate) fn tensor(&self, places: &[usize]) -> Result<Tensor, Error> {
+        self.shown(
+            places.len(),
+            places.iter().flat_map(|at| self.row(*at)).copied(),
+        )
+    }
+
+    /// The same of photos, each shown in a way of its own.
+    pub(crate) fn varied(&self, shown: &[(usize, Variation)]) -> Result<Tensor, Error> {
+        let numbers = shown.iter().flat_map(|(at, way)| way.of(self.row(*at)));
+        self.shown(shown.len(), numbers)
+    }
+
+    fn shown(&self, count: usize, numbers: impl Iterator<Item = f32>) -> Result<Tensor, Error> {
+        let shape = [&[count], self.shape.as_slice()].concat();
+        Ok(Tensor::from_iter(numbers, &Device::Cpu)?.reshape(shape)?)
+    }
+
+    fn row(&self, at: usize) -> &[f32] {
         let size = self.size();
-        let rows = places
-            .iter()
-            .flat_map(|at| &self.values[at * size..(at + 1) * size]);
-        let shape = [&[places.len()], self.shape.as_slice()].concat();
-        Ok(Tensor::from_iter(rows.copied(), &Device::Cpu)?.reshape(shape)?)
+        &self.values[at * size..(at + 1) * size]
     }
 }

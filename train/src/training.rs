@@ -4,92 +4,20 @@
 use std::path::Path;
 
 use candle_core::{Tensor, Var};
-use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::chance::Chance;
 use crate::checkpoint::{self, Head};
 use crate::error::Error;
-use crate::limits;
-use crate::loss::{Loss, Margins};
+use crate::loss::Margins;
 use crate::mining::{distances, mine};
 use crate::model::{Model, Shape, layers, numbers};
 use crate::optimiser::Adam;
+use crate::parallel::on_all_cores;
 use crate::samples::Samples;
 use crate::separation::separation;
-
-/// How it is learned.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Settings {
-    /// What is made small.
-    pub loss: Loss,
-    /// People in a batch who have several photos.
-    pub people: usize,
-    /// Photos of each of them at most.
-    pub photos: usize,
-    /// Others in a batch, with a photo each.
-    pub strangers: usize,
-    /// Batches in an epoch.
-    pub batches: usize,
-    /// Epochs at most.
-    pub epochs: usize,
-    /// Epochs without an improvement after which it ends.
-    pub patience: usize,
-    /// The length of a step.
-    pub rate: f64,
-    /// How strongly weights are drawn back to where they began.
-    pub decay: f64,
-    /// Of all chance.
-    pub seed: u64,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            loss: Loss::Quadruplet,
-            people: 32,
-            photos: 4,
-            strangers: 32,
-            batches: 40,
-            epochs: 100,
-            patience: 10,
-            rate: 3e-4,
-            decay: 0.1,
-            seed: 1,
-        }
-    }
-}
-
-impl Settings {
-    fn check(&self) -> Result<(), Error> {
-        let counts = [
-            ("people", self.people, limits::PEOPLE_IN_A_BATCH),
-            ("photos", self.photos, limits::PHOTOS_OF_A_PERSON),
-            ("strangers", self.strangers, limits::STRANGERS_IN_A_BATCH),
-            ("batches", self.batches, limits::BATCHES),
-            ("epochs", self.epochs, limits::EPOCHS),
-            ("patience", self.patience, limits::EPOCHS),
-        ];
-        for (name, given, range) in counts {
-            if !range.contains(&given) {
-                let (least, most) = (range.start(), range.end());
-                return Err(Error::Refused(format!(
-                    "{name} must be {least} to {most}, not {given}"
-                )));
-            }
-        }
-        let fine = |x: f64, most: f64| x.is_finite() && (0.0..=most).contains(&x);
-        if !fine(self.rate, 1.0) || self.rate == 0.0 {
-            return Err(Error::Refused(
-                "the rate must be above 0 and at most 1".into(),
-            ));
-        }
-        match fine(self.decay, 1_000.0) {
-            true => Ok(()),
-            false => Err(Error::Refused("the decay must be 0 to 1,000".into())),
-        }
-    }
-}
+use crate::settings::Settings;
+use crate::variation::Variation;
 
 /// How it stands after an epoch.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -114,6 +42,8 @@ pub struct Training<'a> {
     settings: Settings,
     samples: &'a Samples,
     watched: &'a Samples,
+    /// What it is, as a checksum of all of the above.
+    identity: String,
     vars: Vec<Var>,
     start: Vec<Tensor>,
     adam: Adam,
@@ -177,6 +107,7 @@ impl<'a> Training<'a> {
         let adam = Adam::new(&vars, (settings.rate, settings.decay))?;
         let mut training = Self {
             best: start.clone(),
+            identity: identity(&shape, &settings, [samples, watched])?,
             shape,
             settings,
             samples,
@@ -203,7 +134,7 @@ impl<'a> Training<'a> {
         let Some((head, lists)) = checkpoint::read(path)? else {
             return Ok(false);
         };
-        if head.training != self.identity()? {
+        if head.training != self.identity {
             return Err(Error::Checkpoint {
                 path: path.to_owned(),
                 reason: "it is of a training with other settings or other people; remove it to \
@@ -232,7 +163,7 @@ impl<'a> Training<'a> {
     pub fn save(&self, path: &Path) -> Result<(), Error> {
         let weights = numbers(&copies(&self.vars)?)?;
         let head = Head {
-            training: self.identity()?,
+            training: self.identity.clone(),
             chance: self.chance.state(),
             epoch: self.epoch,
             steps: self.adam.steps,
@@ -257,11 +188,20 @@ impl<'a> Training<'a> {
     /// # Errors
     /// It goes astray, or the computation fails.
     pub fn epoch(&mut self) -> Result<Epoch, Error> {
+        self.epoch_told(&mut |_| {})
+    }
+
+    /// The same, where the batches that are done are told after each.
+    ///
+    /// # Errors
+    /// It goes astray, or the computation fails.
+    pub fn epoch_told(&mut self, told: &mut dyn FnMut(usize)) -> Result<Epoch, Error> {
         let (mut loss, mut violated) = (0.0, 0.0);
-        for _ in 0..self.settings.batches {
+        for batch in 1..=self.settings.batches {
             let terms = self.batch()?;
             loss += terms.0;
             violated += terms.1;
+            told(batch);
         }
         self.epoch += 1;
         let score = self.score()?;
@@ -285,20 +225,19 @@ impl<'a> Training<'a> {
         Model::new(self.shape.clone(), self.best.clone())
     }
 
+    /// The network as it was before it learned anything.
+    pub fn start(&self) -> Model {
+        Model::new(self.shape.clone(), self.start.clone())
+    }
+
     /// Loss and part of violations of one batch, before its step.
     fn batch(&mut self) -> Result<(f64, f64), Error> {
         let places = self.draw();
         let people: Vec<u32> = places.iter().map(|at| self.samples.people()[*at]).collect();
-        let tensors: Vec<Tensor> = self
-            .vars
-            .iter()
-            .map(|var| var.as_tensor().clone())
-            .collect();
-        let vectors = self
-            .shape
-            .forward(&tensors, &self.samples.tensor(&places)?)?;
+        let pieces = self.pieces(&places)?;
+        let vectors = Var::from_tensor(&self.vectors(&pieces)?)?;
         let apart = distances(&vectors)?;
-        let examples = mine(&apart, &people, &mut self.chance);
+        let examples = mine(self.settings.mining, &apart, &people, &mut self.chance);
         let margins = Margins::of(&apart, &people);
         let terms = self.settings.loss.of(&vectors, &examples, margins)?;
         let loss = f64::from(terms.loss.to_scalar::<f32>()?);
@@ -308,9 +247,63 @@ impl<'a> Training<'a> {
                 self.epoch + 1
             )));
         }
-        let gradients = terms.loss.backward()?;
-        self.adam.step(&self.vars, &self.start, &gradients)?;
+        if let Some(slopes) = terms.loss.backward()?.get(&vectors) {
+            let gradients = self.gradients(&pieces, &slopes.detach())?;
+            self.adam.step(&self.vars, &self.start, &gradients)?;
+        }
         Ok((loss, terms.violated))
+    }
+
+    /// The samples at some places, in pieces that go through the network one by one.
+    fn pieces(&mut self, places: &[usize]) -> Result<Vec<Tensor>, Error> {
+        let pieces = places.chunks(self.shape.at_once());
+        match (&self.shape, self.settings.varied) {
+            (Shape::Network(network), true) => pieces
+                .map(|piece| {
+                    let shown = piece
+                        .iter()
+                        .map(|at| (*at, Variation::draw(network.side, &mut self.chance)));
+                    self.samples.varied(&shown.collect::<Vec<_>>())
+                })
+                .collect(),
+            _ => pieces.map(|piece| self.samples.tensor(piece)).collect(),
+        }
+    }
+
+    /// The vectors of all pieces, which nothing is learned by.
+    fn vectors(&self, pieces: &[Tensor]) -> Result<Tensor, Error> {
+        let layers: Vec<Tensor> = self.vars.iter().map(|var| var.detach()).collect();
+        let made = on_all_cores(pieces.len(), |piece| {
+            self.shape.forward(&layers, &pieces[piece])
+        })?;
+        Ok(Tensor::cat(&made, 0)?)
+    }
+
+    /// Of each layer: how the loss moves with it, where it moves with the vectors as `slopes` say. The chain
+    /// rule, piece by piece, so that what a piece becomes within the network is kept for that piece alone.
+    fn gradients(&self, pieces: &[Tensor], slopes: &Tensor) -> Result<Vec<Option<Tensor>>, Error> {
+        let layers: Vec<Tensor> = self
+            .vars
+            .iter()
+            .map(|var| var.as_tensor().clone())
+            .collect();
+        let parts = on_all_cores(pieces.len(), |piece| {
+            let batch = &pieces[piece];
+            let own = slopes.narrow(0, piece * self.shape.at_once(), batch.dim(0)?)?;
+            let pulled = (self.shape.forward(&layers, batch)? * own)?.sum_all()?;
+            let gradients = pulled.backward()?;
+            let of = |var: &Var| gradients.get(var).map(Tensor::detach);
+            Ok(self.vars.iter().map(of).collect::<Vec<_>>())
+        })?;
+        let mut sums = vec![None; self.vars.len()];
+        for (sum, gradient) in parts.into_iter().flat_map(|part| (0..).zip(part)) {
+            let sum: &mut Option<Tensor> = &mut sums[sum];
+            *sum = match (sum.take(), gradient) {
+                (Some(sum), Some(gradient)) => Some((sum + gradient)?),
+                (sum, gradient) => sum.or(gradient),
+            };
+        }
+        Ok(sums)
     }
 
     /// The places of a batch.
@@ -348,27 +341,25 @@ impl<'a> Training<'a> {
             self.watched.people(),
         ))
     }
+}
 
-    /// What this training is, as a checksum.
-    fn identity(&self) -> Result<String, Error> {
-        let told = serde_json::to_vec(&(&self.shape, &self.settings));
-        let mut bytes = told.map_err(|error| Error::Refused(error.to_string()))?;
-        for samples in [self.samples, self.watched] {
-            bytes.extend(
-                samples
-                    .people()
-                    .iter()
-                    .flat_map(|person| person.to_le_bytes()),
-            );
-            bytes.extend(
-                samples
-                    .values()
-                    .iter()
-                    .flat_map(|number| number.to_le_bytes()),
+/// What a training is, as a checksum.
+fn identity(shape: &Shape, settings: &Settings, samples: [&Samples; 2]) -> Result<String, Error> {
+    let told = serde_json::to_vec(&(shape, settings));
+    let mut hash = Sha256::new();
+    hash.update(told.map_err(|error| Error::Refused(error.to_string()))?);
+    for samples in samples {
+        let people = samples.people().iter();
+        hash.update(people.flat_map(|it| it.to_le_bytes()).collect::<Vec<_>>());
+        for row in samples.rows() {
+            hash.update(
+                row.iter()
+                    .flat_map(|it| it.to_le_bytes())
+                    .collect::<Vec<_>>(),
             );
         }
-        Ok(checkpoint::hex(&bytes))
     }
+    Ok(checkpoint::hex(&hash.finalize()))
 }
 
 /// The weights as they are now, which later steps do not change.
@@ -377,4 +368,51 @@ fn copies(vars: &[Var]) -> Result<Vec<Tensor>, Error> {
         .iter()
         .map(|var| var.as_tensor().detach().copy())
         .collect::<Result<_, _>>()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::NetworkShape;
+
+    #[test]
+    fn gradients_of_pieces_add_up_to_those_of_the_whole_batch() {
+        let mut chance = Chance::new(12);
+        let mut samples = |first: u32| {
+            let values = (0..20 * 3 * 256).map(|_| crate::head::narrow(chance.normal()));
+            let people = (0..20).map(|at| first + at / 4).collect();
+            Samples::new(&[3, 16, 16], values.collect(), people).unwrap()
+        };
+        let data = (samples(0), samples(10));
+        let shape = Shape::Network(NetworkShape::mobile_face_net(16, 8).narrower(8));
+        let mut training = Training::begin(shape, Settings::default(), (&data.0, &data.1)).unwrap();
+        let pieces = training.pieces(&(0..20).collect::<Vec<_>>()).unwrap();
+        assert_eq!(pieces.len(), 3);
+        let whole = [Tensor::cat(&pieces, 0).unwrap()];
+        let vectors = training.vectors(&pieces).unwrap();
+        let slopes = vectors.affine(2.0, -0.1).unwrap();
+        let parts = training.gradients(&pieces, &slopes).unwrap();
+        let at_once = training.gradients(&whole, &slopes).unwrap();
+        for (layer, (a, b)) in parts.iter().zip(&at_once).enumerate() {
+            let flat = |it: &Option<Tensor>| -> Vec<f32> {
+                it.as_ref()
+                    .unwrap()
+                    .flatten_all()
+                    .unwrap()
+                    .to_vec1()
+                    .unwrap()
+            };
+            let (a, b) = (flat(a), flat(b));
+            let most = b.iter().fold(0.0, |most: f32, x| most.max(x.abs()));
+            let apart = a
+                .iter()
+                .zip(&b)
+                .map(|(a, b)| (a - b).abs())
+                .fold(0.0, f32::max);
+            assert!(
+                apart <= 1e-3 * most + 1e-6,
+                "layer {layer}: {apart} of {most}"
+            );
+        }
+    }
 }

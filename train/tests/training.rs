@@ -3,8 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use train::{
-    Chance, HeadShape, Loss, Model, NetworkShape, Samples, Settings, Shape, Stage, Training,
-    separation,
+    Chance, HeadShape, Loss, Mining, Model, NetworkShape, Samples, Settings, Shape, Stage,
+    Training, separation,
 };
 
 /// Numbers in a vector, of which only the first `OWN` tell people apart; the others are larger, and
@@ -48,12 +48,14 @@ fn linear() -> Shape {
 fn settings(loss: Loss) -> Settings {
     Settings {
         loss,
+        mining: Mining::Hardest,
         people: 12,
         photos: 3,
         strangers: 8,
         batches: 10,
         epochs: 20,
         patience: 20,
+        varied: false,
         rate: 0.01,
         decay: 0.0,
         seed: 3,
@@ -282,24 +284,62 @@ fn right(vectors: &[Vec<f32>], people: &[u32]) -> f64 {
     right.count() as f64 / people.len() as f64
 }
 
-#[test]
-fn a_small_network_learns_a_tiny_set_by_heart_and_tells_others_apart_better_than_chance() {
-    let samples = photos_of(1, 0..16);
-    let watched = photos_of(2, 100..108);
-    let unseen = photos_of(3, 200..216);
+fn small_network() -> Shape {
     let stage = |width, halves| Stage {
         width,
         wider: 2,
         blocks: 1,
         halves,
     };
-    let shape = Shape::Network(NetworkShape {
+    Shape::Network(NetworkShape {
         side: 16,
         first: 8,
         stages: vec![stage(8, false), stage(12, true)],
         last: 24,
         output: 16,
-    });
+    })
+}
+
+#[test]
+fn a_network_that_is_shown_photos_mirrored_and_moved_goes_on_as_if_it_had_not_been_stopped() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("network.training");
+    let data = (photos_of(1, 0..8), photos_of(2, 100..104));
+    let settings = Settings {
+        people: 4,
+        strangers: 0,
+        batches: 2,
+        epochs: 2,
+        varied: true,
+        ..settings(Loss::Quadruplet)
+    };
+    let begin = || Training::begin(small_network(), settings.clone(), (&data.0, &data.1)).unwrap();
+    let mut whole = begin();
+    let mut batches = Vec::new();
+    let straight = [
+        whole.epoch_told(&mut |batch| batches.push(batch)).unwrap(),
+        whole.epoch().unwrap(),
+    ];
+    assert_eq!(batches, [1, 2]);
+    let mut first = begin();
+    let before = first.epoch().unwrap();
+    first.save(&path).unwrap();
+    let mut second = begin();
+    assert!(second.resume(&path).unwrap());
+    assert_eq!([before, second.epoch().unwrap()], straight);
+    let as_they_are = Settings {
+        varied: false,
+        ..settings.clone()
+    };
+    let mut other = Training::begin(small_network(), as_they_are, (&data.0, &data.1)).unwrap();
+    assert_ne!(other.epoch().unwrap().loss, straight[0].loss);
+}
+
+#[test]
+fn a_small_network_learns_a_tiny_set_by_heart_and_tells_others_apart_better_than_chance() {
+    let samples = photos_of(1, 0..16);
+    let watched = photos_of(2, 100..108);
+    let unseen = photos_of(3, 200..216);
     let settings = Settings {
         people: 8,
         photos: 4,
@@ -311,7 +351,7 @@ fn a_small_network_learns_a_tiny_set_by_heart_and_tells_others_apart_better_than
         decay: 0.0,
         ..settings(Loss::Quadruplet)
     };
-    let mut training = Training::begin(shape, settings, (&samples, &watched)).unwrap();
+    let mut training = Training::begin(small_network(), settings, (&samples, &watched)).unwrap();
     let first = training.epoch().unwrap();
     let mut last = first;
     while !training.done().1 {

@@ -21,7 +21,7 @@ use crate::import::PhotoId;
 use crate::limits;
 pub(crate) use error::Error;
 use http::Http;
-pub(crate) use wire::{AddFaces, Added, FaceHits, ImageError, NewImage, Record};
+pub(crate) use wire::{AddFaces, Added, FaceHits, ImageError, Maker, NewImage, Record};
 
 /// A server, by its address and key.
 pub(crate) struct Client {
@@ -105,6 +105,16 @@ impl Client {
         let path = collection_path(collection);
         let described: wire::Described = self.http.get(&path)?;
         Ok(described.vectors())
+    }
+
+    /// The model that makes a collection's vector of this name, or its only one, if one does.
+    pub(crate) fn maker_of(
+        &self,
+        collection: &str,
+        using: Option<&str>,
+    ) -> Result<Option<Maker>, Error> {
+        let described: wire::Described = self.http.get(&collection_path(collection))?;
+        Ok(described.maker(using))
     }
 
     /// Puts points in.

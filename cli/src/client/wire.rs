@@ -56,6 +56,21 @@ impl Described {
         (names, model)
     }
 
+    /// The model that makes a vector of this name, or its only one.
+    pub(super) fn maker(self, using: Option<&str>) -> Option<Maker> {
+        let named = using.map(|name| &self.config["params"]["vectors"][name]);
+        if let Some(told) = named {
+            let text = |key: &str| told[key].as_str().map(str::to_owned);
+            return Some(Maker {
+                name: text("embedder")?,
+                sha256: text("embedder_sha256")?,
+            });
+        }
+        let sha256 = self.embedder.as_ref()?.sha256.clone();
+        let (_, name) = self.vectors();
+        name.map(|name| Maker { name, sha256 })
+    }
+
     /// Whether its vectors are of a model, if one is named.
     pub(super) fn is_of(&self, collection: &str, model: Option<&str>) -> Result<(), Error> {
         let own = self.embedder.as_ref().map(|it| it.name.as_str());
@@ -70,6 +85,13 @@ impl Described {
     }
 }
 
+/// A model that has made vectors.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Maker {
+    pub(crate) name: String,
+    pub(crate) sha256: String,
+}
+
 #[derive(Deserialize)]
 pub(super) struct Models {
     pub(super) models: Vec<Model>,
@@ -78,6 +100,8 @@ pub(super) struct Models {
 #[derive(Deserialize)]
 pub(super) struct Model {
     pub(super) name: String,
+    #[serde(default)]
+    sha256: String,
     #[serde(default)]
     pub(super) default: bool,
 }

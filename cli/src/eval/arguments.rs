@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use crate::heads::{EvalHeadArgs, HELP};
 use crate::models::ModelsArgs;
+use crate::training::{EvalHeadArgs, HEAD_HELP};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum EvalCommand {
@@ -13,7 +13,7 @@ pub(crate) enum EvalCommand {
     #[command(after_help = EVAL_LFW_HELP)]
     Lfw(EvalLfwArgs),
     /// What a head is worth for people it was not learned from, beside other ways to shorten vectors
-    #[command(after_help = HELP)]
+    #[command(after_help = HEAD_HELP)]
     Head(EvalHeadArgs),
 }
 

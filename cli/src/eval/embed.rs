@@ -7,7 +7,7 @@ use std::thread;
 use anyhow::{Context, Result, anyhow};
 use embedder::{Choice, FaceEmbedder, Manifest, OnnxEmbedder, Quality, Timings, Want};
 
-use super::lfw::Lfw;
+use super::lfw::{Lfw, Photo};
 
 /// How often it is said how far it is.
 const SAY_EVERY: usize = 500;
@@ -22,24 +22,35 @@ pub(crate) struct Embedded {
 
 /// All photos, in their order.
 pub(crate) fn all(
-    lfw: &Lfw,
+    photos: &[Photo],
     models: &Path,
     manifest: &Manifest,
     threads: usize,
 ) -> Result<Vec<Embedded>> {
+    let load = || Ok(OnnxEmbedder::load_as(models, 1, manifest.clone())?);
+    each(photos, threads, load, one)
+}
+
+/// What is seen in each photo by somebody who is loaded once a thread; in their order.
+pub(crate) fn each<W, T: Send>(
+    photos: &[Photo],
+    threads: usize,
+    load: impl Fn() -> Result<W> + Sync,
+    look: impl Fn(&mut W, &Path) -> Result<T> + Sync,
+) -> Result<Vec<T>> {
     let next = AtomicUsize::new(0);
-    let work = || -> Result<Vec<(usize, Embedded)>> {
-        let mut embedder = OnnxEmbedder::load_as(models, 1, manifest.clone())?;
+    let work = || -> Result<Vec<(usize, T)>> {
+        let mut worker = load()?;
         let mut done = Vec::new();
         loop {
             let at = next.fetch_add(1, Ordering::Relaxed);
-            let Some(photo) = lfw.photos.get(at) else {
+            let Some(photo) = photos.get(at) else {
                 return Ok(done);
             };
             if at > 0 && at.is_multiple_of(SAY_EVERY) {
-                eprintln!("{at} of {} photos", lfw.photos.len());
+                eprintln!("{at} of {} photos", photos.len());
             }
-            done.push((at, one(&mut embedder, &photo.path)?));
+            done.push((at, look(&mut worker, &photo.path)?));
         }
     };
     let mut all = thread::scope(|scope| {

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::import::is_photo;
+
 /// Where the people's folders may be, below the data set's.
 const PHOTOS: [&str; 5] = ["images", "lfw-deepfunneled", "lfw_funneled", "lfw", "."];
 /// Parts that the pairs are cut into where the file does not say.
@@ -39,17 +41,7 @@ pub(crate) struct Lfw {
 impl Lfw {
     /// Lists the photos, at most `limit` of them, and the pairs among these.
     pub(crate) fn open(dir: &Path, limit: Option<usize>) -> Result<Self> {
-        let root = PHOTOS
-            .iter()
-            .map(|name| dir.join(name))
-            .find(|path| path.is_dir());
-        let root = root.with_context(|| format!("{} is no folder", dir.display()))?;
-        let photos = photos_below(&root)?;
-        ensure!(
-            !photos.is_empty(),
-            "{}: there are no folders with photos",
-            root.display()
-        );
+        let photos = photos(dir)?;
         let path = dir.join("pairs.txt");
         let text =
             fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
@@ -77,12 +69,28 @@ pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
+/// The photos of a data set, each below the folder of its person.
+pub(crate) fn photos(dir: &Path) -> Result<Vec<Photo>> {
+    let root = PHOTOS
+        .iter()
+        .map(|name| dir.join(name))
+        .find(|path| path.is_dir());
+    let root = root.with_context(|| format!("{} is no folder", dir.display()))?;
+    let photos = photos_below(&root)?;
+    ensure!(
+        !photos.is_empty(),
+        "{}: there are no folders with photos",
+        root.display()
+    );
+    Ok(photos)
+}
+
 fn photos_below(root: &Path) -> Result<Vec<Photo>> {
     let mut photos = Vec::new();
     for folder in sorted(root)?.into_iter().filter(|path| path.is_dir()) {
         let person = name_of(&folder)?;
         let files = sorted(&folder)?.into_iter();
-        let files = files.filter(|path| path.extension().is_some_and(|end| end == "jpg"));
+        let files = files.filter(|path| is_photo(path));
         photos.extend(files.map(|path| Photo {
             person: person.clone(),
             path,

@@ -18,9 +18,9 @@ use anyhow::{Context, Result, ensure};
 use embedder::{Calibration, Crop, Manifest, models};
 
 use crate::exit::Exit;
-use crate::heads;
 use crate::models::chosen;
 use crate::out;
+use crate::training;
 use arguments::EvalLfwArgs;
 pub(crate) use arguments::{CALIBRATE_HELP, CalibrateArgs, EvalCommand};
 use figures::Verification;
@@ -32,7 +32,7 @@ use spread::Spread;
 pub(crate) fn run(command: &EvalCommand) -> Result<Exit> {
     match command {
         EvalCommand::Lfw(arguments) => lfw(arguments),
-        EvalCommand::Head(arguments) => heads::evaluate(arguments),
+        EvalCommand::Head(arguments) => training::evaluate(arguments),
     }
 }
 
@@ -44,7 +44,7 @@ fn lfw(arguments: &EvalLfwArgs) -> Result<Exit> {
     if arguments.weights {
         weights::check(&manifest)?;
     }
-    let embedded = embed::all(&lfw, &models, &manifest, threads)?;
+    let embedded = embed::all(&lfw.photos, &models, &manifest, threads)?;
     if let Some(folder) = &arguments.crops {
         embed::write_crops(&lfw, &models, &manifest, folder)?;
     }
@@ -89,7 +89,7 @@ pub(crate) fn calibrate(arguments: &CalibrateArgs) -> Result<Exit> {
     let lfw = Lfw::open(&arguments.folder, None)?;
     let (dir, mut manifest) = chosen(&arguments.models, arguments.model.as_deref())?;
     let threads = arguments.threads.into();
-    let embedded = embed::all(&lfw, &dir, &manifest, threads)?;
+    let embedded = embed::all(&lfw.photos, &dir, &manifest, threads)?;
     let vectors: Vec<_> = embedded.iter().map(|it| it.vector.as_deref()).collect();
     let spread = Spread::of(&lfw, &vectors, threads)?;
     let fitted = fit::calibration(&lfw.pairs, &lfw.cosines(&vectors), &spread)?;

@@ -36,6 +36,7 @@ use progress::Progress;
 use report::Report;
 use send::Heard;
 use source::Source;
+pub(crate) use walk::is_photo;
 
 /// Imports through a server that is running.
 pub(crate) fn run(arguments: &ImportArgs, client: &Client) -> Result<Exit> {

@@ -147,10 +147,15 @@ impl Iterator for Names {
     }
 }
 
+/// Whether a file is a photo by its name.
+pub(crate) fn is_photo(path: &Path) -> bool {
+    let extension = path.extension().map(|e| e.to_string_lossy().to_lowercase());
+    extension.is_some_and(|e| EXTENSIONS.contains(&e.as_str()))
+}
+
 fn photo(path: PathBuf, below: &[String]) -> Found {
     let file = below.join("/");
-    let extension = path.extension().map(|e| e.to_string_lossy().to_lowercase());
-    if !extension.is_some_and(|e| EXTENSIONS.contains(&e.as_str())) {
+    if !is_photo(&path) {
         return Found::skipped(file, "not a photo by its name");
     }
     Found::Photo(Photo {

@@ -1,5 +1,6 @@
 //! A stand-in for a server, so that the client commands can meet answers that a healthy server
 //! seldom gives: it keeps photos in memory, and is busy, picky or gone when told so.
+#![allow(dead_code, reason = "no test file uses all of it")]
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::BTreeMap;

@@ -87,6 +87,9 @@ pub enum InstallError {
         /// The folder of models.
         dir: PathBuf,
     },
+    /// A head is wanted, and this is none.
+    #[error("{0} is no head on another model")]
+    NoHead(String),
     /// There is no such model.
     #[error("there is no model `{name}`; there are `{known}`")]
     Unknown {

@@ -126,17 +126,7 @@ fn runtime() -> Result<(&'static str, Option<&'static str>), InstallError> {
 /// A file of it is missing; or it has several networks, which others may have brought, and has not been
 /// installed by its own name.
 pub fn locate(dir: &Path, manifest: &Manifest) -> Result<Installed, InstallError> {
-    let there = |name: &str| {
-        let path = dir.join(name);
-        match path.is_file() {
-            true => Ok(path),
-            false => Err(InstallError::Missing {
-                path,
-                dir: dir.to_owned(),
-                model: manifest.name.clone(),
-            }),
-        }
-    };
+    let there = |name: &str| there(dir, name, manifest);
     there(record::FILE)?;
     if !manifest.beside.is_empty() && manifest.head.is_none() {
         Record::read(dir)?.expect_model(&manifest.name, dir)?;
@@ -157,6 +147,42 @@ pub fn locate(dir: &Path, manifest: &Manifest) -> Result<Installed, InstallError
             .map(|head| there(&head.file))
             .transpose()?,
     })
+}
+
+fn there(dir: &Path, name: &str, manifest: &Manifest) -> Result<PathBuf, InstallError> {
+    let path = dir.join(name);
+    match path.is_file() {
+        true => Ok(path),
+        false => Err(InstallError::Missing {
+            path,
+            dir: dir.to_owned(),
+            model: manifest.name.clone(),
+        }),
+    }
+}
+
+/// Finds ONNX Runtime and a model's detector.
+///
+/// # Errors
+/// One of them is missing.
+pub fn locate_detector(
+    dir: &Path,
+    manifest: &Manifest,
+) -> Result<(PathBuf, PathBuf), InstallError> {
+    let library = there(dir, RUNTIME_FILE, manifest)?;
+    Ok((library, there(dir, &manifest.detector.file, manifest)?))
+}
+
+/// Finds ONNX Runtime and a head's own file, which is checked.
+///
+/// # Errors
+/// One of them is missing or not what it should be, or the manifest is of no head.
+pub fn locate_head(dir: &Path, manifest: &Manifest) -> Result<(PathBuf, PathBuf), InstallError> {
+    let head = manifest.head.as_ref();
+    let head = head.ok_or_else(|| InstallError::NoHead(manifest.name.clone()))?;
+    let file = there(dir, &head.file, manifest)?;
+    check(&file, &head.sha256)?;
+    Ok((there(dir, RUNTIME_FILE, manifest)?, file))
 }
 
 /// Finds an installation of a model and checks every file of it.

@@ -129,12 +129,24 @@ fn start(
     let vector = vector_of(&info, &wanted, &pool)?;
     let old = info.spec.vectors.get(&wanted.from);
     let old = old.and_then(|vector| vector.embedder.as_ref());
-    let mapper = old.and_then(|old| pool.mapper_of(old)).cloned();
+    let is_mapped = old.is_some_and(|old| pool.is_head_on(old));
+    let unmapped = (is_mapped && pool.head().is_none()).then(|| {
+        let (head, base) = (&wanted.model, old.map_or("", |old| &old.name));
+        let why = app.faces.why_idle(head);
+        format!("{head} is a head on {base}, but does not run on this server: {why}")
+    });
+    if let Some(why) = &unmapped {
+        tracing::warn!(collection = info.name, why, "a move goes by pictures");
+    }
+    let head = pool.head().filter(|_| is_mapped).cloned();
     let engine = Arc::clone(engine);
     let collection = info.name.clone();
     app.jobs.start(KIND, info.name, move |job| {
         let of = (collection.as_str(), &wanted, vector);
-        let outcome = run(&engine, (&pool, mapper), of, (job, &room));
+        let mut outcome = run(&engine, (&pool, head), of, (job, &room));
+        if let (Ok(result), Some(why)) = (&mut outcome, unmapped) {
+            result["by_pictures_because"] = why.into();
+        }
         if let Err(halt) = &outcome
             && !matches!(halt, Halt::Stopped)
             && let Err(error) = wanted.note(&engine, &collection, State::Stopped)
@@ -203,13 +215,13 @@ fn vector_of(info: &CollectionInfo, wanted: &Move, pool: &Pool) -> Result<Vector
 
 fn run(
     engine: &Engine,
-    models: (&Pool, Option<Mapper>),
+    makers: (&Pool, Option<Mapper>),
     (collection, wanted, vector): (&str, &Move, VectorSpec),
     (job, room): (&Job, &Promise),
 ) -> Result<Value, Halt> {
     wanted.note(engine, collection, State::Running)?;
     engine.add_vector(collection, &wanted.to, vector)?;
-    let filled = work::fill(engine, models, (collection, wanted), (job, room))?;
+    let filled = work::fill(engine, makers, (collection, wanted), (job, room))?;
     let lacking = match wanted.keep_old {
         true => engine.count_lacking(collection, (&wanted.from, &wanted.to))?,
         false => {

@@ -105,9 +105,19 @@ pub(crate) struct ModelOut {
     loaded: bool,
     /// Whether requests that name no model go to it.
     default: bool,
+    /// The model whose vectors it makes its own of, if it is a head.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    base: Option<BaseOut>,
     /// What its cosines mean; absent where nobody has measured it.
     #[serde(skip_serializing_if = "Option::is_none")]
     calibration: Option<CalibrationOut>,
+}
+
+/// A model that a head is put on.
+#[derive(Debug, Serialize, JsonSchema)]
+struct BaseOut {
+    name: String,
+    sha256: String,
 }
 
 /// What a model's cosines mean.
@@ -135,6 +145,10 @@ impl From<KnownModel> for ModelOut {
             sha256: model.info.sha256,
             loaded: model.is_loaded,
             default: model.is_default,
+            base: model.info.base.map(|base| BaseOut {
+                name: base.name,
+                sha256: base.sha256,
+            }),
             calibration: model.info.calibration.map(CalibrationOut::from),
         }
     }

@@ -5,6 +5,7 @@
 use crate::common;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use common::{Before, Server, fake_and_head, fakes_and_joint, photo, two_fakes};
@@ -374,4 +375,28 @@ fn a_collection_moves_to_a_model_of_two_networks_whose_cosines_are_the_means_of_
         (both - f64::midpoint(one, other)).abs() < 1e-4,
         "{one} {other} {both}"
     );
+}
+
+#[test]
+fn a_head_has_no_workers_of_its_own_but_goes_by_those_of_its_base() {
+    let made = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&made);
+    let factory: Arc<Factory> = Arc::new(move || {
+        counted.fetch_add(1, Ordering::Relaxed);
+        Ok(Box::new(FakeEmbedder::new()))
+    });
+    let models = Embedding::MadeWithHeads(vec![factory], vec![FakeEmbedder::head()]);
+    let server = Server::start_with(&[("embedding.workers", "2")], models);
+    let image = photo(4);
+    let embed = |model: &[u8]| {
+        let parts = [("image", image.as_slice()), ("model", model)];
+        server.form("/faces/embed", &parts).ok()["faces"][0]["vector"].clone()
+    };
+    let numbers = |vector: &Value| -> Vec<f32> { serde_json::from_value(vector.clone()).unwrap() };
+    let (base, head) = (numbers(&embed(b"fake-128")), numbers(&embed(b"fake-64")));
+    let mapped = FakeEmbedder::head().map(&[base]).unwrap();
+    assert_eq!(head.len(), 64);
+    let apart = head.iter().zip(&mapped[0]).map(|(a, b)| (a - b).abs());
+    assert!(apart.fold(0.0, f32::max) < 1e-6);
+    assert_eq!(made.load(Ordering::Relaxed), 2);
 }

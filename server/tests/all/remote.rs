@@ -230,3 +230,31 @@ fn a_face_is_sent_along_cut_out_where_that_is_asked() {
     let detect = server.form("/faces/detect", &[image, ("with_crop", b"true")]);
     assert!(detect.refused(400).contains("with_crop"));
 }
+
+/// The head's own file is there, not here: vectors cannot be mapped, and that is told.
+#[test]
+fn a_move_to_a_head_that_runs_only_on_the_other_server_goes_by_pictures_and_says_why() {
+    let far = Server::start_with(&[("api_key", KEY)], common::fake_and_head());
+    let server = keeping(&format!("http://{}", far.addr()), KEY);
+    let models = server.get("/faces/models").ok();
+    assert_eq!(models["models"][1]["name"], "fake-64");
+    assert_eq!(models["models"][1]["base"]["name"], "fake-128");
+    server.with_faces("f");
+    let parts = [("image", &photo(4)[..]), ("keep_crop", b"true")];
+    server.form(FACES, &parts).ok();
+    let body = json!({"model": "fake-64"});
+    let job = server.post("/admin/collections/f/reembed", &body).ok();
+    let job = format!("/admin/jobs/{}", job["id"]);
+    common::until(|| server.get(&job).ok()["status"] == "completed");
+    let result = &server.get(&job).ok()["result"];
+    assert_eq!(
+        (&result["of_vectors"], &result["of_crops"]),
+        (&json!(0), &json!(1)),
+        "{result}"
+    );
+    let why = result["by_pictures_because"].as_str().unwrap_or_default();
+    assert!(
+        why.contains("fake-64 is a head on fake-128") && why.contains("folder of models"),
+        "{result}"
+    );
+}

@@ -34,6 +34,26 @@ impl Photos {
     pub(super) fn people(&self) -> usize {
         self.counts.len()
     }
+
+    /// The mean of a value of each photo, where each person has a weight.
+    pub(super) fn mean(&self, values: &[f64], weights: &[f64]) -> f64 {
+        let photos = self.who.iter().zip(values);
+        mean(photos.map(|(person, value)| (*value, weights[*person])))
+    }
+
+    pub(super) fn rank_one_by_chance(&self) -> f64 {
+        let others = (self.who.len() as f64 - 1.0).max(1.0);
+        let asked = self.counts.iter().filter(|count| **count > 1.0);
+        mean(asked.map(|count| ((count - 1.0) / others, *count)))
+    }
+}
+
+/// Of values with their weights; 0 where nothing has any.
+fn mean(values: impl Iterator<Item = (f64, f64)>) -> f64 {
+    let (sum, all) = values.fold((0.0, 0.0), |(sum, all), (value, weight)| {
+        (sum + value * weight, all + weight)
+    });
+    if all > 0.0 { sum / all } else { 0.0 }
 }
 
 /// Two photos' inner product.
@@ -92,18 +112,11 @@ impl Figures {
     pub(super) fn with(&self, photos: &Photos, weights: &[f64]) -> [f64; 4] {
         let of = |photo: usize| weights[photos.who[photo]];
         let several = |photo: usize| photos.counts[photos.who[photo]] > 1.0;
-        let mean = |values: &mut dyn Iterator<Item = (f64, f64)>| {
-            let (sum, all) = values.fold((0.0, 0.0), |(sum, all), (value, weight)| {
-                (sum + value * weight, all + weight)
-            });
-            if all > 0.0 { sum / all } else { 0.0 }
-        };
         let asked = (0..self.right.len()).filter(|photo| several(*photo));
-        let rank_one =
-            mean(&mut asked.map(|photo| (f64::from(u8::from(self.right[photo])), of(photo))));
-        let recall = mean(&mut self.recall.iter().enumerate().map(|(at, it)| (*it, of(at))));
+        let rank_one = mean(asked.map(|photo| (f64::from(u8::from(self.right[photo])), of(photo))));
+        let recall = photos.mean(&self.recall, weights);
         let matched = |threshold: f32, inclusive: bool| {
-            mean(&mut self.same.iter().map(|pair| {
+            mean(self.same.iter().map(|pair| {
                 let matches = pair.cosine > threshold || (inclusive && pair.cosine == threshold);
                 (f64::from(u8::from(matches)), of(pair.a))
             }))

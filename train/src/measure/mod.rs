@@ -11,7 +11,7 @@ mod nearest;
 use crate::chance::Chance;
 use crate::samples::Samples;
 use figures::{Figures, Photos};
-pub use nearest::nearest;
+pub use nearest::{nearest, nearest_among};
 
 /// A figure and the interval that 95 of 100 draws lie in.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -89,11 +89,8 @@ pub fn compare(
         .collect();
     let even = vec![1.0; photos.people()];
     let whole: Vec<[f64; 4]> = all.iter().map(|it| it.with(&photos, &even)).collect();
-    let mut chance = Chance::new(seed);
     let mut drawn: Vec<Vec<[f64; 4]>> = vec![Vec::new(); sets.len()];
-    for _ in 0..draws {
-        let mut weights = vec![0.0; photos.people()];
-        (0..photos.people()).for_each(|_| weights[chance.below(photos.people())] += 1.0);
+    for weights in weights(&photos, (draws, seed)) {
         for (figures, drawn) in all.iter().zip(&mut drawn) {
             drawn.push(figures.with(&photos, &weights));
         }
@@ -114,6 +111,32 @@ pub fn compare(
         }
     });
     rows.collect()
+}
+
+/// The mean of what was found of each photo, as it is of all and over people.
+pub fn mean_over_people(people: &[u32], values: &[f64], draws: (usize, u64)) -> Measured {
+    let photos = Photos::of(people);
+    let mean = |weights: &[f64]| photos.mean(values, weights);
+    let whole = mean(&vec![1.0; photos.people()]);
+    let drawn = weights(&photos, draws).map(|weights| mean(&weights));
+    interval(whole, drawn.collect())
+}
+
+/// What rank-1 would be if the nearest were anybody: the mean part of the other photos that are of the same
+/// person, of people with several.
+pub fn rank_one_by_chance(people: &[u32]) -> f64 {
+    Photos::of(people).rank_one_by_chance()
+}
+
+/// How often each person is drawn, each time that as many are drawn as there are.
+fn weights(photos: &Photos, (draws, seed): (usize, u64)) -> impl Iterator<Item = Vec<f64>> + use<> {
+    let people = photos.people();
+    let mut chance = Chance::new(seed);
+    (0..draws).map(move |_| {
+        let mut weights = vec![0.0; people];
+        (0..people).for_each(|_| weights[chance.below(people)] += 1.0);
+        weights
+    })
 }
 
 /// The middle 95 of 100.
@@ -194,5 +217,22 @@ mod tests {
                 high: 1.0
             }
         );
+    }
+
+    #[test]
+    fn a_mean_is_over_photos_and_its_interval_over_people() {
+        let who = [1, 1, 2, 2];
+        let found = mean_over_people(&who, &[1.0, 1.0, 0.5, 0.0], (400, 7));
+        assert_eq!(
+            found,
+            Measured {
+                value: 0.625,
+                low: 0.25,
+                high: 1.0
+            }
+        );
+        // Of three others one is the same person's; of somebody with one photo nothing is asked.
+        assert_eq!(rank_one_by_chance(&who), 1.0 / 3.0);
+        assert_eq!(rank_one_by_chance(&[1, 1, 2]), 0.5);
     }
 }

@@ -5,11 +5,16 @@ const COUNT: usize = 10;
 
 /// Of each vector the places of its ten nearest others, by inner product, the nearest first.
 pub fn nearest(vectors: &[Vec<f32>]) -> Vec<Vec<usize>> {
-    let dim = vectors.first().map_or(1, Vec::len).max(1);
-    let flat = vectors.concat();
-    let mut found = Vec::with_capacity(vectors.len());
-    let mut products: Vec<(f32, usize)> = Vec::with_capacity(vectors.len());
-    for (own, query) in vectors.iter().enumerate() {
+    nearest_among(vectors, vectors)
+}
+
+/// The same of some vectors among more, of which they are the first.
+pub fn nearest_among(some: &[Vec<f32>], all: &[Vec<f32>]) -> Vec<Vec<usize>> {
+    let dim = all.first().map_or(1, Vec::len).max(1);
+    let flat = all.concat();
+    let mut found = Vec::with_capacity(some.len());
+    let mut products: Vec<(f32, usize)> = Vec::with_capacity(all.len());
+    for (own, query) in some.iter().enumerate() {
         products.clear();
         let rows = flat
             .chunks_exact(dim)

@@ -5,6 +5,8 @@ use prost::{Message, Oneof};
 
 /// Single-precision numbers.
 pub(crate) const FLOAT: i32 = 1;
+/// Whole numbers of 64 bits.
+pub(crate) const INT64: i32 = 7;
 
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct Model {
@@ -64,14 +66,18 @@ pub(crate) struct Node {
     pub(crate) attribute: Vec<Attribute>,
 }
 
-/// A whole number; other attributes are not needed.
+/// One number, or a list of whole ones; other attributes are not needed.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct Attribute {
     #[prost(string, tag = "1")]
     pub(crate) name: String,
+    #[prost(float, tag = "2")]
+    pub(crate) f: f32,
     #[prost(int64, tag = "3")]
     pub(crate) i: i64,
-    /// 2 for a whole number.
+    #[prost(int64, repeated, packed = "false", tag = "8")]
+    pub(crate) ints: Vec<i64>,
+    /// 1 for `f`, 2 for `i`, 7 for `ints`.
     #[prost(int32, tag = "20")]
     pub(crate) kind: i32,
 }

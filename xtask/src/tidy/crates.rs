@@ -27,7 +27,7 @@ const MAY_USE: [(&str, &[&str]); 12] = [
         ],
     ),
     ("train", &[]),
-    ("cli", &["server", "config", "embedder", "train"]),
+    ("cli", &["server", "config", "embedder", "train", "hnsw"]),
     (
         "benches",
         &[

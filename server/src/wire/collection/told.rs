@@ -127,6 +127,8 @@ struct NamedVectorTold {
     quantization_config: Option<QuantizationTold>,
     #[serde(skip_serializing_if = "Option::is_none")]
     embedder: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    embedder_sha256: Option<String>,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -218,6 +220,7 @@ fn vectors(spec: &CollectionSpec) -> VectorsTold {
             hnsw_config: vector.into(),
             quantization_config: quantization::told(vector.quantization),
             embedder: vector.embedder.as_ref().map(|it| it.name.clone()),
+            embedder_sha256: vector.embedder.as_ref().map(|it| it.sha256.clone()),
         };
         (name.clone(), told)
     });

@@ -299,8 +299,7 @@ pub(crate) fn two_fakes() -> Embedding {
 /// A model and a head on it.
 pub(crate) fn fake_and_head() -> Embedding {
     let one: Arc<Factory> = Arc::new(|| Ok(Box::new(FakeEmbedder::new()) as _));
-    let head: Arc<Factory> = Arc::new(|| Ok(Box::new(FakeEmbedder::head()) as _));
-    Embedding::Made(vec![one, head])
+    Embedding::MadeWithHeads(vec![one], vec![FakeEmbedder::head()])
 }
 
 /// Two models, and one that has the networks of both.
