@@ -42,6 +42,7 @@ pub(super) fn operations() -> Vec<Operation> {
              there, awaited for a moment; 409 if it has changed since.",
         )
         .params::<ChecksumParams>()
+        .refuses(&[409])
         .answers::<Checksums>(json!({
             "lsn": 42, "changed": 40, "points": 1000, "content": "9f2c", "graph": "51ab",
         })),
