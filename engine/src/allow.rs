@@ -38,6 +38,17 @@ pub(crate) struct Nearest<'a> {
 pub(crate) type Hits = Vec<(PointId, f32)>;
 
 impl Collection {
+    /// How far such a search walks where nothing is filtered; `None` where it looks at all points.
+    pub(crate) fn ef_for(&self, nearest: Nearest<'_>, k: usize) -> Option<usize> {
+        let state = self.state.read();
+        let options = SearchOptions {
+            ef: nearest.ef,
+            exact: nearest.exact,
+            filter: None,
+        };
+        state.space(nearest.by).ok()?.index.ef_for(&options, k)
+    }
+
     /// The `k` best points by one of their vectors; `None` where a filter is too much for the
     /// indexes.
     pub(crate) fn search(

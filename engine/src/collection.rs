@@ -120,13 +120,6 @@ impl Collection {
         indexes + state.payload.memory_bytes()
     }
 
-    /// The `ef` that a search by a vector goes by which asks for this one; 0 asks for none.
-    pub(crate) fn ef_for(&self, by: VectorId, ef: usize, k: usize) -> usize {
-        let state = self.state.read();
-        let space = state.spaces.get(&by);
-        space.map_or(ef, |space| space.index.ef_for(ef, k))
-    }
-
     /// Places of its indexes that points have left.
     pub(crate) fn free_slots(&self) -> usize {
         let state = self.state.read();

@@ -95,8 +95,9 @@ pub struct Written {
 /// What a search cost.
 #[derive(Debug, Clone, Copy)]
 pub struct SearchTimes {
-    /// How far it was to walk, by the query or by default; it may have looked at all points instead.
-    pub ef: usize,
+    /// How far it walked, by the query or by what is usual, where nothing was filtered; none where it
+    /// looked at all points.
+    pub ef: Option<usize>,
     /// The indexes were asked, and payloads looked at for a filter that they do not know.
     pub index: std::time::Duration,
     /// The hits were read.

@@ -93,7 +93,7 @@ impl Engine {
             }
         }
         let points = started.elapsed() - index;
-        let ef = collection.ef_for(by.id, ef, k);
+        let ef = collection.ef_for(nearest, k);
         Ok((scored, SearchTimes { ef, index, points }))
     }
 

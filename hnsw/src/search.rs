@@ -37,12 +37,15 @@ pub struct SearchOptions<'a> {
 }
 
 impl Index {
-    /// The `ef` that a search for `k` points goes by which asks for this one; 0 asks for none.
-    pub fn ef_for(&self, ef: usize, k: usize) -> usize {
-        match ef {
+    /// How far a search for `k` points walks; `None` where it looks at all of them (or all that the
+    /// filter lets through) from the start.
+    pub fn ef_for(&self, options: &SearchOptions<'_>, k: usize) -> Option<usize> {
+        let ef = match options.ef {
             0 => self.usual_ef().max(k),
             ef => ef.max(MIN_EF),
-        }
+        };
+        let walks = !options.exact && !self.scan_is_cheaper(ef.max(k), options.filter);
+        walks.then_some(ef)
     }
 
     /// The `k` best points, best first, equal ones by slot. Fewer only if fewer there are.
@@ -86,10 +89,9 @@ impl Index {
     ) -> Result<Vec<Vec<Hit>>, Error> {
         within("k", k, 1, MAX_K)?;
         within("ef", options.ef, 0, MAX_EF)?;
-        let ef = self.ef_for(options.ef, k);
-        if options.exact || self.scan_is_cheaper(ef.max(k), options.filter) {
+        let Some(ef) = self.ef_for(options, k) else {
             return self.scan(queries, k, options.filter, counts);
-        }
+        };
         let answer = |vector: &&[f32]| match options.filter {
             None => self.walked(vector, (ef, k), counts),
             Some(filter) => self.walked_with(vector, (ef, k), filter, counts),

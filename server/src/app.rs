@@ -127,8 +127,18 @@ impl App {
         T: Send + 'static,
         F: FnOnce(&Engine) -> Result<T, engine::Error> + Send + 'static,
     {
+        self.through(&self.searches, work).await
+    }
+
+    /// Does work on the engine that has a place behind a gate until it ends.
+    async fn through<T, E, F>(&self, gate: &Gate, work: F) -> Result<T, Refusal>
+    where
+        T: Send + 'static,
+        E: Into<Refusal> + Send + 'static,
+        F: FnOnce(&Engine) -> Result<T, E> + Send + 'static,
+    {
         let engine = self.recovered()?;
-        let place = self.searches.enter()?;
+        let place = gate.enter()?;
         blocking(move || {
             let _place = place;
             work(&engine)
@@ -154,13 +164,7 @@ impl App {
         E: Into<Refusal> + Send + 'static,
         F: FnOnce(&Engine) -> Result<T, E> + Send + 'static,
     {
-        let engine = self.recovered()?;
-        let place = self.operators.enter()?;
-        blocking(move || {
-            let _place = place;
-            work(&engine)
-        })
-        .await
+        self.through(&self.operators, work).await
     }
 
     /// Searches, and tells the metrics how long it took.
@@ -205,13 +209,7 @@ impl App {
         E: Into<Refusal> + Send + 'static,
         F: FnOnce(&Engine) -> Result<T, E> + Send + 'static,
     {
-        let engine = self.recovered()?;
-        let place = self.writes.enter()?;
-        blocking(move || {
-            let _place = place;
-            work(&engine)
-        })
-        .await
+        self.through(&self.writes, work).await
     }
 
     /// Writes what takes about so many bytes of memory, if there is as much.

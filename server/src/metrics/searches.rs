@@ -42,7 +42,7 @@ impl Searches {
             efs: histogram(
                 registry,
                 "doppel_search_ef",
-                "The ef that searches went by which did not ask for all points.",
+                "The ef that searches went by which did not look at all points.",
                 EF,
             ),
             recall: gauges(
@@ -75,9 +75,9 @@ impl Searches {
         let mode = if exact { "exact" } else { "hnsw" };
         let seconds = self.seconds.with_label_values(&[mode]);
         seconds.observe((times.index + times.points).as_secs_f64());
-        if !exact {
+        if let Some(ef) = times.ef {
             #[expect(clippy::cast_precision_loss, reason = "ef has a limit far below")]
-            self.efs.observe(times.ef as f64);
+            self.efs.observe(ef as f64);
         }
         for (stage, took) in [("index", times.index), ("points", times.points)] {
             let seconds = self.stages.with_label_values(&[stage]);
