@@ -9,7 +9,7 @@ use std::process::Output;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use common::{FakeServer, State, doppel, folder_with};
+use common::{FakeServer, State, code, complaint, doppel, folder_with, text};
 use serde_json::Value;
 
 const PHOTOS: [&str; 5] = [
@@ -19,18 +19,6 @@ const PHOTOS: [&str; 5] = [
     "Bob/2.webp",
     "Eve.jpg",
 ];
-
-fn code(output: &Output) -> i32 {
-    output.status.code().unwrap()
-}
-
-fn complaint(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).unwrap()
-}
-
-fn text(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
 
 fn import(server: &FakeServer, folder: &tempfile::TempDir, more: &[&str]) -> (Output, Value) {
     let folder = folder.path().to_str().unwrap();

@@ -2,40 +2,19 @@
 //! server like any other model.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod common;
+
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Output;
 use std::sync::Arc;
 
+use common::{code, complaint, doppel, text};
 use config::{Config, Flag, Sources};
 use embedder::{FaceEmbedder, FakeEmbedder, Manifest, OnnxEmbedder, models};
 use image::RgbImage;
 use serde_json::{Value, json};
 use server::{Embedding, Factory, Running};
 use train::{HeadShape, Model, Shape};
-
-/// Runs the binary with these variables and no other `DOPPEL_*` ones.
-fn doppel(variables: &[(&str, &str)], arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_doppel"));
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("DOPPEL_") {
-            command.env_remove(name);
-        }
-    }
-    command.envs(variables.iter().copied());
-    command.args(arguments).output().unwrap()
-}
-
-fn code(output: &Output) -> i32 {
-    output.status.code().unwrap()
-}
-
-fn complaint(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).unwrap()
-}
-
-fn text(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
 
 fn at(folder: &Path, name: &str) -> String {
     folder.join(name).to_str().unwrap().to_owned()

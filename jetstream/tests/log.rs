@@ -58,9 +58,8 @@ fn messages(nats: &Nats, stream: &str) -> u64 {
     })
 }
 
-#[test]
-fn it_keeps_what_every_log_keeps() {
-    let Some(nats) = Nats::start(1, ALWAYS) else {
+fn keep_contracts(servers: usize) {
+    let Some(nats) = Nats::start(servers, ALWAYS) else {
         return;
     };
     let alone = settings(&nats, "alone");
@@ -70,14 +69,13 @@ fn it_keeps_what_every_log_keeps() {
 }
 
 #[test]
+fn it_keeps_what_every_log_keeps() {
+    keep_contracts(1);
+}
+
+#[test]
 fn three_servers_keep_what_every_log_keeps() {
-    let Some(nats) = Nats::start(3, ALWAYS) else {
-        return;
-    };
-    let alone = settings(&nats, "alone");
-    keeps_log_contract(&mut || Box::new(open(&alone)));
-    let shared = settings(&nats, "shared");
-    keeps_shared_log_contract(&mut || Box::new(open(&shared)));
+    keep_contracts(3);
 }
 
 #[test]

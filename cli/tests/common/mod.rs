@@ -80,6 +80,21 @@ pub(crate) fn doppel(variables: &[(&str, &str)], arguments: &[&str]) -> Output {
     command(variables, arguments).output().unwrap()
 }
 
+/// What it ended with.
+pub(crate) fn code(output: &Output) -> i32 {
+    output.status.code().unwrap()
+}
+
+/// What it complained of.
+pub(crate) fn complaint(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+/// What it printed.
+pub(crate) fn text(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
 /// The same, to be started.
 pub(crate) fn command(variables: &[(&str, &str)], arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_doppel"));
