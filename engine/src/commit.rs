@@ -17,7 +17,7 @@ use storage::{CollectionId, Log, Lsn, Record};
 use crate::checkpoint::FrozenState;
 use crate::decide::{Basis, Others};
 use crate::error::Error;
-use crate::limits::{FOLLOW_EVERY, FOLLOW_PATIENCE, FOLLOW_TRIES, GROUP_BYTES};
+use crate::limits::{FOLLOW_EVERY, FOLLOW_PATIENCE, FOLLOW_TRIES, GROUP_BYTES, OVERTAKEN_TRIES};
 use crate::options::Event;
 use crate::point::{Ack, Written};
 use crate::shared::Shared;
@@ -173,7 +173,7 @@ impl Committer<'_> {
     }
 
     fn commit(&mut self, mut group: Vec<Proposal>) {
-        loop {
+        for _ in 0..OVERTAKEN_TRIES {
             group = self.give_back_overtaken(group);
             if group.is_empty() {
                 return;
@@ -201,6 +201,8 @@ impl Committer<'_> {
                 return;
             }
         }
+        let busy = "other nodes write to the log all the time, and were always first; try again";
+        self.refuse(group, &Error::Busy(busy.into()));
     }
 
     fn append(&self, frames: &[Vec<u8>]) -> Result<Vec<Lsn>, Error> {

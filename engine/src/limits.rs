@@ -55,6 +55,8 @@ pub(crate) const FOLLOW_EVERY: Duration = Duration::from_millis(5);
 pub(crate) const FOLLOW_PATIENCE: Duration = Duration::from_secs(1);
 /// How often that is waited before writers are told that the log cannot be reached.
 pub(crate) const FOLLOW_TRIES: usize = 10;
+/// How often a group is tried anew that other nodes' records were put before.
+pub(crate) const OVERTAKEN_TRIES: usize = 1_000;
 /// Seeds that a start tries, one after the other, where they cannot be read.
 pub(crate) const SEEDS_TRIED: usize = 4;
 /// Points that are planned on the same frozen graph. Part of what makes a graph reproducible:

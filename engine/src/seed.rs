@@ -7,7 +7,7 @@
 //! a start before that begins once more.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use storage::{
@@ -134,6 +134,8 @@ pub(crate) fn plant(
         return Ok(None);
     }
     let reaches = Lsn(log.first_lsn().0.saturating_sub(1));
+    // What an earlier start had fetched, of which nothing was kept.
+    clear(folder, &folder.restores())?;
     let mut passed_over = None;
     for newest_but in 0..SEEDS_TRIED {
         let mut incoming = Incoming::create(Arc::clone(folder.disk()), &folder.restores())?;
@@ -214,16 +216,19 @@ fn read(
 fn empty(folder: &DataFolder, manifests: &mut Manifests) -> Result<(), Error> {
     manifests.remove_all()?;
     Tables::set_aside(&folder.tables())?;
-    for dir in [folder.snapshots(), folder.blobs()] {
-        let failed = |error: io::Error| Error::Corrupt(format!("{}: {error}", dir.display()));
-        let names = folder.disk().list(&dir).map_err(failed)?;
-        if names.is_empty() {
-            continue;
-        }
-        for name in names {
-            folder.disk().remove(&dir.join(name)).map_err(failed)?;
-        }
-        folder.disk().sync_dir(&dir).map_err(failed)?;
+    clear(folder, &folder.snapshots())?;
+    clear(folder, &folder.blobs())
+}
+
+/// Removes all files of a folder.
+fn clear(folder: &DataFolder, dir: &Path) -> Result<(), Error> {
+    let failed = |error: io::Error| Error::Corrupt(format!("{}: {error}", dir.display()));
+    let names = folder.disk().list(dir).map_err(failed)?;
+    if names.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    for name in names {
+        folder.disk().remove(&dir.join(name)).map_err(failed)?;
+    }
+    folder.disk().sync_dir(dir).map_err(failed)
 }

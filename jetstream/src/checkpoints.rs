@@ -16,9 +16,10 @@ use futures_util::StreamExt;
 use storage::{Error, Lsn};
 use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 use tokio::runtime::Runtime;
+use tokio::time::timeout;
 use uuid::Uuid;
 
-use crate::limits::{ANSWER, CHECKPOINTS, PIECE};
+use crate::limits::{ANSWER, PIECE, READ_PATIENCE};
 use crate::log::{message_at, part, runtime};
 use crate::position::sequence;
 use crate::settings::Settings;
@@ -97,10 +98,10 @@ impl Checkpoints {
     async fn list(&self) -> Result<Vec<Checkpoint>, Error> {
         let list = self.store.list().await;
         let mut list = list.map_err(|error| failed("cannot be listed", &error))?;
-        let mut all = Vec::new();
+        let (mut all, now) = (Vec::new(), now());
         while let Some(info) = list.next().await {
             let info = info.map_err(|error| failed("cannot be listed", &error))?;
-            all.extend(checkpoint(&info));
+            all.extend(checkpoint(&info, now));
         }
         all.sort_by(|a, b| (b.lsn, &b.name).cmp(&(a.lsn, &a.name)));
         Ok(all)
@@ -113,12 +114,17 @@ impl Checkpoints {
         take: &mut dyn FnMut(&[u8]) -> Result<(), Error>,
     ) -> Result<(), Error> {
         self.runtime().block_on(async {
-            let object = self.store.get(&which.name).await;
+            let stands = |_| failed("cannot be read", &"nothing comes");
+            let object = timeout(READ_PATIENCE, self.store.get(&which.name)).await;
+            let object = object.map_err(stands)?;
             let mut object = object.map_err(|error| failed("cannot be read", &error))?;
             let mut piece = vec![0; PIECE];
             loop {
-                let got = object.read(&mut piece).await;
-                match got.map_err(|error| failed("cannot be read", &error))? {
+                let got = timeout(READ_PATIENCE, object.read(&mut piece)).await;
+                match got
+                    .map_err(stands)?
+                    .map_err(|error| failed("cannot be read", &error))?
+                {
                     0 => return Ok(()),
                     got => take(piece.get(..got).unwrap_or_default())?,
                 }
@@ -146,16 +152,24 @@ impl Checkpoints {
         Ok(())
     }
 
-    /// Keeps the two newest, and of the stream what comes after the older one. Returns from where on
-    /// the stream is kept then.
-    pub fn trim(&self) -> Result<Lsn, Error> {
+    /// Keeps the newest and those up to the first that is this much older, and of the stream what comes
+    /// after that one. Returns from where on the stream is kept then.
+    pub fn trim(&self, apart: Duration) -> Result<Lsn, Error> {
         self.runtime().block_on(async {
             let all = self.list().await?;
-            for old in all.iter().skip(CHECKPOINTS) {
+            let Some((newest, rest)) = all.split_first() else {
+                return Ok(Lsn(1));
+            };
+            let older = |it: &Checkpoint| it.age >= newest.age + apart;
+            let Some(at) = rest.iter().position(older) else {
+                return Ok(Lsn(1));
+            };
+            let (kept, gone) = rest.split_at(at + 1);
+            for old in gone {
                 let gone = self.store.delete(&old.name).await;
                 gone.map_err(|error| failed("lets nothing go", &error))?;
             }
-            let Some(oldest) = all.get(CHECKPOINTS - 1) else {
+            let Some(oldest) = kept.last() else {
                 return Ok(Lsn(1));
             };
             // The group that it ends with stays, all its parts: what comes after is told by it to follow.
@@ -188,21 +202,29 @@ fn failed(what: &str, error: &dyn std::fmt::Display) -> Error {
 }
 
 /// What is no checkpoint is left alone.
-fn checkpoint(info: &ObjectInfo) -> Option<Checkpoint> {
+fn checkpoint(info: &ObjectInfo, now: Duration) -> Option<Checkpoint> {
     let (lsn, _) = info.name.strip_prefix(PREFIX)?.split_once('-')?;
-    let made = info.modified?.unix_timestamp();
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    let age = now
-        .ok()?
-        .as_secs()
-        .saturating_sub(u64::try_from(made).ok()?);
     Some(Checkpoint {
         name: info.name.clone(),
         lsn: Lsn(lsn.parse().ok()?),
         bytes: info.size,
-        age: Duration::from_secs(age),
+        age: now.saturating_sub(second(info.modified?.unix_timestamp())),
         about: info.description.clone().unwrap_or_default(),
     })
+}
+
+/// How long ago that was, by this machine's clock.
+pub(crate) fn since(unix: i64) -> Duration {
+    now().saturating_sub(second(unix))
+}
+
+fn now() -> Duration {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    now.unwrap_or_default()
+}
+
+fn second(unix: i64) -> Duration {
+    Duration::from_secs(u64::try_from(unix).unwrap_or_default())
 }
 
 /// A file of this machine, read where it is asked for: nothing else runs on that thread.

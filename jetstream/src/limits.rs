@@ -22,6 +22,8 @@ pub(crate) const STANDS: Duration = Duration::from_secs(20);
 pub(crate) const FORGOTTEN: Duration = Duration::from_secs(60);
 /// Messages that are delivered before they are taken.
 pub(crate) const DELIVERED: usize = 64;
+/// Beside those, messages that wait to be taken.
+pub(crate) const ARRIVED: usize = 4;
 /// How often the size of the stream is asked for.
 pub(crate) const LOOK: Duration = Duration::from_secs(5);
 /// Bytes of records that are handed on at once.
@@ -39,8 +41,6 @@ pub(crate) const GROUP_RECORDS: usize = 1 << super::position::PLACE_BITS;
 pub(crate) const GROUP_BYTES: usize = 256 << 20;
 /// How long it is known what nodes have said of a place in the log.
 pub(crate) const SAID_FOR: Duration = Duration::from_secs(86_400);
-/// Checkpoints that are kept in the store: where one cannot be read there is another.
-pub(crate) const CHECKPOINTS: usize = 2;
 /// Bytes of a checkpoint that are sent at once.
 pub(crate) const PIECE: usize = 256 << 10;
 /// Bytes of what a server tells about itself.

@@ -1,12 +1,15 @@
 //! What nodes say that they hold at a place in the log, in a bucket of keys and values beside the stream,
 //! so that each sees what the others say. What is said is not read here.
 
-use async_nats::jetstream::kv::{Config, Store};
+use std::time::Duration;
+
+use async_nats::jetstream::kv::{Config, CreateErrorKind, Store};
 use async_nats::jetstream::{self, stream::StorageType};
 use futures_util::StreamExt;
 use storage::{Error, Lsn};
 use tokio::runtime::Runtime;
 
+use crate::checkpoints::since;
 use crate::limits::SAID_FOR;
 use crate::log::runtime;
 use crate::settings::Settings;
@@ -84,6 +87,29 @@ impl Sums {
                 all.extend(text.map(|text| (node.to_owned(), text)));
             }
             Ok(all)
+        })
+    }
+}
+
+impl Sums {
+    /// Takes on a task that one node at a time does; not if another has within this time.
+    pub fn claim(&self, task: &str, node: &str, within: Duration) -> Result<bool, Error> {
+        self.runtime().block_on(async {
+            let there = self.store.entry(task).await;
+            let claimed = match there.map_err(|error| failed(&error))? {
+                None => self.store.create(task, node.to_owned().into()).await,
+                Some(entry) if since(entry.created.unix_timestamp()) < within => return Ok(false),
+                Some(entry) => {
+                    let node = node.to_owned().into();
+                    let claimed = self.store.update(task, node, entry.revision).await;
+                    claimed.map_err(Into::into)
+                }
+            };
+            match claimed {
+                Ok(_) => Ok(true),
+                Err(error) if error.kind() == CreateErrorKind::AlreadyExists => Ok(false),
+                Err(error) => Err(failed(&error)),
+            }
         })
     }
 }

@@ -14,7 +14,7 @@ use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::time::{sleep, timeout};
 
-use crate::limits::{AGAIN, DELIVERED, FORGOTTEN, HEARTBEAT, STANDS};
+use crate::limits::{AGAIN, ARRIVED, DELIVERED, FORGOTTEN, HEARTBEAT, STANDS};
 use crate::log::message_at;
 
 /// A message's sequence and its bytes.
@@ -29,7 +29,7 @@ pub(crate) struct Tail {
 impl Tail {
     /// From this message on.
     pub(crate) fn start(runtime: &Handle, stream: Stream, first: u64) -> Self {
-        let (sender, arrived) = channel(DELIVERED);
+        let (sender, arrived) = channel(ARRIVED);
         runtime.spawn(deliver(stream, first, sender));
         Self {
             arrived,

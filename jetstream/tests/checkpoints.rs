@@ -4,6 +4,8 @@
 
 mod common;
 
+use std::time::Duration;
+
 use common::{ALWAYS, Nats};
 use jetstream::{Access, Checkpoints, JetStreamLog, Settings, Sums};
 use storage::{Log, Lsn};
@@ -49,7 +51,7 @@ fn two_checkpoints_are_kept_and_the_stream_from_the_older_on() {
         store.put(lsn, about, bytes).unwrap();
         // The server that lists may be one that has it a moment later.
         while store.all().unwrap().first().map(|it| it.lsn) != Some(lsn) {}
-        let kept_from = store.trim().unwrap();
+        let kept_from = store.trim(Duration::ZERO).unwrap();
         let expected = if n == 0 {
             Lsn(1)
         } else {
@@ -87,7 +89,12 @@ fn what_is_trimmed_after_a_log_was_opened_is_not_passed_over() {
     for lsn in [lsns[3], lsns[4]] {
         store.put(lsn, String::new(), &[][..]).unwrap();
     }
-    store.trim().unwrap();
+    assert_eq!(
+        store.trim(Duration::from_secs(60)).unwrap(),
+        Lsn(1),
+        "too close together"
+    );
+    store.trim(Duration::ZERO).unwrap();
     let told = starting.read_from(lsns[1].next()).err().unwrap();
     assert!(told.to_string().contains("start it again"), "{told}");
     let rest: Vec<_> = starting.read_from(lsns[3].next()).unwrap().collect();
@@ -107,7 +114,7 @@ fn a_group_in_parts_that_a_checkpoint_ends_with_stays_whole() {
     for _ in 0..2 {
         store.put(lsns[1], String::new(), &[][..]).unwrap();
     }
-    store.trim().unwrap();
+    store.trim(Duration::ZERO).unwrap();
     let mut log = JetStreamLog::open(&settings).unwrap();
     assert!(log.first_lsn() > Lsn(1));
     assert_eq!(log.last_lsn(), lsns[1]);
@@ -140,4 +147,28 @@ fn each_node_sees_what_others_say_of_a_place() {
     said.sort();
     let expected = [("one", "a"), ("other", "b")].map(|(who, what)| (who.into(), what.into()));
     assert_eq!(said, expected);
+}
+
+#[test]
+fn of_nodes_that_claim_a_task_one_gets_it() {
+    let Some(nats) = Nats::start(1, ALWAYS) else {
+        return;
+    };
+    let settings = settings(&nats);
+    let long = Duration::from_secs(60);
+    let nodes: Vec<_> = (0..4).map(|_| Sums::open(&settings).unwrap()).collect();
+    for within in [long, Duration::ZERO] {
+        let claimed: usize = std::thread::scope(|scope| {
+            let claim = |node: &'_ Sums| node.claim("task", "node", within).unwrap();
+            let all: Vec<_> = nodes
+                .iter()
+                .map(|it| scope.spawn(move || claim(it)))
+                .collect();
+            all.into_iter()
+                .map(|it| usize::from(it.join().unwrap()))
+                .sum()
+        });
+        assert!(claimed == 1 || within.is_zero() && claimed > 0, "{claimed}");
+    }
+    assert!(!nodes[0].claim("task", "node", long).unwrap());
 }

@@ -81,7 +81,13 @@ impl Comparison {
         let others = said.iter().filter(|(node, _)| *node != self.node);
         let mut outcome = None;
         for (node, text) in others {
-            let theirs: Held = serde_json::from_str(text).unwrap_or_default();
+            let theirs: Held = match serde_json::from_str(text) {
+                Ok(theirs) => theirs,
+                Err(error) => {
+                    tracing::warn!(node, %error, "what another node says cannot be read");
+                    continue;
+                }
+            };
             let differing = differing(&held(marked), &theirs);
             if !differing.is_empty() {
                 let lsn = marked.lsn.0;

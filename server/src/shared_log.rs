@@ -1,12 +1,13 @@
 //! The log that the settings name, where that is one that several nodes share, and the checkpoints in the
 //! store beside it, which new nodes begin with.
 
+use std::io::{self, Read};
 use std::sync::Arc;
 use std::time::Duration;
 
 use config::{ApiKey, Nats};
-use engine::{Engine, FetchSeed, Lsn, OpenLog, SeedHead};
-use jetstream::{Access, Checkpoints, JetStreamLog, Settings};
+use engine::{Engine, FetchSeed, Lsn, OpenLog, SeedFile, SeedHead};
+use jetstream::{Access, Checkpoints, JetStreamLog, Settings, Sums};
 use serde::{Deserialize, Serialize};
 
 use crate::app::App;
@@ -67,6 +68,21 @@ pub(crate) fn watch(app: &App, engine: &Engine, nats: &Nats) {
     }
 }
 
+/// A seed whose reading fails once the server is to stop.
+struct UntilStop<'a> {
+    seed: SeedFile,
+    app: &'a App,
+}
+
+impl Read for UntilStop<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self.app.stopping.rests(Duration::ZERO) {
+            true => self.seed.read(buffer),
+            false => Err(io::Error::other("the server stops")),
+        }
+    }
+}
+
 /// A node that may hold something else than the others puts nothing there for them to begin with, and
 /// leaves in the stream what they may need.
 fn keep(
@@ -96,7 +112,12 @@ fn keep(
         None => applied > Lsn(0),
     };
     if !due {
-        store.trim()?;
+        store.trim(every / 2)?;
+        return Ok(None);
+    }
+    // Of nodes that find that it is time one goes on; if it does not come to an end another does.
+    let node = format!("{:032x}", engine.store());
+    if !Sums::open(&settings(nats))?.claim("checkpoint", &node, every / 2)? {
         return Ok(None);
     }
     let seed = engine.seed()?;
@@ -108,8 +129,8 @@ fn keep(
         collections: head.collections.clone(),
     };
     let about = serde_json::to_string(&about).unwrap_or_default();
-    store.put(lsn, about, seed)?;
-    store.trim()?;
+    store.put(lsn, about, UntilStop { seed, app })?;
+    store.trim(every / 2)?;
     Ok(Some(lsn.0))
 }
 
