@@ -302,7 +302,12 @@ fn a_clock_that_jumps_loses_nothing_and_answers_go_on() {
         return;
     };
     let shift = dir.path().join("shift");
-    let jump = |seconds: i64| std::fs::write(&shift, seconds.to_string()).unwrap();
+    // At once: a clock that is read while the file is empty would be right for a moment.
+    let jump = |seconds: i64| {
+        let next = dir.path().join("next");
+        std::fs::write(&next, seconds.to_string()).unwrap();
+        std::fs::rename(&next, &shift).unwrap();
+    };
     let settings = [
         ("LD_PRELOAD", shim.as_str()),
         ("CLOCK_SHIFT", shift.to_str().unwrap()),
@@ -343,6 +348,15 @@ fn a_clock_that_jumps_loses_nothing_and_answers_go_on() {
             assert_eq!(done.0, 200, "{path} after {seconds}: {}", done.1);
         }
         assert_eq!(server.send("GET", "/readyz", &Value::Null).0, 200);
+        // A sweep has to see a jump: of a clock that goes and comes back between two of them nobody knows.
+        let waits = |server: &Server| {
+            let metrics = server.send("GET", "/metrics", &Value::Null).1;
+            metrics.contains("\ndoppel_retention_waiting 1\n")
+        };
+        let started = std::time::Instant::now();
+        while at == 2 && !waits(&server) {
+            assert!(started.elapsed().as_secs() < 60, "the jump was not noticed");
+        }
     }
     let count = |server: &Server, name: &str| {
         let path = format!("/collections/{name}/points/count");
