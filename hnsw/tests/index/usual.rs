@@ -1,6 +1,6 @@
 //! Searches that are given no `ef`: what was measured decides how far they walk.
 
-use hnsw::{Metric, Quantization};
+use hnsw::{Metric, Quantization, SearchOptions};
 
 use crate::common::{Random, apart, build, faces, insert, recall, slots, with_kind};
 
@@ -28,6 +28,22 @@ fn where_a_graph_finds_no_structure_a_default_search_finds_nearly_all_once_it_ha
         (told - before).abs() < f32::EPSILON,
         "an `ef` that is given"
     );
+    let (default, asked) = (
+        SearchOptions::default(),
+        SearchOptions {
+            ef: 64,
+            ..SearchOptions::default()
+        },
+    );
+    let walked = (!found.exact).then_some(found.ef.max(64));
+    assert_eq!(index.ef_for(&default, 10), walked);
+    index.settle_on(None, index.len());
+    assert_eq!(
+        index.ef_for(&default, 10),
+        None,
+        "all are looked at, and no `ef` is told"
+    );
+    assert_eq!(index.ef_for(&asked, 10), Some(64));
     insert(&mut index, &mut random, &uniform(&mut Random(10), 6_001), 1);
     assert!(!index.is_settled(), "there are more than twice as many");
 }
