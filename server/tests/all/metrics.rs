@@ -104,7 +104,8 @@ fn metrics_tell_what_happened() {
         "doppel_http_requests_in_flight 1".into(),
         "doppel_search_duration_seconds_count{mode=\"hnsw\"} 1".into(),
         "doppel_search_ef_bucket{le=\"64\"}".into(),
-        "doppel_search_ef_count 1".into(),
+        // One face: it is looked at, and no graph walked.
+        "doppel_search_ef_count 0".into(),
         "doppel_log_group_records_count".into(),
         "doppel_tables_bytes ".into(),
         "doppel_memory_promised_bytes 0".into(),
@@ -135,6 +136,28 @@ fn metrics_tell_what_happened() {
     ];
     for line in expected {
         assert!(text.contains(&line), "{line} is not in\n{text}");
+    }
+}
+
+#[test]
+fn how_far_searches_walk_is_told_of_those_that_walk() {
+    let server = Server::start();
+    server.with_vectors("c", 2, "Dot");
+    let points: Vec<_> = (0..3_000)
+        .map(|id| json!({"id": id, "vector": [id % 53, id]}))
+        .collect();
+    let query = json!({"query": [1, 2], "limit": 1, "params": {"hnsw_ef": 100}});
+    for (points, walked, sum) in [(&points[..1], 0, 0), (&points[..], 1, 100)] {
+        let points = json!({"points": points});
+        server.put("/collections/c/points?wait=true", &points).ok();
+        server.post("/collections/c/points/query", &query).ok();
+        let metrics = server.get("/metrics").text();
+        let count = format!("\ndoppel_search_ef_count {walked}\n");
+        let sum = format!("\ndoppel_search_ef_sum {sum}\n");
+        assert!(
+            metrics.contains(&count) && metrics.contains(&sum),
+            "{metrics}"
+        );
     }
 }
 
