@@ -1,8 +1,8 @@
 //! Checkpoints: "all up to LSN x is safe without the log".
 //!
-//! The order is what makes them right after any cut: freeze at x; snapshots of what has changed;
-//! tables and blobs synced; manifest; only then log segments and old snapshots go, and only those
-//! that neither of the two newest manifests needs.
+//! The order is what makes them right after any cut: the log goes on in a new segment; freeze at x;
+//! snapshots of what has changed; tables and blobs synced; manifest; only then log segments and old
+//! snapshots go, and only those that neither of the two newest manifests needs.
 
 use std::collections::{HashMap, HashSet};
 use std::io::{self, Write};
@@ -174,6 +174,7 @@ impl Checkpointer {
         if let Some(reason) = self.shared.read_only() {
             return Err(Error::ReadOnly(reason));
         }
+        self.rotate_log()?;
         let (reply, frozen) = bounded(1);
         self.work
             .send(Work::Freeze(reply))
@@ -195,6 +196,14 @@ impl Checkpointer {
         let none = HashSet::new();
         self.write(manifests, frozen, anew.unwrap_or(&none))
             .inspect_err(|error| self.shared.latch(&error.to_string()))
+    }
+
+    /// Ends the segment that is written to, so that all in it goes with the checkpoint after this one.
+    /// Before the state is frozen: what has been written until now is below where it stands then, but
+    /// for a group that is on its way to the applier, whose segment goes one checkpoint later.
+    fn rotate_log(&self) -> Result<(), Error> {
+        let rotated = self.shared.log.lock().rotate();
+        Ok(rotated.inspect_err(|error| self.shared.latch(&error.to_string()))?)
     }
 
     fn write(

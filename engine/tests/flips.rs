@@ -113,7 +113,7 @@ fn is_refused(dir: &Path, path: &Path, at: u64, harm: Harm, place: &str) -> bool
 
 #[test]
 fn a_harmed_file_is_recovered_from_exactly_or_named_with_the_byte() {
-    try_bytes(53);
+    try_bytes(43);
 }
 
 /// sled's file is as long as its segments, mostly zeros: only bytes that hold something are tried.

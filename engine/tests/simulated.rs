@@ -7,7 +7,7 @@ mod common;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use common::{contents, point};
+use common::{contents, copied, point};
 use engine::{
     Ack, CollectionSpec, Engine, Face, FaceImage, Metric, NewFace, Options, Point, PointId,
 };
@@ -272,4 +272,101 @@ fn a_log_that_has_stopped_under_a_purge_is_told_as_such() {
         matches!(purged, Err(engine::Error::ReadOnly(_))),
         "{purged:?}"
     );
+}
+
+/// An engine with log segments as large as they usually are, and so many faces in one collection.
+fn with_usual_segments(disk: &SimDisk, beside: &Path, faces: u64) -> Engine {
+    let options = Options {
+        segment_bytes: Options::new("/data").segment_bytes,
+        ..options(disk, beside)
+    };
+    let engine = Engine::open(options).unwrap();
+    let spec = CollectionSpec::new(4, Metric::Euclid);
+    engine.create_collection("c", spec).unwrap();
+    write(&engine, 0..faces).unwrap();
+    engine
+}
+
+fn write(engine: &Engine, ids: std::ops::Range<u64>) -> Result<(), engine::Error> {
+    ids.into_iter().try_for_each(|id| {
+        engine
+            .upsert("c", vec![with_crop(id)], Ack::Applied)
+            .map(drop)
+    })
+}
+
+#[test]
+fn the_log_is_what_the_checkpoint_before_the_last_lacks_however_large_a_segment_may_be() {
+    let (disk, beside) = (SimDisk::new(), tempfile::tempdir().unwrap());
+    let engine = with_usual_segments(&disk, beside.path(), 3);
+    let round = |engine: &Engine| {
+        write(engine, 0..3).unwrap();
+        engine.checkpoint().unwrap();
+        let log = Path::new("/data/log");
+        let names = disk.list(log).unwrap().into_iter();
+        let names = names.filter(|name| name.ends_with(".log"));
+        let len = |name: String| disk.open(&log.join(name)).unwrap().len().unwrap();
+        let there: Vec<_> = names.map(len).collect();
+        assert_eq!(there.iter().sum::<u64>(), engine.status().log_bytes);
+        there
+    };
+    let whole = round(&engine)[0];
+    let second = round(&engine);
+    // One round of writes, which the older checkpoint lacks, and an empty file for what comes.
+    assert!(
+        second.len() == 2 && second[0] < whole && second[1] == 64,
+        "{second:?}"
+    );
+    for _ in 0..8 {
+        assert_eq!(round(&engine), second);
+    }
+    // Nothing was written, so nothing changes.
+    engine.checkpoint().unwrap();
+    assert_eq!(engine.status().log_bytes, second.iter().sum::<u64>());
+    drop(engine);
+    expect_all(&open(&disk, beside.path()).unwrap());
+}
+
+#[test]
+fn power_may_go_at_any_step_of_a_checkpoint_that_releases_the_log() {
+    let prepare = || {
+        let (disk, beside) = (SimDisk::new(), tempfile::tempdir().unwrap());
+        let engine = with_usual_segments(&disk, beside.path(), 1);
+        for from in [1, 2] {
+            engine.checkpoint().unwrap();
+            write(&engine, from..from + 1).unwrap();
+        }
+        (disk, beside, engine)
+    };
+    let (disk, _beside, engine) = prepare();
+    let before = disk.operations();
+    let bytes = engine.status().log_bytes;
+    engine.checkpoint().unwrap();
+    let steps = disk.operations() - before;
+    assert!(engine.status().log_bytes < bytes && steps > 20, "{steps}");
+    for at in 0..=steps {
+        for fault in [None, Some(Fault::Error(std::io::ErrorKind::Other))] {
+            let (disk, beside, engine) = prepare();
+            match fault {
+                None => disk.power_off_at(disk.operations() + at),
+                Some(fault) => disk.fail_at(disk.operations() + at, fault),
+            }
+            // It may have come that far.
+            let _ = engine.checkpoint();
+            if engine.status().read_only.is_none() {
+                let _ = write(&engine, 0..1);
+            }
+            drop(engine);
+            for seed in 0..3 {
+                let (disk, beside) = (disk.crash(at * 3 + seed), copied(beside.path()));
+                let engine = open(&disk, beside.path()).unwrap();
+                expect_all(&engine);
+                // It goes on in the log as it is, and lets go of it as before.
+                write(&engine, 0..3).unwrap();
+                engine.checkpoint().unwrap();
+                drop(engine);
+                expect_all(&open(&disk, beside.path()).unwrap());
+            }
+        }
+    }
 }
