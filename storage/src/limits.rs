@@ -14,6 +14,9 @@ pub const MAX_BLOB_BYTES: usize = 64 << 20;
 pub const MAX_MANIFEST_BYTES: u64 = 256 << 20;
 /// Bytes of changes that share one transaction of the tables.
 pub const TRANSACTION_BYTES: usize = 8 << 20;
+/// Bytes that each row counts as in these beside its own: for every one sled makes its node anew, and
+/// lets no former state of it go before the transaction ends.
+pub const ROW_BYTES: usize = 8 << 10;
 /// Seconds that opening the tables may take before they count as broken.
 pub const TABLES_OPEN_LIMIT_S: u64 = 120;
 /// Sections of a snapshot or a backup.

@@ -25,7 +25,7 @@ use crate::blobs::BlobRef;
 use crate::disk::{Disk, OsDisk};
 use crate::error::Error;
 use crate::ids::{CollectionId, Lsn, PointId};
-use crate::limits::TRANSACTION_BYTES;
+use crate::limits::{ROW_BYTES, TRANSACTION_BYTES};
 use crate::payload::decode_exact;
 
 pub use open::{Expectation, OpenedTables};
@@ -401,7 +401,7 @@ impl Batches {
                 face,
             } => {
                 let key = row_key(*collection, id);
-                self.bytes += payload.len() + 256;
+                self.bytes += payload.len() + ROW_BYTES;
                 self.points.insert(key.as_slice(), &lsn.0.to_le_bytes());
                 self.payloads.insert(key.as_slice(), *payload);
                 match face {
@@ -416,12 +416,12 @@ impl Batches {
                 id,
                 payload,
             } => {
-                self.bytes += payload.len() + 64;
+                self.bytes += payload.len() + ROW_BYTES;
                 self.payloads.insert(row_key(*collection, id), *payload);
             }
             TableChange::DeletePoint { collection, id } => {
                 let key = row_key(*collection, id);
-                self.bytes += 64;
+                self.bytes += ROW_BYTES;
                 self.points.remove(key.as_slice());
                 self.payloads.remove(key.as_slice());
                 self.faces.remove(key);

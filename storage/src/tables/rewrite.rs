@@ -18,7 +18,7 @@ use crate::blobs::BlobRef;
 use crate::disk::{Disk, OsDisk};
 use crate::error::Error;
 use crate::ids::{CollectionId, PointId};
-use crate::limits::TRANSACTION_BYTES;
+use crate::limits::{ROW_BYTES, TRANSACTION_BYTES};
 use crate::payload::decode_exact;
 
 /// Says where a picture is from now on.
@@ -123,7 +123,7 @@ fn copy(from: &Tree, to: &Tree, change: Change<'_>) -> Result<(), Error> {
     for row in from {
         let (key, row) = row?;
         let row = change(&key, &row)?;
-        bytes += key.len() + row.len();
+        bytes += key.len() + row.len() + ROW_BYTES;
         batch.insert(key, row);
         if bytes >= TRANSACTION_BYTES {
             to.apply_batch(std::mem::take(&mut batch))?;
