@@ -59,6 +59,16 @@ impl FrozenState {
     }
 }
 
+/// What the checkpoints that are kept are like.
+#[derive(Default)]
+pub(crate) struct Looked {
+    pub(crate) snapshots: usize,
+    /// What is damaged, and how.
+    pub(crate) damaged: Vec<String>,
+    /// The collections that have a damaged snapshot.
+    pub(crate) whose: HashSet<CollectionId>,
+}
+
 /// Takes checkpoints, one at a time.
 pub(crate) struct Checkpointer {
     shared: Arc<Shared>,
@@ -138,28 +148,42 @@ impl Checkpointer {
         }
     }
 
-    /// Reads every snapshot that the checkpoints which are kept have. Returns how many there are, and
-    /// whose are damaged and why. Other checkpoints wait.
-    pub(crate) fn examine(
-        &self,
-        progress: Progress<'_>,
-    ) -> Result<(usize, Vec<(CollectionId, String)>), Error> {
+    /// Reads the checkpoints that are kept, and every snapshot that they have. Others wait.
+    pub(crate) fn examine(&self, progress: Progress<'_>) -> Result<Looked, Error> {
         let manifests = self.manifests.lock();
         let shared = &*self.shared;
+        let (dir, store) = (shared.folder.dir(), shared.folder.store());
         let kept = manifests.older().into_iter().chain(manifests.newest());
-        let entries: Vec<_> = kept.flat_map(|manifest| &manifest.collections).collect();
-        let mut damaged = Vec::new();
-        for (done, entry) in (0..).zip(&entries) {
-            if !progress(done, entries.len() as u64) {
-                return Err(Error::Cancelled);
-            }
-            let path = shared.folder.snapshots().join(&entry.snapshot.file);
-            let read = SnapshotReader::open(&*shared.disk, &path, shared.folder.store());
-            if let Err(error) = read.and_then(|snapshot| snapshot.verify()) {
-                damaged.push((entry.id, error.to_string()));
+        let entries: Vec<_> = kept.clone().flat_map(|it| &it.collections).collect();
+        let mut looked = Looked {
+            snapshots: entries.len(),
+            ..Looked::default()
+        };
+        let mut there = Vec::new();
+        for read in Manifests::examine(Arc::clone(&shared.disk), dir, store)? {
+            match read {
+                Ok(manifest) => there.push(manifest),
+                Err(error) => looked.damaged.push(error.to_string()),
             }
         }
-        Ok((entries.len(), damaged))
+        for lost in kept.filter(|kept| !there.contains(kept)) {
+            let what = format!("the checkpoint at LSN {} cannot be read any more", lost.lsn);
+            looked.damaged.push(what);
+        }
+        for (done, entry) in (0..).zip(&entries) {
+            let mut go_on = || progress(done, entries.len() as u64);
+            let path = shared.folder.snapshots().join(&entry.snapshot.file);
+            let read = SnapshotReader::open(&*shared.disk, &path, store);
+            match read.and_then(|snapshot| snapshot.verify_while(&mut go_on)) {
+                Ok(true) => {}
+                Ok(false) => return Err(Error::Cancelled),
+                Err(error) => {
+                    looked.whose.insert(entry.id);
+                    looked.damaged.push(error.to_string());
+                }
+            }
+        }
+        Ok(looked)
     }
 
     fn take_with(

@@ -1,7 +1,6 @@
 //! What an operator has done now and then while everything is served: files are read and compared with
 //! their checksums, tables and log are written anew, what lies in files is brought into memory.
 
-use std::collections::HashSet;
 use std::hint::black_box;
 use std::time::Instant;
 
@@ -89,24 +88,27 @@ impl Engine {
         })
     }
 
-    /// Reads every snapshot of the two checkpoints and every backup in the data folder, and compares
-    /// them with their checksums. Collections with a damaged snapshot get new ones. Checkpoints wait
-    /// while snapshots are read, purges while backups are.
+    /// Reads the two checkpoints, every snapshot of theirs and every backup in the data folder, and
+    /// compares them with their checksums. Where a checkpoint is damaged, two new ones are taken, with new
+    /// snapshots of the collections whose are. Checkpoints wait while theirs are read, purges while
+    /// backups are.
     ///
     /// # Errors
-    /// A folder cannot be listed. What is damaged is no error.
+    /// A folder cannot be listed, or it is to go no further. What is damaged is no error.
     pub fn examine(&self, progress: Progress<'_>) -> Result<Examined, Error> {
         let checkpointer = self.checkpointer()?;
-        let (snapshots, bad) = checkpointer.examine(progress)?;
-        let (whose, mut damaged): (HashSet<_>, Vec<_>) = bad.into_iter().unzip();
-        // One after the other, so that both checkpoints that are kept have new ones.
-        let mended = whose.is_empty() || (0..2).all(|_| checkpointer.take_anew(&whose).is_ok());
+        let found = checkpointer.examine(progress)?;
+        let mut damaged = found.damaged;
+        // One after the other, so that both checkpoints that are kept are new.
+        let mended =
+            damaged.is_empty() || (0..2).all(|_| checkpointer.take_anew(&found.whose).is_ok());
+        let snapshots = found.snapshots as u64;
+        let mut go_on = || progress(snapshots, snapshots);
         let _moving = self.moving.read();
-        let (backups, bad) = verify::backups(&self.shared().backups)?;
+        let (backups, bad) = verify::backups(&self.shared().backups, &mut go_on)?;
         damaged.extend(bad);
-        let _ = progress(snapshots as u64, snapshots as u64);
         Ok(Examined {
-            snapshots,
+            snapshots: found.snapshots,
             backups,
             damaged,
             mended,

@@ -71,6 +71,61 @@ fn what_rots_in_a_checkpoint_is_found_and_written_anew_while_it_is_served() {
 }
 
 #[test]
+fn a_manifest_that_rots_or_goes_is_told_and_both_checkpoints_are_written_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = at_rest(dir.path());
+    let manifests = || {
+        let names = fs::read_dir(dir.path()).unwrap();
+        let names = names.map(|entry| entry.unwrap().path());
+        let is_one = |path: &PathBuf| path.to_str().unwrap().contains("manifest-");
+        let mut all: Vec<_> = names.filter(is_one).collect();
+        all.sort();
+        all
+    };
+    for at in [0, 1] {
+        for gone in [false, true] {
+            let harmed = manifests()[at].clone();
+            match gone {
+                false => flip(&harmed, 40),
+                true => fs::remove_file(&harmed).unwrap(),
+            }
+            let found = engine.examine(&mut |_, _| true).unwrap();
+            let told = found.damaged.join("; ");
+            assert!(told.contains("checkpoint at LSN"), "{told}");
+            let name = harmed.file_name().unwrap().to_str().unwrap();
+            assert!(gone || told.contains(name), "{told}");
+            assert!(found.mended && manifests().len() == 2 && !manifests().contains(&harmed));
+            let again = engine.examine(&mut |_, _| true).unwrap();
+            assert_eq!(again.damaged, [""; 0]);
+        }
+    }
+    drop(engine);
+    expect_filled(dir.path(), 40);
+}
+
+#[test]
+fn an_examination_ends_when_it_is_told_to_in_the_middle_of_a_backup_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = at_rest(dir.path());
+    engine.create_backup(None).unwrap();
+    let mut asked = 0;
+    engine
+        .examine(&mut |_, _| {
+            asked += 1;
+            true
+        })
+        .unwrap();
+    for last in 0..asked {
+        let mut left = last;
+        let ended = engine.examine(&mut |_, _| {
+            left -= 1;
+            left >= 0
+        });
+        assert!(matches!(ended, Err(Error::Cancelled)), "{last}: {ended:?}");
+    }
+}
+
+#[test]
 fn a_backup_that_rots_is_told_and_left_alone() {
     let dir = tempfile::tempdir().unwrap();
     let engine = at_rest(dir.path());

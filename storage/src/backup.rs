@@ -128,6 +128,11 @@ impl BackupReader {
     pub fn verify(&self) -> Result<(), Error> {
         self.sections.verify()
     }
+
+    /// The same, piece by piece for as long as `go_on` says so; whether it came to the end.
+    pub fn verify_while(&self, go_on: &mut dyn FnMut() -> bool) -> Result<bool, Error> {
+        self.sections.verify_while(go_on)
+    }
 }
 
 /// Where a backup comes from, by its header alone.

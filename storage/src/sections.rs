@@ -295,16 +295,32 @@ impl SectionsReader {
 
     /// Reads everything once and checks it.
     pub(crate) fn verify(&self) -> Result<(), Error> {
+        self.verify_while(&mut || true).map(drop)
+    }
+
+    /// The same, piece by piece for as long as `go_on` says so; whether it came to the end.
+    pub(crate) fn verify_while(&self, go_on: &mut dyn FnMut() -> bool) -> Result<bool, Error> {
+        let mut piece = vec![0; BUFFER];
         for section in &self.sections {
             let mut reader = self.section(&section.name)?;
-            io::copy(&mut reader, &mut io::sink()).map_err(|error| match error.kind() {
-                io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
-                    Error::corrupt(&self.path, section.offset, error.to_string())
+            loop {
+                if !go_on() {
+                    return Ok(false);
                 }
-                _ => Error::io(&self.path, "verify")(error),
-            })?;
+                let got = reader
+                    .read(&mut piece)
+                    .map_err(|error| match error.kind() {
+                        io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
+                            Error::corrupt(&self.path, section.offset, error.to_string())
+                        }
+                        _ => Error::io(&self.path, "verify")(error),
+                    })?;
+                if got == 0 {
+                    break;
+                }
+            }
         }
-        Ok(())
+        Ok(true)
     }
 }
 

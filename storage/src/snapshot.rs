@@ -99,6 +99,11 @@ impl SnapshotReader {
     pub fn verify(&self) -> Result<(), Error> {
         self.sections.verify()
     }
+
+    /// The same, piece by piece for as long as `go_on` says so; whether it came to the end.
+    pub fn verify_while(&self, go_on: &mut dyn FnMut() -> bool) -> Result<bool, Error> {
+        self.sections.verify_while(go_on)
+    }
 }
 
 fn decode_header(header: &[u8], store: u128) -> Result<(u32, CollectionId, Lsn), String> {

@@ -70,8 +70,15 @@ pub(super) fn read(dir: &Path, store: u128, verdict: &mut Verdict) -> Result<See
     Ok(seen)
 }
 
-/// Every checksum of the backups that lie in the folder.
-pub(super) fn read_backups(backups: &Backups, verdict: &mut Verdict) -> Result<(), Error> {
+/// Every checksum of the backups that lie in the folder, for as long as `go_on` says so.
+///
+/// # Errors
+/// It does not any more; or the folder cannot be listed.
+pub(super) fn read_backups(
+    backups: &Backups,
+    verdict: &mut Verdict,
+    go_on: &mut dyn FnMut() -> bool,
+) -> Result<(), Error> {
     let names = backups.collections()?;
     let shelves = names.iter().map(|name| Shelf::Collection(name));
     for shelf in shelves.chain([Shelf::Full]) {
@@ -79,9 +86,10 @@ pub(super) fn read_backups(backups: &Backups, verdict: &mut Verdict) -> Result<(
             let Some(path) = backups.path(shelf, &file.name) else {
                 continue;
             };
-            let read = BackupReader::open(backups.disk(), &path).and_then(|backup| backup.verify());
-            match read {
-                Ok(()) => {}
+            let read = BackupReader::open(backups.disk(), &path);
+            match read.and_then(|backup| backup.verify_while(go_on)) {
+                Ok(true) => {}
+                Ok(false) => return Err(Error::Cancelled),
                 // Somebody has removed it since it was listed.
                 Err(error) if error.kind() == ErrorKind::NotFound => continue,
                 Err(error) => verdict.find(error, Remedy::MakeBackupAgain),

@@ -172,15 +172,19 @@ pub fn verify(dir: &Path) -> Result<Verdict, Error> {
     files::read_backups(
         &Backups::new(Arc::new(OsDisk), dir.join("backups")),
         &mut verdict,
+        &mut || true,
     )?;
     Ok(verdict)
 }
 
 /// Reads every backup of a folder that is in use: how many there are, and what is wrong with which. One
 /// that is removed meanwhile may be among these.
-pub(crate) fn backups(of: &Backups) -> Result<(u64, Vec<String>), Error> {
+pub(crate) fn backups(
+    of: &Backups,
+    go_on: &mut dyn FnMut() -> bool,
+) -> Result<(u64, Vec<String>), Error> {
     let mut verdict = Verdict::default();
-    files::read_backups(of, &mut verdict)?;
+    files::read_backups(of, &mut verdict, go_on)?;
     let found = verdict.findings.into_iter().map(|finding| finding.what);
     Ok((verdict.backups, found.collect()))
 }
