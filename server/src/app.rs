@@ -25,6 +25,7 @@ use crate::memory::Memory;
 use crate::metrics::Metrics;
 use crate::pace::Pace;
 use crate::pause::Pause;
+use crate::places;
 use crate::recall::Recall;
 use crate::recovery::Recovery;
 use crate::refusal::Refusal;
@@ -121,13 +122,27 @@ impl App {
         move || searches.entered() + writes.entered()
     }
 
-    /// Reads from the engine.
+    /// Reads from the engine, in a place of the request's own if it holds some.
     pub(crate) async fn read<T, F>(&self, work: F) -> Result<T, Refusal>
     where
         T: Send + 'static,
         F: FnOnce(&Engine) -> Result<T, engine::Error> + Send + 'static,
     {
-        self.through(&self.searches, work).await
+        match places::own().await {
+            Some(place) => self.in_place(place, work).await,
+            None => self.through(&self.searches, work).await,
+        }
+    }
+
+    /// Does work that reads several times, so many or a few of them at once: it is refused, if at all,
+    /// before it begins, and never stands in its own way.
+    pub(crate) async fn reading<T>(
+        &self,
+        at_once: usize,
+        work: impl Future<Output = Result<T, Refusal>>,
+    ) -> Result<T, Refusal> {
+        let most = at_once.clamp(1, limits::BATCH_WIDTH);
+        places::within(&self.searches, most, work).await
     }
 
     /// Does work on the engine that has a place behind a gate until it ends.
@@ -137,8 +152,18 @@ impl App {
         E: Into<Refusal> + Send + 'static,
         F: FnOnce(&Engine) -> Result<T, E> + Send + 'static,
     {
+        self.recovered()?;
+        self.in_place(gate.enter()?, work).await
+    }
+
+    async fn in_place<P, T, E, F>(&self, place: P, work: F) -> Result<T, Refusal>
+    where
+        P: Send + 'static,
+        T: Send + 'static,
+        E: Into<Refusal> + Send + 'static,
+        F: FnOnce(&Engine) -> Result<T, E> + Send + 'static,
+    {
         let engine = self.recovered()?;
-        let place = gate.enter()?;
         blocking(move || {
             let _place = place;
             work(&engine)

@@ -32,6 +32,18 @@ impl Gate {
         self.enter_many(1)
     }
 
+    /// Up to so many places, as many as there are, and how many that is; one at least.
+    pub(crate) fn enter_some(&self, most: usize) -> Result<(OwnedSemaphorePermit, usize), Refusal> {
+        let mut held = self.enter()?;
+        while held.num_permits() < most
+            && let Ok(one) = Arc::clone(&self.places).try_acquire_owned()
+        {
+            held.merge(one);
+        }
+        let places = held.num_permits();
+        Ok((held, places))
+    }
+
     /// Several places, or none.
     pub(crate) fn enter_many(&self, places: u32) -> Result<OwnedSemaphorePermit, Refusal> {
         let permit = Arc::clone(&self.places).try_acquire_many_owned(places);

@@ -44,6 +44,7 @@ mod middleware;
 mod models_task;
 mod pace;
 mod pause;
+mod places;
 mod recall;
 mod recovery;
 mod reembedding;

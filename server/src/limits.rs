@@ -60,7 +60,7 @@ pub(crate) const ZSTD_WINDOW_LOG: u32 = 25;
 pub(crate) const COMPRESS_BYTES: usize = 4 << 10;
 /// Searches of one batch.
 pub(crate) const SEARCHES_PER_BATCH: usize = 1000;
-/// Searches of one batch that are at work at once.
+/// Searches of one request that are at work at once.
 pub(crate) const BATCH_WIDTH: usize = 4;
 /// How deep searches may be that come before others.
 pub(crate) const PREFETCH_DEPTH: usize = 8;

@@ -20,8 +20,13 @@ use crate::wire::recommend::{FoundGroup, FoundGroups, GroupId};
 pub(crate) async fn find_groups(
     app: &App,
     name: &str,
-    mut search: Search,
+    search: Search,
 ) -> Result<FoundGroups, Refusal> {
+    app.reading(search.prefetch.len(), groups_of(app, name, search))
+        .await
+}
+
+async fn groups_of(app: &App, name: &str, mut search: Search) -> Result<FoundGroups, Refusal> {
     let Some(groups) = search.groups.take() else {
         return Err(Refusal::wrong("`group_by` is missing: a payload key"));
     };

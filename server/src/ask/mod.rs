@@ -26,6 +26,13 @@ use crate::wire::recommend::Strategy;
 
 /// The hits of a search as they are told.
 pub(crate) async fn find(app: &App, name: &str, search: Search) -> Result<Vec<Scored>, Refusal> {
+    match search.prefetch.len() {
+        0 => found(app, name, search).await,
+        before => app.reading(before, found(app, name, search)).await,
+    }
+}
+
+async fn found(app: &App, name: &str, search: Search) -> Result<Vec<Scored>, Refusal> {
     let prepared = Prepared::new(app, name, search).await?;
     let (limit, offset) = (prepared.search.limit, prepared.search.offset);
     if let Order::By(order) = &prepared.order {
@@ -47,8 +54,10 @@ pub(crate) async fn find_all(
     name: &str,
     searches: Vec<Search>,
 ) -> Result<Vec<Vec<Scored>>, Refusal> {
+    let count = searches.len();
     let searches = stream::iter(searches).map(|search| find(app, name, search));
-    searches.buffered(limits::BATCH_WIDTH).try_collect().await
+    let all = searches.buffered(limits::BATCH_WIDTH).try_collect();
+    app.reading(count, all).await
 }
 
 /// A search that has all vectors it goes by.

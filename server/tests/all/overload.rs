@@ -116,3 +116,36 @@ fn a_search_that_takes_too_long_is_answered_504_and_gives_its_place_back_when_it
         assert!(metrics.contains(&line), "{line} is not in\n{metrics}");
     }
 }
+
+#[test]
+fn searches_of_one_request_wait_for_each_other_where_there_are_few_places() {
+    for places in ["1", "2", "3", "4"] {
+        let settings = [("server.concurrent_searches", places)];
+        let server = Server::start_with(&settings, fake());
+        server.with_vectors("v", 2, "Dot");
+        let points: Vec<_> = (1..40)
+            .map(|id| json!({"id": id, "vector": [id, 1]}))
+            .collect();
+        let path = format!("{POINTS}?wait=true");
+        server.put(&path, &json!({ "points": points })).ok();
+        let query = json!({"query": [1, 0], "limit": 3});
+        let fused =
+            json!({"query": {"fusion": "rrf"}, "limit": 3, "prefetch": vec![query.clone(); 5]});
+        let nested = json!({"query": [1, 0], "limit": 3, "prefetch": vec![fused.clone(); 3]});
+        for search in [&query, &fused, &nested] {
+            let body = json!({"searches": vec![search; 20]});
+            for _ in 0..5 {
+                let all = server.post(&format!("{POINTS}/query/batch"), &body).ok();
+                assert_eq!(all.as_array().unwrap().len(), 20);
+            }
+            server.post(&format!("{POINTS}/query"), search).ok();
+        }
+        let mut grouped = fused.clone();
+        grouped["group_by"] = json!("person");
+        server
+            .post(&format!("{POINTS}/query/groups"), &grouped)
+            .ok();
+        // Each has given back what it had.
+        server.post(&format!("{POINTS}/query"), &query).ok();
+    }
+}
