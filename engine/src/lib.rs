@@ -98,6 +98,7 @@ pub use filter::{
     Bounds, Condition, Filter, GeoBox, GeoPoint, GeoPolygon, KeyPath, MinShould, Scalar, Scalars,
     Test, TextOptions, Tokenizer, Words, parse_date,
 };
+pub use hnsw::give_back_freed;
 pub use manage::{AliasChange, CollectionChange};
 pub use options::{CollectionInfo, Event, OpenLog, Options, Progress, RecoveryStep, Status};
 pub use payload::{IndexInfo, IndexKind, PayloadChange, only, without};

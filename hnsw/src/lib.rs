@@ -59,7 +59,7 @@ pub use filter::SlotSet;
 pub use frozen::Frozen;
 pub use index::Index;
 pub use insert::{Batch, Plan, Prepared};
-pub use memory::Scratch;
+pub use memory::{Scratch, give_back_freed};
 pub use params::{Metric, Params, Quantization, Slot};
 pub use parts::{in_parts, set_threads, threads};
 pub use remove::Removal;

@@ -18,6 +18,7 @@ use crate::access::{NotMade, Ring};
 use crate::audit::Audit;
 use crate::faces::Faces;
 use crate::gate::Gate;
+use crate::http;
 use crate::jobs::{Job, Jobs};
 use crate::likeness::Scales;
 use crate::limits;
@@ -243,6 +244,7 @@ impl App {
         T: Send + 'static,
         F: FnOnce(&Engine) -> Result<T, engine::Error> + Send + 'static,
     {
+        http::Room::release();
         let promise = self.memory.promise(bytes)?;
         self.write(move |engine| {
             let _promise = promise;

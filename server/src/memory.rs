@@ -3,12 +3,16 @@
 //!
 //! Counted is what the process has written to and cannot be thrown away (its anonymous memory);
 //! files that are mapped are the system's to page out. What writes at work still want is held back
-//! beside it.
+//! beside it, and so is what the bodies of requests take while they are read. What the allocator holds
+//! of memory that was freed counts until somebody would be refused for it: then it is given back first.
 
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
 
 use crate::metrics::Metrics;
 use crate::refusal::Refusal;
@@ -16,6 +20,15 @@ use crate::refusal::Refusal;
 /// Of what the machine or the cgroup gives, so much may be taken where the settings say nothing; the
 /// rest is for checkpoints, for requests and for the system.
 const SHARE_PERCENT: u64 = 90;
+/// After memory that was freed has been given back, so many times as long as that took it is not asked
+/// for again: all that allocate have to wait for it.
+const REST: u32 = 10;
+/// What to do about a write that is refused.
+const WRITE: &str = "Searches and deletes go on; drop a collection, have indexes take fewer bits, or \
+                     raise the limit";
+/// What to do about a body that is refused.
+const BODY: &str = "That is the most that this body may take while it is read: send it in smaller \
+                    parts, or again when less is at work";
 /// The unit of `statm` (it is the page of all systems that run this binary).
 const PAGE_BYTES: u64 = 4_096;
 
@@ -26,6 +39,8 @@ pub(crate) struct Memory {
     limit: Option<u64>,
     /// What writes and jobs at work have been promised.
     promised: Arc<AtomicU64>,
+    /// From when on what was freed may be given back again.
+    given_back: Arc<Mutex<Option<Instant>>>,
     metrics: Metrics,
 }
 
@@ -76,6 +91,7 @@ impl Memory {
         Self {
             limit,
             promised: Arc::default(),
+            given_back: Arc::default(),
             metrics: metrics.clone(),
         }
     }
@@ -99,8 +115,32 @@ impl Memory {
 
     /// Room for a write that takes so many bytes, if there is.
     pub(crate) fn promise(&self, bytes: u64) -> Result<Promise, Refusal> {
-        let promise = self.promise_beside(Self::used_bytes(), bytes);
+        self.promise_for(bytes, WRITE)
+    }
+
+    /// The same for a body that takes so many bytes while it is read.
+    pub(crate) fn promise_body(&self, bytes: u64) -> Result<Promise, Refusal> {
+        self.promise_for(bytes, BODY)
+    }
+
+    fn promise_for(&self, bytes: u64, advice: &str) -> Result<Promise, Refusal> {
+        let promise = self.promise_beside(Self::used_bytes(), bytes, advice);
+        let promise = promise.or_else(|_| {
+            self.give_back();
+            self.promise_beside(Self::used_bytes(), bytes, advice)
+        });
         promise.inspect_err(|_| self.metrics.memory_was_short())
+    }
+
+    /// Nobody is refused for memory that is only not given back yet.
+    fn give_back(&self) {
+        let mut rests_until = self.given_back.lock();
+        let started = Instant::now();
+        if rests_until.is_none_or(|until| started >= until) {
+            engine::give_back_freed();
+            let took = started.elapsed().max(Duration::from_millis(1));
+            *rests_until = Some(started + took * (REST + 1));
+        }
     }
 
     /// The same, but for a write that takes none: that always goes on.
@@ -126,13 +166,12 @@ impl Memory {
         (before, promise)
     }
 
-    fn promise_beside(&self, used: u64, bytes: u64) -> Result<Promise, Refusal> {
+    fn promise_beside(&self, used: u64, bytes: u64, advice: &str) -> Result<Promise, Refusal> {
         let (before, promise) = self.hold_beside(bytes);
         let taken = used.saturating_add(before);
         match self.limit {
             Some(limit) if taken.saturating_add(bytes) > limit => Err(Refusal::no_memory(format!(
-                "not enough memory: {} used, {} wanted, the limit is {} (memory_limit_mib). Searches \
-                 and deletes go on; drop a collection, have indexes take fewer bits, or raise the limit",
+                "not enough memory: {} used, {} wanted, the limit is {} (memory_limit_mib). {advice}",
                 mib(taken),
                 mib(bytes),
                 mib(limit)
@@ -236,24 +275,43 @@ mod tests {
     fn what_writes_at_work_want_is_counted_until_they_end() {
         let memory = Memory::new(10, &Metrics::new());
         let of = |mib: u64| mib << 20;
-        let first = memory.promise_beside(of(5), of(3)).unwrap();
-        let refused = memory.promise_beside(of(5), of(3)).unwrap_err();
+        let beside = |bytes| memory.promise_beside(of(5), bytes, WRITE);
+        let first = beside(of(3)).unwrap();
+        let refused = beside(of(3)).unwrap_err();
         assert_eq!(refused.status(), 507);
         let message = refused.message();
         for figure in ["8.0 MiB used", "3.0 MiB wanted", "limit is 10.0 MiB"] {
             assert!(message.contains(figure), "{message}");
         }
-        let second = memory.promise_beside(of(5), of(2)).unwrap();
+        let second = beside(of(2)).unwrap();
         drop((first, second));
         let job = memory.hold(of(20));
-        assert!(memory.promise_beside(of(5), 1).is_err());
+        assert!(beside(1).is_err());
         job.keep_part(of(20), 1, 10);
         assert_eq!(job.bytes(), of(2));
-        drop(memory.promise_beside(of(5), of(3)).unwrap());
+        drop(beside(of(3)).unwrap());
         // What was given back does not come again.
         job.keep(of(9));
-        assert!(memory.promise_beside(of(5), of(4)).is_err());
+        assert!(beside(of(4)).is_err());
         drop(job);
-        assert!(memory.promise_beside(of(5), of(5)).is_ok());
+        assert!(beside(of(5)).is_ok());
+    }
+
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    #[test]
+    fn nobody_is_refused_for_what_was_freed_and_only_not_given_back_yet() {
+        const MIB: u64 = 1 << 20;
+        let before = Memory::used_bytes();
+        let mut pieces: Vec<Box<[u8]>> = (0..1_000_000).map(|_| vec![1; 100].into()).collect();
+        let last = pieces.pop();
+        drop(pieces);
+        let mut memory = Memory::new(1, &Metrics::new());
+        memory.limit = Some(before + 60 * MIB);
+        assert!(Memory::used_bytes() > before + 80 * MIB, "it is held");
+        drop(memory.promise(10 * MIB).unwrap());
+        // What is there is there.
+        let refused = memory.promise(200 * MIB).unwrap_err();
+        assert_eq!(refused.status(), 507);
+        drop(last);
     }
 }

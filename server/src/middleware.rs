@@ -20,7 +20,7 @@ use crate::at_work::AtWork;
 use crate::compreface::{self, Fault};
 use crate::metrics::{Metrics, Route};
 use crate::refusal::Refusal;
-use crate::{access, clock, cors, limits, seen};
+use crate::{access, clock, cors, http, limits, seen};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// What the templates of the routes are told as when none matched.
@@ -140,7 +140,10 @@ async fn served(
             }
             let limit_s = app.config.server.request_timeout_s;
             let mut outcome = match seen::awaited(app, request.headers()).await {
-                Ok(()) => grant.scope(in_time(request, next, limit_s)).await,
+                Ok(()) => {
+                    let work = grant.scope(in_time(request, next, limit_s));
+                    http::Room::scope(app.memory.clone(), work).await
+                }
                 Err(refusal) => Err(refusal.into()),
             };
             if let Ok(response) = &mut outcome {

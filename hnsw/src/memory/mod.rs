@@ -5,10 +5,12 @@
 //! TLB, which about doubles its price; 2 MiB pages are therefore asked for wherever a region is
 //! large enough to fill one.
 
+mod freed;
 mod region;
 mod rows;
 mod scratch;
 
+pub use freed::give_back_freed;
 pub(crate) use region::Region;
 pub(crate) use rows::Rows;
 pub use scratch::Scratch;

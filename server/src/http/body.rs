@@ -10,6 +10,7 @@ use tokio::time::timeout;
 
 use super::encoding;
 use super::form::{self, Files, Form, Upload};
+use super::room::Reading;
 use crate::limits;
 use crate::refusal::Refusal;
 
@@ -26,7 +27,7 @@ pub(crate) enum Either<T> {
 
 /// How a body is written.
 #[derive(Debug, Clone, Copy)]
-enum Format {
+pub(super) enum Format {
     Json,
     MessagePack,
 }
@@ -50,7 +51,8 @@ where
             ));
         }
     };
-    parse(format, whole(headers, payload, max_bytes).await?).await
+    let (bytes, reading) = whole(headers, payload, max_bytes).await?;
+    parse(format, bytes, reading).await
 }
 
 /// The name of the parts that are photos.
@@ -79,7 +81,8 @@ where
         | "image/tiff"
         | "image/heic"
         | "image/heif" => {
-            let bytes = whole(headers, payload, max_bytes).await?;
+            let (bytes, reading) = whole(headers, payload, max_bytes).await?;
+            reading.hold();
             Ok(Either::Form(Form::of_one(Upload {
                 field: IMAGE,
                 name: None,
@@ -132,7 +135,7 @@ async fn whole_form(
         match encoding::of(headers)? {
             None => form::read(headers, payload, max_bytes, files).await,
             Some(_) => {
-                let bytes = whole(headers, payload, max_bytes).await?;
+                let (bytes, _reading) = whole(headers, payload, max_bytes).await?;
                 form::read_bytes(headers, bytes, max_bytes, files).await
             }
         }
@@ -173,18 +176,27 @@ pub(super) fn body_too_large(max_bytes: usize) -> Refusal {
 }
 
 /// The whole body, expanded.
-async fn whole(headers: &HeaderMap, payload: Payload, max_bytes: usize) -> Result<Bytes, Refusal> {
+async fn whole(
+    headers: &HeaderMap,
+    payload: Payload,
+    max_bytes: usize,
+) -> Result<(Bytes, Reading), Refusal> {
     check_length(headers, max_bytes)?;
     let encoding = encoding::of(headers)?;
-    let bytes = timeout(limits::BODY_TIMEOUT, all(payload, max_bytes)).await;
-    let bytes = bytes.map_err(|_| Refusal::slow_body())??;
+    let mut reading = Reading::new();
+    let bytes = timeout(limits::BODY_TIMEOUT, all(payload, max_bytes, &mut reading));
+    let bytes = bytes.await.map_err(|_| Refusal::slow_body())??;
     match encoding {
-        None => Ok(bytes),
-        Some(encoding) => encoding::expand(encoding, bytes, max_bytes).await,
+        None => Ok((bytes, reading)),
+        Some(encoding) => encoding::expand(encoding, bytes, max_bytes, reading).await,
     }
 }
 
-async fn all(mut payload: Payload, max_bytes: usize) -> Result<Bytes, Refusal> {
+async fn all(
+    mut payload: Payload,
+    max_bytes: usize,
+    reading: &mut Reading,
+) -> Result<Bytes, Refusal> {
     let mut bytes = BytesMut::new();
     while let Some(chunk) = payload.next().await {
         let chunk =
@@ -192,20 +204,28 @@ async fn all(mut payload: Payload, max_bytes: usize) -> Result<Bytes, Refusal> {
         if bytes.len() + chunk.len() > max_bytes {
             return Err(body_too_large(max_bytes));
         }
+        reading.takes(chunk.len())?;
         bytes.extend_from_slice(&chunk);
     }
     Ok(bytes.freeze())
 }
 
-async fn parse<T>(format: Format, bytes: Bytes) -> Result<T, Refusal>
+async fn parse<T>(format: Format, bytes: Bytes, mut reading: Reading) -> Result<T, Refusal>
 where
     T: DeserializeOwned + Send + 'static,
 {
     if bytes.len() <= limits::INLINE_PARSE_BYTES {
         return from_slice(format, &bytes);
     }
-    let parsed = web::block(move || from_slice(format, &bytes)).await;
-    parsed.map_err(|_| Refusal::internal("a thread of the server broke down"))?
+    let parsed = web::block(move || {
+        reading.becomes(format, &bytes)?;
+        from_slice(format, &bytes).map(|value| (value, reading))
+    });
+    let parsed = parsed.await;
+    let parsed = parsed.map_err(|_| Refusal::internal("a thread of the server broke down"))?;
+    let (value, reading) = parsed?;
+    reading.hold();
+    Ok(value)
 }
 
 fn from_slice<T: DeserializeOwned>(format: Format, bytes: &[u8]) -> Result<T, Refusal> {

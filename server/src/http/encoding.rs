@@ -1,15 +1,19 @@
 //! Bodies that come in compressed. They are read whole, then expanded on a thread that may block,
 //! never beyond the limit of a body: a few bytes that stand for gigabytes cost no memory.
 
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::web::{self, Bytes};
 use flate2::read::MultiGzDecoder;
 
 use super::body::body_too_large;
+use super::room::Reading;
 use crate::limits;
 use crate::refusal::Refusal;
+
+/// Bytes that are expanded at once.
+const PIECE_BYTES: usize = 64 << 10;
 
 /// How a body is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,12 +42,22 @@ pub(super) async fn expand(
     encoding: Encoding,
     bytes: Bytes,
     max_bytes: usize,
-) -> Result<Bytes, Refusal> {
-    let expanded = web::block(move || expanded(encoding, &bytes, max_bytes)).await;
+    mut reading: Reading,
+) -> Result<(Bytes, Reading), Refusal> {
+    let expanded = web::block(move || {
+        let expanded = expanded(encoding, &bytes, max_bytes, &mut reading)?;
+        Ok((expanded, reading))
+    });
+    let expanded = expanded.await;
     expanded.map_err(|_| Refusal::internal("a thread of the server broke down"))?
 }
 
-fn expanded(encoding: Encoding, bytes: &[u8], max_bytes: usize) -> Result<Bytes, Refusal> {
+fn expanded(
+    encoding: Encoding,
+    bytes: &[u8],
+    max_bytes: usize,
+    reading: &mut Reading,
+) -> Result<Bytes, Refusal> {
     let broken = |error: std::io::Error| {
         Refusal::wrong(format!(
             "the body is not {}: {error}",
@@ -53,23 +67,31 @@ fn expanded(encoding: Encoding, bytes: &[u8], max_bytes: usize) -> Result<Bytes,
             }
         ))
     };
-    let mut out = Vec::new();
-    let most = max_bytes as u64 + 1;
-    match encoding {
-        Encoding::Gzip => MultiGzDecoder::new(bytes).take(most).read_to_end(&mut out),
+    let mut decoder: Box<dyn Read> = match encoding {
+        Encoding::Gzip => Box::new(MultiGzDecoder::new(bytes)),
         Encoding::Zstd => {
             let mut decoder = zstd::stream::read::Decoder::new(bytes).map_err(broken)?;
             decoder
                 .window_log_max(limits::ZSTD_WINDOW_LOG)
                 .map_err(broken)?;
-            decoder.take(most).read_to_end(&mut out)
+            Box::new(decoder)
         }
+    };
+    let (mut out, mut piece) = (Vec::new(), vec![0; PIECE_BYTES]);
+    loop {
+        let got = match decoder.read(&mut piece) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            got => got.map_err(broken)?,
+        };
+        if got == 0 {
+            return Ok(out.into());
+        }
+        if out.len() + got > max_bytes {
+            return Err(body_too_large(max_bytes));
+        }
+        reading.takes(got)?;
+        out.extend_from_slice(piece.get(..got).unwrap_or_default());
     }
-    .map_err(broken)?;
-    if out.len() > max_bytes {
-        return Err(body_too_large(max_bytes));
-    }
-    Ok(out.into())
 }
 
 #[cfg(test)]
@@ -92,7 +114,7 @@ mod tests {
             let plain = vec![7; size];
             let zstd = zstd::encode_all(plain.as_slice(), 3).unwrap();
             for (encoding, packed) in [(Encoding::Gzip, gzip(&plain)), (Encoding::Zstd, zstd)] {
-                let out = expanded(encoding, &packed, MIB);
+                let out = expanded(encoding, &packed, MIB, &mut Reading::new());
                 assert_eq!(out.is_ok(), fits, "{encoding:?} of {size}");
                 if fits {
                     assert_eq!(out.unwrap(), plain);
@@ -104,10 +126,11 @@ mod tests {
     #[test]
     fn what_is_not_compressed_as_it_says_is_refused() {
         for encoding in [Encoding::Gzip, Encoding::Zstd] {
-            let error = expanded(encoding, b"{\"limit\": 1}", MIB).unwrap_err();
+            let error =
+                expanded(encoding, b"{\"limit\": 1}", MIB, &mut Reading::new()).unwrap_err();
             assert_eq!(error.status(), 400);
         }
         let half = &gzip(&[7; 1000])[..10];
-        assert!(expanded(Encoding::Gzip, half, MIB).is_err());
+        assert!(expanded(Encoding::Gzip, half, MIB, &mut Reading::new()).is_err());
     }
 }

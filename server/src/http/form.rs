@@ -12,6 +12,7 @@ use actix_web::web::{Bytes, BytesMut, Payload};
 use futures_util::{StreamExt, stream};
 
 use super::body::body_too_large;
+use super::room::Reading;
 use crate::limits;
 use crate::refusal::Refusal;
 
@@ -112,6 +113,7 @@ pub(super) async fn read_bytes(
 
 async fn read_parts(mut parts: Multipart, max_bytes: usize, files: Files) -> Result<Form, Refusal> {
     let mut form = Form::default();
+    let mut reading = Reading::new();
     let mut left = max_bytes;
     let mut count = 0_usize;
     while let Some(part) = parts.next().await {
@@ -123,8 +125,9 @@ async fn read_parts(mut parts: Multipart, max_bytes: usize, files: Files) -> Res
                 "a form has at most {most} parts"
             )));
         }
-        left -= take(part, &mut form, (left, max_bytes), files).await?;
+        left -= take(part, &mut form, (left, max_bytes), files, &mut reading).await?;
     }
+    reading.hold();
     Ok(form)
 }
 
@@ -134,6 +137,7 @@ async fn take(
     form: &mut Form,
     (left, max_bytes): (usize, usize),
     files: Files,
+    reading: &mut Reading,
 ) -> Result<usize, Refusal> {
     let name = part.name().unwrap_or_default().to_owned();
     let file = files.iter().find(|file| **file == name);
@@ -152,6 +156,7 @@ async fn take(
                 Refusal::too_large(format!("field `{name}` is larger than {most} bytes"))
             });
         }
+        reading.takes(chunk.len())?;
         bytes.extend_from_slice(&chunk);
     }
     let length = bytes.len();

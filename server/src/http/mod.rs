@@ -4,8 +4,10 @@
 mod body;
 mod encoding;
 mod form;
+mod room;
 mod upload;
 
 pub(crate) use body::{Either, MESSAGE_PACK, files_or_json, json, multipart_or_json, query};
 pub(crate) use form::{Fields, Form};
+pub(crate) use room::Room;
 pub(crate) use upload::backup;

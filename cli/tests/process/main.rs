@@ -3,6 +3,8 @@
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod memory;
+
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -61,13 +63,20 @@ impl Server {
     }
 
     fn send(&self, method: &str, path: &str, body: &Value) -> (u16, String) {
+        match body {
+            Value::Null => self.text(method, path, ""),
+            body => self.text(method, path, &body.to_string()),
+        }
+    }
+
+    fn text(&self, method: &str, path: &str, body: &str) -> (u16, String) {
         let request = ureq::http::Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.url))
             .header("content-type", "application/json");
         let answer = match body {
-            Value::Null => self.agent.run(request.body(()).unwrap()),
-            body => self.agent.run(request.body(body.to_string()).unwrap()),
+            "" => self.agent.run(request.body(()).unwrap()),
+            body => self.agent.run(request.body(body).unwrap()),
         };
         let mut answer = answer.unwrap();
         let text = answer.body_mut().read_to_string().unwrap();
@@ -109,52 +118,6 @@ fn vector(id: u64) -> Vec<u64> {
 
 fn point(id: u64) -> Value {
     json!({"id": id, "vector": vector(id)})
-}
-
-#[test]
-fn a_server_short_of_memory_refuses_inserts_and_goes_on_with_all_else() {
-    let dir = tempfile::tempdir().unwrap();
-    let settings = [("DOPPEL_MEMORY_LIMIT_MIB", "160")];
-    let server = Server::start(dir.path(), &settings);
-    server.create();
-    let mut first = 0;
-    let refused = loop {
-        let (status, text) = server.put_points(first);
-        let used = server.anonymous_mib();
-        assert!(used <= 168, "{used} MiB after {first} points");
-        if status != 200 {
-            assert_eq!(status, 507, "{text}");
-            break text;
-        }
-        first += BATCH;
-        assert!(first < 100_000, "never refused at {used} MiB");
-    };
-    for word in ["MiB used", "MiB wanted", "the limit is 160.0 MiB"] {
-        assert!(refused.contains(word), "{refused}");
-    }
-    assert!(first >= 1_000, "refused after {first} points");
-    let query = json!({"query": vector(7), "limit": 1, "params": {"exact": true}});
-    let found = server.send("POST", "/collections/v/points/query", &query);
-    assert_eq!(found.0, 200, "{}", found.1);
-    let ids: Vec<u64> = (0..first / 2).collect();
-    let path = "/collections/v/points/delete?wait=true";
-    let deleted = server.send("POST", path, &json!({ "points": ids }));
-    assert_eq!(deleted.0, 200, "{}", deleted.1);
-    let reindex = server.send("POST", "/admin/collections/v/reindex", &json!({}));
-    assert_eq!(reindex.0, 507, "{}", reindex.1);
-    assert_eq!(server.send("GET", "/readyz", &Value::Null).0, 200);
-    let metrics = server.send("GET", "/metrics", &Value::Null).1;
-    for line in [
-        "doppel_memory_limit_bytes 167772160",
-        "doppel_memory_refusals_total 2",
-    ] {
-        assert!(metrics.contains(line), "no {line}");
-    }
-    // With the collection its memory goes, and there is room again.
-    server.send("DELETE", "/collections/v", &Value::Null);
-    server.create();
-    let (status, text) = server.put_points(0);
-    assert_eq!(status, 200, "{text}");
 }
 
 #[test]
@@ -324,6 +287,10 @@ fn a_clock_that_jumps_loses_nothing_and_answers_go_on() {
     }
     let stays = server.send("PATCH", "/collections/v", &json!({"ttl_s": 0}));
     assert_eq!(stays.0, 200, "{}", stays.1);
+    let waits = |server: &Server| {
+        let metrics = server.send("GET", "/metrics", &Value::Null).1;
+        metrics.contains("\ndoppel_retention_waiting 1\n")
+    };
     const YEAR: i64 = 365 * 24 * 3_600;
     // Back to before 1970 too, where no time can be told.
     let jumps = [0, 10 * YEAR, -YEAR, 30, -80 * YEAR, 1, 100 * YEAR, 0];
@@ -349,10 +316,6 @@ fn a_clock_that_jumps_loses_nothing_and_answers_go_on() {
         }
         assert_eq!(server.send("GET", "/readyz", &Value::Null).0, 200);
         // A sweep has to see a jump: of a clock that goes and comes back between two of them nobody knows.
-        let waits = |server: &Server| {
-            let metrics = server.send("GET", "/metrics", &Value::Null).1;
-            metrics.contains("\ndoppel_retention_waiting 1\n")
-        };
         let started = std::time::Instant::now();
         while at == 2 && !waits(&server) {
             assert!(started.elapsed().as_secs() < 60, "the jump was not noticed");
@@ -381,6 +344,12 @@ fn a_clock_that_jumps_loses_nothing_and_answers_go_on() {
     server.child.wait().unwrap();
     server = Server::start(dir.path(), &settings);
     assert_eq!(count(&server, "v"), jumps.len());
+    // Nor is it after a restart, however long the clock is wrong already.
+    let started = std::time::Instant::now();
+    while !waits(&server) {
+        assert!(started.elapsed().as_secs() < 60, "the jump was forgotten");
+    }
+    assert_eq!(count(&server, "w"), jumps.len());
 }
 
 #[test]
