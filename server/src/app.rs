@@ -73,7 +73,7 @@ impl App {
             recall: Arc::default(),
             stopping: Pause::default(),
             applied: Arc::default(),
-            retention: Retention::new(config.retention.sweep_s),
+            retention: Retention::new(config.retention.sweep_s, &config.data_dir),
             beginning: Mutex::default(),
             subjects: tokio::sync::Mutex::default(),
             pace: Pace::new(&config.server),

@@ -2,10 +2,12 @@
 //! it worked, so that requests hardly meet it.
 //!
 //! It trusts the clock only while that goes on as steadily as the time that passes: after a jump
-//! nothing is taken out for an hour, in which an operator, or NTP, may set it right. A clock that was
-//! wrong from the start cannot be told.
+//! nothing is taken out for an hour, in which an operator, or NTP, may set it right. That an hour has
+//! begun stands in a file, and after a restart it begins anew, for no clock says how much was left. A
+//! clock that jumped before the first start, or while no server ran, cannot be told.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use engine::{Engine, Error};
@@ -19,6 +21,12 @@ const STEP: usize = 64;
 const JUMP: Duration = Duration::from_secs(60);
 /// How long it is not trusted after a jump.
 const SETTLE: Duration = Duration::from_secs(3_600);
+/// Where it stands, in the data folder, whether the clock is trusted.
+const FILE: &str = "CLOCK";
+/// What stands there after a jump, until its hour is over.
+const JUMPED: &[u8] = b"jumped";
+/// What stands there then.
+const STEADY: &[u8] = b"steady";
 /// How long a full queue of writes is left alone.
 const BUSY: Duration = Duration::from_millis(50);
 
@@ -26,20 +34,22 @@ const BUSY: Duration = Duration::from_millis(50);
 pub(crate) struct Retention {
     pause: Pause,
     every: Duration,
+    path: PathBuf,
 }
 
 impl Retention {
     /// With a look at every collection each so many seconds.
-    pub(crate) fn new(every_s: u64) -> Self {
+    pub(crate) fn new(every_s: u64, data_dir: &Path) -> Self {
         Self {
             pause: Pause::default(),
             every: Duration::from_secs(every_s),
+            path: data_dir.join(FILE),
         }
     }
 
     /// Sweeps until it is closed.
     pub(crate) fn watch(&self, engine: &Engine, metrics: &Metrics) {
-        let mut clock = Clock::new(Instant::now(), SystemTime::now());
+        let mut clock = Noted::open(&self.path, Instant::now(), SystemTime::now());
         while self.pause.rests(self.every) {
             for name in engine.retained() {
                 let mut looks = || {
@@ -58,6 +68,8 @@ impl Retention {
                 }
             }
         }
+        // A jump since the last sweep is not forgotten either.
+        clock.is_steady(Instant::now(), SystemTime::now());
     }
 
     /// Once through a collection, for as long as the clock is trusted; `looks` says what it says.
@@ -105,6 +117,45 @@ impl Retention {
 fn seconds(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_secs())
+}
+
+/// The clock, and whether it is trusted as the file has it.
+struct Noted {
+    clock: Clock,
+    path: PathBuf,
+    jumped: bool,
+}
+
+impl Noted {
+    fn open(path: &Path, now: Instant, says: SystemTime) -> Self {
+        let noted = storage::read_whole(path);
+        let noted = noted.unwrap_or_else(|error| {
+            tracing::warn!(%error, "whether the clock has jumped cannot be read: as if it had");
+            Some(JUMPED.to_vec())
+        });
+        let mut clock = Clock::new(now, says);
+        let jumped = noted.is_some_and(|noted| noted != STEADY);
+        if jumped {
+            tracing::warn!("the clock has jumped before this start: nothing expires for an hour");
+            clock.held_until = Some(now + SETTLE);
+        }
+        Self {
+            clock,
+            path: path.to_owned(),
+            jumped,
+        }
+    }
+
+    fn is_steady(&mut self, now: Instant, says: SystemTime) -> bool {
+        let steady = self.clock.is_steady(now, says);
+        if steady == self.jumped {
+            match storage::replace_whole(&self.path, if steady { STEADY } else { JUMPED }) {
+                Ok(()) => self.jumped = !steady,
+                Err(error) => tracing::warn!(%error, "a restart will not know of the clock's jump"),
+            }
+        }
+        steady
+    }
 }
 
 /// The clock beside the time that passes.
@@ -164,7 +215,7 @@ mod tests {
         engine
             .upsert("c", (0..300).map(old).collect(), Ack::Applied)
             .unwrap();
-        let (retention, metrics) = (Retention::new(1), Metrics::new());
+        let (retention, metrics) = (Retention::new(1, folder.path()), Metrics::new());
         // The first look is before it begins.
         let mut left = 3;
         let mut looks = || {
@@ -192,5 +243,33 @@ mod tests {
         let mut clock = Clock::new(start, said);
         let drifted = said + minutes(60) + Duration::from_secs(30);
         assert!(clock.is_steady(start + minutes(60), drifted));
+    }
+
+    #[test]
+    fn the_hour_after_a_jump_begins_anew_with_a_restart_and_is_over_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(FILE);
+        let (start, said) = (Instant::now(), SystemTime::now());
+        let minutes = |n: u64| Duration::from_secs(60 * n);
+        let mut first = Noted::open(&path, start, said);
+        assert!(first.is_steady(start + minutes(5), said + minutes(5)));
+        assert!(!path.exists(), "nothing has to be told");
+        let wrong = said + minutes(60 * 24 * 365);
+        assert!(!first.is_steady(start + minutes(6), wrong));
+        // It goes on as steadily as can be; the clock is as wrong as before.
+        for restart in [10, 50, 90] {
+            let (start, wrong) = (start + minutes(restart), wrong + minutes(restart));
+            let mut again = Noted::open(&path, start, wrong);
+            assert!(!again.is_steady(start + minutes(39), wrong + minutes(39)));
+        }
+        let (start, wrong) = (start + minutes(200), wrong + minutes(200));
+        let mut last = Noted::open(&path, start, wrong);
+        assert!(!last.is_steady(start + minutes(59), wrong + minutes(59)));
+        assert!(last.is_steady(start + minutes(61), wrong + minutes(61)));
+        let mut after = Noted::open(&path, start, wrong);
+        assert!(after.is_steady(start, wrong));
+        std::fs::write(&path, "damaged").unwrap();
+        let mut damaged = Noted::open(&path, start, wrong);
+        assert!(!damaged.is_steady(start, wrong));
     }
 }
