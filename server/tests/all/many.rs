@@ -30,6 +30,17 @@ fn snapshots(server: &Server) -> BTreeSet<String> {
         .collect()
 }
 
+/// What this process, and the server in it, has of memory that is no file's and of open files.
+fn process() -> String {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let memory = status.lines().find_map(|it| it.strip_prefix("RssAnon:"));
+    let files = std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count);
+    format!(
+        "{} of memory, {files} open files",
+        memory.unwrap_or("?").trim()
+    )
+}
+
 #[test]
 fn each_of_many_collections_is_served_and_a_checkpoint_writes_only_what_has_changed() {
     let many = std::env::var("DOPPEL_TEST_COLLECTIONS");
@@ -37,7 +48,11 @@ fn each_of_many_collections_is_served_and_a_checkpoint_writes_only_what_has_chan
     let mut server = Server::start();
     let mut begun = Instant::now();
     let mut told = |what: &str| {
-        eprintln!("{many} collections: {what} took {:.1?}", begun.elapsed());
+        eprintln!(
+            "{many} collections: {what} took {:.1?}; {}",
+            begun.elapsed(),
+            process()
+        );
         begun = Instant::now();
     };
     for at in 0..many {
