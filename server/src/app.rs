@@ -12,6 +12,7 @@ use engine::{
     Written,
 };
 use parking_lot::Mutex;
+use tokio::sync::Semaphore;
 use tracing::Span;
 
 use crate::access::{NotMade, Ring};
@@ -60,6 +61,7 @@ pub(crate) struct App {
     searches: Gate,
     writes: Gate,
     operators: Gate,
+    looks: Arc<Semaphore>,
 }
 
 impl App {
@@ -84,6 +86,7 @@ impl App {
             searches: Gate::new("searches", config.server.concurrent_searches),
             writes: Gate::new("writes", config.server.concurrent_writes),
             operators: Gate::new("requests of operators", limits::OPERATORS_AT_WORK),
+            looks: Arc::new(Semaphore::new(limits::LOOKS_AT_WORK)),
             metrics,
             config,
         }
@@ -172,14 +175,17 @@ impl App {
         .await
     }
 
-    /// Tells how the engine stands, however much is at work: no gate is passed for it.
+    /// Tells how the engine stands, also where no more searches and writes are let in. It takes so little
+    /// that whoever finds no place waits for one, as long as a request may take.
     pub(crate) async fn look<T, F>(&self, work: F) -> Result<T, Refusal>
     where
         T: Send + 'static,
         F: FnOnce(&Engine) -> T + Send + 'static,
     {
-        let engine = self.recovered()?;
-        blocking(move || Ok::<_, Refusal>(work(&engine))).await
+        self.recovered()?;
+        let place = Arc::clone(&self.looks).acquire_owned().await;
+        self.in_place(place, move |engine| Ok::<_, Refusal>(work(engine)))
+            .await
     }
 
     /// Does what an operator asks for, who has places apart: also where no more searches and writes

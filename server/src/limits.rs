@@ -96,6 +96,8 @@ pub(crate) const POLYGON_CORNERS: usize = 10_000;
 pub(crate) const FACETS: usize = engine::limits::MAX_FACETS;
 /// Writes in one batch.
 pub(crate) const BATCH_OPERATIONS: usize = 1_000;
+/// Requests at work at once that ask how the server, or a collection, stands.
+pub(crate) const LOOKS_AT_WORK: usize = 64;
 /// Requests of operators at work at once.
 pub(crate) const OPERATORS_AT_WORK: usize = 16;
 /// Jobs that are at work at once.

@@ -145,7 +145,7 @@ fn http_server(
     let speaks_compreface = app.config.compreface.is_some();
     let data = web::Data::from(app);
     // On any number of cores, all that is let in has a thread, and so has who asks how it is.
-    let at_work = settings.concurrent_searches + settings.concurrent_writes;
+    let at_work = settings.concurrent_searches + settings.concurrent_writes + limits::LOOKS_AT_WORK;
     let builder = Server::build()
         .workers(settings.workers)
         .worker_max_blocking_threads(at_work + 2 * limits::OPERATORS_AT_WORK)
