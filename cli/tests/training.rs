@@ -93,7 +93,11 @@ fn a_head_is_learned_from_a_table_and_is_a_model_like_any_other() {
     assert!(first == again);
 
     std::fs::write(path("few.txt"), "Ada\n").unwrap();
+    std::fs::write(path("one.txt"), "Ada\n".repeat(180)).unwrap();
+    std::fs::write(path("nobody.txt"), "\n".repeat(180)).unwrap();
     for (name, labels, word) in [
+        ("x", "one.txt", "of 1 people"),
+        ("x", "nobody.txt", "no vector with a person's name"),
         ("short", "people.txt", "already"),
         ("facenet-128", "people.txt", "already"),
         ("../x", "people.txt", "`name`"),
@@ -103,6 +107,30 @@ fn a_head_is_learned_from_a_table_and_is_a_model_like_any_other() {
         assert_eq!(code(&output), 1);
         assert!(complaint(&output).contains(word), "{}", complaint(&output));
     }
+    let table = std::fs::read(path("v.npy")).unwrap();
+    let start = table.len() - 180 * 128 * 4;
+    let of_first = |number: f32| {
+        let mut other = table.clone();
+        let row = other[start..start + 128 * 4].as_chunks_mut::<4>().0;
+        row.iter_mut().for_each(|it| *it = number.to_le_bytes());
+        std::fs::write(path("v.npy"), other).unwrap();
+    };
+    of_first(f32::NAN);
+    let refused = with("x", "people.txt");
+    assert_eq!(code(&refused), 1);
+    assert!(
+        complaint(&refused).contains("v.npy: row 0 (from 0) has a number that is not finite"),
+        "{}",
+        complaint(&refused)
+    );
+    of_first(0.0);
+    let without = with("x", "people.txt");
+    assert_eq!(code(&without), 0, "{}", complaint(&without));
+    assert!(
+        complaint(&without).contains("1 vectors of length 0"),
+        "{}",
+        complaint(&without)
+    );
 }
 
 #[test]

@@ -42,13 +42,6 @@ impl Chance {
         (-2.0 * a.ln()).sqrt() * (std::f64::consts::TAU * b).cos()
     }
 
-    /// Brings a list into a random order.
-    pub fn shuffle<T>(&mut self, list: &mut [T]) {
-        for at in (1..list.len()).rev() {
-            list.swap(at, self.below(at + 1));
-        }
-    }
-
     /// The first `count` of the list are a random choice of it after this.
     pub(crate) fn draw<T>(&mut self, list: &mut [T], count: usize) {
         for at in 0..count.min(list.len()) {

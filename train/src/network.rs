@@ -281,7 +281,10 @@ fn each_channel(rows: &Tensor, weights: &Tensor, halves: bool) -> Result<Tensor,
                         .narrow(3, across / 2, width / 2)?
                 }
             };
-            let weight = weights.narrow(2, 3 * down + across, 1)?.unsqueeze(3)?;
+            let weight = of_each(
+                &weights.narrow(2, 3 * down + across, 1)?.unsqueeze(3)?,
+                count,
+            )?;
             let part = shifted.contiguous()?.broadcast_mul(&weight)?;
             sum = Some(match sum {
                 Some(sum) => (sum + part)?,
@@ -303,14 +306,24 @@ fn normalised(rows: &Tensor, gain: &Tensor, offset: &Tensor) -> Result<Tensor, E
     let gain = gain.reshape((1, channels))?.broadcast_div(&deviation)?;
     let offset = offset.reshape((1, channels))?;
     let offset = offset.broadcast_sub(&gain.broadcast_mul(&mean)?)?;
-    let of_each = |numbers: Tensor| numbers.reshape((count, channels, 1, 1));
-    let scaled = rows.broadcast_mul(&of_each(gain)?)?;
-    Ok(scaled.broadcast_add(&of_each(offset)?)?)
+    let sides = (count, channels, 1, 1);
+    let scaled = rows.broadcast_mul(&gain.reshape(sides)?)?;
+    Ok(scaled.broadcast_add(&offset.reshape(sides)?)?)
 }
 
-/// As it is above zero, times a learned slope below (He et al. 2015).
+/// As it is above zero, times a learned slope below (He et al. 2015): that slope times all, and what is left
+/// of 1 times what is above.
 fn activated(rows: &Tensor, slope: &Tensor) -> Result<Tensor, Error> {
-    Ok((rows.relu()? - rows.neg()?.relu()?.broadcast_mul(slope)?)?)
+    let slope = of_each(slope, rows.dim(0)?)?;
+    let above = rows.relu()?.broadcast_mul(&(1.0 - &slope)?)?;
+    Ok((above + rows.broadcast_mul(&slope)?)?)
+}
+
+/// Numbers of channels once for each sample: gradients are then added up sample by sample, of places that
+/// lie one behind the other, which is far quicker than over samples and places at once.
+fn of_each(channels: &Tensor, count: usize) -> Result<Tensor, Error> {
+    let (_, width, ..) = channels.dims4()?;
+    Ok(channels.expand((count, width, 1, 1))?.contiguous()?)
 }
 
 #[cfg(test)]

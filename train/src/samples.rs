@@ -85,31 +85,9 @@ impl Samples {
         &self.people
     }
 
-    /// All numbers.
-    pub fn values(&self) -> &[f32] {
-        &self.values
-    }
-
     /// The numbers of each sample.
     pub fn rows(&self) -> impl ExactSizeIterator<Item = &[f32]> {
         self.values.chunks_exact(self.size())
-    }
-
-    /// Those of some people only; `None` if none is left.
-    pub fn of(&self, people: &[u32]) -> Option<Self> {
-        let kept: std::collections::BTreeSet<u32> = people.iter().copied().collect();
-        let (mut values, mut whose) = (Vec::new(), Vec::new());
-        for (row, person) in self.rows().zip(&self.people) {
-            if kept.contains(person) {
-                values.extend_from_slice(row);
-                whose.push(*person);
-            }
-        }
-        (!whose.is_empty()).then(|| Self {
-            shape: self.shape.clone(),
-            values,
-            people: whose,
-        })
     }
 
     /// The places of each person's samples.

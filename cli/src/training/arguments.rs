@@ -42,7 +42,12 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) seed: u64,
     /// The part of people who are not learned from
-    #[arg(long, value_name = "PART", default_value_t = 0.3)]
+    #[arg(
+        long,
+        value_name = "PART",
+        allow_negative_numbers = true,
+        default_value_t = 0.3
+    )]
     pub(crate) held_out: f64,
     /// Epochs at most
     #[arg(long, value_name = "N", default_value_t = 100)]
@@ -124,10 +129,20 @@ pub(crate) struct HeadArgs {
     #[arg(long, value_name = "N")]
     pub(crate) hidden: Option<usize>,
     /// The length of a step
-    #[arg(long, value_name = "X", default_value_t = 0.0003)]
+    #[arg(
+        long,
+        value_name = "X",
+        allow_negative_numbers = true,
+        default_value_t = 0.0003
+    )]
     pub(crate) rate: f64,
     /// How strongly weights are drawn back to where they began
-    #[arg(long, value_name = "X", default_value_t = 0.1)]
+    #[arg(
+        long,
+        value_name = "X",
+        allow_negative_numbers = true,
+        default_value_t = 0.1
+    )]
     pub(crate) decay: f64,
     #[command(flatten)]
     pub(crate) run: RunArgs,
@@ -208,7 +223,12 @@ pub(crate) struct TrainNetworkArgs {
     #[arg(long, value_name = "N", default_value_t = 40)]
     pub(crate) batches: usize,
     /// The length of a step
-    #[arg(long, value_name = "X", default_value_t = 0.001)]
+    #[arg(
+        long,
+        value_name = "X",
+        allow_negative_numbers = true,
+        default_value_t = 0.001
+    )]
     pub(crate) rate: f64,
     #[command(flatten)]
     pub(crate) run: RunArgs,

@@ -19,7 +19,8 @@ pub(crate) fn begin(dir: &Path, name: &str) -> Result<PathBuf> {
     if models::list(dir)?.iter().any(|known| known.name == *name) {
         bail!("there is a model {name} already: choose another name, or remove its manifest first");
     }
-    fs::create_dir_all(dir).with_context(|| dir.display().to_string())?;
+    fs::create_dir_all(dir)
+        .with_context(|| format!("{} is no folder, and none can be made", dir.display()))?;
     Ok(dir.join(format!("{name}.training")))
 }
 

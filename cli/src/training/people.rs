@@ -1,6 +1,6 @@
 //! Samples with the names of their people, shared out: who is learned from, watched, held out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, ensure};
 use train::{Samples, split};
@@ -43,6 +43,14 @@ impl Parts {
             groups[group].0.extend(values);
             groups[group].1.push(number);
         }
+        let count = |(_, people): &(_, Vec<u32>)| people.iter().collect::<BTreeSet<_>>().len();
+        let [of_learned, of_watched, of_held_out] = groups.each_ref().map(count);
+        ensure!(
+            of_learned > 0 && of_watched > 0,
+            "of {} people {of_learned} are learned from, {of_watched} watched and {of_held_out} held out (by \
+             --seed and name): there must be some to learn from and some to watch, so photos of more people",
+            numbers.len()
+        );
         let samples = |(values, people): (Vec<f32>, Vec<u32>)| Samples::new(shape, values, people);
         let [learned, watched, held_out] = groups;
         Ok(Self {

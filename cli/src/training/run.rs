@@ -56,10 +56,13 @@ pub(crate) fn learn(
         if let Some(path) = checkpoint {
             training.save(path)?;
         }
+        let best = match epoch.best.0 {
+            0 => "none was better than the start".to_owned(),
+            best => format!("epoch {best} was the best"),
+        };
         told = format!(
-            "{} epochs, the best was {} (strangers as alike as a pair of one person: 1 in {:.0})",
+            "ended after epoch {}, {best} (strangers as alike as a pair of one person: 1 in {:.0})",
             epoch.number,
-            epoch.best.0,
             10_f64.powf(-epoch.best.1)
         );
         let stands = format!("loss {:.4}, watched {:.4}", epoch.loss, epoch.score);

@@ -42,7 +42,7 @@ impl Labelled {
         if let Some(maker) = &maker {
             same_model(maker, &base)?;
         }
-        let vectors = match &arguments.photos {
+        let mut vectors = match &arguments.photos {
             Some(photos) => of_photos(photos, (&models_dir, &base), with.threads.into())?,
             None => vectors,
         };
@@ -64,6 +64,18 @@ impl Labelled {
                 base.dim
             );
         }
+        let all = vectors.len();
+        vectors.retain_mut(|(_, vector)| normalise(vector));
+        if vectors.len() < all {
+            let nowhere = all - vectors.len();
+            eprintln!(
+                "left out, as they point nowhere: {nowhere} vectors of length 0 (or without end)"
+            );
+        }
+        ensure!(
+            !vectors.is_empty(),
+            "there is no vector with a person's name to learn from"
+        );
         Ok(Self {
             models_dir,
             base,
@@ -93,7 +105,14 @@ fn of_collection(collection: &str, arguments: &VectorsArgs) -> Result<(Named, Op
     let using = arguments.using.as_deref();
     let maker = client.maker_of(collection, using)?;
     if maker.is_none() && arguments.with.model.is_none() {
-        bail!("the server does not say which model made the vectors of {collection}: use --model");
+        let vectors = match using {
+            Some(using) => format!("`{using}` of {collection}"),
+            None => format!("of {collection}"),
+        };
+        bail!(
+            "the server does not say that a model made the vectors {vectors}: say which it was by --model, or \
+             which vectors are meant by --using"
+        );
     }
     let (mut vectors, mut from) = (Vec::new(), None);
     loop {
@@ -108,7 +127,7 @@ fn of_collection(collection: &str, arguments: &VectorsArgs) -> Result<(Named, Op
             };
             let vector = vector_of(point, using);
             let vector = vector.with_context(|| format!("point {}", point.id))?;
-            vectors.extend(unit(person, vector));
+            vectors.push((person.to_owned(), vector));
         }
         from = page.next_page_offset;
         if from.is_none() {
@@ -122,6 +141,12 @@ fn of_table(vectors: &Path, labels: &Path) -> Result<Named> {
     let file = File::open(vectors).with_context(shown)?;
     let table = Rows::open(BufReader::new(file)).with_context(shown)?;
     let table: Vec<Vec<f32>> = table.collect::<Result<_>>().with_context(shown)?;
+    if let Some(row) = (table.iter()).position(|row| row.iter().any(|x| !x.is_finite())) {
+        bail!(
+            "{}: row {row} (from 0) has a number that is not finite",
+            vectors.display()
+        );
+    }
     let names = std::fs::read_to_string(labels);
     let names = names.with_context(|| labels.display().to_string())?;
     let names: Vec<&str> = names.lines().map(str::trim).collect();
@@ -133,34 +158,26 @@ fn of_table(vectors: &Path, labels: &Path) -> Result<Named> {
         vectors.display(),
         table.len()
     );
-    let named = names
-        .into_iter()
-        .zip(table)
-        .filter(|(name, _)| !name.is_empty());
-    Ok(named
-        .filter_map(|(name, vector)| unit(name, vector))
-        .collect())
+    let named = names.into_iter().map(str::to_owned).zip(table);
+    Ok(named.filter(|(name, _)| !name.is_empty()).collect())
 }
 
 fn of_photos(dir: &Path, (models, base): (&Path, &Manifest), threads: usize) -> Result<Named> {
     let photos = lfw::photos(dir)?;
     models::locate(models, base)?;
     let embedded = embed::all(&photos, models, base, threads)?;
-    let found = photos.iter().zip(embedded);
-    let found = found.filter_map(|(photo, seen)| unit(&photo.person, seen.vector?));
-    Ok(found.collect())
-}
-
-/// A vector of length 1; none of one that points nowhere.
-fn unit(person: &str, mut vector: Vec<f32>) -> Option<(String, Vec<f32>)> {
-    normalise(&mut vector).then(|| (person.to_owned(), vector))
+    let found = photos.into_iter().zip(embedded);
+    Ok(found
+        .filter_map(|(photo, seen)| Some((photo.person, seen.vector?)))
+        .collect())
 }
 
 /// Brings a vector to length 1; not if it points nowhere.
 pub(super) fn normalise(vector: &mut [f32]) -> bool {
     let length = vector.iter().map(|x| x * x).sum::<f32>().sqrt();
-    if length > 0.0 {
+    let points = length > 0.0 && length.is_finite();
+    if points {
         vector.iter_mut().for_each(|x| *x /= length);
     }
-    length > 0.0
+    points
 }
