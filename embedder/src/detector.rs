@@ -22,6 +22,11 @@ pub(crate) struct Detector {
     enlarge: f32,
 }
 
+/// Least confidence of a face that lies as it should: on its side or head one is found too, but less
+/// surely (0.89 at most in 234 photos of lfw-dev that were turned, 0.90 in 99 of 100 upright ones), and
+/// its vector is like nobody's.
+const UPRIGHT: f32 = 0.9;
+
 /// The photo as it was turned, if it was, and its faces.
 pub(crate) type Found = (Option<(RgbImage, Turn)>, Vec<Detection>);
 
@@ -75,16 +80,15 @@ impl Detector {
         Ok(faces)
     }
 
-    /// The faces of a photo; where there are none, those of the photo turned the way in which the
-    /// surest is found, and that photo.
+    /// The faces of a photo as it is or, where none of them is surely upright, turned the way in which
+    /// the surest is found; and the turned photo.
     pub(crate) fn find(&mut self, photo: &RgbImage) -> Result<Found, Error> {
-        let found = self.detect(photo)?;
-        if !found.is_empty() {
-            return Ok((None, found));
-        }
         let surest = |faces: &[Detection]| faces.iter().map(|it| it.confidence).fold(0.0, f32::max);
-        let mut best: Found = (None, found);
+        let mut best: Found = (None, self.detect(photo)?);
         for turn in Turn::ALL {
+            if surest(&best.1) >= UPRIGHT {
+                break;
+            }
             let turned = turn.of(photo);
             let found = self.detect(&turned)?;
             if surest(&found) > surest(&best.1) {
