@@ -4,7 +4,7 @@
 use sha2::{Digest, Sha256};
 
 use crate::embed::normalise;
-use crate::limits::NETWORKS;
+use crate::limits::{NETWORKS, VECTOR_NUMBERS};
 use crate::manifest::{Embedder, Manifest};
 
 /// One of a model's networks.
@@ -58,6 +58,10 @@ impl Manifest {
     pub(crate) fn check_parts(&self) -> Result<(), String> {
         if self.beside.len() >= NETWORKS {
             return Err(format!("there are more than {NETWORKS} networks"));
+        }
+        let most = *VECTOR_NUMBERS.end();
+        if self.beside.iter().any(|it| it.dim > most) {
+            return Err(format!("the `dim` of a network must be at most {most}"));
         }
         let parts = self.parts();
         if parts.iter().any(|it| it.dim == 0) {
@@ -166,6 +170,11 @@ mod tests {
         let (mut no_room, mut many) = (two(0.5), two(0.1));
         no_room.dim = 192;
         many.beside = vec![many.beside[0].clone(); NETWORKS];
+        let mut huge = two(0.1);
+        huge.beside = vec![huge.beside[0].clone(); 2];
+        huge.beside
+            .iter_mut()
+            .for_each(|it| it.dim = usize::MAX / 2 + 1);
         let mut bad_file = two(0.5);
         bad_file.beside[0].embedder.file = "../x".into();
         let mut bad_side = two(0.5);
@@ -176,6 +185,7 @@ mod tests {
             (two(f32::NAN), "`weight`"),
             (no_room, "`dim`"),
             (many, "networks"),
+            (huge, "at most 4096"),
             (bad_file, "plain name"),
             (bad_side, "`side`"),
         ] {
