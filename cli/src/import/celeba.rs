@@ -19,7 +19,7 @@ use super::lines::lines;
 use super::photo::{About, Found, Photo, id_of};
 use super::source::Entries;
 use super::table;
-use super::walk::Names;
+use super::walk::{self, Names};
 use crate::limits;
 
 /// Where the photos may be, below the data set's folder.
@@ -72,6 +72,8 @@ impl Lists {
     pub(super) fn photos(self: &Arc<Self>) -> Entries {
         let lists = Arc::clone(self);
         let names = Names::of(&self.photos, limits::NAMES_HELD);
+        let is_hidden = |name: &OsString| name.as_encoded_bytes().starts_with(b".");
+        let names = names.filter(move |named| !matches!(named, Ok((name, _)) if is_hidden(name)));
         Box::new(names.map(move |named| {
             let shown = || format!("cannot list {}", lists.photos.display());
             Ok(lists.found(named.with_context(shown)?.0))
@@ -83,6 +85,9 @@ impl Lists {
         let Ok(file) = name.into_string() else {
             return Found::skipped(path.display().to_string(), "its name is not UTF-8");
         };
+        if !walk::is_photo(&path) {
+            return Found::skipped(file, "not a photo by its name");
+        }
         // The lists speak of .jpg even where the photos are .png.
         let stem = file.split('.').next().unwrap_or_default();
         let key = format!("{stem}.jpg");
@@ -95,13 +100,18 @@ impl Lists {
             let name = self.names.get(&it).cloned();
             name.unwrap_or_else(|| format!("CelebA #{it}"))
         };
+        // Of a photo that the list lacks, nothing is known.
+        let (titles, has) = match self.attributes.of(&key) {
+            Some(has) => (Arc::clone(&self.titles), has),
+            None => (Arc::default(), 0),
+        };
         Found::Photo(Photo {
             path,
             person: identity.map(named),
             id: id_of(&format!("img_align_celeba/{key}")),
             about: About::Flags {
-                names: Arc::clone(&self.titles),
-                has: self.attributes.of(&key).unwrap_or(0),
+                names: titles,
+                has,
                 beside: identified.into_iter().chain(parted).collect(),
             },
             file,
@@ -337,6 +347,26 @@ mod tests {
         assert_eq!(photos[0].person, None);
         let first = list_photos(folder(&AS_DISTRIBUTED).path(), None).unwrap();
         assert_eq!(photos[0].id, first[0].id);
+    }
+
+    #[test]
+    fn what_is_no_photo_is_not_sent_and_an_unlisted_photo_is_said_to_lack_nothing() {
+        let mut files = AS_DISTRIBUTED.to_vec();
+        files.push(("Img/img_align_celeba/000003.jpg", "x"));
+        files.push(("Img/img_align_celeba/.DS_Store", "x"));
+        files.push(("Img/img_align_celeba/readme.txt", "x"));
+        let folder = folder(&files);
+        let lists = Arc::new(Lists::read(folder.path(), None).unwrap());
+        let found: Vec<_> = lists.photos().map(Result::unwrap).collect();
+        assert_eq!(found.len(), 4, "{found:?}");
+        match &found[2..] {
+            [Found::Photo(photo), Found::Skipped(skipped)] => {
+                let payload = photo.about.payload(&photo.file);
+                assert_eq!(Value::Object(payload), json!({"file": "000003.jpg"}));
+                assert_eq!(skipped.file, "readme.txt");
+            }
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]

@@ -43,7 +43,8 @@ impl<'a> Fresh<'a> {
     /// Asks of the next photos which are there; nothing is waiting at the end.
     fn refill(&mut self) -> Result<()> {
         let mut photos = Vec::new();
-        while photos.len() < limits::KNOWN_IDS
+        // Files that cannot be read wait too: a folder may be full of them.
+        while photos.len() + self.waiting.len() < limits::KNOWN_IDS
             && let Some(found) = self.entries.next().transpose()?
         {
             // What the first go has left out is known already.
