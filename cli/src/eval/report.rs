@@ -134,13 +134,14 @@ impl Report {
             |margin| format!("margin {margin}"),
         );
         let mirror = if self.mirror { ", mirrored too" } else { "" };
+        let rounded = if self.rounded { ", 8 bits" } else { "" };
         let networks = match self.networks {
             1 => String::new(),
             networks => format!("{networks} networks, of the first: "),
         };
         writeln!(
             out,
-            "model         {}, {networks}{crop}, enlarged up to {enlarge}{mirror}",
+            "model         {}, {networks}{crop}, enlarged up to {enlarge}{mirror}{rounded}",
             self.model
         )?;
         writeln!(
@@ -157,10 +158,11 @@ impl Report {
             standard_error,
             folds,
             pairs,
+            halves,
         } = &self.verification;
         writeln!(
             out,
-            "verification  {accuracy:.4} +- {standard_error:.4} ({pairs} pairs in {folds} folds)"
+            "verification  {accuracy:.4} +- {standard_error:.4} ({pairs} pairs in {folds} folds), {halves:.4} (halves)"
         )?;
         writeln!(
             out,
