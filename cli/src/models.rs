@@ -21,7 +21,7 @@ pub(crate) enum ModelsCommand {
     Install(InstallArgs),
     /// Compare the installed files with their checksums
     Verify(ModelsArgs),
-    /// Measure how long a model takes for photos, stage by stage, on one core
+    /// Measure how long a model takes for photos, stage by stage, on one core, as a server runs it
     Bench(BenchArgs),
     /// Measure what a model's cosines mean on pairs of photos, and keep that in its manifest
     #[command(after_help = CALIBRATE_HELP)]
@@ -181,7 +181,9 @@ fn verify(dir: &Path) -> Result<Exit> {
 }
 
 fn bench(arguments: &BenchArgs) -> Result<Exit> {
-    let (dir, manifest) = chosen(&arguments.models, arguments.model.as_deref())?;
+    let (dir, mut manifest) = chosen(&arguments.models, arguments.model.as_deref())?;
+    let rounded = settings(&arguments.models)?.embedding.rounded;
+    (manifest.embedders_mut()).for_each(|it| it.use_rounded = rounded);
     let mut embedder = OnnxEmbedder::load_as(&dir, 1, manifest)?;
     let mut text = format!("{}, milliseconds on one core\n", embedder.model().name);
     writeln!(

@@ -318,7 +318,7 @@ impl Embedding {
             intra_threads: r.number("embedding.intra_threads", 1, limits::INTRA_THREADS)?,
             batch: r.number("embedding.batch", 4, limits::BATCH)?,
             batch_wait_ms: r.number("embedding.batch_wait_ms", 0, limits::BATCH_WAIT_MS)?,
-            rounded: r.boolean("embedding.rounded", false)?,
+            rounded: r.boolean("embedding.rounded", true)?,
             min_quality_percent: r.number("embedding.min_quality_percent", 0, limits::PERCENT)?,
             remote: Remote::read(r)?,
         })

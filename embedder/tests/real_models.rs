@@ -6,7 +6,7 @@ use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
 use embedder::{Analysis, Choice, FaceEmbedder, Manifest, OnnxEmbedder, Want};
-use image::imageops::{blur, rotate90, rotate270};
+use image::imageops::{blur, rotate90, rotate180, rotate270};
 use image::{ImageFormat, RgbImage};
 
 fn models_dir() -> Result<PathBuf, String> {
@@ -96,6 +96,52 @@ fn a_photo_on_its_side_shows_the_same_face_where_it_lies() {
         for [left, top] in face.landmarks {
             let within = (x..x + width).contains(&left) && (y..y + height).contains(&top);
             assert!(within, "turned by {roll}: {:?}", face.landmarks);
+        }
+    }
+}
+
+#[test]
+fn vectors_of_8_bits_are_those_of_32_but_for_little() {
+    let (models, people) = match (models_dir(), people()) {
+        (Ok(models), Ok(people)) => (models, people),
+        (Err(why), _) | (_, Err(why)) => return eprintln!("skipped: {why}"),
+    };
+    let mut both = [true, false].map(|rounded| {
+        let mut manifest = Manifest::builtin();
+        (manifest.embedders_mut()).for_each(|it| it.use_rounded = rounded);
+        OnnxEmbedder::load_as(&models, 1, manifest).unwrap()
+    });
+    let some = people.iter().step_by(people.len().div_ceil(10));
+    let cosines = some.map(|person| {
+        let photo = photos_of(person).remove(0);
+        let [a, b] = both
+            .each_mut()
+            .map(|it| seen(it, &photo).faces.remove(0).vector);
+        cosine(&a, &b)
+    });
+    let cosines: Vec<_> = cosines.collect();
+    let mean = cosines.iter().sum::<f32>() / 10.0;
+    assert!(mean > 0.9993 && mean < 1.001, "{cosines:?}");
+}
+
+#[test]
+fn a_face_that_is_found_as_it_lies_is_still_looked_at_upright() {
+    let (mut embedder, people) = match (models_and_photo(), people()) {
+        (Ok((embedder, _)), Ok(people)) => (embedder, people),
+        (Err(why), _) | (_, Err(why)) => return eprintln!("skipped: {why}"),
+    };
+    for person in people.iter().step_by(people.len().div_ceil(4)) {
+        let photo = photos_of(person).remove(0);
+        let upright = seen(&mut embedder, &photo).faces.remove(0);
+        let turned = [rotate90(&photo), rotate180(&photo), rotate270(&photo)];
+        for (photo, degrees) in turned.iter().zip([90, 180, 270]) {
+            let face = seen(&mut embedder, photo).faces.remove(0);
+            let cosine = cosine(&face.vector, &upright.vector);
+            assert!(
+                cosine > 0.9,
+                "{} turned by {degrees}: {cosine}",
+                person.display()
+            );
         }
     }
 }

@@ -5,7 +5,8 @@
 //!
 //! FOLDER has photos in it, or folders of photos. A photo of 20 megapixels is made out of one of
 //! them. Each time is the best of some rounds; of many photos it is the median. `batched` puts
-//! several faces through the model at once, a face's part of that is told.
+//! several faces through the model at once, a face's part of that is told. The first rows are what a
+//! server does; those with 32 bits, like the script, leave out the network with numbers of 8 bits.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -17,7 +18,7 @@ use benches::ann::generator::{Shape, generate};
 use benches::ann::venv::Venv;
 use benches::original::photos;
 use clap::Parser;
-use embedder::{Choice, FaceEmbedder, OnnxEmbedder, Want};
+use embedder::{Choice, FaceEmbedder, Manifest, OnnxEmbedder, Want};
 use engine::{
     Ack, CollectionSpec, Engine, Metric, Options, Payload, Point, PointId, Query, Select, Which,
 };
@@ -91,17 +92,23 @@ fn main() -> Result<()> {
         .arg("huge")
         .arg(&huge)
         .arg(&photos[0]))?;
-    let mut embedder = OnnxEmbedder::load(&arguments.models_dir, 1)?;
-    let engine = filled(folder.path(), arguments.faces, embedder.model().dim)?;
-    let small = ours(&mut embedder, &engine, &photos, &arguments)?;
-    let large = ours(
-        &mut embedder,
-        &engine,
-        std::slice::from_ref(&huge),
-        &arguments,
-    )?;
-    let plain_small = plain(&python, &arguments, &photos)?;
-    let plain_large = plain(&python, &arguments, std::slice::from_ref(&huge))?;
+    let manifest = Manifest::builtin();
+    let engine = filled(folder.path(), arguments.faces, manifest.dim)?;
+    let large = std::slice::from_ref(&huge);
+    let mut rows = Vec::new();
+    for (bits, rounded) in [("8 bits", true), ("32 bits", false)] {
+        let mut manifest = manifest.clone();
+        (manifest.embedders_mut()).for_each(|it| it.use_rounded = rounded);
+        let mut embedder = OnnxEmbedder::load_as(&arguments.models_dir, 1, manifest)?;
+        for (what, photos) in [("small photos", &photos[..]), ("20 megapixels", large)] {
+            let stages = ours(&mut embedder, &engine, photos, &arguments)?;
+            rows.push((format!("doppel, {bits}, {what}"), stages));
+        }
+    }
+    for (what, photos) in [("small photos", &photos[..]), ("20 megapixels", large)] {
+        let stages = plain(&python, &arguments, photos)?;
+        rows.push((format!("plain Python, {what}"), stages));
+    }
     engine.shutdown()?;
     let mut out = std::io::stdout().lock();
     let bytes = std::fs::metadata(&huge)?.len();
@@ -116,12 +123,7 @@ fn main() -> Result<()> {
         arguments.faces,
         arguments.batch
     )?;
-    for (what, stages) in [
-        ("doppel, small photos", small),
-        ("plain Python, small photos", plain_small),
-        ("doppel, 20 megapixels", large),
-        ("plain Python, 20 megapixels", plain_large),
-    ] {
+    for (what, stages) in rows {
         writeln!(out, "| {what} | {stages} |")?;
     }
     // What it said of its own service: aligning, embedding, index.

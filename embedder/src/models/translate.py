@@ -27,6 +27,8 @@ class Graph:
         self.tensors = []
         # Convolutions that may still become one with what follows them.
         self.open = {}
+        # Sums of which it is not known yet what follows them.
+        self.sums = {}
         # Scale and zero point where values have 8 bits.
         self.steps = {}
 
@@ -107,6 +109,13 @@ def translate(graph, layer, config, kind, inputs):
     if kind == "Activation" and config["activation"] == "relu" and follows:
         graph.close(follows, layer, relu=True)
         return
+    terms = graph.sums.pop(inputs[0], None)
+    if terms and kind == "Activation" and config["activation"] == "relu" and layer in graph.ranges:
+        # What is below 0 is cut off by the rounding, as its range begins there: one rounding less.
+        graph.output("Add", terms, layer)
+        return
+    if terms:
+        graph.add("Add", terms, inputs[0])
     for name in inputs:
         if name in graph.open:
             graph.close(name)
@@ -132,7 +141,7 @@ def translate(graph, layer, config, kind, inputs):
     elif kind == "Concatenate":
         graph.output("Concat", inputs, layer, axis=1)
     elif kind == "Add":
-        graph.output("Add", inputs, layer)
+        graph.sums[layer] = inputs
     elif kind == "GlobalAveragePooling2D":
         graph.add("ReduceMean", inputs, layer, axes=[2, 3], keepdims=0)
     elif kind == "Dropout":
