@@ -137,7 +137,8 @@ fn upright_or_said(decoder: &mut impl ImageDecoder) -> Orientation {
 }
 
 fn damaged(error: image::ImageError) -> Error {
-    Error::Damaged(error.to_string())
+    // Some end with a line's end.
+    Error::Damaged(error.to_string().trim_end().to_owned())
 }
 
 /// What lies behind transparent pixels is arbitrary, and often black.
