@@ -25,6 +25,7 @@ mod nats;
 mod origins;
 mod reader;
 mod retention;
+mod shards;
 mod tree;
 
 pub use compreface::CompreFace;
@@ -33,6 +34,7 @@ pub use layers::{Flag, Sources};
 pub use nats::Nats;
 pub use origins::Origins;
 pub use retention::Retention;
+pub use shards::Shards;
 pub use tree::{
     ApiKey, Audit, Checkpoint, Config, Embedding, Level, Log, LogFormat, LogOutput, Models, Remote,
     Server, Tls,

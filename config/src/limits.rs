@@ -51,6 +51,8 @@ pub(crate) const STORE_INTERVAL_S: RangeInclusive<u64> = 0..=604_800;
 pub(crate) const STREAM_CHARS: usize = 64;
 /// Servers that keep each record.
 pub(crate) const REPLICAS: RangeInclusive<u64> = 1..=5;
+/// Shards of a cluster; each is a log of its own on every node that serves it.
+pub(crate) const SHARDS: RangeInclusive<u64> = 0..=256;
 /// Requests a second.
 pub(crate) const RATE: RangeInclusive<u64> = 0..=1_000_000;
 /// MiB of one file of the audit trail.

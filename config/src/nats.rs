@@ -1,11 +1,13 @@
 //! The log on NATS JetStream, which several nodes share; without an address of it a data folder has its
 //! own log.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::error::Error;
 use crate::limits;
 use crate::reader::Reader;
+use crate::shards::Shards;
 use crate::tree::{ApiKey, file};
 
 /// The log on NATS JetStream.
@@ -33,10 +35,12 @@ pub struct Nats {
     pub ca: Option<PathBuf>,
     /// A certificate of this node and its key.
     pub certificate: Option<(PathBuf, PathBuf)>,
+    /// Collections that are spread over nodes; absent: there are none.
+    pub shards: Option<Shards>,
 }
 
 impl Nats {
-    pub(crate) fn read(r: &mut Reader) -> Result<Option<Self>, Error> {
+    pub(crate) fn read(r: &mut Reader, listen: SocketAddr) -> Result<Option<Self>, Error> {
         let servers = r.text(
             "nats.servers",
             "",
@@ -83,6 +87,7 @@ impl Nats {
             (Some(cert), Some(key)) => Some((cert, key)),
             _ => return Err(Error::Half("nats.cert", "nats.key")),
         };
+        let shards = Shards::read(r, listen)?;
         Ok((!servers.is_empty()).then_some(Self {
             servers,
             stream,
@@ -95,6 +100,7 @@ impl Nats {
             user,
             ca,
             certificate,
+            shards,
         }))
     }
 }

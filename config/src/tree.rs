@@ -15,6 +15,7 @@ use crate::nats::Nats;
 use crate::origins::Origins;
 use crate::reader::Reader;
 use crate::retention::Retention;
+use crate::shards;
 
 /// All settings of a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -227,9 +228,10 @@ impl Config {
 
     fn read(mut reader: Reader) -> Result<(Self, BTreeMap<&'static str, String>), Error> {
         let r = &mut reader;
+        let listen = address(r, "listen", "127.0.0.1:6333")?;
         let config = Self {
             data_dir: folder(r, "data_dir", "./data")?,
-            listen: address(r, "listen", "127.0.0.1:6333")?,
+            listen,
             api_key: r.secret("api_key", limits::API_KEY_CHARS)?.map(ApiKey),
             insecure: r.boolean("insecure", false)?,
             models_dir: folder(r, "models_dir", "./models")?,
@@ -240,7 +242,7 @@ impl Config {
             embedding: Embedding::read(r)?,
             checkpoint: Checkpoint::read(r)?,
             log: Log::read(r)?,
-            nats: Nats::read(r)?,
+            nats: Nats::read(r, listen)?,
             retention: Retention::read(r)?,
             log_output: LogOutput::read(r)?,
             audit: Audit::read(r)?,
@@ -328,13 +330,7 @@ impl Embedding {
 impl Remote {
     fn read(r: &mut Reader) -> Result<Option<Self>, Error> {
         let expected = "where another doppel answers, such as http://10.0.0.2:6333";
-        let url = r.text("embedding.remote_url", "", expected, |text| {
-            let mut parts = text.splitn(2, "://");
-            let scheme = parts.next().is_some_and(|it| it == "http" || it == "https");
-            let host = parts.next().is_some_and(|it| !it.is_empty());
-            let fine = scheme && host && !text.contains(['@', '?', '#', ' ']);
-            (text.is_empty() || fine).then(|| text.to_owned())
-        })?;
+        let url = r.text("embedding.remote_url", "", expected, shards::url)?;
         let key = r.secret("embedding.remote_key", limits::API_KEY_CHARS)?;
         let timeout_s = r.number("embedding.remote_timeout_s", 30, limits::REQUEST_S)?;
         Ok((!url.is_empty()).then(|| Self {
@@ -491,9 +487,7 @@ mod tests {
             .collect();
         assert_eq!(example, known);
         // A key cannot be empty: the example's shows how it is written and means "none".
-        settings.retain(|(key, _)| {
-            !["api_key", "embedding.remote_key", "nats.password"].contains(&key.as_str())
-        });
+        settings.retain(|(key, _)| !key.ends_with("_key") && !key.ends_with("password"));
         assert_eq!(Config::read(Reader::new(settings)).unwrap().0, config);
     }
 }

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use serde_json::Value;
 use storage::{Lsn, PointId, Record};
 
 use crate::about::are_named;
@@ -153,18 +154,35 @@ impl Engine {
         Ok(info(&*self.collection(name)?))
     }
 
+    /// The collection's number, which no other of its log ever has, and what its metadata has at a key.
+    ///
+    /// # Errors
+    /// There is no such collection, or it is not served.
+    pub fn metadata_of(&self, name: &str, key: &str) -> Result<Option<(u64, Value)>, Error> {
+        let collection = self.collection(name)?;
+        let value = collection.settings().metadata.get(key).cloned();
+        Ok(value.map(|value| (collection.id.0, value)))
+    }
+
+    /// Refuses points that could not be put in; puts none in.
+    ///
+    /// # Errors
+    /// The same as of [`Engine::upsert`].
+    pub fn check_points(&self, collection: &str, points: &[Point]) -> Result<(), Error> {
+        few(points)?;
+        let target = self.collection(collection)?;
+        for point in points {
+            let vectors = target.prepare(&point.vectors);
+            let vectors = vectors.map_err(|error| error.of_point(&point.id))?;
+            convert::point_record(point.id, vectors, &point.payload, point.face.clone())?;
+        }
+        Ok(())
+    }
+
     /// Puts points, all or none of them; of several with one id the last stands.
     pub fn upsert(&self, collection: &str, points: Vec<Point>, ack: Ack) -> Result<Written, Error> {
         let target = self.collection(collection)?;
-        if points.is_empty() {
-            return Err(Error::BadRequest("there are no points to put".into()));
-        }
-        if points.len() > MAX_POINTS_PER_UPSERT {
-            return Err(Error::TooLarge(format!(
-                "{} points in one request, the limit is {MAX_POINTS_PER_UPSERT}",
-                points.len()
-            )));
-        }
+        few(&points)?;
         let written = match self.shared.log_is_shared && are_named(&points) {
             true => self.decided(|| self.upsert_once(&target, points.clone(), ack)),
             false => self.upsert_once(&target, points, ack),
@@ -375,6 +393,19 @@ impl Drop for Engine {
 fn start(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, Error> {
     spawn(name, run)
         .map_err(|error| Error::BadRequest(format!("cannot start the {name} thread: {error}")))
+}
+
+fn few(points: &[Point]) -> Result<(), Error> {
+    if points.is_empty() {
+        return Err(Error::BadRequest("there are no points to put".into()));
+    }
+    if points.len() > MAX_POINTS_PER_UPSERT {
+        return Err(Error::TooLarge(format!(
+            "{} points in one request, the limit is {MAX_POINTS_PER_UPSERT}",
+            points.len()
+        )));
+    }
+    Ok(())
 }
 
 fn info(collection: &Collection) -> CollectionInfo {

@@ -11,6 +11,7 @@
 mod checkpoints;
 mod connection;
 mod group;
+mod leases;
 mod limits;
 mod log;
 mod message;
@@ -22,6 +23,7 @@ mod tail;
 mod varz;
 
 pub use checkpoints::{Checkpoint, Checkpoints};
+pub use leases::Leases;
 pub use log::JetStreamLog;
 pub use settings::{Access, Settings};
 pub use sums::Sums;

@@ -12,7 +12,7 @@ use engine::{
     Written,
 };
 use parking_lot::Mutex;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::Span;
 
 use crate::access::{NotMade, Ring};
@@ -33,6 +33,7 @@ use crate::recovery::Recovery;
 use crate::refusal::Refusal;
 use crate::retention::Retention;
 use crate::seen::Applied;
+use crate::shards::Shards;
 use crate::slow::Slow;
 
 /// The state of the server.
@@ -44,6 +45,7 @@ pub(crate) struct App {
     pub(crate) scales: Scales,
     pub(crate) jobs: Jobs,
     engine: OnceLock<Arc<Engine>>,
+    shards: OnceLock<Shards>,
     pub(crate) recall: Arc<Recall>,
     pub(crate) retention: Retention,
     pub(crate) applied: Arc<Applied>,
@@ -72,6 +74,7 @@ impl App {
             scales: Scales::default(),
             jobs: Jobs::default(),
             engine: OnceLock::new(),
+            shards: OnceLock::new(),
             recall: Arc::default(),
             stopping: Pause::default(),
             applied: Arc::default(),
@@ -105,6 +108,17 @@ impl App {
         self.engine.get()
     }
 
+    /// What this node serves and knows of shards, where there are any.
+    pub(crate) fn shards(&self) -> Option<&Shards> {
+        self.shards.get()
+    }
+
+    /// From now on it knows of shards.
+    pub(crate) fn has_shards(&self, shards: Shards) {
+        let first = self.shards.set(shards).is_ok();
+        assert!(first, "a server has its shards from the start");
+    }
+
     pub(crate) fn max_body_bytes(&self) -> usize {
         self.config.server.max_body_mib << 20
     }
@@ -124,6 +138,16 @@ impl App {
     pub(crate) fn asked(&self) -> impl Fn() -> u64 + use<> {
         let (searches, writes) = (self.searches.clone(), self.writes.clone());
         move || searches.entered() + writes.entered()
+    }
+
+    /// A place among the searches, for one that other nodes do.
+    pub(crate) fn search_elsewhere(&self) -> Result<OwnedSemaphorePermit, Refusal> {
+        self.searches.enter()
+    }
+
+    /// A place among the writes, for one that other nodes do.
+    pub(crate) fn write_elsewhere(&self) -> Result<OwnedSemaphorePermit, Refusal> {
+        self.writes.enter()
     }
 
     /// Reads from the engine, in a place of the request's own if it holds some.

@@ -54,6 +54,7 @@ mod remote;
 mod retention;
 mod routes;
 mod seen;
+mod shards;
 mod shared_log;
 mod slow;
 mod start;

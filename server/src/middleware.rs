@@ -20,7 +20,7 @@ use crate::at_work::AtWork;
 use crate::compreface::{self, Fault};
 use crate::metrics::{Metrics, Route};
 use crate::refusal::Refusal;
-use crate::{access, clock, cors, http, limits, seen};
+use crate::{access, clock, cors, http, limits, seen, shards};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// What the templates of the routes are told as when none matched.
@@ -139,6 +139,11 @@ async fn served(
                 entry.by(&grant);
             }
             let limit_s = app.config.server.request_timeout_s;
+            // A shard has a log of its own, and says itself how far it is.
+            if shards::is_between_nodes(app, &request) {
+                let work = grant.scope(in_time(request, next, limit_s));
+                return http::Room::scope(app.memory.clone(), work).await;
+            }
             let mut outcome = match seen::awaited(app, request.headers()).await {
                 Ok(()) => {
                     let work = grant.scope(in_time(request, next, limit_s));
@@ -203,6 +208,12 @@ fn template(request: &ServiceRequest) -> Option<String> {
 
 /// What a request may do.
 fn admitted(app: &App, request: &ServiceRequest) -> Result<Grant, Turned> {
+    if shards::is_between_nodes(app, request) {
+        return shards::judge(app.shards(), request).map_err(|denied| {
+            app.metrics.auth_failed(denied.reason());
+            Turned::Away(denied)
+        });
+    }
     let extensions = request.extensions();
     let template = extensions.get::<Template>();
     let template = template.and_then(|it| it.0.as_deref());

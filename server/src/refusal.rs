@@ -131,6 +131,11 @@ impl Refusal {
         Self::new(StatusCode::INSUFFICIENT_STORAGE, message)
     }
 
+    /// What another node has told of the same request.
+    pub(crate) fn of_another(status: StatusCode, message: impl Into<String>) -> Self {
+        Self::new(status, message)
+    }
+
     /// The same refusal, its sentence led by the place it speaks of.
     pub(crate) fn at(mut self, place: &str) -> Self {
         self.message = format!("{place}: {}", self.message);

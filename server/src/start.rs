@@ -27,8 +27,9 @@ use crate::error::Error;
 use crate::interrupted::Interrupted;
 use crate::metrics::Metrics;
 use crate::models_task::{self, Embedding};
+use crate::shards::{Served, Shards};
 use crate::tls::Certificate;
-use crate::{comparison, compreface, limits, middleware, routes, shared_log};
+use crate::{comparison, compreface, limits, middleware, routes, shards, shared_log};
 
 /// How long the end of a connection is waited for.
 const CLOSING: Duration = Duration::from_secs(1);
@@ -44,10 +45,10 @@ enum Phase {
 /// A server at work, in threads of this process.
 pub struct Running {
     addr: SocketAddr,
-    app: Arc<App>,
     handle: ServerHandle,
     serving: JoinHandle<Result<(), Error>>,
-    opening: JoinHandle<()>,
+    /// Of the server, and of each shard.
+    opening: Vec<(Arc<App>, JoinHandle<()>)>,
     certificate: Option<Arc<Certificate>>,
     phase: watch::Receiver<Phase>,
     runtime: Runtime,
@@ -91,16 +92,30 @@ pub fn start_with(config: Config, embedding: Embedding) -> Result<Running, Error
     let audit = Audit::open(&config.audit)?;
     let certificate = config.tls.as_ref().map(Certificate::open).transpose()?;
     let app = Arc::new(App::new(config, Metrics::new(), keys, audit));
-    let (handle, serving) = serve(listener, Arc::clone(&app), certificate.clone())?;
+    let served = shards::serve(&app)?;
+    let nats = app.config.nats.as_ref();
+    if let Some(settings) = nats.and_then(|nats| nats.shards.as_ref()) {
+        let url = url(addr, certificate.is_some());
+        app.has_shards(Shards::new(settings, &app.config, served.clone(), url)?);
+    }
+    let (handle, serving) = serve(listener, Arc::clone(&app), &served, certificate.clone())?;
     let (progress, phase) = watch::channel(Phase::Starting);
-    let opened = Arc::clone(&app);
-    let opening = thread::Builder::new()
-        .name("opening".to_owned())
-        .spawn(move || open(&opened, embedding, &progress))
-        .map_err(Error::system("start a thread"))?;
+    let progress = Arc::new(progress);
+    let mut opening = Vec::new();
+    let shards = served.into_values().map(|shard| (shard, None));
+    for (app, embedding) in [(Arc::clone(&app), Some(embedding))]
+        .into_iter()
+        .chain(shards)
+    {
+        let (opened, progress) = (Arc::clone(&app), Arc::clone(&progress));
+        let thread = thread::Builder::new()
+            .name("opening".to_owned())
+            .spawn(move || open(&opened, embedding, &progress))
+            .map_err(Error::system("start a thread"))?;
+        opening.push((app, thread));
+    }
     Ok(Running {
         addr,
-        app,
         handle,
         serving,
         opening,
@@ -114,14 +129,16 @@ pub fn start_with(config: Config, embedding: Embedding) -> Result<Running, Error
 fn serve(
     listener: TcpListener,
     app: Arc<App>,
+    served: &Served,
     certificate: Option<Arc<Certificate>>,
 ) -> Result<(ServerHandle, JoinHandle<Result<(), Error>>), Error> {
     let (sender, receiver) = std::sync::mpsc::channel();
+    let served = served.clone();
     let serving = thread::Builder::new()
         .name("http".to_owned())
         .spawn(move || {
             actix_web::rt::System::new().block_on(async move {
-                let server = http_server(listener, app, certificate)
+                let server = http_server(listener, app, served, certificate)
                     .map_err(Error::system("start the server"))?;
                 // Nobody waits for a handle that nobody wants any more.
                 drop(sender.send(server.handle()));
@@ -139,6 +156,7 @@ fn serve(
 fn http_server(
     listener: TcpListener,
     app: Arc<App>,
+    served: Served,
     certificate: Option<Arc<Certificate>>,
 ) -> std::io::Result<Server> {
     let settings = app.config.server.clone();
@@ -146,6 +164,7 @@ fn http_server(
     let data = web::Data::from(app);
     // On any number of cores, all that is let in has a thread, and so has who asks how it is.
     let at_work = settings.concurrent_searches + settings.concurrent_writes + limits::LOOKS_AT_WORK;
+    let at_work = at_work * (1 + served.len());
     let builder = Server::build()
         .workers(settings.workers)
         .worker_max_blocking_threads(at_work + 2 * limits::OPERATORS_AT_WORK)
@@ -157,9 +176,11 @@ fn http_server(
     let service = move || {
         let site = Site::new()
             .app_data(data.clone())
+            .wrap(from_fn(shards::route))
             .wrap(from_fn(middleware::guard))
             .wrap(Compress::default())
             .wrap(from_fn(middleware::observe))
+            .configure(|site| shards::mount(&served, site))
             .configure(|site| routes::configure(site, speaks_compreface));
         let site = site
             .into_factory()
@@ -187,7 +208,8 @@ fn http_server(
     Ok(builder.listen("doppel", listener, service)?.run())
 }
 
-fn open(app: &Arc<App>, embedding: Embedding, progress: &watch::Sender<Phase>) {
+/// Opens the data folder of the server; or, without embedders, of a shard.
+fn open(app: &Arc<App>, embedding: Option<Embedding>, progress: &watch::Sender<Phase>) {
     match recover(app) {
         Ok(engine) => {
             let status = engine.status();
@@ -199,11 +221,19 @@ fn open(app: &Arc<App>, embedding: Embedding, progress: &watch::Sender<Phase>) {
             let engine = app.opened(engine);
             let mut interrupted = Interrupted::of(&engine);
             interrupted.go_on(app, &engine);
-            models_task::load(app, embedding);
-            interrupted.go_on(app, &engine);
-            compreface::prepare(app, &engine);
-            tracing::info!("ready");
-            progress.send_replace(Phase::Ready);
+            if let Some(embedding) = embedding {
+                models_task::load(app, embedding);
+                interrupted.go_on(app, &engine);
+                compreface::prepare(app, &engine);
+                tracing::info!("ready");
+                progress.send_if_modified(|phase| {
+                    let starting = matches!(phase, Phase::Starting);
+                    if starting {
+                        *phase = Phase::Ready;
+                    }
+                    starting
+                });
+            }
             // This thread has nothing else to do any more.
             thread::scope(|scope| {
                 let retention = thread::Builder::new().name("retention".to_owned());
@@ -226,6 +256,15 @@ fn open(app: &Arc<App>, embedding: Embedding, progress: &watch::Sender<Phase>) {
                     let compare = || comparison::watch(app, &engine, nats);
                     if let Err(error) = compared.spawn_scoped(scope, compare) {
                         tracing::error!(%error, "nodes are not compared");
+                    }
+                }
+                if let Some(shards) = app.shards() {
+                    let nodes = thread::Builder::new().name("nodes".to_owned());
+                    let parts = thread::Builder::new().name("parts".to_owned());
+                    let seen = nodes.spawn_scoped(scope, || shards.watch_nodes(app));
+                    let made = parts.spawn_scoped(scope, || shards.watch_parts(app));
+                    if let (Err(error), _) | (_, Err(error)) = (seen, made) {
+                        tracing::error!(%error, "shards are not looked after");
                     }
                 }
                 app.recall.watch(&engine, &app.metrics);
@@ -280,12 +319,7 @@ impl Running {
 
     /// Where it answers, as a client is told.
     pub fn url(&self) -> String {
-        let scheme = if self.certificate.is_some() {
-            "https"
-        } else {
-            "http"
-        };
-        format!("{scheme}://{}/", self.addr)
+        format!("{}/", url(self.addr, self.certificate.is_some()))
     }
 
     /// Reads again what can change without a restart: the files of TLS.
@@ -360,18 +394,26 @@ impl Running {
     pub fn stop(self) -> Result<(), Error> {
         self.runtime.block_on(self.handle.stop(true));
         let served = joined(self.serving);
-        self.app.stopping.close();
-        self.app.recall.close();
-        self.app.retention.close();
-        let opened = self.opening.join();
-        opened.map_err(|_| Error::Ended)?;
-        self.app.jobs.close();
-        self.app.faces.close();
-        if let Some(engine) = self.app.engine() {
-            engine.shutdown()?;
+        for (app, _) in &self.opening {
+            app.stopping.close();
+            app.recall.close();
+            app.retention.close();
+        }
+        for (app, opening) in self.opening {
+            opening.join().map_err(|_| Error::Ended)?;
+            app.jobs.close();
+            app.faces.close();
+            if let Some(engine) = app.engine() {
+                engine.shutdown()?;
+            }
         }
         served
     }
+}
+
+fn url(addr: SocketAddr, tls: bool) -> String {
+    let scheme = if tls { "https" } else { "http" };
+    format!("{scheme}://{addr}")
 }
 
 fn joined(thread: JoinHandle<Result<(), Error>>) -> Result<(), Error> {

@@ -81,7 +81,8 @@ fn read(files: &config::Tls) -> Result<CertifiedKey, Error> {
     CertifiedKey::from_der(chain, key, &provider()).map_err(|error| bad(&files.key, error))
 }
 
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
+/// The certificates of a file, at least one.
+pub(crate) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
     let all = bytes(path)?;
     let all = CertificateDer::pem_slice_iter(&all).collect::<Result<Vec<_>, _>>();
     let all = all.map_err(|error| bad(path, error))?;
@@ -91,7 +92,8 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
     }
 }
 
-fn bytes(path: &Path) -> Result<Vec<u8>, Error> {
+/// A file as it is.
+pub(crate) fn bytes(path: &Path) -> Result<Vec<u8>, Error> {
     fs::read(path).map_err(|error| bad(path, error))
 }
 

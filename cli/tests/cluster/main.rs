@@ -7,6 +7,7 @@
 mod nats;
 mod node;
 mod photos;
+mod shards;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -56,6 +57,7 @@ impl Cluster {
             port,
             // A node that is cut off shall find what it missed in the stream.
             checkpoints_s: if apart { 3_600 } else { 4 },
+            more: Vec::new(),
         });
         let places: Vec<_> = places.collect();
         let nodes = places
@@ -116,6 +118,7 @@ impl Cluster {
             models: None,
             port: free_ports(1)[0],
             checkpoints_s: 4,
+            more: Vec::new(),
         };
         self.nodes.push(Some(Node::ready(&place)));
         self.places.push(place);

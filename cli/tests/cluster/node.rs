@@ -18,6 +18,8 @@ pub(crate) struct Place {
     pub(crate) port: u16,
     /// Seconds between two checkpoints in the store.
     pub(crate) checkpoints_s: u32,
+    /// More settings, as `key=value`.
+    pub(crate) more: Vec<String>,
 }
 
 pub(crate) struct Node {
@@ -60,6 +62,7 @@ impl Node {
             .arg("nats.compare_interval_s=6")
             .arg("--models-dir")
             .arg(place.models.clone().unwrap_or(place.dir.join("no-models")))
+            .args(place.more.iter().flat_map(|it| ["--set", it]))
             .stdout(Stdio::piped())
             .spawn();
         let mut child = child.unwrap();
@@ -86,6 +89,15 @@ impl Node {
             thread::sleep(Duration::from_millis(20));
         }
         node
+    }
+
+    /// Lets it do nothing any more, or go on: a node that hangs, and takes connections nevertheless.
+    pub(crate) fn signal(&self, name: &str) {
+        let mut kill = Command::new("kill");
+        let sent = kill
+            .arg(format!("-{name}"))
+            .arg(self.child.id().to_string());
+        assert!(sent.status().unwrap().success());
     }
 
     /// Ends it at once.

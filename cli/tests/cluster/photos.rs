@@ -16,7 +16,7 @@ const FACES: &str = "/collections/people/faces";
 const PHOTOS: usize = 18;
 
 /// A photo of each of some people, or nothing where there are none.
-fn photos() -> Option<Vec<PathBuf>> {
+pub(crate) fn photos() -> Option<Vec<PathBuf>> {
     let shared = std::env::var_os("DOPPEL_SHARED").map_or_else(
         || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared"),
         PathBuf::from,
@@ -30,6 +30,13 @@ fn photos() -> Option<Vec<PathBuf>> {
         photos[0].as_ref().unwrap().path()
     });
     Some(first.collect())
+}
+
+/// The same photos, as requests have them.
+pub(crate) fn images() -> Vec<String> {
+    let photos = photos().unwrap_or_default().into_iter();
+    let images = photos.map(|photo| BASE64_STANDARD.encode(fs::read(photo).unwrap()));
+    images.collect()
 }
 
 #[test]

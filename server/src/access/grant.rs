@@ -28,6 +28,11 @@ impl Grant {
         Self(Given::Everything)
     }
 
+    /// Another node asks, which has looked itself what its client may do.
+    pub(crate) fn of_node() -> Self {
+        Self::everything()
+    }
+
     /// What anyone may see.
     pub(super) fn nothing() -> Self {
         Self(Given::Nothing)

@@ -156,7 +156,7 @@ fn reaches(key: &Key, reach: Reach, asked: &Asked<'_>) -> Result<(), Denied> {
 }
 
 /// The collection's name in a path, as it stands there: one in escapes is nobody's.
-fn collection<'a>(template: &str, path: &'a str) -> Option<&'a str> {
+pub(crate) fn collection<'a>(template: &str, path: &'a str) -> Option<&'a str> {
     let mut parts = template.split('/').zip(path.split('/'));
     parts
         .find(|(of_template, _)| *of_template == "{collection}")

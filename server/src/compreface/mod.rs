@@ -29,6 +29,7 @@ use crate::access::Grant;
 use crate::api::Operation;
 use crate::app::App;
 use crate::refusal::Refusal;
+use crate::shards;
 
 pub(crate) use fault::{Fault, no_method, schema, turned_away};
 pub(crate) use start::prepare;
@@ -66,8 +67,10 @@ fn settings(app: &App) -> Result<&CompreFace, Refusal> {
 
 /// The collection that the key is for, else that of the settings.
 fn collection(app: &App) -> Result<String, Refusal> {
-    match Grant::current().limits().collections.as_deref() {
-        Some([only]) => Ok(only.clone()),
-        _ => Ok(settings(app)?.collection.clone()),
-    }
+    let name = match Grant::current().limits().collections.as_deref() {
+        Some([only]) => only.clone(),
+        _ => settings(app)?.collection.clone(),
+    };
+    shards::whole(app, &name, "the API of CompreFace")?;
+    Ok(name)
 }

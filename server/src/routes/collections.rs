@@ -10,6 +10,7 @@ use crate::api::Operation;
 use crate::app::App;
 use crate::http;
 use crate::refusal::Refusal;
+use crate::shards;
 use crate::wire::collection::{
     Collections, CreateCollection, Described, Exists, Named, UpdateCollection,
 };
@@ -123,7 +124,12 @@ async fn create(
     let _: WriteParams = http::query(request.query_string())?;
     let body: CreateCollection =
         http::json(request.headers(), payload, app.max_body_bytes()).await?;
+    let spread = body.shards()?;
     let spec = body.spec(&|name| app.faces.model(name))?;
+    if let Some(count) = spread {
+        shards::create(&app, name, spec, count).await?;
+        return Ok(Answer(true));
+    }
     app.write(move |engine| engine.create_collection(&name, spec))
         .await?;
     Ok(Answer(true))

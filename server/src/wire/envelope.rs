@@ -13,43 +13,55 @@ use crate::{clock, limits};
 pub(crate) struct Answer<T>(pub(crate) T);
 
 #[derive(Serialize)]
-struct Envelope<T> {
+struct Envelope<'a, T> {
     result: T,
     status: &'static str,
     time: f64,
+    #[serde(skip_serializing_if = "<[u32]>::is_empty")]
+    missing_shards: &'a [u32],
 }
 
 impl<T: Serialize> Responder for Answer<T> {
     type Body = BoxBody;
 
     fn respond_to(self, request: &HttpRequest) -> HttpResponse {
-        let envelope = Envelope {
-            result: self.0,
-            status: "ok",
-            time: clock::seconds(),
-        };
-        let (bytes, content_type) = match wants_message_pack(request) {
-            false => (
-                serde_json::to_vec(&envelope).map_err(|error| error.to_string()),
-                "application/json",
-            ),
-            true => (
-                rmp_serde::to_vec_named(&envelope).map_err(|error| error.to_string()),
-                MESSAGE_PACK[0],
-            ),
-        };
-        let bytes = match bytes {
-            Ok(bytes) => bytes,
-            Err(error) => return Refusal::internal(error).error_response(),
-        };
-        let mut response = HttpResponse::Ok();
-        response.content_type(content_type);
-        response.insert_header((header::VARY, "accept"));
-        if bytes.len() < limits::COMPRESS_BYTES {
-            response.insert_header(ContentEncoding::Identity);
-        }
-        response.body(bytes)
+        framed(self.0, &[], request)
     }
+}
+
+/// The same, of a collection that is spread over shards, some of which have not answered.
+pub(crate) fn framed<T: Serialize>(
+    result: T,
+    missing_shards: &[u32],
+    request: &HttpRequest,
+) -> HttpResponse {
+    let envelope = Envelope {
+        result,
+        status: "ok",
+        time: clock::seconds(),
+        missing_shards,
+    };
+    let (bytes, content_type) = match wants_message_pack(request) {
+        false => (
+            serde_json::to_vec(&envelope).map_err(|error| error.to_string()),
+            "application/json",
+        ),
+        true => (
+            rmp_serde::to_vec_named(&envelope).map_err(|error| error.to_string()),
+            MESSAGE_PACK[0],
+        ),
+    };
+    let bytes = match bytes {
+        Ok(bytes) => bytes,
+        Err(error) => return Refusal::internal(error).error_response(),
+    };
+    let mut response = HttpResponse::Ok();
+    response.content_type(content_type);
+    response.insert_header((header::VARY, "accept"));
+    if bytes.len() < limits::COMPRESS_BYTES {
+        response.insert_header(ContentEncoding::Identity);
+    }
+    response.body(bytes)
 }
 
 fn wants_message_pack(request: &HttpRequest) -> bool {

@@ -8,7 +8,7 @@ pub(crate) mod clustering;
 pub(crate) mod collection;
 pub(crate) mod delete;
 pub(crate) mod envelope;
-mod exact;
+pub(crate) mod exact;
 pub(crate) mod face;
 pub(crate) mod filter;
 pub(crate) mod id;

@@ -55,6 +55,16 @@ pub(crate) struct ReadParams {
     #[serde(rename = "timeout")]
     #[schemars(transform = schema::no_effect)]
     _timeout: Option<u64>,
+    /// Ours: whether an answer may lack what shards that are not there hold; `missing_shards` in its frame
+    /// names them.
+    allow_partial: Option<bool>,
+}
+
+impl ReadParams {
+    /// Whether a part of the answer is better than none.
+    pub(crate) fn allows_partial(&self) -> bool {
+        self.allow_partial == Some(true)
+    }
 }
 
 /// How many copies must agree: a number of them, or a word of the dialect.

@@ -33,6 +33,7 @@ mod remote;
 mod replicas;
 mod retention;
 mod seen;
+mod shards;
 mod snapshots;
 mod tls;
 mod together;

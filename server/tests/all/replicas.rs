@@ -1,7 +1,7 @@
 //! Nodes that share a log compare what they hold, and tell when it differs.
 
 #[path = "../../../jetstream/tests/common/mod.rs"]
-mod nats;
+pub(crate) mod nats;
 
 use jetstream::{Access, Settings, Sums};
 use nats::{ALWAYS, Nats};

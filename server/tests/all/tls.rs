@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use crate::common;
+use crate::replicas::nats::{ALWAYS, Nats};
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -139,6 +140,54 @@ fn who_shows_no_certificate_of_the_authorities_is_kept_out() {
     assert!(asks(&ours.client(Some(others.signs())), &running).is_ok());
     assert!(asks(&ours.client(Some(ours.signs())), &running).is_err());
     running.stop().unwrap();
+}
+
+#[test]
+fn nodes_of_shards_trust_their_authority_alone_and_show_it_their_certificates() {
+    let Some(nats) = Nats::start(1, ALWAYS) else {
+        return;
+    };
+    let (urls, monitors) = (nats.urls().join(","), nats.monitors().join(","));
+    let dirs = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let [ours, others] = [&dirs[0], &dirs[1]].map(|dir| Authority::new(dir.path()));
+    ours.puts();
+    for (name, authority) in [("ca.pem", &ours), ("others.pem", &others)] {
+        fs::write(ours.path(name), &authority.pem).unwrap();
+    }
+    let files = ["cert.pem", "key.pem", "ca.pem", "others.pem"].map(|name| ours.path(name));
+    let node = |dir: &Path, serves: &str, trusts: &str| {
+        let settings = [
+            ("tls.cert", files[0].as_str()),
+            ("tls.key", files[1].as_str()),
+            ("tls.client_ca", files[2].as_str()),
+            ("nats.servers", urls.as_str()),
+            ("nats.monitors", monitors.as_str()),
+            ("nats.replicas", "1"),
+            ("nats.shards", "2"),
+            ("nats.serve_shards", serves),
+            ("nats.node_key", "the-key-between-nodes"),
+            ("nats.node_ca", trusts),
+        ];
+        start(dir, &settings)
+    };
+    let first = node(dirs[0].path(), "0", &files[2]);
+    let second = node(dirs[1].path(), "1", &files[3]);
+    let client = ours.client(Some(ours.signs()));
+    let send = |running: &Running, method: &str, path: &str, body: &str| {
+        let request = ureq::http::Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", running.url()))
+            .header("content-type", "application/json");
+        client.run(request.body(body.to_owned()).unwrap()).is_ok()
+    };
+    let made = r#"{"vectors": {"size": 2, "distance": "Dot"}, "shards": 2}"#;
+    common::until(|| send(&first, "PUT", "collections/c", made));
+    let count = |running: &Running| send(running, "POST", "collections/c/points/count", "{}");
+    assert!(count(&first));
+    // The other node knows who serves the shard, and does not trust it.
+    assert!(!count(&second));
+    first.stop().unwrap();
+    second.stop().unwrap();
 }
 
 #[test]

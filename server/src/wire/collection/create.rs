@@ -26,6 +26,10 @@ pub(crate) struct CreateCollection {
     /// Ours: seconds that points live after they were put in; 0, or nothing: for good.
     #[schemars(range(max = 3_162_240_000_u64))]
     ttl_s: Option<u64>,
+    /// Ours: over how many shards the collection is spread, where nodes serve such; 1, or nothing: it is
+    /// whole on every node.
+    #[schemars(range(min = 1))]
+    shards: Option<u32>,
     #[schemars(range(min = 1), transform = schema::no_effect)]
     shard_number: Option<u32>,
     #[schemars(extend("enum" = ["auto", null]), transform = schema::no_effect)]
@@ -101,6 +105,14 @@ impl JsonSchema for Vectors {
 }
 
 impl CreateCollection {
+    /// Over how many shards it is to be spread; nothing if it is to be whole.
+    pub(crate) fn shards(&self) -> Result<Option<u32>, Refusal> {
+        match self.shards {
+            Some(0) => Err(Refusal::wrong("`shards` must be at least 1")),
+            many => Ok(many.filter(|count| *count > 1)),
+        }
+    }
+
     /// The engine's settings.
     pub(crate) fn spec(self, model: &Model<'_>) -> Result<CollectionSpec, Refusal> {
         self.refuse_what_is_not_there()?;

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::reembedding;
 use crate::refusal::Refusal;
+use crate::shards;
 use crate::wire::schema::no_effect;
 
 /// An object of hints.
@@ -37,6 +38,12 @@ pub(super) fn own_metadata(metadata: Option<&Map<String, Value>>) -> Result<(), 
         return Err(Refusal::wrong(format!(
             "`metadata.{}` is the server's own: it says how far a move to another model is",
             reembedding::KEY
+        )));
+    }
+    if has(shards::KEY) {
+        return Err(Refusal::wrong(format!(
+            "`metadata.{}` is the server's own: say `shards` beside `metadata` when the collection is made",
+            shards::KEY
         )));
     }
     match has(TTL_S) {

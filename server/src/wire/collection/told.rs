@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 
 use super::quantization::{self, QuantizationTold, WalkedOn};
 use super::vector::Distance;
+use crate::shards;
 use crate::wire::index::{self, IndexTold};
 
 /// The answer to `GET /collections`. What stands beside `name` is ours.
@@ -22,7 +23,7 @@ pub(crate) struct Collections {
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Named {
     name: String,
-    /// Not known of a damaged one.
+    /// Not known of a damaged one, and told by `GET /collections/{c}` of one that is spread over shards.
     points_count: Option<usize>,
     embedder: Option<String>,
     /// What is wrong with it and can be done, if it is not served.
@@ -49,11 +50,11 @@ impl Named {
 
 impl From<CollectionInfo> for Named {
     fn from(info: CollectionInfo) -> Self {
-        let mut vectors = info.spec.vectors.into_values();
-        let embedder = vectors.find_map(|vector| vector.embedder);
+        let mut vectors = info.spec.vectors.values();
+        let embedder = vectors.find_map(|vector| vector.embedder.clone());
         Self {
             name: info.name,
-            points_count: Some(info.points),
+            points_count: (!info.spec.metadata.contains_key(shards::KEY)).then_some(info.points),
             embedder: embedder.map(|embedder| embedder.name),
             damaged: None,
         }

@@ -1,0 +1,106 @@
+//! The shards that this node serves: each a server of its own within this one, with a log, a data folder
+//! and gates of its own, at `/shards/{shard}`. Only nodes may ask there, which show the same key.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header;
+use actix_web::middleware::{Next, from_fn};
+use actix_web::web::{self, ServiceConfig};
+use actix_web::{Error, ResponseError};
+use config::Config;
+use subtle::ConstantTimeEq;
+
+use super::Shards;
+use crate::access::{Denied, Grant, Ring};
+use crate::app::App;
+use crate::audit::Audit;
+use crate::error;
+use crate::metrics::Metrics;
+use crate::{routes, seen};
+
+const PATH: &str = "/shards/";
+
+/// Bodies between nodes are JSON, whatever the client sent, and that may be longer.
+const LONGER: usize = 8;
+
+/// The shards of a node, by number.
+pub(crate) type Served = BTreeMap<u32, Arc<App>>;
+
+/// The state of each shard that the settings name; not open yet.
+pub(crate) fn serve(app: &App) -> Result<Served, error::Error> {
+    let nats = app.config.nats.as_ref();
+    let Some(shards) = nats.and_then(|nats| nats.shards.as_ref()) else {
+        return Ok(Served::new());
+    };
+    let served = shards.served.iter().map(|shard| {
+        let config = config_of(&app.config, *shard);
+        let keys = Ring::of_nobody();
+        let audit = Audit::open(&config.audit)?;
+        let mut own = App::new(config, Metrics::new(), keys, audit);
+        // One process, one account.
+        own.memory = app.memory.clone();
+        Ok((*shard, Arc::new(own)))
+    });
+    served.collect()
+}
+
+/// The settings of a shard: those of the node, with a stream and a folder of its own.
+fn config_of(config: &Config, shard: u32) -> Config {
+    let mut own = config.clone();
+    own.data_dir = config.data_dir.join("shards").join(shard.to_string());
+    own.server.max_body_mib = config.server.max_body_mib.saturating_mul(LONGER);
+    own.audit.dir = None;
+    own.compreface = None;
+    if let Some(nats) = &mut own.nats {
+        nats.stream = format!("{}-shard-{shard}", nats.stream);
+        nats.shards = None;
+    }
+    own
+}
+
+/// Puts the shards where nodes ask them.
+pub(crate) fn mount(served: &Served, site: &mut ServiceConfig) {
+    for (shard, app) in served {
+        let scope = web::scope(&format!("{PATH}{shard}"))
+            .app_data(web::Data::from(Arc::clone(app)))
+            .wrap(from_fn(within))
+            .configure(|site| routes::configure(site, false));
+        site.service(scope);
+    }
+}
+
+/// Whether this is asked by a node, or would be.
+pub(crate) fn is_between_nodes(app: &App, request: &ServiceRequest) -> bool {
+    app.shards().is_some() && request.path().starts_with(PATH)
+}
+
+/// What a node may do: everything in a shard, if it shows the key.
+pub(crate) fn judge(shards: Option<&Shards>, request: &ServiceRequest) -> Result<Grant, Denied> {
+    let shown = request.headers().get(header::AUTHORIZATION);
+    let shown = shown.ok_or(Denied::Missing)?.as_bytes();
+    let shown = shown.strip_prefix(b"Bearer ").ok_or(Denied::Wrong)?;
+    let key = shards.map(|shards| shards.settings.key.as_str().as_bytes());
+    let key = key.ok_or(Denied::Wrong)?;
+    match bool::from(shown.ct_eq(key)) {
+        true => Ok(Grant::of_node()),
+        false => Err(Denied::Wrong),
+    }
+}
+
+/// The clock of the shard's own log.
+async fn within(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let app = request.app_data::<web::Data<App>>().cloned();
+    let app = app.expect("a shard is mounted with its state");
+    if let Err(refusal) = seen::awaited(&app, request.headers()).await {
+        return Ok(request.into_response(refusal.error_response()));
+    }
+    let mut response = next.call(request).await?.map_into_boxed_body();
+    seen::tell(&app, response.headers_mut());
+    Ok(response)
+}
