@@ -39,7 +39,8 @@ pub struct Examined {
     pub backups: u64,
     /// What is wrong, with the file and the byte.
     pub damaged: Vec<String>,
-    /// Whether new snapshots stand in the place of all that were damaged.
+    /// Whether nothing is damaged any more: new snapshots stand in the place of those that were. A backup
+    /// cannot be made anew.
     pub mended: bool,
 }
 
@@ -100,12 +101,13 @@ impl Engine {
         let found = checkpointer.examine(progress)?;
         let mut damaged = found.damaged;
         // One after the other, so that both checkpoints that are kept are new.
-        let mended =
+        let anew =
             damaged.is_empty() || (0..2).all(|_| checkpointer.take_anew(&found.whose).is_ok());
         let snapshots = found.snapshots as u64;
         let mut go_on = || progress(snapshots, snapshots);
         let _moving = self.moving.read();
         let (backups, bad) = verify::backups(&self.shared().backups, &mut go_on)?;
+        let mended = anew && bad.is_empty();
         damaged.extend(bad);
         Ok(Examined {
             snapshots: found.snapshots,

@@ -133,7 +133,7 @@ fn a_backup_that_rots_is_told_and_left_alone() {
     let path = dir.path().join("backups/collections/c").join(&made.name);
     flip(&path, 200);
     let found = engine.examine(&mut |_, _| true).unwrap();
-    assert_eq!(found.backups, 1);
+    assert_eq!((found.backups, found.mended), (1, false));
     assert!(
         found.damaged.iter().any(|what| what.contains(&made.name)),
         "{found:?}"

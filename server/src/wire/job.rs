@@ -111,7 +111,7 @@ pub(crate) struct ExaminedOut {
     backups: u64,
     /// What is wrong, with the file and the byte.
     damaged: Vec<String>,
-    /// Whether new snapshots stand in the place of all that were damaged.
+    /// Whether nothing is damaged any more: new snapshots stand in the place of those that were.
     mended: bool,
 }
 
