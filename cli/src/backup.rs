@@ -4,6 +4,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
@@ -21,7 +22,10 @@ pub(crate) fn backup(arguments: &BackupArgs, client: &Client) -> Result<Exit> {
         bail!("{} is there already: choose another name", target.display());
     }
     let temporary = target.with_extension("part");
-    let file = File::create(&temporary);
+    // Everything is in it.
+    let mut made = File::options();
+    let file = made.write(true).create(true).truncate(true).mode(0o600);
+    let file = file.open(&temporary);
     let file = file.with_context(|| format!("cannot make {}", temporary.display()))?;
     let fetched = fetch(arguments.collection.as_deref(), client, file);
     let told = fetched.and_then(|told| {

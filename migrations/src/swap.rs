@@ -7,6 +7,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use storage::read_format;
@@ -138,7 +139,8 @@ impl Places {
 
 fn copy_into(from: &Path, to: &Path, notify: Notify<'_>) -> Result<(), Error> {
     notify("make a folder")?;
-    fs::create_dir(to).map_err(failed(to, "make the folder"))?;
+    let made = fs::DirBuilder::new().mode(0o700).create(to);
+    made.map_err(failed(to, "make the folder"))?;
     for entry in fs::read_dir(from).map_err(failed(from, "list"))? {
         let path = entry.map_err(failed(from, "list"))?.path();
         let target = to.join(path.file_name().unwrap_or_default());

@@ -1,9 +1,9 @@
 //! A trail of lines, one JSON object each: the file that is written is closed at a size and gets the
 //! time as a name, and of the closed ones the oldest go. Nothing is synced.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -29,10 +29,8 @@ impl Trail {
     /// # Errors
     /// The folder or the file cannot be made or opened.
     pub fn open(dir: &Path, name: &'static str, most: u64, kept: usize) -> io::Result<Self> {
-        fs::create_dir_all(dir)?;
-        let path = dir.join(format!("{name}.jsonl"));
-        let (file, bytes) = current(&path)?;
-        let torn = bytes > 0 && last_byte(&path)? != b'\n';
+        make_dir(dir)?;
+        let (file, bytes, torn) = current(&dir.join(format!("{name}.jsonl")))?;
         Ok(Self {
             dir: dir.to_owned(),
             name,
@@ -50,6 +48,7 @@ impl Trail {
     /// It cannot be written, or no new file be made.
     pub fn append(&mut self, line: &[u8]) -> io::Result<()> {
         // What a failed write has left of a line is ended first, so that it spoils no other.
+        self.look()?;
         let start: &[u8] = if self.torn { b"\n" } else { b"" };
         let line = [start, line, b"\n"].concat();
         if self.bytes > 0 && self.bytes + line.len() as u64 > self.most {
@@ -62,6 +61,30 @@ impl Trail {
         Ok(())
     }
 
+    /// Whether the file still has its name: who else carries it off, empties it or removes it finds what
+    /// comes from then on in a new one.
+    fn look(&mut self) -> io::Result<()> {
+        let path = self.written();
+        let of = |there: &fs::Metadata| (there.dev(), there.ino());
+        match fs::metadata(&path) {
+            Ok(there) if of(&there) == of(&self.file.metadata()?) => {
+                self.torn &= there.len() > 0;
+                self.bytes = there.len();
+            }
+            Ok(_) => (self.file, self.bytes, self.torn) = current(&path)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                make_dir(&self.dir)?;
+                (self.file, self.bytes, self.torn) = current(&path)?;
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    fn written(&self) -> PathBuf {
+        self.dir.join(format!("{}.jsonl", self.name))
+    }
+
     /// Goes on in a new file.
     fn close(&mut self) -> io::Result<()> {
         let mut closed = Vec::new();
@@ -71,13 +94,13 @@ impl Trail {
         closed.sort_unstable();
         // Several may be closed within a millisecond, and clocks go back.
         let time = closed.last().map_or(0, |last| last + 1).max(now_ms());
-        let written = self.dir.join(format!("{}.jsonl", self.name));
+        let written = self.written();
         match fs::rename(&written, self.closed(time)) {
             // It was renamed before, and no new one could be made.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             renamed => renamed?,
         }
-        (self.file, self.bytes) = current(&written)?;
+        (self.file, self.bytes, self.torn) = current(&written)?;
         let extra = (closed.len() + 1).saturating_sub(self.kept);
         let mut extra = closed.into_iter().take(extra);
         extra.try_for_each(|time| fs::remove_file(self.closed(time)))
@@ -103,12 +126,17 @@ fn last_byte(path: &Path) -> io::Result<u8> {
     Ok(last[0])
 }
 
-/// Only its owner may read it.
-fn current(path: &Path) -> io::Result<(File, u64)> {
+/// The file that is written, its bytes, and whether its last line has no end. Only its owner may read it.
+fn current(path: &Path) -> io::Result<(File, u64, bool)> {
     let mut options = OpenOptions::new();
     let file = options.append(true).create(true).mode(0o600).open(path)?;
     let bytes = file.metadata()?.len();
-    Ok((file, bytes))
+    let torn = bytes > 0 && last_byte(path)? != b'\n';
+    Ok((file, bytes, torn))
+}
+
+fn make_dir(dir: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(dir)
 }
 
 /// Milliseconds since 1970.
@@ -119,6 +147,8 @@ pub fn now_ms() -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     #[test]
@@ -141,10 +171,47 @@ mod tests {
         fs::write(&last, "torn").unwrap();
         open().append(b"new").unwrap();
         assert_eq!(read(&last), "torn\nnew\n");
-        // A file that is gone is made anew.
-        let mut trail = open();
+    }
+
+    #[test]
+    fn a_file_that_others_move_empty_or_remove_is_gone_on_with_under_its_name() {
+        let above = tempfile::tempdir().unwrap();
+        let dir = above.path().join("trail");
+        let mut trail = Trail::open(&dir, "trail", 1 << 20, 2).unwrap();
+        let mut append = |line: &str| trail.append(line.as_bytes()).unwrap();
+        let last = dir.join("trail.jsonl");
+        let read = |path: &Path| fs::read_to_string(path).unwrap();
+        append("one");
+        let moved = dir.join("trail.jsonl.1");
+        fs::rename(&last, &moved).unwrap();
+        append("two");
+        assert_eq!((&*read(&moved), &*read(&last)), ("one\n", "two\n"));
+        // Carried off, and another put in its place at once.
+        fs::rename(&last, &moved).unwrap();
+        fs::write(&last, "begun").unwrap();
+        append("three");
+        assert_eq!(read(&last), "begun\nthree\n");
         fs::remove_file(&last).unwrap();
-        trail.append(b"line9").unwrap();
-        assert_eq!(read(&last), "line9\n");
+        append("four");
+        assert_eq!(read(&last), "four\n");
+        fs::write(&last, "").unwrap();
+        append("five");
+        assert_eq!(read(&last), "five\n");
+        fs::remove_dir_all(&dir).unwrap();
+        append("six");
+        assert_eq!(read(&last), "six\n");
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&dir), mode(&last)), (0o700, 0o600));
+    }
+
+    #[test]
+    fn a_file_that_others_have_emptied_is_closed_by_what_is_in_it_now() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut trail = Trail::open(dir.path(), "trail", 10, 2).unwrap();
+        for _ in 0..5 {
+            trail.append(b"line0").unwrap();
+            fs::write(dir.path().join("trail.jsonl"), "").unwrap();
+        }
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 }

@@ -1,8 +1,9 @@
-//! The operating system's disk.
+//! The operating system's disk. What is made on it is for its owner alone, whatever the process's
+//! mask says: pictures and vectors of faces are in it.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::Path;
 
 use super::{Disk, DiskFile};
@@ -18,6 +19,7 @@ impl Disk for OsDisk {
             .write(true)
             .create(true)
             .truncate(true)
+            .mode(0o600)
             .open(path)?;
         Ok(Box::new(OsFile(file)))
     }
@@ -51,7 +53,7 @@ impl Disk for OsDisk {
     }
 
     fn create_dir_all(&self, dir: &Path) -> io::Result<()> {
-        fs::create_dir_all(dir)
+        DirBuilder::new().recursive(true).mode(0o700).create(dir)
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::{STORE, Tables, Trees, fail, rewrite};
 use parking_lot::RwLock;
 
+use crate::disk::{Disk, OsDisk};
 use crate::error::Error;
 use crate::ids::Lsn;
 use crate::limits::TABLES_OPEN_LIMIT_S;
@@ -137,6 +138,9 @@ pub(super) fn open_guarded(path: &Path) -> Result<Tables, Error> {
 }
 
 fn open_plain(path: PathBuf) -> Result<Tables, Error> {
+    // sled's files are readable by all, were it not for the folder that they lie in.
+    let made = OsDisk.create_dir_all(&path);
+    made.map_err(Error::io(&path, "make the folder"))?;
     let config = sled::Config::new()
         .path(&path)
         .flush_every_ms(None)
