@@ -157,6 +157,9 @@ impl Blobs {
 
     fn start_file(&self, inner: &mut Inner) -> Result<(), Error> {
         let number = inner.next_file;
+        // Taken, whatever comes of it: if this fails the file may be there, and whoever has listed the
+        // files by then would later remove one of the same name.
+        inner.next_file = number.saturating_add(1);
         let path = self.path(number);
         let file: Arc<dyn DiskFile> = self
             .disk
@@ -179,7 +182,6 @@ impl Blobs {
             file,
             end: FILE_HEADER,
         });
-        inner.next_file = number.saturating_add(1);
         Ok(())
     }
 

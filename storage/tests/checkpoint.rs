@@ -1,14 +1,16 @@
 //! Manifests, snapshots and blobs: damaged at every byte, and without power at every operation.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::io::Read;
+use std::collections::HashMap;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use storage::{
-    BlobKind, Blobs, CollectionConfig, CollectionEntry, CollectionId, Disk, Error, Lsn, Manifest,
-    Manifests, Metric, PointId, PointRow, Quantization, SimDisk, SnapshotReader, SnapshotRef,
-    SnapshotWriter, VectorConfig, VectorId, VectorsConfig, read_rows, sync_snapshots, write_row,
+    BlobKind, Blobs, CollectionConfig, CollectionEntry, CollectionId, Disk, Error, Fault, Lsn,
+    Manifest, Manifests, Metric, PointId, PointRow, Quantization, SimDisk, SnapshotReader,
+    SnapshotRef, SnapshotWriter, VectorConfig, VectorId, VectorsConfig, read_rows, sync_snapshots,
+    write_row,
 };
 
 const STORE: u128 = 7;
@@ -244,6 +246,35 @@ fn a_synced_blob_survives_and_is_given_to_its_owner_only() {
         assert!(later.file > one.file, "a torn file is never written after");
         assert_eq!(kept.read(&later, HOME, &ADA).unwrap(), b"later");
     }
+}
+
+#[test]
+fn what_is_copied_after_a_file_that_could_not_be_begun_is_not_removed_with_it() {
+    let disk = SimDisk::new();
+    let (collection, id) = (HOME, ADA);
+    let blobs = blobs(&disk);
+    let append = || blobs.append(collection, &id, BlobKind::Crop, Lsn(1), b"crop");
+    let place = append().unwrap();
+    let used = HashMap::from([(place.file, Blobs::bytes_of(&place))]);
+    append().unwrap();
+    // A place for a copy is wanted: its file is made, but there is no room for the header.
+    let stale = blobs.stale(&used).unwrap();
+    assert_eq!(stale, [place.file]);
+    disk.fail_at(disk.operations() + 1, Fault::Error(ErrorKind::StorageFull));
+    assert!(blobs.copy(&place, collection, &id).is_err());
+    // Once more, with room.
+    let stale = blobs.stale(&used).unwrap();
+    assert_eq!(
+        stale.len(),
+        2,
+        "the file that was begun is there: {stale:?}"
+    );
+    let copied = blobs.copy(&place, collection, &id).unwrap();
+    assert!(!stale.contains(&copied.file));
+    blobs.remove(&stale).unwrap();
+    assert_eq!(blobs.read(&copied, collection, &id).unwrap(), b"crop");
+    let used = HashMap::from([(copied.file, Blobs::bytes_of(&copied))]);
+    assert!(blobs.stale(&used).unwrap().is_empty());
 }
 
 #[test]
