@@ -4,9 +4,9 @@ use anyhow::Result;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use crate::arguments::ServerArgs;
 use crate::client::{Client, wire};
 use crate::exit::Exit;
+use crate::target::ServerArgs;
 use crate::{job, out};
 
 /// What to do.
@@ -114,13 +114,13 @@ fn listed(jobs: &[wire::ListedJob]) -> String {
             all => format!("{}/{all}", job.job.done),
         };
         format!(
-            "{:>4}  {:<10} {:<20} {:<10} {far:<15} {:.1} s\n",
+            "{:>13}  {:<10} {:<20} {:<10} {far:<15} {:.1} s\n",
             job.job.id, job.kind, of, job.job.status, job.seconds
         )
     };
     let lines: String = jobs.iter().map(line).collect();
     format!(
-        "{:>4}  {:<10} {:<20} {:<10} {:<15} took\n{lines}",
+        "{:>13}  {:<10} {:<20} {:<10} {:<15} took\n{lines}",
         "id", "kind", "collection", "status", "done"
     )
 }

@@ -13,6 +13,7 @@ use crate::keys::KeysCommand;
 use crate::limits;
 use crate::models::ModelsCommand;
 use crate::people::{ClusterArgs, PeopleCommand};
+use crate::target::{ServerArgs, ServerOrFolderArgs};
 use crate::training::TrainCommand;
 
 const AFTER_HELP: &str = "\
@@ -169,25 +170,6 @@ pub(crate) struct ServeArgs {
     set: Vec<(String, String)>,
 }
 
-/// Where the server is, and what it wants to see.
-#[derive(Debug, Clone, Args)]
-pub(crate) struct ServerArgs {
-    /// Where the server answers [env: DOPPEL_URL] [default: http://127.0.0.1:6333]
-    #[arg(long, value_name = "URL")]
-    pub(crate) url: Option<String>,
-    /// The server's API key
-    #[arg(
-        long,
-        value_name = "KEY",
-        env = "DOPPEL_API_KEY",
-        hide_env_values = true
-    )]
-    pub(crate) api_key: Option<String>,
-    /// Authorities in PEM to trust, instead of the well-known ones, where the URL is https
-    #[arg(long, value_name = "FILE", env = "DOPPEL_CA")]
-    pub(crate) ca: Option<PathBuf>,
-}
-
 #[derive(Debug, Args)]
 pub(crate) struct ImportArgs {
     /// A folder of photos, a list of photos (.csv, .jsonl), or vectors (.npy, .fvecs, .parquet, .jsonl)
@@ -272,31 +254,6 @@ pub(crate) struct PurgeArgs {
     pub(crate) delete_backups: bool,
     #[command(flatten)]
     pub(crate) target: ServerOrFolderArgs,
-}
-
-/// A server that runs, or a data folder that none is using.
-#[derive(Debug, Clone, Args)]
-pub(crate) struct ServerOrFolderArgs {
-    #[command(flatten)]
-    pub(crate) server: ServerArgs,
-    /// Use this data folder itself, which no server may be using
-    #[arg(long, value_name = "DIR", conflicts_with = "url")]
-    pub(crate) data_dir: Option<String>,
-}
-
-impl ServerOrFolderArgs {
-    /// The flags of a server that is for this command alone, as settings.
-    pub(crate) fn flags(&self) -> Vec<Flag> {
-        let texts = [
-            ("--data-dir", "data_dir", self.data_dir.as_ref()),
-            ("--api-key", "api_key", self.server.api_key.as_ref()),
-        ];
-        let texts = texts.into_iter();
-        let texts = texts.filter_map(|(flag, key, text)| Some(Flag::new(flag, key, text?)));
-        let own_port = Flag::new("--data-dir", "listen", "127.0.0.1:0");
-        let no_models = Flag::new("--data-dir", "models.install_on_start", "false");
-        texts.chain([own_port, no_models]).collect()
-    }
 }
 
 #[derive(Debug, Args)]

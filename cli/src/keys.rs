@@ -6,10 +6,10 @@ use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use crate::arguments::ServerArgs;
 use crate::client::Client;
 use crate::exit::Exit;
 use crate::out;
+use crate::target::ServerArgs;
 
 /// What to do with keys.
 #[derive(Debug, Subcommand)]

@@ -23,6 +23,7 @@ mod reembed;
 mod reindex;
 mod search;
 mod serve;
+mod target;
 mod training;
 
 use std::process::ExitCode;
@@ -30,11 +31,8 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::{CommandFactory, Parser};
 
-use arguments::{Cli, Command, ServerArgs};
-use client::Client;
+use arguments::{Cli, Command};
 use exit::Exit;
-
-const DEFAULT_URL: &str = "http://127.0.0.1:6333";
 
 fn main() -> ExitCode {
     let outcome = run(Cli::parse());
@@ -64,11 +62,11 @@ fn run(cli: Cli) -> Result<Exit> {
     match cli.command.unwrap_or(Command::Serve(cli.serve)) {
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Import(arguments) if arguments.data_dir.is_some() => serve::import(&arguments),
-        Command::Import(arguments) => import::run(&arguments, &client(&arguments.server)?),
+        Command::Import(arguments) => import::run(&arguments, &arguments.server.client()?),
         Command::Export(arguments) => {
             serve::reach(&arguments.from, |client| export::run(&arguments, client))
         }
-        Command::Search(arguments) => search::run(&arguments, &client(&arguments.server)?),
+        Command::Search(arguments) => search::run(&arguments, &arguments.server.client()?),
         Command::People(command) => {
             serve::reach(command.target(), |client| people::run(&command, client))
         }
@@ -81,7 +79,7 @@ fn run(cli: Cli) -> Result<Exit> {
         Command::Reembed(arguments) if arguments.target.data_dir.is_some() => {
             serve::reach_with_models(&arguments, |client| reembed::run(&arguments, client))
         }
-        Command::Reembed(arguments) => reembed::run(&arguments, &client(&arguments.target.server)?),
+        Command::Reembed(arguments) => reembed::run(&arguments, &arguments.target.server.client()?),
         Command::Backup(arguments) => {
             serve::reach(&arguments.from, |client| backup::backup(&arguments, client))
         }
@@ -91,8 +89,8 @@ fn run(cli: Cli) -> Result<Exit> {
         Command::Purge(arguments) => serve::reach(&arguments.target, |client| {
             backup::purge(&arguments, client)
         }),
-        Command::Admin(command) => admin::run(&command, &client(command.server())?),
-        Command::Keys(command) => keys::run(&command, &client(command.server())?),
+        Command::Admin(command) => admin::run(&command, &command.server().client()?),
+        Command::Keys(command) => keys::run(&command, &command.server().client()?),
         Command::Models(command) => models::run(&command),
         Command::Eval(command) => eval::run(&command),
         Command::Train(command) => training::run(&command),
@@ -115,17 +113,6 @@ fn run(cli: Cli) -> Result<Exit> {
 fn print(text: &str) -> Result<Exit> {
     out::print(text)?;
     Ok(Exit::Success)
-}
-
-pub(crate) fn client(server: &ServerArgs) -> Result<Client> {
-    let named = server.url.clone();
-    let url = named.or_else(|| std::env::var("DOPPEL_URL").ok());
-    let url = url.as_deref().unwrap_or(DEFAULT_URL);
-    Ok(Client::new(
-        url,
-        server.api_key.as_deref(),
-        server.ca.as_deref(),
-    )?)
 }
 
 #[cfg(test)]

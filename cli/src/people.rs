@@ -7,9 +7,9 @@ use anyhow::Result;
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
-use crate::arguments::ServerOrFolderArgs;
 use crate::client::Client;
 use crate::exit::Exit;
+use crate::target::ServerOrFolderArgs;
 use crate::{job, out};
 
 /// What can be done with people.

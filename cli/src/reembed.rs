@@ -6,9 +6,9 @@ use clap::Args;
 use config::Flag;
 use serde_json::{Value, json};
 
-use crate::arguments::ServerOrFolderArgs;
 use crate::client::Client;
 use crate::exit::Exit;
+use crate::target::ServerOrFolderArgs;
 use crate::{job, out};
 
 pub(crate) const HELP: &str = "\

@@ -4,9 +4,9 @@ use anyhow::Result;
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
-use crate::arguments::ServerOrFolderArgs;
 use crate::client::Client;
 use crate::exit::Exit;
+use crate::target::ServerOrFolderArgs;
 use crate::{job, out};
 
 #[derive(Debug, Args)]

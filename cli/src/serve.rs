@@ -5,15 +5,17 @@ use anyhow::{Context, Result};
 use config::{ApiKey, Config, Flag, Level, LogOutput, Sources};
 use embedder::models;
 
-use crate::arguments::{ImportArgs, ServeArgs, ServerOrFolderArgs};
+use crate::arguments::{ImportArgs, ServeArgs};
 use crate::client::Client;
 use crate::exit::Exit;
 use crate::reembed::ReembedArgs;
+use crate::target::ServerOrFolderArgs;
 use crate::{import, logging, out};
 
 /// Serves until told to stop. The line with the address is part of the interface: whoever starts
 /// a server on port 0 reads from it which port it became.
 pub(crate) fn run(arguments: &ServeArgs) -> Result<Exit> {
+    let signals = server::Signals::catch()?;
     let config = Config::load(&Sources::of_process(
         arguments.config.clone(),
         arguments.flags(),
@@ -21,7 +23,7 @@ pub(crate) fn run(arguments: &ServeArgs) -> Result<Exit> {
     logging::start(&config.log_output);
     let server = server::start(config)?;
     out::print(&format!("listening on {}\n", server.url()))?;
-    server.wait()?;
+    server.wait(signals)?;
     Ok(Exit::Success)
 }
 
@@ -49,7 +51,7 @@ pub(crate) fn reach(
     command: impl FnOnce(&Client) -> Result<Exit>,
 ) -> Result<Exit> {
     if target.data_dir.is_none() {
-        return command(&crate::client(&target.server)?);
+        return command(&target.server.client()?);
     }
     quietly(target.flags(), command)
 }
@@ -82,7 +84,11 @@ fn alone(config: Config, command: impl FnOnce(&Client) -> Result<Exit>) -> Resul
     })?;
     let url = format!("http://{}", server.addr());
     let outcome = server.wait_ready().map_err(Into::into).and_then(|()| {
-        let client = Client::new(&url, key.as_ref().map(ApiKey::as_str), None)?;
+        let client = Client::new(
+            &url,
+            key.as_ref().map(ApiKey::as_str),
+            server::tls_of_client(None, None)?,
+        )?;
         command(&client)
     });
     let stopped = server.stop();

@@ -341,9 +341,10 @@ fn stand_in_server() {
     let left = Arc::new(AtomicU64::new(looks));
     let factory: Arc<Factory> = Arc::new(move || Ok(Box::new(Slow::new(left.clone())) as _));
     let config = Config::load(&sources).unwrap();
+    let signals = server::Signals::catch().unwrap();
     let running = server::start_with(config, Embedding::Made(vec![factory])).unwrap();
     writeln!(std::io::stdout(), "listening on http://{}/", running.addr()).unwrap();
-    running.wait().unwrap();
+    running.wait(signals).unwrap();
 }
 
 /// A photo that the stand-in tells from all others.

@@ -17,13 +17,16 @@ const FILE_VARIABLE: &str = "DOPPEL_CONFIG";
 const DEFAULT_FILE: &str = "doppel.toml";
 
 /// Variables of the same prefix that others read: the file's name; which kernels to use; the
-/// Python that obtains models; where the client commands find the server; where tests find photos, and a
-/// server of NATS.
-const NOT_SETTINGS: [&str; 6] = [
+/// Python that obtains models; where the client commands find the server, whom they trust and what they
+/// show; where tests find photos, and a server of NATS.
+const NOT_SETTINGS: [&str; 9] = [
     FILE_VARIABLE,
     "DOPPEL_SIMD",
     "DOPPEL_PYTHON",
     "DOPPEL_URL",
+    "DOPPEL_CA",
+    "DOPPEL_CLIENT_CERT",
+    "DOPPEL_CLIENT_KEY",
     "DOPPEL_SHARED",
     "DOPPEL_NATS_SERVER",
 ];

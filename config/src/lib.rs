@@ -17,8 +17,10 @@
 //! ```
 
 mod compreface;
+mod embedding;
 mod error;
 mod file;
+mod hosts;
 mod layers;
 mod limits;
 mod nats;
@@ -29,13 +31,14 @@ mod shards;
 mod tree;
 
 pub use compreface::CompreFace;
+pub use embedding::{Embedding, Remote};
 pub use error::{Error, Origin};
+pub use hosts::Hosts;
 pub use layers::{Flag, Sources};
 pub use nats::Nats;
 pub use origins::Origins;
 pub use retention::Retention;
 pub use shards::Shards;
 pub use tree::{
-    ApiKey, Audit, Checkpoint, Config, Embedding, Level, Log, LogFormat, LogOutput, Models, Remote,
-    Server, Tls,
+    ApiKey, Audit, Checkpoint, Config, Level, Log, LogFormat, LogOutput, Models, Server, Tls,
 };

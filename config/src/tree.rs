@@ -8,14 +8,15 @@ use std::path::PathBuf;
 use std::thread::available_parallelism;
 
 use crate::compreface::CompreFace;
+use crate::embedding::Embedding;
 use crate::error::Error;
+use crate::hosts::Hosts;
 use crate::layers::Sources;
 use crate::limits;
 use crate::nats::Nats;
 use crate::origins::Origins;
 use crate::reader::Reader;
 use crate::retention::Retention;
-use crate::shards;
 
 /// All settings of a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,44 +105,14 @@ pub struct Server {
     pub request_timeout_s: u64,
     /// Web pages that may ask through a visitor's browser, beside our own.
     pub cors_origins: Origins,
+    /// Names that it may be asked under while it has no API key.
+    pub hosts: Hosts,
     /// Seconds that a stop waits for requests at work.
     pub shutdown_s: u64,
     /// Requests a second with one API key; one more is answered 429. 0 is any.
     pub requests_per_key_s: u32,
     /// Requests a second from one address; one more is answered 429. 0 is any.
     pub requests_per_address_s: u32,
-}
-
-/// The pool that turns photos into faces.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Embedding {
-    /// Photos at work at once.
-    pub workers: usize,
-    /// Photos that may wait; one more is answered 503.
-    pub queue: usize,
-    /// Threads that share the work on one photo.
-    pub intra_threads: usize,
-    /// Photos that one worker takes at once where several wait.
-    pub batch: usize,
-    /// Milliseconds that a worker waits for more photos where no other is free.
-    pub batch_wait_ms: u64,
-    /// Whether the model runs with numbers of 8 bits, where the processor adds them up exactly.
-    pub rounded: bool,
-    /// Percent of quality that a face must have to be kept.
-    pub min_quality_percent: u8,
-    /// Another server that looks at the photos; absent: this one does.
-    pub remote: Option<Remote>,
-}
-
-/// A server that looks at the photos of this one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Remote {
-    /// Where it answers: `http://host:6333`.
-    pub url: String,
-    /// Its API key, if it wants one.
-    pub key: Option<ApiKey>,
-    /// Seconds that it may take for a photo.
-    pub timeout_s: u64,
 }
 
 /// When checkpoints are taken.
@@ -305,39 +276,16 @@ impl Server {
                 "origins such as https://example.org, separated by commas, or *",
                 Origins::parse,
             )?,
+            hosts: r.text(
+                "server.hosts",
+                "",
+                "names such as faces.lan, without ports, separated by commas, or *",
+                Hosts::parse,
+            )?,
             shutdown_s: r.number("server.shutdown_s", 30, limits::SHUTDOWN_S)?,
             requests_per_key_s: r.number("server.requests_per_key_s", 0, limits::RATE)?,
             requests_per_address_s: r.number("server.requests_per_address_s", 0, limits::RATE)?,
         })
-    }
-}
-
-impl Embedding {
-    fn read(r: &mut Reader) -> Result<Self, Error> {
-        Ok(Self {
-            workers: threads(r, "embedding.workers")?,
-            queue: r.number("embedding.queue", 64, limits::QUEUE)?,
-            intra_threads: r.number("embedding.intra_threads", 1, limits::INTRA_THREADS)?,
-            batch: r.number("embedding.batch", 4, limits::BATCH)?,
-            batch_wait_ms: r.number("embedding.batch_wait_ms", 0, limits::BATCH_WAIT_MS)?,
-            rounded: r.boolean("embedding.rounded", true)?,
-            min_quality_percent: r.number("embedding.min_quality_percent", 0, limits::PERCENT)?,
-            remote: Remote::read(r)?,
-        })
-    }
-}
-
-impl Remote {
-    fn read(r: &mut Reader) -> Result<Option<Self>, Error> {
-        let expected = "where another doppel answers, such as http://10.0.0.2:6333";
-        let url = r.text("embedding.remote_url", "", expected, shards::url)?;
-        let key = r.secret("embedding.remote_key", limits::API_KEY_CHARS)?;
-        let timeout_s = r.number("embedding.remote_timeout_s", 30, limits::REQUEST_S)?;
-        Ok((!url.is_empty()).then(|| Self {
-            url,
-            key: key.map(ApiKey),
-            timeout_s,
-        }))
     }
 }
 
@@ -436,7 +384,7 @@ fn address(r: &mut Reader, key: &'static str, default: &str) -> Result<SocketAdd
 }
 
 /// 0 stands for one per core.
-fn threads(r: &mut Reader, key: &'static str) -> Result<usize, Error> {
+pub(crate) fn threads(r: &mut Reader, key: &'static str) -> Result<usize, Error> {
     let asked = r.number(key, 0, limits::THREADS)?;
     Ok(match asked {
         0 => available_parallelism().map_or(1, usize::from),

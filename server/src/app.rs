@@ -31,6 +31,7 @@ use crate::places;
 use crate::recall::Recall;
 use crate::recovery::Recovery;
 use crate::refusal::Refusal;
+use crate::remote::Remote;
 use crate::retention::Retention;
 use crate::seen::Applied;
 use crate::shards::Shards;
@@ -56,6 +57,8 @@ pub(crate) struct App {
     /// Held by one who decides about a subject by what there is of it.
     pub(crate) subjects: tokio::sync::Mutex<()>,
     pub(crate) audit: Audit,
+    /// The server that looks at this one's photos, if another does.
+    pub(crate) remote: Option<Remote>,
     pub(crate) pace: Pace,
     pub(crate) memory: Memory,
     slow: Slow,
@@ -67,8 +70,15 @@ pub(crate) struct App {
 }
 
 impl App {
-    pub(crate) fn new(config: Config, metrics: Metrics, keys: Ring, audit: Audit) -> Self {
+    pub(crate) fn new(
+        config: Config,
+        metrics: Metrics,
+        keys: Ring,
+        audit: Audit,
+        remote: Option<Remote>,
+    ) -> Self {
         Self {
+            remote,
             keys: Arc::new(keys),
             faces: Arc::new(Faces::new(&config.models_dir, &config.models.default)),
             scales: Scales::default(),

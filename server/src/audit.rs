@@ -7,8 +7,10 @@
 
 use std::time::Instant;
 
+use actix_web::Error;
 use actix_web::HttpMessage;
-use actix_web::dev::ServiceRequest;
+use actix_web::body::BoxBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
 use parking_lot::Mutex;
 use serde::Serialize;
@@ -16,7 +18,7 @@ use storage::{Trail, now_ms};
 
 use crate::access::{self, Grant, Scope};
 use crate::app::App;
-use crate::error::Error;
+use crate::error::Error as StartError;
 use crate::middleware::{RequestId, Template};
 
 /// Characters of a path that are told.
@@ -26,6 +28,9 @@ const NAME: &str = "audit";
 
 /// Where lines go; nowhere if the settings name no folder.
 pub(crate) struct Audit(Option<Mutex<Trail>>);
+
+/// The id of a key that a request has made, among its extensions.
+pub(crate) struct Made(pub(crate) String);
 
 /// One line.
 #[derive(Debug, Serialize)]
@@ -39,6 +44,9 @@ struct Line<'a> {
     key: Option<(&'a str, &'a str)>,
     method: &'a str,
     path: &'a str,
+    /// The id of the key that was made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    made: Option<&'a str>,
     /// Nothing if the client went away, or the server broke down over it.
     status: Option<u16>,
     /// All that it wrote is at or below this record of the log.
@@ -48,12 +56,12 @@ struct Line<'a> {
 
 impl Audit {
     /// Opens what the settings name.
-    pub(crate) fn open(config: &config::Audit) -> Result<Self, Error> {
+    pub(crate) fn open(config: &config::Audit) -> Result<Self, StartError> {
         let Some(dir) = &config.dir else {
             return Ok(Self(None));
         };
         let trail = Trail::open(dir, NAME, config.file_mib << 20, config.files);
-        let trail = trail.map_err(Error::system("open the audit trail"))?;
+        let trail = trail.map_err(StartError::system("open the audit trail"))?;
         Ok(Self(Some(Mutex::new(trail))))
     }
 
@@ -74,6 +82,7 @@ impl Audit {
                 .map_or_else(String::new, RequestId::text),
             address: request.peer_addr().map(|peer| peer.ip().to_string()),
             key: None,
+            made: None,
             method: method.clone(),
             path: told(request.path(), template).chars().take(PATH).collect(),
             status: None,
@@ -104,6 +113,7 @@ pub(crate) struct Entry<'a> {
     request: String,
     address: Option<String>,
     key: Option<(String, String)>,
+    made: Option<String>,
     method: Method,
     path: String,
     status: Option<u16>,
@@ -123,8 +133,16 @@ impl Entry<'_> {
     }
 
     /// How it was answered.
-    pub(crate) fn answered(&mut self, status: u16) {
-        self.status = Some(status);
+    pub(crate) fn answered(&mut self, outcome: &Result<ServiceResponse<BoxBody>, Error>) {
+        self.status = Some(match outcome {
+            Ok(response) => response.status().as_u16(),
+            Err(error) => error.as_response_error().status_code().as_u16(),
+        });
+        let made = outcome.as_ref().ok().and_then(|response| {
+            let extensions = response.request().extensions();
+            extensions.get::<Made>().map(|it| it.0.clone())
+        });
+        self.made = made;
     }
 }
 
@@ -141,6 +159,7 @@ impl Drop for Entry<'_> {
             key: key.map(|(id, name)| (id.as_str(), name.as_str())),
             method: self.method.as_str(),
             path: &self.path,
+            made: self.made.as_deref(),
             status: self.status,
             lsn: self.app.engine().map(|engine| engine.durable_lsn().0),
             seconds: self.started.elapsed().as_secs_f64(),

@@ -20,6 +20,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use crate::at_work::{AtWork, State};
+use crate::connections::Admitted;
 use crate::limits;
 
 /// The beginning of what a client of HTTP/2 sends first (RFC 9113, 3.4).
@@ -39,6 +40,7 @@ pub(crate) struct Connection {
     /// What was read to tell the protocol and is still to be given.
     first: Vec<u8>,
     at_work: AtWork,
+    admitted: Admitted,
     /// Since when nothing of what is to be written is taken.
     stalled: Option<Instant>,
     /// Whether no more could be written at the last attempt.
@@ -52,6 +54,7 @@ impl Connection {
     pub(crate) async fn accept(
         io: TcpStream,
         tls: Option<TlsAcceptor>,
+        admitted: Admitted,
     ) -> io::Result<(Self, Protocol, Option<SocketAddr>)> {
         io.set_nodelay(true)?;
         let peer = io.peer_addr().ok();
@@ -61,6 +64,7 @@ impl Connection {
             io,
             first,
             at_work: AtWork::new(),
+            admitted,
             stalled: None,
             full: false,
             timer: Box::pin(sleep_until(Instant::now() + limits::HEAD_TIMEOUT)),
@@ -70,6 +74,10 @@ impl Connection {
 
     pub(crate) fn at_work(&self) -> AtWork {
         self.at_work.clone()
+    }
+
+    pub(crate) fn admitted(&self) -> Admitted {
+        self.admitted.clone()
     }
 
     /// An error if a time is over; if not, whoever polls is woken when it is.
@@ -233,6 +241,11 @@ mod tests {
     use tokio_rustls::TlsConnector;
 
     use super::*;
+    use crate::connections::Connections;
+
+    fn admitted() -> Admitted {
+        Connections::new(1).enter()
+    }
 
     /// Both ends of a connection.
     async fn pair() -> (TcpStream, TcpStream) {
@@ -245,14 +258,17 @@ mod tests {
     async fn connected(first: &[u8]) -> (TcpStream, Connection, Protocol) {
         let (mut client, server) = pair().await;
         client.write_all(first).await.unwrap();
-        let (connection, protocol, _) = Connection::accept(server, None).await.unwrap();
+        let (connection, protocol, _) = Connection::accept(server, None, admitted()).await.unwrap();
         (client, connection, protocol)
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_client_that_says_nothing_is_given_up() {
         let (_client, server) = pair().await;
-        let refused = Connection::accept(server, None).await.err().unwrap();
+        let refused = Connection::accept(server, None, admitted())
+            .await
+            .err()
+            .unwrap();
         assert_eq!(refused.kind(), ErrorKind::TimedOut);
     }
 
@@ -321,7 +337,7 @@ mod tests {
         let acceptor = TlsAcceptor::from(Arc::new(served.unwrap()));
         let connector = TlsConnector::from(Arc::new(trusting));
         let name = ServerName::try_from("localhost").unwrap();
-        let accepting = Connection::accept(server, Some(acceptor));
+        let accepting = Connection::accept(server, Some(acceptor), admitted());
         let (client, accepted) = tokio::join!(connector.connect(name, client), accepting);
         (client.unwrap(), accepted.unwrap().0)
     }
@@ -389,7 +405,7 @@ mod tests {
             for cut in 1..PREFACE.len() {
                 let (mut client, server) = pair().await;
                 client.set_nodelay(true).unwrap();
-                let accepting = Connection::accept(server, None);
+                let accepting = Connection::accept(server, None, admitted());
                 let sending = async {
                     client.write_all(&bytes[..cut]).await.unwrap();
                     tokio::time::sleep(Duration::from_millis(1)).await;

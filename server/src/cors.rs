@@ -3,10 +3,11 @@
 //! faces into a database on the visitor's machine.
 
 use actix_web::HttpResponse;
-use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::{Method, Uri};
 use config::Origins;
 
+use crate::hosts;
 use crate::refusal::Refusal;
 
 /// Where a request comes from.
@@ -19,12 +20,11 @@ pub(crate) enum Origin {
 }
 
 /// Refuses pages that nobody has allowed.
-pub(crate) fn check(allowed: &Origins, headers: &HeaderMap) -> Result<Origin, Refusal> {
+pub(crate) fn check(allowed: &Origins, uri: &Uri, headers: &HeaderMap) -> Result<Origin, Refusal> {
     let Some(value) = headers.get(header::ORIGIN) else {
         return Ok(Origin::Ours);
     };
-    let host = headers.get(header::HOST).and_then(|it| it.to_str().ok());
-    let host = host.unwrap_or_default();
+    let host = hosts::of(uri, headers).unwrap_or_default();
     let origin = value.to_str().unwrap_or_default();
     match origin.split_once("://") {
         Some((_, from)) if from.eq_ignore_ascii_case(host) => Ok(Origin::Ours),
@@ -79,14 +79,21 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(header::HOST, HeaderValue::from_static("a:6333"));
         headers.insert(header::ORIGIN, HeaderValue::from_static(origin));
-        check(allowed, &headers)
+        check(allowed, &Uri::from_static("/"), &headers)
     }
 
     #[test]
     fn our_own_page_and_those_that_are_listed_may_ask_and_no_others() {
         let none = Origins::Listed(Vec::new());
         let one = Origins::Listed(vec!["http://b:1".to_owned()]);
-        assert_eq!(check(&none, &HeaderMap::new()).unwrap(), Origin::Ours);
+        let unsaid = check(&none, &Uri::from_static("/"), &HeaderMap::new());
+        assert_eq!(unsaid.unwrap(), Origin::Ours);
+        // As HTTP/2 has it.
+        let mut headers = HeaderMap::new();
+        headers.insert(header::ORIGIN, HeaderValue::from_static("https://a:6333"));
+        let of = |uri| check(&none, &Uri::from_static(uri), &headers);
+        assert_eq!(of("https://a:6333/faces").unwrap(), Origin::Ours);
+        assert!(of("https://b:6333/faces").is_err());
         assert_eq!(from("http://a:6333", &none).unwrap(), Origin::Ours);
         assert!(matches!(from("http://b:1", &one), Ok(Origin::Allowed(_))));
         assert!(from("http://c:1", &Origins::Any).is_ok());

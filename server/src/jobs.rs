@@ -4,17 +4,19 @@
 //! A job runs on a thread of its own and says now and then how far it is; there it learns that it
 //! was cancelled, or that the server stops. What it has written by then stays. Jobs live with the
 //! process; what is to go on after a restart stands in the data folder, and is begun as a new job
-//! then (see `reindexing`, `reembedding`).
+//! then (see `reindexing`, `reembedding`). Its id is the millisecond at which it began, so that one from
+//! before a restart names no other job after it.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use serde_json::Value;
+use storage::now_ms;
 
 use crate::limits;
 use crate::refusal::Refusal;
@@ -74,6 +76,11 @@ impl From<engine::Error> for Halt {
 }
 
 impl Job {
+    /// Asks it to end; one that has ended stays as it is.
+    pub(crate) fn cancel(&self) {
+        self.cancelled.store(true, Ordering::Relaxed);
+    }
+
     /// Says how far it is; an error if it is to go no further.
     pub(crate) fn step(&self, done: u64, of: u64) -> Result<(), Halt> {
         self.done.store(done, Ordering::Relaxed);
@@ -165,12 +172,13 @@ impl Jobs {
                 limits::JOBS_AT_WORK
             )));
         }
-        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let now_ms = now_ms();
         let job = Arc::new(Job {
-            id: state.last + 1,
+            // Two may begin within a millisecond, and clocks go back.
+            id: now_ms.max(state.last + 1),
             kind,
             collection,
-            started_s: now.map_or(0, |now| now.as_secs()),
+            started_s: now_ms / 1_000,
             started: Instant::now(),
             done: AtomicU64::new(0),
             of: AtomicU64::new(0),
@@ -201,16 +209,8 @@ impl Jobs {
         self.0.lock().jobs.values().cloned().collect()
     }
 
-    pub(crate) fn get(&self, id: u64) -> Result<Arc<Job>, Refusal> {
-        let known = self.0.lock().jobs.get(&id).cloned();
-        known.ok_or_else(|| Refusal::not_found(format!("job {id} does not exist")))
-    }
-
-    /// Asks a job to end; one that has ended stays as it is.
-    pub(crate) fn cancel(&self, id: u64) -> Result<Arc<Job>, Refusal> {
-        let job = self.get(id)?;
-        job.cancelled.store(true, Ordering::Relaxed);
-        Ok(job)
+    pub(crate) fn get(&self, id: u64) -> Option<Arc<Job>> {
+        self.0.lock().jobs.get(&id).cloned()
     }
 
     /// Ends all of them and takes no more.
@@ -298,7 +298,7 @@ mod tests {
                 .unwrap_err()
                 .is_busy()
         );
-        jobs.cancel(one.id).unwrap();
+        one.cancel();
         assert!(matches!(ended(&one), End::Cancelled));
         assert!(other.end().is_none());
         jobs.close();
@@ -308,19 +308,19 @@ mod tests {
                 .unwrap_err()
                 .is_busy()
         );
-        assert!(jobs.cancel(99).is_err());
     }
 
     #[test]
     fn a_job_that_breaks_down_has_failed() {
         let jobs = Jobs::default();
         let broken = jobs.start("test", "a".into(), |_| panic!("on purpose"));
-        assert!(matches!(ended(&broken.unwrap()), End::Failed(_)));
+        let broken = broken.unwrap();
+        assert!(matches!(ended(&broken), End::Failed(_)));
         for _ in 0..limits::JOBS_KNOWN + 5 {
             let job = jobs.start("test", "a".into(), |_| Ok(json!(null))).unwrap();
             ended(&job);
         }
         assert_eq!(jobs.list().len(), limits::JOBS_KNOWN);
-        assert!(jobs.get(1).is_err());
+        assert!(jobs.get(broken.id).is_none());
     }
 }

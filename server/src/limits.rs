@@ -98,6 +98,8 @@ pub(crate) const FACETS: usize = engine::limits::MAX_FACETS;
 pub(crate) const BATCH_OPERATIONS: usize = 1_000;
 /// Requests at work at once that ask how the server, or a collection, stands.
 pub(crate) const LOOKS_AT_WORK: usize = 64;
+/// Connections beyond those of the settings, for probes and operators.
+pub(crate) const CONNECTIONS_BEYOND: usize = 64;
 /// Requests of operators at work at once.
 pub(crate) const OPERATORS_AT_WORK: usize = 16;
 /// Jobs that are at work at once.

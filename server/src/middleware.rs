@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
+use actix_web::http::ConnectionType;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, HttpResponse, ResponseError, web};
@@ -18,9 +19,11 @@ use crate::access::{Asked, Denied, Grant, Service};
 use crate::app::App;
 use crate::at_work::AtWork;
 use crate::compreface::{self, Fault};
+use crate::connections::Admitted;
+use crate::cors::Origin;
 use crate::metrics::{Metrics, Route};
 use crate::refusal::Refusal;
-use crate::{access, clock, cors, http, limits, seen, shards};
+use crate::{access, clock, cors, hosts, http, limits, seen, shards};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// What the templates of the routes are told as when none matched.
@@ -113,17 +116,44 @@ pub(crate) async fn guard(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let app = app(&request).clone();
-    let headers = request.headers();
-    let origin = match cors::check(&app.config.server.cors_origins, headers) {
-        Ok(origin) => origin,
-        Err(refusal) => return Ok(request.into_response(refusal.error_response())),
+    let is_beyond = request
+        .conn_data::<Admitted>()
+        .is_some_and(Admitted::is_beyond);
+    let mut response = match from_where(&app, &request, is_beyond) {
+        Err(refusal) => request.into_response(refusal.error_response()),
+        Ok(origin) => {
+            let mut response = match cors::is_preflight(request.method(), request.headers()) {
+                true => request.into_response(cors::preflight()),
+                false => served(&app, request, next).await?,
+            };
+            cors::open(origin, response.headers_mut());
+            response
+        }
     };
-    let mut response = match cors::is_preflight(request.method(), headers) {
-        true => request.into_response(cors::preflight()),
-        false => served(&app, request, next).await?,
-    };
-    cors::open(origin, response.headers_mut());
+    if is_beyond {
+        let head = response.response_mut().head_mut();
+        head.set_connection_type(ConnectionType::Close);
+    }
     Ok(response)
+}
+
+/// Where a request comes from, or why it is served on no such connection, under no such name, or to no
+/// such page.
+fn from_where(app: &App, request: &ServiceRequest, is_beyond: bool) -> Result<Origin, Refusal> {
+    let (uri, headers, settings) = (request.uri(), request.headers(), &app.config.server);
+    if is_beyond {
+        let extensions = request.extensions();
+        let template = extensions.get::<Template>().and_then(|it| it.0.as_deref());
+        if !template.is_some_and(|it| access::is_of_operators(request.method(), it)) {
+            return Err(Refusal::busy(
+                "as many connections are open as may be (server.max_connections): try again",
+            ));
+        }
+    }
+    if app.keys.is_open() {
+        hosts::check(&settings.hosts, uri, headers)?;
+    }
+    cors::check(&settings.cors_origins, uri, headers)
 }
 
 /// What is not for everyone is paced, judged and told of in the audit trail.
@@ -165,10 +195,7 @@ async fn served(
         }
     };
     if let Some(entry) = &mut entry {
-        entry.answered(match &outcome {
-            Ok(response) => response.status().as_u16(),
-            Err(error) => error.as_response_error().status_code().as_u16(),
-        });
+        entry.answered(&outcome);
     }
     outcome
 }

@@ -55,8 +55,8 @@ pub(crate) fn load(app: &Arc<App>, embedding: Embedding) {
     match embedding {
         Embedding::Made(factories) => task.have_made(&factories, Vec::new()),
         Embedding::MadeWithHeads(factories, heads) => task.have_made(&factories, heads),
-        Embedding::Models => match task.config.embedding.remote.clone() {
-            Some(remote) => task.load_remote(Remote::new(&remote)),
+        Embedding::Models => match app.remote.clone() {
+            Some(remote) => task.load_remote(remote),
             None => task.load_installed(),
         },
     }

@@ -231,7 +231,7 @@ mod tests {
 
         let jobs = Jobs::default();
         let cancelled = job(&engine, &jobs);
-        jobs.cancel(cancelled.id).unwrap();
+        cancelled.cancel();
         assert!(matches!(wait(&cancelled), End::Cancelled));
         assert_eq!(engine.reindexes(NAME).unwrap(), []);
         engine.check(NAME).unwrap();

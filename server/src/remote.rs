@@ -20,6 +20,8 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use ureq::Agent;
 
+use crate::tls::tls_of_client;
+
 /// Bytes of an answer: many faces with their vectors and pictures.
 const ANSWER_BYTES: u64 = 64 << 20;
 const CONNECTING: Duration = Duration::from_secs(5);
@@ -94,8 +96,13 @@ struct LookedQuality {
 }
 
 impl Remote {
-    pub(crate) fn new(config: &config::Remote) -> Self {
+    /// # Errors
+    /// What it is to trust, or to show, does not fit.
+    pub(crate) fn new(config: &config::Remote) -> Result<Self, crate::Error> {
+        let certificate = config.certificate.as_ref();
+        let certificate = certificate.map(|(cert, key)| (cert.as_path(), key.as_path()));
         let agent = Agent::config_builder()
+            .tls_config(tls_of_client(config.ca.as_deref(), certificate)?)
             .http_status_as_error(false)
             .timeout_connect(Some(CONNECTING))
             .timeout_global(Some(Duration::from_secs(config.timeout_s)))
@@ -103,11 +110,11 @@ impl Remote {
             .max_redirects(0)
             .proxy(None)
             .build();
-        Self {
+        Ok(Self {
             agent: agent.new_agent(),
             url: config.url.trim_end_matches('/').to_owned(),
             key: config.key.as_ref().map(|key| key.as_str().to_owned()),
-        }
+        })
     }
 
     /// The models that it has loaded, each with whether it is its default. What their cosines mean is known here of those that come along.

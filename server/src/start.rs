@@ -16,18 +16,20 @@ use config::Config;
 use engine::{Engine, Event, Options};
 use migrations::Prepared;
 use tokio::runtime::Runtime;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::access::Ring;
 use crate::app::App;
 use crate::audit::Audit;
 use crate::connection::Connection;
+use crate::connections::Connections;
 use crate::error::Error;
 use crate::interrupted::Interrupted;
 use crate::metrics::Metrics;
 use crate::models_task::{self, Embedding};
+use crate::remote::Remote;
 use crate::shards::{Served, Shards};
+use crate::signals::{Signals, Told};
 use crate::tls::Certificate;
 use crate::{comparison, compreface, limits, middleware, routes, shards, shared_log};
 
@@ -59,7 +61,8 @@ pub struct Running {
 /// # Errors
 /// The address cannot be listened on, or the data folder cannot be opened or closed.
 pub fn run(config: Config) -> Result<(), Error> {
-    start(config)?.wait()
+    let signals = Signals::catch()?;
+    start(config)?.wait(signals)
 }
 
 /// Starts a server with the models of its settings. Returns as soon as it listens.
@@ -91,7 +94,9 @@ pub fn start_with(config: Config, embedding: Embedding) -> Result<Running, Error
         .map_err(Error::system("start a runtime"))?;
     let audit = Audit::open(&config.audit)?;
     let certificate = config.tls.as_ref().map(Certificate::open).transpose()?;
-    let app = Arc::new(App::new(config, Metrics::new(), keys, audit));
+    let remote = config.embedding.remote.as_ref().map(Remote::new);
+    let remote = remote.transpose()?;
+    let app = Arc::new(App::new(config, Metrics::new(), keys, audit, remote));
     let served = shards::serve(&app)?;
     let nats = app.config.nats.as_ref();
     if let Some(settings) = nats.and_then(|nats| nats.shards.as_ref()) {
@@ -165,10 +170,12 @@ fn http_server(
     // On any number of cores, all that is let in has a thread, and so has who asks how it is.
     let at_work = settings.concurrent_searches + settings.concurrent_writes + limits::LOOKS_AT_WORK;
     let at_work = at_work * (1 + served.len());
+    let all = Connections::new(settings.max_connections);
+    let connections = settings.max_connections + limits::CONNECTIONS_BEYOND;
     let builder = Server::build()
         .workers(settings.workers)
         .worker_max_blocking_threads(at_work + 2 * limits::OPERATORS_AT_WORK)
-        .max_concurrent_connections(settings.max_connections.div_ceil(settings.workers))
+        .max_concurrent_connections(connections.div_ceil(settings.workers))
         .shutdown_timeout(settings.shutdown_s)
         .disable_signals();
     let stopping = builder.graceful_shutdown_signal();
@@ -196,12 +203,14 @@ fn http_server(
             })
             .on_connect_ext(|connection: &Connection, data: &mut Extensions| {
                 data.insert(connection.at_work());
+                data.insert(connection.admitted());
             })
             .finish(map_config(site, |()| AppConfig::default()));
-        let certificate = certificate.clone();
+        let (certificate, all) = (certificate.clone(), all.clone());
         fn_service(move |io| {
             let tls = certificate.as_ref().map(|it| it.acceptor());
-            async { Ok(Connection::accept(io, tls).await?) }
+            let admitted = all.enter();
+            async { Ok(Connection::accept(io, tls, admitted).await?) }
         })
         .and_then(http)
     };
@@ -327,9 +336,15 @@ impl Running {
     /// # Errors
     /// They do not fit; those in use stay so.
     pub fn reload(&self) -> Result<(), Error> {
-        if let Some(certificate) = &self.certificate {
-            certificate.reload()?;
-            tracing::info!("the files of TLS were read again");
+        match &self.certificate {
+            Some(certificate) => {
+                certificate.reload()?;
+                tracing::info!("the files of TLS were read again");
+            }
+            None => tracing::info!(
+                "there is nothing to read again: the settings name no files of TLS, and a change of any \
+                 other takes a restart"
+            ),
         }
         Ok(())
     }
@@ -356,32 +371,27 @@ impl Running {
     ///
     /// # Errors
     /// The data folder cannot be opened or closed.
-    pub fn wait(self) -> Result<(), Error> {
-        let mut phase = self.phase.clone();
-        let failed = self.runtime.block_on(async {
-            let mut terminate = signal(SignalKind::terminate())?;
-            let mut interrupt = signal(SignalKind::interrupt())?;
-            let mut hang_up = signal(SignalKind::hangup())?;
+    pub fn wait(self, mut signals: Signals) -> Result<(), Error> {
+        let (mut phase, runtime) = (self.phase.clone(), Arc::clone(&signals.runtime));
+        let failed = runtime.block_on(async {
             loop {
                 tokio::select! {
-                    _ = terminate.recv() => tracing::info!("stopping: SIGTERM"),
-                    _ = interrupt.recv() => tracing::info!("stopping: SIGINT"),
-                    _ = hang_up.recv(), if self.certificate.is_some() => {
-                        if let Err(error) = self.reload() {
-                            tracing::error!(%error, "what was in use stays in use");
+                    told = signals.next() => match told {
+                        Told::Stop => return None,
+                        Told::Reload => {
+                            if let Err(error) = self.reload() {
+                                tracing::error!(%error, "what was in use stays in use");
+                            }
                         }
-                        continue;
-                    }
+                    },
                     Ok(phase) = phase.wait_for(|phase| matches!(phase, Phase::Failed(_))) => {
-                        return Ok(Some(phase.clone()));
+                        return Some(phase.clone());
                     }
                 }
-                return Ok(None);
             }
         });
-        let failed = failed.map_err(Error::system("wait for signals"));
         let stopped = self.stop();
-        match failed? {
+        match failed {
             Some(Phase::Failed(error)) => Err(error),
             _ => stopped,
         }

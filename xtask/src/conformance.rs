@@ -273,7 +273,9 @@ impl Server {
         let address = self.url.trim_start_matches("http://");
         loop {
             let mut stream = TcpStream::connect(address)?;
-            stream.write_all(b"GET /readyz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")?;
+            stream.write_all(
+                b"GET /readyz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n",
+            )?;
             let mut answer = String::new();
             stream.read_to_string(&mut answer)?;
             if answer.starts_with("HTTP/1.1 200") {

@@ -6,12 +6,6 @@ pub(crate) enum Error {
     /// Not an address of a server.
     #[error("`{0}` is not the address of a server; it looks like http://127.0.0.1:6333")]
     BadUrl(String),
-    /// Whom to trust cannot be read.
-    #[error("{}: {reason}", path.display())]
-    Authorities {
-        path: std::path::PathBuf,
-        reason: String,
-    },
     /// Nobody answered.
     #[error("cannot reach {url}: is `doppel serve` running? ({reason})")]
     Unreachable { url: String, reason: String },

@@ -3,7 +3,6 @@
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::path::Path;
 use std::sync::Once;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,7 +10,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use ureq::http::{Method, Request, Response, request};
-use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::tls::TlsConfig;
 use ureq::{Agent, Body};
 
 use super::error::Error;
@@ -35,7 +34,7 @@ struct Answer {
 
 impl Http {
     /// The address of a server, such as `http://127.0.0.1:6333`.
-    pub(super) fn new(url: &str, api_key: Option<&str>, ca: Option<&Path>) -> Result<Self, Error> {
+    pub(super) fn new(url: &str, api_key: Option<&str>, tls: TlsConfig) -> Result<Self, Error> {
         let base = url.trim_end_matches('/');
         let host = base.strip_prefix("http://");
         let host = host.or_else(|| base.strip_prefix("https://"));
@@ -43,10 +42,6 @@ impl Http {
         if host.is_empty() || host.contains(['/', '?', '#', '@', ' ']) {
             return Err(Error::BadUrl(url.to_owned()));
         }
-        let tls = match ca {
-            None => TlsConfig::default(),
-            Some(path) => TlsConfig::builder().root_certs(authorities(path)?).build(),
-        };
         let agent = Agent::config_builder()
             .tls_config(tls)
             .http_status_as_error(false)
@@ -243,24 +238,6 @@ fn message_of(answer: &Answer) -> String {
     }
 }
 
-fn authorities(path: &Path) -> Result<RootCerts, Error> {
-    let bad = |reason: String| Error::Authorities {
-        path: path.to_owned(),
-        reason,
-    };
-    let bytes = std::fs::read(path).map_err(|error| bad(error.to_string()))?;
-    let mut all = Vec::new();
-    for item in parse_pem(&bytes) {
-        if let PemItem::Certificate(one) = item.map_err(|error| bad(error.to_string()))? {
-            all.push(one);
-        }
-    }
-    match all.is_empty() {
-        true => Err(bad("there is no certificate in it".to_owned())),
-        false => Ok(RootCerts::from(all)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -274,7 +251,7 @@ mod tests {
             "https://faces.lan:6333",
         ];
         for url in fine {
-            assert!(Http::new(url, None, None).is_ok(), "{url}");
+            assert!(Http::new(url, None, TlsConfig::default()).is_ok(), "{url}");
         }
         let wrong = [
             "",
@@ -286,7 +263,10 @@ mod tests {
         ];
         for url in wrong {
             assert!(
-                matches!(Http::new(url, None, None), Err(Error::BadUrl(_))),
+                matches!(
+                    Http::new(url, None, TlsConfig::default()),
+                    Err(Error::BadUrl(_))
+                ),
                 "{url}"
             );
         }

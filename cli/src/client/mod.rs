@@ -6,8 +6,6 @@ mod error;
 mod http;
 pub(crate) mod wire;
 
-use std::path::Path;
-
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::Write;
@@ -16,6 +14,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use embedder::Manifest;
 use serde_json::{Value, json};
+use ureq::tls::TlsConfig;
 
 use crate::import::PhotoId;
 use crate::limits;
@@ -29,9 +28,9 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// `ca` holds the authorities to trust where the address is https, instead of the well-known.
-    pub(crate) fn new(url: &str, api_key: Option<&str>, ca: Option<&Path>) -> Result<Self, Error> {
-        let http = Http::new(url, api_key, ca)?;
+    /// `tls` says whom to trust and what to show where the address is https.
+    pub(crate) fn new(url: &str, api_key: Option<&str>, tls: TlsConfig) -> Result<Self, Error> {
+        let http = Http::new(url, api_key, tls)?;
         Ok(Self { http })
     }
 

@@ -14,7 +14,7 @@ pub(crate) enum EvalCommand {
     Lfw(EvalLfwArgs),
     /// What a head is worth for people it was not learned from, beside other ways to shorten vectors
     #[command(after_help = HEAD_HELP)]
-    Head(EvalHeadArgs),
+    Head(Box<EvalHeadArgs>),
 }
 
 const EVAL_LFW_HELP: &str = "\

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::arguments::ServerOrFolderArgs;
+use crate::target::ServerOrFolderArgs;
 
 #[derive(Debug, Args)]
 pub(crate) struct ExportArgs {

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 use train::Loss;
 
-use crate::arguments::ServerArgs;
 use crate::models::ModelsArgs;
+use crate::target::ServerArgs;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum TrainCommand {

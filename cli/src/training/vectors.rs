@@ -101,7 +101,7 @@ fn same_model(maker: &Maker, base: &Manifest) -> Result<()> {
 
 /// All points with a person, and the model that the server says made their vectors.
 fn of_collection(collection: &str, arguments: &VectorsArgs) -> Result<(Named, Option<Maker>)> {
-    let client = crate::client(&arguments.server)?;
+    let client = arguments.server.client()?;
     let using = arguments.using.as_deref();
     let maker = client.maker_of(collection, using)?;
     if maker.is_none() && arguments.with.model.is_none() {

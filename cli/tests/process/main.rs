@@ -419,10 +419,7 @@ fn an_operator_has_upkeep_done_from_the_command_line_and_sees_what_came_of_it() 
     assert_eq!(server.put_points(0).0, 200);
     let admin = |words: &[&str]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_doppel"));
-        command
-            .arg("admin")
-            .args(words)
-            .args(["--url", &server.url]);
+        command.args([&["admin"], words, &["--url", &server.url]].concat());
         let output = command.output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
         let told = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -439,8 +436,13 @@ fn an_operator_has_upkeep_done_from_the_command_line_and_sees_what_came_of_it() 
     done(&["compact"], "\"tables_bytes\"");
     done(&["verify"], "\"damaged\": []");
     done(&["jobs"], "warm_up    v");
-    done(&["watch", "2"], "\"log_bytes\"");
-    done(&["cancel", "1"], "job 1: completed");
+    let (_, listed) = admin(&["jobs"]);
+    let ids = listed.lines().skip(1);
+    let ids: Vec<_> = ids
+        .map(|it| it.split_whitespace().next().unwrap())
+        .collect();
+    done(&["watch", ids[1]], "\"log_bytes\"");
+    done(&["cancel", ids[0]], &format!("job {}: completed", ids[0]));
     let (code, told) = admin(&["watch", "99"]);
     assert_eq!(code, Some(1));
     assert!(told.contains("job 99 does not exist"), "{told}");

@@ -73,6 +73,17 @@ impl Grant {
         }
     }
 
+    /// Refuses with 403 what concerns all collections to one that is for some. `what` is as in
+    /// [`Grant::demand`].
+    pub(crate) fn demand_all(what: &str) -> Result<(), Refusal> {
+        match Self::current().limits().collections {
+            None => Ok(()),
+            Some(_) => Err(Refusal::forbidden(format!(
+                "{what}, and this key is for some collections only"
+            ))),
+        }
+    }
+
     /// Refuses with 403 what takes a scope that the request lacks. `what` is led by a capital-less
     /// subject: "`with_vector` shows vectors".
     pub(crate) fn demand(scope: Scope, what: &str) -> Result<(), Refusal> {

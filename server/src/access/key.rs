@@ -70,6 +70,9 @@ pub(crate) struct Key {
     pub(super) hash: [u8; 32],
     /// Seconds since 1970.
     pub(crate) made_at: u64,
+    /// The id of the key that made it; nothing where that was not noted yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) made_by: Option<String>,
     /// The service of CompreFace that it may be shown to, if it was made for one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) service: Option<Service>,
@@ -85,6 +88,7 @@ impl Key {
             name,
             hash: hash(secret),
             made_at: now(),
+            made_by: None,
             service: None,
             limits,
         }

@@ -84,6 +84,14 @@ pub(crate) fn is_open(method: &Method, template: &str) -> bool {
     needs(method, template) == Some(Needs::OPEN)
 }
 
+/// Whether this is asked to know how the server is, or to work on it.
+pub(crate) fn is_of_operators(method: &Method, template: &str) -> bool {
+    let theirs = [Scope::Metrics, Scope::Jobs, Scope::Keys];
+    needs(method, template).is_some_and(|needs| {
+        needs == Needs::OPEN || needs.scopes.iter().any(|scope| theirs.contains(scope))
+    })
+}
+
 /// What a request may do, or why it may do nothing.
 pub(crate) fn judge(ring: &Ring, asked: &Asked<'_>) -> Result<Grant, Denied> {
     if let Some(service) = asked.template.and_then(Service::of) {
@@ -210,6 +218,20 @@ mod tests {
         }
         let all = asked((&Method::GET, "/aliases", "/aliases"), &headers);
         assert!(matches!(judge(&ring, &all), Err(Denied::Forbidden(_))));
+    }
+
+    #[test]
+    fn a_key_of_one_collection_that_was_once_made_with_the_scope_for_metrics_sees_none() {
+        let ring = ring();
+        let limits = Limits {
+            scopes: [Scope::Metrics].into(),
+            collections: Some(vec!["mine".to_owned()]),
+            expires_at: None,
+        };
+        let (secret, _) = ring.add_in_memory("one", limits);
+        let headers = with_key(&secret);
+        let metrics = asked((&Method::GET, "/metrics", "/metrics"), &headers);
+        assert!(matches!(judge(&ring, &metrics), Err(Denied::Forbidden(_))));
     }
 
     #[test]

@@ -100,14 +100,17 @@ impl Ring {
         self.keys.read().clone()
     }
 
-    /// Makes a key, durably; returns its secret, which nobody can be told again.
+    /// Makes a key, durably, as the key of this id; returns its secret, which nobody can be told again.
     pub(crate) fn add(
         &self,
         name: &str,
         limits: Limits,
         service: Option<Service>,
+        made_by: Option<String>,
     ) -> Result<(String, Arc<Key>), NotMade> {
-        let (secret, key) = made(name, limits, service);
+        let (secret, mut key) = made(name, limits, service);
+        key.made_by = made_by;
+        let key = Arc::new(key);
         let added = Arc::clone(&key);
         self.change(|keys| keys.push(added))?;
         Ok((secret, key))
@@ -143,12 +146,13 @@ impl Ring {
 
     #[cfg(test)]
     pub(super) fn add_in_memory(&self, name: &str, limits: Limits) -> (String, Arc<Key>) {
-        self.add(name, limits, None).expect("there is no file")
+        self.add(name, limits, None, None)
+            .expect("there is no file")
     }
 }
 
 /// A new key with a random secret, and that secret: a UUID where clients of CompreFace show it.
-fn made(name: &str, limits: Limits, service: Option<Service>) -> (String, Arc<Key>) {
+fn made(name: &str, limits: Limits, service: Option<Service>) -> (String, Key) {
     let secret = match service {
         Some(_) => Uuid::new_v4().to_string(),
         None => {
@@ -160,5 +164,5 @@ fn made(name: &str, limits: Limits, service: Option<Service>) -> (String, Arc<Ke
     let id = Uuid::new_v4().simple().to_string()[..12].to_owned();
     let mut key = Key::of(secret.as_bytes(), (id, name.to_owned()), limits);
     key.service = service;
-    (secret, Arc::new(key))
+    (secret, key)
 }

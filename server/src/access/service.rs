@@ -119,7 +119,7 @@ mod tests {
     fn a_key_is_good_for_its_own_service_alone_however_its_letters_are_written() {
         let ring = Ring::of_settings(Some("the-root-key"), None);
         let made = |service| {
-            let made = ring.add("one", limits(Scope::Read, None), service);
+            let made = ring.add("one", limits(Scope::Read, None), service, None);
             made.unwrap().0
         };
         let (own, other) = (Service::Recognition, Service::Detection);
@@ -140,7 +140,7 @@ mod tests {
     fn a_key_that_has_expired_or_lacks_a_scope_is_none() {
         let ring = Ring::of_settings(Some("the-root-key"), None);
         let made = |scope, end| {
-            let made = ring.add("one", limits(scope, end), Some(Service::Recognition));
+            let made = ring.add("one", limits(scope, end), Some(Service::Recognition), None);
             made.unwrap().0
         };
         let late = made(Scope::Read, Some(1));

@@ -160,7 +160,15 @@ const OF_NONE: [Group; 5] = [
             ("GET", "/issues"),
         ],
     ),
-    (&[Scope::Metrics], &[("GET", "/metrics")]),
+    // Only those of the key's collections: who may begin a job may look at it and end it.
+    (
+        &[Scope::Jobs],
+        &[
+            ("GET", "/admin/jobs"),
+            ("GET", "/admin/jobs/{job}"),
+            ("DELETE", "/admin/jobs/{job}"),
+        ],
+    ),
     (
         &[Scope::Keys],
         &[
@@ -172,7 +180,7 @@ const OF_NONE: [Group; 5] = [
 ];
 
 /// About all collections.
-const OF_ALL: [Group; 4] = [
+const OF_ALL: [Group; 5] = [
     (
         &[Scope::Read],
         &[("GET", "/aliases"), ("GET", "/telemetry")],
@@ -180,15 +188,10 @@ const OF_ALL: [Group; 4] = [
     (&[Scope::Write], &[("POST", "/collections/aliases")]),
     (
         &[Scope::Jobs],
-        &[
-            ("POST", "/admin/checkpoint"),
-            ("GET", "/admin/jobs"),
-            ("POST", "/admin/jobs"),
-            ("GET", "/admin/jobs/{job}"),
-            ("DELETE", "/admin/jobs/{job}"),
-        ],
+        &[("POST", "/admin/checkpoint"), ("POST", "/admin/jobs")],
     ),
     (&[Scope::Jobs], &SNAPSHOTS),
+    (&[Scope::Metrics], &[("GET", "/metrics")]),
 ];
 
 /// Work of operators on one collection.

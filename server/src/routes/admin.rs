@@ -73,6 +73,7 @@ async fn checksum(app: Data<App>, request: HttpRequest, name: Path<String>) -> O
 async fn purge(app: Data<App>, request: HttpRequest, name: Path<String>) -> Outcome<Purged> {
     let name = named(name.into_inner())?;
     let params: PurgeParams = http::query(request.query_string())?;
-    let report = app.operate(move |engine| engine.purge(&name, params.backups()));
+    let backups = params.backups()?;
+    let report = app.operate(move |engine| engine.purge(&name, backups));
     Ok(Answer(report.await?.into()))
 }

@@ -1,11 +1,15 @@
 //! Jobs: backups, erasure and upkeep begun as such, all of them looked at and asked to end.
 
+use std::collections::HashSet;
+use std::sync::Arc;
+
 use actix_web::HttpRequest;
 use actix_web::web::{self, Data, Path, Payload};
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::named;
+use crate::access::Grant;
 use crate::api::Operation;
 use crate::app::App;
 use crate::http;
@@ -27,7 +31,10 @@ pub(super) fn operations() -> Vec<Operation> {
     });
     vec![
         Operation::get("/admin/jobs", "listJobs", || web::to(list))
-            .about("The jobs that are at work and the last that have ended, the oldest first.")
+            .about(
+                "The jobs that are at work and the last that have ended, the oldest first. A key that \
+                 is limited to collections sees and cancels the jobs of these.",
+            )
             .answers::<JobList>(json!({"jobs": [running.clone()]})),
         Operation::post("/admin/jobs", "beginJob", || web::to(begin_all))
             .about(
@@ -67,8 +74,9 @@ pub(super) fn operations() -> Vec<Operation> {
 }
 
 async fn list(app: Data<App>) -> Outcome<JobList> {
-    let jobs = app.jobs.list();
-    let jobs = jobs.iter().map(|job| JobOut::from(&**job)).collect();
+    let seen = Seen::of(&app);
+    let jobs = app.jobs.list().into_iter().filter(|job| seen.has(job));
+    let jobs = jobs.map(|job| JobOut::from(&*job)).collect();
     Ok(Answer(JobList { jobs }))
 }
 
@@ -105,11 +113,14 @@ async fn begin(
     let engine = app.recovered()?;
     let job = match body {
         Begin::Backup(_) => return back_up(&app, Some(name)),
-        Begin::Purge(params) => app.jobs.start("purge", name.clone(), move |job: &Job| {
-            let backups = params.backups();
-            let report = job.watch(|progress| engine.purge_watched(&name, backups, progress))?;
-            told(&Purged::from(report))
-        }),
+        Begin::Purge(params) => {
+            let backups = params.backups()?;
+            app.jobs.start("purge", name.clone(), move |job: &Job| {
+                let report =
+                    job.watch(|progress| engine.purge_watched(&name, backups, progress))?;
+                told(&Purged::from(report))
+            })
+        }
         Begin::WarmUp(_) => app.jobs.start("warm_up", name.clone(), move |job: &Job| {
             let done = job.watch(|progress| engine.warm_up(&name, progress))?;
             told(&WarmedOut::from(done))
@@ -133,13 +144,51 @@ fn told(result: &impl Serialize) -> Result<Value, Halt> {
 }
 
 async fn get(app: Data<App>, id: Path<String>) -> Outcome<JobOut> {
-    let job = app.jobs.get(number(&id)?)?;
-    Ok(Answer(JobOut::from(&*job)))
+    Ok(Answer(JobOut::from(&*seen(&app, &id)?)))
 }
 
 async fn cancel(app: Data<App>, id: Path<String>) -> Outcome<JobOut> {
-    let job = app.jobs.cancel(number(&id)?)?;
+    let job = seen(&app, &id)?;
+    job.cancel();
     Ok(Answer(JobOut::from(&*job)))
+}
+
+/// The job of an id; one of others is none.
+fn seen(app: &App, id: &str) -> Result<Arc<Job>, Refusal> {
+    let id = number(id)?;
+    let job = app.jobs.get(id).filter(|job| Seen::of(app).has(job));
+    job.ok_or_else(|| Refusal::not_found(format!("job {id} does not exist")))
+}
+
+/// Which jobs the key that asks sees and cancels: those that it might have begun.
+enum Seen {
+    All,
+    /// Those of these collections.
+    Of(HashSet<String>),
+}
+
+impl Seen {
+    fn of(app: &App) -> Self {
+        let Some(own) = Grant::current().limits().collections else {
+            return Self::All;
+        };
+        let mut own: HashSet<_> = own.into_iter().collect();
+        // A job is told by the name of its collection, a key may be limited to an alias.
+        let aliases = app.engine().map(|engine| engine.aliases());
+        for (alias, collection) in aliases.unwrap_or_default() {
+            if own.contains(&alias) {
+                own.insert(collection);
+            }
+        }
+        Self::Of(own)
+    }
+
+    fn has(&self, job: &Job) -> bool {
+        match self {
+            Self::All => true,
+            Self::Of(own) => own.contains(&job.collection),
+        }
+    }
 }
 
 fn number(id: &str) -> Result<u64, Refusal> {

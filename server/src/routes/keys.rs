@@ -1,13 +1,14 @@
 //! API keys: made, listed and revoked while the server runs. A key makes and revokes only keys that
 //! may do no more than it may itself.
 
-use actix_web::HttpRequest;
 use actix_web::web::{self, Data, Path, Payload};
+use actix_web::{HttpMessage, HttpRequest};
 use serde_json::json;
 
 use crate::access::{Grant, NotMade};
 use crate::api::Operation;
 use crate::app::App;
+use crate::audit::Made;
 use crate::http;
 use crate::refusal::Refusal;
 use crate::wire::envelope::Answer;
@@ -19,7 +20,8 @@ type Outcome<T> = Result<Answer<T>, Refusal>;
 pub(super) fn operations() -> Vec<Operation> {
     let key = json!({
         "id": "5f0c8a3b91de", "name": "phone app", "scopes": ["search", "images"],
-        "collections": ["stars"], "made_at": 1_795_000_000, "expires_at": 1_800_000_000,
+        "collections": ["stars"], "made_at": 1_795_000_000, "made_by": "settings",
+        "expires_at": 1_800_000_000,
     });
     vec![
         Operation::get("/admin/keys", "listKeys", || web::to(list))
@@ -64,8 +66,10 @@ async fn make(app: Data<App>, request: HttpRequest, payload: Payload) -> Outcome
             "the new key would have {more}, which this one has not"
         )));
     }
-    let made = app.change_keys(move |keys| keys.add(&name, limits, service));
+    let by = Grant::current().key().map(|(id, _)| id);
+    let made = app.change_keys(move |keys| keys.add(&name, limits, service, by));
     let (secret, key) = made.await?;
+    request.extensions_mut().insert(Made(key.id.clone()));
     let key = KeptKey::from(&*key);
     Ok(Answer(MadeKey { secret, key }))
 }

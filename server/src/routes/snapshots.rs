@@ -10,6 +10,7 @@ use futures_util::stream;
 use serde_json::{Value, json};
 
 use super::named;
+use crate::access::Grant;
 use crate::api::Operation;
 use crate::app::App;
 use crate::http;
@@ -264,9 +265,16 @@ async fn recover(
 ) -> Outcome<bool> {
     let name = named(name.into_inner())?;
     let body = recover_body(&app, &request, payload).await?;
-    let memory = app.memory.clone();
+    let (memory, own) = (app.memory.clone(), Grant::current().limits().collections);
     let restored = app.operate(move |engine| {
         let (of, file) = engine.locate_backup(Some(&name), &body.location)?;
+        let (its_own, _) = engine.locate_backup(Some(&name), &file)?;
+        let reached = |of: &String| own.iter().flatten().any(|name| name == of);
+        if own.is_some() && of != its_own && !of.as_ref().is_some_and(reached) {
+            return Err(Refusal::forbidden(
+                "`location` is a backup of other collections, and this key is for some only",
+            ));
+        }
         let (of, checksum) = (of.as_deref(), body.checksum.as_deref());
         let _room = memory.promise(engine.restore_bytes_from_shelf(of, &file)?)?;
         let restored = engine.restore_from_shelf(of, &file, RestoreAs::Name(&name), checksum);

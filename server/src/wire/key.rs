@@ -50,6 +50,12 @@ impl NewKey {
         for name in names {
             engine::check_name(name)?;
         }
+        if self.collections.is_some() && self.scopes.contains(&Scope::Metrics) {
+            return Err(Refusal::wrong(
+                "`/metrics` tells of all collections: leave `metrics` out of the `scopes` of a key that is \
+                 limited to `collections`, and make one with that scope alone",
+            ));
+        }
         if self.compreface == Some(Service::Recognition) && names.len() > 1 {
             return Err(Refusal::wrong(
                 "a key for CompreFace's recognition is for one collection, or for that of the \
@@ -75,6 +81,9 @@ pub(crate) struct KeptKey {
     collections: Option<Vec<String>>,
     /// Seconds since 1970.
     made_at: u64,
+    /// The id of the key that made it, `settings` for the settings' own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    made_by: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     expires_at: Option<u64>,
     /// The service of CompreFace's API that it is for.
@@ -90,6 +99,7 @@ impl From<&Key> for KeptKey {
             scopes: key.limits.scopes.iter().copied().collect(),
             collections: key.limits.collections.clone(),
             made_at: key.made_at,
+            made_by: key.made_by.clone(),
             expires_at: key.limits.expires_at,
             compreface: key.service,
         }

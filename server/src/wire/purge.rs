@@ -5,6 +5,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::snapshot::utc;
+use crate::access::Grant;
+use crate::refusal::Refusal;
 
 /// Parameters of a purge.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -24,10 +26,14 @@ enum Backups {
 }
 
 impl PurgeParams {
-    pub(crate) fn backups(&self) -> OldBackups {
+    /// Backups of everything are among those that go, so it takes a key that is for everything.
+    pub(crate) fn backups(&self) -> Result<OldBackups, Refusal> {
         match self.backups {
-            Backups::Keep => OldBackups::Keep,
-            Backups::Delete => OldBackups::Delete,
+            Backups::Keep => Ok(OldBackups::Keep),
+            Backups::Delete => {
+                Grant::demand_all("`backups: delete` also removes backups of all collections")?;
+                Ok(OldBackups::Delete)
+            }
         }
     }
 }

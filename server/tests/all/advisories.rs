@@ -24,7 +24,7 @@ fn without_a_good_key_not_a_byte_of_a_body_is_waited_for_and_no_model_is_looked_
         for key in ["", "api-key: wrong-wrong-wrong\r\n"] {
             let mut client = TcpStream::connect(server.addr()).unwrap();
             let head = format!(
-                "{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{key}content-type: \
+                "{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{key}content-type: \
                  application/json\r\ncontent-length: 1000000\r\n\r\n"
             );
             client.write_all(head.as_bytes()).unwrap();

@@ -186,7 +186,7 @@ fn a_body_without_a_length_is_bounded_while_it_comes_in() {
     let server = Server::start_with(&[("server.max_body_mib", "1")], common::fake());
     server.with_vectors("v", 3, "Cosine");
     let mut stream = TcpStream::connect(server.addr()).unwrap();
-    let head = "POST /collections/v/points/query HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\
+    let head = "POST /collections/v/points/query HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
                 content-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n";
     stream.write_all(head.as_bytes()).unwrap();
     let chunk = format!("10000\r\n{}\r\n", " ".repeat(0x10000));
@@ -235,7 +235,7 @@ fn names_that_could_leave_a_folder_are_refused() {
         let text = body.to_string();
         let length = text.len();
         let request = format!(
-            "PUT {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\
+            "PUT {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
              content-type: application/json\r\ncontent-length: {length}\r\n\r\n{text}"
         );
         stream.write_all(request.as_bytes()).unwrap();

@@ -21,7 +21,7 @@ type Ask = fn(&Server) -> u16;
 /// A request as it goes over the wire.
 fn request(method: &str, path: &str, content_type: &str, body: &[u8]) -> Vec<u8> {
     let head = format!(
-        "{method} {path} HTTP/1.1\r\nhost: x\r\ncontent-type: {content_type}\r\n\
+        "{method} {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: {content_type}\r\n\
          content-length: {}\r\n\r\n",
         body.len()
     );

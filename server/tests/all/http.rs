@@ -257,7 +257,7 @@ fn a_connection_is_kept_for_the_next_request() {
     let mut stream = TcpStream::connect(server.addr()).unwrap();
     for _ in 0..3 {
         stream
-            .write_all(b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n")
+            .write_all(b"GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n")
             .unwrap();
         let mut answer = Vec::new();
         let mut byte = [0];

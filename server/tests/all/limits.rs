@@ -194,7 +194,7 @@ fn a_client_that_does_not_go_on_sending_is_given_up() {
         server.with_vectors(name, 2, "Dot");
         let mut body = TcpStream::connect(server.addr()).unwrap();
         let head = format!(
-            "POST /collections/{name}/points/query HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\
+            "POST /collections/{name}/points/query HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
              content-type: application/json\r\ncontent-length: 100\r\n\r\n{{\"query\""
         );
         body.write_all(head.as_bytes()).unwrap();
@@ -216,7 +216,7 @@ fn a_connection_that_says_nothing_or_dribbles_a_later_head_is_closed() {
     let server = server();
     let mut silent = TcpStream::connect(server.addr()).unwrap();
     let mut second = TcpStream::connect(server.addr()).unwrap();
-    let head = b"GET /livez HTTP/1.1\r\nhost: x\r\n";
+    let head = b"GET /livez HTTP/1.1\r\nhost: localhost\r\n";
     second.write_all(head).unwrap();
     second.write_all(b"\r\n").unwrap();
     let mut answer = [0; 12];

@@ -9,7 +9,7 @@ use std::thread;
 use common::{Before, Server, config, fake, made, photo};
 use embedder::FakeEmbedder;
 use serde_json::json;
-use server::Embedding;
+use server::{Embedding, Signals};
 
 #[test]
 fn programs_get_the_version_and_browsers_the_page() {
@@ -413,7 +413,10 @@ fn a_folder_that_another_server_uses_ends_the_server_with_the_reason() {
     let first = server::start_with(config(dir.path(), &[]), fake()).unwrap();
     first.wait_ready().unwrap();
     let second = server::start_with(config(dir.path(), &[]), fake()).unwrap();
-    let error = second.wait().unwrap_err().to_string();
+    let error = second
+        .wait(Signals::catch().unwrap())
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("another process has this"), "{error}");
     first.stop().unwrap();
 }
@@ -424,7 +427,10 @@ fn a_data_folder_that_is_a_file_ends_the_server_with_the_reason() {
     std::fs::write(dir.path().join("data"), "not a folder").unwrap();
     let running = server::start_with(config(dir.path(), &[]), fake()).unwrap();
     assert!(running.wait_ready().is_err());
-    let error = running.wait().unwrap_err().to_string();
+    let error = running
+        .wait(Signals::catch().unwrap())
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("Not a directory"), "{error}");
 }
 

@@ -1,8 +1,11 @@
 //! More load than the server bears: searches and writes are turned away, those who take too long are
 //! told so, and whoever has to look after it gets through.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use crate::common;
 
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::thread;
 use std::time::Duration;
 
@@ -148,4 +151,62 @@ fn searches_of_one_request_wait_for_each_other_where_there_are_few_places() {
         // Each has given back what it had.
         server.post(&format!("{POINTS}/query"), &query).ok();
     }
+}
+
+/// A connection that stays open, with one request behind it.
+struct Kept(BufReader<TcpStream>);
+
+impl Kept {
+    fn open(server: &Server) -> Self {
+        let stream = TcpStream::connect(server.addr()).unwrap();
+        Self(BufReader::new(stream))
+    }
+
+    /// The head and the body of an answer.
+    fn ask(&mut self, path: &str) -> (String, String) {
+        let head = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n");
+        self.0.get_mut().write_all(head.as_bytes()).unwrap();
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            assert_ne!(self.0.read_line(&mut head).unwrap(), 0, "{head}");
+        }
+        let length = head
+            .lines()
+            .find_map(|line| line.strip_prefix("content-length: "));
+        let mut body = vec![0; length.unwrap().parse().unwrap()];
+        self.0.read_exact(&mut body).unwrap();
+        (head, String::from_utf8(body).unwrap())
+    }
+}
+
+#[test]
+fn probes_are_answered_where_connections_have_run_out_and_all_else_is_told_to_come_back() {
+    let settings = [("server.max_connections", "3"), ("server.workers", "1")];
+    let server = Server::start_with(&settings, fake());
+    let mut kept: Vec<_> = (0..3).map(|_| Kept::open(&server)).collect();
+    for one in &mut kept {
+        assert!(one.ask("/collections").0.starts_with("HTTP/1.1 200"));
+    }
+    for path in ["/readyz", "/livez", "/metrics", "/admin/jobs"] {
+        let (head, _) = Kept::open(&server).ask(path);
+        assert!(head.starts_with("HTTP/1.1 200"), "{path}: {head}");
+        assert!(head.contains("connection: close"), "{path}: {head}");
+    }
+    let (head, body) = Kept::open(&server).ask("/collections");
+    assert!(head.starts_with("HTTP/1.1 503"), "{head}");
+    assert!(
+        head.contains("retry-after: 1") && head.contains("connection: close"),
+        "{head}"
+    );
+    assert!(body.contains("server.max_connections"), "{body}");
+    for one in &mut kept {
+        assert!(one.ask("/collections").0.starts_with("HTTP/1.1 200"));
+    }
+    drop(kept.pop());
+    until(|| {
+        Kept::open(&server)
+            .ask("/collections")
+            .0
+            .starts_with("HTTP/1.1 200")
+    });
 }

@@ -210,3 +210,56 @@ fn files_that_do_not_fit_stop_the_start_by_name() {
         assert!(failed.contains("TLS") && failed.contains(told), "{failed}");
     }
 }
+
+/// The server that keeps faces shows its certificate to the one that looks at photos.
+#[test]
+fn a_remote_embedder_that_wants_a_certificate_of_its_own_authority_is_shown_one() {
+    let dirs = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let ours = Authority::new(dirs[0].path());
+    ours.puts();
+    fs::write(ours.path("ca.pem"), &ours.pem).unwrap();
+    let files = ["cert.pem", "key.pem", "ca.pem"].map(|name| ours.path(name));
+    let [cert, key, ca] = files.each_ref().map(String::as_str);
+    let settings = [("tls.cert", cert), ("tls.key", key), ("tls.client_ca", ca)];
+    let far = start(dirs[0].path(), &settings);
+    let url = far.url();
+    let keeping = |more: &[(&'static str, &str)]| {
+        let settings = [&[("embedding.remote_url", url.as_str())], more].concat();
+        let config = common::config(dirs[1].path(), &settings);
+        server::start(config)
+    };
+    let trusts = ("embedding.remote_ca", ca);
+    let shows = [
+        ("embedding.remote_cert", cert),
+        ("embedding.remote_cert_key", key),
+    ];
+    let loaded = |running: &Running| {
+        running.wait_ready().unwrap();
+        let models = ureq::get(format!("{}faces/models", running.url())).call();
+        models
+            .unwrap()
+            .body_mut()
+            .read_to_string()
+            .unwrap()
+            .contains("fake-128")
+    };
+    for (more, is_let_in) in [
+        (&[trusts, shows[0], shows[1]][..], true),
+        (&[trusts], false),
+        (&shows, false),
+    ] {
+        let near = keeping(more).unwrap();
+        assert_eq!(loaded(&near), is_let_in, "{more:?}");
+        near.stop().unwrap();
+    }
+    let other = Authority::new(dirs[1].path()).signs().1;
+    fs::write(ours.path("other.pem"), other).unwrap();
+    let other = ours.path("other.pem");
+    let refused = keeping(&[shows[0], ("embedding.remote_cert_key", &other)]);
+    let refused = refused.err().unwrap().to_string();
+    assert!(
+        refused.contains("TLS") && refused.contains("other.pem"),
+        "{refused}"
+    );
+    far.stop().unwrap();
+}

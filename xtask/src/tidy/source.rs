@@ -26,7 +26,7 @@ const FILES_HOMES: [(&str, &str); 11] = [
         "models are obtained into a folder of their own",
     ),
     ("config/src/file.rs", "it reads the settings file"),
-    ("server/src/tls.rs", "it reads the certificate"),
+    ("server/src/tls/", "it reads certificates"),
     (
         "server/src/memory.rs",
         "it reads what the system says of memory",

@@ -2,6 +2,8 @@
 //! process is told to (SIGHUP), for connections from then on; files that do not fit leave the old ones
 //! in use. TLS 1.2 and 1.3 (RFC 5246, RFC 8446).
 
+mod client;
+
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -17,6 +19,8 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::connection::HTTP2;
 use crate::error::Error;
+
+pub use client::tls_of_client;
 
 /// What connections are accepted with.
 pub(crate) struct Certificate {

@@ -1,0 +1,300 @@
+//! Keys that are for some collections only: every route holds to it, also for what it begins, and who
+//! made a key is known.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use crate::common;
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use common::{Answer, Server, fake, until};
+use serde_json::{Value, json};
+
+const ROOT: (&str, &str) = ("api-key", "the-key-of-the-settings");
+/// All but `metrics`, which tells of all collections.
+const SCOPES: [&str; 8] = [
+    "search",
+    "read",
+    "write",
+    "delete",
+    "images",
+    "embeddings",
+    "admin:jobs",
+    "admin:keys",
+];
+
+/// What no such key may ask, whatever its scopes: it concerns all collections.
+const OF_ALL: [&str; 12] = [
+    "DELETE /snapshots/{name}",
+    "GET /aliases",
+    "GET /metrics",
+    "GET /snapshots",
+    "GET /snapshots/{name}",
+    "GET /telemetry",
+    "POST /admin/checkpoint",
+    "POST /admin/jobs",
+    "POST /collections/aliases",
+    "POST /snapshots",
+    "POST /snapshots/upload",
+    "PUT /snapshots/recover",
+];
+/// What has no collection in its path and is about none, or is answered as if there were only its own.
+const OF_NONE: [&str; 13] = [
+    "DELETE /admin/jobs/{job}",
+    "DELETE /admin/keys/{key_id}",
+    "GET /admin/jobs",
+    "GET /admin/jobs/{job}",
+    "GET /admin/keys",
+    "GET /cluster",
+    "GET /collections",
+    "GET /faces/models",
+    "GET /issues",
+    "POST /admin/keys",
+    "POST /faces/compare",
+    "POST /faces/detect",
+    "POST /faces/embed",
+];
+
+fn locked() -> Server {
+    let server = Server::start_with(&[("api_key", ROOT.1)], fake());
+    for name in ["mine", "other"] {
+        let body = json!({"vectors": {"size": 2, "distance": "Dot"}});
+        send(&server, ROOT, "PUT", &format!("/collections/{name}"), &body).ok();
+    }
+    server
+}
+
+fn send(server: &Server, key: (&str, &str), method: &str, path: &str, body: &Value) -> Answer {
+    let headers = [key, ("content-type", "application/json")];
+    let body = match body {
+        Value::Null => String::new(),
+        body => body.to_string(),
+    };
+    server.send(method, path, &headers, body.as_bytes())
+}
+
+/// The secret of a key for one collection, with all scopes that it may have.
+fn for_one(server: &Server, collection: &str) -> String {
+    let body = json!({"name": "one", "scopes": SCOPES, "collections": [collection]});
+    let made = send(server, ROOT, "POST", "/admin/keys", &body).ok();
+    made["secret"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn every_route_holds_a_key_to_its_collections() {
+    let server = locked();
+    let secret = for_one(&server, "nobody");
+    let key = ("api-key", secret.as_str());
+    let document = server.get("/openapi.json").body();
+    let (mut of_all, mut of_none) = (BTreeSet::new(), BTreeSet::new());
+    let mut named = 0;
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            let ways = operation["security"].as_array().unwrap();
+            if !ways.iter().any(|way| way.get("apiKey").is_some()) {
+                continue;
+            }
+            let method = method.to_uppercase();
+            let asked = |collection: &str| {
+                let parts = path.split('/').map(|part| match part {
+                    "{collection}" => collection,
+                    "{id}" | "{job}" => "1",
+                    part if part.starts_with('{') => "nobody",
+                    part => part,
+                });
+                let place = parts.collect::<Vec<_>>().join("/");
+                send(&server, key, &method, &place, &Value::Null)
+            };
+            let operation = format!("{method} {path}");
+            if path.contains("{collection}") {
+                let other = asked("other");
+                assert_eq!(other.status, 403, "{operation}");
+                let why = other.text();
+                assert!(why.contains("is not for the collection"), "{why}");
+                assert_ne!(asked("nobody").status, 403, "{operation}");
+                named += 1;
+            } else if asked("nobody").status == 403 {
+                of_all.insert(operation);
+            } else {
+                of_none.insert(operation);
+            }
+        }
+    }
+    assert!(named > 50, "{named}");
+    let set = |rows: &[&str]| {
+        rows.iter()
+            .map(|&it| it.to_owned())
+            .collect::<BTreeSet<_>>()
+    };
+    assert_eq!(of_all, set(&OF_ALL), "which concern all collections");
+    assert_eq!(of_none, set(&OF_NONE), "which concern none");
+}
+
+#[test]
+fn who_may_begin_a_job_sees_and_cancels_it_and_those_of_other_collections_are_none() {
+    let server = locked();
+    let alias = json!({"create_alias": {"alias_name": "alias", "collection_name": "mine"}});
+    let aliases = json!({"actions": [alias]});
+    send(&server, ROOT, "POST", "/collections/aliases", &aliases).ok();
+    let backup = json!({"kind": "backup"});
+    let begun = |key: (&str, &str), path: &str| {
+        send(&server, key, "POST", path, &backup).ok()["id"].clone()
+    };
+    let others = begun(ROOT, "/admin/collections/other/jobs");
+    let all = begun(ROOT, "/admin/jobs");
+    let jobs = |key: (&str, &str)| {
+        let jobs = send(&server, key, "GET", "/admin/jobs", &Value::Null).ok();
+        let jobs = jobs["jobs"].as_array().unwrap().iter();
+        jobs.map(|job| job["id"].clone()).collect::<Vec<_>>()
+    };
+    let mut mine = Vec::new();
+    for name in ["mine", "alias"] {
+        let secret = for_one(&server, name);
+        let key = ("api-key", secret.as_str());
+        until(|| {
+            let jobs = send(&server, ROOT, "GET", "/admin/jobs", &Value::Null);
+            !jobs.text().contains("running")
+        });
+        mine.push(begun(key, &format!("/admin/collections/{name}/jobs")));
+        assert_eq!(jobs(key), mine);
+        let path = |id: &Value| format!("/admin/jobs/{id}");
+        for method in ["GET", "DELETE"] {
+            let told = send(&server, key, method, &path(&mine[0]), &Value::Null).ok();
+            assert_eq!(told["collection"], "mine");
+            for id in [&others, &all] {
+                let refused = send(&server, key, method, &path(id), &Value::Null);
+                assert!(refused.refused(404).contains("does not exist"));
+            }
+        }
+        send(&server, key, "POST", "/admin/jobs", &backup)
+            .status
+            .eq(&403)
+            .then_some(())
+            .unwrap();
+    }
+    let seen = jobs(ROOT);
+    assert_eq!(seen.len(), 4);
+    assert!(seen.contains(&others) && seen.contains(&all));
+}
+
+#[test]
+fn a_job_of_before_a_restart_names_none_after_it() {
+    let mut server = Server::start();
+    server.with_vectors("v", 2, "Dot");
+    let begin = |server: &Server| {
+        let begun = server.post("/admin/collections/v/jobs", &json!({"kind": "warm_up"}));
+        begun.ok()["id"].as_u64().unwrap()
+    };
+    let (first, second) = (begin(&server), begin(&server));
+    server.restart();
+    for id in [first, second] {
+        server.get(&format!("/admin/jobs/{id}")).refused(404);
+    }
+    let after = begin(&server);
+    assert!(first < second && second < after, "{first} {second} {after}");
+    // Numbers that a browser reads exactly (RFC 8259, 6).
+    assert!(after < 1 << 53);
+}
+
+#[test]
+fn a_key_for_one_collection_gets_no_backup_of_others_and_removes_none() {
+    let server = locked();
+    let secret = for_one(&server, "mine");
+    let key = ("api-key", secret.as_str());
+    let made = |key: (&str, &str), path: &str| {
+        let made = send(&server, key, "POST", path, &json!({})).ok();
+        made["name"].as_str().unwrap().to_owned()
+    };
+    let (all, others) = (
+        made(ROOT, "/snapshots"),
+        made(ROOT, "/collections/other/snapshots"),
+    );
+    let own = made(key, "/collections/mine/snapshots");
+    let folder = std::path::absolute(server.data_dir().join("backups")).unwrap();
+    let recover = |key: (&str, &str), place: &str| {
+        let body = json!({"location": format!("file://{}/{place}", folder.display())});
+        send(
+            &server,
+            key,
+            "PUT",
+            "/collections/mine/snapshots/recover",
+            &body,
+        )
+    };
+    let other = format!("collections/other/{others}");
+    for place in [&format!("full/{all}"), &other] {
+        let refused = recover(key, place).refused(403);
+        assert!(refused.contains("of other collections"), "{refused}");
+    }
+    recover(key, &format!("collections/mine/{own}")).ok();
+    recover(ROOT, &other).ok();
+
+    let purge = "/admin/collections/mine/purge?backups=delete";
+    let refused = send(&server, key, "POST", purge, &Value::Null).refused(403);
+    assert!(refused.contains("backups of all collections"), "{refused}");
+    let job = json!({"kind": "purge", "backups": "delete"});
+    let begun = send(&server, key, "POST", "/admin/collections/mine/jobs", &job);
+    begun.refused(403);
+    let shelf = send(&server, ROOT, "GET", "/snapshots", &Value::Null).ok();
+    assert_eq!(shelf[0]["name"], all.as_str());
+    let purge = "/admin/collections/mine/purge";
+    send(&server, key, "POST", purge, &Value::Null).ok();
+    send(
+        &server,
+        ROOT,
+        "POST",
+        &format!("{purge}?backups=delete"),
+        &Value::Null,
+    )
+    .ok();
+    let shelf = send(&server, ROOT, "GET", "/snapshots", &Value::Null).ok();
+    assert_eq!(shelf, json!([]));
+}
+
+#[test]
+fn no_key_of_some_collections_is_for_metrics_which_tell_of_all() {
+    let server = locked();
+    let body = json!({"name": "x", "scopes": ["read", "metrics"], "collections": ["mine"]});
+    let refused = send(&server, ROOT, "POST", "/admin/keys", &body).refused(400);
+    assert!(refused.contains("leave `metrics` out"), "{refused}");
+}
+
+#[test]
+fn who_made_a_key_stands_in_its_listing_and_in_the_audit_trail() {
+    let dir = tempfile::tempdir().unwrap();
+    let trail = dir.path().join("trail");
+    let settings = [("api_key", ROOT.1), ("audit.dir", trail.to_str().unwrap())];
+    let mut server = Server::start_with(&settings, fake());
+    let body = json!({"name": "keeper", "scopes": ["read", "admin:keys"]});
+    let keeper = send(&server, ROOT, "POST", "/admin/keys", &body).ok();
+    let secret = keeper["secret"].as_str().unwrap();
+    let body = json!({"name": "reader", "scopes": ["read"]});
+    let reader = send(&server, ("api-key", secret), "POST", "/admin/keys", &body).ok();
+    let (keeper, reader) = (&keeper["key"], &reader["key"]);
+    assert_eq!(
+        (&keeper["made_by"], &reader["made_by"]),
+        (&json!("settings"), &keeper["id"])
+    );
+    let lines = fs::read_to_string(trail.join("audit.jsonl")).unwrap();
+    let lines = lines
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let told: Vec<_> = lines
+        .map(|line| (line["key"][0].clone(), line["made"].clone()))
+        .collect();
+    let expected = [
+        (json!("settings"), keeper["id"].clone()),
+        (keeper["id"].clone(), reader["id"].clone()),
+    ];
+    assert_eq!(told, expected);
+
+    server.restart_with(&settings);
+    let listed = send(&server, ROOT, "GET", "/admin/keys", &Value::Null).ok();
+    let by: Vec<_> = listed["keys"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|key| &key["made_by"])
+        .collect();
+    assert_eq!(by, [&json!("settings"), &keeper["id"]]);
+}
