@@ -39,7 +39,7 @@ pub(crate) fn serve(app: &App) -> Result<Served, error::Error> {
         let config = config_of(&app.config, *shard);
         let keys = Ring::of_nobody();
         let audit = Audit::open(&config.audit)?;
-        let mut own = App::new(config, Metrics::new(), keys, audit);
+        let mut own = App::new(config, Metrics::new(), keys, audit, app.remote.clone());
         // One process, one account.
         own.memory = app.memory.clone();
         Ok((*shard, Arc::new(own)))
