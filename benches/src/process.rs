@@ -164,9 +164,14 @@ impl Process {
         self.url.trim_start_matches("http://")
     }
 
+    /// Its number among the system's processes.
+    pub fn pid(&self) -> Option<u32> {
+        self.child.lock().ok().map(|child| child.id())
+    }
+
     /// Bytes of memory that it has written to and that are no file's (Linux; else `None`).
     pub fn private_bytes(&self) -> Option<u64> {
-        let pid = self.child.lock().ok()?.id();
+        let pid = self.pid()?;
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
         let line = status.lines().find_map(|l| l.strip_prefix("RssAnon:"))?;
         let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
@@ -175,7 +180,7 @@ impl Process {
 
     /// Files, sockets and the like that it has open (Linux; else `None`).
     pub fn open_files(&self) -> Option<usize> {
-        let pid = self.child.lock().ok()?.id();
+        let pid = self.pid()?;
         Some(std::fs::read_dir(format!("/proc/{pid}/fd")).ok()?.count())
     }
 
