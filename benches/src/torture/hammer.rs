@@ -41,6 +41,7 @@ const ROUND_MS: u64 = 700;
 /// # Errors
 /// The server does not start.
 pub fn serve(dir: &Path, checkpoint_every: u32) -> Result<()> {
+    let signals = server::Signals::catch()?;
     let flag = |key, value: &str| Flag::new("torture", key, value);
     let text = |path: PathBuf| path.to_string_lossy().into_owned();
     let flags = vec![
@@ -60,7 +61,7 @@ pub fn serve(dir: &Path, checkpoint_every: u32) -> Result<()> {
     let other: Arc<Factory> = Arc::new(|| Ok(Box::new(FakeEmbedder::other()) as _));
     let running = server::start_with(config, Embedding::Made(vec![one, other]))?;
     writeln!(std::io::stdout(), "listening on http://{}/", running.addr())?;
-    Ok(running.wait()?)
+    Ok(running.wait(signals)?)
 }
 
 /// The client side: what was acknowledged, over all rounds.
