@@ -20,6 +20,8 @@ use crate::refusal::Refusal;
 /// Of what the machine or the cgroup gives, so much may be taken where the settings say nothing; the
 /// rest is for checkpoints, for requests and for the system.
 const SHARE_PERCENT: u64 = 90;
+/// Bodies of requests that add nothing may take this part of the limit beside it.
+const RESERVE: u64 = 16;
 /// After memory that was freed has been given back, so many times as long as that took it is not asked
 /// for again: all that allocate have to wait for it.
 const REST: u32 = 10;
@@ -115,26 +117,35 @@ impl Memory {
 
     /// Room for a write that takes so many bytes, if there is.
     pub(crate) fn promise(&self, bytes: u64) -> Result<Promise, Refusal> {
-        self.promise_for(bytes, WRITE)
+        self.promise_for(bytes, 0, WRITE)
     }
 
-    /// The same for a body that takes so many bytes while it is read.
-    pub(crate) fn promise_body(&self, bytes: u64) -> Result<Promise, Refusal> {
-        self.promise_for(bytes, BODY)
+    /// The same for a body that takes so many bytes while it is read. Whoever asks for what adds nothing, a
+    /// search or a delete, has room where nothing can be added any more.
+    pub(crate) fn promise_body(&self, bytes: u64, adds: bool) -> Result<Promise, Refusal> {
+        let beyond = match adds {
+            true => 0,
+            false => self.limit_bytes() / RESERVE,
+        };
+        self.promise_for(bytes, beyond, BODY)
     }
 
-    fn promise_for(&self, bytes: u64, advice: &str) -> Result<Promise, Refusal> {
-        let promise = self.promise_beside(Self::used_bytes(), bytes, advice);
+    fn promise_for(&self, bytes: u64, beyond: u64, advice: &str) -> Result<Promise, Refusal> {
+        let room = |used| self.promise_beside(used, (bytes, beyond), advice);
+        let promise = room(Self::used_bytes());
         let promise = promise.or_else(|_| {
             self.give_back();
-            self.promise_beside(Self::used_bytes(), bytes, advice)
+            room(Self::used_bytes())
         });
         promise.inspect_err(|_| self.metrics.memory_was_short())
     }
 
     /// Nobody is refused for memory that is only not given back yet.
     fn give_back(&self) {
-        let mut rests_until = self.given_back.lock();
+        // Whoever comes meanwhile does not wait, but is judged by what is free now.
+        let Some(mut rests_until) = self.given_back.try_lock() else {
+            return;
+        };
         let started = Instant::now();
         if rests_until.is_none_or(|until| started >= until) {
             engine::give_back_freed();
@@ -166,16 +177,24 @@ impl Memory {
         (before, promise)
     }
 
-    fn promise_beside(&self, used: u64, bytes: u64, advice: &str) -> Result<Promise, Refusal> {
+    /// `beyond`: by how much it may be more than the limit.
+    fn promise_beside(
+        &self,
+        used: u64,
+        (bytes, beyond): (u64, u64),
+        advice: &str,
+    ) -> Result<Promise, Refusal> {
         let (before, promise) = self.hold_beside(bytes);
         let taken = used.saturating_add(before);
         match self.limit {
-            Some(limit) if taken.saturating_add(bytes) > limit => Err(Refusal::no_memory(format!(
-                "not enough memory: {} used, {} wanted, the limit is {} (memory_limit_mib). {advice}",
-                mib(taken),
-                mib(bytes),
-                mib(limit)
-            ))),
+            Some(limit) if taken.saturating_add(bytes) > limit + beyond => {
+                Err(Refusal::no_memory(format!(
+                    "not enough memory: {} used, {} wanted, the limit is {} (memory_limit_mib). {advice}",
+                    mib(taken),
+                    mib(bytes),
+                    mib(limit)
+                )))
+            }
             _ => Ok(promise),
         }
     }
@@ -275,7 +294,7 @@ mod tests {
     fn what_writes_at_work_want_is_counted_until_they_end() {
         let memory = Memory::new(10, &Metrics::new());
         let of = |mib: u64| mib << 20;
-        let beside = |bytes| memory.promise_beside(of(5), bytes, WRITE);
+        let beside = |bytes| memory.promise_beside(of(5), (bytes, 0), WRITE);
         let first = beside(of(3)).unwrap();
         let refused = beside(of(3)).unwrap_err();
         assert_eq!(refused.status(), 507);
@@ -295,6 +314,9 @@ mod tests {
         assert!(beside(of(4)).is_err());
         drop(job);
         assert!(beside(of(5)).is_ok());
+        // What adds nothing may go beyond.
+        let beyond = |by| memory.promise_beside(of(5), (of(6), of(by)), BODY);
+        assert!(beyond(0).is_err() && beyond(1).is_ok());
     }
 
     #[cfg(all(target_os = "linux", target_env = "gnu"))]

@@ -43,11 +43,16 @@ pub(crate) struct Template(pub(crate) Option<String>);
 
 /// The outermost layer.
 pub(crate) async fn observe(
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let started = Instant::now();
     let metrics = app(&request).metrics.clone();
+    // Before anybody looks at it: routes are found without escapes, and what is judged must be what is found.
+    if let Some(plain) = http::plain(request.uri()) {
+        request.match_info_mut().get_mut().update(&plain);
+        request.head_mut().uri = plain;
+    }
     let route = request.match_pattern();
     request.extensions_mut().insert(Template(route.clone()));
     let route = route.unwrap_or_else(|| NO_ROUTE.to_owned());
@@ -150,10 +155,18 @@ fn from_where(app: &App, request: &ServiceRequest, is_beyond: bool) -> Result<Or
             ));
         }
     }
-    if app.keys.is_open() {
+    // Elsewhere a page of another's has nothing to show: no key, no key of a node, no name in a certificate.
+    let is_open = app.keys.is_open() && app.config.tls.is_none();
+    if is_open && !shards::is_between_nodes(app, request) && !is_probe(request) {
         hosts::check(&settings.hosts, uri, headers)?;
     }
     cors::check(&settings.cors_origins, uri, headers)
+}
+
+/// Whether only how the server stands is asked, in a word.
+fn is_probe(request: &ServiceRequest) -> bool {
+    let template = template(request);
+    template.is_some_and(|it| matches!(it.as_str(), "/livez" | "/readyz" | "/healthz"))
 }
 
 /// What is not for everyone is paced, judged and told of in the audit trail.
@@ -169,15 +182,16 @@ async fn served(
                 entry.by(&grant);
             }
             let limit_s = app.config.server.request_timeout_s;
+            let adds = template(&request).is_none_or(|it| access::adds(request.method(), &it));
             // A shard has a log of its own, and says itself how far it is.
             if shards::is_between_nodes(app, &request) {
                 let work = grant.scope(in_time(request, next, limit_s));
-                return http::Room::scope(app.memory.clone(), work).await;
+                return http::Room::scope(app.memory.clone(), adds, work).await;
             }
             let mut outcome = match seen::awaited(app, request.headers()).await {
                 Ok(()) => {
                     let work = grant.scope(in_time(request, next, limit_s));
-                    http::Room::scope(app.memory.clone(), work).await
+                    http::Room::scope(app.memory.clone(), adds, work).await
                 }
                 Err(refusal) => Err(refusal.into()),
             };

@@ -84,6 +84,19 @@ pub(crate) fn is_open(method: &Method, template: &str) -> bool {
     needs(method, template) == Some(Needs::OPEN)
 }
 
+/// Whether what this asks for may leave more in memory than there was.
+pub(crate) fn adds(method: &Method, template: &str) -> bool {
+    let none = [
+        Scope::Search,
+        Scope::Read,
+        Scope::Delete,
+        Scope::Images,
+        Scope::Embeddings,
+    ];
+    let needs = needs(method, template);
+    needs.is_none_or(|needs| needs.scopes.iter().any(|scope| !none.contains(scope)))
+}
+
 /// Whether this is asked to know how the server is, or to work on it.
 pub(crate) fn is_of_operators(method: &Method, template: &str) -> bool {
     let theirs = [Scope::Metrics, Scope::Jobs, Scope::Keys];

@@ -4,10 +4,12 @@
 mod body;
 mod encoding;
 mod form;
+mod path;
 mod room;
 mod upload;
 
 pub(crate) use body::{Either, MESSAGE_PACK, files_or_json, json, multipart_or_json, query};
 pub(crate) use form::{Fields, Form};
+pub(crate) use path::plain;
 pub(crate) use room::Room;
 pub(crate) use upload::backup;

@@ -19,14 +19,17 @@ tokio::task_local! {
 /// What the request at work has of memory for its body.
 pub(crate) struct Room {
     memory: Memory,
+    /// Whether it may leave more in memory than there was.
+    adds: bool,
     held: RefCell<Option<Promise>>,
 }
 
 impl Room {
     /// Runs a request.
-    pub(crate) async fn scope<F: Future>(memory: Memory, work: F) -> F::Output {
+    pub(crate) async fn scope<F: Future>(memory: Memory, adds: bool, work: F) -> F::Output {
         let room = Self {
             memory,
+            adds,
             held: RefCell::default(),
         };
         ROOM.scope(room, work).await
@@ -47,7 +50,8 @@ impl Room {
 /// A body while it is read.
 #[derive(Default)]
 pub(super) struct Reading {
-    memory: Option<Memory>,
+    /// And whether the request may leave more in it.
+    memory: Option<(Memory, bool)>,
     read: usize,
     promise: Option<Promise>,
 }
@@ -56,7 +60,7 @@ impl Reading {
     /// Of the request at work.
     pub(super) fn new() -> Self {
         Self {
-            memory: ROOM.try_with(|room| room.memory.clone()).ok(),
+            memory: ROOM.try_with(|room| (room.memory.clone(), room.adds)).ok(),
             ..Self::default()
         }
     }
@@ -90,11 +94,11 @@ impl Reading {
     }
 
     fn promise(&mut self, bytes: u64) -> Result<(), Refusal> {
-        let Some(memory) = &self.memory else {
+        let Some((memory, adds)) = &self.memory else {
             return Ok(());
         };
         self.promise = None;
-        self.promise = Some(memory.promise_body(bytes)?);
+        self.promise = Some(memory.promise_body(bytes, *adds)?);
         Ok(())
     }
 }
@@ -281,7 +285,7 @@ mod tests {
     fn whoever_sends_little_has_little_promised_and_a_body_that_would_become_too_much_is_refused() {
         let memory = Memory::new(0, &crate::metrics::Metrics::new());
         let mut reading = Reading {
-            memory: Some(memory.clone()),
+            memory: Some((memory.clone(), true)),
             ..Reading::default()
         };
         reading.takes(limits::INLINE_PARSE_BYTES).unwrap();
@@ -298,7 +302,7 @@ mod tests {
         drop(reading);
         assert_eq!(memory.promised_bytes(), 0);
         let mut reading = Reading {
-            memory: Some(Memory::new(1, &crate::metrics::Metrics::new())),
+            memory: Some((Memory::new(1, &crate::metrics::Metrics::new()), true)),
             ..Reading::default()
         };
         let refused = reading.becomes(Format::Json, &objects).unwrap_err();

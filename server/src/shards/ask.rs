@@ -212,9 +212,10 @@ fn failure(said: &Said) -> Option<String> {
     }
 }
 
-/// Whether a node that answers so has certainly not begun a write.
+/// Whether a node that answers so has certainly not begun a write. With 507 it may have: its disk can be
+/// full when the record is durable.
 fn is_not_begun(status: u16) -> bool {
-    matches!(status, 401 | 403 | 404 | 507)
+    matches!(status, 401 | 403 | 404)
 }
 
 fn sentence(said: &Said) -> String {

@@ -3,7 +3,8 @@
 //! do so at once come to the same, because a shard's log takes each part once.
 //!
 //! Invariant: a part is only removed by a node that has seen as much of the shared log as its maker had. Who
-//! is behind and does not know of the collection yet leaves its part alone.
+//! is behind and does not know of the collection yet leaves its part alone, and so does a node with an entry
+//! that is damaged and not served.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -31,11 +32,16 @@ impl Shards {
                 continue;
             }
             let wanted = wanted(engine);
-            let after = engine.status().applied_lsn.0;
+            // Not what is applied: an entry is seen before its group is done.
+            let after = engine.durable_lsn().0;
+            // Who cannot read an entry does not know that it is gone.
+            let knows_all = engine.quarantined().is_empty();
             settled = state;
             for (shard, own) in self.open() {
                 let Some(parts) = own.engine() else { continue };
-                if let Err(error) = settle(parts, shard, &wanted, (before, after)) {
+                if let Err(error) =
+                    settle(parts, shard, &wanted, (knows_all.then_some(before), after))
+                {
                     tracing::warn!(%error, shard, "parts of collections are not as they should be");
                     settled = None;
                 }
@@ -58,7 +64,7 @@ fn settle(
     parts: &Engine,
     shard: u32,
     wanted: &BTreeMap<String, (Sharded, CollectionSpec)>,
-    (before, after): (u64, u64),
+    (before, after): (Option<u64>, u64),
 ) -> Result<(), Error> {
     let there = parts.collections();
     for (name, (sharded, spec)) in wanted {
@@ -78,7 +84,8 @@ fn settle(
     }
     for part in there {
         let since = part.spec.metadata.get(MAKER).and_then(Value::as_u64);
-        let ends = since.is_some_and(|since| since <= before) && !wanted.contains_key(&part.name);
+        let ends = since.is_some_and(|since| before.is_some_and(|before| since <= before))
+            && !wanted.contains_key(&part.name);
         if ends && parts.drop_collection(&part.name)? {
             tracing::info!(shard, part = part.name, "removed");
         }

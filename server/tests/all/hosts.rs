@@ -83,6 +83,10 @@ fn names_that_are_listed_may_be_asked_and_any_where_there_is_a_key() {
     assert_eq!(ask(&server, "faces.lan:6333"), 200);
     assert_eq!(ask(&server, "doppel"), 200);
     assert_eq!(ask(&server, "evil.example"), 403);
+    for probe in ["/livez", "/readyz", "/healthz"] {
+        let headers = [("host", "of-the-container:6333")];
+        assert_eq!(asked(&server, "GET", probe, &headers).0, 200, "{probe}");
+    }
     let server = Server::start_with(&[("server.hosts", "*")], fake());
     assert_eq!(ask(&server, "evil.example"), 200);
     let server = Server::start_with(&[("api_key", "the-key-of-the-settings")], fake());

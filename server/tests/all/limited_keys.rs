@@ -131,6 +131,48 @@ fn every_route_holds_a_key_to_its_collections() {
 }
 
 #[test]
+fn a_path_is_judged_as_it_is_routed_whatever_of_it_is_escaped() {
+    let server = locked();
+    let secret = for_one(&server, "mine");
+    let mine = ("api-key", secret.as_str());
+    let scopes = json!({"name": "reader", "scopes": ["search", "read"]});
+    let made = send(&server, ROOT, "POST", "/admin/keys", &scopes).ok();
+    let reader = ("api-key", made["secret"].as_str().unwrap());
+    let alias = json!({"create_alias": {"alias_name": "a", "collection_name": "mine"}});
+    let aliases = json!({"actions": [alias]});
+    for (key, method, path, body) in [
+        (mine, "DELETE", "/%63ollections/other", Value::Null),
+        (mine, "DELETE", "/collections/%6Fther", Value::Null),
+        (mine, "POST", "/collections/%61liases", aliases.clone()),
+        (reader, "DELETE", "/collections%2Fother", Value::Null),
+        (reader, "DELETE", "/%63ollections/other", Value::Null),
+        (reader, "POST", "/collections/%61liases", aliases),
+        (reader, "POST", "/admin/%63heckpoint", json!({})),
+    ] {
+        let answer = send(&server, key, method, path, &body);
+        assert!(
+            [403, 404].contains(&answer.status),
+            "{method} {path}: {}",
+            answer.text()
+        );
+    }
+    for there in [
+        "/collections/other",
+        "/collections/%6f%74%68er",
+        "/%63ollections/mine",
+    ] {
+        send(&server, ROOT, "GET", there, &Value::Null).ok();
+    }
+    let aliases = send(&server, ROOT, "GET", "/aliases", &Value::Null).ok();
+    assert_eq!(aliases["aliases"], json!([]));
+    let entry = |path: &str| send(&server, mine, "GET", path, &Value::Null).status;
+    assert_eq!(
+        (entry("/%63ollections/mine"), entry("/collections/%6dine")),
+        (200, 200)
+    );
+}
+
+#[test]
 fn who_may_begin_a_job_sees_and_cancels_it_and_those_of_other_collections_are_none() {
     let server = locked();
     let alias = json!({"create_alias": {"alias_name": "alias", "collection_name": "mine"}});
