@@ -7,9 +7,10 @@
 //!
 //! ```no_run
 //! let config = config::Config::load(&config::Sources::default())?;
+//! let signals = server::Signals::catch()?;
 //! let server = server::start(config)?;
 //! println!("http://{}/", server.addr());
-//! server.wait()?;
+//! server.wait(signals)?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
