@@ -8,6 +8,7 @@
 //!
 //! It holds no state of the database, and decides nothing.
 
+mod bucket;
 mod checkpoints;
 mod connection;
 mod group;

@@ -6,8 +6,8 @@ use crate::common;
 use common::{Answer, Server, fake, photo};
 use serde_json::{Value, json};
 
-const ROOT: (&str, &str) = ("api-key", "the-key-of-the-settings");
-const SCOPES: [&str; 9] = [
+pub(crate) const ROOT: (&str, &str) = ("api-key", "the-key-of-the-settings");
+pub(crate) const SCOPES: [&str; 9] = [
     "search",
     "read",
     "write",
@@ -23,7 +23,13 @@ fn locked() -> Server {
     Server::start_with(&[("api_key", ROOT.1)], fake())
 }
 
-fn send(server: &Server, key: (&str, &str), method: &str, path: &str, body: &Value) -> Answer {
+pub(crate) fn send(
+    server: &Server,
+    key: (&str, &str),
+    method: &str,
+    path: &str,
+    body: &Value,
+) -> Answer {
     let headers = [key, ("content-type", "application/json")];
     let body = match body {
         Value::Null => String::new(),

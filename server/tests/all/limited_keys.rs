@@ -7,21 +7,15 @@ use crate::common;
 use std::collections::BTreeSet;
 use std::fs;
 
-use common::{Answer, Server, fake, until};
+use crate::keys::{ROOT, SCOPES, send};
+use common::{Server, fake, until};
 use serde_json::{Value, json};
 
-const ROOT: (&str, &str) = ("api-key", "the-key-of-the-settings");
-/// All but `metrics`, which tells of all collections.
-const SCOPES: [&str; 8] = [
-    "search",
-    "read",
-    "write",
-    "delete",
-    "images",
-    "embeddings",
-    "admin:jobs",
-    "admin:keys",
-];
+/// All scopes but `metrics`, which tells of all collections.
+fn scopes() -> Vec<&'static str> {
+    let all = SCOPES.into_iter();
+    all.filter(|scope| *scope != "metrics").collect()
+}
 
 /// What no such key may ask, whatever its scopes: it concerns all collections.
 const OF_ALL: [&str; 12] = [
@@ -64,18 +58,9 @@ fn locked() -> Server {
     server
 }
 
-fn send(server: &Server, key: (&str, &str), method: &str, path: &str, body: &Value) -> Answer {
-    let headers = [key, ("content-type", "application/json")];
-    let body = match body {
-        Value::Null => String::new(),
-        body => body.to_string(),
-    };
-    server.send(method, path, &headers, body.as_bytes())
-}
-
 /// The secret of a key for one collection, with all scopes that it may have.
 fn for_one(server: &Server, collection: &str) -> String {
-    let body = json!({"name": "one", "scopes": SCOPES, "collections": [collection]});
+    let body = json!({"name": "one", "scopes": scopes(), "collections": [collection]});
     let made = send(server, ROOT, "POST", "/admin/keys", &body).ok();
     made["secret"].as_str().unwrap().to_owned()
 }
