@@ -146,14 +146,10 @@ pub(crate) async fn guard(
 /// such page.
 fn from_where(app: &App, request: &ServiceRequest, is_beyond: bool) -> Result<Origin, Refusal> {
     let (uri, headers, settings) = (request.uri(), request.headers(), &app.config.server);
-    if is_beyond {
-        let extensions = request.extensions();
-        let template = extensions.get::<Template>().and_then(|it| it.0.as_deref());
-        if !template.is_some_and(|it| access::is_of_operators(request.method(), it)) {
-            return Err(Refusal::busy(
-                "as many connections are open as may be (server.max_connections): try again",
-            ));
-        }
+    if is_beyond && !is_at(request, |it| access::is_of_operators(request.method(), it)) {
+        return Err(Refusal::busy(
+            "as many connections are open as may be (server.max_connections): try again",
+        ));
     }
     // Elsewhere a page of another's has nothing to show: no key, no key of a node, no name in a certificate.
     let is_open = app.keys.is_open() && app.config.tls.is_none();
@@ -165,8 +161,9 @@ fn from_where(app: &App, request: &ServiceRequest, is_beyond: bool) -> Result<Or
 
 /// Whether only how the server stands is asked, in a word.
 fn is_probe(request: &ServiceRequest) -> bool {
-    let template = template(request);
-    template.is_some_and(|it| matches!(it.as_str(), "/livez" | "/readyz" | "/healthz"))
+    is_at(request, |it| {
+        matches!(it, "/livez" | "/readyz" | "/healthz")
+    })
 }
 
 /// What is not for everyone is paced, judged and told of in the audit trail.
@@ -182,7 +179,7 @@ async fn served(
                 entry.by(&grant);
             }
             let limit_s = app.config.server.request_timeout_s;
-            let adds = template(&request).is_none_or(|it| access::adds(request.method(), &it));
+            let adds = !is_at(&request, |it| !access::adds(request.method(), it));
             // A shard has a log of its own, and says itself how far it is.
             if shards::is_between_nodes(app, &request) {
                 let work = grant.scope(in_time(request, next, limit_s));
@@ -247,6 +244,13 @@ fn template(request: &ServiceRequest) -> Option<String> {
     extensions.get::<Template>().and_then(|it| it.0.clone())
 }
 
+/// Whether there is something at the path, and it is one of these.
+fn is_at(request: &ServiceRequest, one_of: impl FnOnce(&str) -> bool) -> bool {
+    let extensions = request.extensions();
+    let template = extensions.get::<Template>().and_then(|it| it.0.as_deref());
+    template.is_some_and(one_of)
+}
+
 /// What a request may do.
 fn admitted(app: &App, request: &ServiceRequest) -> Result<Grant, Turned> {
     if shards::is_between_nodes(app, request) {
@@ -255,11 +259,7 @@ fn admitted(app: &App, request: &ServiceRequest) -> Result<Grant, Turned> {
             Turned::Away(denied)
         });
     }
-    let extensions = request.extensions();
-    let template = extensions.get::<Template>();
-    let template = template.and_then(|it| it.0.as_deref());
-    let open = template.is_some_and(|it| access::is_open(request.method(), it));
-    if !open {
+    if !is_at(request, |it| access::is_open(request.method(), it)) {
         let address = request.peer_addr().map(|peer| peer.ip());
         app.pace.from(address).map_err(Turned::Back)?;
     }

@@ -113,7 +113,7 @@ impl Asked<'_> {
             Way::Count => {
                 let body = self.body(payload).await?;
                 let (told, heard) = self.read_all(merge::text(body)).await?.apart();
-                Ok(heard.with(merge::count(&told)))
+                Ok(heard.with(merge::count(&told)?))
             }
             Way::Scroll => self.scroll(payload).await,
         }

@@ -73,9 +73,11 @@ pub(super) fn in_order(ids: &[PointId], told: Vec<Told>, shards: u32) -> Result<
 }
 
 /// How many there are in all.
-pub(super) fn count(told: &[Told]) -> Value {
+pub(super) fn count(told: &[Told]) -> Result<Value, Refusal> {
     let counts = told.iter().map(|one| one.result["count"].as_u64());
-    json!({"count": counts.map(Option::unwrap_or_default).sum::<u64>()})
+    let all = counts.sum::<Option<u64>>();
+    let all = all.ok_or_else(|| strange("there is no count where one belongs"))?;
+    Ok(json!({ "count": all }))
 }
 
 /// A write that several shards have taken. Each has an LSN of its own; the highest stands for all where
@@ -188,6 +190,13 @@ mod tests {
         assert_eq!(best(true, (1, 2)), [4, 3]);
         assert_eq!(best(false, (0, 2)), [1, 3]);
         assert!(hits(vec![vec![json!({"id": 1})]], true, (0, 1)).is_err());
+    }
+
+    #[test]
+    fn a_count_that_is_not_told_is_not_taken_for_none() {
+        let all = [told(0, json!({"count": 2})), told(1, json!({"count": 3}))];
+        assert_eq!(count(&all).unwrap(), json!({"count": 5}));
+        assert!(count(&[told(0, json!({"count": 2})), told(1, json!({}))]).is_err());
     }
 
     #[test]
