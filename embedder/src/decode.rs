@@ -7,6 +7,7 @@ use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbIma
 
 use crate::error::Error;
 use crate::heic;
+use crate::jpeg;
 use crate::kind::{ImageKind, sniff};
 use crate::limits::{MAX_DECODE_BYTES, MAX_IMAGE_BYTES, MAX_PIXELS, MAX_SIDE};
 use crate::photo::Photo;
@@ -71,10 +72,8 @@ fn limited(bytes: &[u8]) -> Result<ImageKind, Error> {
 /// A decoder that has read the header of a photo within all limits.
 fn opened(bytes: &[u8], format: ImageFormat) -> Result<impl ImageDecoder + '_, Error> {
     let decoder = decoder(bytes, format)?;
-    if format == ImageFormat::Jpeg && ends_early(bytes) {
-        return Err(Error::Damaged(
-            "the file ends before the picture does".into(),
-        ));
+    if format == ImageFormat::Jpeg {
+        jpeg::check(bytes)?;
     }
     let (width, height) = decoder.dimensions();
     if width > MAX_SIDE || height > MAX_SIDE || u64::from(width) * u64::from(height) > MAX_PIXELS {
@@ -86,31 +85,6 @@ fn opened(bytes: &[u8], format: ImageFormat) -> Result<impl ImageDecoder + '_, E
         });
     }
     Ok(decoder)
-}
-
-/// Whether a JPEG is cut short (its decoders make grey pixels of what is missing): nothing behind where its
-/// first scan starts says that it ends (ITU T.81, B.1.1.3). Where segments make no sense it is for the
-/// decoder to say so.
-fn ends_early(bytes: &[u8]) -> bool {
-    const START_OF_SCAN: [u8; 2] = [0xff, 0xda];
-    const END_OF_IMAGE: [u8; 2] = [0xff, 0xd9];
-    let mut at = 2;
-    loop {
-        let Some(segment) = bytes.get(at..) else {
-            return true;
-        };
-        let Some([0xff, marker, high, low]) = segment.first_chunk::<4>() else {
-            return false;
-        };
-        if [0xff, *marker] == START_OF_SCAN {
-            return !segment.windows(2).rev().any(|pair| pair == END_OF_IMAGE);
-        }
-        at += match marker {
-            // A byte that fills.
-            0xff => 1,
-            _ => 2 + usize::from(u16::from_be_bytes([*high, *low])),
-        };
-    }
 }
 
 /// How the photo must be turned to be upright once it is decoded.

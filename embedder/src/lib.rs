@@ -17,6 +17,7 @@ mod fake;
 mod head;
 mod heic;
 mod joint;
+mod jpeg;
 mod kind;
 pub mod limits;
 mod manifest;

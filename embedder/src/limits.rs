@@ -8,6 +8,8 @@ pub const MAX_IMAGE_BYTES: usize = 32 << 20;
 pub const MAX_SIDE: u32 = 16_384;
 /// Pixels in all.
 pub const MAX_PIXELS: u64 = 64 << 20;
+/// Scans of a JPEG; encoders write 10 of a progressive one, and some 20 where they try for the fewest bytes.
+pub(crate) const MAX_SCANS: usize = 32;
 /// Bytes the decoder may allocate.
 pub const MAX_DECODE_BYTES: u64 = 512 << 20;
 /// Pixels in all the pictures that a HEIC file's own is made of, and in those that are put together
