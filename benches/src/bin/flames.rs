@@ -17,7 +17,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use base64::Engine as _;
@@ -65,6 +65,9 @@ const FILL: usize = 256;
 /// Points put in one by one, or in batches, while sampled: more than get through.
 const INSERTS: usize = 40_000;
 const PHOTOS: usize = 100;
+const MODEL: &str = "facenet-128";
+/// How long the model may take to be loaded.
+const LOADING: Duration = Duration::from_secs(60);
 const DEAREST: usize = 5;
 
 fn main() -> Result<()> {
@@ -170,12 +173,26 @@ fn photo(arguments: &Arguments, models: &Path, folder: &Path) -> Result<()> {
     command.arg(dir.path()).arg("--models-dir").arg(models);
     let mut server = Process::spawn(command)?;
     server.wait_ready()?;
-    let mut requests = Vec::new();
+    server.send("PUT", COLLECTION, &json!({"embedder": MODEL}))?;
+    let path = format!("{COLLECTION}/faces");
+    let mut bodies = Vec::new();
     for path in photos::below(folder)?.iter().take(PHOTOS) {
         let image = STANDARD.encode(std::fs::read(path)?);
-        let body = json!({"images": [{"image": image}]});
-        requests.push(request("POST", &format!("{COLLECTION}/faces"), &body));
+        bodies.push(json!({"images": [{"image": image}]}));
     }
+    // The model is loaded beside the start.
+    let started = Instant::now();
+    while server.call("POST", &path, bodies.first())?.0 != 200 {
+        ensure!(
+            started.elapsed() < LOADING,
+            "photos are not taken: is {MODEL} installed?"
+        );
+        thread::sleep(Duration::from_millis(100));
+    }
+    let requests: Vec<_> = bodies
+        .iter()
+        .map(|body| request("POST", &path, body))
+        .collect();
     ask(arguments, &server, "photo", &requests)?;
     server.stop()
 }
@@ -260,7 +277,7 @@ fn done(mut child: Child, name: &str) -> Result<()> {
 }
 
 /// Prints the functions in which most samples end. A line of `folded` is a stack, its frames with `;`
-/// between them, and how often it was seen.
+/// between them, and the nanoseconds of the CPU's clock that its samples stand for.
 fn dearest(name: &str, folded: &str) -> Result<()> {
     let mut ends: std::collections::HashMap<&str, u64> = std::collections::HashMap::new();
     for line in folded.lines() {
@@ -272,7 +289,7 @@ fn dearest(name: &str, folded: &str) -> Result<()> {
     let mut ends: Vec<(&str, u64)> = ends.into_iter().collect();
     ends.sort_unstable_by_key(|(function, count)| (std::cmp::Reverse(*count), *function));
     let mut out = std::io::stdout().lock();
-    writeln!(out, "{name}: {all} samples")?;
+    writeln!(out, "{name}: {:.2} s of CPU time sampled", all as f64 / 1e9)?;
     for (function, count) in ends.iter().take(DEAREST) {
         let share = *count as f64 * 100.0 / all.max(1) as f64;
         writeln!(out, "  {share:>4.1} % {function}")?;
