@@ -35,6 +35,7 @@
 mod about;
 mod allow;
 mod apply;
+mod background;
 mod backup;
 mod brief;
 mod catalog;
@@ -89,6 +90,7 @@ mod view;
 mod watch;
 
 pub use about::{ABOUT_PERSON, About, PersonChange};
+pub use background::stand_back;
 pub use backup::{Download, RestoreAs, RestoreReport};
 pub use checksum::Checksum;
 pub use compare::Marked;

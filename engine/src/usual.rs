@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use storage::{CollectionId, Lsn, VectorId};
 
+use crate::background::stand_back;
 use crate::collection::Collection;
 use crate::error::Error;
 use crate::shared::Shared;
@@ -28,6 +29,7 @@ struct Unsettled {
 
 /// Runs until `stop` is closed.
 pub(crate) fn run(shared: &Shared, stop: &Receiver<()>) {
+    stand_back();
     let mut before = HashMap::<(CollectionId, VectorId), Unsettled>::new();
     // Those that changed too much while they were measured: not before they are at rest.
     let mut restless = HashSet::new();

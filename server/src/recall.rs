@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use engine::{Engine, Query, Select, Which};
+use engine::{Engine, Query, Select, Which, stand_back};
 use parking_lot::Mutex;
 
 use crate::limits;
@@ -50,6 +50,7 @@ impl Recall {
 
     /// Asks again until it is closed.
     pub(crate) fn watch(&self, engine: &Engine, metrics: &Metrics) {
+        stand_back();
         let mut means: HashMap<String, f64> = HashMap::new();
         let mut rest = REST;
         while self.pause.rests(rest) {

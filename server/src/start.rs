@@ -243,7 +243,7 @@ fn open(app: &Arc<App>, embedding: Option<Embedding>, progress: &watch::Sender<P
                     starting
                 });
             }
-            // This thread has nothing else to do any more.
+            // This thread only waits for the others any more.
             thread::scope(|scope| {
                 let retention = thread::Builder::new().name("retention".to_owned());
                 let sweeps = || app.retention.watch(&engine, &app.metrics);
@@ -276,7 +276,11 @@ fn open(app: &Arc<App>, embedding: Option<Embedding>, progress: &watch::Sender<P
                         tracing::error!(%error, "shards are not looked after");
                     }
                 }
-                app.recall.watch(&engine, &app.metrics);
+                let recall = thread::Builder::new().name("recall".to_owned());
+                let watch = || app.recall.watch(&engine, &app.metrics);
+                if let Err(error) = recall.spawn_scoped(scope, watch) {
+                    tracing::error!(%error, "recall is not measured: no thread can be started for it");
+                }
             });
         }
         Err(error) => {
