@@ -32,6 +32,9 @@ struct Arguments {
     /// Seconds that each load lasts.
     #[arg(long, default_value_t = 4)]
     seconds: u64,
+    /// `quantization_config` of the collection, as JSON [default: what suits the size].
+    #[arg(long)]
+    quantization: Option<Value>,
     /// Writes what each search over one connection took into this file, in milliseconds, a line each
     /// (the lower recall; `--bin tail` reads it).
     #[arg(long)]
@@ -63,7 +66,10 @@ fn measure(arguments: &Arguments, server: Process, dir: &Path) -> Result<()> {
     let step = arguments.vectors / QUERIES;
     let queries: Vec<Vec<f32>> = (0..QUERIES).rev().map(|at| all.remove(at * step)).collect();
     let (vectors, spare) = all.split_at(arguments.vectors);
-    let config = json!({"vectors": {"size": arguments.dim, "distance": "Cosine"}});
+    let mut config = json!({"vectors": {"size": arguments.dim, "distance": "Cosine"}});
+    if let Some(quantization) = &arguments.quantization {
+        config["quantization_config"] = quantization.clone();
+    }
     server.send("PUT", COLLECTION, &config)?;
 
     let fill = upserts(0, vectors, FILL, true);
