@@ -31,6 +31,7 @@ pub(crate) fn wait(client: &Client, mut job: wire::Job, what: &'static str) -> R
     match (job.status.as_str(), job.result, job.error) {
         ("completed", result, _) => Ok(result.unwrap_or_default()),
         (_, _, Some(error)) => bail!("job {} has failed: {error}", job.id),
+        (status, Some(result), _) => bail!("job {} is {status}; until then: {result}", job.id),
         (status, _, _) => bail!("job {} is {status}", job.id),
     }
 }

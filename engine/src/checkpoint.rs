@@ -62,7 +62,10 @@ impl FrozenState {
 /// What the checkpoints that are kept are like.
 #[derive(Default)]
 pub(crate) struct Looked {
+    /// How many were read.
     pub(crate) snapshots: usize,
+    /// Whether these are all.
+    pub(crate) complete: bool,
     /// What is damaged, and how.
     pub(crate) damaged: Vec<String>,
     /// The collections that have a damaged snapshot.
@@ -148,17 +151,15 @@ impl Checkpointer {
         }
     }
 
-    /// Reads the checkpoints that are kept, and every snapshot that they have. Others wait.
+    /// Reads the checkpoints that are kept, and every snapshot that they have, for as long as `progress` says
+    /// so. Others wait.
     pub(crate) fn examine(&self, progress: Progress<'_>) -> Result<Looked, Error> {
         let manifests = self.manifests.lock();
         let shared = &*self.shared;
         let (dir, store) = (shared.folder.dir(), shared.folder.store());
         let kept = manifests.older().into_iter().chain(manifests.newest());
         let entries: Vec<_> = kept.clone().flat_map(|it| &it.collections).collect();
-        let mut looked = Looked {
-            snapshots: entries.len(),
-            ..Looked::default()
-        };
+        let mut looked = Looked::default();
         let mut there = Vec::new();
         for read in Manifests::examine(Arc::clone(&shared.disk), dir, store)? {
             match read {
@@ -176,13 +177,15 @@ impl Checkpointer {
             let read = SnapshotReader::open(&*shared.disk, &path, store);
             match read.and_then(|snapshot| snapshot.verify_while(&mut go_on)) {
                 Ok(true) => {}
-                Ok(false) => return Err(Error::Cancelled),
+                Ok(false) => return Ok(looked),
                 Err(error) => {
                     looked.whose.insert(entry.id);
                     looked.damaged.push(error.to_string());
                 }
             }
+            looked.snapshots += 1;
         }
+        looked.complete = true;
         Ok(looked)
     }
 

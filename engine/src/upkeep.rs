@@ -33,15 +33,17 @@ pub struct Compacted {
 /// What files were read, and what they are like.
 #[derive(Debug, Clone)]
 pub struct Examined {
-    /// Snapshots of the two checkpoints.
+    /// Snapshots of the two checkpoints that were read.
     pub snapshots: usize,
-    /// Backups in the data folder.
+    /// Backups in the data folder that were read.
     pub backups: u64,
     /// What is wrong, with the file and the byte.
     pub damaged: Vec<String>,
     /// Whether nothing is damaged any more: new snapshots stand in the place of those that were. A backup
     /// cannot be made anew.
     pub mended: bool,
+    /// Whether all was read: it was not told to go no further.
+    pub complete: bool,
 }
 
 /// What is in memory now.
@@ -92,29 +94,33 @@ impl Engine {
     /// Reads the two checkpoints, every snapshot of theirs and every backup in the data folder, and
     /// compares them with their checksums. Where a checkpoint is damaged, two new ones are taken, with new
     /// snapshots of the collections whose are. Checkpoints wait while theirs are read, purges while
-    /// backups are.
+    /// backups are. Where it is to go no further, it tells what it has found until then.
     ///
     /// # Errors
-    /// A folder cannot be listed, or it is to go no further. What is damaged is no error.
+    /// A folder cannot be listed. What is damaged is no error.
     pub fn examine(&self, progress: Progress<'_>) -> Result<Examined, Error> {
         let checkpointer = self.checkpointer()?;
         let found = checkpointer.examine(progress)?;
-        let mut damaged = found.damaged;
         // One after the other, so that both checkpoints that are kept are new.
-        let anew =
-            damaged.is_empty() || (0..2).all(|_| checkpointer.take_anew(&found.whose).is_ok());
-        let snapshots = found.snapshots as u64;
-        let mut go_on = || progress(snapshots, snapshots);
-        let _moving = self.moving.read();
-        let (backups, bad) = verify::backups(&self.shared().backups, &mut go_on)?;
-        let mended = anew && bad.is_empty();
-        damaged.extend(bad);
-        Ok(Examined {
+        let anew = || (0..2).all(|_| checkpointer.take_anew(&found.whose).is_ok());
+        let mut examined = Examined {
             snapshots: found.snapshots,
-            backups,
-            damaged,
-            mended,
-        })
+            backups: 0,
+            mended: found.damaged.is_empty() || (found.complete && anew()),
+            complete: false,
+            damaged: found.damaged,
+        };
+        if found.complete {
+            let snapshots = found.snapshots as u64;
+            let mut go_on = || progress(snapshots, snapshots);
+            let _moving = self.moving.read();
+            let backups = verify::backups(&self.shared().backups, &mut go_on)?;
+            examined.backups = backups.read;
+            examined.mended &= backups.damaged.is_empty();
+            examined.complete = backups.complete;
+            examined.damaged.extend(backups.damaged);
+        }
+        Ok(examined)
     }
 
     /// Reads all vectors and payloads of a collection, so that the first searches after a start, or

@@ -104,25 +104,37 @@ fn a_manifest_that_rots_or_goes_is_told_and_both_checkpoints_are_written_anew() 
 }
 
 #[test]
-fn an_examination_ends_when_it_is_told_to_in_the_middle_of_a_backup_too() {
+fn an_examination_ends_when_it_is_told_to_and_tells_what_it_had_found() {
     let dir = tempfile::tempdir().unwrap();
     let engine = at_rest(dir.path());
+    let bad = engine.create_backup(Some("c")).unwrap().name;
     engine.create_backup(None).unwrap();
+    flip(&dir.path().join("backups/collections/c").join(&bad), 200);
     let mut asked = 0;
-    engine
+    let all = engine
         .examine(&mut |_, _| {
             asked += 1;
             true
         })
         .unwrap();
+    assert!(all.complete && !all.mended, "{all:?}");
+    assert_eq!((all.snapshots, all.backups), (4, 2));
+    let mut told = Vec::new();
     for last in 0..asked {
         let mut left = last;
-        let ended = engine.examine(&mut |_, _| {
+        let part = engine.examine(&mut |_, _| {
             left -= 1;
             left >= 0
         });
-        assert!(matches!(ended, Err(Error::Cancelled)), "{last}: {ended:?}");
+        let part = part.unwrap();
+        assert!(!part.complete, "{last}: {part:?}");
+        assert!(left < 0, "{last}: it went on");
+        told.push((part.snapshots, part.backups, part.damaged.len()));
     }
+    assert!(told.is_sorted(), "{told:?}");
+    assert_eq!(told[0], (0, 0, 0));
+    // In the middle of the second backup what is wrong with the first is known.
+    assert_eq!(told.last(), Some(&(4, 1, 1)));
 }
 
 #[test]

@@ -82,7 +82,7 @@ impl App {
             keys: Arc::new(keys),
             faces: Arc::new(Faces::new(&config.models_dir, &config.models.default)),
             scales: Scales::default(),
-            jobs: Jobs::default(),
+            jobs: Jobs::new(&config.data_dir),
             engine: OnceLock::new(),
             shards: OnceLock::new(),
             recall: Arc::default(),

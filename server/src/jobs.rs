@@ -4,11 +4,13 @@
 //! A job runs on a thread of its own and says now and then how far it is; there it learns that it
 //! was cancelled, or that the server stops. What it has written by then stays. Jobs live with the
 //! process; what is to go on after a restart stands in the data folder, and is begun as a new job
-//! then (see `reindexing`, `reembedding`). Its id is the millisecond at which it began, so that one from
-//! before a restart names no other job after it.
+//! then (see `reindexing`, `reembedding`). Its id is the millisecond at which it began, or more where the
+//! clock went back: the newest id stands in a file, so that one from before a restart names no other job
+//! after it.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
@@ -21,9 +23,51 @@ use storage::now_ms;
 use crate::limits;
 use crate::refusal::Refusal;
 
+/// Where the newest id stands, in the data folder.
+const FILE: &str = "JOBS";
+
 /// The jobs of this process.
-#[derive(Default)]
-pub(crate) struct Jobs(Mutex<State>);
+pub(crate) struct Jobs {
+    state: Mutex<State>,
+    ids: Arc<Ids>,
+}
+
+/// The ids that were given, also before this process.
+struct Ids {
+    path: PathBuf,
+    /// The newest that the file has; nothing before it was read.
+    noted: Mutex<Option<u64>>,
+}
+
+impl Ids {
+    /// The newest that the file has had at the first look.
+    fn newest(&self) -> u64 {
+        let read = || match storage::read_whole(&self.path) {
+            Ok(noted) => noted.and_then(|noted| Some(u64::from_le_bytes(noted.try_into().ok()?))),
+            Err(error) => {
+                tracing::warn!(%error, "the newest id of a job cannot be read: ids may repeat");
+                None
+            }
+        };
+        *self
+            .noted
+            .lock()
+            .get_or_insert_with(|| read().unwrap_or_default())
+    }
+
+    /// Makes an id durable.
+    fn note(&self, id: u64) {
+        let mut noted = self.noted.lock();
+        if noted.is_none_or(|noted| noted < id) {
+            match storage::replace_whole(&self.path, &id.to_le_bytes()) {
+                Ok(()) => *noted = Some(id),
+                Err(error) => {
+                    tracing::warn!(%error, "the id of a job cannot be noted: it may be given again");
+                }
+            }
+        }
+    }
+}
 
 #[derive(Default)]
 struct State {
@@ -57,13 +101,16 @@ pub(crate) enum End {
     /// With this result.
     Completed(Value),
     Failed(String),
-    Cancelled,
+    /// With what had come of it by then, if it tells.
+    Cancelled(Option<Value>),
 }
 
 /// Why a job does not go on.
 #[derive(Debug)]
 pub(crate) enum Halt {
     Cancelled,
+    /// It was cancelled, or the server stops: this is what has come of it.
+    With(Value),
     /// The server stops.
     Stopped,
     Failed(String),
@@ -136,7 +183,8 @@ impl Job {
         let outcome = catch_unwind(AssertUnwindSafe(|| work(self)));
         let end = match outcome {
             Ok(Ok(result)) => End::Completed(result),
-            Ok(Err(Halt::Cancelled | Halt::Stopped)) => End::Cancelled,
+            Ok(Err(Halt::Cancelled | Halt::Stopped)) => End::Cancelled(None),
+            Ok(Err(Halt::With(result))) => End::Cancelled(Some(result)),
             Ok(Err(Halt::Failed(why))) => End::Failed(why),
             Err(_) => End::Failed("a thread of the server broke down".to_owned()),
         };
@@ -144,7 +192,7 @@ impl Job {
         match &end {
             // What came of it is for whoever asked: there may be names of people in it.
             End::Completed(_) => tracing::info!(job, kind, "a job is done"),
-            End::Cancelled => tracing::info!(job, kind, "a job was cancelled"),
+            End::Cancelled(_) => tracing::info!(job, kind, "a job was cancelled"),
             End::Failed(why) => tracing::warn!(job, kind, why, "a job has failed"),
         }
 
@@ -154,6 +202,18 @@ impl Job {
 }
 
 impl Jobs {
+    /// Of the server with this data folder, which is not looked at before the first job.
+    pub(crate) fn new(data_dir: &Path) -> Self {
+        let ids = Ids {
+            path: data_dir.join(FILE),
+            noted: Mutex::default(),
+        };
+        Self {
+            state: Mutex::default(),
+            ids: Arc::new(ids),
+        }
+    }
+
     /// Begins a job.
     ///
     /// # Errors
@@ -164,7 +224,7 @@ impl Jobs {
         collection: String,
         work: impl FnOnce(&Job) -> Result<Value, Halt> + Send + 'static,
     ) -> Result<Arc<Job>, Refusal> {
-        let mut state = self.0.lock();
+        let mut state = self.state.lock();
         let running = state.running();
         if state.closed || running >= limits::JOBS_AT_WORK {
             return Err(Refusal::busy(format!(
@@ -173,9 +233,10 @@ impl Jobs {
             )));
         }
         let now_ms = now_ms();
+        let last = state.last.max(self.ids.newest());
         let job = Arc::new(Job {
             // Two may begin within a millisecond, and clocks go back.
-            id: now_ms.max(state.last + 1),
+            id: now_ms.max(last + 1),
             kind,
             collection,
             started_s: now_ms / 1_000,
@@ -186,10 +247,13 @@ impl Jobs {
             stopped: AtomicBool::new(false),
             end: OnceLock::new(),
         });
-        let running = Arc::clone(&job);
+        let (running, ids) = (Arc::clone(&job), Arc::clone(&self.ids));
         let thread = thread::Builder::new()
             .name(format!("job-{kind}"))
-            .spawn(move || running.run(work))
+            .spawn(move || {
+                ids.note(running.id);
+                running.run(work);
+            })
             .map_err(|error| Refusal::internal(format!("cannot start a thread: {error}")))?;
         state.last = job.id;
         state.threads.retain(|thread| !thread.is_finished());
@@ -201,22 +265,22 @@ impl Jobs {
 
     /// How many are at work.
     pub(crate) fn running(&self) -> usize {
-        self.0.lock().running()
+        self.state.lock().running()
     }
 
     /// All that are known, the oldest first.
     pub(crate) fn list(&self) -> Vec<Arc<Job>> {
-        self.0.lock().jobs.values().cloned().collect()
+        self.state.lock().jobs.values().cloned().collect()
     }
 
     pub(crate) fn get(&self, id: u64) -> Option<Arc<Job>> {
-        self.0.lock().jobs.get(&id).cloned()
+        self.state.lock().jobs.get(&id).cloned()
     }
 
     /// Ends all of them and takes no more.
     pub(crate) fn close(&self) {
         let threads = {
-            let mut state = self.0.lock();
+            let mut state = self.state.lock();
             state.closed = true;
             let jobs = state.jobs.values();
             jobs.for_each(|job| job.stopped.store(true, Ordering::Relaxed));
@@ -255,6 +319,12 @@ mod tests {
 
     use super::*;
 
+    fn jobs() -> (tempfile::TempDir, Jobs) {
+        let dir = tempfile::tempdir().unwrap();
+        let jobs = Jobs::new(dir.path());
+        (dir, jobs)
+    }
+
     fn ended(job: &Job) -> &End {
         loop {
             match job.end() {
@@ -266,7 +336,7 @@ mod tests {
 
     #[test]
     fn a_job_tells_how_far_it_is_and_what_came_of_it() {
-        let jobs = Jobs::default();
+        let (_dir, jobs) = jobs();
         let (go_on, wait) = channel::<()>();
         let (told, at_work) = channel();
         let job = jobs.start("test", "faces".into(), move |job| {
@@ -286,7 +356,7 @@ mod tests {
 
     #[test]
     fn a_job_ends_at_its_next_step_when_it_is_cancelled_or_the_server_stops() {
-        let jobs = Jobs::default();
+        let (_dir, jobs) = jobs();
         let endless = |job: &Job| loop {
             job.step(0, 0)?;
             thread::yield_now();
@@ -299,10 +369,10 @@ mod tests {
                 .is_busy()
         );
         one.cancel();
-        assert!(matches!(ended(&one), End::Cancelled));
+        assert!(matches!(ended(&one), End::Cancelled(None)));
         assert!(other.end().is_none());
         jobs.close();
-        assert!(matches!(other.end(), Some(End::Cancelled)));
+        assert!(matches!(other.end(), Some(End::Cancelled(_))));
         assert!(
             jobs.start("test", "c".into(), endless)
                 .unwrap_err()
@@ -311,8 +381,42 @@ mod tests {
     }
 
     #[test]
+    fn an_id_is_never_given_again_though_the_clock_is_set_back_between_two_starts() {
+        let (dir, first) = jobs();
+        // A clock of the next century, of which this one has been set back.
+        let ahead = now_ms() + 100 * 365 * 86_400_000;
+        first.state.lock().last = ahead;
+        let begin = |jobs: &Jobs| jobs.start("test", String::new(), |_| Ok(json!(null)));
+        let ids = [begin(&first), begin(&first)].map(|job| job.unwrap().id);
+        assert_eq!(ids, [ahead + 1, ahead + 2]);
+        first.close();
+        let second = Jobs::new(dir.path());
+        assert_eq!(begin(&second).unwrap().id, ahead + 3);
+        second.close();
+        std::fs::write(dir.path().join(FILE), "damaged").unwrap();
+        let third = Jobs::new(dir.path());
+        assert!(begin(&third).unwrap().id < ahead, "by the clock alone");
+    }
+
+    #[test]
+    fn a_job_that_is_cancelled_may_tell_what_had_come_of_it() {
+        let (_dir, jobs) = jobs();
+        let job = jobs.start("test", String::new(), |job| {
+            loop {
+                if job.go_on().is_err() {
+                    return Err(Halt::With(json!({"found": 1})));
+                }
+                thread::yield_now();
+            }
+        });
+        let job = job.unwrap();
+        job.cancel();
+        assert!(matches!(ended(&job), End::Cancelled(Some(found)) if found["found"] == 1));
+    }
+
+    #[test]
     fn a_job_that_breaks_down_has_failed() {
-        let jobs = Jobs::default();
+        let (_dir, jobs) = jobs();
         let broken = jobs.start("test", "a".into(), |_| panic!("on purpose"));
         let broken = broken.unwrap();
         assert!(matches!(ended(&broken), End::Failed(_)));

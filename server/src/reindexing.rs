@@ -196,7 +196,7 @@ mod tests {
         engine.upsert(NAME, points, Ack::Applied).unwrap();
         let change = IndexChange::default();
         engine.begin_reindex(NAME, "", change).unwrap();
-        (Arc::new(engine), Jobs::default())
+        (Arc::new(engine), Jobs::new(dir))
     }
 
     fn job(engine: &Arc<Engine>, jobs: &Jobs) -> Arc<Job> {
@@ -226,13 +226,13 @@ mod tests {
         let (engine, jobs) = begun(dir.path());
         let stopped = job(&engine, &jobs);
         jobs.close();
-        assert!(matches!(wait(&stopped), End::Cancelled));
+        assert!(matches!(wait(&stopped), End::Cancelled(_)));
         assert_eq!(engine.reindexes(NAME).unwrap().len(), 1);
 
-        let jobs = Jobs::default();
+        let jobs = Jobs::new(dir.path());
         let cancelled = job(&engine, &jobs);
         cancelled.cancel();
-        assert!(matches!(wait(&cancelled), End::Cancelled));
+        assert!(matches!(wait(&cancelled), End::Cancelled(_)));
         assert_eq!(engine.reindexes(NAME).unwrap(), []);
         engine.check(NAME).unwrap();
 

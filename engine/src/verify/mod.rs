@@ -177,14 +177,28 @@ pub fn verify(dir: &Path) -> Result<Verdict, Error> {
     Ok(verdict)
 }
 
-/// Reads every backup of a folder that is in use: how many there are, and what is wrong with which. One
-/// that is removed meanwhile may be among these.
-pub(crate) fn backups(
-    of: &Backups,
-    go_on: &mut dyn FnMut() -> bool,
-) -> Result<(u64, Vec<String>), Error> {
+/// What was found in backups.
+pub(crate) struct Backed {
+    /// How many were read.
+    pub(crate) read: u64,
+    /// What is wrong with which.
+    pub(crate) damaged: Vec<String>,
+    /// Whether these are all.
+    pub(crate) complete: bool,
+}
+
+/// Reads every backup of a folder that is in use, for as long as `go_on` says so. One that is removed
+/// meanwhile may be among the damaged.
+pub(crate) fn backups(of: &Backups, go_on: &mut dyn FnMut() -> bool) -> Result<Backed, Error> {
     let mut verdict = Verdict::default();
-    files::read_backups(of, &mut verdict, go_on)?;
+    let complete = match files::read_backups(of, &mut verdict, go_on) {
+        Err(Error::Cancelled) => false,
+        outcome => outcome.map(|()| true)?,
+    };
     let found = verdict.findings.into_iter().map(|finding| finding.what);
-    Ok((verdict.backups, found.collect()))
+    Ok(Backed {
+        read: verdict.backups,
+        damaged: found.collect(),
+        complete,
+    })
 }

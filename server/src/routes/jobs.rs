@@ -40,7 +40,8 @@ pub(super) fn operations() -> Vec<Operation> {
             .about(
                 "Begins a job about everything: `backup` makes a backup of the whole server, whose \
                  name is in the job's result; `verify` reads the checkpoints and backups, compares \
-                 them with their checksums, tells what is damaged and writes damaged snapshots anew; \
+                 them with their checksums, tells what is damaged and writes damaged snapshots anew (one \
+                 that is cancelled has what it had found by then in its result); \
                  `compact` writes the tables anew and releases the log, while which writes wait.",
             )
             .takes::<BeginAll>(json!({"kind": "backup"}))
@@ -94,7 +95,12 @@ async fn begin_all(app: Data<App>, request: HttpRequest, payload: Payload) -> Ou
             for what in &done.damaged {
                 tracing::error!(what, mended = done.mended, "a file is damaged");
             }
-            told(&ExaminedOut::from(done))
+            let complete = done.complete;
+            let told = told(&ExaminedOut::from(done))?;
+            match complete {
+                true => Ok(told),
+                false => Err(Halt::With(told)),
+            }
         }),
     };
     Ok(Answer(JobOut::from(&*job?)))

@@ -56,7 +56,7 @@ pub(crate) struct JobOut {
     started: String,
     /// How long it took, or has taken so far.
     seconds: f64,
-    /// What came of it, once it is completed.
+    /// What came of it, once it is completed; of `verify` also what it had found when it was cancelled.
     #[serde(skip_serializing_if = "Option::is_none")]
     result: Option<Value>,
     /// Why it failed.
@@ -113,6 +113,8 @@ pub(crate) struct ExaminedOut {
     damaged: Vec<String>,
     /// Whether nothing is damaged any more: new snapshots stand in the place of those that were.
     mended: bool,
+    /// Whether all was read.
+    complete: bool,
 }
 
 impl From<Examined> for ExaminedOut {
@@ -122,6 +124,7 @@ impl From<Examined> for ExaminedOut {
             backups: done.backups,
             damaged: done.damaged,
             mended: done.mended,
+            complete: done.complete,
         }
     }
 }
@@ -155,7 +158,7 @@ impl From<&Job> for JobOut {
             None => (JobStatus::Running, None, None),
             Some(End::Completed(result)) => (JobStatus::Completed, Some(result.clone()), None),
             Some(End::Failed(why)) => (JobStatus::Failed, None, Some(why.clone())),
-            Some(End::Cancelled) => (JobStatus::Cancelled, None, None),
+            Some(End::Cancelled(result)) => (JobStatus::Cancelled, result.clone(), None),
         };
         Self {
             id: job.id,

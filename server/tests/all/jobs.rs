@@ -110,7 +110,8 @@ fn upkeep_is_begun_as_jobs_and_tells_what_came_of_it() {
         "{compacted}"
     );
     let verify = json!({"kind": "verify"});
-    let whole = json!({"snapshots": 4, "backups": 1, "damaged": [], "mended": true});
+    let whole =
+        json!({"snapshots": 4, "backups": 1, "damaged": [], "mended": true, "complete": true});
     assert_eq!(result("/admin/jobs", &verify), whole);
     let snapshots = server.data_dir().join("snapshots");
     let file = std::fs::read_dir(snapshots)
