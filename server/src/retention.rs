@@ -2,9 +2,10 @@
 //! it worked, so that requests hardly meet it.
 //!
 //! It trusts the clock only while that goes on as steadily as the time that passes: after a jump
-//! nothing is taken out for an hour, in which an operator, or NTP, may set it right. That an hour has
-//! begun stands in a file, and after a restart it begins anew, for no clock says how much was left. A
-//! clock that jumped before the first start, or while no server ran, cannot be told.
+//! nothing is taken out for an hour, in which an operator, or NTP, may set it right. The clock is looked at
+//! every second, and that an hour has begun stands in a file from then on: after a restart it begins anew,
+//! for no clock says how much was left. A clock that jumped before the first start, or while no server ran,
+//! cannot be told.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -19,6 +20,8 @@ use crate::pause::Pause;
 const STEP: usize = 64;
 /// How far the clock may be from the time that has passed since the last look.
 const JUMP: Duration = Duration::from_secs(60);
+/// How often it is looked whether it has jumped.
+const LOOK: Duration = Duration::from_secs(1);
 /// How long it is not trusted after a jump.
 const SETTLE: Duration = Duration::from_secs(3_600);
 /// Where it stands, in the data folder, whether the clock is trusted.
@@ -50,7 +53,7 @@ impl Retention {
     /// Sweeps until it is closed.
     pub(crate) fn watch(&self, engine: &Engine, metrics: &Metrics) {
         let mut clock = Noted::open(&self.path, Instant::now(), SystemTime::now());
-        while self.pause.rests(self.every) {
+        while self.rests(&mut clock) {
             for name in engine.retained() {
                 let mut looks = || {
                     let (now, says) = (Instant::now(), SystemTime::now());
@@ -68,8 +71,23 @@ impl Retention {
                 }
             }
         }
-        // A jump since the last sweep is not forgotten either.
-        clock.is_steady(Instant::now(), SystemTime::now());
+        // A jump since the last look is not forgotten either.
+        clock.look(Instant::now(), SystemTime::now());
+    }
+
+    /// Waits for the next sweep, with an eye on the clock; `false` if it was closed.
+    fn rests(&self, clock: &mut Noted) -> bool {
+        let until = Instant::now() + self.every;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return true;
+            }
+            if !self.pause.rests(left.min(LOOK)) {
+                return false;
+            }
+            clock.look(Instant::now(), SystemTime::now());
+        }
     }
 
     /// Once through a collection, for as long as the clock is trusted; `looks` says what it says.
@@ -146,15 +164,25 @@ impl Noted {
         }
     }
 
+    /// Notes a jump as soon as it is seen.
+    fn look(&mut self, now: Instant, says: SystemTime) {
+        self.clock.look(now, says);
+        self.note(self.clock.is_trusted(now));
+    }
+
     fn is_steady(&mut self, now: Instant, says: SystemTime) -> bool {
         let steady = self.clock.is_steady(now, says);
+        self.note(steady);
+        steady
+    }
+
+    fn note(&mut self, steady: bool) {
         if steady == self.jumped {
             match storage::replace_whole(&self.path, if steady { STEADY } else { JUMPED }) {
                 Ok(()) => self.jumped = !steady,
                 Err(error) => tracing::warn!(%error, "a restart will not know of the clock's jump"),
             }
         }
-        steady
     }
 }
 
@@ -174,19 +202,31 @@ impl Clock {
         }
     }
 
-    /// Whether it has gone on as time has, for long enough.
+    /// Whether it has gone on as time has, for long enough. From now on it is compared with what it says
+    /// now.
     fn is_steady(&mut self, now: Instant, says: SystemTime) -> bool {
+        self.look(now, says);
+        (self.looked, self.said) = (now, says);
+        self.is_trusted(now)
+    }
+
+    /// Whether it has jumped since it was last asked. What it goes by stays, so that many small steps
+    /// are one large one.
+    fn look(&mut self, now: Instant, says: SystemTime) {
         let passed = now.saturating_duration_since(self.looked);
         let off = match says.duration_since(self.said) {
             Ok(told) => told.abs_diff(passed),
             Err(back) => back.duration() + passed,
         };
-        (self.looked, self.said) = (now, says);
         if off > JUMP {
             let seconds = off.as_secs();
             tracing::warn!(seconds, "the clock has jumped: nothing expires for an hour");
+            (self.looked, self.said) = (now, says);
             self.held_until = Some(now + SETTLE);
         }
+    }
+
+    fn is_trusted(&self, now: Instant) -> bool {
         self.held_until.is_none_or(|until| now >= until)
     }
 }
@@ -239,6 +279,13 @@ mod tests {
             assert!(!clock.is_steady(start + minutes(65), wrong + minutes(59)));
             assert!(clock.is_steady(start + minutes(67), wrong + minutes(61)));
         }
+        // Between two sweeps it is looked at without being taken at its word.
+        let seconds = Duration::from_secs;
+        let mut clock = Clock::new(start, said);
+        for step in 1..=10 {
+            clock.look(start + seconds(step), said + seconds(step * 8));
+            assert_eq!(clock.is_trusted(start + seconds(step)), step < 9, "{step}");
+        }
         // A little drift is none.
         let mut clock = Clock::new(start, said);
         let drifted = said + minutes(60) + Duration::from_secs(30);
@@ -255,6 +302,8 @@ mod tests {
         assert!(first.is_steady(start + minutes(5), said + minutes(5)));
         assert!(!path.exists(), "nothing has to be told");
         let wrong = said + minutes(60 * 24 * 365);
+        first.look(start + minutes(6), wrong);
+        assert_eq!(storage::read_whole(&path).unwrap().as_deref(), Some(JUMPED));
         assert!(!first.is_steady(start + minutes(6), wrong));
         // It goes on as steadily as can be; the clock is as wrong as before.
         for restart in [10, 50, 90] {
