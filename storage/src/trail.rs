@@ -103,7 +103,7 @@ impl Trail {
         (self.file, self.bytes, self.torn) = current(&written)?;
         let extra = (closed.len() + 1).saturating_sub(self.kept);
         let mut extra = closed.into_iter().take(extra);
-        extra.try_for_each(|time| fs::remove_file(self.closed(time)))
+        extra.try_for_each(|time| gone(fs::remove_file(self.closed(time))))
     }
 
     fn closed(&self, time_ms: u64) -> PathBuf {
@@ -115,6 +115,14 @@ impl Trail {
         let name = path.file_name()?.to_str()?;
         let rest = name.strip_prefix(self.name)?.strip_prefix('-')?;
         rest.strip_suffix(".jsonl")?.parse().ok()
+    }
+}
+
+/// Somebody else may have removed it first.
+fn gone(removed: io::Result<()>) -> io::Result<()> {
+    match removed {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
     }
 }
 
@@ -202,6 +210,22 @@ mod tests {
         assert_eq!(read(&last), "six\n");
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode(&dir), mode(&last)), (0o700, 0o600));
+    }
+
+    #[test]
+    fn a_closed_file_that_is_gone_when_its_turn_comes_stops_no_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut trail = Trail::open(dir.path(), "trail", 10, 1).unwrap();
+        // It is listed, and there is none under the name that it would have.
+        fs::write(dir.path().join("trail-1.jsonl"), "").unwrap();
+        for _ in 0..5 {
+            trail.append(b"line0").unwrap();
+        }
+        assert_eq!(
+            fs::read(dir.path().join("trail.jsonl")).unwrap(),
+            b"line0\n"
+        );
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 3);
     }
 
     #[test]
