@@ -13,15 +13,17 @@ pub enum Hosts {
 
 impl Hosts {
     /// Whether a request may be for this name, which has no port. An address always may: whoever
-    /// wrote it meant the machine that has it.
+    /// wrote it meant the machine that has it. A dot behind a name says that it is whole (RFC 1034, 3.1).
     pub fn allow(&self, host: &str) -> bool {
+        let whole = |name: &str| name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
+        let host = whole(host);
         let bare = host.strip_prefix('[').and_then(|it| it.strip_suffix(']'));
-        let is_address = bare.unwrap_or(host).parse::<IpAddr>().is_ok();
+        let is_address = bare.unwrap_or(&host).parse::<IpAddr>().is_ok();
         match self {
             Self::Any => true,
             Self::Listed(names) => {
                 let mut names = names.iter().map(String::as_str).chain(["localhost"]);
-                is_address || names.any(|name| name.eq_ignore_ascii_case(host))
+                is_address || names.any(|name| whole(name) == host)
             }
         }
     }
@@ -53,6 +55,9 @@ mod tests {
             "10.0.0.2",
             "Faces.lan",
             "doppel",
+            "localhost.",
+            "LocalHost.",
+            "FACES.LAN.",
         ] {
             assert!(hosts.allow(fine), "{fine}");
         }
@@ -62,11 +67,17 @@ mod tests {
             "lan",
             "localhost.evil.example",
             "127.0.0.1.nip.io",
+            ".",
+            "localhost..",
+            ".localhost",
+            "evil.localhost",
             "[x]",
         ] {
             assert!(!hosts.allow(other), "{other}");
         }
         assert!(!Hosts::parse("").unwrap().allow("doppel"));
+        let dotted = Hosts::parse("faces.lan.").unwrap();
+        assert!(dotted.allow("faces.lan") && dotted.allow("faces.lan."));
         assert!(Hosts::parse("*").unwrap().allow("evil.example"));
         for wrong in ["http://a", "a:6333", "*.lan", "a b"] {
             assert_eq!(Hosts::parse(wrong), None, "{wrong}");

@@ -62,7 +62,15 @@ fn a_page_whose_own_name_leads_to_a_server_without_a_key_gets_nothing() {
         asked(&server, "OPTIONS", "/collections/v", &preflight).0,
         403
     );
-    for host in ["localhost", "127.0.0.1", "[::1]", "10.1.2.3", "LocalHost"] {
+    for host in [
+        "localhost",
+        "127.0.0.1",
+        "[::1]",
+        "10.1.2.3",
+        "LocalHost",
+        "localhost.",
+        "LOCALHOST.",
+    ] {
         for host in [host.to_owned(), format!("{host}:{port}")] {
             let origin = format!("http://{host}");
             let headers = [("host", &*host), ("origin", &*origin)];
