@@ -125,7 +125,10 @@ pub(crate) async fn guard(
         .conn_data::<Admitted>()
         .is_some_and(Admitted::is_beyond);
     let mut response = match from_where(&app, &request, is_beyond) {
-        Err(refusal) => request.into_response(refusal.error_response()),
+        Err(refusal) => {
+            let response = Turned::Back(refusal).response(&request);
+            request.into_response(response)
+        }
         Ok(origin) => {
             let mut response = match cors::is_preflight(request.method(), request.headers()) {
                 true => request.into_response(cors::preflight()),

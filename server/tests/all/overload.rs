@@ -181,7 +181,11 @@ impl Kept {
 
 #[test]
 fn probes_are_answered_where_connections_have_run_out_and_all_else_is_told_to_come_back() {
-    let settings = [("server.max_connections", "3"), ("server.workers", "1")];
+    let settings = [
+        ("server.max_connections", "3"),
+        ("server.workers", "1"),
+        ("compreface.collection", "people"),
+    ];
     let server = Server::start_with(&settings, fake());
     let mut kept: Vec<_> = (0..3).map(|_| Kept::open(&server)).collect();
     for one in &mut kept {
@@ -199,6 +203,13 @@ fn probes_are_answered_where_connections_have_run_out_and_all_else_is_told_to_co
         "{head}"
     );
     assert!(body.contains("server.max_connections"), "{body}");
+    // As the clients of the path read it.
+    let (head, body) = Kept::open(&server).ask("/api/v1/recognition/subjects");
+    assert!(head.starts_with("HTTP/1.1 503") && head.contains("retry-after: 1"));
+    let told: Value = serde_json::from_str(&body).unwrap();
+    let message = told["message"].as_str().unwrap();
+    assert!(message.contains("server.max_connections"), "{body}");
+    assert_eq!(told["code"], 0);
     for one in &mut kept {
         assert!(one.ask("/collections").0.starts_with("HTTP/1.1 200"));
     }
