@@ -22,7 +22,7 @@ use made::{CONSTANT, counter, counters, gauge, gauges, histogram, histograms};
 use photos::Photos;
 use searches::Searches;
 pub(crate) use states::Work;
-use states::{States, whole};
+use states::{States, flag, whole};
 
 const HTTP_S: &[f64] = &[
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
@@ -333,6 +333,7 @@ impl Metrics {
     ) -> Result<String, Refusal> {
         let mut states = self.0.states.lock();
         states.queue_length.set(whole(work.photos_waiting as u64));
+        states.ready.set(flag(work.is_ready));
         states.jobs.set(whole(work.jobs as u64));
         states.memory_used.set(whole(work.memory_used));
         states.memory_limit.set(whole(work.memory_limit));

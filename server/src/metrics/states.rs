@@ -13,6 +13,7 @@ pub(super) struct States {
     index_bytes: GaugeVec,
     free_slots: GaugeVec,
     pub(super) queue_length: Gauge,
+    pub(super) ready: Gauge,
     pub(super) jobs: Gauge,
     pub(super) memory_used: Gauge,
     pub(super) memory_limit: Gauge,
@@ -25,6 +26,8 @@ pub(super) struct States {
 /// What is under way at the moment.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Work {
+    /// What `/readyz` says.
+    pub(crate) is_ready: bool,
     pub(crate) photos_waiting: usize,
     pub(crate) jobs: usize,
     /// Bytes.
@@ -93,7 +96,7 @@ const ENGINE: [EngineGauge; 10] = [
     ),
 ];
 
-fn flag(on: bool) -> f64 {
+pub(super) fn flag(on: bool) -> f64 {
     f64::from(u8::from(on))
 }
 
@@ -112,6 +115,10 @@ impl States {
             queue_length: gauge(
                 "doppel_pipeline_queue_length",
                 "Photos that wait for a worker.",
+            ),
+            ready: gauge(
+                "doppel_ready",
+                "1: everything is recovered, models are loaded and writes are taken (/readyz).",
             ),
             jobs: gauge("doppel_jobs_running", "Jobs at work."),
             memory_used: gauge(

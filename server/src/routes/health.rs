@@ -27,6 +27,11 @@ async fn alive() -> HttpResponse {
 
 /// Ready: everything is recovered, if there are models, they are loaded, and writes are taken.
 async fn ready(app: Data<App>) -> Result<HttpResponse, Refusal> {
+    stands(&app)?;
+    Ok(plain("ready"))
+}
+
+fn stands(app: &App) -> Result<(), Refusal> {
     let engine = app.recovered()?;
     if let Some(why) = engine.status().read_only {
         return Err(Refusal::damaged(format!(
@@ -36,11 +41,12 @@ async fn ready(app: Data<App>) -> Result<HttpResponse, Refusal> {
     if app.faces.is_loading() {
         return Err(Refusal::busy("starting: the face models are being loaded"));
     }
-    Ok(plain("ready"))
+    Ok(())
 }
 
 async fn metrics(app: Data<App>) -> Result<HttpResponse, Refusal> {
     let mut work = Work {
+        is_ready: stands(&app).is_ok(),
         photos_waiting: app.faces.waiting(),
         jobs: app.jobs.running(),
         memory_used: Memory::used_bytes(),

@@ -114,6 +114,7 @@ fn metrics_tell_what_happened() {
         "doppel_search_compared_points_total 1\n".into(),
         "doppel_checkpoint_last_timestamp_seconds 1".into(),
         "doppel_jobs_running 0".into(),
+        "doppel_ready 1".into(),
         "doppel_writes_total{op=\"upsert\",outcome=\"ok\"} 1".into(),
         "doppel_writes_total{op=\"delete\",outcome=\"ok\"} 0".into(),
         "doppel_log_fsync_duration_seconds_count".into(),
