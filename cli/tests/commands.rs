@@ -104,15 +104,48 @@ fn a_busy_server_is_asked_again() {
 }
 
 #[test]
-fn a_request_that_is_too_large_is_sent_in_parts() {
-    let server = FakeServer::start(State {
-        most_images: Some(2),
-        ..State::default()
-    });
-    let (output, report) = import(&server, &folder_with(&PHOTOS), &["--in-flight", "1"]);
-    assert_eq!(code(&output), 0, "{}", complaint(&output));
-    assert_eq!(report["imported"], 5);
-    assert_eq!(server.state().images.len(), 5);
+fn a_request_that_is_too_large_or_takes_too_much_memory_is_sent_in_parts() {
+    for status in [413, 507] {
+        let server = FakeServer::start(State {
+            most_images: Some((2, status)),
+            ..State::default()
+        });
+        let (output, report) = import(&server, &folder_with(&PHOTOS), &["--in-flight", "1"]);
+        assert_eq!(code(&output), 0, "{}", complaint(&output));
+        assert_eq!(report["imported"], 5);
+        assert_eq!(server.state().images.len(), 5);
+    }
+}
+
+#[test]
+fn vectors_that_take_too_much_memory_at_once_are_sent_in_parts_and_a_full_server_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("in.jsonl");
+    let line = |id: u128| {
+        let id = format!("0f9a4b1c-2d3e-4f50-8a6b-{id:012}");
+        format!("{{\"id\": \"{id}\", \"vector\": [1.0, 0.5]}}\n")
+    };
+    std::fs::write(&file, (0..600).map(line).collect::<String>()).unwrap();
+    let of_most = |most| {
+        let server = FakeServer::start(State {
+            most_images: Some((most, 507)),
+            ..State::default()
+        });
+        let arguments = ["import", file.to_str().unwrap(), "--collection", "stars"];
+        let output = server.doppel(&arguments);
+        let count = server.state().images.len();
+        (output, count)
+    };
+    let (output, count) = of_most(100);
+    assert_eq!((code(&output), count), (0, 600), "{}", complaint(&output));
+    let (output, count) = of_most(0);
+    assert_ne!(code(&output), 0);
+    assert_eq!(count, 0);
+    assert!(
+        complaint(&output).contains("status 507"),
+        "{}",
+        complaint(&output)
+    );
 }
 
 #[test]

@@ -284,8 +284,7 @@ impl App {
         T: Send + 'static,
         F: FnOnce(&Engine) -> Result<T, engine::Error> + Send + 'static,
     {
-        http::Room::release();
-        let promise = self.memory.promise(bytes)?;
+        let promise = self.memory.promise_beside(bytes, http::Room::release())?;
         self.write(move |engine| {
             let _promise = promise;
             work(engine)
@@ -412,10 +411,10 @@ impl App {
         ack: Ack,
         what: &'static str,
     ) -> Result<Written, Refusal> {
-        let memory = self.memory.clone();
+        let (memory, body) = (self.memory.clone(), http::Room::release());
         let outcome = self.write(move |engine| {
             let bytes = engine.change_bytes(&collection, &chosen, &change)?;
-            let _room = memory.promise_some(bytes)?;
+            let _room = memory.promise_beside(bytes, body)?;
             Ok::<_, Refusal>(engine.change_payload(&collection, chosen, &change, ack)?)
         });
         let outcome = outcome.await;

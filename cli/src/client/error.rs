@@ -32,3 +32,16 @@ pub(crate) enum Error {
     #[error("the server's answer was not understood: {0}")]
     Unexpected(String),
 }
+
+impl Error {
+    /// Whether half of the request may be taken where all of it was not.
+    pub(crate) fn is_of_size(&self) -> bool {
+        matches!(
+            self,
+            Self::Refused {
+                status: 413 | 507,
+                ..
+            }
+        )
+    }
+}

@@ -1,6 +1,6 @@
 //! One request of an import: a few photos, read, sent, and the answer turned into what became of
-//! each. A request that is too large for the server is sent in halves; a photo for which the
-//! server had no room is sent again; a photo it refuses is only that photo's misfortune.
+//! each. A request that is too large for the server, or for its memory, is sent in halves; a photo for
+//! which the server had no room is sent again; a photo it refuses is only that photo's misfortune.
 
 use std::fs::File;
 use std::io::Read;
@@ -109,7 +109,7 @@ fn send_once(target: &Target<'_>, images: &[&NewImage]) -> Result<Added, Error> 
         keep_photo: target.keep_photo,
     };
     match target.client.add_faces(target.collection, &request) {
-        Err(Error::Refused { status: 413, .. }) if images.len() > 1 => {
+        Err(error) if images.len() > 1 && error.is_of_size() => {
             let (first, second) = images.split_at(images.len() / 2);
             let added = send_once(target, first)?;
             Ok(joined(added, send_once(target, second)?, first.len()))

@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use super::lines::{lines, read_line};
 use super::photo::PhotoId;
 use super::report::Rows as Report;
-use crate::client::Client;
+use crate::client::{Client, Error};
 use crate::{columns, limits, npy};
 
 /// A vector with its id, as the server takes it.
@@ -84,12 +84,24 @@ pub(super) fn import(
             .collect();
         report.already_there += batch.len() - new.len();
         if !new.is_empty() && !dry_run {
-            client.put_points(collection, &new)?;
+            put(client, collection, &new)?;
             report.imported += new.len();
         }
     }
     report.seconds = start.elapsed().as_secs_f64();
     Ok(report)
+}
+
+/// Puts points in; where they are too many for the server, or for its memory, in halves.
+fn put(client: &Client, collection: &str, points: &[&NewPoint]) -> Result<(), Error> {
+    match client.put_points(collection, points) {
+        Err(error) if points.len() > 1 && error.is_of_size() => {
+            let (first, second) = points.split_at(points.len() / 2);
+            put(client, collection, first)?;
+            put(client, collection, second)
+        }
+        outcome => outcome,
+    }
 }
 
 /// The points of a file, and the model that it says to have made them.

@@ -21,8 +21,8 @@ pub(crate) struct State {
     pub(crate) collection: Option<Value>,
     /// Answers 503 this many times more.
     pub(crate) busy: usize,
-    /// Refuses requests with more images than this as too large.
-    pub(crate) most_images: Option<usize>,
+    /// Refuses requests with more images, or points, than this as too large, with this status.
+    pub(crate) most_images: Option<(usize, u16)>,
     /// Breaks the connection once it holds this many images.
     pub(crate) gone_at: Option<usize>,
     pub(crate) api_key: Option<String>,
@@ -192,6 +192,7 @@ impl State {
                 let known = ids.filter(|id| self.images.contains_key(id.as_str().unwrap()));
                 success(known.map(|id| json!({"id": id})).collect())
             }
+            ("PUT", "/collections/stars/points?wait=true") => self.put(body),
             ("POST", "/collections/stars/faces") => return self.add(body),
             ("POST", "/collections/stars/faces/search") => success(json!({"faces": [{
                 "box": [1, 2, 3, 4], "landmarks": [], "confidence": 0.9, "hits": [{
@@ -201,6 +202,23 @@ impl State {
             _ => failure(404, "no such thing"),
         };
         Some(answer)
+    }
+
+    fn too_many(&self, count: usize) -> Option<(u16, Value)> {
+        let (most, status) = self.most_images?;
+        (count > most).then(|| failure(status, "too large"))
+    }
+
+    fn put(&mut self, body: &Value) -> (u16, Value) {
+        let points = body["points"].as_array().unwrap();
+        if let Some(refused) = self.too_many(points.len()) {
+            return refused;
+        }
+        for point in points {
+            let id = point["id"].as_str().unwrap().to_owned();
+            self.images.insert(id, point.clone());
+        }
+        success(json!({"status": "completed"}))
     }
 
     fn add(&mut self, body: &Value) -> Option<(u16, Value)> {
@@ -216,8 +234,8 @@ impl State {
             return Some(failure(503, "busy"));
         }
         let images = body["images"].as_array().unwrap();
-        if self.most_images.is_some_and(|most| images.len() > most) {
-            return Some(failure(413, "too large"));
+        if let Some(refused) = self.too_many(images.len()) {
+            return Some(refused);
         }
         let (mut faces, mut errors) = (Vec::new(), Vec::new());
         for (index, image) in images.iter().enumerate() {

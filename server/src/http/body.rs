@@ -10,6 +10,7 @@ use tokio::time::timeout;
 
 use super::encoding;
 use super::form::{self, Files, Form, Upload};
+use super::parts::{Parts, Place};
 use super::room::Reading;
 use crate::limits;
 use crate::refusal::Refusal;
@@ -41,6 +42,30 @@ pub(crate) async fn json<T>(
 where
     T: DeserializeOwned + Send + 'static,
 {
+    json_of(headers, payload, max_bytes, Place::Outside).await
+}
+
+/// The same for what is kept as it is, vectors too.
+pub(crate) async fn values<T>(
+    headers: &HeaderMap,
+    payload: Payload,
+    max_bytes: usize,
+) -> Result<T, Refusal>
+where
+    T: DeserializeOwned + Send + 'static,
+{
+    json_of(headers, payload, max_bytes, Place::Values).await
+}
+
+async fn json_of<T>(
+    headers: &HeaderMap,
+    payload: Payload,
+    max_bytes: usize,
+    place: Place,
+) -> Result<T, Refusal>
+where
+    T: DeserializeOwned + Send + 'static,
+{
     let format = match media_type(headers).as_str() {
         "application/json" => Format::Json,
         other if MESSAGE_PACK.contains(&other) => Format::MessagePack,
@@ -52,7 +77,7 @@ where
         }
     };
     let (bytes, reading) = whole(headers, payload, max_bytes).await?;
-    parse(format, bytes, reading).await
+    parse((format, place), bytes, reading).await
 }
 
 /// The name of the parts that are photos.
@@ -210,7 +235,11 @@ async fn all(
     Ok(bytes.freeze())
 }
 
-async fn parse<T>(format: Format, bytes: Bytes, mut reading: Reading) -> Result<T, Refusal>
+async fn parse<T>(
+    (format, place): (Format, Place),
+    bytes: Bytes,
+    mut reading: Reading,
+) -> Result<T, Refusal>
 where
     T: DeserializeOwned + Send + 'static,
 {
@@ -218,7 +247,7 @@ where
         return from_slice(format, &bytes);
     }
     let parsed = web::block(move || {
-        reading.becomes(format, &bytes)?;
+        reading.becomes(&Parts::of(format, &bytes, place), bytes.len())?;
         from_slice(format, &bytes).map(|value| (value, reading))
     });
     let parsed = parsed.await;

@@ -4,11 +4,14 @@
 mod body;
 mod encoding;
 mod form;
+mod parts;
 mod path;
 mod room;
 mod upload;
 
-pub(crate) use body::{Either, MESSAGE_PACK, files_or_json, json, multipart_or_json, query};
+pub(crate) use body::{
+    Either, MESSAGE_PACK, files_or_json, json, multipart_or_json, query, values,
+};
 pub(crate) use form::{Fields, Form};
 pub(crate) use path::plain;
 pub(crate) use room::Room;

@@ -152,10 +152,10 @@ async fn create_index(
     let body: CreateIndex = http::json(request.headers(), payload, app.max_body_bytes()).await?;
     let (key, kind): (KeyPath, IndexKind) = body.try_into()?;
     let ack = params.ack();
-    let memory = app.memory.clone();
+    let (memory, body) = (app.memory.clone(), http::Room::release());
     let written = app.write(move |engine| {
         let bytes = engine.payload_index_bytes(&name, &key, kind)?;
-        let _room = memory.promise_some(bytes)?;
+        let _room = memory.promise_beside(bytes, body)?;
         Ok::<_, Refusal>(engine.create_index(&name, key, kind, ack)?)
     });
     let written = written.await?;

@@ -121,7 +121,7 @@ impl Asked<'_> {
 
     async fn body(&self, payload: Payload) -> Result<Map<String, Value>, Refusal> {
         let (headers, most) = (self.request.headers(), self.app.max_body_bytes());
-        let body: Object = http::json(headers, payload, most).await?;
+        let body: Object = http::values(headers, payload, most).await?;
         Ok(body.0)
     }
 
@@ -197,7 +197,7 @@ impl Asked<'_> {
     async fn wrote(&self, calls: Vec<(u32, Call)>) -> Result<Answered, Refusal> {
         let _place = self.app.write_elsewhere()?;
         // What the body has become is on its way; who takes it asks for memory anew.
-        http::Room::release();
+        drop(http::Room::release());
         let answers = self.shards.ask_all(calls, Kind::Write).await?;
         let (told, heard) = answers.written()?.apart();
         Ok(heard.with(merge::written(told)))

@@ -28,7 +28,7 @@ const FILES_HOMES: [(&str, &str); 11] = [
     ("config/src/file.rs", "it reads the settings file"),
     ("server/src/tls/", "it reads certificates"),
     (
-        "server/src/memory.rs",
+        "server/src/memory/given.rs",
         "it reads what the system says of memory",
     ),
     ("train/src/file.rs", "it keeps where a training stands"),
