@@ -58,6 +58,34 @@ pub(crate) fn decode_reduced(bytes: &[u8], least_side: u32) -> Result<Option<Pho
     }))
 }
 
+/// How many copies of a photo's pixels there are at most: as it is, and turned in two ways to look for
+/// faces, or what its decoder makes on the way, or what is turned upright or made opaque.
+const COPIES: u64 = 3;
+/// Bytes that a pixel of a HEIC file's pictures takes while they are decoded: planes of 16 bits, copies of
+/// one for its filters, and what is made of them.
+const HEIC_BYTES: u64 = 16;
+
+/// The most memory that looking at a photo, or making another picture of it, takes; by what its file says
+/// of itself, before anything is decoded. A JPEG that is decoded in part at first may be decoded
+/// whole after all.
+///
+/// # Errors
+/// It is no photo that [`sniff`] knows, damaged, or too large.
+pub fn memory_bytes(image: &[u8]) -> Result<u64, Error> {
+    let pixels = match limited(image)?.format() {
+        None => heic::pixels(image)?.saturating_mul(HEIC_BYTES),
+        Some(format) => {
+            let decoder = opened(image, format)?;
+            let (width, height) = decoder.dimensions();
+            let stored = u64::from(decoder.original_color_type().bits_per_pixel().div_ceil(8));
+            let decoded = u64::from(decoder.color_type().bytes_per_pixel());
+            u64::from(width) * u64::from(height) * COPIES * stored.max(decoded).max(3)
+        }
+    };
+    // Decoders keep the file, and what stands in it beside the pixels.
+    Ok(pixels.saturating_add(2 * image.len() as u64))
+}
+
 /// The kind of a file that has not too many bytes.
 fn limited(bytes: &[u8]) -> Result<ImageKind, Error> {
     if bytes.len() > MAX_IMAGE_BYTES {
@@ -204,6 +232,20 @@ mod tests {
         exif.extend([orientation, 0, 0, 0, 0, 0, 0]);
         bytes.splice(2..2, exif);
         bytes
+    }
+
+    #[test]
+    fn a_photo_says_what_it_takes_before_it_is_decoded() {
+        let (small, large) = (png(100, 100), bomb(8_000, 8_000));
+        let of = |image: &[u8]| memory_bytes(image).unwrap() - 2 * image.len() as u64;
+        assert_eq!((of(&small), of(&large)), (90_000, 9 * 64_000_000));
+        assert_eq!(of(&jpeg(800, 400, 6)), 9 * 320_000);
+        let mut bytes = Vec::new();
+        let deep = DynamicImage::new_rgba16(10, 10);
+        deep.write_to(&mut Cursor::new(&mut bytes), ImageFormat::Png)
+            .unwrap();
+        assert_eq!(of(&bytes), 24 * 100);
+        assert!(memory_bytes(&bomb(50_000, 50_000)).is_err() && memory_bytes(b"no photo").is_err());
     }
 
     #[test]

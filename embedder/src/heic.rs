@@ -21,16 +21,23 @@ use crate::limits::{
     HEIC_ITEM_LEAST_PIXELS, HEIC_META_BYTES, HEIC_NESTED, MAX_HEIC_PIXELS, MAX_PIXELS, MAX_SIDE,
 };
 
-/// The upright pixels of the primary picture.
-pub(crate) fn decode(bytes: &[u8]) -> Result<DynamicImage, Error> {
+/// How many pixels are decoded or put together for the primary picture.
+pub(crate) fn pixels(bytes: &[u8]) -> Result<u64, Error> {
     let file = container(bytes)?;
     let mut pictures = Pictures {
         file: &file,
         known: HashMap::new(),
     };
-    if pictures.pixels(file.primary_id, 0)? > MAX_HEIC_PIXELS {
-        return Err(damaged("its pictures have more pixels than it shows"));
+    let pixels = pictures.pixels(file.primary_id, 0)?;
+    match pixels > MAX_HEIC_PIXELS {
+        true => Err(damaged("its pictures have more pixels than it shows")),
+        false => Ok(pixels),
     }
+}
+
+/// The upright pixels of the primary picture.
+pub(crate) fn decode(bytes: &[u8]) -> Result<DynamicImage, Error> {
+    pixels(bytes)?;
     let options = Options {
         max_threads: 1,
         max_pixels: MAX_PIXELS,

@@ -35,6 +35,7 @@ mod types;
 
 pub use calibration::{Calibration, Scale};
 pub use cropper::{Cropper, numbers_of_crop};
+pub use decode::memory_bytes;
 pub use detect::overlap;
 pub use error::Error;
 pub use fake::FakeEmbedder;

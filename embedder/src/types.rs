@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::calibration::Calibration;
+use crate::decode;
 use crate::error::Error;
 use crate::quality::Quality;
 
@@ -17,7 +18,16 @@ pub trait FaceEmbedder: Send {
     /// and the time that takes is told of each.
     fn analyze_all(&mut self, photos: &[(&[u8], Want)]) -> Vec<Result<Analysis, Error>>;
 
-    /// The same of one photo.
+    /// The most memory that it takes to look at a photo; of several that are looked at together, no more than
+    /// the largest of them takes.
+    ///
+    /// # Errors
+    /// It cannot be read; `analyze_all` tells the same of it.
+    fn memory_bytes(&self, image: &[u8]) -> Result<u64, Error> {
+        decode::memory_bytes(image)
+    }
+
+    /// What comes of one photo.
     fn analyze(&mut self, image: &[u8], want: Want) -> Result<Analysis, Error> {
         let mut outcomes = self.analyze_all(&[(image, want)]);
         let outcome = outcomes.pop();

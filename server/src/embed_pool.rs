@@ -17,6 +17,7 @@ use tracing::Span;
 
 use crate::embed_worker::{Batching, Job, Worker};
 use crate::gate::Gate;
+use crate::memory::Memory;
 use crate::metrics::Metrics;
 use crate::refusal::Refusal;
 use crate::slow::Slow;
@@ -53,7 +54,7 @@ impl Pool {
         batching: Batching,
         queue: usize,
         factory: &Arc<Factory>,
-        (metrics, slow): (&Metrics, Slow),
+        (metrics, slow, memory): (&Metrics, Slow, &Memory),
     ) -> Result<Self, embedder::Error> {
         let workers = batching.workers;
         let embedders = (0..workers).map(|_| factory());
@@ -74,6 +75,7 @@ impl Pool {
                 factory: Arc::clone(factory),
                 metrics: metrics.clone(),
                 slow,
+                memory: memory.clone(),
             };
             let thread = thread::Builder::new().name(format!("embed-{number}"));
             thread

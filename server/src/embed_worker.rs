@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 use tracing::Span;
 
 use crate::embed_pool::{Factory, Seen};
+use crate::memory::{Memory, Promise};
 use crate::metrics::Metrics;
 use crate::refusal::Refusal;
 use crate::slow::Slow;
@@ -52,6 +53,9 @@ impl Job {
     }
 }
 
+/// A photo, and how long it waited.
+type Waited = (Job, Duration);
+
 /// How photos are put together.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Batching {
@@ -82,6 +86,7 @@ pub(crate) struct Worker {
     pub(crate) factory: Arc<Factory>,
     pub(crate) metrics: Metrics,
     pub(crate) slow: Slow,
+    pub(crate) memory: Memory,
 }
 
 impl Worker {
@@ -92,24 +97,47 @@ impl Worker {
             // A client that has gone away needs no answer.
             batch.retain(|job| !job.answer.is_closed());
             let waited: Vec<_> = batch.iter().map(|job| job.queued.elapsed()).collect();
+            let jobs = batch.into_iter().zip(waited).collect();
+            let (_room, jobs) = self.with_room(jobs);
+            let (batch, waited): (Vec<_>, Vec<_>) = jobs.into_iter().unzip();
             if !batch.is_empty() {
                 self.metrics.photos_together(batch.len());
             }
             let outcomes = self.look(&batch);
             for ((job, queued), outcome) in batch.into_iter().zip(waited).zip(outcomes) {
                 let outcome = outcome.and_then(|analysis| job.through_head(analysis));
-                self.metrics.photo_waited(queued);
-                self.metrics.photo_done(&outcome);
-                if let Ok(analysis) = &outcome {
-                    let (timings, faces) = (&analysis.timings, analysis.faces.len());
-                    job.request
-                        .in_scope(|| self.slow.looked(queued, timings, faces));
-                }
-                let seen = outcome.map(|analysis| Seen { analysis, queued });
-                drop(job.answer.send(seen));
+                self.answer((job, queued), outcome);
             }
             self.busy.fetch_sub(1, Ordering::Relaxed);
         }
+    }
+
+    /// Those that there is memory for to decode them, one after the other; the others are told.
+    fn with_room(&self, jobs: Vec<Waited>) -> (Option<Promise>, Vec<Waited>) {
+        let mut room = None;
+        let mut with_room = Vec::new();
+        for (job, waited) in jobs {
+            // What cannot be read, or breaks its decoder, is told when it is looked at.
+            let bytes = catch_unwind(AssertUnwindSafe(|| self.embedder.memory_bytes(&job.image)));
+            let bytes = bytes.map_or(0, |bytes| bytes.unwrap_or(0));
+            match self.memory.promise_photo(bytes, &mut room) {
+                Ok(()) => with_room.push((job, waited)),
+                Err(refusal) => self.answer((job, waited), Err(refusal)),
+            }
+        }
+        (room, with_room)
+    }
+
+    fn answer(&self, (job, queued): Waited, outcome: Result<Analysis, Refusal>) {
+        self.metrics.photo_waited(queued);
+        self.metrics.photo_done(&outcome);
+        if let Ok(analysis) = &outcome {
+            let (timings, faces) = (&analysis.timings, analysis.faces.len());
+            job.request
+                .in_scope(|| self.slow.looked(queued, timings, faces));
+        }
+        let seen = outcome.map(|analysis| Seen { analysis, queued });
+        drop(job.answer.send(seen));
     }
 
     /// A photo, and of those that wait this worker's share. Where no other worker is free for

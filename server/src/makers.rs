@@ -223,8 +223,14 @@ pub(crate) async fn moved(app: &App, info: &CollectionInfo, refusal: Refusal) ->
 }
 
 /// The photo as it is kept: without what else its file says.
-pub(crate) async fn clean(photo: Bytes) -> Result<Vec<u8>, Refusal> {
-    let clean = web::block(move || embedder::without_metadata(&photo)).await;
-    let clean = clean.map_err(|_| Refusal::internal("a thread of the server broke down"))?;
-    Ok(clean?)
+pub(crate) async fn clean(app: &App, photo: Bytes) -> Result<Vec<u8>, Refusal> {
+    let memory = app.memory.clone();
+    let clean = web::block(move || {
+        // What cannot be cut out of its file is decoded and written anew.
+        let mut room = None;
+        memory.promise_photo(embedder::memory_bytes(&photo)?, &mut room)?;
+        Ok::<_, Refusal>(embedder::without_metadata(&photo)?)
+    });
+    let clean = clean.await;
+    clean.map_err(|_| Refusal::internal("a thread of the server broke down"))?
 }

@@ -15,6 +15,7 @@ use crate::app::App;
 use crate::embed_pool::{Factory, Pool};
 use crate::embed_worker::Batching;
 use crate::faces::Faces;
+use crate::memory::Memory;
 use crate::metrics::Metrics;
 use crate::remote::{Remote, RemoteEmbedder};
 use crate::slow::Slow;
@@ -42,6 +43,7 @@ struct Task {
     faces: Arc<Faces>,
     config: Config,
     metrics: Metrics,
+    memory: Memory,
 }
 
 /// Loads models that are there, and returns when that is done; obtains the default in the
@@ -51,6 +53,7 @@ pub(crate) fn load(app: &Arc<App>, embedding: Embedding) {
         faces: Arc::clone(&app.faces),
         config: app.config.clone(),
         metrics: app.metrics.clone(),
+        memory: app.memory.clone(),
     };
     match embedding {
         Embedding::Made(factories) => task.have_made(&factories, Vec::new()),
@@ -271,7 +274,7 @@ impl Task {
             workers: settings.workers,
         };
         let slow = Slow::new(self.config.log_output.slow_ms);
-        let told = (&self.metrics, slow);
+        let told = (&self.metrics, slow, &self.memory);
         match Pool::start(batching, settings.queue, factory, told) {
             Ok(pool) => {
                 let model = pool.model();

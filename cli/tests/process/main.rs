@@ -5,6 +5,7 @@
 
 mod clock;
 mod memory;
+mod photos;
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};

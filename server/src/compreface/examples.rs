@@ -123,7 +123,7 @@ async fn add(
     let photo = pictures::one(&app, &request, payload).await?;
     let (face, vectors) = only_face(&app, &info, photo.clone(), least).await?;
     let original = match settings(&app)?.keep_photos {
-        true => Some(clean(photo).await?),
+        true => Some(clean(&app, photo).await?),
         false => None,
     };
     let id = Id::random();

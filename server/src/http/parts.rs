@@ -17,17 +17,20 @@ pub(super) struct Parts {
     numbers: usize,
     /// Other values after the first in an object or a list.
     others: usize,
-    /// Bytes of texts and keys.
+    /// Texts and keys, and their bytes.
+    texts: usize,
     text: usize,
 }
 
 /// The most that one of each takes while it is read and made into what the database knows; a server is
 /// held to it in `cli/tests/process/memory.rs`: a point, or a map's first node; a list's first allocation; a
-/// number in a list that has doubled; a value in a list that is copied while it grows.
+/// number in a list that has doubled; a value in a list that is copied while it grows; what a short text takes
+/// beside its bytes.
 const OBJECT_BYTES: usize = 768;
 const LIST_BYTES: usize = 192;
 const NUMBER_BYTES: usize = 8;
 const OTHER_BYTES: usize = 64;
+const TEXT_BYTES: usize = 16;
 
 /// What the values at a place of a body become.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,7 +113,7 @@ impl Parts {
                 }
                 b'"' => {
                     last_text = text(bytes.get(at + 1..).unwrap_or_default());
-                    parts.text += last_text.len();
+                    parts.has_text(last_text.len());
                     at += last_text.len() + 1;
                 }
                 _ => {}
@@ -141,6 +144,11 @@ impl Parts {
         }
     }
 
+    fn has_text(&mut self, bytes: usize) {
+        self.texts += 1;
+        self.text += bytes;
+    }
+
     /// Of a body of so many bytes: they lie there while it is read, and texts of it twice.
     pub(super) fn memory_bytes(&self, body: usize) -> u64 {
         let bytes = [
@@ -148,6 +156,7 @@ impl Parts {
             (self.lists, LIST_BYTES),
             (self.numbers, NUMBER_BYTES),
             (self.others, OTHER_BYTES),
+            (self.texts, TEXT_BYTES),
             (self.text, 1),
             (body, 1),
         ];
@@ -204,7 +213,7 @@ impl<'de> Visitor<'de> for Count<'_> {
     fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
         self.parts.objects += 1;
         while let Some((place, length)) = map.next_key_seed(Key(self.place))? {
-            self.parts.text += length;
+            self.parts.has_text(length);
             self.parts.others += 1;
             map.next_value_seed(self.at(place))?;
         }
@@ -241,12 +250,12 @@ impl<'de> Visitor<'de> for Count<'_> {
     }
 
     fn visit_str<E>(self, text: &str) -> Result<(), E> {
-        self.parts.text += text.len();
+        self.parts.has_text(text.len());
         Ok(())
     }
 
     fn visit_bytes<E>(self, bytes: &[u8]) -> Result<(), E> {
-        self.parts.text += bytes.len();
+        self.parts.has_text(bytes.len());
         Ok(())
     }
 
@@ -418,7 +427,7 @@ mod tests {
         let half = of_message_pack(&packed[..packed.len() / 2]);
         assert!((45..=55).contains(&half.objects), "{half:?}");
         let torn = of_json(b"\"\\");
-        assert_eq!((torn.memory_bytes(0), torn.text), (1, 1));
+        assert_eq!((torn.texts, torn.text, torn.others), (1, 1, 0));
         assert_eq!(of_json(b"]}:,").others, 1);
     }
 

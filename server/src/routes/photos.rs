@@ -118,7 +118,7 @@ async fn add(
         let taken = async {
             let seen = sifted(outcome?, &sieve)?;
             let original = match add.keep_photo {
-                true => Some(clean(photo.bytes.clone()).await?),
+                true => Some(clean(&app, photo.bytes.clone()).await?),
                 false => None,
             };
             let faces = named_faces(seen, photo.id);

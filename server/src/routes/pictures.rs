@@ -32,6 +32,7 @@ pub(super) fn operations() -> Vec<Operation> {
         )
         .params::<ImageParams>()
         .answers_plain(PICTURES)
+        .refuses(&[413])
         .tagged(),
     ]
 }
@@ -66,7 +67,7 @@ async fn image(
     };
     let bytes = match side {
         None => bytes,
-        Some(side) => thumbnail(bytes, side).await?,
+        Some(side) => thumbnail(&app, bytes, side).await?,
     };
     let tag = etag(&bytes);
     if is_known(request.headers(), &tag) {
@@ -85,10 +86,15 @@ async fn image(
         .body(bytes))
 }
 
-async fn thumbnail(bytes: Vec<u8>, side: u32) -> Result<Vec<u8>, Refusal> {
-    let small = web::block(move || embedder::thumbnail(&bytes, side)).await;
-    let small = small.map_err(|_| Refusal::internal("a thread of the server broke down"))?;
-    Ok(small?)
+async fn thumbnail(app: &App, bytes: Vec<u8>, side: u32) -> Result<Vec<u8>, Refusal> {
+    let memory = app.memory.clone();
+    let small = web::block(move || {
+        let mut room = None;
+        memory.promise_photo(embedder::memory_bytes(&bytes)?, &mut room)?;
+        Ok::<_, Refusal>(embedder::thumbnail(&bytes, side)?)
+    });
+    let small = small.await;
+    small.map_err(|_| Refusal::internal("a thread of the server broke down"))?
 }
 
 fn etag(bytes: &[u8]) -> String {
