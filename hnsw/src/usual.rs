@@ -48,7 +48,7 @@ impl Index {
     /// was measured since there were twice as many or half as many.
     pub fn is_settled(&self) -> bool {
         let (points, len) = (self.usual.points(), self.len());
-        len <= WALK_STEP * DEFAULT_EF || (points / 2..=points * 2).contains(&len)
+        len <= WALK_STEP * DEFAULT_EF || (points / 2 < len && len < points * 2)
     }
 
     /// Has searches that are given no `ef` walk as far as was measured to take for [`USUAL_RECALL`] of
@@ -69,5 +69,26 @@ impl Index {
         let tuned = self.tune(USUAL_RECALL, USUAL_K)?;
         self.settle_on((!tuned.exact).then_some(tuned.ef), self.len());
         Ok(tuned)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::params::{Metric, Params};
+
+    #[test]
+    fn what_was_measured_holds_until_there_are_twice_as_many_points_or_half() {
+        let mut index = Index::new(Params::new(1, Metric::Euclid)).unwrap();
+        let vectors: Vec<[f32; 1]> = (0..2_600u16).map(|at| [f32::from(at)]).collect();
+        let points: Vec<_> = (0u64..)
+            .zip(vectors.iter().map(<[f32; 1]>::as_slice))
+            .collect();
+        index.insert_batch(&points, 1).unwrap();
+        assert!(!index.is_settled());
+        for (measured, holds) in [(1_300, false), (1_301, true), (5_199, true), (5_200, false)] {
+            index.settle_on(Some(DEFAULT_EF), measured);
+            assert_eq!(index.is_settled(), holds, "{measured}");
+        }
     }
 }
