@@ -95,6 +95,11 @@ fn settings(arguments: &ModelsArgs) -> Result<Config> {
     Ok(Config::load(&sources)?)
 }
 
+/// The folder of models.
+pub(crate) fn folder(arguments: &ModelsArgs) -> Result<PathBuf> {
+    Ok(settings(arguments)?.models_dir)
+}
+
 /// The folder of models, and the one of a name, or that of the settings.
 pub(crate) fn chosen(arguments: &ModelsArgs, name: Option<&str>) -> Result<(PathBuf, Manifest)> {
     let settings = settings(arguments)?;

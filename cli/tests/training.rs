@@ -20,6 +20,10 @@ fn at(folder: &Path, name: &str) -> String {
     folder.join(name).to_str().unwrap().to_owned()
 }
 
+fn complains(output: &Output, of: &str) {
+    assert!(complaint(output).contains(of), "{}", complaint(output));
+}
+
 /// A folder of models with all that is installed, to which others can be added; or why there is none.
 fn installed(folder: &Path) -> Result<PathBuf, String> {
     let from = std::env::var_os("DOPPEL_MODELS_DIR").ok_or("DOPPEL_MODELS_DIR is not set")?;
@@ -86,7 +90,8 @@ fn a_head_is_learned_from_a_table_and_is_a_model_like_any_other() {
         "{list}"
     );
     let first = std::fs::read(path("models/short.head.onnx")).unwrap();
-    assert!(!folder.path().join("models/short.training").exists());
+    let models_there = std::fs::read_dir(&models).unwrap();
+    assert_eq!(models_there.count(), 2);
     // Bit for bit; the name is not in the file.
     assert_eq!(code(&with("again", "people.txt")), 0);
     let again = std::fs::read(path("models/again.head.onnx")).unwrap();
@@ -105,8 +110,14 @@ fn a_head_is_learned_from_a_table_and_is_a_model_like_any_other() {
     ] {
         let output = with(name, labels);
         assert_eq!(code(&output), 1);
-        assert!(complaint(&output).contains(word), "{}", complaint(&output));
+        complains(&output, word);
     }
+    let held = std::fs::File::create(path("models/x.training.lock")).unwrap();
+    held.lock().unwrap();
+    let refused = with("x", "people.txt");
+    assert_eq!(code(&refused), 1);
+    complains(&refused, "a model x is being trained");
+    drop(held);
     let table = std::fs::read(path("v.npy")).unwrap();
     let start = table.len() - 180 * 128 * 4;
     let of_first = |number: f32| {
@@ -118,19 +129,14 @@ fn a_head_is_learned_from_a_table_and_is_a_model_like_any_other() {
     of_first(f32::NAN);
     let refused = with("x", "people.txt");
     assert_eq!(code(&refused), 1);
-    assert!(
-        complaint(&refused).contains("v.npy: row 0 (from 0) has a number that is not finite"),
-        "{}",
-        complaint(&refused)
+    complains(
+        &refused,
+        "v.npy: row 0 (from 0) has a number that is not finite",
     );
     of_first(0.0);
     let without = with("x", "people.txt");
     assert_eq!(code(&without), 0, "{}", complaint(&without));
-    assert!(
-        complaint(&without).contains("1 vectors of length 0"),
-        "{}",
-        complaint(&without)
-    );
+    complains(&without, "1 vectors of length 0");
 }
 
 #[test]
@@ -175,6 +181,43 @@ fn heads_are_measured_beside_what_needs_no_learning() {
         figure["low"].as_f64() <= figure["value"].as_f64(),
         "{figure}"
     );
+}
+
+#[test]
+fn a_table_says_how_often_people_were_drawn_and_which_heads_have_learned_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    table_of_people(folder.path());
+    let path = |name: &str| at(folder.path(), name);
+    let (vectors, labels) = (path("v.npy"), path("people.txt"));
+    let eval = |more: &[&str]| {
+        let source = ["eval", "head", "--vectors", &vectors, "--labels", &labels];
+        let quick = ["--epochs", "1", "--size", "16"];
+        doppel(&[], &[&source[..], &quick, more].concat())
+    };
+    // No step is long enough to change a number.
+    let output = eval(&["--draws", "50", "--rate", "1e-12"]);
+    assert_eq!(code(&output), 0, "{}", complaint(&output));
+    let told = text(&output);
+    assert!(
+        told.contains("the middle 95 % of 50 draws of people"),
+        "{told}"
+    );
+    let nothing = "has learned nothing: head, quadruplet; head, triplet; head, contrastive.";
+    assert!(told.contains(nothing), "{told}");
+    for (flag, value, word) in [
+        (
+            "--seed",
+            "-1",
+            "a seed is a whole number, 0 to 18446744073709551615",
+        ),
+        ("--seed", "x", "a seed is a whole number"),
+        ("--patience", "-1", "a whole number, not below 0"),
+        ("--draws", "-1", "40..=100000"),
+    ] {
+        let output = eval(&[flag, value]);
+        assert_eq!(code(&output), 2, "{flag}");
+        complains(&output, word);
+    }
 }
 
 /// Pictures of 16 x 16 pixels: each person has a colour and a slope of light, each picture some noise.
@@ -283,7 +326,7 @@ fn a_network_is_learned_from_a_folder_of_each_persons_pictures_and_measured() {
         let command = ["train", "network", name, photos, "--models-dir", &models];
         let output = doppel(&[], &[&command, &flags[..], &more].concat());
         assert_eq!(code(&output), 1, "{}", complaint(&output));
-        assert!(complaint(&output).contains(word), "{}", complaint(&output));
+        complains(&output, word);
     }
 }
 

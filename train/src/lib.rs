@@ -41,7 +41,7 @@ pub use model::{Model, Shape};
 pub use network::{NetworkShape, Stage};
 pub use onnx::onnx;
 pub use pca::{principal, random_projection};
-pub use people::split;
+pub use people::{one_spelling, split};
 pub use samples::Samples;
 pub use separation::separation;
 pub use settings::Settings;

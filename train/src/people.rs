@@ -1,13 +1,20 @@
 //! People who are learned from, and people who are kept out of it. Which of both somebody is follows
-//! from seed and name alone, so that whoever measures later can find the same people again.
+//! from seed and name alone, so that whoever measures later can find the same people again, in folders of
+//! photos (`Ada_Lovelace`) as in a collection that was made of them (`Ada Lovelace`).
 
 use sha2::{Digest, Sha256};
+
+/// A name in the one way in which all its spellings are written here: spaces are `_`, none at the ends.
+pub fn one_spelling(name: &str) -> String {
+    let name = name.replace(char::is_whitespace, "_");
+    name.trim_matches('_').to_owned()
+}
 
 /// Whether somebody is kept out, where the share `part` of all people is.
 pub fn split(seed: u64, name: &str, part: f64) -> bool {
     let mut hash = Sha256::new();
     hash.update(seed.to_le_bytes());
-    hash.update(name.as_bytes());
+    hash.update(one_spelling(name));
     let bytes = hash.finalize();
     let first = bytes
         .iter()
@@ -33,5 +40,17 @@ mod tests {
         assert!((1_100..1_300).contains(&count), "{count}");
         assert_eq!(out(1), out(1));
         assert_ne!(out(1), out(2));
+    }
+
+    #[test]
+    fn whether_somebody_is_kept_out_does_not_depend_on_how_spaces_are_written() {
+        for n in 0..200 {
+            let out = |name: String| split(7, &name, 0.5);
+            let plain = out(format!("Ada_de_{n}"));
+            assert_eq!(out(format!("Ada de {n}")), plain);
+            assert_eq!(out(format!(" Ada_de {n}_")), plain);
+        }
+        assert_eq!(one_spelling("Ada Lovelace"), one_spelling("Ada_Lovelace"));
+        assert_ne!(one_spelling("Ada Lovelace"), one_spelling("AdaLovelace"));
     }
 }

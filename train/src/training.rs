@@ -89,7 +89,8 @@ impl<'a> Training<'a> {
         }
         if !watched_by.values().any(|photos| photos.len() > 1) || watched_by.len() < 2 {
             return Err(Error::Refused(
-                "of those who are watched nobody has two photos, or there is one person only"
+                "of those who are watched nobody has two photos, or there is one person only: it takes \
+                 photos of more people"
                     .into(),
             ));
         }
@@ -183,6 +184,11 @@ impl<'a> Training<'a> {
         (self.epoch, over)
     }
 
+    /// The epoch that did best so far (0: the start), and what [`separation`] says of it.
+    pub fn best_so_far(&self) -> (usize, f64) {
+        (self.best_epoch, self.best_score)
+    }
+
     /// One more epoch.
     ///
     /// # Errors
@@ -215,7 +221,7 @@ impl<'a> Training<'a> {
             loss: loss / batches,
             violated: violated / batches,
             score,
-            best: (self.best_epoch, self.best_score),
+            best: self.best_so_far(),
             is_last: self.done().1,
         })
     }

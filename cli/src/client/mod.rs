@@ -106,14 +106,13 @@ impl Client {
         Ok(described.vectors())
     }
 
-    /// The model that makes a collection's vector of this name, or its only one, if one does.
-    pub(crate) fn maker_of(
+    /// The vectors of a collection by name, and the model that the server says makes each.
+    pub(crate) fn makers_of(
         &self,
         collection: &str,
-        using: Option<&str>,
-    ) -> Result<Option<Maker>, Error> {
+    ) -> Result<Vec<(String, Option<Maker>)>, Error> {
         let described: wire::Described = self.http.get(&collection_path(collection))?;
-        Ok(described.maker(using))
+        Ok(described.makers())
     }
 
     /// Puts points in.

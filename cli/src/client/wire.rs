@@ -56,19 +56,24 @@ impl Described {
         (names, model)
     }
 
-    /// The model that makes a vector of this name, or its only one.
-    pub(super) fn maker(self, using: Option<&str>) -> Option<Maker> {
-        let named = using.map(|name| &self.config["params"]["vectors"][name]);
-        if let Some(told) = named {
-            let text = |key: &str| told[key].as_str().map(str::to_owned);
-            return Some(Maker {
-                name: text("embedder")?,
-                sha256: text("embedder_sha256")?,
+    /// Its vectors by name, and the model that the server says makes each.
+    pub(super) fn makers(self) -> Vec<(String, Option<Maker>)> {
+        let vectors = self.config["params"]["vectors"].as_object();
+        let unnamed = vectors.is_some_and(|it| it.get("size").is_some_and(Value::is_number));
+        if unnamed {
+            let maker = self.embedder.map(|it| Maker {
+                name: it.name,
+                sha256: it.sha256,
             });
+            return vec![(String::new(), maker)];
         }
-        let sha256 = self.embedder.as_ref()?.sha256.clone();
-        let (_, name) = self.vectors();
-        name.map(|name| Maker { name, sha256 })
+        let named = vectors.into_iter().flatten().map(|(name, told)| {
+            let text = |key: &str| told[key].as_str().map(str::to_owned);
+            let maker = text("embedder").zip(text("embedder_sha256"));
+            let maker = maker.map(|(name, sha256)| Maker { name, sha256 });
+            (name.clone(), maker)
+        });
+        named.collect()
     }
 
     /// Whether its vectors are of a model, if one is named.

@@ -118,7 +118,7 @@ fn created(path: &Path) -> Result<BufWriter<File>> {
 }
 
 /// The only vector of a point, or the one of a name.
-pub(crate) fn vector_of(point: &Record, using: Option<&str>) -> Result<Vec<f32>> {
+fn vector_of(point: &Record, using: Option<&str>) -> Result<Vec<f32>> {
     let vector = match (&point.vector, using) {
         (Some(Value::Object(named)), Some(name)) => named.get(name),
         (Some(Value::Object(_)), None) => bail!("it has vectors by name: say which with --using"),

@@ -22,8 +22,8 @@ pub(crate) const HEAD_HELP: &str = "\
 Vectors come from a collection (points whose payload has `person`), from a table with a file that says
 in each line whose a row is (an empty line: unknown), or from a folder of each person's photos.
 
-Of all people the part --held-out is not learned from, by seed and name, and of the rest some are
-watched to end in time. The same seed gives the same network, bit for bit, on the same machine.
+Of all people the part --held-out is not learned from, by seed and name (`_` reads as a space), and of the
+rest some are watched to end in time. The same seed gives the same network, bit for bit, on the same machine.
 docs/METRIC_LEARNING.md tells what is learned and how.";
 
 const NETWORK_HELP: &str = "\
@@ -35,11 +35,21 @@ the least. What it is worth for people held out is printed at the end.
 Where it stands is kept after every epoch; the same command goes on from there. The same seed gives the
 same network, bit for bit, on the same machine. docs/METRIC_LEARNING.md tells how it is learned.";
 
+fn seed(text: &str) -> Result<u64, String> {
+    let number = text.parse();
+    number.map_err(|_| format!("a seed is a whole number, 0 to {}", u64::MAX))
+}
+
+fn count(text: &str) -> Result<usize, String> {
+    let number = text.parse();
+    number.map_err(|_| "it is a count: a whole number, not below 0".to_owned())
+}
+
 /// What every training is told.
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
     /// Of all chance, and of who is held out
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", value_parser = seed, allow_negative_numbers = true, default_value_t = 1)]
     pub(crate) seed: u64,
     /// The part of people who are not learned from
     #[arg(
@@ -50,10 +60,10 @@ pub(crate) struct RunArgs {
     )]
     pub(crate) held_out: f64,
     /// Epochs at most
-    #[arg(long, value_name = "N", default_value_t = 100)]
+    #[arg(long, value_name = "N", value_parser = count, allow_negative_numbers = true, default_value_t = 100)]
     pub(crate) epochs: usize,
     /// Epochs without an improvement after which it ends
-    #[arg(long, value_name = "N", default_value_t = 10)]
+    #[arg(long, value_name = "N", value_parser = count, allow_negative_numbers = true, default_value_t = 10)]
     pub(crate) patience: usize,
 }
 
@@ -61,7 +71,7 @@ pub(crate) struct RunArgs {
 #[derive(Debug, Args)]
 pub(crate) struct WithModelArgs {
     /// Photos at work at once, each on one thread
-    #[arg(long, value_name = "N", default_value_t = 1,
+    #[arg(long, value_name = "N", default_value_t = 1, allow_negative_numbers = true,
         value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(crate) threads: u16,
     /// The model that makes, or has made, the vectors, or whose detector finds the faces
@@ -123,10 +133,10 @@ impl From<LossArg> for Loss {
 #[derive(Debug, Args)]
 pub(crate) struct HeadArgs {
     /// Numbers in its vectors
-    #[arg(long, value_name = "N", default_value_t = 64)]
+    #[arg(long, value_name = "N", value_parser = count, allow_negative_numbers = true, default_value_t = 64)]
     pub(crate) size: usize,
     /// Numbers in a hidden layer [default: none, the head is linear]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = count, allow_negative_numbers = true)]
     pub(crate) hidden: Option<usize>,
     /// The length of a step
     #[arg(
@@ -176,7 +186,7 @@ pub(crate) struct EvalHeadArgs {
 #[derive(Debug, Args)]
 pub(crate) struct FiguresArgs {
     /// Times that people are drawn for the intervals
-    #[arg(long, value_name = "N", default_value_t = 1000,
+    #[arg(long, value_name = "N", default_value_t = 1000, allow_negative_numbers = true,
         value_parser = clap::value_parser!(u32).range(40..=100_000))]
     pub(crate) draws: u32,
     /// Print the figures as JSON
@@ -196,13 +206,13 @@ pub(crate) struct TrainNetworkArgs {
     #[arg(long)]
     pub(crate) cut_out: bool,
     /// Numbers in its vectors
-    #[arg(long, value_name = "N", default_value_t = 128)]
+    #[arg(long, value_name = "N", value_parser = count, allow_negative_numbers = true, default_value_t = 128)]
     pub(crate) size: usize,
     /// Pixels on a side of what it sees, a multiple of 16
-    #[arg(long, value_name = "N", default_value_t = 112)]
+    #[arg(long, value_name = "N", value_parser = count, allow_negative_numbers = true, default_value_t = 112)]
     pub(crate) side: usize,
     /// Divide the paper's numbers of channels
-    #[arg(long, value_name = "BY", default_value_t = 1)]
+    #[arg(long, value_name = "BY", value_parser = count, allow_negative_numbers = true, default_value_t = 1)]
     pub(crate) narrower: usize,
     /// Show photos as they are, not mirrored and moved at random
     #[arg(long)]
@@ -211,16 +221,16 @@ pub(crate) struct TrainNetworkArgs {
     #[arg(long, value_enum, default_value = "quadruplet")]
     pub(crate) loss: LossArg,
     /// People in a batch who have several photos
-    #[arg(long, value_name = "N", default_value_t = 16)]
+    #[arg(long, value_name = "N", value_parser = count, allow_negative_numbers = true, default_value_t = 16)]
     pub(crate) people: usize,
     /// Photos of each of them at most
-    #[arg(long, value_name = "N", default_value_t = 4)]
+    #[arg(long, value_name = "N", value_parser = count, allow_negative_numbers = true, default_value_t = 4)]
     pub(crate) photos_each: usize,
     /// Others in a batch, with a photo each
-    #[arg(long, value_name = "N", default_value_t = 16)]
+    #[arg(long, value_name = "N", value_parser = count, allow_negative_numbers = true, default_value_t = 16)]
     pub(crate) strangers: usize,
     /// Batches in an epoch
-    #[arg(long, value_name = "N", default_value_t = 40)]
+    #[arg(long, value_name = "N", value_parser = count, allow_negative_numbers = true, default_value_t = 40)]
     pub(crate) batches: usize,
     /// The length of a step
     #[arg(

@@ -11,7 +11,7 @@ use super::index::Indexed;
 use super::people::Parts;
 use super::run::learn;
 use super::table::{self, About};
-use super::vectors::{Labelled, normalise};
+use super::vectors::{Source, normalise};
 use crate::exit::Exit;
 use crate::out;
 
@@ -19,17 +19,26 @@ use crate::out;
 pub(crate) struct Whole {
     pub(crate) set: Set,
     pub(crate) learned: Vec<Vec<f32>>,
+    /// Whether a head's learning has not changed it.
+    pub(crate) is_start: bool,
 }
 
 /// Learns a head by each loss, and measures them.
 pub(crate) fn evaluate(arguments: &EvalHeadArgs) -> Result<Exit> {
-    let Labelled { base, vectors, .. } = Labelled::read(&arguments.source)?;
-    let parts = Parts::of(vectors, &[base.dim], &arguments.learn.run)?;
+    let source = Source::open(&arguments.source)?;
+    let base = &source.base;
+    let parts = Parts::of(source.read()?, &[base.dim], &arguments.learn.run)?;
     let held_out = parts.measured()?;
     let started = Instant::now();
     let wholes = wholes(arguments, &base.name, &parts, held_out)?;
-    let about = About::new(&parts, held_out, started.elapsed().as_secs_f64());
     let draws = (arguments.figures.draws as usize, arguments.learn.run.seed);
+    let at_start = wholes.iter().filter(|whole| whole.is_start);
+    let about = About {
+        draws: draws.0,
+        learned_s: started.elapsed().as_secs_f64(),
+        at_start: at_start.map(|whole| whole.set.name.clone()).collect(),
+        ..About::of(&parts, held_out)
+    };
     let indexed = Indexed::of(&wholes, held_out.people(), draws)?;
     let sets: Vec<Set> = wholes.into_iter().map(|whole| whole.set).collect();
     let rows = compare(&sets, (held_out, &parts.watched), draws);
@@ -64,6 +73,7 @@ fn wholes(
                 watched: make(&parts.watched)?,
             },
             learned: make(&parts.learned)?,
+            is_start: false,
         })
     };
     let plain = |samples: &Samples| -> Made { Ok(samples.rows().map(<[f32]>::to_vec).collect()) };
@@ -79,7 +89,10 @@ fn wholes(
         let learned = learn(shape, settings, parts, None)?;
         eprintln!("{name}: {}", learned.told);
         let made = |samples: &Samples| -> Made { Ok(learned.model.vectors(samples)?) };
-        wholes.push(whole(&format!("head, {name}"), &made)?);
+        wholes.push(Whole {
+            is_start: learned.is_start,
+            ..whole(&format!("head, {name}"), &made)?
+        });
     }
     let size = arguments.learn.size;
     let mut chance = Chance::new(arguments.learn.run.seed);

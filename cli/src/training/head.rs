@@ -1,30 +1,29 @@
 //! `doppel train head`: a network on the vectors of a face model.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use embedder::{Head, Manifest};
 use train::{HeadShape, Loss, Settings, Shape};
 
 use super::arguments::{HeadArgs, TrainHeadArgs};
-use super::kept;
+use super::kept::{self, Place};
 use super::people::Parts;
 use super::run::{Learned, learn};
-use super::vectors::Labelled;
+use super::vectors::Source;
 use crate::exit::Exit;
 use crate::out;
 
 /// Learns one and puts it into the folder of models.
 pub(crate) fn run(arguments: &TrainHeadArgs) -> Result<Exit> {
-    let Labelled {
-        models_dir: dir,
-        base,
-        vectors,
-    } = Labelled::read(&arguments.source)?;
+    let source = Source::open(&arguments.source)?;
+    let (dir, base) = (&source.models_dir, &source.base);
     let name = &arguments.name;
-    let checkpoint = kept::begin(&dir, name)?;
-    // Before anything is learned: a name or a size that no model may have.
-    manifest(&base, (name, arguments.learn.size), &[])?;
-    let parts = Parts::of(vectors, &[base.dim], &arguments.learn.run)?;
+    // Before anything is read: a name or a size that no model may have.
+    kept::expect_free(dir, name)?;
+    let unlearned = manifest(base, (name, arguments.learn.size), &[])?;
+    let place = Place::take(dir, &unlearned)?;
+    let parts = Parts::of(source.read()?, &[base.dim], &arguments.learn.run)?;
     let (shape, settings) = wanted(&arguments.learn, base.dim, arguments.loss.into());
+    let checkpoint = place.checkpoint();
     let Learned { model, told, .. } = learn(shape, settings, &parts, Some(&checkpoint))?;
     let seed = arguments.learn.run.seed.to_string();
     let base_sha256 = base.networks_sha256();
@@ -34,13 +33,12 @@ pub(crate) fn run(arguments: &TrainHeadArgs) -> Result<Exit> {
         ("seed", &seed),
     ];
     let bytes = train::onnx(&model, &properties)?;
-    let manifest = manifest(&base, (name, arguments.learn.size), &bytes)?;
-    let head = manifest.head.as_ref().context("it has a head")?;
+    let manifest = manifest(base, (name, arguments.learn.size), &bytes)?;
     let kept = kept::keep(
-        (&dir, &head.file, &bytes),
-        (&manifest, &checkpoint),
+        &place,
+        (&manifest, &bytes),
         (&model, &parts.watched),
-        |vectors| embedder::mapper(&dir, &manifest)?.map(vectors),
+        |vectors| embedder::mapper(dir, &manifest)?.map(vectors),
     )?;
     out::print(&format!(
         "{told}\n{kept}a server that is started from now on has the model {name}\n"

@@ -166,7 +166,7 @@ impl Indexed {
 
 /// Those held out first.
 fn all(whole: &Whole) -> Vec<Vec<f32>> {
-    let Whole { set, learned } = whole;
+    let Whole { set, learned, .. } = whole;
     [&set.held_out[..], &set.watched, learned].concat()
 }
 

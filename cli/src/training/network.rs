@@ -8,11 +8,12 @@ use embedder::{Channels, Crop, Input, Layout, Manifest, Values, models};
 use train::{Figure, Mining, Model, NetworkShape, Samples, Set, Settings, Shape, compare, limits};
 
 use super::arguments::TrainNetworkArgs;
+use super::crops;
+use super::kept::{self, Place};
 use super::people::Parts;
 use super::run::{Learned, learn};
 use super::table::{self, About};
 use super::vectors::normalise;
-use super::{crops, kept};
 use crate::exit::Exit;
 use crate::models::chosen;
 use crate::out;
@@ -29,12 +30,13 @@ pub(crate) fn run(arguments: &TrainNetworkArgs) -> Result<Exit> {
     let with = &arguments.with;
     let (dir, base) = chosen(&with.models, with.model.as_deref())?;
     let name = &arguments.name;
-    let checkpoint = kept::begin(&dir, name)?;
     // Before photos are looked at: what no model may be, and what cannot be learned.
+    kept::expect_free(&dir, name)?;
     let unlearned = manifest(&base, arguments, &[])?;
     let (shape, settings) = wanted(arguments)?;
     shape.check()?;
     settings.check()?;
+    let place = Place::take(&dir, &unlearned)?;
     let faces = crops::of(arguments, &dir, &unlearned)?;
     let side = arguments.side;
     let parts = Parts::of(faces, &[3, side, side], &arguments.run)?;
@@ -42,14 +44,14 @@ pub(crate) fn run(arguments: &TrainNetworkArgs) -> Result<Exit> {
         parts.measured()?;
     }
     let started = Instant::now();
-    let learned = learn(shape, settings, &parts, Some(&checkpoint))?;
+    let learned = learn(shape, settings, &parts, Some(&place.checkpoint()))?;
     let learned_s = started.elapsed().as_secs_f64();
     let seed = arguments.run.seed.to_string();
     let bytes = train::onnx(&learned.model, &[("seed", &seed)])?;
     let manifest = manifest(&base, arguments, &bytes)?;
     let kept = kept::keep(
-        (&dir, &manifest.embedder.file, &bytes),
-        (&manifest, &checkpoint),
+        &place,
+        (&manifest, &bytes),
         (&learned.model, &parts.watched),
         |crops| embedder::vectors_of(&dir, &manifest, crops),
     )?;
@@ -159,7 +161,13 @@ fn measured(
     ];
     let draws = (arguments.figures.draws as usize, arguments.run.seed);
     let rows = compare(&sets, (held_out, &parts.watched), draws);
-    let about = About::new(parts, held_out, learned_s);
+    let at_start = learned.is_start.then(|| arguments.name.clone());
+    let about = About {
+        draws: draws.0,
+        learned_s,
+        at_start: at_start.into_iter().collect(),
+        ..About::of(parts, held_out)
+    };
     let by_chance = train::rank_one_by_chance(held_out.people());
     match arguments.figures.json {
         true => {

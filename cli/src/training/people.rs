@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, ensure};
-use train::{Samples, split};
+use train::{Samples, one_spelling, split};
 
 use super::arguments::RunArgs;
 
@@ -39,7 +39,7 @@ impl Parts {
                 (false, false) => 0,
             };
             let next = u32::try_from(numbers.len())?;
-            let number = *numbers.entry(person).or_insert(next);
+            let number = *numbers.entry(one_spelling(&person)).or_insert(next);
             groups[group].0.extend(values);
             groups[group].1.push(number);
         }
@@ -71,7 +71,8 @@ impl Parts {
         let several = by_person.values().filter(|photos| photos.len() > 1).count();
         ensure!(
             several >= 2,
-            "of those who are held out {several} have two photos: 2 are the least"
+            "of those who are held out {several} have two photos or more: 2 are the least, so a larger --held-out \
+             or photos of more people"
         );
         Ok(held_out)
     }

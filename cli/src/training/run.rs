@@ -20,6 +20,8 @@ pub(crate) struct Learned {
     pub(crate) model: Model,
     /// The same before it learned anything.
     pub(crate) start: Model,
+    /// Whether no epoch was better than the start.
+    pub(crate) is_start: bool,
     pub(crate) told: String,
 }
 
@@ -47,7 +49,6 @@ pub(crate) fn learn(
     };
     bar.set_style(ProgressStyle::with_template(BAR).expect("the template is well formed"));
     let mut said = Instant::now();
-    let mut told = "nothing was left to learn".to_owned();
     while !training.done().1 {
         let done = training.done().0;
         bar.set_prefix(format!("epoch {} of {epochs} at most", done + 1));
@@ -56,15 +57,6 @@ pub(crate) fn learn(
         if let Some(path) = checkpoint {
             training.save(path)?;
         }
-        let best = match epoch.best.0 {
-            0 => "none was better than the start".to_owned(),
-            best => format!("epoch {best} was the best"),
-        };
-        told = format!(
-            "ended after epoch {}, {best} (strangers as alike as a pair of one person: 1 in {:.0})",
-            epoch.number,
-            10_f64.powf(-epoch.best.1)
-        );
         let stands = format!("loss {:.4}, watched {:.4}", epoch.loss, epoch.score);
         if bar.is_hidden() && said.elapsed() >= SAY_EVERY {
             eprintln!("after epoch {}: {stands}", epoch.number);
@@ -73,9 +65,21 @@ pub(crate) fn learn(
         bar.set_message(stands);
     }
     bar.finish_and_clear();
+    let (best, score) = training.best_so_far();
+    let which = match best {
+        0 => "none was better than the start, so nothing was learned".to_owned(),
+        best => format!("epoch {best} was the best"),
+    };
+    let told = format!(
+        "ended after epoch {}, {which} (of those watched, 1 pair of strangers in {:.0} is as alike as a pair of \
+         one person)",
+        training.done().0,
+        10_f64.powf(-score)
+    );
     Ok(Learned {
         model: training.best(),
         start: training.start(),
+        is_start: best == 0,
         told,
     })
 }

@@ -8,18 +8,27 @@ use train::{FIGURES, Figure, Measured, Row, Samples};
 
 use super::people::Parts;
 
-/// Who was learned from and measured.
+/// Who was learned from and measured, and how.
 pub(crate) struct About {
     /// People and samples: learned from, watched, held out.
-    counts: [(usize, usize); 3],
-    learned_s: f64,
+    pub(crate) counts: [(usize, usize); 3],
+    pub(crate) learned_s: f64,
+    /// Times that people were drawn.
+    pub(crate) draws: usize,
+    /// Rows of networks that are as they began.
+    pub(crate) at_start: Vec<String>,
 }
 
 impl About {
-    pub(crate) fn new(parts: &Parts, held_out: &Samples, learned_s: f64) -> Self {
+    pub(crate) fn of(parts: &Parts, held_out: &Samples) -> Self {
         let counts = [&parts.learned, &parts.watched, held_out];
         let counts = counts.map(|samples| (samples.by_person().len(), samples.len()));
-        Self { counts, learned_s }
+        Self {
+            counts,
+            learned_s: 0.0,
+            draws: 0,
+            at_start: Vec::new(),
+        }
     }
 }
 
@@ -72,7 +81,18 @@ pub(crate) fn text(about: &About, rows: &[Row], figures: &[Figure]) -> Result<St
     for row in others {
         writeln!(text, "{}", line(row, &row.differences, true))?;
     }
-    text.push_str("\nIn brackets: the middle 95 of 100 draws of people.");
+    if !about.at_start.is_empty() {
+        writeln!(
+            text,
+            "\nNo epoch was better than the start, so what was measured has learned nothing: {}.",
+            about.at_start.join("; ")
+        )?;
+    }
+    write!(
+        text,
+        "\nIn brackets: the middle 95 % of {} draws of people.",
+        about.draws
+    )?;
     if figures.contains(&Figure::RecallAtTen) {
         text.push_str(
             " Recall: of the first row's ten nearest,\nby looking at all vectors held out.",
@@ -110,6 +130,7 @@ pub(crate) fn json(about: &About, rows: &[Row], figures: &[Figure]) -> Value {
         .map(|(people, faces)| json!({"people": people, "faces": faces}));
     json!({
         "learned_from": learned, "watched": watched, "held_out": held_out,
-        "learned_s": about.learned_s, "rows": rows.collect::<Vec<_>>(),
+        "learned_s": about.learned_s, "draws": about.draws, "at_start": about.at_start,
+        "rows": rows.collect::<Vec<_>>(),
     })
 }
