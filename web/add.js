@@ -1,5 +1,5 @@
 // Photos added to a collection: several at once, each with its own progress and result.
-import { at, send } from "./api.js";
+import { at, patiently, send } from "./api.js";
 import { byId, make } from "./dom.js";
 import { prepared } from "./photo.js";
 import { t } from "./strings.js";
@@ -30,7 +30,8 @@ async function added(collection, person, file, row) {
   if (person) form.append("person", person);
   try {
     const progress = (part) => { row.textContent = `${Math.round(part * 100)} %`; };
-    const { faces } = await send(at(collection, "/faces?wait=true"), form, { progress });
+    const waiting = (s) => { row.textContent = t("waiting", s); };
+    const { faces } = await patiently(() => send(at(collection, "/faces?wait=true"), form, { progress }), waiting);
     return faces.some((face) => face.duplicate_of) ? t("duplicate") : t("added");
   } catch (refusal) {
     return explained(refusal).join(". ");

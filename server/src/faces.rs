@@ -26,8 +26,8 @@ struct State {
     phase: Phase,
     /// One for each model that is loaded.
     pools: Vec<Arc<Pool>>,
-    /// Heads that do not run here though what they are put on takes photos, and why.
-    idle_heads: BTreeMap<String, String>,
+    /// Models that do not run here though their files are there, and why.
+    idle: BTreeMap<String, String>,
     closed: bool,
 }
 
@@ -36,7 +36,7 @@ enum Phase {
     Loading,
     /// The default is being obtained; the text says how far that is.
     Installing(String),
-    /// The server that looks at the photos cannot be reached; the text says which and why.
+    /// The server that looks at the photos cannot be reached, or this one stops; the text says which and why.
     Away(String),
     /// The default is not there; the text says why and what to do.
     Absent(String),
@@ -61,7 +61,7 @@ impl Faces {
             state: RwLock::new(State {
                 phase: Phase::Loading,
                 pools: Vec::new(),
-                idle_heads: BTreeMap::new(),
+                idle: BTreeMap::new(),
                 closed: false,
             }),
             known: manifests.iter().map(Manifest::info).collect(),
@@ -127,15 +127,15 @@ impl Faces {
         pools.insert(place, Arc::new(pool));
     }
 
-    /// A head does not run here; says whether that is new.
-    pub(crate) fn idle_head(&self, name: &str, why: &str) -> bool {
-        let idle = &mut self.state.write().idle_heads;
+    /// A model does not run here; says whether that is new.
+    pub(crate) fn idle(&self, name: &str, why: &str) -> bool {
+        let idle = &mut self.state.write().idle;
         idle.insert(name.to_owned(), why.to_owned()).as_deref() != Some(why)
     }
 
     /// Why a head that another server has does not run here.
     pub(crate) fn why_idle(&self, name: &str) -> String {
-        let why = self.state.read().idle_heads.get(name).cloned();
+        let why = self.state.read().idle.get(name).cloned();
         why.unwrap_or_else(|| {
             let dir = self.models_dir.display();
             format!("its manifest and its file are not in the folder of models, {dir}")
@@ -152,7 +152,7 @@ impl Faces {
         let mut state = self.state.write();
         state.pools.clear();
         state.closed = true;
-        state.phase = Phase::Absent("the server is stopping".to_owned());
+        state.phase = Phase::Away("the server is stopping".to_owned());
     }
 
     /// Photos that wait for a worker.
@@ -175,19 +175,27 @@ impl Faces {
         if let Some(pool) = found {
             return Ok(Arc::clone(pool));
         }
+        Err(self.absence(model.unwrap_or(&self.default), &state))
+    }
+
+    /// Why there is no pool of a model: it may come by itself, or somebody has to do something.
+    fn absence(&self, model: &str, state: &State) -> Refusal {
         match &state.phase {
-            Phase::Loading => Err(Refusal::busy("starting: the face models are being loaded")),
-            Phase::Installing(step) if model.is_none_or(|it| it == self.default) => {
-                Err(Refusal::not_set_up(format!(
-                    "the face models are being installed ({step}); try again in a minute"
-                )))
-            }
-            Phase::Away(why) => Err(Refusal::busy(why.clone())),
-            Phase::Absent(why) if model.is_none_or(|it| it == self.default) => {
-                Err(Refusal::not_set_up(why.clone()))
-            }
-            _ => Err(self.not_loaded(model.unwrap_or(&self.default), &state)),
+            Phase::Loading => Refusal::busy("starting: the face models are being loaded"),
+            Phase::Installing(step) if self.comes_with_default(model) => Refusal::busy(format!(
+                "the face models are being installed ({step}): photos are taken when that is done"
+            )),
+            Phase::Away(why) => Refusal::busy(why.clone()),
+            Phase::Absent(why) if model == self.default => Refusal::not_set_up(why.clone()),
+            _ => self.not_loaded(model, state),
         }
+    }
+
+    /// The default, and heads that are put on it.
+    fn comes_with_default(&self, model: &str) -> bool {
+        let known = self.known.iter().find(|known| known.name == model);
+        let base = known.and_then(|known| known.base.as_ref());
+        model == self.default || base.is_some_and(|base| base.name == self.default)
     }
 
     fn is_ready(&self, state: &State) -> bool {
@@ -197,6 +205,9 @@ impl Faces {
     fn not_loaded(&self, model: &str, state: &State) -> Refusal {
         if !self.known.iter().any(|known| known.name == model) {
             return self.unknown(model, state);
+        }
+        if let Some(why) = state.idle.get(model) {
+            return Refusal::not_set_up(format!("the face model `{model}` does not run: {why}"));
         }
         Refusal::not_set_up(format!(
             "the face model `{model}` is not in place: run `doppel models install --models-dir {} \
@@ -227,16 +238,15 @@ impl Faces {
             return Ok(pool);
         }
         let state = self.state.read();
-        let pools = &state.pools;
-        let namesake = pools.iter().find(|pool| pool.model().name == of.name);
-        let namesake = namesake.cloned();
+        let namesake = state.pools.iter().find(|it| it.model().name == of.name);
         let known = self.known.iter().find(|known| known.name == of.name);
         let is_known = known.is_some_and(|known| known.sha256 == of.sha256);
-        if namesake.is_none() && is_known && !pools.is_empty() {
-            return Err(self.not_loaded(&of.name, &state));
-        }
-        drop(state);
         // Whoever waits for the models learns that first.
+        if matches!(state.phase, Phase::Loading) || (namesake.is_none() && is_known) {
+            return Err(self.absence(&of.name, &state));
+        }
+        let namesake = namesake.cloned();
+        drop(state);
         let pool = namesake.map_or_else(|| self.pool(None), Ok)?;
         let model = pool.model();
         Err(Refusal::conflict(format!(

@@ -67,9 +67,10 @@ pub(crate) fn load(app: &Arc<App>, embedding: Embedding) {
 
 impl Task {
     fn have_made(&self, factories: &[Arc<Factory>], heads: Vec<Mapper>) {
-        let mut started = factories.iter().map(|factory| self.start_pool(factory));
-        if !started.all(|started| started) {
-            return;
+        for factory in factories {
+            if let Err(why) = self.start_pool(factory) {
+                return self.faces.absent(self.advice(&why));
+            }
         }
         for head in heads {
             let base = head.model().base.as_ref();
@@ -81,6 +82,8 @@ impl Task {
         self.faces.ready();
     }
 
+    /// Until the last of them is there, or is known not to come, whoever sends photos to one that is not yet
+    /// is told to try again.
     fn load_installed(self) {
         let dir = &self.config.models_dir;
         let manifests = match models::list(dir) {
@@ -100,19 +103,19 @@ impl Task {
         }
         // Read to the end: a runtime that is cut short would take the process with it.
         let verified = models::verify(dir, default);
-        let started = verified.is_ok() && self.start(default);
+        let started = verified.is_ok().then(|| self.start(default));
         for manifest in heads {
             self.start_if_there(manifest);
         }
-        match verified {
-            Ok(_) if started => self.faces.ready(),
-            Ok(_) => {}
-            Err(reason) if self.config.models.install_on_start => {
+        match (verified, started) {
+            (Ok(_), Some(Err(why))) => self.faces.absent(self.advice(&why)),
+            (Ok(_), _) => self.faces.ready(),
+            (Err(reason), _) if self.config.models.install_on_start => {
                 tracing::info!(%reason, "the face models are not in place, installing them");
                 let default = default.clone();
                 self.install_in_background(default);
             }
-            Err(reason) => {
+            (Err(reason), _) => {
                 tracing::warn!(%reason, "photos cannot be taken");
                 self.faces.absent(self.advice(&reason.to_string()));
             }
@@ -121,35 +124,36 @@ impl Task {
 
     /// A model that nobody has asked for, unless it is damaged.
     fn start_if_there(&self, manifest: &Manifest) {
-        match models::verify(&self.config.models_dir, manifest) {
-            Ok(_) => drop(self.start(manifest)),
-            Err(InstallError::Missing { .. } | InstallError::NotAskedFor { .. }) => {}
-            Err(error) => tracing::error!(model = manifest.name, %error, "a model is damaged"),
+        let started = match models::verify(&self.config.models_dir, manifest) {
+            Ok(_) => self.start(manifest),
+            Err(InstallError::Missing { .. } | InstallError::NotAskedFor { .. }) => Ok(()),
+            Err(error) => {
+                tracing::error!(model = manifest.name, %error, "a model is damaged");
+                Err(error.to_string())
+            }
+        };
+        if let Err(why) = started {
+            self.faces.idle(&manifest.name, &why);
         }
     }
 
-    /// Whether a model takes photos from now on; if not, clients are told why. A head goes by the workers of
-    /// its base.
-    fn start(&self, manifest: &Manifest) -> bool {
+    /// Has the model take photos from now on, or says why it does not. A head goes by the workers of its base.
+    fn start(&self, manifest: &Manifest) -> Result<(), String> {
         let (Some(base), Some(of)) = (manifest.base(), manifest.info().base) else {
             return self.start_pool(&self.onnx(manifest));
         };
         let there = self.faces.of(&of.name, &of.sha256);
         // Where its base is no model of this server's by itself, it is loaded for the head alone.
-        let base = there.or_else(|| self.pool(&self.onnx(&base)).map(Arc::new));
-        let Some(base) = base else {
-            return false;
-        };
+        let base = there.map_or_else(|| self.pool(&self.onnx(&base)).map(Arc::new), Ok)?;
         match embedder::mapper(&self.config.models_dir, manifest) {
             Ok(head) => {
                 tracing::info!(model = manifest.name, base = of.name, "photos are taken");
                 self.faces.add(base.with_head(head));
-                true
+                Ok(())
             }
             Err(error) => {
                 tracing::error!(model = manifest.name, %error, "a head cannot be loaded");
-                self.faces.absent(self.advice(&error.to_string()));
-                false
+                Err(error.to_string())
             }
         }
     }
@@ -178,6 +182,8 @@ impl Task {
     /// Has all models take photos that it has by now; says when to ask again. `told` is what was said
     /// last of why it cannot be worked with.
     fn have_remote(&self, remote: &Remote, told: &mut String) -> Duration {
+        // Before its models: one that comes in between is not missed.
+        let starting = remote.starting();
         let models = match remote.models(self.faces.known()) {
             Ok(models) => models,
             Err(error) => {
@@ -195,20 +201,31 @@ impl Task {
             if self.faces.is_closed() || self.faces.of(&model.name, &model.sha256).is_some() {
                 continue;
             }
-            let remote = remote.clone();
+            let (remote, name) = (remote.clone(), model.name.clone());
             let factory: Arc<Factory> = Arc::new(move || {
                 let embedder = RemoteEmbedder::new(remote.clone(), model.clone());
                 Ok(Box::new(embedder) as Box<dyn FaceEmbedder>)
             });
-            if let Some(pool) = self.pool(&factory) {
-                self.faces.put(pool, is_default);
+            match self.pool(&factory) {
+                Ok(pool) => self.faces.put(pool, is_default),
+                Err(why) => {
+                    self.faces.idle(&name, &why);
+                }
             }
         }
         self.have_own_heads();
-        if !self.faces.is_closed() {
-            self.faces.ready();
+        match starting {
+            _ if self.faces.is_closed() => REMOTE_LATER,
+            // What it does not have yet may still come.
+            Some(why) => {
+                self.faces.away(why);
+                REMOTE_AGAIN
+            }
+            None => {
+                self.faces.ready();
+                REMOTE_LATER
+            }
         }
-        REMOTE_LATER
     }
 
     /// Heads in this server's own folder go on the other server's models: photos become vectors there and
@@ -238,7 +255,7 @@ impl Task {
             match head {
                 Ok(head) => self.faces.put(base.with_head(head), false),
                 Err(why) => {
-                    if self.faces.idle_head(&own.name, &why) {
+                    if self.faces.idle(&own.name, &why) {
                         tracing::warn!(model = own.name, why, "a head does not run here");
                     }
                 }
@@ -260,13 +277,12 @@ impl Task {
         })
     }
 
-    /// Whether the model takes photos from now on; if not, clients are told why.
-    fn start_pool(&self, factory: &Arc<Factory>) -> bool {
-        let pool = self.pool(factory);
-        pool.map(|pool| self.faces.add(pool)).is_some()
+    fn start_pool(&self, factory: &Arc<Factory>) -> Result<(), String> {
+        self.faces.add(self.pool(factory)?);
+        Ok(())
     }
 
-    fn pool(&self, factory: &Arc<Factory>) -> Option<Pool> {
+    fn pool(&self, factory: &Arc<Factory>) -> Result<Pool, String> {
         let settings = &self.config.embedding;
         let batching = Batching {
             photos: settings.batch,
@@ -283,12 +299,11 @@ impl Task {
                     workers = settings.workers,
                     "photos are taken"
                 );
-                Some(pool)
+                Ok(pool)
             }
             Err(error) => {
-                tracing::error!(%error, "the face models cannot be loaded");
-                self.faces.absent(self.advice(&error.to_string()));
-                None
+                tracing::error!(%error, "a face model cannot be loaded");
+                Err(error.to_string())
             }
         }
     }
@@ -319,8 +334,9 @@ impl Task {
                         self.start_if_there(&head);
                     }
                 }
-                if started {
-                    self.faces.ready();
+                match started {
+                    Ok(()) => self.faces.ready(),
+                    Err(why) => self.faces.absent(self.advice(&why)),
                 }
             }
             Err(error) => {

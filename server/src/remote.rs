@@ -143,6 +143,17 @@ impl Remote {
         }
     }
 
+    /// What it says of itself while it starts, perhaps with some of its models already.
+    pub(crate) fn starting(&self) -> Option<String> {
+        match self.ask::<Value>("GET", "/readyz", None) {
+            Err(Error::Remote {
+                status: 503,
+                message,
+            }) => Some(message).filter(|it| it.contains("starting: ")),
+            _ => None,
+        }
+    }
+
     fn ask<T: DeserializeOwned>(
         &self,
         method: &str,

@@ -328,8 +328,12 @@ fn refused(status: u16) -> Value {
         413 => "More than a limit allows.",
         415 => "A content type or encoding that this path does not take.",
         422 => "Nothing can be made of the photo.",
-        501 => "This server cannot do it as it is set up: it has no face models.",
-        503 => "Busy, starting, or no memory beside others: try again after `Retry-After` seconds.",
+        501 => {
+            "This server cannot do it as it is set up: it has no such face model, and none is on its way."
+        }
+        503 => {
+            "Busy, starting, loading face models, or no memory beside others: try again after `Retry-After` seconds."
+        }
         429 => "More requests a second than one key or one address may make.",
         504 => "It took longer than a request may take.",
         507 => {

@@ -2,14 +2,14 @@
 
 use crate::common;
 
-use std::sync::Mutex;
 use std::sync::mpsc;
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 use common::{Before, Server, config, fake, made, photo};
 use embedder::FakeEmbedder;
 use serde_json::json;
-use server::{Embedding, Signals};
+use server::{Embedding, Factory, Signals};
 
 #[test]
 fn programs_get_the_version_and_browsers_the_page() {
@@ -85,6 +85,56 @@ fn until_the_models_are_loaded_it_is_alive_but_not_ready() {
     go.send(()).unwrap();
     running.wait_ready().unwrap();
     assert_eq!(get("/readyz").status(), 200);
+    running.stop().unwrap();
+}
+
+/// A second one is being loaded: who sends photos for it, or for one that is not there yet, is to try again.
+#[test]
+fn photos_that_come_while_models_are_being_loaded_are_to_be_sent_again() {
+    let (go, wait) = mpsc::channel::<()>();
+    let wait = Mutex::new(wait);
+    let first: Arc<Factory> = Arc::new(|| Ok(Box::new(FakeEmbedder::new()) as _));
+    let second: Arc<Factory> = Arc::new(move || {
+        wait.lock().unwrap().recv().unwrap();
+        Ok(Box::new(FakeEmbedder::other()) as _)
+    });
+    let dir = tempfile::tempdir().unwrap();
+    let settings = [("embedding.workers", "1")];
+    let models = Embedding::Made(vec![first, second]);
+    let running = server::start_with(config(dir.path(), &settings), models).unwrap();
+    let agent = ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .build()
+        .new_agent();
+    let base = format!("http://{}", running.addr());
+    let is_loaded = || {
+        let models = agent.get(format!("{base}/faces/models")).call().unwrap();
+        let text = models.into_body().read_to_string().unwrap();
+        text.contains("\"fake-128\"")
+    };
+    common::until(is_loaded);
+    let body = r#"{"embedder": "facenet-128"}"#;
+    let put = agent.put(format!("{base}/collections/f"));
+    let put = put.content_type("application/json").send(body);
+    assert_eq!(put.unwrap().status(), 200);
+    let send = |path: &str| {
+        let post = agent.post(format!("{base}/collections/f{path}"));
+        let photo = r#"{"image": "aGVsbG8="}"#;
+        let mut answer = post.content_type("application/json").send(photo).unwrap();
+        let retry = answer.headers().get("retry-after").is_some();
+        let text = answer.body_mut().read_to_string().unwrap();
+        (answer.status().as_u16(), retry, text)
+    };
+    for path in ["/faces", "/faces/search"] {
+        let (status, retry, text) = send(path);
+        assert_eq!((status, retry), (503, true), "{text}");
+        assert!(text.contains("are being loaded"), "{text}");
+    }
+    go.send(()).unwrap();
+    running.wait_ready().unwrap();
+    let (status, retry, text) = send("/faces");
+    assert_eq!((status, retry), (501, false), "{text}");
+    assert!(text.contains("doppel models install"), "{text}");
     running.stop().unwrap();
 }
 

@@ -2,13 +2,15 @@
 
 use crate::common;
 
+use std::sync::mpsc::channel;
 use std::sync::{Arc, Barrier};
 
 use common::{Before, Server, faceless, fake, made, photo};
 use embedder::{FaceEmbedder, FakeEmbedder};
 use engine::{CollectionChange, Engine, Options};
+use parking_lot::Mutex;
 use serde_json::json;
-use server::Embedding;
+use server::{Embedding, Factory};
 
 const KEY: &str = "a-good-secret";
 const FACES: &str = "/collections/f/faces";
@@ -109,6 +111,33 @@ fn a_server_whose_embedder_is_away_or_refuses_it_serves_all_else_and_goes_on_ask
     let settings = [("api_key", KEY), ("listen", address.as_str())];
     let _far = Server::start_with(&settings, fake());
     common::until(|| look().status == 200);
+}
+
+#[test]
+fn photos_for_a_model_that_the_other_server_may_be_loading_are_to_be_sent_again() {
+    let (go, wait) = channel::<()>();
+    let wait = Mutex::new(wait);
+    let first: Arc<Factory> = Arc::new(|| Ok(Box::new(FakeEmbedder::new()) as _));
+    let second: Arc<Factory> = Arc::new(move || {
+        wait.lock().recv().expect("the test says when");
+        Ok(Box::new(FakeEmbedder::other()) as _)
+    });
+    let dir = tempfile::tempdir().expect("a folder");
+    let settings = [("api_key", KEY), ("embedding.workers", "1")];
+    let models = Embedding::Made(vec![first, second]);
+    let far = server::start_with(common::config(dir.path(), &settings), models);
+    let far = far.expect("it starts");
+    let server = keeping(&format!("http://{}", far.addr()), KEY);
+    server
+        .put("/collections/f", &json!({"embedder": "facenet-128"}))
+        .ok();
+    common::until(|| loaded(&server) == [r#""fake-128""#]);
+    let add = || server.form(FACES, &[("image", &photo(4))]);
+    assert!(add().refused(503).contains("being loaded"));
+    go.send(()).expect("it is waited for");
+    common::until(|| add().status == 501);
+    assert!(add().refused(501).contains("facenet-128"));
+    far.stop().expect("it stops");
 }
 
 #[test]
