@@ -73,21 +73,30 @@ function reindex(collection) {
 async function reembed(collection) {
   const made = Object.entries(vectorsOf(collection)).filter(([, vector]) => vector.embedder);
   if (made.length === 0) return { fields: [hint(t("noModelMade"))] };
-  const moving = collection.config.metadata?.reembedding;
+  const noted = collection.config.metadata?.reembedding;
+  const moving = noted?.state === "kept" ? undefined : noted;
   const { models } = await ask("GET", "/faces/models");
   const usable = models.filter((it) => it.loaded && (moving || it.name !== collection.embedder.name));
   if (usable.length === 0) return { fields: [hint(t("noOtherModel")), make("code", {}, "doppel models install MODEL")] };
-  const model = select("model", usable.map(({ name, size }) => [name, `${name} (${size})`]), moving?.model ?? usable[0].name);
+  const model = select("model", usable.map(({ name, size }) => [name, `${name} (${size})`]), moving?.model ?? usable[0].name, () => present());
   const from = select("from", made.map(([name]) => [name, name]), made[0][0]);
   const [keepOld, keepLabel] = checkbox("keep-old", t("keepOld"));
   const [accept, acceptLabel] = checkbox("accept-missing", t("acceptMissing"));
+  const ofHeads = hint(t("ofHeads"));
+  // What a head makes cannot be made into what it was made of.
+  const present = () => {
+    const isHead = Boolean(usable.find(({ name }) => name === model.value)?.base);
+    keepOld.checked = moving?.keep_old ?? isHead;
+    ofHeads.hidden = !isHead;
+  };
+  present();
   const request = () => {
     const body = { model: model.value, keep_old: keepOld.checked, accept_missing: accept.checked };
     if (made.length > 1 && !moving) body.from = from.value;
     return [`${of(collection.name)}/reembed`, body];
   };
   const fields = [labelled(t("model"), model), made.length > 1 && !moving ? labelled(t("vector"), from) : null,
-    keepLabel, acceptLabel, hint(moving ? t("moving", moving.model) : t("reembedHint", collection.embedder.name))];
+    keepLabel, ofHeads, acceptLabel, hint(moving ? t("moving", moving.model) : t("reembedHint", collection.embedder.name))];
   return { fields, request };
 }
 

@@ -134,6 +134,7 @@ export const TABLE = {
   reembed: ["Move to another model", "Перейти на другую модель"],
   model: ["Model", "Модель"],
   keepOld: ["Keep the old vectors too", "Сохранить и старые векторы"],
+  ofHeads: ["This model is a head: later heads are made of the old vectors. Once these are gone, only photos and crops are left.", "Эта модель — надстройка: следующие строятся по старым векторам. Без них останутся только фото и вырезки."],
   acceptMissing: ["Go on without faces that have no picture", "Обойтись без лиц, у которых нет снимка"],
   reembedHint: ["Now: {x}. Vectors are made anew of the photos and crops that are kept; searches go by the old ones until the end.", "Сейчас: {x}. Векторы создаются заново по сохранённым фото и вырезкам; до конца поиск идёт по старым."],
   moving: ["A move to {x} has begun: the same job goes on with it.", "Переход на {x} начат: это же задание его продолжит."],

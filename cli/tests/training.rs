@@ -459,10 +459,14 @@ fn a_head_at_hand_maps_vectors_that_another_server_makes() {
     let vector: Vec<f32> = (0..128_u8).map(|n| f32::from(n) / 843.0).collect();
     let points = json!({"points": [{"id": 1, "vector": vector}]});
     ask("PUT", "/collections/f/points?wait=true", points);
-    let moved = doppel(
-        &[("DOPPEL_URL", &url)],
-        &["reembed", "-c", "f", "--model", "own-64"],
-    );
+    let reembed = |more: &[&str]| {
+        let command = [&["reembed", "-c", "f"], more].concat();
+        doppel(&[("DOPPEL_URL", &url)], &command)
+    };
+    let unsaid = reembed(&["--model", "own-64"]);
+    assert_eq!(code(&unsaid), 1);
+    complains(&unsaid, "`--drop-old`");
+    let moved = reembed(&["--model", "own-64", "--drop-old"]);
     assert_eq!(code(&moved), 0, "{}", complaint(&moved));
     let result: Value = serde_json::from_slice(&moved.stdout).unwrap();
     assert_eq!(
@@ -477,4 +481,15 @@ fn a_head_at_hand_maps_vectors_that_another_server_makes() {
     for (kept, due) in kept.iter().zip(&due) {
         assert!((kept - due / length).abs() < 1e-5, "{kept} {due}");
     }
+    // The way back takes a picture, which there is none of: that move is given up.
+    let back = reembed(&["--model", "fake-128"]);
+    assert_eq!(code(&back), 3);
+    complains(&back, "--give-up");
+    let given_up = reembed(&["--give-up"]);
+    assert_eq!(code(&given_up), 0, "{}", complaint(&given_up));
+    let told: Value = serde_json::from_slice(&given_up.stdout).unwrap();
+    assert_eq!(told["vector"], "fake-128");
+    assert_eq!(code(&reembed(&["--give-up"])), 1);
+    assert_eq!(code(&reembed(&[])), 2);
+    assert_eq!(code(&reembed(&["--give-up", "--keep-old"])), 2);
 }

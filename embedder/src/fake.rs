@@ -44,19 +44,29 @@ impl FakeEmbedder {
 
     /// A head on the first: it takes every second number of its vectors.
     pub fn head() -> Mapper {
+        Self::head_of("fake-64", '2', every_second)
+    }
+
+    /// Another head on the first: it takes every fourth.
+    pub fn smaller_head() -> Mapper {
+        Self::head_of("fake-32", '4', |it| every_second(&every_second(it)))
+    }
+
+    fn head_of(name: &str, digit: char, map: fn(&[f32]) -> Vec<f32>) -> Mapper {
         let base = Self::new().model;
         let model = ModelInfo {
-            name: "fake-64".into(),
-            dim: base.dim / 2,
-            sha256: "2".repeat(64),
+            name: name.into(),
+            dim: map(&vec![1.0; base.dim]).len(),
+            sha256: digit.to_string().repeat(64),
             calibration: None,
             base: Some(Base {
                 name: base.name,
                 sha256: base.sha256,
             }),
         };
-        let map = |vectors: &[Vec<f32>]| Ok(vectors.iter().map(|it| every_second(it)).collect());
-        Mapper::new(model, map)
+        Mapper::new(model, move |vectors| {
+            Ok(vectors.iter().map(|it| map(it)).collect())
+        })
     }
 
     /// The first and the other as one model.

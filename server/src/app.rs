@@ -20,7 +20,7 @@ use crate::audit::Audit;
 use crate::faces::Faces;
 use crate::gate::Gate;
 use crate::http;
-use crate::jobs::{Job, Jobs};
+use crate::jobs::Jobs;
 use crate::likeness::Scales;
 use crate::limits;
 use crate::memory::Memory;
@@ -292,11 +292,12 @@ impl App {
         .await
     }
 
-    /// Begins a job that outlives a restart: what notes it and what starts it are done together, or not
-    /// at all, also where the client no longer waits for the answer.
-    pub(crate) async fn begin<F>(self: Arc<Self>, work: F) -> Result<Arc<Job>, Refusal>
+    /// Begins a job that outlives a restart, or gives one up: what notes it and what starts it are done
+    /// together, or not at all, also where the client no longer waits for the answer.
+    pub(crate) async fn begin<T, F>(self: Arc<Self>, work: F) -> Result<T, Refusal>
     where
-        F: FnOnce(&Self, &Arc<Engine>) -> Result<Arc<Job>, Refusal> + Send + 'static,
+        T: Send + 'static,
+        F: FnOnce(&Self, &Arc<Engine>) -> Result<T, Refusal> + Send + 'static,
     {
         let (engine, place) = (self.recovered()?, self.operators.enter()?);
         blocking(move || {

@@ -279,6 +279,17 @@ impl Client {
         self.http.post(&path, body)
     }
 
+    /// Has a move to another model given up.
+    pub(crate) fn give_up_reembedding(
+        &self,
+        collection: &str,
+        accept_missing: bool,
+    ) -> Result<Value, Error> {
+        let path = format!("/admin{}/reembed", collection_path(collection));
+        self.http
+            .delete(&format!("{path}?accept_missing={accept_missing}"))
+    }
+
     /// Has a job begun about a collection, or about everything.
     pub(crate) fn begin_job(&self, of: Option<&str>, body: &Value) -> Result<wire::Job, Error> {
         let of = of.map(collection_path).unwrap_or_default();

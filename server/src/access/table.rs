@@ -204,6 +204,7 @@ const ADMIN_NAMED: [Group; 1] = [(
         ("POST", "/purge"),
         ("POST", "/reindex"),
         ("POST", "/reembed"),
+        ("DELETE", "/reembed"),
     ],
 )];
 

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use actix_web::web::Bytes;
 use embedder::Mapper;
-use engine::{CollectionChange, CollectionInfo, Engine, VectorSpec};
+use engine::{CollectionChange, CollectionInfo, Engine, Lacking, VectorSpec};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -50,6 +50,8 @@ pub(crate) struct Move {
 pub(crate) enum State {
     Running,
     Stopped,
+    /// It is over, and both vectors stay, as was asked for.
+    Kept,
 }
 
 impl Move {
@@ -107,15 +109,64 @@ fn bytes_of(engine: &Engine, info: &CollectionInfo, wanted: &Move) -> Result<u64
     Ok(engine.index_bytes(&info.name, &wanted.from)? as u64)
 }
 
-fn none_at_it(app: &App, info: &CollectionInfo) -> Result<(), Refusal> {
+/// The job that is moving a collection.
+fn at_it(app: &App, info: &CollectionInfo) -> Option<Arc<Job>> {
     let same = |job: &Arc<Job>| job.is(KIND, &info.name) && job.end().is_none();
-    match app.jobs.list().into_iter().find(same) {
+    app.jobs.list().into_iter().find(same)
+}
+
+fn none_at_it(app: &App, info: &CollectionInfo) -> Result<(), Refusal> {
+    match at_it(app, info) {
         Some(job) => Err(Refusal::conflict(format!(
             "collection `{}` is being moved to another model already: job {}",
             info.name, job.id
         ))),
         None => Ok(()),
     }
+}
+
+/// Gives up a move that does not go on: the new vector goes, the old one stays, as it was. Says which move
+/// that was, and how many points were left without a vector. Whoever calls this holds `beginning`.
+pub(crate) fn give_up(
+    app: &App,
+    engine: &Engine,
+    info: &CollectionInfo,
+    lacking: Lacking,
+) -> Result<(Move, usize), Refusal> {
+    let name = &info.name;
+    if let Some(job) = at_it(app, info) {
+        return Err(Refusal::conflict(format!(
+            "job {id} is moving collection `{name}` to another model: cancel it first (`DELETE \
+             /admin/jobs/{id}`, `doppel admin cancel {id}`)",
+            id = job.id
+        )));
+    }
+    let told = noted(info).ok_or_else(|| {
+        Refusal::conflict(format!(
+            "collection `{name}` is not being moved to another model: there is nothing to give up"
+        ))
+    })?;
+    let (from, to) = (told.from.as_str(), told.to.as_str());
+    let both = [from, to].map(|it| info.spec.vectors.contains_key(it)) == [true; 2];
+    if both && told.state == State::Kept {
+        return Err(Refusal::conflict(format!(
+            "the move of collection `{name}` to {} is over, and both vectors were to stay: remove the one \
+             that is to go, `{from}` or `{to}` (`DELETE /collections/{name}/vectors/NAME`)",
+            told.model
+        )));
+    }
+    let mut without = 0;
+    if both {
+        without = engine.retire_vector(name, (to, from), lacking)?;
+        if without > 0 && lacking == Lacking::Keep {
+            return Err(Refusal::conflict(format!(
+                "{without} points of collection `{name}` have the new vector `{to}` and not the old one, \
+                 `{from}`, and would be found no more: go on with the move, or say `accept_missing`"
+            )));
+        }
+    }
+    set(engine, name, Value::Null)?;
+    Ok((told, without))
 }
 
 /// Begins a move, or goes on with one.
@@ -226,17 +277,19 @@ fn run(
         true => engine.count_lacking(collection, (&wanted.from, &wanted.to))?,
         false => {
             let lacking = match wanted.accept_missing {
-                true => engine::Lacking::Accept,
-                false => engine::Lacking::Keep,
+                true => Lacking::Accept,
+                false => Lacking::Keep,
             };
             engine.retire_vector(collection, (&wanted.from, &wanted.to), lacking)?
         }
     };
-    let removed = !wanted.keep_old && (lacking == 0 || wanted.accept_missing);
-    match removed {
-        true => set(engine, collection, Value::Null)?,
+    let is_over = lacking == 0 || wanted.accept_missing;
+    let removed = is_over && !wanted.keep_old;
+    match (is_over, removed) {
+        (_, true) => set(engine, collection, Value::Null)?,
+        (true, false) => wanted.note(engine, collection, State::Kept)?,
         // Searches go by the old vector until somebody decides about those without a new one.
-        false => wanted.note(engine, collection, State::Stopped)?,
+        (false, false) => wanted.note(engine, collection, State::Stopped)?,
     }
     Ok(json!({
         "model": wanted.model,

@@ -12,7 +12,7 @@ use crate::reembedding;
 use crate::refusal::Refusal;
 use crate::wire::envelope::Answer;
 use crate::wire::job::JobOut;
-use crate::wire::reembedding::{ModelList, ModelOut, ReembedBody};
+use crate::wire::reembedding::{GiveUpParams, GivenUp, ModelList, ModelOut, ReembedBody};
 
 type Outcome<T> = Result<Answer<T>, Refusal>;
 
@@ -41,7 +41,8 @@ pub(super) fn operations() -> Vec<Operation> {
              and made of the photos and crops that are kept, and takes the place of the old one at \
              the end. Searches go by the old one until then, new photos get both. Faces that \
              cannot be embedded anew are told, and keep the old vector in place unless \
-             `accept_missing` is true. A restart goes on with it.",
+             `accept_missing` is true. A restart goes on with it; so does the same request after it was \
+             cancelled or has failed, and `DELETE` gives it up.",
         )
         .takes::<ReembedBody>(json!({"model": "mobilefacenet-192"}))
         .answers::<JobOut>(json!({
@@ -49,6 +50,22 @@ pub(super) fn operations() -> Vec<Operation> {
             "done": 0, "of": 0, "started": "2026-11-29T06:55:40", "seconds": 0.0,
         }))
         .refuses(&[409, 501]),
+        Operation::delete(
+            "/admin/collections/{collection}/reembed",
+            "giveUpReembedding",
+            || web::to(give_up),
+        )
+        .about(
+            "Gives up a move to another model that was cancelled, has failed or has left faces without a \
+             new vector: the new vector goes, the old one stays as it was. A job that is at work \
+             must be cancelled first. Where points have the new vector alone, nothing is done unless \
+             `accept_missing` is true.",
+        )
+        .params::<GiveUpParams>()
+        .answers::<GivenUp>(json!({
+            "model": "mobilefacenet-192", "vector": "mobilefacenet-192", "without_vector": 0,
+        }))
+        .refuses(&[409]),
     ]
 }
 
@@ -69,9 +86,20 @@ async fn start(
     let body: ReembedBody = http::json(request.headers(), payload, app.max_body_bytes()).await?;
     let job = app.into_inner().begin(move |app, engine| {
         let info = engine.describe(&name)?;
-        let wanted = body.wanted(&info)?;
+        let pool = app.faces.pool(Some(body.model()))?;
+        let wanted = body.wanted(&info, &pool)?;
         reembedding::begin(app, engine, info, wanted)
     });
     let job = job.await?;
     Ok(Answer(JobOut::from(&*job)))
+}
+
+async fn give_up(app: Data<App>, request: HttpRequest, name: Path<String>) -> Outcome<GivenUp> {
+    let name = named(name.into_inner())?;
+    let params: GiveUpParams = http::query(request.query_string())?;
+    let given_up = app.into_inner().begin(move |app, engine| {
+        let info = engine.describe(&name)?;
+        reembedding::give_up(app, engine, &info, params.lacking())
+    });
+    Ok(Answer(GivenUp::from(given_up.await?)))
 }

@@ -1,10 +1,11 @@
 //! Moves of collections to other models, and the models there are, as they travel.
 
 use embedder::Calibration;
-use engine::CollectionInfo;
+use engine::{CollectionInfo, Lacking};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::embed_pool::Pool;
 use crate::faces::KnownModel;
 use crate::reembedding::{Move, State};
 use crate::refusal::Refusal;
@@ -20,7 +21,8 @@ pub(crate) struct ReembedBody {
     /// The vector that it takes the place of; the only one that a model makes by default, or that
     /// of the move that was begun before.
     from: Option<String>,
-    /// Whether the old vector stays; not by default.
+    /// Whether the old vector stays; by default as it was said when the move was begun, else not. Where the
+    /// model is a head on the old one it must be said.
     keep_old: Option<bool>,
     /// Whether the old vector goes though some faces have no new one, which are then found no more;
     /// not by default.
@@ -28,33 +30,115 @@ pub(crate) struct ReembedBody {
 }
 
 impl ReembedBody {
-    /// The move of this collection that is meant.
-    pub(crate) fn wanted(self, info: &CollectionInfo) -> Result<Move, Refusal> {
-        let under_way = Move::of(info);
-        let other = under_way.as_ref().filter(|it| it.model != self.model);
+    /// The model's name.
+    pub(crate) fn model(&self) -> &str {
+        &self.model
+    }
+
+    /// The move of this collection that is meant; `pool` is the model's.
+    pub(crate) fn wanted(self, info: &CollectionInfo, pool: &Pool) -> Result<Move, Refusal> {
+        // One that is over stands in no other's way.
+        let under_way = Move::of(info).filter(|it| it.state != State::Kept);
+        let (before, other) = match under_way {
+            Some(it) if it.model == self.model => (Some(it), None),
+            other => (None, other),
+        };
         if let (Some(other), None) = (other, &self.from) {
             return Err(Refusal::conflict(format!(
-                "collection `{}` is being moved to {} already: end that first, or say with `from` \
-                 which vector is to be replaced",
-                info.name, other.model
+                "a move of collection `{}` to {} has begun and is not over: go on with it (`\"model\": \
+                 \"{}\"`), give it up (`DELETE /admin/collections/{}/reembed`, `doppel reembed \
+                 --give-up`), or say with `from` which vector is to be replaced",
+                info.name, other.model, other.model, info.name
             )));
         }
-        let before = under_way.filter(|it| it.model == self.model);
-        let to = self.vector.or(before.as_ref().map(|it| it.to.clone()));
-        let to = to.unwrap_or_else(|| self.model.clone());
-        let from = self.from.or(before.map(|it| it.from));
-        let from = match from {
+        let kept_before = before.as_ref().map(|it| it.keep_old);
+        let (from, to) = before.map(|it| (it.from, it.to)).unzip();
+        let to = self.vector.or(to).unwrap_or_else(|| self.model.clone());
+        let from = match self.from.or(from) {
             Some(from) => from,
-            None => only_made(info, &to)?,
+            None => of_base(info, &to, pool).map_or_else(|| only_made(info, &to), Ok)?,
+        };
+        let keep_old = match self.keep_old.or(kept_before) {
+            Some(keep_old) => keep_old,
+            None if is_of_base(info, &from, pool) => return Err(irreversible(info, &from, pool)),
+            None => false,
         };
         Ok(Move {
             model: self.model,
             from,
             to,
-            keep_old: self.keep_old.unwrap_or(false),
+            keep_old,
             accept_missing: self.accept_missing.unwrap_or(false),
             state: State::Running,
         })
+    }
+}
+
+/// Whether a vector is made by what the new model is a head on.
+fn is_of_base(info: &CollectionInfo, name: &str, pool: &Pool) -> bool {
+    let vector = info.spec.vectors.get(name);
+    let made_by = vector.and_then(|vector| vector.embedder.as_ref());
+    made_by.is_some_and(|made_by| pool.is_head_on(made_by))
+}
+
+/// The only vector that the new one can be made of without pictures.
+fn of_base(info: &CollectionInfo, to: &str, pool: &Pool) -> Option<String> {
+    let names = info.spec.vectors.keys();
+    let mut names = names.filter(|name| *name != to && is_of_base(info, name, pool));
+    names.next().filter(|_| names.next().is_none()).cloned()
+}
+
+/// What a head makes cannot be made into what it was made of: that is not lost by not saying.
+fn irreversible(info: &CollectionInfo, from: &str, pool: &Pool) -> Refusal {
+    let head = &pool.model().name;
+    let base = pool.model().base.as_ref();
+    let base = base.map_or(from, |base| &base.name);
+    Refusal::wrong(format!(
+        "say `keep_old`: {head} is a head on {base}. With true (`--keep-old`) the vectors of {base} stay \
+         beside the new ones, and later heads can be learned on them and made of them. With false \
+         (`--drop-old`) they go, which saves their memory; after that collection `{}` gets other vectors \
+         only from the photos and crops that are kept of its faces",
+        info.name
+    ))
+}
+
+/// Parameters of giving a move up.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct GiveUpParams {
+    /// Whether the new vector goes though some points have no old one, which are then found no more; not by
+    /// default.
+    #[serde(default)]
+    accept_missing: bool,
+}
+
+impl GiveUpParams {
+    pub(crate) fn lacking(&self) -> Lacking {
+        match self.accept_missing {
+            true => Lacking::Accept,
+            false => Lacking::Keep,
+        }
+    }
+}
+
+/// A move that was given up.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct GivenUp {
+    /// The model that it went to.
+    model: String,
+    /// The vector that has gone.
+    vector: String,
+    /// Points that have no vector now.
+    without_vector: usize,
+}
+
+impl From<(Move, usize)> for GivenUp {
+    fn from((told, without_vector): (Move, usize)) -> Self {
+        Self {
+            model: told.model,
+            vector: told.to,
+            without_vector,
+        }
     }
 }
 

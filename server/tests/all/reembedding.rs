@@ -2,6 +2,8 @@
 //! was kept is embedded anew, searches go on meanwhile, nothing is lost unseen.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod ended;
+
 use crate::common;
 
 use std::sync::Arc;
@@ -316,7 +318,7 @@ fn a_move_to_a_head_maps_the_vectors_that_are_there_and_needs_no_pictures() {
     let vector = &told["faces"][0]["vector"];
     let points = json!({"points": [{"id": 30, "vector": vector}]});
     server.put("/collections/f/points?wait=true", &points).ok();
-    let result = reembed(&server, &json!({"model": "fake-64"}));
+    let result = reembed(&server, &json!({"model": "fake-64", "keep_old": false}));
     assert_eq!(result["of_vectors"], 4, "{result}");
     assert_eq!(
         (&result["of_photos"], &result["of_crops"]),

@@ -271,7 +271,7 @@ fn a_move_to_a_head_that_runs_only_on_the_other_server_goes_by_pictures_and_says
     server.with_faces("f");
     let parts = [("image", &photo(4)[..]), ("keep_crop", b"true")];
     server.form(FACES, &parts).ok();
-    let body = json!({"model": "fake-64"});
+    let body = json!({"model": "fake-64", "keep_old": true});
     let job = server.post("/admin/collections/f/reembed", &body).ok();
     let job = format!("/admin/jobs/{}", job["id"]);
     common::until(|| server.get(&job).ok()["status"] == "completed");

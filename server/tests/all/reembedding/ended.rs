@@ -1,0 +1,105 @@
+//! Moves that are over, or are given up, and what can follow them.
+
+use super::*;
+
+/// What a head was made of is not lost by not saying so; while it is there, other heads follow.
+#[test]
+fn a_move_to_a_head_has_to_say_what_becomes_of_the_vectors_beneath_and_another_head_follows_them() {
+    let first: Arc<Factory> = Arc::new(|| Ok(Box::new(FakeEmbedder::new()) as _));
+    let heads = vec![FakeEmbedder::head(), FakeEmbedder::smaller_head()];
+    let server = Server::start_with(&[], Embedding::MadeWithHeads(vec![first], heads));
+    fill(&server);
+    let unsaid = server
+        .post(REEMBED, &json!({"model": "fake-64"}))
+        .refused(400);
+    assert!(
+        unsaid.contains("`keep_old`") && unsaid.contains("fake-128"),
+        "{unsaid}"
+    );
+    assert_eq!(vectors(&server, 9), [""]);
+    let result = reembed(&server, &json!({"model": "fake-64", "keep_old": true}));
+    assert_eq!(
+        (&result["of_vectors"], &result["old_vector"]),
+        (&json!(3), &json!("kept"))
+    );
+    assert_eq!(best(&server, 14), (json!(14), "fake-128".into()));
+    // It is over, and stands in no other's way; there is nothing to give up.
+    assert!(server.delete(REEMBED).refused(409).contains("is over"));
+    let result = reembed(&server, &json!({"model": "fake-32", "keep_old": true}));
+    assert_eq!(result["of_vectors"], 3, "{result}");
+    assert_eq!(vectors(&server, 14), ["", "fake-32", "fake-64"]);
+    let result = reembed(&server, &json!({"model": "fake-32", "keep_old": false}));
+    assert_eq!(result["old_vector"], "removed", "{result}");
+    assert_eq!(vectors(&server, 14), ["fake-32", "fake-64"]);
+}
+
+#[test]
+fn a_move_that_is_given_up_leaves_the_collection_as_it_was_and_another_can_begin() {
+    let server = Server::start_with(&[], fakes_and_joint());
+    fill(&server);
+    assert!(
+        server
+            .delete(REEMBED)
+            .refused(409)
+            .contains("nothing to give up")
+    );
+    let result = reembed(&server, &json!({"model": "fake-72"}));
+    assert_eq!(result["without_new_vector"], 1, "{result}");
+    let other = server
+        .post(REEMBED, &json!({"model": "fake-200"}))
+        .refused(409);
+    assert!(
+        other.contains("fake-72") && other.contains("give it up"),
+        "{other}"
+    );
+    assert!(
+        server
+            .delete(&format!("{REEMBED}?all=true"))
+            .refused(400)
+            .contains("all")
+    );
+    // One that has the new vector alone would be found no more.
+    let points = json!({"points": [{"id": 50, "vector": {"fake-72": vec![0.1; 72]}}]});
+    server.put("/collections/f/points?wait=true", &points).ok();
+    let lost = server.delete(REEMBED).refused(409);
+    assert!(
+        lost.contains("1 points") && lost.contains("`accept_missing`"),
+        "{lost}"
+    );
+    assert_eq!(vectors(&server, 9), ["", "fake-72"]);
+    let told = server
+        .delete(&format!("{REEMBED}?accept_missing=true"))
+        .ok();
+    assert_eq!(
+        told,
+        json!({"model": "fake-72", "vector": "fake-72", "without_vector": 1})
+    );
+    for id in [4, 9, 14] {
+        assert_eq!(vectors(&server, id), [""]);
+        assert_eq!(best(&server, id), (json!(id), "fake-128".into()));
+    }
+    let told = server.get("/collections/f").ok();
+    assert!(told["config"]["metadata"].is_null(), "{told}");
+    let result = reembed(
+        &server,
+        &json!({"model": "fake-200", "accept_missing": true}),
+    );
+    assert_eq!(result["old_vector"], "removed", "{result}");
+}
+
+#[test]
+fn a_move_that_is_at_work_is_cancelled_before_it_is_given_up() {
+    let (models, seen, go) = one_that_waits();
+    let server = Server::start_with(&[], models);
+    server.with_faces("f");
+    add(&server, 1, &[]);
+    let job = server.post(REEMBED, &json!({"model": "fake-72"})).ok();
+    seen.recv().unwrap();
+    let told = server.delete(REEMBED).refused(409);
+    assert!(told.contains(&format!("job {}", job["id"])), "{told}");
+    server.delete(&format!("/admin/jobs/{}", job["id"])).ok();
+    drop(go);
+    assert_eq!(ended(&server, &job["id"])["status"], "cancelled");
+    server.delete(REEMBED).ok();
+    assert_eq!(vectors(&server, 1), [""]);
+}
