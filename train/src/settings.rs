@@ -64,7 +64,11 @@ impl Settings {
     pub fn check(&self) -> Result<(), Error> {
         let counts = [
             ("people", self.people, limits::PEOPLE_IN_A_BATCH),
-            ("photos of a person", self.photos, limits::PHOTOS_OF_A_PERSON),
+            (
+                "photos of a person",
+                self.photos,
+                limits::PHOTOS_OF_A_PERSON,
+            ),
             ("strangers", self.strangers, limits::STRANGERS_IN_A_BATCH),
             ("batches", self.batches, limits::BATCHES),
             ("epochs", self.epochs, limits::EPOCHS),

@@ -17,12 +17,14 @@ pub(crate) fn run(arguments: &TrainHeadArgs) -> Result<Exit> {
     let source = Source::open(&arguments.source)?;
     let (dir, base) = (&source.models_dir, &source.base);
     let name = &arguments.name;
-    // Before anything is read: a name or a size that no model may have.
+    // Before anything is read: what cannot be learned, or no model may be called.
     kept::expect_free(dir, name)?;
+    let (shape, settings) = wanted(&arguments.learn, base.dim, arguments.loss.into());
+    shape.check()?;
+    settings.check()?;
     let unlearned = manifest(base, (name, arguments.learn.size), &[])?;
     let place = Place::take(dir, &unlearned)?;
     let parts = Parts::of(source.read()?, &[base.dim], &arguments.learn.run)?;
-    let (shape, settings) = wanted(&arguments.learn, base.dim, arguments.loss.into());
     let checkpoint = place.checkpoint();
     let Learned { model, told, .. } = learn(shape, settings, &parts, Some(&checkpoint))?;
     let seed = arguments.learn.run.seed.to_string();
