@@ -12,7 +12,7 @@ use engine::{CollectionInfo, NewFace};
 
 use crate::app::App;
 use crate::embed_pool::{Pool, Seen};
-use crate::reembedding::Move;
+use crate::reembedding::{Move, State};
 use crate::refusal::Refusal;
 
 /// How much the boxes of a face as two models see it have in common at least.
@@ -38,7 +38,8 @@ pub(crate) fn kept(face: embedder::Face, photo: Option<Vec<u8>>) -> NewFace {
 }
 
 /// The models that make the vectors of a collection, or the one called `using`. The one by which
-/// photos are looked for comes first.
+/// photos are looked for comes first. One that this server does not have is left out, unless it is about
+/// to come, or all searches go by its vectors because the collection is being moved from it.
 pub(crate) fn makers(
     app: &App,
     info: &CollectionInfo,
@@ -55,8 +56,7 @@ pub(crate) fn makers(
     let named = vectors
         .iter()
         .filter(|(name, _)| using.is_none_or(|using| using == *name));
-    let mut makers: Vec<Maker> = Vec::new();
-    let mut missing = None;
+    let (mut makers, mut missing): (Vec<Maker>, Vec<_>) = (Vec::new(), Vec::new());
     for (name, vector) in named {
         let Some(embedder) = &vector.embedder else {
             continue;
@@ -64,7 +64,7 @@ pub(crate) fn makers(
         let pool = match app.faces.maker(embedder) {
             Ok(pool) => pool,
             Err(refusal) => {
-                missing = missing.or(Some(refusal));
+                missing.push((name, refusal));
                 continue;
             }
         };
@@ -77,7 +77,12 @@ pub(crate) fn makers(
             }),
         }
     }
-    if let (true, Some(refusal)) = (makers.is_empty(), missing) {
+    let moved_from = Move::of(info).filter(|it| it.state != State::Kept);
+    let moved_from = moved_from.map(|it| it.from);
+    let is_needed = |(name, refusal): &(&String, Refusal)| {
+        makers.is_empty() || refusal.is_busy() || moved_from.as_ref() == Some(*name)
+    };
+    if let Some((_, refusal)) = missing.into_iter().find(is_needed) {
         return Err(refusal.at(&format!("collection `{}`", info.name)));
     }
     if makers.is_empty() {

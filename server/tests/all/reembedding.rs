@@ -6,11 +6,12 @@ mod ended;
 
 use crate::common;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-use common::{Before, Server, fake_and_head, fakes_and_joint, photo, two_fakes};
+use common::{Before, Server, fake_and_head, fakes_and_joint, photo, two_fakes, until};
 use embedder::FakeEmbedder;
 use engine::{CollectionChange, Engine, Options};
 use parking_lot::Mutex;
@@ -132,6 +133,26 @@ fn what_is_kept_is_embedded_anew_and_what_is_not_keeps_the_old_vector_in_place()
     assert_eq!(best(&server, 25), (json!(25), "fake-128".into()));
 }
 
+/// A move as it stands in the metadata.
+fn noted(state: &str) -> Value {
+    json!({
+        "model": "fake-72", "from": "", "to": "fake-72", "keep_old": false,
+        "accept_missing": false, "state": state,
+    })
+}
+
+/// Writes into a data folder that its collection is being moved.
+fn note(data: &Path, state: &str) {
+    let engine = Engine::open(Options::new(data)).unwrap();
+    let metadata = [("reembedding".to_owned(), noted(state))];
+    let change = CollectionChange {
+        metadata: Some(metadata.into_iter().collect()),
+        ..CollectionChange::default()
+    };
+    engine.update_collection("f", change).unwrap();
+    engine.shutdown().unwrap();
+}
+
 /// What a server that was killed in the middle leaves: that it is under way stands in the metadata,
 /// and some points have the new vector.
 #[test]
@@ -151,25 +172,12 @@ fn a_move_goes_on_after_a_restart_with_those_that_are_not_done() {
         let points = json!({"points": [{"id": id, "vector": {"fake-72": vector}}]});
         server.put("/collections/f/points/vectors", &points).ok();
     }
-    let under_way = json!({
-        "model": "fake-72", "from": "", "to": "fake-72", "keep_old": false,
-        "accept_missing": false, "state": "running",
-    });
-    let metadata = json!({"metadata": {"reembedding": under_way}});
+    let metadata = json!({"metadata": {"reembedding": noted("running")}});
     // The server's own, which nobody else may say.
     server
         .json("PATCH", "/collections/f", &metadata)
         .refused(400);
-    server.restart_as_after(two_fakes(), |data| {
-        let engine = Engine::open(Options::new(data)).unwrap();
-        let metadata = metadata["metadata"].as_object().cloned();
-        let change = CollectionChange {
-            metadata,
-            ..CollectionChange::default()
-        };
-        engine.update_collection("f", change).unwrap();
-        engine.shutdown().unwrap();
-    });
+    server.restart_as_after(two_fakes(), |data| note(data, "running"));
     let jobs = server.get("/admin/jobs").ok();
     let job = &jobs["jobs"][0];
     assert_eq!(job["kind"], "reembed", "{jobs}");
@@ -182,6 +190,52 @@ fn a_move_goes_on_after_a_restart_with_those_that_are_not_done() {
     }
     server.restart_as(two_fakes());
     assert_eq!(server.get("/admin/jobs").ok()["jobs"], json!([]));
+}
+
+/// The new model of a move, and the old one, which is there only once the test lets it.
+fn new_before_old() -> (Embedding, Sender<()>) {
+    let (go, wait) = channel::<()>();
+    let wait = Mutex::new(wait);
+    let new: Arc<Factory> = Arc::new(|| Ok(Box::new(FakeEmbedder::other()) as _));
+    let old: Arc<Factory> = Arc::new(move || {
+        wait.lock().recv().unwrap_or_default();
+        Ok(Box::new(FakeEmbedder::new()) as _)
+    });
+    (Embedding::Made(vec![new, old]), go)
+}
+
+#[test]
+fn photos_that_come_before_both_models_of_a_move_are_there_are_to_be_sent_again() {
+    let mut server = Server::start_with(&[], two_fakes());
+    server.with_faces("f");
+    add(&server, 4, &[]);
+    let new = json!({"dense": {"embedder": "fake-72"}});
+    server.put("/collections/f/vectors/fake-72", &new).ok();
+    let (models, go) = new_before_old();
+    server.restart_while_loading(models, |data| note(data, "stopped"));
+    until(|| {
+        let told = server.get("/faces/models");
+        told.status == 200 && told.ok()["models"][0]["name"] == "fake-72"
+    });
+    let image = photo(9);
+    for path in [FACES, SEARCH] {
+        let answer = server.form(path, &[("image", &image)]);
+        assert!(answer.response.headers().contains_key("retry-after"));
+        let told = answer.refused(503);
+        assert!(told.contains("being loaded"), "{path}: {told}");
+    }
+    drop(go);
+    until(|| server.form(SEARCH, &[("image", &image)]).status == 200);
+    add(&server, 9, &[]);
+    assert_eq!(vectors(&server, 9), ["", "fake-72"]);
+    assert_eq!(best(&server, 9), (json!(9), "fake-128".into()));
+    // A server that has lost the old one would keep faces that no search finds, and search what is half made.
+    let new: Arc<Factory> = Arc::new(|| Ok(Box::new(FakeEmbedder::other()) as _));
+    server.restart_as(Embedding::Made(vec![new]));
+    for path in [FACES, SEARCH] {
+        let told = server.form(path, &[("image", &image)]).refused(409);
+        assert!(told.contains("fake-128"), "{path}: {told}");
+    }
 }
 
 #[test]

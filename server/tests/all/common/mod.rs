@@ -80,10 +80,15 @@ impl Server {
     }
 
     pub(crate) fn restart_as_after(&mut self, embedding: Embedding, harm: impl FnOnce(&Path)) {
+        self.restart_while_loading(embedding, harm);
+        self.running.as_ref().unwrap().wait_ready().unwrap();
+    }
+
+    /// The same, and does not wait for its models.
+    pub(crate) fn restart_while_loading(&mut self, embedding: Embedding, harm: impl FnOnce(&Path)) {
         self.running.take().unwrap().stop().unwrap();
         harm(&self.data_dir());
         let running = running(self.dir.path(), &[], embedding);
-        running.wait_ready().unwrap();
         self.base = format!("http://{}", running.addr());
         self.running = Some(running);
     }
