@@ -62,7 +62,7 @@ impl Engine {
         let found = found.into_iter().map(|(name, points, sample)| {
             let about = self.about(&collection, &name)?;
             let chosen = about.as_ref().and_then(|about| about.best);
-            let chosen = chosen.filter(|id| collection.has_face(id) == Some(true));
+            let chosen = chosen.filter(|id| collection.is_face_of(id, &name));
             let best = match chosen {
                 Some(chosen) => Some(chosen),
                 None => self.best_face(&collection, &sample)?,
@@ -242,6 +242,16 @@ impl Collection {
         let state = self.state.read();
         let points = by_name(&state)?.postings.of(&Key::Text(name.into()));
         Ok(!points.is_empty())
+    }
+
+    /// Whether a point is a face, and a person's: it may have become somebody else's.
+    fn is_face_of(&self, id: &PointId, name: &str) -> bool {
+        let state = self.state.read();
+        let (Some(number), Ok(field)) = (state.numbers.number(id), by_name(&state)) else {
+            return false;
+        };
+        let theirs = field.postings.of(&Key::Text(name.into()));
+        state.faced.contains(number.0) && theirs.contains(number.0)
     }
 
     fn people(

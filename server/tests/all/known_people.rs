@@ -66,6 +66,39 @@ fn a_person_who_is_ignored_is_found_no_more_whoever_comes_in_later() {
 }
 
 #[test]
+fn a_face_that_was_chosen_for_a_person_is_not_shown_for_them_once_it_is_somebody_elses() {
+    let server = Server::start();
+    server.with_faces("stars");
+    for (columns, person) in [(4, "Ada"), (6, "Ada"), (8, "Bob")] {
+        add(&server, columns, person);
+    }
+    let best = || -> Vec<Value> {
+        let people = server.get(PEOPLE).ok()["people"].clone();
+        let people = people.as_array().unwrap().iter();
+        people.map(|person| person["best"].clone()).collect()
+    };
+    change(&server, &json!({"name": "Ada", "best": 6}));
+    assert_eq!(best(), [6, 8]);
+    let to = |person: Value| {
+        let body = json!({ "person": person });
+        server.json("PATCH", "/collections/stars/faces/6", &body).ok();
+    };
+    to(json!("Bob"));
+    assert_eq!(best()[0], 4);
+    // Also where nothing more is known of who has it now.
+    to(Value::Null);
+    assert_eq!(best(), [4, 8]);
+    // Another face may come in under the id.
+    change(&server, &json!({"name": "Ada", "best": 4}));
+    server.delete("/collections/stars/faces/4").ok();
+    add(&server, 9, "Ada");
+    let (image, person) = (photo(4), b"Bob".as_slice());
+    let parts = [("image", image.as_slice()), ("id", b"4"), ("person", person)];
+    server.form("/collections/stars/faces", &parts).ok();
+    assert_eq!(best()[0], 9);
+}
+
+#[test]
 fn a_person_keeps_id_attributes_and_best_face_through_renaming_and_a_restart() {
     let mut server = Server::start();
     server.with_faces("stars");
