@@ -77,5 +77,6 @@ assert.deepEqual(await collection().delete_multiple_images([second.image_id]), [
 await collection().add(hers[0], ada, {});
 assert.deepEqual(await collection().delete_all_subject(ada), { deleted: 1 });
 await refused(400, 33, () => collection().delete_all());
-assert.deepEqual(await subjects().deleteAll(), { deleted: 1 });
+await refused(403, 0, () => subjects().deleteAll());
+assert.deepEqual(await subjects().delete(bob), { subject: bob });
 process.stdout.write('compreface-js-sdk: fine\n');

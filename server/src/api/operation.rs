@@ -69,7 +69,7 @@ impl Operation {
         }
     }
 
-    /// An endpoint that answers 501; it is in no document.
+    /// An endpoint that only says why it is not served; it is in no document.
     pub(crate) fn refused(method: Method, path: &'static str, route: fn() -> Route) -> Self {
         Self::new(method, path, "", route)
     }

@@ -116,6 +116,11 @@ impl Fault {
         Self::new(StatusCode::NOT_FOUND, code::NO_EXAMPLE, message)
     }
 
+    /// What nobody may do.
+    pub(super) fn forbidden(message: &str) -> Self {
+        Self::new(StatusCode::FORBIDDEN, code::UNDEFINED, message)
+    }
+
     /// What is off for good.
     pub(super) fn off(message: &str) -> Self {
         Self::new(StatusCode::NOT_IMPLEMENTED, code::UNDEFINED, message)

@@ -13,6 +13,9 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::refused(Method::GET, "/api/v1/static/{api_key}/images/{id}", || {
             web::to(image)
         }),
+        Operation::refused(Method::DELETE, "/api/v1/recognition/subjects", || {
+            web::to(everybody)
+        }),
     ]
 }
 
@@ -27,5 +30,13 @@ async fn image() -> Result<HttpResponse, Fault> {
     Err(Fault::off(
         "pictures with the key in the URL are off, where logs and histories keep it: GET \
          /api/v1/recognition/faces/{image_id}/img with the header x-api-key",
+    ))
+}
+
+async fn everybody() -> Result<HttpResponse, Fault> {
+    Err(Fault::forbidden(
+        "taking out all subjects in one request is off: name one, DELETE \
+         /api/v1/recognition/subjects/{subject}, or drop the whole collection, DELETE \
+         /collections/{collection}",
     ))
 }

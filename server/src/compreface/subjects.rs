@@ -49,9 +49,6 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::delete(ONE, "compreFaceDeleteSubject", || web::to(delete))
             .about("Takes out a subject with all examples.")
             .answers_bare(json!({"subject": "Ada"})),
-        Operation::delete(ALL, "compreFaceDeleteSubjects", || web::to(delete_all))
-            .about("Takes out all subjects with all their examples.")
-            .answers_bare(json!({"deleted": 2})),
     ]
 }
 
@@ -123,18 +120,6 @@ async fn delete(app: Data<App>, path: Path<String>) -> Answer {
     let theirs = Chosen::Filter(of(&known));
     app.delete_chosen(collection, theirs, Ack::Applied).await?;
     Ok(Json(json!({"subject": known})))
-}
-
-/// Faces that nobody has given a name are no subject's and stay.
-async fn delete_all(app: Data<App>) -> Answer {
-    let collection = collection(&app)?;
-    let _deciding = app.subjects.lock().await;
-    let name = collection.clone();
-    let names = app.read(move |engine| engine.person_names(&name)).await?;
-    let everybodys = Chosen::Filter(somebodys());
-    let deleted = app.delete_chosen(collection, everybodys, Ack::Applied);
-    deleted.await?;
-    Ok(Json(json!({"deleted": names.len()})))
 }
 
 async fn named(app: &App, request: &HttpRequest, payload: Payload) -> Result<String, Fault> {
