@@ -41,6 +41,11 @@ pub(crate) const PEOPLE_PAGE: usize = 1_000;
 pub(crate) const NAMES_HELD: usize = 16_384;
 /// People of an import who are counted; that there are more is told.
 pub(crate) const PEOPLE_COUNTED: usize = 1 << 18;
+/// Ids of an import that are held, to find those that come again; one further away is not found. Half a
+/// million fill a table of hashes.
+pub(crate) const IDS_HELD: usize = (1 << 19) / 8 * 7;
+/// Rows that are told to people by their numbers.
+pub(crate) const ROWS_TOLD: usize = 5;
 /// Different reasons that a report counts.
 pub(crate) const REASONS: usize = 1_000;
 /// Bytes of a line, or of a row of a table, in a list of photos or a file of vectors.

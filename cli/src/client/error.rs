@@ -25,6 +25,11 @@ pub(crate) enum Error {
         model: String,
         own: String,
     },
+    /// A collection cannot be made without the size of its vectors.
+    #[error(
+        "there is no collection `{0}`, and nothing says how many numbers its vectors have: the first rows have none, or several by name; make the collection first, or name the model that made them with --model"
+    )]
+    NoSize(String),
     /// The server stayed busy for longer than a command waits.
     #[error("the server was busy for {waited_s} s: {message}")]
     Busy { waited_s: u64, message: String },

@@ -88,6 +88,7 @@ impl Client {
             Err(Error::Refused { status: 404, .. }) => {}
             other => return other.map(drop),
         }
+        let dim = dim.ok_or_else(|| Error::NoSize(name.to_owned()))?;
         let body = json!({"vectors": {"size": dim, "distance": "Cosine"}});
         match self.http.put::<Value>(&path, &body) {
             Err(Error::Refused { status: 409, .. }) => Ok(()),
@@ -247,6 +248,24 @@ impl Client {
             }
         }
         self.http.get(&path)
+    }
+
+    /// The id of a person; nothing of somebody of whom nothing was ever said.
+    pub(crate) fn id_of_person(
+        &self,
+        collection: &str,
+        name: &str,
+    ) -> Result<Option<String>, Error> {
+        let from = escaped(name);
+        let path = format!("{}/people?limit=1&offset={from}", collection_path(collection));
+        let page: wire::People = match self.http.get(&path) {
+            // Where there is no index of names, nothing is known of anybody.
+            Err(Error::Refused { status: 400, .. }) => return Ok(None),
+            other => other?,
+        };
+        let mut people = page.people.into_iter();
+        let person = people.find(|person| person.name == name);
+        Ok(person.and_then(|person| person.id))
     }
 
     /// Gives a person another name.

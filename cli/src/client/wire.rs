@@ -243,6 +243,8 @@ pub(crate) struct Person {
     pub(crate) faces: usize,
     /// A number or a UUID.
     pub(crate) best: Option<Value>,
+    /// The same through all renamings.
+    pub(crate) id: Option<String>,
 }
 
 /// A job of the server.

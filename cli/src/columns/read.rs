@@ -115,13 +115,18 @@ fn numbers(field: &Field) -> Result<Value> {
     let Field::ListInternal(list) = field else {
         bail!("it is no list of numbers");
     };
-    let number = |field: &Field| match field {
-        Field::Float(x) => Ok(Value::from(*x)),
-        Field::Double(x) => Ok(Value::from(*x)),
-        Field::Float16(x) => Ok(Value::from(x.to_f32())),
-        other => bail!("`{other}` is no number of a vector"),
+    let number = |(at, field): (usize, &Field)| {
+        let number = match field {
+            Field::Float(x) => Value::from(*x),
+            Field::Double(x) => Value::from(*x),
+            Field::Float16(x) => Value::from(x.to_f32()),
+            _ => Value::Null,
+        };
+        // What JSON has no number for is a null there.
+        ensure!(!number.is_null(), "number {} is `{field}`", at + 1);
+        Ok(number)
     };
-    let numbers = list.elements().iter().map(number);
+    let numbers = list.elements().iter().enumerate().map(number);
     Ok(Value::Array(numbers.collect::<Result<_>>()?))
 }
 

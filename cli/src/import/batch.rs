@@ -204,6 +204,7 @@ mod tests {
             person: None,
             id: PhotoId::Number(0),
             about: About::Nothing,
+            row: None,
             bytes: *bytes,
         };
         sizes.iter().map(photo).collect()

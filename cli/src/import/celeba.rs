@@ -115,6 +115,7 @@ impl Lists {
                 beside: identified.into_iter().chain(parted).collect(),
             },
             file,
+            row: None,
             bytes: 0,
         })
     }

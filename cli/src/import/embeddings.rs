@@ -11,8 +11,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::lines::{lines, read_line};
+use super::people::{About, People};
 use super::photo::PhotoId;
 use super::report::Rows as Report;
+use super::seen::Seen;
 use crate::client::{Client, Error};
 use crate::{columns, limits, npy};
 
@@ -26,7 +28,8 @@ pub(crate) struct NewPoint {
     payload: Option<Map<String, Value>>,
 }
 
-type Points = Box<dyn Iterator<Item = Result<NewPoint>>>;
+/// Points, each with its row, or its line in a file of lines.
+type Points = Box<dyn Iterator<Item = (usize, Result<NewPoint>)>>;
 
 /// Whether a file holds vectors, and not a list of photos.
 pub(super) fn are_in(path: &Path) -> Result<bool> {
@@ -62,32 +65,39 @@ pub(super) fn import(
     };
     let (mut points, told) = read(path, ids).with_context(|| path.display().to_string())?;
     let model = model.or(told.as_deref());
+    let (mut seen, mut people) = (Seen::new(), People::of(client, collection));
+    let mut is_there = dry_run;
     loop {
-        let batch = points.by_ref().take(limits::BATCH_POINTS).enumerate();
-        let batch = batch.map(|(at, point)| {
-            point.with_context(|| format!("{}, row {}", path.display(), report.rows + at + 1))
-        });
-        let batch: Vec<NewPoint> = batch.collect::<Result<_>>()?;
-        let Some(first) = batch.first() else {
+        let batch = batch(&mut points, &mut seen, &mut report)?;
+        if batch.is_empty() {
             break;
-        };
-        if report.rows == 0 && !dry_run {
-            let dim = first.vector.as_array().map(Vec::len);
-            client.ensure_vectors(collection, dim, model)?;
         }
-        report.rows += batch.len();
-        let all: Vec<PhotoId> = batch.iter().map(|point| point.id).collect();
+        if !is_there {
+            let mut vectors = batch.iter().filter_map(|(point, _)| point.vector.as_array());
+            client.ensure_vectors(collection, vectors.next().map(Vec::len), model)?;
+            is_there = true;
+        }
+        let all: Vec<PhotoId> = batch.iter().map(|(point, _)| point.id).collect();
         let known = client.known_ids(collection, &all)?;
-        let new: Vec<_> = batch
-            .iter()
-            .filter(|point| !known.contains(&point.id))
-            .collect();
+        let points = batch.iter().map(|(point, _)| point);
+        let new: Vec<_> = points.filter(|it| !known.contains(&it.id)).collect();
         report.already_there += batch.len() - new.len();
-        if !new.is_empty() && !dry_run {
+        if dry_run {
+            continue;
+        }
+        if !new.is_empty() {
             put(client, collection, &new)?;
             report.imported += new.len();
         }
+        // Of those that were there too: an import before this one may have ended in between.
+        for (point, about) in &batch {
+            if let Some(about) = about {
+                let id = serde_json::to_value(point.id)?;
+                people.restore((&id, !known.contains(&point.id)), about)?;
+            }
+        }
     }
+    report.people = people.restored;
     report.seconds = start.elapsed().as_secs_f64();
     Ok(report)
 }
@@ -104,6 +114,28 @@ fn put(client: &Client, collection: &str, points: &[&NewPoint]) -> Result<(), Er
     }
 }
 
+/// The next points and what they say of their people, without those whose id a row before them has.
+fn batch(
+    points: &mut Points,
+    seen: &mut Seen,
+    report: &mut Report,
+) -> Result<Vec<(NewPoint, Option<About>)>> {
+    let mut batch = Vec::new();
+    while batch.len() < limits::BATCH_POINTS
+        && let Some((row, point)) = points.next()
+    {
+        let mut point = point.with_context(|| format!("{}, row {row}", report.source))?;
+        report.rows += 1;
+        if seen.is_new(&point.id) {
+            let about = point.payload.as_mut().and_then(About::taken_from);
+            batch.push((point, about));
+        } else {
+            report.repeat(row);
+        }
+    }
+    Ok(batch)
+}
+
 /// The points of a file, and the model that it says to have made them.
 fn read(path: &Path, ids: Option<&Path>) -> Result<(Points, Option<String>)> {
     let file = File::open(path)?;
@@ -114,7 +146,8 @@ fn read(path: &Path, ids: Option<&Path>) -> Result<(Points, Option<String>)> {
         );
         let rows = columns::Rows::open(file)?;
         let model = rows.model().map(str::to_owned);
-        return Ok((Box::new(rows.map(|row| row?.try_into())), model));
+        let rows = rows.map(|row| row?.try_into());
+        return Ok((Box::new((1..).zip(rows)), model));
     }
     let input = BufReader::new(file);
     let rows: Box<dyn Iterator<Item = Result<Vec<f32>>>> =
@@ -126,7 +159,8 @@ fn read(path: &Path, ids: Option<&Path>) -> Result<(Points, Option<String>)> {
                     ids.is_none(),
                     "--ids is for tables: lines have their own ids"
                 );
-                return Ok((Box::new(lines(input).map(|(_, line)| point(&line?))), None));
+                let lines = lines(input).map(|(number, line)| (number, point(line)));
+                return Ok((Box::new(lines), None));
             }
         };
     let mut ids: Box<dyn Iterator<Item = Result<PhotoId>>> = match ids {
@@ -141,11 +175,11 @@ fn read(path: &Path, ids: Option<&Path>) -> Result<(Points, Option<String>)> {
         let id = ids.next().context("there are fewer ids than rows")??;
         Ok(NewPoint {
             id,
-            vector: row?.into(),
+            vector: finite(row?)?.into(),
             payload: None,
         })
     });
-    Ok((Box::new(points), None))
+    Ok((Box::new((1..).zip(points)), None))
 }
 
 impl TryFrom<columns::Point> for NewPoint {
@@ -164,8 +198,25 @@ impl TryFrom<columns::Point> for NewPoint {
     }
 }
 
-fn point(line: &str) -> Result<NewPoint> {
-    serde_json::from_str(line).context("it is no point")
+/// A null is no vector, as an export tells of a point that has none.
+fn point(line: Result<String>) -> Result<NewPoint> {
+    let mut point: NewPoint = serde_json::from_str(&line?).context("it is no point")?;
+    if point.vector.is_null() {
+        point.vector = Value::Object(Map::new());
+    }
+    Ok(point)
+}
+
+/// JSON has no other numbers: what they are would be lost on the way.
+fn finite(row: Vec<f32>) -> Result<Vec<f32>> {
+    match row.iter().position(|number| !number.is_finite()) {
+        None => Ok(row),
+        Some(at) => bail!(
+            "column {} is {}, but must be a number of 32 bits",
+            at + 1,
+            row[at]
+        ),
+    }
 }
 
 fn id(line: &str) -> Result<PhotoId> {
@@ -234,6 +285,22 @@ mod tests {
         assert_eq!(read(&bytes).unwrap(), [[1.0, 2.0], [3.0, 4.5]]);
         assert!(read(&bytes[..bytes.len() - 1]).is_err() && read(&bytes[..14]).is_err());
         assert!(read(&[255; 8]).is_err());
+    }
+
+    #[test]
+    fn a_number_that_is_none_is_told_with_its_column() {
+        assert_eq!(finite(vec![1.0, -2.5]).unwrap(), [1.0, -2.5]);
+        for (bad, word) in [(f32::NAN, "column 2 is NaN"), (f32::INFINITY, "inf")] {
+            let told = finite(vec![1.0, bad, bad]).unwrap_err().to_string();
+            assert!(told.contains(word), "{told}");
+        }
+    }
+
+    #[test]
+    fn a_point_may_go_without_a_vector() {
+        let read = |line: &str| point(Ok(line.to_owned())).unwrap().vector;
+        assert_eq!(read(r#"{"id": 1, "vector": null}"#), serde_json::json!({}));
+        assert_eq!(read(r#"{"id": 1, "vector": [2]}"#), serde_json::json!([2]));
     }
 
     #[test]

@@ -7,7 +7,8 @@ use anyhow::Result;
 
 use super::batch;
 use super::photo::{Found, Photo};
-use super::report::Skipped;
+use super::report::{NAMED_BEFORE, Skipped};
+use super::seen::Seen;
 use super::source::Entries;
 use crate::client::Client;
 use crate::limits;
@@ -27,6 +28,7 @@ pub(super) struct Fresh<'a> {
     client: &'a Client,
     collection: &'a str,
     entries: Entries,
+    seen: Seen,
     waiting: VecDeque<Next>,
 }
 
@@ -36,6 +38,7 @@ impl<'a> Fresh<'a> {
             client,
             collection,
             entries,
+            seen: Seen::new(),
             waiting: VecDeque::new(),
         }
     }
@@ -49,6 +52,14 @@ impl<'a> Fresh<'a> {
         {
             // What the first go has left out is known already.
             let Found::Photo(photo) = found else { continue };
+            if !self.seen.is_new(&photo.id) {
+                self.waiting.push_back(Next::Skipped(Skipped {
+                    file: photo.file,
+                    row: photo.row,
+                    reason: NAMED_BEFORE.to_owned(),
+                }));
+                continue;
+            }
             match photo.sized() {
                 Found::Photo(photo) => photos.push(photo),
                 Found::Skipped(file) => self.waiting.push_back(Next::Skipped(file)),

@@ -26,7 +26,7 @@ pub(super) fn photos(path: &Path) -> Result<Entries> {
     if !is_table {
         return Ok(Box::new(lines(input).map(move |(number, line)| {
             let about = line.and_then(|line| serde_json::from_str(&line).context("no JSON object"));
-            let photo = about.and_then(|about| photo(&folder, about));
+            let photo = about.and_then(|about| photo(&folder, number, about));
             let photo = photo.with_context(|| format!("{shown}, line {number}"));
             photo.map(Found::Photo)
         })));
@@ -37,10 +37,10 @@ pub(super) fn photos(path: &Path) -> Result<Entries> {
         .transpose()
         .with_context(|| shown.clone())?
         .unwrap_or_default();
-    Ok(Box::new(rows.enumerate().map(move |(number, row)| {
+    Ok(Box::new((2..).zip(rows).map(move |(number, row)| {
         let row = row.with_context(|| shown.clone())?;
-        let photo = cells(&titles, row).and_then(|about| photo(&folder, about));
-        let photo = photo.with_context(|| format!("{shown}, row {}", number + 2));
+        let photo = cells(&titles, row).and_then(|about| photo(&folder, number, about));
+        let photo = photo.with_context(|| format!("{shown}, row {number}"));
         photo.map(Found::Photo)
     })))
 }
@@ -66,7 +66,7 @@ fn cells(titles: &[String], row: Vec<String>) -> Result<Map<String, Value>> {
     Ok(named.map(typed).collect())
 }
 
-fn photo(folder: &Path, mut about: Map<String, Value>) -> Result<Photo> {
+fn photo(folder: &Path, row: usize, mut about: Map<String, Value>) -> Result<Photo> {
     let Some(Value::String(file)) = about.remove("path") else {
         bail!("`path` is missing: where the photo is");
     };
@@ -88,6 +88,7 @@ fn photo(folder: &Path, mut about: Map<String, Value>) -> Result<Photo> {
             false => About::Json(serde_json::to_string(&about)?.into()),
         },
         file,
+        row: Some(row),
         bytes: 0,
     })
 }

@@ -23,6 +23,8 @@ pub(crate) struct Photo {
     pub(crate) person: Option<String>,
     pub(crate) id: PhotoId,
     pub(crate) about: About,
+    /// Where a list names it.
+    pub(crate) row: Option<usize>,
     pub(crate) bytes: u64,
 }
 
@@ -79,7 +81,11 @@ pub(crate) enum Found {
 impl Found {
     pub(crate) fn skipped(file: String, reason: &str) -> Self {
         let reason = reason.to_owned();
-        Self::Skipped(Skipped { file, reason })
+        Self::Skipped(Skipped {
+            file,
+            row: None,
+            reason,
+        })
     }
 }
 

@@ -16,8 +16,14 @@ use crate::limits;
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
 pub(crate) struct Skipped {
     pub(crate) file: String,
+    /// Where a list names it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) row: Option<usize>,
     pub(crate) reason: String,
 }
+
+/// The reason why a photo that was named before is left out.
+pub(super) const NAMED_BEFORE: &str = "duplicates: a row before names the same photo or id";
 
 /// A photo that could not be read, or that the server refused.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
@@ -70,6 +76,35 @@ pub(crate) struct Report {
     /// How many files were skipped for each reason.
     #[serde(skip)]
     pub(super) skips: BTreeMap<String, usize>,
+    /// The first rows that name a photo which was named before.
+    #[serde(skip)]
+    pub(super) repeated: FirstRows,
+}
+
+/// The first of some rows, to be told to people.
+#[derive(Debug, Default)]
+pub(super) struct FirstRows {
+    first: Vec<usize>,
+    count: usize,
+}
+
+impl FirstRows {
+    fn add(&mut self, row: usize) {
+        self.count += 1;
+        if self.first.len() < limits::ROWS_TOLD {
+            self.first.push(row);
+        }
+    }
+
+    /// As it stands behind what is wrong with them.
+    fn told(&self) -> String {
+        let first: Vec<_> = self.first.iter().map(usize::to_string).collect();
+        match self.count - first.len() {
+            _ if first.is_empty() => String::new(),
+            0 => format!(" (row {})", first.join(", ")),
+            more => format!(" (row {} and {more} more)", first.join(", ")),
+        }
+    }
 }
 
 /// Counts a reason; from some number of them on, others are one.
@@ -91,6 +126,9 @@ impl Report {
     pub(crate) fn skip(&mut self, file: &Skipped) -> Result<()> {
         self.skipped += 1;
         count(&mut self.skips, &file.reason);
+        if let Some(row) = file.row {
+            self.repeated.add(row);
+        }
         self.skipped_files.push(file)
     }
 
@@ -148,7 +186,11 @@ impl Report {
             line(*count, &format!("refused: {reason}"));
         }
         for (reason, count) in &self.skips {
-            line(*count, &format!("files skipped: {reason}"));
+            let rows = match reason.as_str() {
+                NAMED_BEFORE => self.repeated.told(),
+                _ => String::new(),
+            };
+            line(*count, &format!("files skipped: {reason}{rows}"));
         }
         let least = if self.more_people { "more than " } else { "" };
         line(
@@ -181,28 +223,49 @@ pub(crate) struct Rows {
     pub(crate) rows: usize,
     pub(crate) imported: usize,
     pub(crate) already_there: usize,
+    /// Rows that have the id of a row before them, and were left out.
+    pub(crate) duplicates: usize,
+    /// The first of these.
+    pub(crate) duplicate_rows: Vec<usize>,
+    /// People of whom it was said what the file knows of them.
+    pub(crate) people: usize,
     pub(crate) seconds: f64,
 }
 
 impl Rows {
+    /// One whose id a row before it has.
+    pub(super) fn repeat(&mut self, row: usize) {
+        self.duplicates += 1;
+        if self.duplicate_rows.len() < limits::REASONS {
+            self.duplicate_rows.push(row);
+        }
+    }
+
     /// For people.
     pub(crate) fn text(&self) -> String {
-        let Self {
-            rows,
-            imported,
-            already_there,
-            collection,
-            source,
-            ..
-        } = self;
-        let done = match self.dry_run {
-            true => format!(
-                "{:>9}  vectors would be imported into {collection}\n",
-                rows - already_there
-            ),
-            false => format!("{imported:>9}  imported into {collection}\n"),
+        let mut text = String::new();
+        let mut line = |count: usize, what: &str| {
+            writeln!(text, "{count:>9}  {what}").expect("writing to a string never fails");
         };
-        format!("{done}{already_there:>9}  already there\n{rows:>9}  vectors in {source}\n")
+        let collection = &self.collection;
+        let new = self.rows - self.already_there - self.duplicates;
+        match self.dry_run {
+            true => line(new, &format!("vectors would be imported into {collection}")),
+            false => line(self.imported, &format!("imported into {collection}")),
+        }
+        line(self.already_there, "already there");
+        if self.duplicates > 0 {
+            let mut rows = FirstRows::default();
+            self.duplicate_rows.iter().for_each(|row| rows.add(*row));
+            rows.count = self.duplicates;
+            let what = "left out: a row before has the same id";
+            line(self.duplicates, &format!("{what}{}", rows.told()));
+        }
+        if self.people > 0 {
+            line(self.people, "people, with what is known of them");
+        }
+        line(self.rows, &format!("vectors in {}", self.source));
+        text
     }
 
     /// For programs.
@@ -230,6 +293,7 @@ mod tests {
         report.keep_lines().unwrap();
         let skipped = Skipped {
             file: "notes.txt".to_owned(),
+            row: None,
             reason: "not a photo".to_owned(),
         };
         report.skip(&skipped).unwrap();

@@ -164,6 +164,7 @@ fn photo(path: PathBuf, below: &[String]) -> Found {
         path,
         file,
         about: About::Nothing,
+        row: None,
         bytes: 0,
     })
 }

@@ -1,0 +1,148 @@
+//! What is known of the people of points that come in, as an export tells it: `about_person` in the
+//! payload of each of their points. It is the server's own key, so it is taken out of the payload and
+//! said of the person once the first of their points is there; their other points are given it then.
+//! Of somebody of whom the collection knows something already it stays as it is.
+
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use serde_json::{Map, Value, json};
+
+use crate::client::{Client, Error};
+use crate::limits;
+
+const PERSON: &str = "person";
+const ABOUT_PERSON: &str = "about_person";
+
+/// What a point says of its person.
+#[derive(Debug, PartialEq)]
+pub(super) struct About {
+    name: String,
+    id: String,
+    ignored: bool,
+    /// The face that was chosen for them.
+    best: Value,
+    attributes: Value,
+}
+
+impl About {
+    /// Takes it out of a payload; what is there under the key and of another make stays, for the server
+    /// to say what is wrong. Nobody is known by a point that is nobody's.
+    pub(super) fn taken_from(payload: &mut Map<String, Value>) -> Option<Self> {
+        let id = payload.get(ABOUT_PERSON)?.get("id")?.as_str()?.to_owned();
+        let about = payload.remove(ABOUT_PERSON)?;
+        Some(Self {
+            name: payload.get(PERSON)?.as_str()?.to_owned(),
+            id,
+            ignored: about["ignored"] == true,
+            best: about["best"].clone(),
+            attributes: match &about["attributes"] {
+                attributes @ Value::Object(_) => attributes.clone(),
+                _ => json!({}),
+            },
+        })
+    }
+}
+
+/// What is known of somebody in the collection.
+#[derive(Debug, Clone, Copy)]
+enum Told {
+    /// What this import has said.
+    Now,
+    /// The same person was there.
+    Before,
+    /// Somebody else has the name there.
+    OfAnother,
+}
+
+/// The people of one import.
+pub(super) struct People<'a> {
+    client: &'a Client,
+    collection: &'a str,
+    /// By a hash of the name.
+    known: HashMap<u64, Told>,
+    /// Of how many something was said.
+    pub(super) restored: usize,
+}
+
+impl<'a> People<'a> {
+    pub(super) fn of(client: &'a Client, collection: &'a str) -> Self {
+        Self {
+            client,
+            collection,
+            known: HashMap::new(),
+            restored: 0,
+        }
+    }
+
+    /// Says of the person of a point, which is there now, what the point says of them.
+    pub(super) fn restore(
+        &mut self,
+        (point, is_new): (&Value, bool),
+        about: &About,
+    ) -> Result<(), Error> {
+        let mut hasher = DefaultHasher::new();
+        about.name.hash(&mut hasher);
+        let who = hasher.finish();
+        let told = match self.known.get(&who) {
+            Some(told) => *told,
+            None => self.tell(about)?,
+        };
+        if self.known.len() < limits::PEOPLE_COUNTED {
+            self.known.insert(who, told);
+        }
+        let is_theirs = match told {
+            Told::Now => true,
+            Told::Before => is_new,
+            Told::OfAnother => false,
+        };
+        if is_theirs && about.best == *point {
+            let best = json!({"name": about.name, "best": about.best});
+            self.client.change_person(self.collection, &best)?;
+        }
+        Ok(())
+    }
+
+    /// Says what a point says of somebody, unless something is known of them.
+    fn tell(&mut self, about: &About) -> Result<Told, Error> {
+        match self.client.id_of_person(self.collection, &about.name)? {
+            Some(id) if id == about.id => return Ok(Told::Before),
+            Some(_) => return Ok(Told::OfAnother),
+            None => {}
+        }
+        let told = json!({
+            "name": about.name, "id": about.id, "ignored": about.ignored,
+            "attributes": about.attributes,
+        });
+        self.client.change_person(self.collection, &told)?;
+        self.restored += 1;
+        Ok(Told::Now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn taken(payload: Value) -> (Option<About>, Value) {
+        let mut payload = payload.as_object().unwrap().clone();
+        let about = About::taken_from(&mut payload);
+        (about, Value::Object(payload))
+    }
+
+    #[test]
+    fn what_is_known_of_a_person_is_taken_out_and_what_is_of_another_make_stays() {
+        let told = json!({"id": "x", "ignored": true, "best": 3, "attributes": {"born": 1815}});
+        let (about, left) = taken(json!({"person": "Ada", "about_person": told, "a": 1}));
+        let about = about.unwrap();
+        assert_eq!(left, json!({"person": "Ada", "a": 1}));
+        assert_eq!((about.name.as_str(), about.id.as_str()), ("Ada", "x"));
+        assert_eq!((about.ignored, about.best), (true, json!(3)));
+        assert_eq!(about.attributes, json!({"born": 1815}));
+        let (nobodys, left) = taken(json!({"about_person": {"id": "x"}}));
+        assert_eq!((nobodys, left), (None, json!({})));
+        for other in [json!({"person": "Ada"}), json!({"about_person": "a text"})] {
+            assert_eq!(taken(other.clone()), (None, other));
+        }
+    }
+}
