@@ -156,14 +156,18 @@ function assign(collection, id, person, gone) {
   naming(t("whoIsIt"), collection, person ?? "", { required: false, save });
 }
 
+// What is known of the person is on all of their faces, and is not edited on one.
 function editPayload(collection, id, payload, saved) {
-  const text = make("textarea", { id: "payload", value: JSON.stringify(payload ?? {}, null, 2), spellcheck: "false" });
+  const { about_person: about, ...own } = payload ?? {};
+  const text = make("textarea", { id: "payload", value: JSON.stringify(own, null, 2), spellcheck: "false" });
   const wrong = make("p", { class: "wrong", role: "alert" });
   const save = async () => {
     try {
       const changed = object(text.value);
-      await ask("PUT", at(collection, "/points/payload?wait=true"), { payload: changed, points: [id] });
-      saved(changed);
+      const gone = Object.keys(own).filter((key) => !(key in changed)).map((key) => [key, null]);
+      const keys = { ...changed, ...Object.fromEntries(gone) };
+      await ask("POST", at(collection, "/points/payload?wait=true"), { payload: keys, points: [id] });
+      saved(about === undefined ? changed : { ...changed, about_person: about });
       box.close();
       announce(t("save"));
     } catch (trouble) { wrong.textContent = trouble.message; }

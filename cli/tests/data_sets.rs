@@ -8,13 +8,9 @@ mod common;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;
-use std::sync::Arc;
 
 use common::{FakeServer, State, doppel, folder_with};
-use config::{Config, Flag, Sources};
-use embedder::FakeEmbedder;
 use serde_json::{Value, json};
-use server::{Embedding, Factory};
 
 fn report(output: &Output) -> Value {
     let complaint = String::from_utf8_lossy(&output.stderr);
@@ -112,6 +108,47 @@ fn a_list_of_photos_comes_in_with_its_columns_under_its_ids() {
         (&image["id"], &image["person"], &image["payload"]["year"]),
         (&json!(id), &json!("Ada"), &json!(1843))
     );
+}
+
+#[test]
+fn a_photo_that_a_list_names_twice_is_told_and_the_others_come_in() {
+    let server = FakeServer::start(State::default());
+    let folder = folder_with(&["a.jpg", "b.jpg", "c.jpg"]);
+    let id = "0f9a4b1c-2d3e-4f50-8a6b-7c8d9e0f1a2b";
+    let lists = [
+        ("list.csv", format!("path,id\na.jpg,{id}\nb.jpg,\nc.jpg,{id}\nb.jpg,\n"), [4, 5]),
+        (
+            "list.jsonl",
+            format!(
+                "{{\"path\": \"a.jpg\", \"id\": \"{id}\"}}\n{{\"path\": \"b.jpg\"}}\n\n\
+                 {{\"path\": \"c.jpg\", \"id\": \"{id}\"}}\n{{\"path\": \"b.jpg\"}}\n"
+            ),
+            [4, 5],
+        ),
+    ];
+    for (name, text, rows) in lists {
+        let list = folder.path().join(name);
+        fs::write(&list, text).unwrap();
+        server.state().images.clear();
+        let import = ["import", list.to_str().unwrap(), "--collection", "stars"];
+        let dry = common::text(&server.doppel(&[&import[..], &["--dry-run"]].concat()));
+        assert!(dry.contains("2  photos would be imported"), "{dry}");
+        let told = report(&server.doppel(&[&import[..], &["--json"]].concat()));
+        assert_eq!(
+            (&told["imported"], &told["skipped"], &told["complete"]),
+            (&json!(2), &json!(2), &json!(true)),
+            "{told}"
+        );
+        let again = &told["skipped_files"];
+        assert_eq!((&again[0]["row"], &again[1]["row"]), (&json!(rows[0]), &json!(rows[1])));
+        assert_eq!((&again[0]["file"], &again[1]["file"]), (&json!("c.jpg"), &json!("b.jpg")));
+        let text = common::text(&server.doppel(&import));
+        assert!(text.contains("2  files skipped: duplicates"), "{text}");
+        assert!(text.contains("(row 4, 5)") && text.contains("2  already there"), "{text}");
+        // The first of both.
+        let names: Vec<_> = server.state().images.values().map(|it| it["name"].clone()).collect();
+        assert!(names.contains(&json!("a.jpg")) && names.contains(&json!("b.jpg")), "{names:?}");
+    }
 }
 
 #[test]
@@ -252,180 +289,4 @@ fn an_evaluation_tells_accuracy_rank_missed_faces_and_times() {
     assert!(told["rank_1"].as_f64().unwrap() > 0.8, "{told}");
     assert!(told["milliseconds"]["embed"][0].as_f64().unwrap() > 0.0);
     assert!(fs::read_to_string(plot).unwrap().ends_with("</svg>\n"));
-}
-
-/// A server of this process, with the stand-in for the models.
-fn real_server(dir: &Path) -> server::Running {
-    let at = |name: &str| dir.join(name).to_str().unwrap().to_owned();
-    let flags = vec![
-        Flag::new("test", "data_dir", at("data")),
-        Flag::new("test", "models_dir", at("models")),
-        Flag::new("test", "models.install_on_start", "false"),
-        Flag::new("test", "listen", "127.0.0.1:0"),
-    ];
-    let sources = Sources {
-        flags,
-        ..Sources::default()
-    };
-    let factory: Arc<Factory> = Arc::new(|| Ok(Box::new(FakeEmbedder::new())));
-    let config = Config::load(&sources).unwrap();
-    let running = server::start_with(config, Embedding::Made(vec![factory])).unwrap();
-    running.wait_ready().unwrap();
-    running
-}
-
-#[test]
-fn vectors_that_come_in_go_out_again_with_their_ids() {
-    let dir = tempfile::tempdir().unwrap();
-    let server = real_server(dir.path());
-    let url = format!("http://{}", server.addr());
-    let run = |arguments: &[&str]| {
-        let output = doppel(&[("DOPPEL_URL", &url)], arguments);
-        assert!(
-            output.status.success(),
-            "{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-        output
-    };
-    let at = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
-    // Vectors of length 1, so that what is kept is what came.
-    let lines = "{\"id\": 7, \"vector\": [1.0, 0.0], \"payload\": {\"a\": 1}}\n\
-                 {\"id\": 9, \"vector\": [0.0, 1.0]}\n";
-    fs::write(at("in.jsonl"), lines).unwrap();
-    let told = report(&run(&[
-        "import",
-        &at("in.jsonl"),
-        "--collection",
-        "one",
-        "--json",
-    ]));
-    assert_eq!((&told["rows"], &told["imported"]), (&json!(2), &json!(2)));
-    let again = report(&run(&[
-        "import",
-        &at("in.jsonl"),
-        "--collection",
-        "one",
-        "--json",
-    ]));
-    assert_eq!(
-        (&again["imported"], &again["already_there"]),
-        (&json!(0), &json!(2))
-    );
-
-    run(&["export", &at("out.jsonl"), "--collection", "one"]);
-    let out = fs::read_to_string(at("out.jsonl")).unwrap();
-    let out: Vec<Value> = out
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
-    assert_eq!(
-        out[0],
-        json!({"id": 7, "vector": [1.0, 0.0], "payload": {"a": 1}})
-    );
-    assert_eq!((out.len(), &out[1]["id"]), (2, &json!(9)));
-
-    run(&[
-        "export",
-        &at("out.npy"),
-        "--collection",
-        "one",
-        "--crops",
-        &at("crops"),
-    ]);
-    assert_eq!(fs::read_to_string(at("out.ids.txt")).unwrap(), "7\n9\n");
-    run(&[
-        "import",
-        &at("out.npy"),
-        "--ids",
-        &at("out.ids.txt"),
-        "--collection",
-        "two",
-    ]);
-    run(&["export", &at("two.npy"), "--collection", "two"]);
-    assert_eq!(
-        fs::read(at("out.npy")).unwrap(),
-        fs::read(at("two.npy")).unwrap()
-    );
-    run(&["export", &at("out.parquet"), "--collection", "one"]);
-    let dry = report(&run(&[
-        "import",
-        &at("out.parquet"),
-        "--collection",
-        "three",
-        "--json",
-        "--dry-run",
-    ]));
-    assert_eq!((&dry["rows"], &dry["imported"]), (&json!(2), &json!(0)));
-    run(&["import", &at("out.parquet"), "--collection", "three"]);
-    run(&["export", &at("three.jsonl"), "--collection", "three"]);
-    assert_eq!(
-        fs::read_to_string(at("three.jsonl")).unwrap(),
-        fs::read_to_string(at("out.jsonl")).unwrap()
-    );
-    let taken = doppel(
-        &[("DOPPEL_URL", &url)],
-        &["export", &at("two.npy"), "--collection", "two"],
-    );
-    assert_eq!(taken.status.code(), Some(1));
-    server.stop().unwrap();
-}
-
-/// What a command that succeeds prints.
-fn told(output: &Output) -> String {
-    let complaint = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{complaint}");
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
-
-#[test]
-fn faces_are_grouped_named_and_listed_in_a_folder_of_ready_made_vectors() {
-    let folder = tempfile::tempdir().unwrap();
-    let data = folder.path().join("data");
-    let data = data.to_str().unwrap();
-    let vectors = folder.path().join("faces.jsonl");
-    let lines = [
-        r#"{"id": 1, "vector": [1.0, 0.0], "payload": {"person": "Ada"}}"#,
-        r#"{"id": 2, "vector": [0.99, 0.1], "payload": {}}"#,
-        r#"{"id": 3, "vector": [0.0, 1.0], "payload": {"person": "Bob"}}"#,
-        r#"{"id": 4, "vector": [-1.0, 0.0], "payload": {}}"#,
-    ];
-    fs::write(&vectors, lines.join("\n")).unwrap();
-    let run = |arguments: &[&str]| {
-        let arguments = [arguments, &["--collection", "stars", "--data-dir", data]].concat();
-        doppel(&[("DOPPEL_MODELS__INSTALL_ON_START", "false")], &arguments)
-    };
-    told(&run(&["import", vectors.to_str().unwrap()]));
-    let grouped = told(&run(&["cluster", "--threshold", "0.9", "--write"]));
-    let result: Value = serde_json::from_str(&grouped).unwrap();
-    assert_eq!(
-        (&result["groups"], &result["written"]),
-        (&1.into(), &1.into())
-    );
-    assert_eq!(result["largest"][0]["person"], "Ada");
-    let unlisted = run(&["people", "list"]);
-    let why = String::from_utf8_lossy(&unlisted.stderr).into_owned();
-    assert!(
-        !unlisted.status.success() && why.contains("keyword"),
-        "{why}"
-    );
-    let renamed = told(&run(&["people", "rename", "Ada", "Ada Lovelace"]));
-    assert_eq!(renamed, "2 faces are of `Ada Lovelace` now\n");
-    let taken = run(&["people", "rename", "Bob", "Ada Lovelace"]);
-    assert!(!taken.status.success());
-    told(&run(&[
-        "people",
-        "rename",
-        "Bob",
-        "Ada Lovelace",
-        "--merge",
-    ]));
-    let set = ["people", "set", "Ada Lovelace", "--ignored", "true"];
-    let said = told(&run(&[&set[..], &["--attribute", "born=1815"]].concat()));
-    let said: Value = serde_json::from_str(&said).unwrap();
-    assert_eq!(
-        (&said["ignored"], &said["attributes"]["born"]),
-        (&true.into(), &1815.into())
-    );
-    assert!(told(&run(&["people", "list"])).contains("Ada Lovelace"));
 }

@@ -43,6 +43,8 @@ pub struct About {
 /// What is said of a person; what is `None` stays as it was.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct PersonChange {
+    /// The id that they are to have, as they had it elsewhere: of somebody of whom nothing was said yet.
+    pub id: Option<String>,
     /// Whether they are left out of suggestions.
     pub ignored: Option<bool>,
     /// The face that is chosen for them; `Some(None)` takes the choice back.
@@ -84,6 +86,7 @@ impl About {
         })
     }
 
+    /// But for the id, which stays.
     fn change(&mut self, change: PersonChange) {
         self.ignored = change.ignored.unwrap_or(self.ignored);
         self.best = change.best.unwrap_or(self.best);
@@ -117,7 +120,8 @@ impl Engine {
     /// have none yet.
     ///
     /// # Errors
-    /// Nobody has the name; the chosen face is not theirs; it is too large.
+    /// Nobody has the name; the chosen face is not theirs; they have another id, or somebody has theirs; it
+    /// is too large.
     pub fn change_person(
         &self,
         collection: &str,
@@ -162,8 +166,22 @@ impl Engine {
                 name.chars().take(80).collect::<String>()
             )));
         }
-        let about = self.about(target, name)?;
-        let mut about = about.unwrap_or_else(|| About::new(fresh.to_owned()));
+        let mut about = match (self.about(target, name)?, &change.id) {
+            (Some(about), Some(id)) if about.id != *id => {
+                return Err(Error::Conflict(format!(
+                    "`{}` has the id {} already",
+                    name.chars().take(80).collect::<String>(),
+                    about.id
+                )));
+            }
+            (Some(about), _) => about,
+            (None, Some(id)) if self.first_of_id(target, id)?.is_some() => {
+                return Err(Error::Conflict(format!(
+                    "somebody else has the id {id} already"
+                )));
+            }
+            (None, id) => About::new(id.as_deref().unwrap_or(fresh).to_owned()),
+        };
         about.change(change.clone());
         let mut payload = Payload::new();
         payload.insert(ABOUT_PERSON.to_owned(), about.told());
@@ -282,12 +300,7 @@ impl Engine {
         if !target.knows_people() {
             return Ok(None);
         }
-        let filter = Filter::must(Condition::Key {
-            key: key(ID),
-            test: Test::Value(Scalar::Text(id.to_owned())),
-        });
-        let ids = self.let_through(&target, &target.resolve(&filter))?;
-        let Some(first) = ids.into_iter().min() else {
+        let Some(first) = self.first_of_id(&target, id)? else {
             return Ok(None);
         };
         let payload = self.shared().tables.payload(target.id, &first)?;
@@ -297,6 +310,16 @@ impl Engine {
             Some(name) => self.person(collection, name),
             None => Ok(None),
         }
+    }
+
+    /// The first point of the person with an id.
+    fn first_of_id(&self, target: &Collection, id: &str) -> Result<Option<PointId>, Error> {
+        let filter = Filter::must(Condition::Key {
+            key: key(ID),
+            test: Test::Value(Scalar::Text(id.to_owned())),
+        });
+        let ids = self.let_through(target, &target.resolve(&filter))?;
+        Ok(ids.into_iter().min())
     }
 
     /// The condition that holds of the faces of people who are ignored; `None` if nobody is.

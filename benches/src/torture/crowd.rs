@@ -64,6 +64,7 @@ fn choose_change(cabinet: &Cabinet, who: &str, chance: &mut Chance) -> PersonCha
         false => theirs.get(chance.index(theirs.len())).copied(),
     };
     PersonChange {
+        id: None,
         ignored: chance.once_in(2).then(|| chance.once_in(2)),
         best: chance.once_in(2).then(|| best.map(PointId::Num)),
         attributes: chance

@@ -61,7 +61,7 @@ impl KeyPath {
     }
 
     /// The key of the first level.
-    pub(crate) fn first(&self) -> &str {
+    pub fn first(&self) -> &str {
         &self.first
     }
 

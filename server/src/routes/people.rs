@@ -3,6 +3,7 @@
 
 use actix_web::HttpRequest;
 use actix_web::web::{self, Data, Path, Payload};
+use engine::PersonChange;
 use serde_json::json;
 
 use super::named;
@@ -36,7 +37,8 @@ pub(super) fn operations() -> Vec<Operation> {
              through all renamings.",
         )
         .takes::<ChangePerson>(json!({"name": "Ada", "attributes": {"born": 1815}, "best": 1}))
-        .answers::<PersonOut>(known.clone()),
+        .answers::<PersonOut>(known.clone())
+        .refuses(&[409]),
         Operation::get("/collections/{collection}/people", "listPeople", || {
             web::to(list)
         })
@@ -91,9 +93,9 @@ async fn change(
     let name = named(name.into_inner())?;
     let body: ChangePerson = http::json(request.headers(), payload, app.max_body_bytes()).await?;
     let (person, fresh) = (body.name.clone(), Id::random().to_string());
+    let change = PersonChange::try_from(body)?;
     let (collection, who) = (name.clone(), person.clone());
-    let outcome =
-        app.write(move |engine| engine.change_person(&collection, &who, body.into(), fresh));
+    let outcome = app.write(move |engine| engine.change_person(&collection, &who, change, fresh));
     let outcome = outcome.await;
     app.metrics.wrote("set_payload", &outcome);
     outcome?;

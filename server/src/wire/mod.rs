@@ -33,6 +33,7 @@ pub(crate) mod purge;
 pub(crate) mod query;
 pub(crate) mod recommend;
 pub(crate) mod reembedding;
+pub(crate) mod reserved;
 pub(crate) mod schema;
 pub(crate) mod seek;
 pub(crate) mod select;

@@ -10,7 +10,7 @@ use super::filter::WireFilter;
 use super::id::Id;
 use super::photo;
 use super::unsupported::{self, Absent};
-use super::{exact, list, schema};
+use super::{exact, list, reserved, schema};
 use crate::refusal::Refusal;
 
 /// The body of `POST` (set) and `PUT` (overwrite) `/collections/{c}/points/payload`.
@@ -89,6 +89,7 @@ impl TryFrom<PatchFace> for PayloadChange {
     type Error = Refusal;
 
     fn try_from(body: PatchFace) -> Result<Self, Refusal> {
+        body.payload.as_ref().map_or(Ok(()), reserved::payload)?;
         let payload = match (body.person, body.payload) {
             (None, None) => {
                 return Err(Refusal::wrong("give `person`, `payload` or both"));
@@ -129,6 +130,10 @@ impl SetPayload {
     fn parts(self) -> Result<(Chosen, Payload, Option<KeyPath>), Refusal> {
         unsupported::refuse(&[("shard_key", &self.shard_key)])?;
         let key = self.key.as_deref().map(path).transpose()?;
+        match &key {
+            Some(key) => reserved::path(key)?,
+            None => reserved::payload(&self.payload)?,
+        }
         Ok((chosen(self.points, self.filter)?, self.payload, key))
     }
 }
@@ -142,7 +147,8 @@ impl DeletePayload {
             ));
         }
         let keys = self.keys.iter().map(|key| path(key));
-        let keys = keys.collect::<Result<_, _>>()?;
+        let keys = keys.collect::<Result<Vec<_>, _>>()?;
+        keys.iter().try_for_each(reserved::path)?;
         let chosen = chosen(self.points, self.filter)?;
         Ok((chosen, PayloadChange::Delete(keys)))
     }

@@ -92,6 +92,9 @@ pub(crate) struct ChangePerson {
     best: Option<Option<Id>>,
     /// Merged key by key; a null takes its key away.
     attributes: Option<Payload>,
+    /// A UUID, as the person had it in another collection; of somebody of whom nothing was said yet.
+    #[schemars(extend("format" = "uuid"))]
+    id: Option<String>,
 }
 
 /// A null is something said; only a field that is absent is not.
@@ -99,13 +102,19 @@ fn said<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<Id>>
     Deserialize::deserialize(deserializer).map(Some)
 }
 
-impl From<ChangePerson> for PersonChange {
-    fn from(body: ChangePerson) -> Self {
-        Self {
+impl TryFrom<ChangePerson> for PersonChange {
+    type Error = Refusal;
+
+    fn try_from(body: ChangePerson) -> Result<Self, Refusal> {
+        let id = body.id.as_deref().map(uuid::Uuid::try_parse);
+        let id = id.transpose();
+        let id = id.map_err(|error| Refusal::wrong(format!("`id` must be a UUID: {error}")))?;
+        Ok(Self {
+            id: id.map(|id| id.to_string()),
             ignored: body.ignored,
             best: body.best.map(|best| best.map(|id| id.0)),
             attributes: body.attributes,
-        }
+        })
     }
 }
 

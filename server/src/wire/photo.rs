@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use super::id::Id;
 use super::sieve::Sieve;
-use super::{exact, list};
+use super::{exact, list, reserved};
 use crate::http::Form;
 use crate::limits;
 use crate::refusal::Refusal;
@@ -330,6 +330,7 @@ pub(super) fn payload(
     person: Option<String>,
 ) -> Result<Payload, Refusal> {
     let mut payload = payload.unwrap_or_default();
+    reserved::payload(&payload)?;
     let Some(person) = person else {
         return Ok(payload);
     };

@@ -12,7 +12,7 @@ use super::id::Id;
 use super::select::{View, WithPayload, WithVector};
 use super::unsupported::{self, Absent};
 use super::vector::{Columns, VectorsIn, VectorsOut};
-use super::{list, schema};
+use super::{list, reserved, schema};
 use crate::refusal::Refusal;
 
 /// The body of `PUT /collections/{c}/points`, in either of the dialect's forms.
@@ -57,11 +57,16 @@ impl TryFrom<Upsert> for Vec<Point> {
             ("update_filter", &body.update_filter),
             ("update_mode", &body.update_mode),
         ])?;
-        match (body.points, body.batch) {
-            (Some(points), None) => Ok(points.into_iter().map(Point::from).collect()),
-            (None, Some(batch)) => batch.rows(),
-            _ => Err(Refusal::wrong("give either `points` or `batch`")),
+        let points: Self = match (body.points, body.batch) {
+            (Some(points), None) => points.into_iter().map(Point::from).collect(),
+            (None, Some(batch)) => batch.rows()?,
+            _ => return Err(Refusal::wrong("give either `points` or `batch`")),
+        };
+        for point in &points {
+            reserved::payload(&point.payload)
+                .map_err(|refusal| refusal.at(&format!("point {}", point.id)))?;
         }
+        Ok(points)
     }
 }
 

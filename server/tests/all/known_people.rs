@@ -142,3 +142,63 @@ fn a_person_keeps_id_attributes_and_best_face_through_renaming_and_a_restart() {
         json!([])
     );
 }
+
+/// Every way in which a payload is written: what would be said of one face would not hold of the others.
+#[test]
+fn what_is_known_of_a_person_is_written_by_nobody_but_the_server() {
+    let server = Server::start();
+    server.with_faces("stars");
+    add(&server, 4, "Ada");
+    let told = change(&server, &json!({"name": "Ada", "ignored": true}));
+    let forged = json!({"person": "Ada", "about_person": {"id": told["id"], "ignored": false}});
+    let vector = vec![0.5; 128];
+    let image = base64::Engine::encode(&base64::prelude::BASE64_STANDARD, photo(4));
+    let collection = "/collections/stars";
+    let batch = |operation: Value| ("POST", "/points/batch", json!({"operations": [operation]}));
+    let set = json!({"payload": forged, "points": [4]});
+    let cases = [
+        ("PUT", "/points", json!({"points": [{"id": 9, "vector": vector, "payload": forged}]})),
+        ("PUT", "/points", json!({"batch": {"ids": [9], "vectors": [vector], "payloads": [forged]}})),
+        ("POST", "/points/payload", set.clone()),
+        ("PUT", "/points/payload", set.clone()),
+        ("POST", "/points/payload", json!({"payload": {"ignored": false}, "key": "about_person", "points": [4]})),
+        ("PUT", "/points/payload", json!({"payload": {"a": 1}, "key": "about_person.attributes", "points": [4]})),
+        ("POST", "/points/payload/delete", json!({"keys": ["a", "about_person.ignored"], "points": [4]})),
+        batch(json!({"set_payload": set})),
+        batch(json!({"delete_payload": {"keys": ["about_person"], "points": [4]}})),
+        ("POST", "/faces", json!({"image": image, "payload": forged})),
+        ("PATCH", "/faces/4", json!({"payload": forged})),
+        ("PATCH", "/faces/4", json!({"person": null, "payload": {"about_person": 1}})),
+    ];
+    for (method, path, body) in cases {
+        let answer = server.json(method, &format!("{collection}{path}"), &body);
+        let why = answer.refused(400);
+        assert!(why.contains("PATCH /collections"), "{method} {path} {body}: {why}");
+    }
+    let (image, payload) = (photo(4), br#"{"about_person": {}}"#);
+    let parts = [("image", image.as_slice()), ("payload", payload.as_slice())];
+    server.form("/collections/stars/faces", &parts).refused(400);
+    assert_eq!(hits(&server, 4, &[]), [0; 0], "they are ignored as before");
+}
+
+#[test]
+fn a_person_is_given_the_id_that_they_had_elsewhere_once() {
+    let server = Server::start();
+    server.with_faces("stars");
+    for (columns, person) in [(4, "Ada"), (8, "Bob")] {
+        add(&server, columns, person);
+    }
+    let id = "0f9a4b1c-2d3e-4f50-8a6b-7c8d9e0f1a2b";
+    let say = |body: Value| server.json("PATCH", PEOPLE, &body);
+    let told = say(json!({"name": "Ada", "id": id.to_uppercase(), "ignored": true})).ok();
+    assert_eq!((&told["id"], &told["ignored"]), (&json!(id), &json!(true)));
+    say(json!({"name": "Ada", "id": id, "attributes": {"a": 1}})).ok();
+    let other = "11111111-2d3e-4f50-8a6b-7c8d9e0f1a2b";
+    let why = say(json!({"name": "Ada", "id": other})).refused(409);
+    assert!(why.contains(id), "{why}");
+    assert!(say(json!({"name": "Bob", "id": id})).refused(409).contains("somebody else"));
+    assert!(say(json!({"name": "Bob", "id": "x"})).refused(400).contains("UUID"));
+    let people = server.get(PEOPLE).ok();
+    assert_eq!(people["people"][0]["attributes"], json!({"a": 1}), "{people}");
+    assert!(people["people"][1]["id"].is_null(), "{people}");
+}

@@ -1,0 +1,303 @@
+//! Vectors and points through the real binary, against a server of this process: what goes out comes in
+//! again with all that is known of it, and what is wrong with a file is told.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+use std::process::Output;
+use std::sync::Arc;
+
+use common::doppel;
+use config::{Config, Flag, Sources};
+use embedder::FakeEmbedder;
+use serde_json::{Value, json};
+use server::{Embedding, Factory};
+
+fn report(output: &Output) -> Value {
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{complaint}"))
+}
+
+/// A server of this process, with the stand-in for the models.
+fn real_server(dir: &Path) -> server::Running {
+    let at = |name: &str| dir.join(name).to_str().unwrap().to_owned();
+    let flags = vec![
+        Flag::new("test", "data_dir", at("data")),
+        Flag::new("test", "models_dir", at("models")),
+        Flag::new("test", "models.install_on_start", "false"),
+        Flag::new("test", "listen", "127.0.0.1:0"),
+    ];
+    let sources = Sources {
+        flags,
+        ..Sources::default()
+    };
+    let factory: Arc<Factory> = Arc::new(|| Ok(Box::new(FakeEmbedder::new())));
+    let config = Config::load(&sources).unwrap();
+    let running = server::start_with(config, Embedding::Made(vec![factory])).unwrap();
+    running.wait_ready().unwrap();
+    running
+}
+
+#[test]
+fn vectors_that_come_in_go_out_again_with_their_ids() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = real_server(dir.path());
+    let url = format!("http://{}", server.addr());
+    let run = |arguments: &[&str]| {
+        let output = doppel(&[("DOPPEL_URL", &url)], arguments);
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        output
+    };
+    let at = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    // Vectors of length 1, so that what is kept is what came.
+    let lines = "{\"id\": 7, \"vector\": [1.0, 0.0], \"payload\": {\"a\": 1}}\n\
+                 {\"id\": 9, \"vector\": [0.0, 1.0]}\n";
+    fs::write(at("in.jsonl"), lines).unwrap();
+    let told = report(&run(&[
+        "import",
+        &at("in.jsonl"),
+        "--collection",
+        "one",
+        "--json",
+    ]));
+    assert_eq!((&told["rows"], &told["imported"]), (&json!(2), &json!(2)));
+    let again = report(&run(&[
+        "import",
+        &at("in.jsonl"),
+        "--collection",
+        "one",
+        "--json",
+    ]));
+    assert_eq!(
+        (&again["imported"], &again["already_there"]),
+        (&json!(0), &json!(2))
+    );
+
+    run(&["export", &at("out.jsonl"), "--collection", "one"]);
+    let out = fs::read_to_string(at("out.jsonl")).unwrap();
+    let out: Vec<Value> = out
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(
+        out[0],
+        json!({"id": 7, "vector": [1.0, 0.0], "payload": {"a": 1}})
+    );
+    assert_eq!((out.len(), &out[1]["id"]), (2, &json!(9)));
+
+    run(&[
+        "export",
+        &at("out.npy"),
+        "--collection",
+        "one",
+        "--crops",
+        &at("crops"),
+    ]);
+    assert_eq!(fs::read_to_string(at("out.ids.txt")).unwrap(), "7\n9\n");
+    run(&[
+        "import",
+        &at("out.npy"),
+        "--ids",
+        &at("out.ids.txt"),
+        "--collection",
+        "two",
+    ]);
+    run(&["export", &at("two.npy"), "--collection", "two"]);
+    assert_eq!(
+        fs::read(at("out.npy")).unwrap(),
+        fs::read(at("two.npy")).unwrap()
+    );
+    run(&["export", &at("out.parquet"), "--collection", "one"]);
+    let dry = report(&run(&[
+        "import",
+        &at("out.parquet"),
+        "--collection",
+        "three",
+        "--json",
+        "--dry-run",
+    ]));
+    assert_eq!((&dry["rows"], &dry["imported"]), (&json!(2), &json!(0)));
+    run(&["import", &at("out.parquet"), "--collection", "three"]);
+    run(&["export", &at("three.jsonl"), "--collection", "three"]);
+    assert_eq!(
+        fs::read_to_string(at("three.jsonl")).unwrap(),
+        fs::read_to_string(at("out.jsonl")).unwrap()
+    );
+    let taken = doppel(
+        &[("DOPPEL_URL", &url)],
+        &["export", &at("two.npy"), "--collection", "two"],
+    );
+    assert_eq!(taken.status.code(), Some(1));
+    server.stop().unwrap();
+}
+
+/// What a command that succeeds prints.
+fn told(output: &Output) -> String {
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{complaint}");
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+#[test]
+fn faces_are_grouped_named_and_listed_in_a_folder_of_ready_made_vectors() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let data = data.to_str().unwrap();
+    let vectors = folder.path().join("faces.jsonl");
+    let lines = [
+        r#"{"id": 1, "vector": [1.0, 0.0], "payload": {"person": "Ada"}}"#,
+        r#"{"id": 2, "vector": [0.99, 0.1], "payload": {}}"#,
+        r#"{"id": 3, "vector": [0.0, 1.0], "payload": {"person": "Bob"}}"#,
+        r#"{"id": 4, "vector": [-1.0, 0.0], "payload": {}}"#,
+    ];
+    fs::write(&vectors, lines.join("\n")).unwrap();
+    let run = |arguments: &[&str]| {
+        let arguments = [arguments, &["--collection", "stars", "--data-dir", data]].concat();
+        doppel(&[("DOPPEL_MODELS__INSTALL_ON_START", "false")], &arguments)
+    };
+    told(&run(&["import", vectors.to_str().unwrap()]));
+    let grouped = told(&run(&["cluster", "--threshold", "0.9", "--write"]));
+    let result: Value = serde_json::from_str(&grouped).unwrap();
+    assert_eq!(
+        (&result["groups"], &result["written"]),
+        (&1.into(), &1.into())
+    );
+    assert_eq!(result["largest"][0]["person"], "Ada");
+    let unlisted = run(&["people", "list"]);
+    let why = String::from_utf8_lossy(&unlisted.stderr).into_owned();
+    assert!(
+        !unlisted.status.success() && why.contains("keyword"),
+        "{why}"
+    );
+    let renamed = told(&run(&["people", "rename", "Ada", "Ada Lovelace"]));
+    assert_eq!(renamed, "2 faces are of `Ada Lovelace` now\n");
+    let taken = run(&["people", "rename", "Bob", "Ada Lovelace"]);
+    assert!(!taken.status.success());
+    told(&run(&[
+        "people",
+        "rename",
+        "Bob",
+        "Ada Lovelace",
+        "--merge",
+    ]));
+    let set = ["people", "set", "Ada Lovelace", "--ignored", "true"];
+    let said = told(&run(&[&set[..], &["--attribute", "born=1815"]].concat()));
+    let said: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(
+        (&said["ignored"], &said["attributes"]["born"]),
+        (&true.into(), &1815.into())
+    );
+    assert!(told(&run(&["people", "list"])).contains("Ada Lovelace"));
+}
+
+/// Runs `doppel` against a server.
+fn run(server: &server::Running, arguments: &[&str]) -> Output {
+    let url = format!("http://{}", server.addr());
+    doppel(&[("DOPPEL_URL", &url)], arguments)
+}
+
+#[test]
+fn people_are_known_again_with_ids_attributes_and_choices_where_an_export_is_imported() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = real_server(dir.path());
+    let at = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let go = |arguments: &[&str]| told(&run(&server, arguments));
+    let point = |id: u32, person: &str| {
+        let line = json!({"id": id, "vector": [id, 1], "payload": {"person": person}});
+        format!("{line}\n")
+    };
+    let lines = [point(1, "Ada"), point(2, "Bob"), point(3, "Ada"), point(4, "Cleo")];
+    fs::write(at("in.jsonl"), lines.concat()).unwrap();
+    go(&["import", &at("in.jsonl"), "-c", "one"]);
+    let ada = ["people", "set", "Ada", "--ignored", "true", "-c", "one"];
+    // The index of names comes about with the first that is said of anybody.
+    let said = go(&[&ada[..], &["--best", "3", "--attribute", "born=1815"]].concat());
+    let said: Value = serde_json::from_str(&said).unwrap();
+    go(&["people", "set", "Bob", "--attribute", "x=1", "-c", "one"]);
+    for end in ["jsonl", "parquet"] {
+        let (file, into) = (at(&format!("out.{end}")), format!("in_{end}"));
+        go(&["export", &file, "-c", "one"]);
+        let come = report(&run(&server, &["import", &file, "-c", &into, "--json"]));
+        assert_eq!((&come["imported"], &come["people"]), (&json!(4), &json!(2)));
+        let points = at(&format!("again.{end}.jsonl"));
+        go(&["export", &points, "-c", &into]);
+        let points = fs::read_to_string(points).unwrap();
+        let points = points.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let abouts: Vec<Value> = points.map(|it| it["payload"]["about_person"].clone()).collect();
+        let expected = json!({
+            "id": said["id"], "ignored": true, "best": 3, "attributes": {"born": 1815},
+        });
+        assert_eq!((&abouts[0], &abouts[2]), (&expected, &expected), "{end}");
+        assert_eq!((&abouts[1]["attributes"]["x"], &abouts[3]), (&json!(1), &Value::Null));
+        // What the collection knows of them by now stays, whatever comes in again.
+        go(&["people", "set", "Ada", "--ignored", "false", "--best", "1", "-c", &into]);
+        let again = report(&run(&server, &["import", &file, "-c", &into, "--json"]));
+        assert_eq!((&again["already_there"], &again["people"]), (&json!(4), &json!(0)));
+        let kept = go(&["people", "set", "Ada", "--attribute", "y=1", "-c", &into]);
+        let kept: Value = serde_json::from_str(&kept).unwrap();
+        assert_eq!((&kept["ignored"], &kept["id"]), (&json!(false), &said["id"]));
+    }
+    server.stop().unwrap();
+}
+
+#[test]
+fn a_row_that_has_the_id_of_a_row_before_it_is_left_out_and_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = real_server(dir.path());
+    let file = dir.path().join("in.jsonl");
+    let lines = "{\"id\": 7, \"vector\": [1, 0]}\n\n{\"id\": 8, \"vector\": [0, 1]}\n\
+                 {\"id\": 7, \"vector\": [0, 1]}\n{\"id\": 9, \"vector\": null}\n";
+    fs::write(&file, lines).unwrap();
+    let import = ["import", file.to_str().unwrap(), "-c", "one"];
+    let told_of = |output: &Output| {
+        let report = report(output);
+        ["rows", "imported", "already_there", "duplicates"].map(|key| report[key].clone())
+    };
+    let first = run(&server, &[&import[..], &["--json"]].concat());
+    assert_eq!(told_of(&first), [4, 3, 0, 1].map(|n| json!(n)));
+    assert_eq!(report(&first)["duplicate_rows"], json!([4]));
+    let again = told(&run(&server, &import));
+    assert!(again.contains("1  left out: a row before has the same id (row 4)"), "{again}");
+    let out = dir.path().join("out.jsonl");
+    told(&run(&server, &["export", out.to_str().unwrap(), "-c", "one"]));
+    let first = fs::read_to_string(out).unwrap();
+    assert!(first.starts_with("{\"id\":7,\"vector\":[1.0,0.0]"), "the first of both stays: {first}");
+    server.stop().unwrap();
+}
+
+/// The bytes of a table of two columns.
+fn npy(rows: &[[f32; 2]]) -> Vec<u8> {
+    let shape = format!("({}, 2)", rows.len());
+    let header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}");
+    let mut bytes = b"\x93NUMPY\x01\0\x76\0".to_vec();
+    bytes.extend(format!("{header:<117}\n").as_bytes());
+    bytes.extend(rows.as_flattened().iter().flat_map(|number| number.to_le_bytes()));
+    bytes
+}
+
+#[test]
+fn what_is_wrong_with_a_file_of_vectors_is_told_with_row_and_column() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = real_server(dir.path());
+    let refused = |name: &str, bytes: &[u8]| {
+        let path = dir.path().join(name);
+        fs::write(&path, bytes).unwrap();
+        let output = run(&server, &["import", path.to_str().unwrap(), "-c", "one"]);
+        assert_eq!(output.status.code(), Some(1));
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let why = refused("x.npy", &npy(&[[1.0, 2.0], [3.0, f32::NAN]]));
+    assert!(why.contains("x.npy, row 2: column 2 is NaN"), "{why}");
+    let nothing = refused("x.jsonl", b"{\"id\": 1, \"vector\": null}\n");
+    assert!(nothing.contains("how many numbers"), "{nothing}");
+    let forged = b"{\"id\": 1, \"vector\": [1], \"payload\": {\"about_person\": 3}}\n";
+    let forged = refused("y.jsonl", forged);
+    assert!(forged.contains("about_person"), "{forged}");
+    server.stop().unwrap();
+}
