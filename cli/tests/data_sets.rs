@@ -87,6 +87,27 @@ fn celeba_comes_in_with_identities_attributes_and_parts() {
 }
 
 #[test]
+fn mistakes_in_celebas_lists_are_told_with_file_and_line() {
+    let server = FakeServer::start(State::default());
+    let folder = celeba(&[(b"a".to_vec(), 2880), (b"b".to_vec(), 2937)]);
+    let list = folder.path().join("Anno/identity_CelebA.txt");
+    fs::write(&list, "000001.jpg 2880\n000001.jpg 2881\n").unwrap();
+    let import = ["import", folder.path().to_str().unwrap(), "--collection", "stars"];
+    let told = report(&server.doppel(&[&import[..], &["--dry-run", "--json"]].concat()));
+    let mistake = &told["list_mistakes"]["first"][0];
+    assert_eq!((&told["list_mistakes"]["count"], &mistake["line"]), (&json!(1), &json!(2)));
+    assert!(mistake["file"].as_str().unwrap().ends_with("identity_CelebA.txt"), "{told}");
+    assert_eq!(told["unlisted"], 1, "{told}");
+    let text = common::text(&server.doppel(&import));
+    for words in ["1  mistakes in lists", "identity_CelebA.txt, line 2: 000001.jpg", "1  photos that"] {
+        assert!(text.contains(words), "{text}");
+    }
+    fs::write(&list, "000001.jpg 2880\n000002.jpg x\n").unwrap();
+    let why = common::complaint(&server.doppel(&import));
+    assert!(why.contains("identity_CelebA.txt, line 2"), "{why}");
+}
+
+#[test]
 fn a_list_of_photos_comes_in_with_its_columns_under_its_ids() {
     let server = FakeServer::start(State::default());
     let folder = tempfile::tempdir().unwrap();

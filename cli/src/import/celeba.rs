@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::ffi::OsString;
+use std::fmt::Display;
 use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::BufReader;
@@ -16,10 +17,12 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail, ensure};
 
 use super::lines::lines;
+use super::mistakes::Mistakes;
 use super::photo::{About, Found, Photo, id_of};
+use super::seen::Seen;
 use super::source::Entries;
 use super::table;
-use super::walk::{self, Names};
+use super::walk::{self, HIDDEN, Names};
 use crate::limits;
 
 /// Where the photos may be, below the data set's folder.
@@ -51,29 +54,38 @@ pub(super) struct Lists {
     parts: ByPhoto<u8>,
     attributes: ByPhoto<u64>,
     titles: Arc<[String]>,
+    /// What is wrong with them and could be passed over.
+    pub(super) mistakes: Mistakes,
 }
 
 impl Lists {
     /// Reads them; people have names by the numbers of their identities.
     pub(super) fn read(folder: &Path, names: Option<&Path>) -> Result<Self> {
         let photos = photos_in(folder).context("there is no folder img_align_celeba")?;
-        let (titles, attributes) = attributes(folder)?;
+        let mut mistakes = Mistakes::default();
+        let names = names.map(|path| people(path, &mut mistakes)).transpose()?;
+        let (titles, attributes) = attributes(folder, &mut mistakes)?;
+        let last_part = u8::try_from(PARTS.len() - 1)?;
         Ok(Self {
             photos,
-            names: names.map(people).transpose()?.unwrap_or_default(),
-            identities: numbers(folder, "identity_CelebA")?,
-            parts: numbers(folder, "list_eval_partition")?,
+            names: names.unwrap_or_default(),
+            identities: numbers(folder, "identity_CelebA", u32::MAX, &mut mistakes)?,
+            parts: numbers(folder, "list_eval_partition", last_part, &mut mistakes)?,
             attributes,
             titles,
+            mistakes,
         })
+    }
+
+    /// Whether they should say of each photo whom it shows.
+    pub(super) fn name_people(&self) -> bool {
+        !self.identities.rows.is_empty()
     }
 
     /// The photos that are there, one after the other.
     pub(super) fn photos(self: &Arc<Self>) -> Entries {
         let lists = Arc::clone(self);
         let names = Names::of(&self.photos, limits::NAMES_HELD);
-        let is_hidden = |name: &OsString| name.as_encoded_bytes().starts_with(b".");
-        let names = names.filter(move |named| !matches!(named, Ok((name, _)) if is_hidden(name)));
         Box::new(names.map(move |named| {
             let shown = || format!("cannot list {}", lists.photos.display());
             Ok(lists.found(named.with_context(shown)?.0))
@@ -85,6 +97,9 @@ impl Lists {
         let Ok(file) = name.into_string() else {
             return Found::skipped(path.display().to_string(), "its name is not UTF-8");
         };
+        if file.starts_with('.') {
+            return Found::skipped(file, HIDDEN);
+        }
         if !walk::is_photo(&path) {
             return Found::skipped(file, "not a photo by its name");
         }
@@ -165,41 +180,64 @@ fn list(folder: &Path, name: &str) -> Option<PathBuf> {
     paths.into_iter().find(|path| path.is_file())
 }
 
-/// The rows of a list, cut at commas or spaces, one after the other; none where there is no list.
-fn rows(path: Option<&Path>) -> Result<impl Iterator<Item = Result<Vec<String>>>> {
+/// The rows of a list, cut at commas or spaces, one after the other, each with its line; none where there is
+/// no list.
+fn rows(path: Option<&Path>) -> Result<impl Iterator<Item = Result<(usize, Vec<String>)>>> {
     let open = |path: &Path| {
         let shown = path.display().to_string();
         let file = File::open(path).with_context(|| format!("cannot read {shown}"))?;
-        let cut = move |(_, line): (usize, Result<String>)| {
-            let line = line.with_context(|| shown.clone())?;
+        let cut = move |(number, line): (usize, Result<String>)| {
+            let line = line.with_context(|| format!("{shown}, line {number}"))?;
             let cells = line.split(|c: char| c == ',' || c.is_whitespace());
             let cells = cells.filter(|cell| !cell.is_empty());
-            Ok(cells.map(str::to_owned).collect())
+            Ok((number, cells.map(str::to_owned).collect()))
         };
         Ok::<_, anyhow::Error>(lines(BufReader::new(file)).map(cut))
     };
     Ok(path.map(open).transpose()?.into_iter().flatten())
 }
 
-/// A list of a number for each photo; empty where there is none.
-fn numbers<T: FromStr + Copy>(folder: &Path, name: &str) -> Result<ByPhoto<T>> {
+/// A list of a number, up to some number, for each photo; empty where there is none.
+fn numbers<T: FromStr + Copy + PartialOrd + Display>(
+    folder: &Path,
+    name: &str,
+    most: T,
+    mistakes: &mut Mistakes,
+) -> Result<ByPhoto<T>> {
     let path = list(folder, name);
-    let shown = || path.as_deref().unwrap_or(folder).display();
-    let mut numbers = Vec::new();
+    let file = path.as_deref().unwrap_or(folder);
+    let (mut numbers, mut seen) = (Vec::new(), Seen::new());
     for row in rows(path.as_deref())? {
-        match row?.as_slice() {
+        let (line, cells) = row?;
+        let at = || format!("{}, line {line}", file.display());
+        match cells.as_slice() {
             [photo, number] if is_photo(photo) => {
-                let number = number.parse().ok();
-                let number =
-                    number.with_context(|| format!("{}: {photo} has no number", shown()))?;
+                let read = number.parse().ok().filter(|number| *number <= most);
+                let number = read.with_context(|| {
+                    format!("{}: `{number}` of {photo} is no number of 0 to {most}", at())
+                })?;
+                note_again(&mut seen, photo, (file, line), mistakes);
                 numbers.push((key(photo), number));
             }
             // Copies have a line of titles.
-            _ if numbers.is_empty() => {}
-            row => bail!("{}: `{}` is no photo and a number", shown(), row.join(" ")),
+            [_, title] if line == 1 && title.parse::<u64>().is_err() => {}
+            row => bail!("{}: `{}` is no photo and a number", at(), row.join(" ")),
         }
     }
     Ok(ByPhoto::of_rows(numbers))
+}
+
+/// Of several rows of a photo the last one counts.
+fn note_again(
+    seen: &mut Seen,
+    photo: &str,
+    (file, line): (&Path, usize),
+    mistakes: &mut Mistakes,
+) {
+    if !seen.is_new(&photo) {
+        let what = format!("{photo} has a row before, which does not count");
+        mistakes.add(file, line, what);
+    }
 }
 
 fn is_photo(cell: &str) -> bool {
@@ -207,55 +245,82 @@ fn is_photo(cell: &str) -> bool {
 }
 
 /// The names of the attributes, and which photo has which: after a line that counts comes one with the
-/// names, then each photo with 1 or -1 for each.
-fn attributes(folder: &Path) -> Result<(Arc<[String]>, ByPhoto<u64>)> {
-    let (mut names, mut of) = (Vec::new(), Vec::new());
+/// names, then each photo with 1 or -1 (in some copies 0) for each.
+fn attributes(
+    folder: &Path,
+    mistakes: &mut Mistakes,
+) -> Result<(Arc<[String]>, ByPhoto<u64>)> {
+    let (mut names, mut of, mut said) = (Vec::new(), Vec::new(), None);
+    let mut seen = Seen::new();
     let path = list(folder, "list_attr_celeba");
-    let shown = || path.as_deref().unwrap_or(folder).display();
+    let file = path.as_deref().unwrap_or(folder);
     for row in rows(path.as_deref())? {
-        match row?.as_slice() {
+        let (line, cells) = row?;
+        let at = || format!("{}, line {line}", file.display());
+        match cells.as_slice() {
             [photo, values @ ..] if is_photo(photo) => {
                 ensure!(
                     values.len() == names.len(),
                     "{}: {photo} has {} attributes, {} are named",
-                    shown(),
+                    at(),
                     values.len(),
                     names.len()
                 );
-                let bits = values.iter().enumerate();
-                let bits = bits.filter(|(_, value)| *value == "1");
-                of.push((key(photo), bits.fold(0, |has, (at, _)| has | 1 << at)));
+                note_again(&mut seen, photo, (file, line), mistakes);
+                let has = bits(values).with_context(|| format!("{}: {photo}", at()))?;
+                of.push((key(photo), has));
             }
-            [_] if names.is_empty() => {}
-            titles if of.is_empty() => {
+            [count] if line == 1 && count.parse::<usize>().is_ok() => said = count.parse().ok(),
+            titles if names.is_empty() => {
                 let titles = titles.iter().filter(|title| *title != "image_id");
                 names = titles.map(|title| title.to_lowercase()).collect();
                 ensure!(
                     names.len() <= MOST_ATTRIBUTES,
                     "{}: too many attributes",
-                    shown()
+                    at()
                 );
             }
-            row => bail!("{}: `{}` is no photo", shown(), row.join(" ")),
+            row => bail!("{}: `{}` is no photo", at(), row.join(" ")),
         }
+    }
+    if let Some(said) = said.filter(|said| *said != of.len()) {
+        let what = format!("it says that there are {said} photos, and there are {}", of.len());
+        mistakes.add(file, 1, what);
     }
     Ok((names.into(), ByPhoto::of_rows(of)))
 }
 
+/// Attributes as the bits of a number.
+fn bits(values: &[String]) -> Result<u64> {
+    let mut has = 0;
+    for (at, value) in values.iter().enumerate() {
+        match value.as_str() {
+            "1" => has |= 1 << at,
+            "-1" | "0" => {}
+            other => bail!("`{other}` is neither 1 nor -1"),
+        }
+    }
+    Ok(has)
+}
+
 /// A file of one's own: the number of an identity and a name in each row.
-fn people(path: &Path) -> Result<HashMap<u32, String>> {
+fn people(path: &Path, mistakes: &mut Mistakes) -> Result<HashMap<u32, String>> {
     let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
     let mut people = HashMap::new();
-    for (number, row) in table::rows(BufReader::new(file)).enumerate() {
+    for (number, row) in (1..).zip(table::rows(BufReader::new(file))) {
         let row = row.with_context(|| path.display().to_string())?;
         match row.as_slice() {
             [identity, name] if identity.trim().parse::<u32>().is_ok() => {
-                let identity = identity.trim().parse()?;
-                people.insert(identity, name.trim().to_owned());
+                let identity: u32 = identity.trim().parse()?;
+                let before = people.insert(identity, name.trim().to_owned());
+                if before.is_some() {
+                    let what = format!("{identity} has a name before, which does not count");
+                    mistakes.add(path, number, what);
+                }
             }
-            _ if number == 0 => {}
+            _ if number == 1 => {}
             row => bail!(
-                "{}: `{}` is no number and a name",
+                "{}, row {number}: `{}` is no number and a name",
                 path.display(),
                 row.join(",")
             ),
@@ -359,9 +424,10 @@ mod tests {
         let folder = folder(&files);
         let lists = Arc::new(Lists::read(folder.path(), None).unwrap());
         let found: Vec<_> = lists.photos().map(Result::unwrap).collect();
-        assert_eq!(found.len(), 4, "{found:?}");
-        match &found[2..] {
-            [Found::Photo(photo), Found::Skipped(skipped)] => {
+        assert_eq!(found.len(), 5, "{found:?}");
+        match (&found[0], &found[3..]) {
+            (Found::Skipped(hidden), [Found::Photo(photo), Found::Skipped(skipped)]) => {
+                assert_eq!(hidden.file, ".DS_Store");
                 let payload = photo.about.payload(&photo.file);
                 assert_eq!(Value::Object(payload), json!({"file": "000003.jpg"}));
                 assert_eq!(skipped.file, "readme.txt");
@@ -372,22 +438,46 @@ mod tests {
 
     #[test]
     fn a_list_that_does_not_fit_is_told_with_its_line() {
-        for (name, text, words) in [
-            (
-                "list_attr_celeba.txt",
-                "1\nBald Smiling\n000001.jpg 1\n",
-                "1 attributes, 2",
-            ),
-            (
-                "identity_CelebA.txt",
-                "000001.jpg 1\nhello world\n",
-                "hello world",
-            ),
-            ("identity_CelebA.txt", "000001.jpg one\n", "no number"),
+        let attributes = "list_attr_celeba.txt";
+        let (identities, parts) = ("identity_CelebA.txt", "list_eval_partition.txt");
+        for (name, text, line, words) in [
+            (attributes, "1\nBald Smiling\n000001.jpg 1\n", 3, "1 attributes, 2"),
+            (attributes, "1\nBald\n000001.jpg yes\n", 3, "`yes` is neither"),
+            (attributes, "1\nBald\n000001.jpg 1\nBald\n", 4, "no photo"),
+            (identities, "000001.jpg 1\nhello world\n", 2, "hello world"),
+            (identities, "000001.jpg one\n", 1, "no number"),
+            (identities, "000001.JPG 1\n", 1, "no photo"),
+            (parts, "000001.jpg 0\n000002.jpg 3\n", 2, "0 to 2"),
         ] {
-            let folder = folder(&[("img_align_celeba/000001.jpg", "x"), (name, text)]);
-            let error = format!("{:#}", list_photos(folder.path(), None).err().unwrap());
-            assert!(error.contains(words) && error.contains(name), "{error}");
+            let lists = [("img_align_celeba/000001.jpg", "x"), (name, text)];
+            let error = list_photos(folder(&lists).path(), None).err().unwrap();
+            let error = format!("{error:#}");
+            let at = format!("{name}, line {line}");
+            assert!(error.contains(words) && error.contains(&at), "{error}");
         }
+    }
+
+    #[test]
+    fn what_can_be_passed_over_is_told_too() {
+        let files = [
+            ("img_align_celeba/000001.jpg", "x"),
+            ("identity_CelebA.txt", "000001.jpg 1\n\n000001.jpg 2\n"),
+            ("list_attr_celeba.txt", "2\nBald\n000001.jpg 1\n"),
+            ("names.csv", "1,Ada\n2,Bob\n1,Eve\n"),
+        ];
+        let folder = folder(&files);
+        let names = folder.path().join("names.csv");
+        let lists = Lists::read(folder.path(), Some(&names)).unwrap();
+        let told: Vec<_> = lists.mistakes.told().collect();
+        assert_eq!((lists.mistakes.count, told.len()), (3, 3));
+        for words in [
+            "identity_CelebA.txt, line 3: 000001.jpg",
+            "list_attr_celeba.txt, line 1: it says that there are 2",
+            "names.csv, line 3: 1 has a name",
+        ] {
+            assert!(told.iter().any(|it| it.contains(words)), "{words}: {told:?}");
+        }
+        let photos = list_photos(folder.path(), Some(&names)).unwrap();
+        assert_eq!(photos[0].person.as_deref(), Some("Bob"), "the last row counts");
     }
 }

@@ -9,6 +9,7 @@ mod embeddings;
 mod fresh;
 mod lines;
 mod manifest;
+mod mistakes;
 mod people;
 mod photo;
 mod progress;

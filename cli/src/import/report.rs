@@ -9,6 +9,7 @@ use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::mistakes::Mistakes;
 use super::spool::Spool;
 use crate::limits;
 
@@ -66,8 +67,12 @@ pub(crate) struct Report {
     pub(crate) refused: usize,
     /// How many photos were refused for each reason.
     pub(crate) reasons: BTreeMap<String, usize>,
-    /// Files that are no photos by their name.
+    /// Files that are no photos by their name, hidden or named twice.
     pub(crate) skipped: usize,
+    /// Photos of CelebA that its list of identities does not name.
+    pub(crate) unlisted: usize,
+    /// What is wrong with CelebA's lists and was passed over.
+    pub(crate) list_mistakes: Mistakes,
     pub(crate) seconds: f64,
     pub(crate) photos_per_second: f64,
     pub(super) refused_photos: Spool<Refused>,
@@ -192,6 +197,13 @@ impl Report {
             };
             line(*count, &format!("files skipped: {reason}{rows}"));
         }
+        if self.unlisted > 0 {
+            let what = "photos that the list of identities does not name";
+            line(self.unlisted, what);
+        }
+        if self.list_mistakes.count > 0 {
+            line(self.list_mistakes.count, "mistakes in lists were passed over");
+        }
         let least = if self.more_people { "more than " } else { "" };
         line(
             self.photos,
@@ -201,6 +213,9 @@ impl Report {
             let (seconds, rate) = (self.seconds, self.photos_per_second);
             writeln!(text, "{seconds:>9.1}  seconds, {rate:.1} photos a second")
                 .expect("writing to a string never fails");
+        }
+        for told in self.list_mistakes.told() {
+            writeln!(text, "{told}").expect("writing to a string never fails");
         }
         text
     }

@@ -5,7 +5,6 @@ use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::mem;
 
-use super::photo::PhotoId;
 use crate::limits;
 
 /// The last ids, by 64 bits of a hash: that two of a million share them happens once in forty million
@@ -25,7 +24,7 @@ impl Seen {
     }
 
     /// Whether nobody has had an id yet; from now on somebody has.
-    pub(super) fn is_new(&mut self, id: &PhotoId) -> bool {
+    pub(super) fn is_new(&mut self, id: &impl Hash) -> bool {
         let mut hasher = DefaultHasher::new();
         id.hash(&mut hasher);
         let id = hasher.finish();
@@ -41,6 +40,7 @@ impl Seen {
 
 #[cfg(test)]
 mod tests {
+    use super::super::photo::PhotoId;
     use super::*;
 
     #[test]

@@ -8,6 +8,7 @@ use anyhow::{Result, bail};
 
 use super::celeba::{self, Lists};
 use super::manifest;
+use super::mistakes::Mistakes;
 use super::photo::Found;
 use super::walk::Walk;
 
@@ -40,6 +41,19 @@ impl Source {
                 path.display()
             ),
         }
+    }
+
+    /// What is wrong with its lists and was passed over.
+    pub(super) fn mistakes(&self) -> Mistakes {
+        match self {
+            Self::Celeba(lists) => lists.mistakes.clone(),
+            Self::Folder(_) | Self::List(_) => Mistakes::default(),
+        }
+    }
+
+    /// Whether it says of each photo whom it shows.
+    pub(super) fn names_people(&self) -> bool {
+        matches!(self, Self::Celeba(lists) if lists.name_people())
     }
 
     /// All that it names, from the beginning.

@@ -14,10 +14,12 @@ use crate::limits;
 /// Tells a report of all that a source names.
 pub(super) fn survey(source: &Source, report: &mut Report) -> Result<()> {
     let mut people = People::default();
+    report.list_mistakes = source.mistakes();
     for found in source.entries()? {
         match found? {
             Found::Photo(photo) => {
                 report.photos += 1;
+                report.unlisted += usize::from(source.names_people() && photo.person.is_none());
                 people.add(photo.person.as_deref());
             }
             Found::Skipped(file) => report.skip(&file)?,

@@ -18,6 +18,9 @@ const EXTENSIONS: [&str; 11] = [
     "jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "heic", "heif", "hif",
 ];
 
+/// Why a file or a folder is left out whose name begins with a dot.
+pub(super) const HIDDEN: &str = "hidden, as its name begins with a dot";
+
 /// What is below a folder.
 pub(super) struct Walk {
     /// The folders on the way down.
@@ -39,10 +42,13 @@ impl Walk {
             let file = path.display().to_string();
             return Some(Found::skipped(file, "its name is not UTF-8"));
         };
-        if name.starts_with('.') {
-            return None;
-        }
+        let is_hidden = name.starts_with('.');
         self.below.push(name);
+        if is_hidden {
+            let found = Found::skipped(self.below.join("/"), HIDDEN);
+            self.below.pop();
+            return Some(found);
+        }
         if !is_folder {
             let found = photo(path, &self.below);
             self.below.pop();
@@ -253,11 +259,13 @@ mod tests {
     }
 
     #[test]
-    fn other_files_are_skipped_with_a_reason_and_hidden_ones_without() {
+    fn other_files_and_hidden_files_and_folders_are_skipped_with_a_reason() {
         let folder = folder_with(&["Ada/1.jpg", "Ada/notes.txt", "Ada/.cache.jpg", ".git/x.jpg"]);
         let (photos, skipped) = found(folder.path());
-        assert_eq!((photos.len(), skipped.len()), (1, 1));
-        assert_eq!(skipped[0].file, "Ada/notes.txt");
+        let skipped: Vec<_> = skipped.iter().map(|it| (&*it.file, &*it.reason)).collect();
+        assert_eq!(photos.len(), 1);
+        let other = ("Ada/notes.txt", "not a photo by its name");
+        assert_eq!(skipped, [(".git", HIDDEN), ("Ada/.cache.jpg", HIDDEN), other]);
     }
 
     #[cfg(unix)]
