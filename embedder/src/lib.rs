@@ -16,6 +16,7 @@ mod error;
 mod fake;
 mod head;
 mod heic;
+mod icc;
 mod joint;
 mod jpeg;
 mod kind;

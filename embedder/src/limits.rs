@@ -21,6 +21,8 @@ pub(crate) const HEIC_ITEM_LEAST_PIXELS: u64 = 128 * 128;
 pub(crate) const HEIC_META_BYTES: usize = 256 << 10;
 /// Pictures within pictures of a HEIC file.
 pub(crate) const HEIC_NESTED: u8 = 3;
+/// Bytes of a photo's colour profile; those of printers have half a million.
+pub(crate) const PROFILE_BYTES: u64 = 4 << 20;
 /// Faces answered for one photo.
 pub const MAX_FACES: usize = 100;
 /// Faces that go through the model at once.

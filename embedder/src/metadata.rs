@@ -1,15 +1,21 @@
 //! A photo's file without what else is written in it: where and when it was taken, with what, by
-//! whom, and the small pictures of it from before it was edited. Pixels and colours stay. What
-//! cannot be cut out of its file is decoded and written anew as PNG.
+//! whom, and the small pictures of it from before it was edited. Pixels and colours stay: of a colour
+//! profile what says how they are meant. What cannot be cut out of its file is decoded and written
+//! anew as PNG.
 
-use std::io::Cursor;
+use std::io::{Cursor, Read, Write};
 
+use flate2::read::ZlibDecoder;
+use flate2::write::ZlibEncoder;
+use flate2::{Compression, Crc};
 use image::ImageFormat;
 use image::metadata::Orientation;
 
 use crate::decode::{decode, orientation_of};
 use crate::error::Error;
+use crate::icc::colours_only;
 use crate::kind::{ImageKind, sniff};
+use crate::limits::PROFILE_BYTES;
 
 /// The same photo without metadata but its orientation.
 ///
@@ -36,6 +42,9 @@ fn anew(file: &[u8]) -> Result<Vec<u8>, Error> {
     Ok(bytes)
 }
 
+/// The segment that a colour profile lies in, or a part of one (ICC.1:2022, annex B).
+const PROFILE: &[u8] = b"ICC_PROFILE\0";
+
 /// Segments up to the end of the image (ITU T.81, annex B); `None` where they make no sense.
 fn jpeg(file: &[u8], orientation: Orientation) -> Option<Vec<u8>> {
     let mut out = file.get(..2)?.to_vec();
@@ -43,6 +52,7 @@ fn jpeg(file: &[u8], orientation: Orientation) -> Option<Vec<u8>> {
         out.extend(orientation_segment(orientation.to_exif()));
     }
     let mut at = 2;
+    let (mut profile, mut place) = (Vec::<&[u8]>::new(), None);
     loop {
         while *file.get(at)? == 0xff && *file.get(at + 1)? == 0xff {
             at += 1;
@@ -52,13 +62,27 @@ fn jpeg(file: &[u8], orientation: Orientation) -> Option<Vec<u8>> {
         };
         if marker == 0xd9 {
             out.extend([0xff, marker]);
+            if let Some(place) = place {
+                out.splice(place..place, profile_segments(profile).unwrap_or_default());
+            }
             return Some(out);
         }
         let length = u16::from_be_bytes(*file.get(at + 2..)?.first_chunk()?);
         let end = at + 2 + usize::from(length);
         let segment = file.get(at..end)?;
-        if is_kept(marker, segment.get(4..)?) {
-            out.extend_from_slice(segment);
+        let content = segment.get(4..)?;
+        match marker {
+            0xe2 if content.starts_with(PROFILE) => {
+                profile.extend((profile.len() < MOST_PARTS).then_some(content));
+                place.get_or_insert(out.len());
+            }
+            // By its last byte decoders tell how colours were mixed; more of it says nothing.
+            0xee if content.starts_with(b"Adobe") => {
+                out.extend([0xff, marker, 0, 14]);
+                out.extend_from_slice(content.get(..12)?);
+            }
+            _ if is_kept(marker, content) => out.extend_from_slice(segment),
+            _ => {}
         }
         at = end;
         if marker == 0xda {
@@ -69,15 +93,46 @@ fn jpeg(file: &[u8], orientation: Orientation) -> Option<Vec<u8>> {
     }
 }
 
-/// Of the segments for applications only those that say how colours are meant.
+/// What the picture is made of; of the segments for applications only the first, which says how large its
+/// pixels are.
 fn is_kept(marker: u8, content: &[u8]) -> bool {
     match marker {
         0xe0 => content.starts_with(b"JFIF\0") && content.len() == 14,
-        0xe2 => content.starts_with(b"ICC_PROFILE\0"),
-        0xee => content.starts_with(b"Adobe"),
-        0xe0..=0xef | 0xfe => false,
-        _ => true,
+        0xc0..=0xcf | 0xda..=0xdd => true,
+        _ => false,
     }
+}
+
+/// Parts of a profile at most: their numbers are bytes.
+const MOST_PARTS: usize = 255;
+/// Bytes of a profile in a segment.
+const PART_BYTES: usize = 65_519;
+
+/// The segments of a colour profile with its colours alone; `None` where the parts make no profile.
+fn profile_segments(mut parts: Vec<&[u8]>) -> Option<Vec<u8>> {
+    let numbers = |part: &[u8]| Some((*part.get(12)?, *part.get(13)?));
+    parts.sort_by_key(|part| numbers(part));
+    let count = u8::try_from(parts.len()).ok()?;
+    let mut profile = Vec::new();
+    for (number, part) in (1..=u8::MAX).zip(&parts) {
+        if numbers(part)? != (number, count) {
+            return None;
+        }
+        profile.extend_from_slice(part.get(14..)?);
+    }
+    let profile = colours_only(&profile)?;
+    let parts = profile.chunks(PART_BYTES);
+    let count = u8::try_from(parts.len()).ok()?;
+    let mut segments = Vec::new();
+    for (number, part) in (1..=u8::MAX).zip(parts) {
+        let length = u16::try_from(2 + PROFILE.len() + 2 + part.len()).ok()?;
+        segments.extend([0xff, 0xe2]);
+        segments.extend(length.to_be_bytes());
+        segments.extend_from_slice(PROFILE);
+        segments.extend([number, count]);
+        segments.extend_from_slice(part);
+    }
+    Some(segments)
 }
 
 /// Compressed data goes up to a marker that is neither a stuffed byte nor a restart.
@@ -98,20 +153,34 @@ fn orientation_segment(orientation: u8) -> Vec<u8> {
 
 /// Chunks up to the last (PNG specification, section 5).
 fn png(file: &[u8]) -> Option<Vec<u8>> {
-    const KEPT: [&[u8]; 13] = [
-        b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"gAMA", b"cHRM", b"sRGB", b"iCCP", b"sBIT",
-        b"bKGD", b"pHYs", b"cICP",
+    /// With the most bytes that make sense.
+    const KEPT: [(&[u8], usize); 12] = [
+        (b"IHDR", 13),
+        (b"PLTE", 768),
+        (b"IDAT", usize::MAX),
+        (b"IEND", 0),
+        (b"tRNS", 256),
+        (b"gAMA", 4),
+        (b"cHRM", 32),
+        (b"sRGB", 1),
+        (b"sBIT", 4),
+        (b"bKGD", 6),
+        (b"pHYs", 9),
+        (b"cICP", 4),
     ];
     let mut out = file.get(..8)?.to_vec();
     let mut at = 8;
     loop {
         let length = u32::from_be_bytes(*file.get(at..)?.first_chunk()?);
+        let length = usize::try_from(length).ok()?;
         let name = file.get(at + 4..at + 8)?;
-        let end = at
-            .checked_add(usize::try_from(length).ok()?)?
-            .checked_add(12)?;
-        if KEPT.contains(&name) {
-            out.extend_from_slice(file.get(at..end)?);
+        let end = at.checked_add(length)?.checked_add(12)?;
+        let chunk = file.get(at..end)?;
+        if KEPT.iter().any(|(kept, most)| *kept == name && length <= *most) {
+            out.extend_from_slice(chunk);
+        }
+        if name == b"iCCP" {
+            out.extend(png_profile(chunk.get(8..8 + length)?).unwrap_or_default());
         }
         if name == b"IEND" {
             return Some(out);
@@ -120,14 +189,29 @@ fn png(file: &[u8]) -> Option<Vec<u8>> {
     }
 }
 
-/// Chunks of the container (RFC 9649); its header says no longer that there is metadata.
+/// A chunk with the colours of a profile alone: a name, a zero, the way it is packed, which is always the
+/// same.
+fn png_profile(content: &[u8]) -> Option<Vec<u8>> {
+    let name = content.iter().position(|byte| *byte == 0)?;
+    let mut unpacked = Vec::new();
+    let mut packed = ZlibDecoder::new(content.get(name + 2..)?).take(PROFILE_BYTES);
+    packed.read_to_end(&mut unpacked).ok()?;
+    let mut packed = ZlibEncoder::new(b"iCCPicc\0\0".to_vec(), Compression::default());
+    packed.write_all(&colours_only(&unpacked)?).ok()?;
+    let chunk = packed.finish().ok()?;
+    let length = u32::try_from(chunk.len() - 4).ok()?.to_be_bytes();
+    let mut sum = Crc::new();
+    sum.update(&chunk);
+    Some([&length[..], &chunk, &sum.sum().to_be_bytes()].concat())
+}
+
+/// Chunks of the container (RFC 9649); its header says what is left of them.
 fn webp(file: &[u8]) -> Option<Vec<u8>> {
-    const KEPT: [&[u8]; 7] = [
-        b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ICCP", b"ANIM", b"ANMF",
-    ];
-    const EXIF_AND_XMP: u8 = 0b1100;
+    const KEPT: [&[u8]; 6] = [b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ANIM", b"ANMF"];
+    const HAS_METADATA: u8 = 0b10_1100;
+    const HAS_PROFILE: u8 = 0b10_0000;
     let mut out = file.get(..12)?.to_vec();
-    let mut at = 12;
+    let (mut at, mut header) = (12, None);
     while at < file.len() {
         let name = file.get(at..at + 4)?;
         let length = u32::from_le_bytes(*file.get(at + 4..)?.first_chunk()?);
@@ -136,12 +220,22 @@ fn webp(file: &[u8]) -> Option<Vec<u8>> {
             .checked_add(8)?
             .checked_add(length)?
             .checked_add(length % 2)?;
+        let chunk = file.get(at..end)?;
         if KEPT.contains(&name) {
             let start = out.len();
-            out.extend_from_slice(file.get(at..end)?);
+            out.extend_from_slice(chunk);
             if name == b"VP8X" {
-                *out.get_mut(start + 8)? &= !EXIF_AND_XMP;
+                *out.get_mut(start + 8)? &= !HAS_METADATA;
+                header = Some(start + 8);
             }
+        }
+        let profile = (name == b"ICCP").then(|| colours_only(chunk.get(8..8 + length)?));
+        if let (Some(profile), Some(header)) = (profile.flatten(), header) {
+            // Its bytes are a multiple of four.
+            out.extend_from_slice(name);
+            out.extend(u32::try_from(profile.len()).ok()?.to_le_bytes());
+            out.extend(profile);
+            *out.get_mut(header)? |= HAS_PROFILE;
         }
         at = end;
     }
@@ -155,6 +249,8 @@ mod tests {
     use image::{Rgb, RgbImage};
 
     use super::*;
+
+    use crate::icc::tests::{profile, tag};
 
     const SECRET: &[u8] = b"N 48.8584 E 2.2945";
 
@@ -227,6 +323,102 @@ mod tests {
         let clean = without_metadata(&tagged).unwrap();
         assert!(holds_secret(&tagged));
         assert_eq!(clean, plain);
+    }
+
+    /// The curves and colours of the profile that is in a file, which starts so many bytes before its
+    /// signature.
+    fn colours(file: &[u8]) -> Vec<u8> {
+        let at = file.windows(4).position(|window| window == b"acsp");
+        let profile = &file[at.unwrap() - 36..];
+        let colours = [b"rXYZ", b"gXYZ", b"bXYZ", b"rTRC"].map(|name| tag(profile, name));
+        colours.map(Option::unwrap).concat()
+    }
+
+    #[test]
+    fn a_jpeg_keeps_the_colours_of_its_profile_and_not_the_texts() {
+        let plain = file(ImageFormat::Jpeg);
+        let own = profile(2, SECRET);
+        let part = |number: u8, bytes: &[u8]| {
+            segment(0xe2, &[PROFILE, &[number, 2], bytes].concat())
+        };
+        let (first, second) = own.split_at(300);
+        let tagged = with_segment(&plain, &part(1, first));
+        let tagged = with_segment(&tagged, &part(2, second));
+        let clean = without_metadata(&tagged).unwrap();
+        assert!(holds_secret(&tagged) && !holds_secret(&clean));
+        assert_eq!(colours(&clean), colours(&own));
+        assert_eq!(decode(&clean).unwrap(), decode(&plain).unwrap());
+        // What is no profile goes.
+        let broken = with_segment(&plain, &part(1, SECRET));
+        assert_eq!(without_metadata(&broken).unwrap(), plain);
+    }
+
+    #[test]
+    fn a_jpeg_keeps_how_its_colours_were_mixed_and_nothing_behind_it() {
+        let plain = file(ImageFormat::Jpeg);
+        // Not turned into brightness and two differences: other pixels.
+        let mixed = b"Adobe\0\x64\0\0\0\0\0";
+        let tagged = with_segment(&plain, &segment(0xee, &[mixed, SECRET].concat()));
+        let clean = without_metadata(&tagged).unwrap();
+        assert!(holds_secret(&tagged) && !holds_secret(&clean));
+        let pixels = decode(&clean).unwrap();
+        assert_eq!(pixels, decode(&tagged).unwrap());
+        assert_ne!(pixels, decode(&plain).unwrap());
+        let odd = with_segment(&plain, &segment(0xf3, SECRET));
+        assert_eq!(without_metadata(&odd).unwrap(), plain);
+    }
+
+    #[test]
+    fn a_png_keeps_the_colours_of_its_profile_and_not_the_texts() {
+        let plain = file(ImageFormat::Png);
+        let own = profile(4, SECRET);
+        let mut packed = ZlibEncoder::new(Vec::new(), Compression::none());
+        packed.write_all(&own).unwrap();
+        let content = [SECRET, b"\0\0", &packed.finish().unwrap()].concat();
+        let length = u32::try_from(content.len()).unwrap().to_be_bytes();
+        let mut sum = Crc::new();
+        sum.update(b"iCCP");
+        sum.update(&content);
+        let chunk = [&length[..], b"iCCP", &content, &sum.sum().to_be_bytes()].concat();
+        let tagged = [&plain[..33], &chunk, &plain[33..]].concat();
+        let clean = without_metadata(&tagged).unwrap();
+        assert!(holds_secret(&tagged) && !holds_secret(&clean));
+        assert_eq!(decode(&clean).unwrap(), photo());
+        let reader = image::ImageReader::with_format(Cursor::new(&clean), ImageFormat::Png);
+        let kept = image::ImageDecoder::icc_profile(&mut reader.into_decoder().unwrap());
+        assert_eq!(colours(&kept.unwrap().unwrap()), colours(&own));
+        // A number that is longer than numbers are holds something else.
+        let length = u32::try_from(SECRET.len()).unwrap().to_be_bytes();
+        let gamma = [&length[..], b"gAMA", SECRET, &[0; 4]].concat();
+        let odd = [&plain[..33], &gamma, &plain[33..]].concat();
+        assert_eq!(without_metadata(&odd).unwrap(), plain);
+    }
+
+    #[test]
+    fn a_webp_keeps_the_colours_of_its_profile_and_not_the_texts() {
+        let plain = file(ImageFormat::WebP);
+        let own = profile(4, SECRET);
+        let chunk = |name: &[u8], content: &[u8]| {
+            let length = u32::try_from(content.len()).unwrap().to_le_bytes();
+            let odd = vec![0; content.len() % 2];
+            [name, &length[..], content, &odd].concat()
+        };
+        let (width, height) = photo().dimensions();
+        let side = |pixels: u32| (pixels - 1).to_le_bytes()[..3].to_vec();
+        let header = |flags: u8| chunk(b"VP8X", &[vec![flags, 0, 0, 0], side(width), side(height)].concat());
+        let whole = |chunks: &[&[u8]]| {
+            let mut file = [&plain[..12], &chunks.concat(), &plain[12..]].concat();
+            let total = u32::try_from(file.len() - 8).unwrap().to_le_bytes();
+            file[4..8].copy_from_slice(&total);
+            file
+        };
+        let tagged = whole(&[&header(0b10_0000), &chunk(b"ICCP", &own)]);
+        let clean = without_metadata(&tagged).unwrap();
+        assert!(holds_secret(&tagged) && !holds_secret(&clean));
+        assert_eq!(colours(&clean), colours(&own));
+        assert_eq!(decode(&clean).unwrap(), photo());
+        let broken = whole(&[&header(0b10_0000), &chunk(b"ICCP", SECRET)]);
+        assert_eq!(without_metadata(&broken).unwrap(), whole(&[&header(0)]));
     }
 
     #[test]

@@ -212,7 +212,7 @@ fn numbers<T: FromStr + Copy + PartialOrd + Display>(
         let at = || format!("{}, line {line}", file.display());
         match cells.as_slice() {
             [photo, number] if is_photo(photo) => {
-                let read = number.parse().ok().filter(|number| *number <= most);
+                let read = number.parse::<T>().ok().filter(|it| *it <= most);
                 let number = read.with_context(|| {
                     format!("{}: `{number}` of {photo} is no number of 0 to {most}", at())
                 })?;
