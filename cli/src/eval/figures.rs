@@ -27,7 +27,9 @@ impl Verification {
     pub(crate) fn of(pairs: &[Pair], cosines: &[f32]) -> Self {
         let folds = pairs.iter().map(|pair| pair.fold + 1).max().unwrap_or(0);
         let scored = || pairs.iter().zip(cosines);
-        let accuracies: Vec<f64> = (0..folds)
+        // Of a part of the data set a fold may have none.
+        let folds = (0..folds).filter(|fold| pairs.iter().any(|pair| pair.fold == *fold));
+        let accuracies: Vec<f64> = folds
             .map(|fold| {
                 let others = scored().filter(|(pair, _)| pair.fold != fold);
                 let threshold =
@@ -43,7 +45,7 @@ impl Verification {
         Self {
             accuracy,
             standard_error,
-            folds,
+            folds: accuracies.len(),
             pairs: pairs.len(),
             halves: halves(pairs, cosines),
         }
@@ -132,6 +134,19 @@ mod tests {
         ];
         assert!((best_threshold(scored) - 0.4).abs() < 1e-6);
         assert_eq!(best_threshold(Vec::new()), 0.0);
+    }
+
+    #[test]
+    fn a_fold_without_pairs_counts_for_nothing() {
+        let pair = |(same, fold)| Pair {
+            a: 0,
+            b: 0,
+            same,
+            fold,
+        };
+        let pairs = [(true, 0), (false, 0), (true, 2), (false, 2)].map(pair);
+        let told = Verification::of(&pairs, &[0.9, 0.1, 0.8, 0.2]);
+        assert_eq!((told.accuracy, told.folds, told.pairs), (1.0, 2, 4));
     }
 
     #[test]

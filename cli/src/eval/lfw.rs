@@ -1,7 +1,7 @@
 //! Labeled Faces in the Wild as it is distributed, or a part of it: a folder of each person's
 //! photos, and `pairs.txt`.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -13,6 +13,8 @@ use crate::import::is_photo;
 const PHOTOS: [&str; 5] = ["images", "lfw-deepfunneled", "lfw_funneled", "lfw", "."];
 /// Parts that the pairs are cut into where the file does not say.
 const FOLDS: usize = 10;
+/// Photos that are missing and told to people.
+const FIRST: usize = 3;
 
 /// A photo.
 pub(crate) struct Photo {
@@ -36,6 +38,30 @@ pub(crate) struct Lfw {
     pub(crate) photos: Vec<Photo>,
     /// The pairs of `pairs.txt`.
     pub(crate) pairs: Vec<Pair>,
+    /// What the file names and is not there.
+    pub(crate) missing: Missing,
+}
+
+/// Of a part of the data set, what it lacks.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Missing {
+    /// Pairs that were left out.
+    pub(crate) pairs: usize,
+    /// The names of the photos that they want.
+    pub(crate) photos: BTreeSet<String>,
+}
+
+impl Missing {
+    /// What is missing, if something is.
+    pub(crate) fn told(&self) -> Option<String> {
+        let first: Vec<_> = self.photos.iter().take(FIRST).cloned().collect();
+        let more = match self.photos.len() - first.len() {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let (pairs, first) = (self.pairs, first.join(", "));
+        (pairs > 0).then(|| format!("{pairs} pairs, as photos are not there: {first}{more}"))
+    }
 }
 
 impl Lfw {
@@ -45,8 +71,13 @@ impl Lfw {
         let path = dir.join("pairs.txt");
         let text =
             fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        let pairs = pairs(&text, &photos).with_context(|| path.display().to_string())?;
-        let mut lfw = Self { photos, pairs };
+        let (pairs, missing) =
+            pairs(&text, &photos).with_context(|| path.display().to_string())?;
+        let mut lfw = Self {
+            photos,
+            pairs,
+            missing,
+        };
         if let Some(limit) = limit {
             lfw.photos.truncate(limit);
             lfw.pairs.retain(|pair| pair.a < limit && pair.b < limit);
@@ -100,15 +131,15 @@ fn photos_below(root: &Path) -> Result<Vec<Photo>> {
 }
 
 /// The first line counts: the folds and the pairs of each kind in one, or the pairs of each kind.
-fn pairs(text: &str, photos: &[Photo]) -> Result<Vec<Pair>> {
+fn pairs(text: &str, photos: &[Photo]) -> Result<(Vec<Pair>, Missing)> {
     let mut places = HashMap::new();
     for (at, photo) in photos.iter().enumerate() {
         places.insert(name_of(&photo.path)?, at);
     }
-    let place = |name: &str, number: &str| -> Result<usize> {
-        let file = format!("{name}_{:04}.jpg", number.trim().parse::<u32>()?);
-        let place = places.get(&file).copied();
-        place.with_context(|| format!("{file} is not there"))
+    let place = |name: &str, number: &str| -> Result<Result<usize, String>> {
+        let number = number.trim().parse::<u32>()?;
+        let file = format!("{name}_{number:04}.jpg");
+        Ok(places.get(&file).copied().ok_or(file))
     };
     let mut lines = text.lines();
     let counts = lines.next().unwrap_or_default().split_whitespace();
@@ -120,6 +151,7 @@ fn pairs(text: &str, photos: &[Photo]) -> Result<Vec<Pair>> {
     };
     ensure!(in_fold > 0, "it says that it has no pairs");
     let (mut pairs, mut of_kind) = (Vec::new(), [0_usize; 2]);
+    let mut missing = Missing::default();
     for line in lines.filter(|line| !line.trim().is_empty()) {
         let fields: Vec<&str> = line.split('\t').collect();
         let (a, b, same) = match fields.as_slice() {
@@ -130,9 +162,18 @@ fn pairs(text: &str, photos: &[Photo]) -> Result<Vec<Pair>> {
         let count = &mut of_kind[usize::from(same)];
         let fold = *count / in_fold;
         *count += 1;
-        pairs.push(Pair { a, b, same, fold });
+        match (a, b) {
+            (Ok(a), Ok(b)) => pairs.push(Pair { a, b, same, fold }),
+            (a, b) => {
+                missing.pairs += 1;
+                missing.photos.extend([a.err(), b.err()].into_iter().flatten());
+            }
+        }
     }
-    Ok(pairs)
+    if let (true, Some(told)) = (pairs.is_empty(), missing.told()) {
+        bail!("nothing is left of its {told}");
+    }
+    Ok((pairs, missing))
 }
 
 fn sorted(dir: &Path) -> Result<Vec<PathBuf>> {
@@ -168,7 +209,8 @@ mod tests {
     #[test]
     fn pairs_come_in_the_folds_that_the_first_line_says() {
         let text = "2\t1\nA\t1\t2\nA\t1\tB\t1\nB\t1\t2\nA\t2\tB\t2\n";
-        let found = pairs(text, &photos()).unwrap();
+        let (found, missing) = pairs(text, &photos()).unwrap();
+        assert_eq!(missing.told(), None);
         let found: Vec<_> = found
             .iter()
             .map(|it| (it.a, it.b, it.same, it.fold))
@@ -188,12 +230,27 @@ mod tests {
     fn what_is_no_pair_or_names_no_photo_is_told() {
         for (text, word) in [
             ("2\nA\t1\n", "no pair"),
-            ("2\nA\t1\t9\n", "A_0009.jpg"),
+            ("2\nA\t1\t9\n", "1 pairs, as photos are not there: A_0009.jpg"),
+            ("2\nA\t1\tx\n", "invalid digit"),
             ("some\nA\t1\t2\n", "first line"),
             ("0\n", "no pairs"),
         ] {
             let error = format!("{:#}", pairs(text, &photos()).err().unwrap());
             assert!(error.contains(word), "{text}: {error}");
         }
+    }
+
+    /// Those that are left stay in the folds that they have in the whole.
+    #[test]
+    fn of_a_part_of_the_photos_the_pairs_that_are_whole_are_taken_and_the_others_told() {
+        let text = "2\t1\nC\t1\t2\nA\t1\tB\t1\nB\t1\t2\nA\t2\tC\t1\n";
+        let (found, missing) = pairs(text, &photos()).unwrap();
+        let found: Vec<_> = found.iter().map(|it| (it.a, it.b, it.fold)).collect();
+        assert_eq!(found, [(0, 2, 0), (2, 3, 1)]);
+        let told = "2 pairs, as photos are not there: C_0001.jpg, C_0002.jpg";
+        assert_eq!(missing.told().as_deref(), Some(told));
+        let mut many = missing;
+        many.photos.extend((0..5).map(|n| format!("D_{n}")));
+        assert!(many.told().unwrap().ends_with("D_0 and 4 more"));
     }
 }

@@ -103,6 +103,9 @@ pub(crate) fn calibrate(arguments: &CalibrateArgs) -> Result<Exit> {
         "{:.2} % of different people's pairs reach the threshold",
         100.0 * at_threshold
     )?;
+    if let Some(left_out) = lfw.missing.told() {
+        writeln!(text, "left out {left_out}")?;
+    }
     if !arguments.dry_run {
         let path = models::keep(&dir, &manifest)?;
         writeln!(text, "kept in {}", path.display())?;

@@ -30,6 +30,11 @@ pub(crate) struct Report {
     rounded: bool,
     photos: usize,
     people: usize,
+    /// Pairs of which a photo is not there, and these photos.
+    pairs_left_out: usize,
+    photos_not_there: Vec<String>,
+    #[serde(skip)]
+    left_out: Option<String>,
     /// Photos in which no face was found.
     missed: Vec<String>,
     pub(crate) verification: Verification,
@@ -101,6 +106,9 @@ impl Report {
             rounded: manifest.embedder.use_rounded,
             photos: lfw.photos.len(),
             people: people.len(),
+            pairs_left_out: lfw.missing.pairs,
+            photos_not_there: lfw.missing.photos.iter().cloned().collect(),
+            left_out: lfw.missing.told(),
             missed: missed
                 .map(|(photo, _)| photo.path.display().to_string())
                 .collect(),
@@ -149,6 +157,9 @@ impl Report {
             "photos        {} of {} people",
             self.photos, self.people
         )?;
+        if let Some(left_out) = &self.left_out {
+            writeln!(out, "left out      {left_out}")?;
+        }
         writeln!(out, "missed        {}", self.missed.len())?;
         for photo in &self.missed {
             writeln!(out, "              {photo}")?;

@@ -154,7 +154,7 @@ impl Histogram {
 
 #[cfg(test)]
 mod tests {
-    use super::super::lfw::Photo;
+    use super::super::lfw::{Missing, Photo};
     use super::*;
 
     #[test]
@@ -166,6 +166,7 @@ mod tests {
         let lfw = Lfw {
             photos: ["A", "A", "B", "B", "C"].map(photo).into(),
             pairs: Vec::new(),
+            missing: Missing::default(),
         };
         let vectors: [&[f32]; 5] = [
             &[1.0, 0.0],

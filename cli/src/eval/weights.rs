@@ -134,6 +134,7 @@ fn apart<'a>(pairs: impl Iterator<Item = (&'a Pair, &'a f32)>) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::lfw::Missing;
     use super::*;
 
     #[test]
@@ -185,6 +186,7 @@ mod tests {
         let lfw = Lfw {
             photos: Vec::new(),
             pairs: pairs.into(),
+            missing: Missing::default(),
         };
         let tried = |weight, cosines: [f32; 6]| Tried {
             weight,
