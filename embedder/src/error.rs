@@ -52,6 +52,9 @@ pub enum Error {
         /// A sentence about it.
         message: String,
     },
+    /// Whoever sent the photo has gone, so that no more was made of it.
+    #[error("nobody waits for the photo any more")]
+    NotAwaited,
     /// The models or the runtime failed.
     #[error("the face models failed: {0}")]
     Model(String),

@@ -128,8 +128,19 @@ impl FaceEmbedder for FakeEmbedder {
     }
 
     fn analyze_all(&mut self, photos: &[(&[u8], Want)]) -> Vec<Result<Analysis, Error>> {
-        let outcomes = photos.iter();
-        let outcomes = outcomes.map(|(image, want)| self.seen(image, *want));
+        self.analyze_awaited(photos, &|_| true)
+    }
+
+    fn analyze_awaited(
+        &mut self,
+        photos: &[(&[u8], Want)],
+        is_awaited: &dyn Fn(usize) -> bool,
+    ) -> Vec<Result<Analysis, Error>> {
+        let photos = photos.iter().enumerate();
+        let outcomes = photos.map(|(at, (image, want))| match is_awaited(at) {
+            true => self.seen(image, *want),
+            false => Err(Error::NotAwaited),
+        });
         outcomes.collect()
     }
 }

@@ -108,10 +108,27 @@ impl FaceEmbedder for OnnxEmbedder {
     }
 
     fn analyze_all(&mut self, photos: &[(&[u8], Want)]) -> Vec<Result<Analysis, Error>> {
-        let prepared: Vec<_> = photos
-            .iter()
-            .map(|(image, want)| self.cropper.prepare(image, *want))
+        self.analyze_awaited(photos, &|_| true)
+    }
+
+    /// It is asked before a photo is decoded, and before its faces go through the networks.
+    fn analyze_awaited(
+        &mut self,
+        photos: &[(&[u8], Want)],
+        is_awaited: &dyn Fn(usize) -> bool,
+    ) -> Vec<Result<Analysis, Error>> {
+        let photos = photos.iter().enumerate();
+        let mut prepared: Vec<_> = photos
+            .map(|(at, (image, want))| match is_awaited(at) {
+                true => self.cropper.prepare(image, *want),
+                false => Err(Error::NotAwaited),
+            })
             .collect();
+        for (at, photo) in prepared.iter_mut().enumerate() {
+            if photo.is_ok() && !is_awaited(at) {
+                *photo = Err(Error::NotAwaited);
+            }
+        }
         let started = Instant::now();
         let vectors = self.vectors(&prepared);
         let taken = started.elapsed();

@@ -27,6 +27,17 @@ pub trait FaceEmbedder: Send {
         decode::memory_bytes(image)
     }
 
+    /// What `analyze_all` does, of photos that nobody may wait for any more, which `is_awaited` says of each by its place:
+    /// where something can still be left undone, such a photo comes to [`Error::NotAwaited`].
+    fn analyze_awaited(
+        &mut self,
+        photos: &[(&[u8], Want)],
+        is_awaited: &dyn Fn(usize) -> bool,
+    ) -> Vec<Result<Analysis, Error>> {
+        let _ = is_awaited;
+        self.analyze_all(photos)
+    }
+
     /// What comes of one photo.
     fn analyze(&mut self, image: &[u8], want: Want) -> Result<Analysis, Error> {
         let mut outcomes = self.analyze_all(&[(image, want)]);

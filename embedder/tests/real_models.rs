@@ -2,6 +2,7 @@
 //! as upright, and a better picture has a better quality.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+use std::cell::Cell;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
@@ -98,6 +99,37 @@ fn a_photo_on_its_side_shows_the_same_face_where_it_lies() {
             assert!(within, "turned by {roll}: {:?}", face.landmarks);
         }
     }
+}
+
+#[test]
+fn a_photo_that_nobody_waits_for_is_left_undone_and_the_others_of_its_batch_are_not() {
+    let (mut embedder, photo) = match models_and_photo() {
+        Ok(both) => both,
+        Err(why) => return eprintln!("skipped: {why}"),
+    };
+    let alone = seen(&mut embedder, &photo).faces.remove(0);
+    let mut file = Vec::new();
+    photo
+        .write_to(&mut Cursor::new(&mut file), ImageFormat::Png)
+        .unwrap();
+    let want = Want {
+        faces: Choice::Largest,
+        vectors: true,
+        crop: false,
+    };
+    // The first never, the second until it is decoded, the third all the time.
+    let asked = Cell::new(0);
+    let is_awaited = |at: usize| {
+        asked.set(asked.get() + usize::from(at == 1));
+        at == 2 || at == 1 && asked.get() == 1
+    };
+    let photos = [(&b"no photo"[..], want), (&file, want), (&file, want)];
+    let outcomes = embedder.analyze_awaited(&photos, &is_awaited);
+    let left = outcomes[..2].iter();
+    let left = left.map(|outcome| matches!(outcome, Err(embedder::Error::NotAwaited)));
+    assert_eq!(left.collect::<Vec<_>>(), [true, true], "{outcomes:?}");
+    let face = &outcomes[2].as_ref().unwrap().faces[0];
+    assert!(cosine(&face.vector, &alone.vector) > 0.999);
 }
 
 #[test]

@@ -105,6 +105,7 @@ impl Worker {
             }
             let outcomes = self.look(&batch);
             for ((job, queued), outcome) in batch.into_iter().zip(waited).zip(outcomes) {
+                let Some(outcome) = outcome else { continue };
                 let outcome = outcome.and_then(|analysis| job.through_head(analysis));
                 self.answer((job, queued), outcome);
             }
@@ -163,22 +164,21 @@ impl Worker {
         batch
     }
 
-    /// What comes of each. Photos that make the models' code panic cost their own answers, not a
-    /// worker: of several each is then looked at alone.
-    fn look(&mut self, batch: &[Job]) -> Vec<Result<Analysis, Refusal>> {
-        let photos: Vec<(&[u8], Want)> = batch.iter().map(|job| (&*job.image, job.want)).collect();
-        if photos.is_empty() {
+    /// What comes of each; nothing of one whose client has gone before all was done. Photos that make the
+    /// models' code panic cost their own answers, not a worker: of several each is then looked at alone.
+    fn look(&mut self, batch: &[Job]) -> Vec<Option<Result<Analysis, Refusal>>> {
+        if batch.is_empty() {
             return Vec::new();
         }
-        if let Some(outcomes) = self.look_at(&photos) {
+        if let Some(outcomes) = self.look_at(batch) {
             return outcomes;
         }
-        let broken = || Err(Refusal::internal("the photo broke the embedder"));
-        if photos.len() == 1 {
+        let broken = || Some(Err(Refusal::internal("the photo broke the embedder")));
+        if batch.len() == 1 {
             return vec![broken()];
         }
-        let alone = photos.iter().map(|photo| {
-            let outcomes = self.look_at(std::slice::from_ref(photo));
+        let alone = batch.iter().map(|job| {
+            let outcomes = self.look_at(std::slice::from_ref(job));
             outcomes
                 .and_then(|mut one| one.pop())
                 .unwrap_or_else(broken)
@@ -187,15 +187,18 @@ impl Worker {
     }
 
     /// `None` where the embedder broke down; it is loaded anew then.
-    fn look_at(&mut self, photos: &[(&[u8], Want)]) -> Option<Vec<Result<Analysis, Refusal>>> {
-        let outcome = catch_unwind(AssertUnwindSafe(|| self.embedder.analyze_all(photos)));
+    fn look_at(&mut self, jobs: &[Job]) -> Option<Vec<Option<Result<Analysis, Refusal>>>> {
+        let photos: Vec<(&[u8], Want)> = jobs.iter().map(|job| (&*job.image, job.want)).collect();
+        let is_awaited = |at: usize| jobs.get(at).is_some_and(|job| !job.answer.is_closed());
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            self.embedder.analyze_awaited(&photos, &is_awaited)
+        }));
         if let Ok(outcomes) = outcome {
-            return Some(
-                outcomes
-                    .into_iter()
-                    .map(|it| it.map_err(Refusal::from))
-                    .collect(),
-            );
+            let outcomes = outcomes.into_iter().map(|outcome| match outcome {
+                Err(embedder::Error::NotAwaited) => None,
+                outcome => Some(outcome.map_err(Refusal::from)),
+            });
+            return Some(outcomes.collect());
         }
         self.metrics.panicked();
         match (self.factory)() {

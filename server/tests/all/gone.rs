@@ -269,3 +269,41 @@ fn the_places_of_photos_whose_clients_have_gone_are_free_once_they_were_looked_a
     until(|| look() == 200);
     until(|| is_quiet(&server));
 }
+
+#[test]
+fn a_photo_whose_client_goes_while_another_of_its_batch_is_looked_at_is_not_looked_at_any_more() {
+    let (at_work, began) = mpsc::channel::<Vec<u8>>();
+    let (go, wait) = mpsc::channel::<()>();
+    let wait = Arc::new(Mutex::new(wait));
+    let embedding = made(move || {
+        let (at_work, wait) = (at_work.clone(), wait.clone());
+        let act = move |image: &[u8]| {
+            let _ = at_work.send(image.to_vec());
+            let _ = wait.lock().unwrap().recv();
+        };
+        let then = FakeEmbedder::new();
+        Box::new(Before { act, then })
+    });
+    let settings = [("embedding.workers", "1"), ("embedding.batch", "2")];
+    let server = Server::start_with(&settings, embedding);
+    server.with_faces("f");
+    let asks = |columns| {
+        let path = "/collections/f/faces/search";
+        client(&server, &request("POST", path, "image/png", &photo(columns)))
+    };
+    let until_it_says = |line: &str| until(|| server.get("/metrics").text().contains(line));
+    let first = asks(4);
+    assert_eq!(began.recv().unwrap(), photo(4));
+    let second = asks(8);
+    until_it_says("doppel_pipeline_queue_length 1\n");
+    let third = asks(12);
+    until_it_says("doppel_pipeline_queue_length 2\n");
+    go.send(()).unwrap();
+    assert_eq!(began.recv().unwrap(), photo(8));
+    drop((first, third));
+    until_it_says("doppel_http_requests_in_flight 2\n");
+    drop(go);
+    until(|| is_quiet(&server));
+    assert_eq!(began.try_iter().count(), 0, "nobody waited for the third");
+    drop(second);
+}

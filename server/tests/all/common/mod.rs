@@ -332,8 +332,20 @@ impl<F: FnMut(&[u8]) + Send> FaceEmbedder for Before<F> {
     }
 
     fn analyze_all(&mut self, photos: &[(&[u8], Want)]) -> Vec<Result<Analysis, embedder::Error>> {
-        photos.iter().for_each(|(image, _)| (self.act)(image));
-        self.then.analyze_all(photos)
+        self.analyze_awaited(photos, &|_| true)
+    }
+
+    fn analyze_awaited(
+        &mut self,
+        photos: &[(&[u8], Want)],
+        is_awaited: &dyn Fn(usize) -> bool,
+    ) -> Vec<Result<Analysis, embedder::Error>> {
+        for (at, (image, _)) in photos.iter().enumerate() {
+            if is_awaited(at) {
+                (self.act)(image);
+            }
+        }
+        self.then.analyze_awaited(photos, is_awaited)
     }
 }
 
