@@ -113,7 +113,12 @@ fn list(dir: &Path) -> Result<Exit> {
     for manifest in models::list(dir)? {
         describe(&manifest, &mut text)?;
         match models::locate(dir, &manifest) {
-            Ok(_) => writeln!(text, "  installed in {}", dir.display())?,
+            Ok(_) => {
+                writeln!(text, "  installed in {}", dir.display())?;
+                if let Err(stale) = models::expect_current(dir, &manifest) {
+                    writeln!(text, "  {stale}")?;
+                }
+            }
             Err(error) => writeln!(text, "  not installed: {error}")?,
         }
     }
@@ -178,6 +183,7 @@ fn verify(dir: &Path) -> Result<Exit> {
     let mut text = String::new();
     for manifest in there {
         models::verify(dir, manifest)?;
+        models::expect_current(dir, manifest)?;
         let (dir, name) = (dir.display(), &manifest.name);
         writeln!(text, "{dir}: every file of {name} is as it should be")?;
     }

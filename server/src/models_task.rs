@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use config::Config;
-use embedder::models::InstallError;
+use embedder::models::{InstallError, Step};
 use embedder::{FaceEmbedder, Manifest, Mapper, OnnxEmbedder, models};
 
 use crate::app::App;
@@ -109,7 +109,14 @@ impl Task {
         }
         match (verified, started) {
             (Ok(_), Some(Err(why))) => self.faces.absent(self.advice(&why)),
-            (Ok(_), _) => self.faces.ready(),
+            (Ok(_), _) => {
+                self.faces.ready();
+                let stale = models::expect_current(dir, default).is_err();
+                if stale && self.config.models.install_on_start {
+                    let default = default.clone();
+                    self.renew_in_background(default);
+                }
+            }
             (Err(reason), _) if self.config.models.install_on_start => {
                 tracing::info!(%reason, "the face models are not in place, installing them");
                 let default = default.clone();
@@ -139,6 +146,9 @@ impl Task {
 
     /// Has the model take photos from now on, or says why it does not. A head goes by the workers of its base.
     fn start(&self, manifest: &Manifest) -> Result<(), String> {
+        if let Err(stale) = models::expect_current(&self.config.models_dir, manifest) {
+            tracing::warn!(model = manifest.name, %stale, "numbers have 32 bits until then");
+        }
         let (Some(base), Some(of)) = (manifest.base(), manifest.info().base) else {
             return self.start_pool(&self.onnx(manifest));
         };
@@ -305,6 +315,27 @@ impl Task {
                 tracing::error!(%error, "a face model cannot be loaded");
                 Err(error.to_string())
             }
+        }
+    }
+
+    /// Has what another version has translated made anew, while photos are taken without it.
+    fn renew_in_background(self, manifest: Manifest) {
+        let renew = move || {
+            let say = &mut |step: Step| tracing::info!(%step, "making the face models anew");
+            match models::install(&self.config.models_dir, &manifest, say) {
+                Ok(_) => {
+                    if let Ok(pool) = self.pool(&self.onnx(&manifest))
+                        && !self.faces.is_closed()
+                    {
+                        self.faces.put(pool, false);
+                    }
+                }
+                Err(error) => tracing::error!(%error, "the face models stay as they are"),
+            }
+        };
+        let thread = thread::Builder::new().name("models".to_owned());
+        if let Err(error) = thread.spawn(renew) {
+            tracing::error!(%error, "the face models stay as they are");
         }
     }
 

@@ -87,6 +87,16 @@ pub enum InstallError {
         /// The folder of models.
         dir: PathBuf,
     },
+    /// A file was translated by another version of doppel, which makes it in another way.
+    #[error("{} was made by another version of doppel and is not used; run `doppel models install --models-dir {} {model}`, which makes it anew", path.display(), dir.display())]
+    Stale {
+        /// The file.
+        path: PathBuf,
+        /// The folder of models.
+        dir: PathBuf,
+        /// The model that it belongs to.
+        model: String,
+    },
     /// A head is wanted, and this is none.
     #[error("{0} is no head on another model")]
     NoHead(String),

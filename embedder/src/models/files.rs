@@ -19,11 +19,18 @@ pub(super) fn sha256(path: &Path) -> Result<String, InstallError> {
         }
         hash.update(buffer.get(..got).unwrap_or_default());
     }
-    Ok(hash
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect())
+    Ok(hex(&hash.finalize()))
+}
+
+/// Hex SHA-256 of texts, one after the other.
+pub(super) fn sha256_of(texts: &[&str]) -> String {
+    let mut hash = Sha256::new();
+    texts.iter().for_each(|text| hash.update(text));
+    hex(&hash.finalize())
+}
+
+fn hex(hash: &[u8]) -> String {
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 pub(super) fn check(path: &Path, expected: &str) -> Result<(), InstallError> {

@@ -15,6 +15,7 @@ mod manifests;
 mod npm;
 mod python;
 mod record;
+mod translation;
 
 use std::fmt;
 use std::fs;
@@ -27,13 +28,11 @@ pub use manifests::{find, keep, list};
 use npm::Npm;
 use python::Python;
 use record::Record;
+pub use translation::expect_current;
+use translation::{is_stale, maker};
 
 const RUNTIME_VERSION: &str = "1.32.0";
 const RUNTIME_FILE: &str = "libonnxruntime.so.1.32.0";
-const TRANSLATE_KERAS: &str = include_str!("translate.py");
-const TRANSLATE_TFLITE: &str = include_str!("translate_tflite.py");
-/// What flows through the embedder, as `ranges.py` has measured it.
-const RANGES: &str = include_str!("facenet-128.ranges.json");
 
 /// A step of an installation, to be shown to whoever waits.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,7 +103,7 @@ pub struct Installed {
 pub struct NetworkFiles {
     /// The network.
     pub network: PathBuf,
-    /// The same with numbers of 8 bits, if there is one.
+    /// The same with numbers of 8 bits, if there is one as this version makes it.
     pub rounded: Option<PathBuf>,
 }
 
@@ -131,10 +130,14 @@ pub fn locate(dir: &Path, manifest: &Manifest) -> Result<Installed, InstallError
     if !manifest.beside.is_empty() && manifest.head.is_none() {
         Record::read(dir)?.expect_model(&manifest.name, dir)?;
     }
+    let record = Record::read(dir).unwrap_or_default();
     let networks = manifest.parts().into_iter().map(|part| {
+        let embedder = part.embedder;
+        let is_current = |file: &&str| !is_stale(&record, embedder, file);
+        let rounded = embedder.rounded().filter(is_current);
         Ok(NetworkFiles {
-            network: there(&part.embedder.file)?,
-            rounded: part.embedder.rounded().map(there).transpose()?,
+            network: there(&embedder.file)?,
+            rounded: rounded.map(there).transpose()?,
         })
     });
     Ok(Installed {
@@ -231,7 +234,9 @@ pub fn install(
     manifest: &Manifest,
     progress: &mut dyn FnMut(Step),
 ) -> Result<Installed, InstallError> {
-    if let Ok(installed) = verify(dir, manifest) {
+    if let Ok(installed) = verify(dir, manifest)
+        && expect_current(dir, manifest).is_ok()
+    {
         progress(Step::AlreadyInstalled);
         return Ok(installed);
     }
@@ -267,9 +272,12 @@ struct Installation<'a> {
     python: Option<Python>,
     /// Packages that have been fetched.
     fetched: Vec<Source>,
-    /// Names of files in `work` that are to be kept.
-    files: Vec<String>,
+    /// Files in `work` that are to be kept.
+    files: Vec<Obtained>,
 }
+
+/// The name of a file, and what has made it, if it was translated.
+type Obtained = (String, Option<String>);
 
 impl<'a> Installation<'a> {
     fn new(dir: &'a Path, work: &'a Path, progress: &'a mut dyn FnMut(Step)) -> Self {
@@ -285,25 +293,29 @@ impl<'a> Installation<'a> {
         }
     }
 
-    /// Everything that is not there already; the names of what is to be kept.
-    fn obtain(mut self, manifest: &Manifest) -> Result<Vec<String>, InstallError> {
+    /// Everything that is not there already; what is to be kept.
+    fn obtain(mut self, manifest: &Manifest) -> Result<Vec<Obtained>, InstallError> {
         self.obtain_runtime()?;
         let detector = &manifest.detector;
         if !self.has(&detector.file) {
             let found = (detector.file.as_str(), detector.sha256.as_str());
             self.obtain_published(detector.source.as_ref(), found)?;
-            self.files.push(detector.file.clone());
+            self.files.push((detector.file.clone(), None));
         }
         for part in manifest.parts() {
-            if !part.embedder.files().all(|file| self.has(file)) {
-                self.obtain_network(part.embedder)?;
+            let embedder = part.embedder;
+            let has = |file: &str| self.has(file) && !is_stale(&self.record, embedder, file);
+            if !embedder.files().all(has) {
+                self.obtain_network(embedder)?;
             }
         }
         Ok(self.files)
     }
 
     fn obtain_network(&mut self, embedder: &Embedder) -> Result<(), InstallError> {
-        self.files.extend(embedder.files().map(str::to_owned));
+        let files = embedder.files();
+        self.files
+            .extend(files.map(|file| (file.to_owned(), maker(embedder, file))));
         let Some(translated) = &embedder.translated else {
             let found = (embedder.file.as_str(), embedder.sha256.as_str());
             return self.obtain_published(embedder.source.as_ref(), found);
@@ -359,7 +371,7 @@ impl<'a> Installation<'a> {
         if let Some(expected) = sha256 {
             check(&library, expected)?;
         }
-        self.files.push(RUNTIME_FILE.into());
+        self.files.push((RUNTIME_FILE.into(), None));
         Ok(())
     }
 
@@ -428,15 +440,12 @@ impl<'a> Installation<'a> {
         weights: &str,
         (file, rounded): (&str, Option<&str>),
     ) -> Result<(), InstallError> {
-        let (script, packages) = match kind {
-            Weights::KerasFacenet => (TRANSLATE_KERAS, &KERAS_PACKAGES),
-            Weights::Tflite => (TRANSLATE_TFLITE, &TFLITE_PACKAGES),
-        };
+        let (script, packages) = translation::script(kind);
         self.python()?;
         (self.progress)(Step::Fetching {
             package: TRANSLATION.into(),
         });
-        self.python()?.install(packages)?;
+        self.python()?.install(&packages)?;
         (self.progress)(Step::Translating);
         let (weights, made) = (self.work.join(weights), self.work.join(file));
         self.python()?.script(script, &[&weights, &made])?;
@@ -444,22 +453,18 @@ impl<'a> Installation<'a> {
             return Ok(());
         };
         let (rounded, ranges) = (self.work.join(rounded), self.work.join("ranges.json"));
-        fs::write(&ranges, RANGES).map_err(InstallError::io(&ranges))?;
+        fs::write(&ranges, translation::RANGES).map_err(InstallError::io(&ranges))?;
         self.python()?
             .script(script, &[&weights, &rounded, &ranges])
     }
 }
 
-/// What the translations import.
-const KERAS_PACKAGES: [&str; 3] = ["numpy>=1.24,<3", "h5py>=3.8,<4", "onnx>=1.15,<2"];
-const TFLITE_PACKAGES: [&str; 3] = ["numpy>=1.24,<3", "tflite>=2.18,<3", "onnx>=1.15,<2"];
-
 /// Gives the files their names; the record that makes them an installation comes last.
-fn place(dir: &Path, work: &Path, (model, names): (&str, &[String])) -> Result<(), InstallError> {
+fn place(dir: &Path, work: &Path, (model, files): (&str, &[Obtained])) -> Result<(), InstallError> {
     let mut record = Record::read(dir).unwrap_or_default();
-    for name in names {
+    for (name, made_by) in files {
         let (from, to) = (work.join(name), dir.join(name));
-        record.note(name, files::sha256(&from)?);
+        record.note(name, files::sha256(&from)?, made_by.clone());
         fs::rename(&from, &to).map_err(InstallError::io(&to))?;
     }
     record.note_model(model);

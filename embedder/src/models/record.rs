@@ -23,6 +23,9 @@ pub(super) struct Record {
 struct RecordedFile {
     name: String,
     sha256: String,
+    /// Of a file that was translated, what has made it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    made_by: Option<String>,
 }
 
 impl Record {
@@ -36,16 +39,25 @@ impl Record {
     }
 
     pub(super) fn sha256_of(&self, name: &str) -> Option<&str> {
-        let file = self.files.iter().find(|file| file.name == name);
-        file.map(|file| file.sha256.as_str())
+        self.file(name).map(|file| file.sha256.as_str())
+    }
+
+    /// What has made a file, if that was noted.
+    pub(super) fn maker_of(&self, name: &str) -> Option<&str> {
+        self.file(name)?.made_by.as_deref()
+    }
+
+    fn file(&self, name: &str) -> Option<&RecordedFile> {
+        self.files.iter().find(|file| file.name == name)
     }
 
     /// Says of a file what it is from now on.
-    pub(super) fn note(&mut self, name: &str, sha256: String) {
+    pub(super) fn note(&mut self, name: &str, sha256: String, made_by: Option<String>) {
         self.files.retain(|file| file.name != name);
         self.files.push(RecordedFile {
             name: name.to_owned(),
             sha256,
+            made_by,
         });
     }
 
@@ -90,7 +102,7 @@ mod tests {
         fs::create_dir(&work).unwrap();
         for (name, sha256) in [("a", "1"), ("b", "2"), ("a", "3")] {
             let mut record = Record::read(dir.path()).unwrap_or_default();
-            record.note(name, sha256.into());
+            record.note(name, sha256.into(), None);
             record.write(dir.path(), &work).unwrap();
         }
         let record = Record::read(dir.path()).unwrap();

@@ -1,0 +1,104 @@
+//! `doppel models` over a folder of files that are none, with a stand-in for Python.
+#![cfg(unix)]
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+mod common;
+
+use std::fmt::Write;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use common::{code, complaint, doppel, text};
+use embedder::Manifest;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+const RUNTIME: &str = "libonnxruntime.so.1.32.0";
+
+/// Makes an environment that is itself, and installs nothing; a script makes the file that it is to make.
+const PYTHON: &str = r#"#!/bin/sh
+case "$1 $2" in
+  "-m venv") mkdir -p "$3/bin" && cp "$0" "$3/bin/python" ;;
+  "-m pip") ;;
+  *) echo "made anew of $#" > "$4" ;;
+esac
+"#;
+
+fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().fold(String::new(), |mut hex, byte| {
+        write!(hex, "{byte:02x}").unwrap();
+        hex
+    })
+}
+
+/// A model of one's own whose network another version has translated.
+fn translated_before(dir: &Path) {
+    let mut manifest = serde_json::to_value(Manifest::builtin()).unwrap();
+    let files = [
+        (RUNTIME, None),
+        ("d.onnx", None),
+        ("own.onnx", Some("another")),
+        ("own.int8.onnx", Some("another")),
+    ];
+    let mut recorded = Vec::new();
+    for (name, made_by) in files {
+        fs::write(dir.join(name), name).unwrap();
+        let mut file = json!({"name": name, "sha256": sha256(name.as_bytes())});
+        if let Some(made_by) = made_by {
+            file["made_by"] = json!(made_by);
+        }
+        recorded.push(file);
+    }
+    fs::write(dir.join("own.h5"), "weights").unwrap();
+    manifest["name"] = json!("own");
+    let without_source = |part: &mut Value| drop(part.as_object_mut().unwrap().remove("from"));
+    let detector = &mut manifest["detector"];
+    (detector["file"], detector["sha256"]) = (json!("d.onnx"), json!(sha256(b"d.onnx")));
+    without_source(detector);
+    let network = &mut manifest["embedder"];
+    (network["file"], network["sha256"]) = (json!("own.onnx"), json!(sha256(b"weights")));
+    network["translated"]["weights"] = json!("own.h5");
+    network["translated"]["rounded"] = json!("own.int8.onnx");
+    without_source(network);
+    fs::write(dir.join("own.manifest.json"), manifest.to_string()).unwrap();
+    let record = json!({"files": recorded, "models": ["own"]}).to_string();
+    fs::write(dir.join("installed.json"), record).unwrap();
+    let python = dir.join("python.sh");
+    fs::write(&python, PYTHON).unwrap();
+    fs::set_permissions(&python, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+#[test]
+fn what_another_version_has_translated_is_told_and_made_anew_by_an_install() {
+    if !cfg!(target_os = "linux") {
+        return eprintln!("skipped: there is no ONNX Runtime for this system");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    translated_before(dir);
+    let python = dir.join("python.sh");
+    let run = |arguments: &[&str]| {
+        let place = ["--models-dir", dir.to_str().unwrap()];
+        let python = [("DOPPEL_PYTHON", python.to_str().unwrap())];
+        doppel(&python, &[arguments, &place].concat())
+    };
+    let verified = run(&["models", "verify"]);
+    assert_eq!(code(&verified), 1);
+    let why = complaint(&verified);
+    for words in ["own.onnx", "another version", "doppel models install"] {
+        assert!(why.contains(words), "{why}");
+    }
+    assert!(text(&run(&["models", "list"])).contains("another version"));
+    let installed = run(&["models", "install", "own"]);
+    assert_eq!(code(&installed), 0, "{}", complaint(&installed));
+    let made = ["own.onnx", "own.int8.onnx"].map(|name| fs::read_to_string(dir.join(name)));
+    let made = made.map(Result::unwrap);
+    assert_eq!(made, ["made anew of 4\n", "made anew of 5\n"]);
+    let verified = run(&["models", "verify"]);
+    assert_eq!(code(&verified), 0, "{}", complaint(&verified));
+    // And once is enough.
+    fs::remove_file(&python).unwrap();
+    let again = run(&["models", "install", "own"]);
+    assert_eq!(code(&again), 0, "{}", complaint(&again));
+}
