@@ -212,7 +212,12 @@ fn people_are_known_again_with_ids_attributes_and_choices_where_an_export_is_imp
         let line = json!({"id": id, "vector": [id, 1], "payload": {"person": person}});
         format!("{line}\n")
     };
-    let lines = [point(1, "Ada"), point(2, "Bob"), point(3, "Ada"), point(4, "Cleo")];
+    let lines = [
+        point(1, "Ada"),
+        point(2, "Bob"),
+        point(3, "Ada"),
+        point(4, "Cleo"),
+    ];
     fs::write(at("in.jsonl"), lines.concat()).unwrap();
     go(&["import", &at("in.jsonl"), "-c", "one"]);
     let ada = ["people", "set", "Ada", "--ignored", "true", "-c", "one"];
@@ -228,20 +233,43 @@ fn people_are_known_again_with_ids_attributes_and_choices_where_an_export_is_imp
         let points = at(&format!("again.{end}.jsonl"));
         go(&["export", &points, "-c", &into]);
         let points = fs::read_to_string(points).unwrap();
-        let points = points.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-        let abouts: Vec<Value> = points.map(|it| it["payload"]["about_person"].clone()).collect();
+        let points = points
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let abouts: Vec<Value> = points
+            .map(|it| it["payload"]["about_person"].clone())
+            .collect();
         let expected = json!({
             "id": said["id"], "ignored": true, "best": 3, "attributes": {"born": 1815},
         });
         assert_eq!((&abouts[0], &abouts[2]), (&expected, &expected), "{end}");
-        assert_eq!((&abouts[1]["attributes"]["x"], &abouts[3]), (&json!(1), &Value::Null));
+        assert_eq!(
+            (&abouts[1]["attributes"]["x"], &abouts[3]),
+            (&json!(1), &Value::Null)
+        );
         // What the collection knows of them by now stays, whatever comes in again.
-        go(&["people", "set", "Ada", "--ignored", "false", "--best", "1", "-c", &into]);
+        go(&[
+            "people",
+            "set",
+            "Ada",
+            "--ignored",
+            "false",
+            "--best",
+            "1",
+            "-c",
+            &into,
+        ]);
         let again = report(&run(&server, &["import", &file, "-c", &into, "--json"]));
-        assert_eq!((&again["already_there"], &again["people"]), (&json!(4), &json!(0)));
+        assert_eq!(
+            (&again["already_there"], &again["people"]),
+            (&json!(4), &json!(0))
+        );
         let kept = go(&["people", "set", "Ada", "--attribute", "y=1", "-c", &into]);
         let kept: Value = serde_json::from_str(&kept).unwrap();
-        assert_eq!((&kept["ignored"], &kept["id"]), (&json!(false), &said["id"]));
+        assert_eq!(
+            (&kept["ignored"], &kept["id"]),
+            (&json!(false), &said["id"])
+        );
     }
     server.stop().unwrap();
 }
@@ -263,11 +291,20 @@ fn a_row_that_has_the_id_of_a_row_before_it_is_left_out_and_told() {
     assert_eq!(told_of(&first), [4, 3, 0, 1].map(|n| json!(n)));
     assert_eq!(report(&first)["duplicate_rows"], json!([4]));
     let again = told(&run(&server, &import));
-    assert!(again.contains("1  left out: a row before has the same id (row 4)"), "{again}");
+    assert!(
+        again.contains("1  left out: a row before has the same id (row 4)"),
+        "{again}"
+    );
     let out = dir.path().join("out.jsonl");
-    told(&run(&server, &["export", out.to_str().unwrap(), "-c", "one"]));
+    told(&run(
+        &server,
+        &["export", out.to_str().unwrap(), "-c", "one"],
+    ));
     let first = fs::read_to_string(out).unwrap();
-    assert!(first.starts_with("{\"id\":7,\"vector\":[1.0,0.0]"), "the first of both stays: {first}");
+    assert!(
+        first.starts_with("{\"id\":7,\"vector\":[1.0,0.0]"),
+        "the first of both stays: {first}"
+    );
     server.stop().unwrap();
 }
 
@@ -277,7 +314,11 @@ fn npy(rows: &[[f32; 2]]) -> Vec<u8> {
     let header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}");
     let mut bytes = b"\x93NUMPY\x01\0\x76\0".to_vec();
     bytes.extend(format!("{header:<117}\n").as_bytes());
-    bytes.extend(rows.as_flattened().iter().flat_map(|number| number.to_le_bytes()));
+    bytes.extend(
+        rows.as_flattened()
+            .iter()
+            .flat_map(|number| number.to_le_bytes()),
+    );
     bytes
 }
 

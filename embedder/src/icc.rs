@@ -65,10 +65,12 @@ fn written(header: &[u8], tags: &[(&[u8], &[u8])]) -> Option<Vec<u8>> {
     let mut out = vec![0; HEADER];
     // Version, class, spaces; the signature; the intent and the light that all profiles have.
     for part in [8..24, 36..40, 64..80] {
-        out.get_mut(part.clone())?.copy_from_slice(header.get(part)?);
+        out.get_mut(part.clone())?
+            .copy_from_slice(header.get(part)?);
     }
     // A date has to be one.
-    out.get_mut(24..30)?.copy_from_slice(&[0x07, 0xd0, 0, 1, 0, 1]);
+    out.get_mut(24..30)?
+        .copy_from_slice(&[0x07, 0xd0, 0, 1, 0, 1]);
     out.extend(u32::try_from(tags.len()).ok()?.to_be_bytes());
     let start = HEADER + 4 + 12 * tags.len();
     let mut data: Vec<u8> = Vec::new();

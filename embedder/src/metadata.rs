@@ -176,7 +176,10 @@ fn png(file: &[u8]) -> Option<Vec<u8>> {
         let name = file.get(at + 4..at + 8)?;
         let end = at.checked_add(length)?.checked_add(12)?;
         let chunk = file.get(at..end)?;
-        if KEPT.iter().any(|(kept, most)| *kept == name && length <= *most) {
+        if KEPT
+            .iter()
+            .any(|(kept, most)| *kept == name && length <= *most)
+        {
             out.extend_from_slice(chunk);
         }
         if name == b"iCCP" {
@@ -338,9 +341,8 @@ mod tests {
     fn a_jpeg_keeps_the_colours_of_its_profile_and_not_the_texts() {
         let plain = file(ImageFormat::Jpeg);
         let own = profile(2, SECRET);
-        let part = |number: u8, bytes: &[u8]| {
-            segment(0xe2, &[PROFILE, &[number, 2], bytes].concat())
-        };
+        let part =
+            |number: u8, bytes: &[u8]| segment(0xe2, &[PROFILE, &[number, 2], bytes].concat());
         let (first, second) = own.split_at(300);
         let tagged = with_segment(&plain, &part(1, first));
         let tagged = with_segment(&tagged, &part(2, second));
@@ -405,7 +407,12 @@ mod tests {
         };
         let (width, height) = photo().dimensions();
         let side = |pixels: u32| (pixels - 1).to_le_bytes()[..3].to_vec();
-        let header = |flags: u8| chunk(b"VP8X", &[vec![flags, 0, 0, 0], side(width), side(height)].concat());
+        let header = |flags: u8| {
+            chunk(
+                b"VP8X",
+                &[vec![flags, 0, 0, 0], side(width), side(height)].concat(),
+            )
+        };
         let whole = |chunks: &[&[u8]]| {
             let mut file = [&plain[..12], &chunks.concat(), &plain[12..]].concat();
             let total = u32::try_from(file.len() - 8).unwrap().to_le_bytes();

@@ -123,7 +123,11 @@ fn a_photo_that_nobody_waits_for_is_left_undone_and_the_others_of_its_batch_are_
         asked.set(asked.get() + usize::from(at == 1));
         at == 2 || at == 1 && asked.get() == 1
     };
-    let photos = [(&b"no photo"[..], want), (file.as_slice(), want), (file.as_slice(), want)];
+    let photos = [
+        (&b"no photo"[..], want),
+        (file.as_slice(), want),
+        (file.as_slice(), want),
+    ];
     let outcomes = embedder.analyze_awaited(&photos, &is_awaited);
     let left = outcomes[..2].iter();
     let left = left.map(|outcome| matches!(outcome, Err(embedder::Error::NotAwaited)));

@@ -56,6 +56,8 @@ pub(crate) struct App {
     pub(crate) beginning: Mutex<()>,
     /// Held by one who decides about a subject by what there is of it.
     pub(crate) subjects: tokio::sync::Mutex<()>,
+    /// Held by one who puts photos whose ids nobody must have yet.
+    pub(crate) adding: tokio::sync::Mutex<()>,
     pub(crate) audit: Audit,
     /// The server that looks at this one's photos, if another does.
     pub(crate) remote: Option<Remote>,
@@ -91,6 +93,7 @@ impl App {
             retention: Retention::new(config.retention.sweep_s, &config.data_dir),
             beginning: Mutex::default(),
             subjects: tokio::sync::Mutex::default(),
+            adding: tokio::sync::Mutex::default(),
             pace: Pace::new(&config.server),
             memory: Memory::new(config.memory_limit_mib, &metrics),
             slow: Slow::new(config.log_output.slow_ms),

@@ -257,7 +257,10 @@ impl Client {
         name: &str,
     ) -> Result<Option<String>, Error> {
         let from = escaped(name);
-        let path = format!("{}/people?limit=1&offset={from}", collection_path(collection));
+        let path = format!(
+            "{}/people?limit=1&offset={from}",
+            collection_path(collection)
+        );
         let page: wire::People = match self.http.get(&path) {
             // Where there is no index of names, nothing is known of anybody.
             Err(Error::Refused { status: 400, .. }) => return Ok(None),

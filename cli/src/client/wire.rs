@@ -139,6 +139,8 @@ pub(crate) struct AddFaces<'a> {
     pub(crate) faces: &'static str,
     pub(crate) keep_crop: bool,
     pub(crate) keep_photo: bool,
+    /// What becomes of a photo whose id is there.
+    pub(crate) existing: &'static str,
 }
 
 /// A photo to add.
@@ -159,6 +161,14 @@ pub(crate) struct Added {
     pub(crate) faces: Vec<AddedFace>,
     #[serde(default)]
     pub(crate) errors: Vec<ImageError>,
+    #[serde(default)]
+    pub(crate) known: Vec<KnownFace>,
+}
+
+/// A face that was there already, as another import has put it.
+#[derive(Debug, Deserialize)]
+pub(crate) struct KnownFace {
+    pub(crate) image_index: usize,
 }
 
 #[derive(Debug, Deserialize)]

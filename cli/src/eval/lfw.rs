@@ -71,8 +71,7 @@ impl Lfw {
         let path = dir.join("pairs.txt");
         let text =
             fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        let (pairs, missing) =
-            pairs(&text, &photos).with_context(|| path.display().to_string())?;
+        let (pairs, missing) = pairs(&text, &photos).with_context(|| path.display().to_string())?;
         let mut lfw = Self {
             photos,
             pairs,
@@ -166,7 +165,9 @@ fn pairs(text: &str, photos: &[Photo]) -> Result<(Vec<Pair>, Missing)> {
             (Ok(a), Ok(b)) => pairs.push(Pair { a, b, same, fold }),
             (a, b) => {
                 missing.pairs += 1;
-                missing.photos.extend([a.err(), b.err()].into_iter().flatten());
+                missing
+                    .photos
+                    .extend([a.err(), b.err()].into_iter().flatten());
             }
         }
     }
@@ -230,7 +231,10 @@ mod tests {
     fn what_is_no_pair_or_names_no_photo_is_told() {
         for (text, word) in [
             ("2\nA\t1\n", "no pair"),
-            ("2\nA\t1\t9\n", "1 pairs, as photos are not there: A_0009.jpg"),
+            (
+                "2\nA\t1\t9\n",
+                "1 pairs, as photos are not there: A_0009.jpg",
+            ),
             ("2\nA\t1\tx\n", "invalid digit"),
             ("some\nA\t1\t2\n", "first line"),
             ("0\n", "no pairs"),

@@ -24,6 +24,8 @@ pub(crate) struct Target<'a> {
 #[derive(Debug, PartialEq)]
 pub(crate) enum Outcome {
     Imported,
+    /// Another import has put it meanwhile.
+    Known,
     /// Imported, though a face of the same picture is there.
     Twin(Twin),
     Refused(Refused),
@@ -107,6 +109,7 @@ fn send_once(target: &Target<'_>, images: &[&NewImage]) -> Result<Added, Error> 
         faces: "largest",
         keep_crop: target.keep_crop,
         keep_photo: target.keep_photo,
+        existing: "keep",
     };
     match target.client.add_faces(target.collection, &request) {
         Err(error) if images.len() > 1 && error.is_of_size() => {
@@ -116,12 +119,12 @@ fn send_once(target: &Target<'_>, images: &[&NewImage]) -> Result<Added, Error> 
         }
         Err(Error::Refused { status, message }) if images.len() == 1 && is_the_photos(status) => {
             Ok(Added {
-                faces: Vec::new(),
                 errors: vec![ImageError {
                     image_index: 0,
                     status,
                     error: message,
                 }],
+                ..Added::default()
             })
         }
         other => other,
@@ -147,6 +150,12 @@ fn joined(mut first: Added, second: Added, offset: usize) -> Added {
             error
         }));
     first
+        .known
+        .extend(second.known.into_iter().map(|mut known| {
+            known.image_index += offset;
+            known
+        }));
+    first
 }
 
 /// What became of each image, and the images for which the server had no room.
@@ -156,7 +165,9 @@ fn settle<'a>(images: &[&'a NewImage], added: Added) -> (Vec<Outcome>, Vec<&'a N
     for (index, image) in images.iter().enumerate() {
         let error = added.errors.iter().find(|error| error.image_index == index);
         let face = added.faces.iter().find(|face| face.image_index == index);
+        let is_known = added.known.iter().any(|known| known.image_index == index);
         match error {
+            None if is_known => outcomes.push(Outcome::Known),
             Some(error) if matches!(error.status, 429 | 503) => busy.push(*image),
             Some(error) => {
                 let reason = error.error.clone();
@@ -239,7 +250,7 @@ mod tests {
             payload: Map::new(),
             name: name.to_owned(),
         };
-        let images = ["fine", "faceless", "busy", "forgotten", "again"].map(image);
+        let images = ["fine", "faceless", "busy", "forgotten", "again", "known"].map(image);
         let images: Vec<_> = images.iter().collect();
         let added = serde_json::json!({
             "faces": [
@@ -250,9 +261,10 @@ mod tests {
                 {"image_index": 1, "status": 422, "error": "no face found"},
                 {"image_index": 2, "status": 503, "error": "busy"},
             ],
+            "known": [{"image_index": 5, "id": 3}],
         });
         let (outcomes, busy) = settle(&images, serde_json::from_value(added).unwrap());
-        assert_eq!(outcomes.len(), 4);
+        assert_eq!((outcomes.len(), &outcomes[4]), (5, &Outcome::Known));
         let twin = Twin {
             file: "again".to_owned(),
             of: 1.into(),
@@ -276,12 +288,16 @@ mod tests {
             let json = serde_json::json!({
                 "faces": [{"image_index": index}],
                 "errors": [{"image_index": index, "status": 422, "error": ""}],
+                "known": [{"image_index": index}],
             });
             serde_json::from_value::<Added>(json).unwrap()
         };
         let added = joined(half(1), half(0), 2);
         let places: Vec<_> = added.faces.iter().map(|face| face.image_index).collect();
         assert_eq!(places, [1, 2]);
-        assert_eq!(added.errors[1].image_index, 2);
+        assert_eq!(
+            (added.errors[1].image_index, added.known[1].image_index),
+            (2, 2)
+        );
     }
 }

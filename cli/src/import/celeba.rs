@@ -214,7 +214,10 @@ fn numbers<T: FromStr + Copy + PartialOrd + Display>(
             [photo, number] if is_photo(photo) => {
                 let read = number.parse::<T>().ok().filter(|it| *it <= most);
                 let number = read.with_context(|| {
-                    format!("{}: `{number}` of {photo} is no number of 0 to {most}", at())
+                    format!(
+                        "{}: `{number}` of {photo} is no number of 0 to {most}",
+                        at()
+                    )
                 })?;
                 note_again(&mut seen, photo, (file, line), mistakes);
                 numbers.push((key(photo), number));
@@ -228,12 +231,7 @@ fn numbers<T: FromStr + Copy + PartialOrd + Display>(
 }
 
 /// Of several rows of a photo the last one counts.
-fn note_again(
-    seen: &mut Seen,
-    photo: &str,
-    (file, line): (&Path, usize),
-    mistakes: &mut Mistakes,
-) {
+fn note_again(seen: &mut Seen, photo: &str, (file, line): (&Path, usize), mistakes: &mut Mistakes) {
     if !seen.is_new(&photo) {
         let what = format!("{photo} has a row before, which does not count");
         mistakes.add(file, line, what);
@@ -246,11 +244,9 @@ fn is_photo(cell: &str) -> bool {
 
 /// The names of the attributes, and which photo has which: after a line that counts comes one with the
 /// names, then each photo with 1 or -1 (in some copies 0) for each.
-fn attributes(
-    folder: &Path,
-    mistakes: &mut Mistakes,
-) -> Result<(Arc<[String]>, ByPhoto<u64>)> {
-    let (mut names, mut of, mut said) = (Vec::new(), Vec::new(), None);
+fn attributes(folder: &Path, mistakes: &mut Mistakes) -> Result<(Arc<[String]>, ByPhoto<u64>)> {
+    let (mut names, mut of) = (Vec::new(), Vec::new());
+    let mut said: Option<usize> = None;
     let mut seen = Seen::new();
     let path = list(folder, "list_attr_celeba");
     let file = path.as_deref().unwrap_or(folder);
@@ -284,7 +280,10 @@ fn attributes(
         }
     }
     if let Some(said) = said.filter(|said| *said != of.len()) {
-        let what = format!("it says that there are {said} photos, and there are {}", of.len());
+        let what = format!(
+            "it says that there are {said} photos, and there are {}",
+            of.len()
+        );
         mistakes.add(file, 1, what);
     }
     Ok((names.into(), ByPhoto::of_rows(of)))
@@ -441,8 +440,18 @@ mod tests {
         let attributes = "list_attr_celeba.txt";
         let (identities, parts) = ("identity_CelebA.txt", "list_eval_partition.txt");
         for (name, text, line, words) in [
-            (attributes, "1\nBald Smiling\n000001.jpg 1\n", 3, "1 attributes, 2"),
-            (attributes, "1\nBald\n000001.jpg yes\n", 3, "`yes` is neither"),
+            (
+                attributes,
+                "1\nBald Smiling\n000001.jpg 1\n",
+                3,
+                "1 attributes, 2",
+            ),
+            (
+                attributes,
+                "1\nBald\n000001.jpg yes\n",
+                3,
+                "`yes` is neither",
+            ),
             (attributes, "1\nBald\n000001.jpg 1\nBald\n", 4, "no photo"),
             (identities, "000001.jpg 1\nhello world\n", 2, "hello world"),
             (identities, "000001.jpg one\n", 1, "no number"),
@@ -475,9 +484,16 @@ mod tests {
             "list_attr_celeba.txt, line 1: it says that there are 2",
             "names.csv, line 3: 1 has a name",
         ] {
-            assert!(told.iter().any(|it| it.contains(words)), "{words}: {told:?}");
+            assert!(
+                told.iter().any(|it| it.contains(words)),
+                "{words}: {told:?}"
+            );
         }
         let photos = list_photos(folder.path(), Some(&names)).unwrap();
-        assert_eq!(photos[0].person.as_deref(), Some("Bob"), "the last row counts");
+        assert_eq!(
+            photos[0].person.as_deref(),
+            Some("Bob"),
+            "the last row counts"
+        );
     }
 }

@@ -73,7 +73,9 @@ pub(super) fn import(
             break;
         }
         if !is_there {
-            let mut vectors = batch.iter().filter_map(|(point, _)| point.vector.as_array());
+            let mut vectors = batch
+                .iter()
+                .filter_map(|(point, _)| point.vector.as_array());
             client.ensure_vectors(collection, vectors.next().map(Vec::len), model)?;
             is_there = true;
         }

@@ -117,6 +117,7 @@ fn import(
                 progress.photo(matches!(outcome, Outcome::Refused(_)));
                 match outcome {
                     Outcome::Imported => report.imported += 1,
+                    Outcome::Known => report.already_there += 1,
                     Outcome::Twin(twin) => report.duplicate(&twin)?,
                     Outcome::Refused(refused) => report.refuse(&refused)?,
                 }

@@ -202,7 +202,10 @@ impl Report {
             line(self.unlisted, what);
         }
         if self.list_mistakes.count > 0 {
-            line(self.list_mistakes.count, "mistakes in lists were passed over");
+            line(
+                self.list_mistakes.count,
+                "mistakes in lists were passed over",
+            );
         }
         let least = if self.more_people { "more than " } else { "" };
         line(

@@ -265,7 +265,10 @@ mod tests {
         let skipped: Vec<_> = skipped.iter().map(|it| (&*it.file, &*it.reason)).collect();
         assert_eq!(photos.len(), 1);
         let other = ("Ada/notes.txt", "not a photo by its name");
-        assert_eq!(skipped, [(".git", HIDDEN), ("Ada/.cache.jpg", HIDDEN), other]);
+        assert_eq!(
+            skipped,
+            [(".git", HIDDEN), ("Ada/.cache.jpg", HIDDEN), other]
+        );
     }
 
     #[cfg(unix)]

@@ -17,10 +17,7 @@ pub(super) const RANGES: &str = include_str!("facenet-128.ranges.json");
 /// The script, and what it imports.
 pub(super) fn script(kind: Weights) -> (&'static str, [&'static str; 3]) {
     match kind {
-        Weights::KerasFacenet => (
-            KERAS,
-            ["numpy>=1.24,<3", "h5py>=3.8,<4", "onnx>=1.15,<2"],
-        ),
+        Weights::KerasFacenet => (KERAS, ["numpy>=1.24,<3", "h5py>=3.8,<4", "onnx>=1.15,<2"]),
         Weights::Tflite => (
             TFLITE,
             ["numpy>=1.24,<3", "tflite>=2.18,<3", "onnx>=1.15,<2"],
@@ -80,7 +77,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let manifest = Manifest::builtin();
         let own = maker(&manifest.embedder, "facenet_keras_2024.int8.onnx").unwrap();
-        assert_ne!(own, maker(&manifest.embedder, "facenet_keras_2024.onnx").unwrap());
+        assert_ne!(
+            own,
+            maker(&manifest.embedder, "facenet_keras_2024.onnx").unwrap()
+        );
         let last = "dd37a180fd9a1d9fcfd41a0abd64783cc8cb62d1db0c7671a265abcd8beb5871";
         let older = "74e21e3aa1e008e256b19af3d79c18eee20d985925f379f3d352b23c64c3c644";
         for (sha256, made_by, is_told) in [
@@ -102,7 +102,10 @@ mod tests {
             assert_eq!(told.is_err(), is_told, "{sha256} {made_by:?}");
             if let Err(why) = told {
                 let why = why.to_string();
-                assert!(why.contains("int8.onnx") && why.contains("models install"), "{why}");
+                assert!(
+                    why.contains("int8.onnx") && why.contains("models install"),
+                    "{why}"
+                );
             }
         }
     }

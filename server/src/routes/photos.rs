@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use actix_web::HttpRequest;
 use actix_web::web::{self, Data, Path, Payload};
 use embedder::{ModelInfo, Scale, Want};
-use engine::{CollectionInfo, Point, Query, ScoredPoint, Select, Vectors, Which};
+use engine::{Ack, CollectionInfo, Point, PointId, Query, ScoredPoint, Select, Vectors, Which};
 use serde_json::json;
 
 use super::named;
@@ -21,12 +21,12 @@ use crate::makers::{clean, kept, look, makers, moved, searcher};
 use crate::refusal::Refusal;
 use crate::wire::envelope::Answer;
 use crate::wire::face::{
-    Added, AddedFace, Among, Duplicate, Found, FoundFace, Hit, ImageError, Meaning, Place, Timings,
-    person_of,
+    Added, AddedFace, Among, Duplicate, Found, FoundFace, Hit, ImageError, KnownFace, Meaning,
+    Place, Timings, person_of,
 };
 use crate::wire::id::Id;
 use crate::wire::params::{ReadParams, WriteParams};
-use crate::wire::photo::{AddBody, AddForm, AddPhotos, Duplicates, Photo, RawPhoto};
+use crate::wire::photo::{AddBody, AddForm, AddPhotos, Duplicates, Existing, Photo, RawPhoto};
 use crate::wire::seek::{SearchBody, SearchForm, SearchPhoto};
 use crate::wire::sieve::Sieve;
 
@@ -106,15 +106,23 @@ async fn add(
         vectors: true,
         crop: add.keep_crop,
     };
-    let images = add.photos.iter().map(|photo| photo.bytes.clone()).collect();
-    let outcomes = look(&makers, images, want).await?;
+    let again = duplicates::same_bytes(add.photos.iter().map(|photo| &photo.bytes));
+    let single = add.photos.len() == 1;
+    let mut gathered = Gathered::default();
+    let photos = add.photos.into_iter().enumerate().collect();
+    let photos = match add.existing {
+        Existing::Replace => photos,
+        Existing::Keep => gathered.without_known(&app, &name, photos).await?,
+    };
+    let images: Vec<_> = photos.iter().map(|(_, it)| it.bytes.clone()).collect();
+    let outcomes = match images.is_empty() {
+        true => Vec::new(),
+        false => look(&makers, images, want).await?,
+    };
     let sieve = add
         .sieve
         .or_quality(app.config.embedding.min_quality_percent);
-    let again = duplicates::same_bytes(add.photos.iter().map(|photo| &photo.bytes));
-    let single = outcomes.len() == 1;
-    let mut gathered = Gathered::default();
-    for (index, (photo, outcome)) in add.photos.into_iter().zip(outcomes).enumerate() {
+    for ((index, photo), outcome) in photos.into_iter().zip(outcomes) {
         let taken = async {
             let seen = sifted(outcome?, &sieve)?;
             let original = match add.keep_photo {
@@ -132,10 +140,28 @@ async fn add(
             Err(refusal) => gathered.refuse(index, photo, &refusal),
         }
     }
+    match add.existing {
+        Existing::Replace => put(&app, (&info, name), gathered, params.ack()).await,
+        Existing::Keep => {
+            // Others may have put the same ids meanwhile: who comes first is decided here, and has to be seen.
+            let _one = app.adding.lock().await;
+            gathered.leave_known(&app, &name).await?;
+            put(&app, (&info, name), gathered, Ack::Applied).await
+        }
+    }
+}
+
+/// Keeps what was gathered.
+async fn put(
+    app: &App,
+    (info, name): (&CollectionInfo, String),
+    gathered: Gathered,
+    ack: Ack,
+) -> Outcome<Added> {
     if !gathered.points.is_empty() {
-        let put = app.upsert(name, gathered.points, params.ack()).await;
+        let put = app.upsert(name, gathered.points, ack).await;
         if let Err(refusal) = put {
-            return Err(moved(&app, &info, refusal).await);
+            return Err(moved(app, info, refusal).await);
         }
     }
     Ok(Answer(gathered.added))
@@ -199,6 +225,43 @@ struct Gathered {
 }
 
 impl Gathered {
+    /// The photos whose ids are not there yet.
+    async fn without_known(
+        &mut self,
+        app: &App,
+        name: &str,
+        photos: Vec<(usize, Photo)>,
+    ) -> Result<Vec<(usize, Photo)>, Refusal> {
+        let ids = photos.iter().filter_map(|(_, photo)| photo.id);
+        let there = there(app, name, ids.collect()).await?;
+        let is_new = |(image_index, photo): &(usize, Photo)| match photo.id {
+            Some(id) if there.contains(&id.0) => {
+                let image_index = *image_index;
+                self.added.known.push(KnownFace { id, image_index });
+                false
+            }
+            _ => true,
+        };
+        Ok(photos.into_iter().filter(is_new).collect())
+    }
+
+    /// Leaves out those whose ids are there by now.
+    async fn leave_known(&mut self, app: &App, name: &str) -> Result<(), Refusal> {
+        let ids = self.added.faces.iter().map(|face| face.id);
+        let there = there(app, name, ids.collect()).await?;
+        self.points.retain(|point| !there.contains(&point.id));
+        let faces = std::mem::take(&mut self.added.faces).into_iter();
+        let (known, added): (Vec<_>, Vec<_>) = faces.partition(|it| there.contains(&it.id.0));
+        self.added.faces = added;
+        self.added
+            .known
+            .extend(known.into_iter().map(|it| KnownFace {
+                id: it.id,
+                image_index: it.image_index,
+            }));
+        Ok(())
+    }
+
     /// The first face that has been taken from a photo of the request.
     fn face_of(&self, image_index: usize) -> Option<Id> {
         let mut faces = self.added.faces.iter();
@@ -237,6 +300,20 @@ impl Gathered {
             error: refusal.message().to_owned(),
         });
     }
+}
+
+/// Which of these ids the collection has.
+async fn there(app: &App, name: &str, ids: Vec<Id>) -> Result<HashSet<PointId>, Refusal> {
+    let ids: Vec<_> = ids.into_iter().map(|id| id.0).collect();
+    let (name, select) = (
+        name.to_owned(),
+        Select {
+            payload: false,
+            vectors: Which::None,
+        },
+    );
+    let points = app.read(move |engine| engine.get(&name, &ids, select));
+    Ok(points.await?.into_iter().map(|point| point.id).collect())
 }
 
 fn with_faces(mut seen: Seen, sieve: &Sieve) -> Result<Seen, Refusal> {

@@ -102,6 +102,17 @@ impl From<&engine::Face> for Place {
 pub(crate) struct Added {
     pub(crate) faces: Vec<AddedFace>,
     pub(crate) errors: Vec<ImageError>,
+    /// Photos whose ids were there, where these were to stay.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) known: Vec<KnownFace>,
+}
+
+/// A face that was there already.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct KnownFace {
+    pub(crate) id: Id,
+    /// The photo that has its id, by its place in the request.
+    pub(crate) image_index: usize,
 }
 
 /// A face that is kept now.

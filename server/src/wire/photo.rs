@@ -28,6 +28,30 @@ pub(crate) struct AddPhotos {
     pub(crate) keep_crop: bool,
     pub(crate) keep_photo: bool,
     pub(crate) duplicates: Duplicates,
+    pub(crate) existing: Existing,
+}
+
+/// What becomes of a photo whose `id` a face has already.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Existing {
+    /// Its face takes the place of the one that is there.
+    #[default]
+    Replace,
+    /// What is there stays, and nobody looks at the photo.
+    Keep,
+}
+
+impl std::str::FromStr for Existing {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text {
+            "replace" => Ok(Self::Replace),
+            "keep" => Ok(Self::Keep),
+            _ => Err(()),
+        }
+    }
 }
 
 /// What becomes of a face of a picture that another face is of already.
@@ -118,6 +142,8 @@ pub(crate) struct AddBody {
     keep_photo: Option<bool>,
     /// `report` by default.
     duplicates: Option<Duplicates>,
+    /// `replace` by default.
+    existing: Option<Existing>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -150,6 +176,7 @@ pub(crate) struct AddForm {
     keep_crop: Option<bool>,
     keep_photo: Option<bool>,
     duplicates: Option<Duplicates>,
+    existing: Option<Existing>,
 }
 
 /// A file of a form.
@@ -246,6 +273,7 @@ impl TryFrom<AddBody> for AddPhotos {
             keep_crop: body.keep_crop.unwrap_or(true),
             keep_photo: body.keep_photo.unwrap_or(false),
             duplicates: body.duplicates.unwrap_or_default(),
+            existing: body.existing.unwrap_or_default(),
         }
         .checked()
     }
@@ -271,6 +299,9 @@ impl TryFrom<Form> for AddPhotos {
             keep_photo: fields.flag("keep_photo")?.unwrap_or(false),
             duplicates: fields
                 .parsed("duplicates", "report, refuse or ignore")?
+                .unwrap_or_default(),
+            existing: fields
+                .parsed("existing", "replace or keep")?
                 .unwrap_or_default(),
             photos: Vec::new(),
         };

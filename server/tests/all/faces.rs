@@ -284,3 +284,58 @@ fn a_restart_keeps_faces_and_their_pictures() {
         .ok();
     assert_eq!(found["faces"][0]["hits"][0]["person"], "Bob");
 }
+
+/// As several imports of one folder do at once.
+#[test]
+fn of_photos_that_come_under_one_id_at_once_the_first_is_kept_and_the_others_are_told() {
+    let server = Server::start();
+    server.with_faces("stars");
+    let send = |first: u32| {
+        let image = |n: u32| json!({"image": base64(&photo(first)), "id": n});
+        let body = json!({"images": [image(1), image(2)], "existing": "keep"});
+        server.post("/collections/stars/faces", &body).ok()
+    };
+    let told: Vec<Value> = std::thread::scope(|scope| {
+        let sent: Vec<_> = (4..12).map(|n| scope.spawn(move || send(n))).collect();
+        sent.into_iter().map(|it| it.join().unwrap()).collect()
+    });
+    let count = |key: &str| -> usize {
+        let lists = told.iter().filter_map(|it| it[key].as_array());
+        lists.map(Vec::len).sum()
+    };
+    assert_eq!(
+        (count("faces"), count("known"), count("errors")),
+        (2, 14, 0)
+    );
+    let again = send(20);
+    assert_eq!(
+        again["known"],
+        json!([{"id": 1, "image_index": 0}, {"id": 2, "image_index": 1}])
+    );
+    assert_eq!(again["faces"], json!([]));
+    // What is said to be kept is what is there.
+    let first = told
+        .iter()
+        .position(|it| it["faces"][0]["id"] == 1)
+        .unwrap();
+    let columns = 4 + u32::try_from(first).unwrap();
+    let found = server.form(
+        "/collections/stars/faces/search",
+        &[("image", &photo(columns))],
+    );
+    let best = found.ok()["faces"][0]["hits"][0]["score"].as_f64().unwrap();
+    assert!(best > 0.9999, "{best}");
+    // Who says nothing replaces.
+    let image = photo(20);
+    let parts = [("image", image.as_slice()), ("id", b"1".as_slice())];
+    assert_eq!(
+        server.form("/collections/stars/faces", &parts).ok()["faces"][0]["id"],
+        1
+    );
+    let wrong = [
+        ("image", image.as_slice()),
+        ("existing", b"perhaps".as_slice()),
+    ];
+    let why = server.form("/collections/stars/faces", &wrong).refused(400);
+    assert!(why.contains("replace or keep"), "{why}");
+}

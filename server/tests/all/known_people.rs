@@ -81,7 +81,9 @@ fn a_face_that_was_chosen_for_a_person_is_not_shown_for_them_once_it_is_somebody
     assert_eq!(best(), [6, 8]);
     let to = |person: Value| {
         let body = json!({ "person": person });
-        server.json("PATCH", "/collections/stars/faces/6", &body).ok();
+        server
+            .json("PATCH", "/collections/stars/faces/6", &body)
+            .ok();
     };
     to(json!("Bob"));
     assert_eq!(best()[0], 4);
@@ -93,7 +95,11 @@ fn a_face_that_was_chosen_for_a_person_is_not_shown_for_them_once_it_is_somebody
     server.delete("/collections/stars/faces/4").ok();
     add(&server, 9, "Ada");
     let (image, person) = (photo(4), b"Bob".as_slice());
-    let parts = [("image", image.as_slice()), ("id", b"4"), ("person", person)];
+    let parts = [
+        ("image", image.as_slice()),
+        ("id", b"4"),
+        ("person", person),
+    ];
     server.form("/collections/stars/faces", &parts).ok();
     assert_eq!(best()[0], 9);
 }
@@ -157,23 +163,50 @@ fn what_is_known_of_a_person_is_written_by_nobody_but_the_server() {
     let batch = |operation: Value| ("POST", "/points/batch", json!({"operations": [operation]}));
     let set = json!({"payload": forged, "points": [4]});
     let cases = [
-        ("PUT", "/points", json!({"points": [{"id": 9, "vector": vector, "payload": forged}]})),
-        ("PUT", "/points", json!({"batch": {"ids": [9], "vectors": [vector], "payloads": [forged]}})),
+        (
+            "PUT",
+            "/points",
+            json!({"points": [{"id": 9, "vector": vector, "payload": forged}]}),
+        ),
+        (
+            "PUT",
+            "/points",
+            json!({"batch": {"ids": [9], "vectors": [vector], "payloads": [forged]}}),
+        ),
         ("POST", "/points/payload", set.clone()),
         ("PUT", "/points/payload", set.clone()),
-        ("POST", "/points/payload", json!({"payload": {"ignored": false}, "key": "about_person", "points": [4]})),
-        ("PUT", "/points/payload", json!({"payload": {"a": 1}, "key": "about_person.attributes", "points": [4]})),
-        ("POST", "/points/payload/delete", json!({"keys": ["a", "about_person.ignored"], "points": [4]})),
+        (
+            "POST",
+            "/points/payload",
+            json!({"payload": {"ignored": false}, "key": "about_person", "points": [4]}),
+        ),
+        (
+            "PUT",
+            "/points/payload",
+            json!({"payload": {"a": 1}, "key": "about_person.attributes", "points": [4]}),
+        ),
+        (
+            "POST",
+            "/points/payload/delete",
+            json!({"keys": ["a", "about_person.ignored"], "points": [4]}),
+        ),
         batch(json!({"set_payload": set})),
         batch(json!({"delete_payload": {"keys": ["about_person"], "points": [4]}})),
         ("POST", "/faces", json!({"image": image, "payload": forged})),
         ("PATCH", "/faces/4", json!({"payload": forged})),
-        ("PATCH", "/faces/4", json!({"person": null, "payload": {"about_person": 1}})),
+        (
+            "PATCH",
+            "/faces/4",
+            json!({"person": null, "payload": {"about_person": 1}}),
+        ),
     ];
     for (method, path, body) in cases {
         let answer = server.json(method, &format!("{collection}{path}"), &body);
         let why = answer.refused(400);
-        assert!(why.contains("PATCH /collections"), "{method} {path} {body}: {why}");
+        assert!(
+            why.contains("PATCH /collections"),
+            "{method} {path} {body}: {why}"
+        );
     }
     let (image, payload) = (photo(4), br#"{"about_person": {}}"#);
     let parts = [("image", image.as_slice()), ("payload", payload.as_slice())];
@@ -196,9 +229,21 @@ fn a_person_is_given_the_id_that_they_had_elsewhere_once() {
     let other = "11111111-2d3e-4f50-8a6b-7c8d9e0f1a2b";
     let why = say(json!({"name": "Ada", "id": other})).refused(409);
     assert!(why.contains(id), "{why}");
-    assert!(say(json!({"name": "Bob", "id": id})).refused(409).contains("somebody else"));
-    assert!(say(json!({"name": "Bob", "id": "x"})).refused(400).contains("UUID"));
+    assert!(
+        say(json!({"name": "Bob", "id": id}))
+            .refused(409)
+            .contains("somebody else")
+    );
+    assert!(
+        say(json!({"name": "Bob", "id": "x"}))
+            .refused(400)
+            .contains("UUID")
+    );
     let people = server.get(PEOPLE).ok();
-    assert_eq!(people["people"][0]["attributes"], json!({"a": 1}), "{people}");
+    assert_eq!(
+        people["people"][0]["attributes"],
+        json!({"a": 1}),
+        "{people}"
+    );
     assert!(people["people"][1]["id"].is_null(), "{people}");
 }

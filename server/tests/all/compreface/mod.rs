@@ -312,7 +312,10 @@ fn what_comes_in_on_one_side_is_found_on_the_other() {
     assert_eq!(get(&server, FACES)["total_elements"], 2);
     server.delete("/collections/faces/faces?person=Bob").ok();
     assert_eq!(names(&server), json!(["Ana María"]));
-    done(delete(&server, &format!("{SUBJECTS}/Ana%20Mar%C3%ADa")), 200);
+    done(
+        delete(&server, &format!("{SUBJECTS}/Ana%20Mar%C3%ADa")),
+        200,
+    );
     let left = server
         .post("/collections/faces/points/count", &json!({}))
         .ok();
