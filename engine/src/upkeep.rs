@@ -110,9 +110,9 @@ impl Engine {
             complete: false,
             damaged: found.damaged,
         };
-        if found.complete {
-            let snapshots = found.snapshots as u64;
-            let mut go_on = || progress(snapshots, snapshots);
+        let snapshots = found.snapshots as u64;
+        let mut go_on = || progress(snapshots, snapshots);
+        if found.complete && go_on() {
             let _moving = self.moving.read();
             let backups = verify::backups(&self.shared().backups, &mut go_on)?;
             examined.backups = backups.read;

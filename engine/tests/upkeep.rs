@@ -37,7 +37,13 @@ fn at_rest(dir: &Path) -> Engine {
 fn what_rots_in_a_checkpoint_is_found_and_written_anew_while_it_is_served() {
     let dir = tempfile::tempdir().unwrap();
     let engine = at_rest(dir.path());
-    let whole = engine.examine(&mut |_, _| true).unwrap();
+    let mut far = (0, 0);
+    let whole = engine.examine(&mut |done, of| {
+        far = (done, of);
+        true
+    });
+    let whole = whole.unwrap();
+    assert_eq!(far, (4, 4));
     assert_eq!((whole.snapshots, whole.backups), (4, 0));
     assert!(whole.damaged.is_empty() && whole.mended, "{whole:?}");
     for round in 0..4 {
