@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use storage::{CollectionId, Log, Lsn, Record};
+use storage::{CollectionId, Log, Lsn, RECORD_HEAD, Record};
 
 use crate::checkpoint::FrozenState;
 use crate::decide::{Basis, Others};
@@ -65,12 +65,20 @@ pub(crate) fn run(shared: &Arc<Shared>, proposals: &Receiver<Proposal>, work: &S
         work,
         others: Others::default(),
     };
-    while let Some(next) = next(shared, proposals) {
+    // One that did not go into the group before.
+    let mut held = None;
+    while let Some(next) = held
+        .take()
+        .map_or_else(|| next(shared, proposals), |it| Some(Some(it)))
+    {
         if let Err(error) = committer.follow(Duration::ZERO) {
             committer.stop_unless_apart(&error);
         }
         if let Some(first) = next {
-            committer.commit(gather(first, proposals));
+            let most = committer.with_log(|log| log.piece_bytes()).min(GROUP_BYTES);
+            let (group, rest) = gather(first, proposals, most);
+            held = rest;
+            committer.commit(group);
         }
     }
 }
@@ -87,17 +95,27 @@ fn next(shared: &Shared, proposals: &Receiver<Proposal>) -> Option<Option<Propos
     }
 }
 
-fn gather(first: Proposal, proposals: &Receiver<Proposal>) -> Vec<Proposal> {
-    let mut bytes = first.bytes.len();
+/// What waits, up to so many bytes together, of which the log makes one piece; and the one that would have
+/// been too much. A piece is there or not; what comes in several begins anew with each that others put
+/// between them.
+fn gather(
+    first: Proposal,
+    proposals: &Receiver<Proposal>,
+    most: usize,
+) -> (Vec<Proposal>, Option<Proposal>) {
+    let mut bytes = first.bytes.len() + RECORD_HEAD;
     let mut group = vec![first];
-    while bytes < GROUP_BYTES {
+    while bytes < most {
         let Ok(next) = proposals.try_recv() else {
             break;
         };
-        bytes += next.bytes.len();
+        bytes += next.bytes.len() + RECORD_HEAD;
+        if bytes > most {
+            return (group, Some(next));
+        }
         group.push(next);
     }
-    group
+    (group, None)
 }
 
 struct Committer<'a> {
@@ -141,8 +159,10 @@ impl Committer<'_> {
 
     /// Waits for what others have appended first.
     fn catch_up(&mut self) -> Result<(), Error> {
+        let before = self.with_log(|log| log.seen());
         for _ in 0..FOLLOW_TRIES {
-            if self.follow(FOLLOW_PATIENCE)? {
+            // What was first may have been no record: the beginning of a group that came to nothing.
+            if self.follow(FOLLOW_PATIENCE)? || self.with_log(|log| log.seen()) > before {
                 return Ok(());
             }
         }
@@ -167,6 +187,10 @@ impl Committer<'_> {
         let progress = &self.shared.progress;
         let bytes = group.iter().map(|committed| committed.bytes).sum();
         progress.appended_bytes.fetch_add(bytes, Ordering::Relaxed);
+        let is_change = |it: &&Committed| !matches!(it.record, Record::Mark);
+        if let Some(last) = group.iter().rev().find(is_change) {
+            progress.changed.store(last.lsn.0, Ordering::Release);
+        }
         if self.work.send(Work::Group(group)).is_err() {
             self.shared.latch("the applier has ended");
         }
@@ -286,5 +310,37 @@ impl Committer<'_> {
         });
         let committed = committed.collect();
         self.hand_on(committed);
+    }
+}
+
+#[cfg(all(test, not(feature = "shuttle")))]
+mod tests {
+    use super::*;
+    use crate::sync::bounded;
+
+    fn proposal(bytes: usize) -> Proposal {
+        Proposal {
+            basis: Basis::NOTHING,
+            record: Record::Mark,
+            bytes: vec![0; bytes],
+            ack: Ack::Durable,
+            reply: bounded(1).0,
+        }
+    }
+
+    #[test]
+    fn what_waits_is_put_together_as_far_as_the_log_makes_one_piece_of_it() {
+        let (sender, proposals) = bounded(10);
+        for bytes in [40, 30, 500, 10] {
+            assert!(sender.try_send(proposal(bytes)).is_ok());
+        }
+        let mut groups = Vec::new();
+        let mut next = Some(proposal(10));
+        while let Some(first) = next.take().or_else(|| proposals.try_recv().ok()) {
+            let (group, rest) = gather(first, &proposals, 100);
+            groups.push(group.iter().map(|it| it.bytes.len()).collect::<Vec<_>>());
+            next = rest;
+        }
+        assert_eq!(groups, [vec![10, 40], vec![30], vec![500], vec![10]]);
     }
 }

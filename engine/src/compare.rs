@@ -18,8 +18,9 @@ use crate::view::View;
 pub struct Marked {
     /// The place.
     pub lsn: Lsn,
-    /// Names of collections and their checksums.
-    pub collections: Vec<(String, Checksum)>,
+    /// Names of all collections that were there and their checksums; none of those that cannot be told:
+    /// they were dropped meanwhile, or are damaged and not served.
+    pub collections: Vec<(String, Option<Checksum>)>,
 }
 
 /// Keeps what is there now, in place of what was kept at an earlier mark. Done by the applier.
@@ -36,7 +37,7 @@ impl Engine {
     }
 
     /// What was there at the last mark; nothing if it has been asked for, or there was none since the
-    /// start. Collections that were dropped meanwhile are left out.
+    /// start.
     pub fn marked(&self) -> Result<Option<Marked>, Error> {
         let _moving = self.moving.read();
         let Some(view) = self.shared().marked.lock().take() else {
@@ -44,12 +45,15 @@ impl Engine {
         };
         let mut collections = Vec::with_capacity(view.state.collections.len());
         for (collection, _) in &view.state.collections {
-            match self.checksum_in(&view, collection.id) {
-                Ok(sum) => collections.push((collection.name.clone(), sum)),
-                Err(Error::NoCollection(_)) => {}
+            let sum = match self.checksum_in(&view, collection.id) {
+                Ok(sum) => Some(sum),
+                Err(Error::NoCollection(_)) => None,
                 Err(error) => return Err(error),
-            }
+            };
+            collections.push((collection.name.clone(), sum));
         }
+        let damaged = self.shared().catalog.quarantined().into_iter();
+        collections.extend(damaged.map(|it| (it.name().to_owned(), None)));
         Ok(Some(Marked {
             lsn: view.state.lsn,
             collections,

@@ -277,6 +277,11 @@ impl Engine {
         Lsn(self.shared.progress.durable.load(Ordering::Acquire))
     }
 
+    /// The last record that is durable and no mark, so that something may have changed by it.
+    pub fn changed_lsn(&self) -> Lsn {
+        Lsn(self.shared.progress.changed.load(Ordering::Acquire))
+    }
+
     /// Bytes of the tables' files; 0 while they change places.
     pub fn tables_bytes(&self) -> u64 {
         self.shared.tables.disk_bytes()

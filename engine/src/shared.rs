@@ -49,6 +49,8 @@ pub(crate) struct Shared {
 pub(crate) struct Progress {
     pub(crate) durable: AtomicU64,
     pub(crate) applied: AtomicU64,
+    /// The last record that is durable and no mark; any from before the start may be none.
+    pub(crate) changed: AtomicU64,
     pub(crate) checkpoint: AtomicU64,
     /// The last record whose writer was answered though it need not be applied yet.
     pub(crate) answered: AtomicU64,
@@ -126,6 +128,7 @@ impl Shared {
     pub(crate) fn start_at(&self, durable: Lsn, checkpoint: Lsn) {
         self.progress.durable.store(durable.0, Ordering::Release);
         self.progress.applied.store(durable.0, Ordering::Release);
+        self.progress.changed.store(durable.0, Ordering::Release);
         self.progress
             .checkpoint
             .store(checkpoint.0, Ordering::Release);

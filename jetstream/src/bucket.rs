@@ -12,7 +12,7 @@ use tokio::runtime::Runtime;
 
 use crate::log::runtime;
 use crate::settings::Settings;
-use crate::{connection, limits};
+use crate::{connection, limits, stream};
 
 /// What a bucket is for.
 pub(crate) struct Purpose {
@@ -57,8 +57,10 @@ impl Bucket {
                 }
             }
         });
+        let store = opened?;
+        stream::check_beside(&store.stream.cached_info().config, settings, purpose.kept)?;
         Ok(Self {
-            store: opened?,
+            store,
             runtime: Some(runtime),
             what: purpose.what,
         })

@@ -4,11 +4,14 @@
 //! whoever begins with either finds all that follows. The store's own checksum of an object is checked
 //! when it is read, and the object has its own beside.
 
+use std::collections::HashMap;
+use std::fmt::Display;
 use std::io::{self, Read};
 use std::pin::Pin;
 use std::task::{Context as Task, Poll};
 use std::time::{Duration, SystemTime};
 
+use async_nats::Client;
 use async_nats::jetstream::object_store::{Config, ObjectInfo, ObjectMetadata, ObjectStore};
 use async_nats::jetstream::stream::Stream;
 use async_nats::jetstream::{self, stream::StorageType};
@@ -23,13 +26,18 @@ use crate::limits::{ANSWER, PIECE, READ_PATIENCE};
 use crate::log::{message_at, part, runtime};
 use crate::position::sequence;
 use crate::settings::Settings;
-use crate::{connection, stream};
+use crate::{connection, stream, varz};
 
 /// Checkpoints of a log.
 pub struct Checkpoints {
     /// Given up in `drop` alone.
     runtime: Option<Runtime>,
+    /// Of the log.
+    name: String,
+    client: Client,
     store: ObjectStore,
+    /// What the store lies in.
+    objects: Stream,
     stream: Stream,
 }
 
@@ -57,7 +65,8 @@ impl Checkpoints {
     pub fn open(settings: &Settings) -> Result<Self, Error> {
         let runtime = runtime("checkpoints")?;
         let opened = runtime.block_on(async {
-            let mut context = jetstream::new(connection::connect(settings).await?);
+            let client = connection::connect(settings).await?;
+            let mut context = jetstream::new(client.clone());
             context.set_timeout(ANSWER * 5);
             let (stream, _) = stream::open(&context, settings).await?;
             let bucket = format!("{}-checkpoints", settings.stream);
@@ -65,7 +74,7 @@ impl Checkpoints {
                 Ok(store) => store,
                 Err(_) => {
                     let config = Config {
-                        bucket,
+                        bucket: bucket.clone(),
                         description: Some("what nodes of doppel begin with".into()),
                         storage: StorageType::File,
                         num_replicas: settings.replicas,
@@ -75,12 +84,18 @@ impl Checkpoints {
                     made.map_err(|error| failed("cannot be made", &error))?
                 }
             };
-            Ok::<_, Error>((store, stream))
+            let objects = context.get_stream(format!("OBJ_{bucket}")).await;
+            let objects = objects.map_err(|error| failed("cannot be found", &error))?;
+            Ok::<_, Error>((client, store, objects, stream))
         });
-        let (store, stream) = opened?;
+        let (client, store, objects, stream) = opened?;
+        stream::check_beside(&objects.cached_info().config, settings, Duration::ZERO)?;
         Ok(Self {
             runtime: Some(runtime),
+            name: settings.stream.clone(),
+            client,
             store,
+            objects,
             stream,
         })
     }
@@ -152,6 +167,57 @@ impl Checkpoints {
         Ok(())
     }
 
+    /// Asks again whether the servers that keep the log sync before they acknowledge.
+    ///
+    /// # Errors
+    /// One does not, or too few have said so.
+    pub fn check_sync(&self, settings: &Settings) -> Result<(), Error> {
+        let info = self.runtime().block_on(self.stream.get_info());
+        let info = info.map_err(|error| Error::Unreachable(error.to_string()))?;
+        varz::check(settings, &stream::keepers(&info, &self.client))
+    }
+
+    /// Removes what is left of uploads that were broken off: pieces that no checkpoint names, and to which
+    /// nothing was added for so long, by the servers' clocks, before the last piece of all. Returns of how many
+    /// uploads there were any.
+    pub fn sweep(&self, quiet: Duration) -> Result<usize, Error> {
+        self.runtime().block_on(async {
+            let stays = |error: &dyn Display| failed("cannot be looked through", error);
+            // Before the names: an upload that ends meanwhile is named.
+            let info = self.objects.get_info().await;
+            let newest = info.map_err(|error| stays(&error))?.state.last_timestamp;
+            let pieces = format!("$O.{}-checkpoints.C.", self.name);
+            let mut subjects = self
+                .objects
+                .info_with_subjects(format!("{pieces}>"))
+                .await
+                .map_err(|error| stays(&error))?;
+            let mut left = HashMap::new();
+            while let Some(subject) = subjects.next().await {
+                let (subject, _) = subject.map_err(|error| stays(&error))?;
+                let upload = subject.strip_prefix(&pieces).map(str::to_owned);
+                left.extend(upload.map(|upload| (upload, subject)));
+            }
+            let mut named = self.store.list().await.map_err(|error| stays(&error))?;
+            while let Some(info) = named.next().await {
+                left.remove(&info.map_err(|error| stays(&error))?.nuid);
+            }
+            let mut removed = 0;
+            for subject in left.into_values() {
+                let last = self.objects.get_last_raw_message_by_subject(&subject).await;
+                let Ok(last) = last else { continue };
+                let added = second(last.time.unix_timestamp());
+                if added + quiet > second(newest.unix_timestamp()) {
+                    continue;
+                }
+                let purge = self.objects.purge().filter(subject).await;
+                purge.map_err(|error| stays(&error))?;
+                removed += 1;
+            }
+            Ok(removed)
+        })
+    }
+
     /// Keeps the newest and those up to the first that is this much older, and of the stream what comes
     /// after that one. Returns from where on the stream is kept then.
     pub fn trim(&self, apart: Duration) -> Result<Lsn, Error> {
@@ -197,7 +263,7 @@ impl Drop for Checkpoints {
     }
 }
 
-fn failed(what: &str, error: &dyn std::fmt::Display) -> Error {
+fn failed(what: &str, error: &dyn Display) -> Error {
     Error::Unreachable(format!("the store of checkpoints {what}: {error}"))
 }
 

@@ -82,6 +82,9 @@ fn tell(event: &Event) {
     match event {
         Event::Connected => tracing::info!("connected to the servers of the log"),
         Event::Disconnected => tracing::warn!("disconnected from the servers of the log"),
+        Event::SlowConsumer(_) | Event::ServerError(_) => {
+            tracing::warn!(%event, "the connection to the servers of the log");
+        }
         // Each try to connect again is one.
         other => tracing::debug!(event = %other, "the connection to the servers of the log"),
     }

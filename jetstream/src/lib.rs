@@ -26,5 +26,6 @@ mod varz;
 pub use checkpoints::{Checkpoint, Checkpoints};
 pub use leases::Leases;
 pub use log::JetStreamLog;
+pub use position::messages_between;
 pub use settings::{Access, Settings};
 pub use sums::Sums;

@@ -22,6 +22,8 @@ pub(crate) const STANDS: Duration = Duration::from_secs(20);
 pub(crate) const FORGOTTEN: Duration = Duration::from_secs(60);
 /// Messages that are delivered before they are taken.
 pub(crate) const DELIVERED: usize = 64;
+/// Bytes of them: a few messages of the largest.
+pub(crate) const DELIVERED_BYTES: usize = 3 * MOST_PAYLOAD;
 /// Beside those, messages that wait to be taken.
 pub(crate) const ARRIVED: usize = 4;
 /// How often the size of the stream is asked for.

@@ -14,7 +14,7 @@ use async_nats::jetstream::context::PublishErrorKind;
 use async_nats::jetstream::stream::{RawMessageErrorKind, Stream};
 use async_nats::jetstream::{self, Context, ErrorCode};
 use async_nats::{Client, HeaderMap};
-use storage::{Error, Log, Lsn, Records};
+use storage::{Error, Log, Lsn, RECORD_HEAD, Records};
 use tokio::runtime::Runtime;
 use tokio::time::{sleep, timeout};
 use uuid::Uuid;
@@ -67,15 +67,7 @@ impl JetStreamLog {
         });
         let (context, stream, number) = opened?;
         let info = stream.cached_info();
-        let cluster = info.cluster.as_ref();
-        let leader = cluster.and_then(|it| it.leader.clone());
-        let others = cluster.into_iter().flat_map(|it| &it.replicas);
-        let mut keepers: Vec<_> = others.map(|it| it.name.clone()).collect();
-        keepers.extend(leader);
-        if keepers.is_empty() {
-            keepers.push(client.server_info().server_name);
-        }
-        varz::check(settings, &keepers)?;
+        varz::check(settings, &stream::keepers(info, &client))?;
         let kept = Arc::new(Kept::default());
         kept.note(info);
         let end = info.state.last_sequence;
@@ -223,6 +215,17 @@ impl Log for JetStreamLog {
                 return Ok(all);
             }
         }
+    }
+
+    fn seen(&self) -> u64 {
+        self.assembler.seen
+    }
+
+    fn piece_bytes(&self) -> usize {
+        // Servers that take too little refuse the group itself, and say why.
+        self.part_bytes()
+            .unwrap_or(usize::MAX)
+            .saturating_sub(RECORD_HEAD)
     }
 
     fn shared(&self) -> Option<u128> {

@@ -22,3 +22,9 @@ pub(crate) fn kept_from(first_sequence: u64) -> Lsn {
         later => position(later, 0),
     }
 }
+
+/// How many messages of the stream lie between the groups of two records; none where the second is not
+/// behind the first.
+pub fn messages_between(from: Lsn, to: Lsn) -> u64 {
+    sequence(to).saturating_sub(sequence(from))
+}

@@ -4,8 +4,11 @@ use std::collections::HashMap;
 use std::fmt::Display;
 use std::time::{Duration, Instant};
 
+use async_nats::Client;
 use async_nats::jetstream::Context;
-use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType, Stream};
+use async_nats::jetstream::stream::{
+    Config, DiscardPolicy, Info, RetentionPolicy, StorageType, Stream,
+};
 use storage::Error;
 use tokio::time::sleep;
 use uuid::Uuid;
@@ -67,6 +70,19 @@ fn is_missing(error: &async_nats::jetstream::context::GetStreamError) -> bool {
         if error.error_code() == ErrorCode::STREAM_NOT_FOUND)
 }
 
+/// The servers that keep it, by name.
+pub(crate) fn keepers(info: &Info, client: &Client) -> Vec<String> {
+    let cluster = info.cluster.as_ref();
+    let leader = cluster.and_then(|it| it.leader.clone());
+    let others = cluster.into_iter().flat_map(|it| &it.replicas);
+    let mut keepers: Vec<_> = others.map(|it| it.name.clone()).collect();
+    keepers.extend(leader);
+    if keepers.is_empty() {
+        keepers.push(client.server_info().server_name);
+    }
+    keepers
+}
+
 /// The subject that records are sent to.
 pub(crate) fn subject(stream: &str) -> String {
     format!("{stream}.log")
@@ -116,6 +132,39 @@ fn check(config: &Config) -> Result<(), Error> {
     }
 }
 
+/// What lies beside the log must stay too, for as long as it is to be kept there (for good, if that is
+/// nothing).
+pub(crate) fn check_beside(
+    config: &Config,
+    settings: &Settings,
+    kept: Duration,
+) -> Result<(), Error> {
+    if config.num_replicas < settings.replicas {
+        let (stream, there, wanted) = (&config.name, config.num_replicas, settings.replicas);
+        tracing::warn!(
+            stream,
+            there,
+            wanted,
+            "what lies beside the log is kept fewer times"
+        );
+    }
+    let fits = [
+        ("max_msgs", config.max_messages <= 0),
+        ("max_bytes", config.max_bytes <= 0),
+        ("max_age", config.max_age == kept),
+        ("storage", config.storage == StorageType::File),
+        ("sealed", !config.sealed),
+    ];
+    match fits.iter().find(|(_, fits)| !fits) {
+        None => Ok(()),
+        Some((what, _)) => Err(Error::Shared(format!(
+            "the stream `{}` beside the log loses what is put there, or keeps it for another time than \
+             doppel says, because of its `{what}`: remove it, and doppel makes it anew",
+            config.name
+        ))),
+    }
+}
+
 fn number(config: &Config) -> Result<u128, Error> {
     let written = config.metadata.get(NUMBER);
     let number = written.and_then(|text| u128::from_str_radix(text, 16).ok());
@@ -142,6 +191,27 @@ mod tests {
             lazy_sync: false,
             access: Access::default(),
         }
+    }
+
+    #[test]
+    fn what_lies_beside_the_log_is_refused_where_it_would_not_stay() {
+        let day = Duration::from_secs(86_400);
+        let made = Config {
+            max_messages: -1,
+            max_bytes: -1,
+            max_age: day,
+            ..Config::default()
+        };
+        check_beside(&made, &settings(), day).unwrap();
+        let refused = |change: &dyn Fn(&mut Config)| {
+            let mut config = made.clone();
+            change(&mut config);
+            let refused = check_beside(&config, &settings(), day);
+            refused.unwrap_err().to_string()
+        };
+        assert!(refused(&|it| it.max_bytes = 1 << 30).contains("max_bytes"));
+        assert!(refused(&|it| it.max_age = day * 2).contains("max_age"));
+        assert!(refused(&|it| it.storage = StorageType::Memory).contains("storage"));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::time::{sleep, timeout};
 
-use crate::limits::{AGAIN, ARRIVED, DELIVERED, FORGOTTEN, HEARTBEAT, STANDS};
+use crate::limits::{AGAIN, ARRIVED, DELIVERED, DELIVERED_BYTES, FORGOTTEN, HEARTBEAT, STANDS};
 use crate::log::message_at;
 
 /// A message's sequence and its bytes.
@@ -105,6 +105,7 @@ async fn consume(
     let messages = consumer
         .stream()
         .max_messages_per_batch(DELIVERED)
+        .max_bytes_per_batch(DELIVERED_BYTES)
         .heartbeat(HEARTBEAT)
         .expires(STANDS);
     let mut messages = match messages.messages().await {

@@ -4,9 +4,10 @@
 
 mod common;
 
+use std::io::{self, Read};
 use std::time::Duration;
 
-use common::{ALWAYS, Nats};
+use common::{ALWAYS, LAZY, Nats};
 use jetstream::{Access, Checkpoints, JetStreamLog, Settings, Sums};
 use storage::{Log, Lsn};
 
@@ -127,6 +128,59 @@ fn a_group_in_parts_that_a_checkpoint_ends_with_stays_whole() {
     assert_eq!(from.len(), 2);
     log.append(&[vec![3]]).unwrap();
     assert_eq!(log.read_from(lsns[1].next()).unwrap().count(), 1);
+}
+
+/// Zeros, and then no more can be read.
+struct BreaksOff(usize);
+
+impl Read for BreaksOff {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let bytes = buffer.len().min(self.0);
+        self.0 -= bytes;
+        match bytes {
+            0 => Err(io::Error::other("it breaks off")),
+            bytes => Ok(bytes),
+        }
+    }
+}
+
+#[test]
+fn what_is_left_of_an_upload_that_broke_off_is_removed_and_what_is_whole_is_not() {
+    let Some(nats) = Nats::start(1, ALWAYS) else {
+        return;
+    };
+    let settings = settings(&nats);
+    let mut log = JetStreamLog::open(&settings).unwrap();
+    let store = Checkpoints::open(&settings).unwrap();
+    let lsn = log.append(&[vec![1]]).unwrap()[0];
+    let broken = store.put(lsn, String::new(), BreaksOff(1 << 20));
+    assert!(broken.is_err());
+    assert_eq!(store.all().unwrap(), []);
+    let hour = Duration::from_secs(3_600);
+    assert_eq!(store.sweep(hour).unwrap(), 0, "it may go on");
+    let whole = vec![7; 1 << 20];
+    store.put(lsn, String::new(), &whole[..]).unwrap();
+    assert_eq!(store.sweep(hour).unwrap(), 0);
+    assert_eq!(store.sweep(Duration::ZERO).unwrap(), 1);
+    assert_eq!(store.sweep(Duration::ZERO).unwrap(), 0);
+    assert!(fetched(&store, &store.all().unwrap()[0]) == whole);
+}
+
+#[test]
+fn servers_that_do_not_sync_any_more_are_found_out() {
+    let Some(nats) = Nats::start(1, LAZY) else {
+        return;
+    };
+    let strict = settings(&nats);
+    let lazy = Settings {
+        lazy_sync: true,
+        ..strict.clone()
+    };
+    drop(JetStreamLog::open(&lazy).unwrap());
+    let store = Checkpoints::open(&lazy).unwrap();
+    store.check_sync(&lazy).unwrap();
+    let told = store.check_sync(&strict).unwrap_err().to_string();
+    assert!(told.contains("sync_interval: always"), "{told}");
 }
 
 #[test]

@@ -4,7 +4,7 @@
 //! them where the others see them, and looks for a while at what the others say. Where two say different
 //! things of one place, one of them serves what is wrong: a metric tells, and an alert goes by it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use config::Nats;
@@ -15,8 +15,9 @@ use crate::app::App;
 use crate::limits::{COMPARED_FOR, COMPARISON_TICK};
 use crate::shared_log::settings;
 
-/// What a node holds: `content` and `graph` of each collection, by name.
-type Held = BTreeMap<String, [String; 2]>;
+/// What a node holds: `content` and `graph` of each collection, by name, or nothing of one of which it cannot
+/// tell.
+type Held = BTreeMap<String, Option<[String; 2]>>;
 
 /// Goes on as long as the server runs.
 pub(crate) fn watch(app: &App, engine: &Engine, nats: &Nats) {
@@ -105,17 +106,23 @@ impl Comparison {
 
 fn held(marked: &Marked) -> Held {
     let all = marked.collections.iter();
-    all.map(|(name, sum)| (name.clone(), [sum.content.clone(), sum.graph.clone()]))
-        .collect()
+    all.map(|(name, sum)| {
+        let sum = sum.as_ref();
+        let sum = sum.map(|sum| [sum.content.clone(), sum.graph.clone()]);
+        (name.clone(), sum)
+    })
+    .collect()
 }
 
-/// The collections of which both say something, and not the same: one that was dropped meanwhile is not
-/// told by all.
+/// The collections of which both say something, and not the same, or which only one knows.
 fn differing(ours: &Held, theirs: &Held) -> Vec<String> {
-    let both = ours
-        .iter()
-        .filter(|(name, sums)| theirs.get(*name).is_some_and(|other| other != *sums));
-    both.map(|(name, _)| name.clone()).collect()
+    let names: BTreeSet<&String> = ours.keys().chain(theirs.keys()).collect();
+    let differ = |name: &&String| match (ours.get(*name), theirs.get(*name)) {
+        (Some(Some(ours)), Some(Some(theirs))) => ours != theirs,
+        (Some(Some(_)), None) | (None, Some(Some(_))) => true,
+        _ => false,
+    };
+    names.into_iter().filter(differ).cloned().collect()
 }
 
 #[cfg(test)]
@@ -123,17 +130,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_both_hold_and_not_alike_differs() {
-        let held = |of: &[(&str, &str, &str)]| {
+    fn what_is_held_and_not_alike_or_by_one_alone_differs_and_what_is_not_told_does_not() {
+        let held = |of: &[(&str, Option<[&str; 2]>)]| {
             let all = of.iter();
-            all.map(|(name, content, graph)| {
-                ((*name).to_owned(), [*content, *graph].map(str::to_owned))
-            })
-            .collect::<Held>()
+            all.map(|(name, sums)| ((*name).to_owned(), sums.map(|it| it.map(str::to_owned))))
+                .collect::<Held>()
         };
-        let ours = held(&[("a", "1", "2"), ("b", "3", "4"), ("gone", "5", "6")]);
-        let theirs = held(&[("a", "1", "2"), ("b", "3", "0"), ("new", "7", "8")]);
-        assert_eq!(differing(&ours, &theirs), ["b"]);
+        let ours = held(&[
+            ("a", Some(["1", "2"])),
+            ("b", Some(["3", "4"])),
+            ("gone", None),
+            ("lost", Some(["5", "6"])),
+        ]);
+        let theirs = held(&[
+            ("a", Some(["1", "2"])),
+            ("b", Some(["3", "0"])),
+            ("damaged", None),
+            ("gone", Some(["7", "8"])),
+        ]);
+        assert_eq!(differing(&ours, &theirs), ["b", "lost"]);
+        assert_eq!(differing(&theirs, &ours), ["b", "lost"]);
         assert!(differing(&ours, &ours).is_empty());
     }
 }

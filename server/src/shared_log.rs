@@ -105,11 +105,21 @@ fn keep(
         return Err(damaged);
     }
     let store = Checkpoints::open(&settings(nats))?;
+    if let Err(error) = store.check_sync(&settings(nats)) {
+        tracing::error!(%error, "the servers of the log are not as they were at the start");
+    }
+    let left = store.sweep(every / 2)?;
+    if left > 0 {
+        tracing::info!(
+            uploads = left,
+            "what was left of uploads that broke off is removed"
+        );
+    }
     let newest = store.all()?.into_iter().next();
-    let applied = status.applied_lsn;
+    let changed = engine.changed_lsn();
     let due = match newest {
-        Some(newest) => newest.age >= every && newest.lsn < applied,
-        None => applied > Lsn(0),
+        Some(newest) => newest.age >= every && newest.lsn < changed,
+        None => changed > Lsn(0),
     };
     if !due {
         store.trim(every / 2)?;

@@ -20,6 +20,9 @@ use crate::ids::Lsn;
 /// Records in order, each with its position.
 pub type Records<'a> = Box<dyn Iterator<Item = Result<(Lsn, Vec<u8>), Error>> + 'a>;
 
+/// What a record takes at most beside itself, among others that are written with it.
+pub const RECORD_HEAD: usize = 8;
+
 /// The seam to whatever keeps the records.
 ///
 /// Positions rise with every record and are never given twice; callers must not count on them
@@ -42,6 +45,17 @@ pub trait Log: Send {
     fn follow(&mut self, wait: Duration) -> Result<Vec<(Lsn, Vec<u8>)>, Error> {
         let _ = wait;
         Ok(Vec::new())
+    }
+
+    /// How far the log was read; it rises with what others have appended, also where that was no record.
+    fn seen(&self) -> u64 {
+        self.last_lsn().0
+    }
+
+    /// Records that take no more bytes than this together, and [`RECORD_HEAD`] each, are written in one
+    /// piece, between which and the next one others may come. More are tried as one nevertheless.
+    fn piece_bytes(&self) -> usize {
+        usize::MAX
     }
 
     /// The number that tells a log that several nodes follow from all others; `None` for the log of
