@@ -129,7 +129,7 @@ impl Engine {
         change: PersonChange,
         fresh: String,
     ) -> Result<Written, Error> {
-        let target = self.collection(collection)?;
+        let target = self.holder(collection)?;
         // By these it is found out who there is, who is ignored and who is known. The last says that all
         // are there, also after an end in between (`knows_people`).
         let indexes = [
@@ -200,7 +200,7 @@ impl Engine {
         (person, payload): (Option<&str>, Payload),
         ack: Ack,
     ) -> Result<Written, Error> {
-        let target = self.collection(collection)?;
+        let target = self.holder(collection)?;
         let written = self.decided(|| self.assign_once(&target, id, (person, &payload), ack));
         written.map_err(|error| rename_missing(error, collection))
     }
@@ -290,13 +290,13 @@ impl Engine {
 
     /// What is known of a person; `None` of somebody of whom nothing was ever said.
     pub fn about_person(&self, collection: &str, name: &str) -> Result<Option<About>, Error> {
-        let target = self.collection(collection)?;
+        let target = self.holder(collection)?;
         self.about(&target, name)
     }
 
     /// The person with an id; `None` if nobody has it.
     pub fn person_of_id(&self, collection: &str, id: &str) -> Result<Option<Person>, Error> {
-        let target = self.collection(collection)?;
+        let target = self.holder(collection)?;
         if !target.knows_people() {
             return Ok(None);
         }
@@ -324,7 +324,7 @@ impl Engine {
 
     /// The condition that holds of the faces of people who are ignored; `None` if nobody is.
     pub fn ignored(&self, collection: &str) -> Result<Option<Condition>, Error> {
-        let target = self.collection(collection)?;
+        let target = self.holder(collection)?;
         if !target.knows_people() {
             return Ok(None);
         }

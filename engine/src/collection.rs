@@ -20,7 +20,7 @@ use crate::payload::{IndexInfo, PayloadIndexes};
 use crate::point::Which;
 use crate::settings::{Settings, named};
 use crate::space::Space;
-use crate::spec::VectorSpec;
+use crate::spec::{SHARDS, VectorSpec};
 use crate::sync::{AtomicU64, RwLock};
 use crate::tune::Tunings;
 use crate::vectors::Vectors;
@@ -29,6 +29,8 @@ use crate::vectors::Vectors;
 pub(crate) struct Collection {
     pub(crate) id: CollectionId,
     pub(crate) name: String,
+    /// Whether it holds no points, because they are in parts elsewhere (`SHARDS`). It is so for good.
+    pub(crate) is_entry: bool,
     pub(crate) state: BriefLock<State>,
     /// Held by writers, together, until their record is in the log; and alone by one who decides
     /// by a filter what to write, so that nothing changes between the decision and its record.
@@ -90,6 +92,7 @@ impl Collection {
         Self {
             id,
             name,
+            is_entry: state.settings.metadata.contains_key(SHARDS),
             state: BriefLock::new(state),
             deciding: RwLock::new(()),
             changed: AtomicU64::new(changed.0),

@@ -123,6 +123,19 @@ impl Engine {
         })
     }
 
+    /// The same, of one whose points are in it.
+    pub(crate) fn holder(&self, name: &str) -> Result<Arc<Collection>, Error> {
+        let collection = self.collection(name)?;
+        match collection.is_entry {
+            false => Ok(collection),
+            true => Err(Error::Conflict(format!(
+                "the collection `{name}` is spread over shards: its points are not here, but in its parts. \
+                 If it was made while this was on its way, send it again, to a node that serves shards; if \
+                 it comes from a backup, drop it"
+            ))),
+        }
+    }
+
     /// The collection of this name or alias, if it is not served.
     pub(crate) fn quarantined_as(&self, name: &str) -> Option<Arc<Quarantined>> {
         let all = self.shared.catalog.quarantined();
@@ -154,17 +167,22 @@ impl Engine {
         Ok(info(&*self.collection(name)?))
     }
 
-    /// The collection's number, which no other of its log ever has, and what its metadata has at a key.
+    /// What a collection's metadata has at a key.
     ///
     /// # Errors
     /// There is no such collection, or it is not served.
-    pub fn metadata_of(&self, name: &str, key: &str) -> Result<Option<(u64, Value)>, Error> {
+    pub fn metadata_of(&self, name: &str, key: &str) -> Result<Option<Value>, Error> {
         let collection = self.collection(name)?;
-        let value = collection.settings().metadata.get(key).cloned();
-        Ok(value.map(|value| (collection.id.0, value)))
+        Ok(collection.settings().metadata.get(key).cloned())
     }
 
-    /// Refuses points that could not be put in; puts none in.
+    /// The number that tells a log that several nodes follow from all others; nothing of one's own.
+    pub fn log_number(&self) -> Option<u128> {
+        self.shared.log.lock().shared()
+    }
+
+    /// Refuses points that could not be put in, whether they are to be in this collection itself or in
+    /// parts of it; puts none in.
     ///
     /// # Errors
     /// The same as of [`Engine::upsert`].
@@ -181,7 +199,7 @@ impl Engine {
 
     /// Puts points, all or none of them; of several with one id the last stands.
     pub fn upsert(&self, collection: &str, points: Vec<Point>, ack: Ack) -> Result<Written, Error> {
-        let target = self.collection(collection)?;
+        let target = self.holder(collection)?;
         few(&points)?;
         let written = match self.shared.log_is_shared && are_named(&points) {
             true => self.decided(|| self.upsert_once(&target, points.clone(), ack)),
@@ -235,7 +253,7 @@ impl Engine {
         mut ids: Vec<PointId>,
         ack: Ack,
     ) -> Result<Written, Error> {
-        let target = self.collection(collection)?;
+        let target = self.holder(collection)?;
         if ids.len() > MAX_IDS_PER_REQUEST {
             return Err(Error::TooLarge(format!(
                 "{} ids in one request, the limit is {MAX_IDS_PER_REQUEST}",

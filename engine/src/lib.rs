@@ -114,7 +114,7 @@ pub use refill::{Lacking, Refill, Remade};
 pub use reindex::{Copied, IndexChange, Rebuild};
 pub use retention::{INSERTED_AT_S, Swept, TTL_S};
 pub use seed::{FetchSeed, Fetched, SeedFile, SeedHead};
-pub use spec::{CollectionSpec, EmbedderRef, Metric, Quantization, VectorSpec, check_name};
+pub use spec::{CollectionSpec, EmbedderRef, Metric, Quantization, SHARDS, VectorSpec, check_name};
 pub use storage::{BackupFile, Incoming, Lsn, PointId};
 pub use tune::{Effort, Tuned};
 pub use upkeep::{Compacted, Examined, Warmed};

@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::limits::{MAX_ALIAS_CHANGES, MAX_ALIASES, MAX_COLLECTIONS};
 use crate::point::{Ack, Payload, Written};
 use crate::settings::Settings;
-use crate::spec::{CollectionSpec, VectorSpec, check_name};
+use crate::spec::{CollectionSpec, SHARDS, VectorSpec, check_name};
 
 /// A change of a collection's settings; what is `None` or not named stays as it is.
 #[derive(Debug, Clone, Default)]
@@ -131,6 +131,11 @@ impl Engine {
             let Some(changed) = &change.metadata else {
                 return Ok(());
             };
+            if changed.contains_key(SHARDS) {
+                return Err(Error::Conflict(format!(
+                    "`metadata.{SHARDS}` cannot change: it says where a collection's points are"
+                )));
+            }
             let mut metadata = settings.metadata.clone();
             for (key, value) in changed {
                 match value {

@@ -27,7 +27,7 @@ impl Engine {
         change: &PayloadChange,
         ack: Ack,
     ) -> Result<Written, Error> {
-        let target = self.collection(collection)?;
+        let target = self.holder(collection)?;
         change.check()?;
         let record = |ids| {
             Ok(Record::ChangePayload {
@@ -66,7 +66,7 @@ impl Engine {
         filter: &Filter,
         ack: Ack,
     ) -> Result<(Written, usize), Error> {
-        let target = self.collection(collection)?;
+        let target = self.holder(collection)?;
         let written = self.decided(|| {
             let deciding = self.alone(&target);
             let ids = self.decide(&target, filter)?;
@@ -92,7 +92,7 @@ impl Engine {
         names: &[String],
         ack: Ack,
     ) -> Result<Written, Error> {
-        let target = self.collection(collection)?;
+        let target = self.holder(collection)?;
         if names.is_empty() {
             return Err(Error::BadRequest("no vectors are named".into()));
         }
@@ -121,7 +121,7 @@ impl Engine {
         kind: IndexKind,
         ack: Ack,
     ) -> Result<Written, Error> {
-        let target = self.collection(collection)?;
+        let target = self.holder(collection)?;
         self.decided(|| self.create_index_once(&target, (&key, kind), ack))
             .map_err(|error| rename_missing(error, collection))
     }
@@ -154,7 +154,7 @@ impl Engine {
 
     /// Takes the index of a key away; nothing happens if there is none.
     pub fn drop_index(&self, collection: &str, key: &KeyPath, ack: Ack) -> Result<Written, Error> {
-        let target = self.collection(collection)?;
+        let target = self.holder(collection)?;
         let written = self.decided(|| {
             let deciding = self.on_names();
             let settings = target.settings();

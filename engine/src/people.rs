@@ -56,7 +56,7 @@ impl Engine {
         from: Option<&str>,
         limit: usize,
     ) -> Result<People, Error> {
-        let collection = self.collection(collection)?;
+        let collection = self.holder(collection)?;
         at_most("`limit`", limit, MAX_PAGE)?;
         let (found, next) = collection.people(search, from, limit)?;
         let found = found.into_iter().map(|(name, points, sample)| {
@@ -85,12 +85,12 @@ impl Engine {
 
     /// The names of all people, in their order.
     pub fn person_names(&self, collection: &str) -> Result<Vec<String>, Error> {
-        self.collection(collection)?.names(|_| true, usize::MAX)
+        self.holder(collection)?.names(|_| true, usize::MAX)
     }
 
     /// The name that somebody has, as they have it: this one, else one that differs by case alone.
     pub fn person_called(&self, collection: &str, name: &str) -> Result<Option<String>, Error> {
-        let collection = self.collection(collection)?;
+        let collection = self.holder(collection)?;
         if collection.is_somebody(name)? {
             return Ok(Some(name.to_owned()));
         }
@@ -131,7 +131,7 @@ impl Engine {
         taken: Taken,
         ack: Ack,
     ) -> Result<(Written, usize), Error> {
-        let target = self.collection(collection)?;
+        let target = self.holder(collection)?;
         let renamed = self.decided(|| self.rename_once(&target, (from, to), taken, ack));
         renamed.map_err(|error| rename_missing(error, collection))
     }

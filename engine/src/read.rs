@@ -26,7 +26,7 @@ impl Engine {
         ids: &[PointId],
         select: Select,
     ) -> Result<Vec<StoredPoint>, Error> {
-        let collection = self.collection(collection)?;
+        let collection = self.holder(collection)?;
         at_most("ids in one request", ids.len(), MAX_IDS_PER_REQUEST)?;
         check_names(&collection, &select)?;
         let points = ids
@@ -47,7 +47,7 @@ impl Engine {
         query: &Query,
     ) -> Result<(Vec<ScoredPoint>, SearchTimes), Error> {
         let started = Instant::now();
-        let collection = self.collection(collection)?;
+        let collection = self.holder(collection)?;
         let k = query.limit.saturating_add(query.offset);
         at_most("`limit` and `offset` together", k, MAX_HITS)?;
         let ef = query.ef.unwrap_or(0);
@@ -150,7 +150,7 @@ impl Engine {
         limit: usize,
         select: Select,
     ) -> Result<Page, Error> {
-        let collection = self.collection(collection)?;
+        let collection = self.holder(collection)?;
         at_most("`limit`", limit, MAX_PAGE)?;
         check_names(&collection, &select)?;
         let filter = (!filter.is_empty()).then(|| collection.resolve(filter));
@@ -176,7 +176,7 @@ impl Engine {
         limit: usize,
         select: &Select,
     ) -> Result<Vec<StoredPoint>, Error> {
-        let collection = self.collection(collection)?;
+        let collection = self.holder(collection)?;
         at_most("`limit`", limit, MAX_PAGE)?;
         check_names(&collection, select)?;
         let filter = collection.resolve(filter);
@@ -234,7 +234,7 @@ impl Engine {
         limit: usize,
         select: &Select,
     ) -> Result<Vec<(StoredPoint, Value)>, Error> {
-        let collection = self.collection(collection)?;
+        let collection = self.holder(collection)?;
         at_most("`limit`", limit, MAX_PAGE)?;
         check_names(&collection, select)?;
         let filter = (!filter.is_empty()).then(|| collection.resolve(filter));
@@ -250,12 +250,12 @@ impl Engine {
 
     /// How many points a collection holds.
     pub fn count(&self, collection: &str) -> Result<usize, Error> {
-        Ok(self.collection(collection)?.len())
+        Ok(self.holder(collection)?.len())
     }
 
     /// How many points a filter lets through.
     pub fn count_where(&self, collection: &str, filter: &Filter) -> Result<usize, Error> {
-        let collection = self.collection(collection)?;
+        let collection = self.holder(collection)?;
         let filter = collection.resolve(filter);
         match collection.count_where(&filter) {
             Some(count) => Ok(count),
@@ -271,7 +271,7 @@ impl Engine {
         filter: &Filter,
         limit: usize,
     ) -> Result<Vec<(Value, u64)>, Error> {
-        let collection = self.collection(collection)?;
+        let collection = self.holder(collection)?;
         at_most("`limit`", limit, MAX_FACETS)?;
         let filter = (!filter.is_empty()).then(|| collection.resolve(filter));
         let among = filter.map(|filter| self.let_through(&collection, &filter));
@@ -318,7 +318,7 @@ impl Engine {
         id: &PointId,
         kind: FaceImage,
     ) -> Result<Option<Vec<u8>>, Error> {
-        let collection = self.collection(collection)?;
+        let collection = self.holder(collection)?;
         let place = |row: FaceRow| match kind {
             FaceImage::Crop => row.crop,
             FaceImage::Photo => row.photo,

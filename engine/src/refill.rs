@@ -63,7 +63,7 @@ impl Engine {
         refills: Vec<Refill>,
         ack: Ack,
     ) -> Result<usize, Error> {
-        let target = self.collection(collection)?;
+        let target = self.holder(collection)?;
         few(refills.len())?;
         let filled = self.decided(|| self.fill_once(&target, name, &refills, ack));
         filled.map_err(|error| rename_missing(error, collection))
@@ -105,7 +105,7 @@ impl Engine {
         remade: Vec<Remade>,
         ack: Ack,
     ) -> Result<usize, Error> {
-        let target = self.collection(collection)?;
+        let target = self.holder(collection)?;
         few(remade.len())?;
         let filled = self.decided(|| self.remake_once(&target, (from, to), &remade, ack));
         filled.map_err(|error| rename_missing(error, collection))
@@ -157,7 +157,7 @@ impl Engine {
     /// # Errors
     /// There is no such collection, or the tables cannot be read.
     pub fn put_by(&self, collection: &str, id: &PointId) -> Result<Option<Lsn>, Error> {
-        let target = self.collection(collection)?;
+        let target = self.holder(collection)?;
         self.reading(|tables| tables.put_by(target.id, id))
     }
 
@@ -182,7 +182,7 @@ impl Engine {
         (old, new): (&str, &str),
         lacking: Lacking,
     ) -> Result<usize, Error> {
-        let target = self.collection(collection)?;
+        let target = self.holder(collection)?;
         self.decided(|| {
             let deciding = self.alone(&target);
             self.shared().wait_applied()?;
@@ -210,7 +210,7 @@ impl Engine {
         collection: &str,
         (has, lacks): (&str, &str),
     ) -> Result<usize, Error> {
-        let target = self.collection(collection)?;
+        let target = self.holder(collection)?;
         let settings = target.settings();
         settings.by_name(has)?;
         settings.by_name(lacks)?;

@@ -97,7 +97,7 @@ impl Engine {
     /// The collections whose points do not stay for good.
     pub fn retained(&self) -> Vec<String> {
         let all = self.shared().catalog.all();
-        let all = all.iter().filter(|it| it.ttl_s().is_some());
+        let all = all.iter().filter(|it| !it.is_entry && it.ttl_s().is_some());
         all.map(|it| it.name.clone()).collect()
     }
 
@@ -107,7 +107,7 @@ impl Engine {
     /// # Errors
     /// There is no such collection, or writing has stopped.
     pub fn due(&self, name: &str, now_s: u64) -> Result<Vec<PointId>, Error> {
-        let target = self.collection(name)?;
+        let target = self.holder(name)?;
         let Some(ttl_s) = target.ttl_s().filter(|_| now_s >= EARLIEST_S) else {
             return Ok(Vec::new());
         };
@@ -126,7 +126,7 @@ impl Engine {
     /// # Errors
     /// There is no such collection, or writing has stopped.
     pub fn sweep(&self, name: &str, now_s: u64, ids: &[PointId]) -> Result<Swept, Error> {
-        let target = self.collection(name)?;
+        let target = self.holder(name)?;
         let Some(ttl_s) = target.ttl_s().filter(|_| now_s >= EARLIEST_S) else {
             return Ok(Swept::default());
         };

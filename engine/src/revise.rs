@@ -20,7 +20,7 @@ impl Engine {
         points: Vec<(PointId, Vectors)>,
         ack: Ack,
     ) -> Result<Written, Error> {
-        let target = self.collection(collection)?;
+        let target = self.holder(collection)?;
         if points.is_empty() {
             return Err(Error::BadRequest("there are no vectors to put".into()));
         }
@@ -63,7 +63,7 @@ impl Engine {
         names: &[String],
         ack: Ack,
     ) -> Result<Written, Error> {
-        let target = self.collection(collection)?;
+        let target = self.holder(collection)?;
         if ids.len() > MAX_IDS_PER_REQUEST {
             return Err(Error::TooLarge(format!(
                 "{} ids in one request, the limit is {MAX_IDS_PER_REQUEST}",

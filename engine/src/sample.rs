@@ -20,7 +20,7 @@ impl Engine {
         seed: u64,
         select: &Select,
     ) -> Result<Vec<StoredPoint>, Error> {
-        let collection = self.collection(collection)?;
+        let collection = self.holder(collection)?;
         at_most("`limit`", limit, MAX_PAGE)?;
         check_names(&collection, select)?;
         let resolved = collection.resolve(filter);

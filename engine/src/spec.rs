@@ -8,6 +8,11 @@ use crate::error::Error;
 use crate::limits::{MAX_NAME_LEN, MAX_VECTOR_NAME_LEN};
 use crate::point::Payload;
 
+/// The key of a collection's metadata by which its points are not in it but in parts elsewhere, with other
+/// logs: it is an entry that says so, and neither takes points nor has any. It is there from the start or
+/// never.
+pub const SHARDS: &str = "doppel_shards";
+
 /// How two vectors are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Metric {
