@@ -12,7 +12,7 @@ use engine::{
     Written,
 };
 use parking_lot::Mutex;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use tracing::Span;
 
 use crate::access::{NotMade, Ring};
@@ -151,16 +151,6 @@ impl App {
     pub(crate) fn asked(&self) -> impl Fn() -> u64 + use<> {
         let (searches, writes) = (self.searches.clone(), self.writes.clone());
         move || searches.entered() + writes.entered()
-    }
-
-    /// A place among the searches, for one that other nodes do.
-    pub(crate) fn search_elsewhere(&self) -> Result<OwnedSemaphorePermit, Refusal> {
-        self.searches.enter()
-    }
-
-    /// A place among the writes, for one that other nodes do.
-    pub(crate) fn write_elsewhere(&self) -> Result<OwnedSemaphorePermit, Refusal> {
-        self.writes.enter()
     }
 
     /// Reads from the engine, in a place of the request's own if it holds some.

@@ -121,9 +121,11 @@ pub(crate) async fn guard(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let app = app(&request).clone();
-    let is_beyond = request
-        .conn_data::<Admitted>()
-        .is_some_and(Admitted::is_beyond);
+    let connection = request.conn_data::<Admitted>();
+    if let Some(connection) = connection.filter(|_| shards::is_of_a_node(&app, &request)) {
+        connection.is_of_a_node();
+    }
+    let is_beyond = connection.is_some_and(Admitted::is_beyond);
     let mut response = match from_where(&app, &request, is_beyond) {
         Err(refusal) => {
             let response = Turned::Back(refusal).response(&request);

@@ -71,6 +71,11 @@ impl Refusal {
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message)
     }
 
+    /// 421: it is asked of the wrong server.
+    pub(crate) fn elsewhere(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::MISDIRECTED_REQUEST, message)
+    }
+
     /// 422: understood, but there is nothing to be made of the photo.
     pub(crate) fn photo(message: impl Into<String>) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, message)
@@ -139,6 +144,12 @@ impl Refusal {
     /// The same refusal, its sentence led by the place it speaks of.
     pub(crate) fn at(mut self, place: &str) -> Self {
         self.message = format!("{place}: {}", self.message);
+        self
+    }
+
+    /// The same refusal in other words.
+    pub(crate) fn instead(mut self, message: String) -> Self {
+        self.message = message;
         self
     }
 

@@ -101,7 +101,7 @@ pub fn start_with(config: Config, embedding: Embedding) -> Result<Running, Error
     let nats = app.config.nats.as_ref();
     if let Some(settings) = nats.and_then(|nats| nats.shards.as_ref()) {
         let url = url(addr, certificate.is_some());
-        app.has_shards(Shards::new(settings, &app.config, served.clone(), url)?);
+        app.has_shards(Shards::new(settings, &app, served.clone(), url)?);
     }
     let (handle, serving) = serve(listener, Arc::clone(&app), &served, certificate.clone())?;
     let (progress, phase) = watch::channel(Phase::Starting);
@@ -169,9 +169,11 @@ fn http_server(
     let data = web::Data::from(app);
     // On any number of cores, all that is let in has a thread, and so has who asks how it is.
     let at_work = settings.concurrent_searches + settings.concurrent_writes + limits::LOOKS_AT_WORK;
-    let at_work = at_work * (1 + served.len());
+    let of_shards = at_work * served.len();
+    let at_work = at_work + of_shards;
     let all = Connections::new(settings.max_connections);
-    let connections = settings.max_connections + limits::CONNECTIONS_BEYOND;
+    // As many nodes' connections as there are places in shards.
+    let connections = settings.max_connections + limits::CONNECTIONS_BEYOND + of_shards;
     let builder = Server::build()
         .workers(settings.workers)
         .worker_max_blocking_threads(at_work + 2 * limits::OPERATORS_AT_WORK)
@@ -230,55 +232,31 @@ fn open(app: &Arc<App>, embedding: Option<Embedding>, progress: &watch::Sender<P
             let engine = app.opened(engine);
             let mut interrupted = Interrupted::of(&engine);
             interrupted.go_on(app, &engine);
-            if let Some(embedding) = embedding {
-                models_task::load(app, embedding);
-                interrupted.go_on(app, &engine);
-                compreface::prepare(app, &engine);
-                tracing::info!("ready");
-                progress.send_if_modified(|phase| {
-                    let starting = matches!(phase, Phase::Starting);
-                    if starting {
-                        *phase = Phase::Ready;
-                    }
-                    starting
-                });
-            }
-            // This thread only waits for the others any more.
             thread::scope(|scope| {
-                let retention = thread::Builder::new().name("retention".to_owned());
-                let sweeps = || app.retention.watch(&engine, &app.metrics);
-                if let Err(error) = retention.spawn_scoped(scope, sweeps) {
-                    tracing::error!(%error, "nothing expires: no thread can be started for it");
+                // Other nodes and shards do not wait for models.
+                watch(scope, app, &engine);
+                if let Some(embedding) = embedding {
+                    models_task::load(app, embedding);
+                    interrupted.go_on(app, &engine);
+                    compreface::prepare(app, &engine);
+                    tracing::info!("ready");
+                    progress.send_if_modified(|phase| {
+                        let starting = matches!(phase, Phase::Starting);
+                        if starting {
+                            *phase = Phase::Ready;
+                        }
+                        starting
+                    });
                 }
                 let waiting = thread::Builder::new().name("interrupted".to_owned());
                 let go_on = || interrupted.wait(app, &engine);
                 if let Err(error) = waiting.spawn_scoped(scope, go_on) {
                     tracing::error!(%error, "nothing more goes on: no thread can be started for it");
                 }
-                if let Some(nats) = &app.config.nats {
-                    let seeds = thread::Builder::new().name("checkpoints".to_owned());
-                    let put = || shared_log::watch(app, &engine, nats);
-                    if let Err(error) = seeds.spawn_scoped(scope, put) {
-                        tracing::error!(%error, "no checkpoints are put into the store");
-                    }
-                    let compared = thread::Builder::new().name("comparison".to_owned());
-                    let compare = || comparison::watch(app, &engine, nats);
-                    if let Err(error) = compared.spawn_scoped(scope, compare) {
-                        tracing::error!(%error, "nodes are not compared");
-                    }
-                }
-                if let Some(shards) = app.shards() {
-                    let nodes = thread::Builder::new().name("nodes".to_owned());
-                    let parts = thread::Builder::new().name("parts".to_owned());
-                    let seen = nodes.spawn_scoped(scope, || shards.watch_nodes(app));
-                    let made = parts.spawn_scoped(scope, || shards.watch_parts(app));
-                    if let (Err(error), _) | (_, Err(error)) = (seen, made) {
-                        tracing::error!(%error, "shards are not looked after");
-                    }
-                }
+                // This thread only waits for the others any more.
                 let recall = thread::Builder::new().name("recall".to_owned());
-                let watch = || app.recall.watch(&engine, &app.metrics);
-                if let Err(error) = recall.spawn_scoped(scope, watch) {
+                let measures = || app.recall.watch(&engine, &app.metrics);
+                if let Err(error) = recall.spawn_scoped(scope, measures) {
                     tracing::error!(%error, "recall is not measured: no thread can be started for it");
                 }
             });
@@ -286,6 +264,36 @@ fn open(app: &Arc<App>, embedding: Option<Embedding>, progress: &watch::Sender<P
         Err(error) => {
             tracing::error!(%error, "the data folder cannot be opened");
             progress.send_replace(Phase::Failed(error));
+        }
+    }
+}
+
+/// Looks after what goes on beside requests, from as soon as the folder is open until the server stops.
+fn watch<'scope, 'env>(
+    scope: &'scope thread::Scope<'scope, 'env>,
+    app: &'env Arc<App>,
+    engine: &'env Arc<Engine>,
+) {
+    let named = |name: &str| thread::Builder::new().name(name.to_owned());
+    let sweeps = move || app.retention.watch(engine, &app.metrics);
+    if let Err(error) = named("retention").spawn_scoped(scope, sweeps) {
+        tracing::error!(%error, "nothing expires: no thread can be started for it");
+    }
+    if let Some(nats) = &app.config.nats {
+        let put = move || shared_log::watch(app, engine, nats);
+        if let Err(error) = named("checkpoints").spawn_scoped(scope, put) {
+            tracing::error!(%error, "no checkpoints are put into the store");
+        }
+        let compare = move || comparison::watch(app, engine, nats);
+        if let Err(error) = named("comparison").spawn_scoped(scope, compare) {
+            tracing::error!(%error, "nodes are not compared");
+        }
+    }
+    if let Some(shards) = app.shards() {
+        let seen = named("nodes").spawn_scoped(scope, move || shards.watch_nodes(app));
+        let made = named("parts").spawn_scoped(scope, move || shards.watch_parts(app));
+        if let (Err(error), _) | (_, Err(error)) = (seen, made) {
+            tracing::error!(%error, "shards are not looked after");
         }
     }
 }

@@ -150,8 +150,9 @@ impl Cluster {
         }
     }
 
-    /// Searches at the first node while another hangs, which is in the way only if it is asked.
-    fn search_while_one_hangs(&self, n: usize, vector: &Value) {
+    /// Searches and writes at the first node while another hangs, which is in the way only if it is asked.
+    fn work_while_one_hangs(&self, n: usize, vectors: &[Value]) {
+        let vector = &vectors[0];
         let (stop, longest, searches) =
             (AtomicBool::new(false), AtomicU64::new(0), AtomicU64::new(0));
         let search = || {
@@ -180,6 +181,7 @@ impl Cluster {
             more(20);
             self.nodes[n].as_ref().unwrap().signal("STOP");
             more(50);
+            self.write_again(vectors);
             self.nodes[n].as_ref().unwrap().signal("CONT");
             more(20);
             stop.store(true, Ordering::SeqCst);
@@ -187,6 +189,26 @@ impl Cluster {
         let (longest, searches) = (longest.into_inner(), searches.into_inner());
         eprintln!("{searches} searches, the longest {longest} ms");
         assert!(longest < SEARCH_MS, "{longest} ms");
+    }
+
+    /// Puts points that are there into all shards, again and again until all nodes that are asked for it do it:
+    /// none is waited for much longer than its lease.
+    fn write_again(&self, vectors: &[Value]) {
+        let points = vectors.iter().enumerate().take(40);
+        let points = points.map(|(id, vector)| json!({"id": id, "vector": vector}));
+        let body = json!({"points": points.collect::<Vec<_>>()});
+        let started = Instant::now();
+        loop {
+            let (status, said) = self.ask(0, "PUT", POINTS, &body);
+            if status == 200 {
+                break;
+            }
+            assert!(status == 503 && started.elapsed() < GONE, "{status} {said}");
+        }
+        eprintln!(
+            "a write beside a node that hangs took {:?}",
+            started.elapsed()
+        );
     }
 
     /// What only dead nodes have served is named; a lease that is not renewed ends.
@@ -226,8 +248,8 @@ fn searches_go_on_while_nodes_of_shards_die_hang_and_move() {
         cluster.expect_same(n, &vectors);
     }
 
-    // Each shard is on two nodes. One hangs, another dies: searches go on within a second.
-    cluster.search_while_one_hangs(2, &vectors[0]);
+    // Each shard is on two nodes. One hangs, another dies: searches go on within a second, writes within a lease.
+    cluster.work_while_one_hangs(2, &vectors);
     // On a busy machine its lease has ended meanwhile. It says that it is there every second, and nobody tells
     // when the others have heard it.
     cluster.until(2, SEARCH, &query(&vectors[0]), |status, _| status == 200);

@@ -306,6 +306,10 @@ fn statuses(operation: &Operation) -> BTreeSet<u16> {
     if operation.path.contains('{') {
         all.insert(404);
     }
+    // An entry of a collection that is spread over shards has no points.
+    if operation.path.starts_with("/collections/{collection}/") {
+        all.insert(409);
+    }
     if !operation.bodies.is_empty() {
         all.extend([408, 413, 415]);
     }

@@ -13,6 +13,7 @@ pub(crate) use body::{
     Either, MESSAGE_PACK, files_or_json, json, multipart_or_json, query, values,
 };
 pub(crate) use form::{Fields, Form};
+pub(crate) use parts::json_bytes;
 pub(crate) use path::plain;
 pub(crate) use room::Room;
 pub(crate) use upload::backup;

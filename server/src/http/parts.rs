@@ -32,6 +32,11 @@ const NUMBER_BYTES: usize = 8;
 const OTHER_BYTES: usize = 64;
 const TEXT_BYTES: usize = 16;
 
+/// What a JSON text takes at most when it is read as it is.
+pub(crate) fn json_bytes(text: &[u8]) -> u64 {
+    Parts::of(Format::Json, text, Place::Values).memory_bytes(text.len())
+}
+
 /// What the values at a place of a body become.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {

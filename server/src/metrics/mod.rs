@@ -4,6 +4,7 @@
 mod made;
 mod photos;
 mod searches;
+mod shards;
 mod states;
 
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use crate::refusal::Refusal;
 use made::{CONSTANT, counter, counters, gauge, gauges, histogram, histograms};
 use photos::Photos;
 use searches::Searches;
+use shards::Shards;
 pub(crate) use states::Work;
 use states::{States, flag, whole};
 
@@ -49,6 +51,7 @@ struct Inner {
     retention_waits: Gauge,
     /// Whether nodes differ, and where they were compared last.
     replicas: [Gauge; 2],
+    shards: Shards,
     searches: Searches,
     writes: IntCounterVec,
     write_seconds: HistogramVec,
@@ -129,6 +132,7 @@ impl Metrics {
                 "Points that were taken out because their time was over.",
             ),
             replicas: replicas(r),
+            shards: Shards::new(r),
             retention_waits: gauge(
                 r,
                 "doppel_retention_waiting",
@@ -258,6 +262,11 @@ impl Metrics {
         let [differs, compared] = &self.0.replicas;
         differs.set(f64::from(u8::from(differ)));
         compared.set(whole(lsn));
+    }
+
+    /// How many shards nobody serves, and by how many messages one that is served here is behind.
+    pub(crate) fn shards_seen(&self, unserved: usize, behind: u64) {
+        self.0.shards.seen(unserved, behind);
     }
 
     pub(crate) fn retention_waits(&self, waits: bool) {

@@ -154,8 +154,12 @@ async fn update(
 async fn drop(app: Data<App>, request: HttpRequest, name: Path<String>) -> Outcome<bool> {
     let name = named(name.into_inner())?;
     let _: WriteParams = http::query(request.query_string())?;
+    let spread = shards::of(&app, &name)?;
     let was_there = app
         .write(move |engine| engine.drop_collection(&name))
         .await?;
+    if let (true, Some(spread)) = (was_there, spread) {
+        shards::gone(&app, &spread).await;
+    }
     Ok(Answer(was_there))
 }

@@ -2,7 +2,8 @@
 //! here as a whole collection would read them, so that the same is refused and the key's scopes hold; a
 //! node that is asked then may do everything.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::body::{BoxBody, MessageBody};
@@ -15,11 +16,11 @@ use engine::{Point, PointId};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
-use super::ask::{Answers, Kind};
+use super::ask::Answers;
 use super::heard::{self, Answered};
-use super::peer::Call;
+use super::peer::{Call, Kind};
 use super::way::{Way, about, not_there};
-use super::{Sharded, Shards, merge, parts, split};
+use super::{KEY, Sharded, Shards, is_there, merge, parts, split};
 use crate::access::{Grant, Scope};
 use crate::app::App;
 use crate::http;
@@ -76,7 +77,8 @@ pub(crate) async fn route(
             request: &request,
             lsns: heard::lsns(request.headers())?,
         };
-        asked.answer(way, payload).await
+        let answered = asked.answer(way, payload).await;
+        answered.map_err(|refusal| asked.named(refusal))
     };
     let response = match answered.await {
         Ok(answered) => answered.response(&request),
@@ -96,6 +98,12 @@ impl Asked<'_> {
             Way::Write => {
                 let body = self.body(payload).await?;
                 let bodies = split::by_ids(body, "points", self.sharded.count)?;
+                self.write(texts(bodies)).await
+            }
+            Way::Change => {
+                let body = self.body(payload).await?;
+                let bodies = split::by_ids(body, "points", self.sharded.count)?;
+                self.know_all(&bodies).await?;
                 self.write(texts(bodies)).await
             }
             Way::Everywhere => self.everywhere(payload).await,
@@ -137,33 +145,37 @@ impl Asked<'_> {
         format!("/collections/{}{rest}{query}", self.sharded.part)
     }
 
-    fn call(&self, shard: u32, method: &'static str, body: Option<String>) -> (u32, Call) {
+    fn call(&self, shard: u32, method: &'static str, body: Option<Arc<str>>) -> (u32, Call) {
         let call = Call {
             method,
             path: self.path(),
             body,
+            room: None,
             lsn: self.lsns.get(&shard).copied(),
             patience: READ,
         };
         (shard, call)
     }
 
+    /// What a shard says of a part is told of the collection.
+    fn named(&self, refusal: Refusal) -> Refusal {
+        let message = refusal.message().replace(&self.sharded.part, &self.name);
+        refusal.instead(message)
+    }
+
     /// Sends the same to all shards.
     async fn read_all(&self, body: String) -> Result<Answers, Refusal> {
-        let all = 0..self.sharded.count;
-        let calls = all.map(|shard| self.call(shard, "POST", Some(body.clone())));
+        let (all, body) = (0..self.sharded.count, Arc::from(body));
+        let calls = all.map(|shard| self.call(shard, "POST", Some(Arc::clone(&body))));
         self.read(calls.collect()).await
     }
 
     /// What is missing is refused, unless the client would rather have a part of the answer.
     async fn read(&self, calls: Vec<(u32, Call)>) -> Result<Answers, Refusal> {
         let params: ReadParams = http::query(self.request.query_string())?;
-        let _place = self.app.search_elsewhere()?;
-        let answers = self.shards.ask_all(calls, Kind::Read).await?;
-        match params.allows_partial() && !answers.told.is_empty() {
-            true => Ok(answers),
-            false => answers.whole(),
-        }
+        let _place = self.shards.searches.enter()?;
+        let answers = self.shards.ask_all(calls, Kind::Read).await;
+        answers.read(params.allows_partial())
     }
 
     async fn write(&self, bodies: Vec<(u32, String)>) -> Result<Answered, Refusal> {
@@ -173,7 +185,7 @@ impl Asked<'_> {
             _ => "POST",
         };
         let calls = bodies.into_iter();
-        let calls = calls.map(|(shard, body)| self.written(shard, method, Some(body)));
+        let calls = calls.map(|(shard, body)| self.written(shard, method, Some(body.into())));
         self.wrote(calls.collect()).await
     }
 
@@ -181,26 +193,76 @@ impl Asked<'_> {
         let _: WriteParams = http::query(self.request.query_string())?;
         let (method, body) = match *self.request.method() {
             Method::DELETE => ("DELETE", None),
-            _ => ("PUT", Some(merge::text(self.body(payload).await?))),
+            _ => ("PUT", Some(merge::text(self.body(payload).await?).into())),
         };
         let all = 0..self.sharded.count;
         let calls = all.map(|shard| self.written(shard, method, body.clone()));
         self.wrote(calls.collect()).await
     }
 
-    fn written(&self, shard: u32, method: &'static str, body: Option<String>) -> (u32, Call) {
+    fn written(&self, shard: u32, method: &'static str, body: Option<Arc<str>>) -> (u32, Call) {
         let (shard, call) = self.call(shard, method, body);
         let patience = Duration::from_secs(self.app.config.server.request_timeout_s);
         (shard, Call { patience, ..call })
     }
 
-    async fn wrote(&self, calls: Vec<(u32, Call)>) -> Result<Answered, Refusal> {
-        let _place = self.app.write_elsewhere()?;
+    async fn wrote(&self, mut calls: Vec<(u32, Call)>) -> Result<Answered, Refusal> {
+        let _place = self.shards.writes.enter()?;
         // What the body has become is on its way; who takes it asks for memory anew.
-        drop(http::Room::release());
-        let answers = self.shards.ask_all(calls, Kind::Write).await?;
+        let mut room = http::Room::release();
+        let bodies = calls.iter().filter_map(|(_, call)| call.body.as_ref());
+        let bytes = bodies.map(|body| body.len() as u64).sum();
+        self.app.memory.promise_body(bytes, false, &mut room)?;
+        let room = room.map(Arc::new);
+        for (_, call) in &mut calls {
+            call.room.clone_from(&room);
+        }
+        let answers = self.shards.ask_all(calls, Kind::Write).await;
         let (told, heard) = answers.written()?.apart();
-        Ok(heard.with(merge::written(told)))
+        match is_there(self.app, &self.name, &self.sharded)? {
+            true => Ok(heard.with(merge::written(told))),
+            false => Err(gone(&self.name)),
+        }
+    }
+
+    /// Refuses what names points that are not there, before any shard has done its part. Where only one is
+    /// concerned it says so itself.
+    async fn know_all(&self, bodies: &split::Bodies) -> Result<(), Refusal> {
+        let named = bodies.iter().filter_map(|(shard, body)| {
+            let ids = body.get("points")?.as_array()?.iter();
+            let ids = ids.map(|item| item.get("id").unwrap_or(item).clone());
+            Some((*shard, ids.collect::<Vec<Value>>()))
+        });
+        let named: Vec<_> = named.collect();
+        if named.len() < 2 {
+            return Ok(());
+        }
+        let calls = named.iter().map(|(shard, ids)| {
+            let body = json!({"ids": ids, "with_payload": false, "with_vector": false});
+            let (shard, call) = self.call(*shard, "POST", Some(body.to_string().into()));
+            (shard, self.of_points(call))
+        });
+        let _place = self.shards.searches.enter()?;
+        let answers = self.shards.ask_all(calls.collect(), Kind::Read).await;
+        let mut there = HashSet::new();
+        for told in answers.read(false)?.told {
+            for point in merge::listed(told.result)? {
+                there.insert(split::id_of(&point)?);
+            }
+        }
+        for id in named.iter().flat_map(|(_, ids)| ids) {
+            let id = split::id_of(id)?;
+            if !there.contains(&id) {
+                return Err(engine::Error::NoPoint(id).into());
+            }
+        }
+        Ok(())
+    }
+
+    /// The same call, of points by their ids.
+    fn of_points(&self, call: Call) -> Call {
+        let path = format!("/collections/{}/points", self.sharded.part);
+        Call { path, ..call }
     }
 
     /// All points are looked at here first, so that one that is wrong keeps the others of all shards out.
@@ -229,9 +291,8 @@ impl Asked<'_> {
         let count = self.sharded.count;
         let bodies = split::by_ids(body, "ids", count)?.into_iter();
         let calls = bodies.map(|(shard, body)| {
-            let (shard, call) = self.call(shard, "POST", Some(merge::text(body)));
-            let path = format!("/collections/{}/points", self.sharded.part);
-            (shard, Call { path, ..call })
+            let (shard, call) = self.call(shard, "POST", Some(merge::text(body).into()));
+            (shard, self.of_points(call))
         });
         let (told, heard) = self.read(calls.collect()).await?.apart();
         Ok(heard.with(merge::in_order(ids, told, count)?))
@@ -266,6 +327,9 @@ impl Asked<'_> {
             return Err(not_there(&self.name, "`prefetch`"));
         }
         let info = self.app.describe(&self.name).await?;
+        if info.spec.metadata.get(KEY) != Some(&self.sharded.written()) {
+            return Err(gone(&self.name));
+        }
         // Shards say what is wrong with a name that there is not.
         let metric = info.spec.vectors.get(&search.using).map(|it| it.metric);
         let higher = metric.is_none_or(engine::Metric::higher_is_better);
@@ -297,6 +361,12 @@ impl Asked<'_> {
         merge::own_metadata(&mut whole, &[parts::MAKER]);
         Ok(heard.with(whole))
     }
+}
+
+fn gone(name: &str) -> Refusal {
+    Refusal::not_found(format!(
+        "the collection `{name}` was dropped, or stands for another now, while this was on its way"
+    ))
 }
 
 fn texts(bodies: split::Bodies) -> Vec<(u32, String)> {

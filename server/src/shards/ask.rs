@@ -3,7 +3,8 @@
 //!
 //! A read goes to another node when one does not answer, fails, or takes long: the first answer counts.
 //! A write goes to another only when the first has certainly not begun it, because a write that is done
-//! twice may undo what another client has written in between.
+//! twice may undo what another client has written in between. So who has said nothing for a moment is asked
+//! first whether it is there, and a write is waited for only as long as its node is.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,20 +18,16 @@ use tokio::time::sleep;
 
 use super::Shards;
 use super::heard::Heard;
-use super::peer::{Call, Lost, Said};
+use super::peer::{Call, Kind, Lost, Room, Said};
 use crate::refusal::Refusal;
 
-/// After which another node is asked too, if there is one.
+/// After which another node is asked too, if there is one; and how often it is looked whether the node of a
+/// write is still there.
 const LATE: Duration = Duration::from_millis(500);
+/// How long a node may take to say that it is there.
+const THERE: Duration = Duration::from_secs(1);
 /// Characters of another node's sentence that are told.
 const TOLD: usize = 400;
-
-/// What is asked of a shard.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    Read,
-    Write,
-}
 
 /// A shard's answer.
 #[derive(Debug)]
@@ -40,68 +37,74 @@ pub(super) struct Told {
     pub(super) lsn: Option<u64>,
     /// What stands in its frame.
     pub(super) result: Value,
+    /// What that takes of memory.
+    pub(super) room: Room,
+}
+
+/// A shard that has refused, or given no answer.
+#[derive(Debug)]
+pub(super) struct Failed {
+    pub(super) shard: u32,
+    refusal: Refusal,
+    /// Of a write: it may have come to be, or may yet.
+    begun: bool,
 }
 
 /// What several shards have said.
 #[derive(Debug, Default)]
 pub(super) struct Answers {
     pub(super) told: Vec<Told>,
-    /// Those that gave no answer, and why.
-    pub(super) missing: Vec<(u32, Refusal)>,
+    pub(super) failed: Vec<Failed>,
 }
 
 impl Shards {
-    /// Asks each of these shards. What is wrong with the request itself is told as the first has told it.
-    pub(super) async fn ask_all(
-        &self,
-        calls: Vec<(u32, Call)>,
-        kind: Kind,
-    ) -> Result<Answers, Refusal> {
-        let asked = calls
-            .into_iter()
-            .map(|(shard, call)| async move { (shard, self.ask(shard, call, kind).await) });
+    /// Asks each of these shards.
+    pub(super) async fn ask_all(&self, calls: Vec<(u32, Call)>, kind: Kind) -> Answers {
+        let calls = calls.into_iter();
+        let asked = calls.map(|(shard, call)| self.ask(shard, call, kind));
         let mut answers = Answers::default();
-        let mut wrong = None;
-        for (shard, answer) in join_all(asked).await {
+        for answer in join_all(asked).await {
             match answer {
                 Ok(told) => answers.told.push(told),
-                Err(refusal) if refusal.status().is_server_error() => {
-                    answers.missing.push((shard, refusal));
-                }
-                Err(refusal) => wrong = wrong.or(Some(refusal)),
+                Err(failed) => answers.failed.push(failed),
             }
         }
-        match (wrong, kind, answers.told.is_empty()) {
-            (None, _, _) => Ok(answers),
-            (Some(refusal), Kind::Write, false) => Err(refusal.at(&format!(
-                "{} done, the others not",
-                shards(answers.told.iter().map(|it| it.shard))
-            ))),
-            (Some(refusal), _, _) => Err(refusal),
-        }
+        answers
     }
 
     /// Asks a shard.
-    pub(super) async fn ask(&self, shard: u32, call: Call, kind: Kind) -> Result<Told, Refusal> {
+    pub(super) async fn ask(&self, shard: u32, call: Call, kind: Kind) -> Result<Told, Failed> {
         let path = format!("/shards/{shard}{}", call.path);
         let call = Arc::new(Call { path, ..call });
         let urls = self.nodes.serving(shard);
+        let failed = |refusal, begun| Failed {
+            shard,
+            refusal,
+            begun,
+        };
         if urls.is_empty() {
-            return Err(Refusal::busy(format!(
-                "shard {shard} is served by no node that is there"
-            )));
+            let lonely = format!("shard {shard} is served by no node that is there");
+            return Err(failed(Refusal::busy(lonely), false));
         }
         let said = match kind {
             Kind::Read => self.read(urls, call).await,
-            Kind::Write => self.write(urls, call).await,
+            Kind::Write => self.write(shard, urls, call).await,
         };
-        let said =
-            said.map_err(|why| Refusal::busy(format!("shard {shard} cannot be asked: {why}")))?;
-        told(shard, said)
+        match said {
+            Ok(said) => {
+                let begun = said.status >= 500;
+                told(shard, said).map_err(|refusal| failed(refusal, begun))
+            }
+            Err(Silent::Here(refusal)) => Err(failed(refusal, false)),
+            Err(Silent::There(why, begun)) => {
+                let why = format!("shard {shard} cannot be asked: {why}");
+                Err(failed(Refusal::busy(why), begun))
+            }
+        }
     }
 
     /// The first answer that is one; else why there is none.
-    async fn read(&self, urls: Vec<String>, call: Arc<Call>) -> Result<Said, String> {
+    async fn read(&self, urls: Vec<String>, call: Arc<Call>) -> Result<Said, Silent> {
         let mut asked = FuturesUnordered::new();
         let mut why = "nobody serves it".to_owned();
         let mut urls = urls.into_iter();
@@ -109,12 +112,12 @@ impl Shards {
         loop {
             if let Some(url) = urls.next() {
                 last.clone_from(&url);
-                asked.push(self.ask_node(url, &call));
+                asked.push(self.ask_node(url, &call, Kind::Read));
             }
             let (url, answer) = tokio::select! {
                 answer = asked.next() => match answer {
                     Some(answer) => answer,
-                    None => return Err(why),
+                    None => return Err(Silent::There(why, false)),
                 },
                 () = sleep(LATE), if urls.len() > 0 => {
                     self.nodes.has_failed(&last);
@@ -126,7 +129,8 @@ impl Shards {
                     None => return Ok(said),
                     Some(failed) => failed,
                 },
-                Err(lost) => lost.why(),
+                Err(Lost::Here(refusal)) => return Err(Silent::Here(refusal)),
+                Err(Lost::NotSent(why) | Lost::Unknown(why)) => why,
             };
             self.nodes.has_failed(&url);
             why = format!("{url}: {failed}");
@@ -134,30 +138,87 @@ impl Shards {
     }
 
     /// The answer of the first node that could be asked.
-    async fn write(&self, urls: Vec<String>, call: Arc<Call>) -> Result<Said, String> {
+    async fn write(&self, shard: u32, urls: Vec<String>, call: Arc<Call>) -> Result<Said, Silent> {
         let mut why = "nobody serves it".to_owned();
         for url in urls {
-            let (url, answer) = self.ask_node(url, &call).await;
+            let answer = match self.is_there(shard, &url).await {
+                Ok(()) => self.written(&url, &call).await,
+                Err(lost) => Err(lost),
+            };
             match answer {
                 Ok(said) => match failure(&said).filter(|_| is_not_begun(said.status)) {
                     None => return Ok(said),
                     Some(failed) => why = format!("{url}: {failed}"),
                 },
+                Err(Lost::Here(refusal)) => return Err(Silent::Here(refusal)),
                 Err(Lost::NotSent(lost)) => why = format!("{url}: {lost}"),
                 Err(Lost::Unknown(lost)) => {
                     self.nodes.has_failed(&url);
-                    return Err(format!("{url}: {lost}; the write may come to be, or not"));
+                    return Err(Silent::There(format!("{url}: {lost}"), true));
                 }
             }
             self.nodes.has_failed(&url);
         }
-        Err(why)
+        Err(Silent::There(why, false))
     }
 
-    async fn ask_node(&self, url: String, call: &Arc<Call>) -> (String, Result<Said, Lost>) {
-        let answer = self.peers.ask(&url, Arc::clone(call)).await;
+    /// Whether a node answers at all, before it is given what cannot be taken back.
+    async fn is_there(&self, shard: u32, url: &str) -> Result<(), Lost> {
+        if self.nodes.is_alive(url) {
+            return Ok(());
+        }
+        let call = Arc::new(Call {
+            method: "GET",
+            path: format!("/shards/{shard}/livez"),
+            body: None,
+            room: None,
+            lsn: None,
+            patience: THERE,
+        });
+        let (_, answer) = self.ask_node(url.to_owned(), &call, Kind::Read).await;
+        match answer {
+            Ok(_) => Ok(()),
+            Err(Lost::Unknown(why)) => Err(Lost::NotSent(why)),
+            Err(lost) => Err(lost),
+        }
+    }
+
+    /// What a node says to a write, which is waited for as long as the node says that it is there.
+    async fn written(&self, url: &str, call: &Arc<Call>) -> Result<Said, Lost> {
+        let asked = self.ask_node(url.to_owned(), call, Kind::Write);
+        tokio::pin!(asked);
+        loop {
+            tokio::select! {
+                (_, answer) = &mut asked => return answer,
+                () = sleep(LATE) => self.nodes.has_failed(url),
+            }
+            if self.nodes.is_gone(url) {
+                let gone = "it has not answered, and has not said any more that it is there";
+                return Err(Lost::Unknown(gone.to_owned()));
+            }
+        }
+    }
+
+    async fn ask_node(
+        &self,
+        url: String,
+        call: &Arc<Call>,
+        kind: Kind,
+    ) -> (String, Result<Said, Lost>) {
+        let answer = self.peers.ask(&url, Arc::clone(call), kind).await;
+        if answer.is_ok() {
+            self.nodes.has_answered(&url);
+        }
         (url, answer)
     }
+}
+
+/// Why no node of a shard has answered.
+enum Silent {
+    /// There was no place or no memory for it on this node.
+    Here(Refusal),
+    /// None could be asked, or what was asked may have come to be.
+    There(String, bool),
 }
 
 impl Answers {
@@ -166,29 +227,59 @@ impl Answers {
         let told = self.told.iter();
         let heard = Heard {
             lsns: told.filter_map(|it| Some((it.shard, it.lsn?))).collect(),
-            missing: self.missing.into_iter().map(|(shard, _)| shard).collect(),
+            missing: self.failed.iter().map(|it| it.shard).collect(),
+            _rooms: self.told.iter().map(|it| it.room.clone()).collect(),
         };
         (self.told, heard)
     }
 
-    /// All of them; where some are missing, the refusal of the first, led by which.
-    pub(super) fn whole(mut self) -> Result<Self, Refusal> {
-        if self.missing.is_empty() {
+    /// Of a read: all of them, or what there is if a part is wanted too. What is wrong with the request
+    /// itself is told as the first has told it.
+    pub(super) fn read(mut self, takes_part: bool) -> Result<Self, Refusal> {
+        if let Some(wrong) = self.failed.iter().position(Failed::is_wrong) {
+            return Err(self.failed.swap_remove(wrong).refusal);
+        }
+        if self.failed.is_empty() || (takes_part && !self.told.is_empty()) {
             return Ok(self);
         }
-        let missing = shards(self.missing.iter().map(|(shard, _)| *shard));
-        let (_, first) = self.missing.swap_remove(0);
+        let missing = shards(self.failed.iter().map(|it| it.shard));
+        let first = self.failed.swap_remove(0).refusal;
         Err(first.at(&format!("{missing} missing")))
     }
 
-    /// Of a write: what was done where others could not be asked is told.
-    pub(super) fn written(self) -> Result<Self, Refusal> {
-        let done = shards(self.told.iter().map(|it| it.shard));
-        let some = !self.told.is_empty();
-        self.whole().map_err(|refusal| match some {
-            true => refusal.at(&format!("{done} done")),
-            false => refusal,
-        })
+    /// Of a write: where not all have done it, what has become of it in each.
+    pub(super) fn written(mut self) -> Result<Self, Refusal> {
+        if self.failed.is_empty() {
+            return Ok(self);
+        }
+        let leads = self.failed.iter().position(Failed::is_wrong).unwrap_or(0);
+        let mut told = Vec::new();
+        if !self.told.is_empty() {
+            let done = shards(self.told.iter().map(|it| it.shard));
+            told.push(format!("{done} done"));
+        }
+        told.extend(self.failed.iter().map(Failed::told));
+        let nothing = self.told.is_empty() && self.failed.iter().all(Failed::is_wrong);
+        let refusal = self.failed.swap_remove(leads).refusal;
+        match nothing {
+            true => Err(refusal),
+            false => Err(refusal.instead(told.join("; "))),
+        }
+    }
+}
+
+impl Failed {
+    /// Whether the request itself is.
+    fn is_wrong(&self) -> bool {
+        !self.refusal.status().is_server_error()
+    }
+
+    fn told(&self) -> String {
+        let become_of_it = match self.begun {
+            true => "may be done, or not",
+            false => "not done",
+        };
+        format!("shard {} {become_of_it}: {}", self.shard, self.refusal)
     }
 }
 
@@ -206,7 +297,7 @@ pub(super) fn shards(all: impl Iterator<Item = u32>) -> String {
 fn failure(said: &Said) -> Option<String> {
     match said.status {
         401 | 403 => Some("it refuses this node's nats.node_key".to_owned()),
-        404 => Some("it has no part of this collection yet".to_owned()),
+        421 => Some("it has no part of this collection yet".to_owned()),
         status if status >= 500 => Some(sentence(said)),
         _ => None,
     }
@@ -215,7 +306,7 @@ fn failure(said: &Said) -> Option<String> {
 /// Whether a node that answers so has certainly not begun a write. With 507 it may have: its disk can be
 /// full when the record is durable.
 fn is_not_begun(status: u16) -> bool {
-    matches!(status, 401 | 403 | 404)
+    matches!(status, 401 | 403 | 421)
 }
 
 fn sentence(said: &Said) -> String {
@@ -234,9 +325,80 @@ fn told(shard: u32, mut said: Said) -> Result<Told, Refusal> {
             shard,
             lsn: said.lsn,
             result: result.take(),
+            room: said.room,
         }),
         None => Err(Refusal::internal(format!(
             "shard {shard} has answered without a result"
         ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn done(shard: u32) -> Told {
+        Told {
+            shard,
+            lsn: None,
+            result: Value::Null,
+            room: None,
+        }
+    }
+
+    fn failed(shard: u32, refusal: Refusal, begun: bool) -> Failed {
+        Failed {
+            shard,
+            refusal,
+            begun,
+        }
+    }
+
+    #[test]
+    fn of_a_write_it_is_told_what_has_become_of_it_in_each_shard() {
+        let unknown = || Refusal::not_found("point 7 does not exist");
+        let answers = Answers {
+            told: vec![done(0), done(3)],
+            failed: vec![
+                failed(1, Refusal::busy("it hangs"), true),
+                failed(2, unknown(), false),
+                failed(4, Refusal::busy("nobody serves it"), false),
+            ],
+        };
+        let refusal = answers.written().unwrap_err();
+        assert_eq!((refusal.status().as_u16(), refusal.is_busy()), (404, false));
+        assert_eq!(
+            refusal.message(),
+            "shards 0, 3 done; shard 1 may be done, or not: it hangs; shard 2 not done: point 7 does not \
+             exist; shard 4 not done: nobody serves it"
+        );
+        // Where nothing was done and nothing may be, it is told as a whole collection tells it.
+        let answers = Answers {
+            told: Vec::new(),
+            failed: vec![failed(1, unknown(), false), failed(2, unknown(), false)],
+        };
+        assert_eq!(
+            answers.written().unwrap_err().message(),
+            unknown().message()
+        );
+    }
+
+    #[test]
+    fn a_read_is_whole_unless_a_part_is_wanted_and_what_is_wrong_is_wrong_for_all() {
+        let answers = |failed| Answers {
+            told: vec![done(0)],
+            failed,
+        };
+        let missing = || vec![failed(2, Refusal::busy("gone"), false)];
+        let told = answers(missing()).read(false).unwrap_err();
+        assert_eq!(told.message(), "shard 2 missing: gone");
+        assert_eq!(answers(missing()).read(true).unwrap().failed.len(), 1);
+        let wrong = vec![failed(1, Refusal::wrong("no such vector"), false)];
+        assert_eq!(answers(wrong).read(true).unwrap_err().status(), 400);
+        let nothing = Answers {
+            failed: missing(),
+            ..Answers::default()
+        };
+        assert!(nothing.read(true).is_err());
     }
 }

@@ -1,13 +1,15 @@
-//! Making a sharded collection: an entry in the log that all share, and then its parts are waited for.
+//! Making a sharded collection: an entry in the log that all share, and then its parts are waited for. And
+//! dropping one: the entry goes, and then they are waited for to go, so that nobody writes into them who has
+//! not seen that yet.
 
 use std::time::{Duration, Instant};
 
 use engine::CollectionSpec;
 use tokio::time::sleep;
 
-use super::ask::{Kind, shards};
-use super::peer::Call;
-use super::{KEY, Sharded, Shards};
+use super::ask::{Answers, shards};
+use super::peer::{Call, Kind};
+use super::{KEY, Sharded, Shards, is_there};
 use crate::app::App;
 use crate::refusal::Refusal;
 
@@ -44,44 +46,74 @@ pub(crate) async fn create(
             shards(lonely.into_iter())
         )));
     }
-    spec.metadata.insert(KEY.to_owned(), count.into());
+    let sharded = Sharded::new(count);
+    spec.metadata.insert(KEY.to_owned(), sharded.written());
     let collection = name.clone();
     app.write(move |engine| engine.create_collection(&collection, spec))
         .await?;
-    let Some(sharded) = super::of(app, &name)? else {
-        return Err(Refusal::conflict(format!(
-            "the collection `{name}` was dropped while it was made"
-        )));
-    };
-    own.wait_for_parts(&sharded).await
+    let started = Instant::now();
+    loop {
+        let answers = own.have(&sharded).await;
+        let there = having(&answers);
+        if there.len() == count as usize {
+            return Ok(());
+        }
+        if !is_there(app, &name, &sharded)? {
+            return Err(Refusal::conflict(format!(
+                "the collection `{name}` was dropped while it was made"
+            )));
+        }
+        if started.elapsed() > PATIENCE {
+            let missing = shards((0..count).filter(|shard| !there.contains(shard)));
+            return Err(Refusal::busy(format!(
+                "the collection was made, and {missing} has not got its part yet; it will as soon \
+                 as a node serves it"
+            )));
+        }
+        sleep(AGAIN).await;
+    }
+}
+
+/// Waits until the parts of a collection that was dropped have gone, where they are served: what is served
+/// by nobody takes no writes, and loses its part as soon as it is.
+pub(crate) async fn gone(app: &App, sharded: &Sharded) {
+    let Some(own) = app.shards() else { return };
+    let started = Instant::now();
+    loop {
+        let left = having(&own.have(sharded).await);
+        if left.is_empty() {
+            return;
+        }
+        if started.elapsed() > PATIENCE {
+            let left = shards(left.into_iter());
+            tracing::warn!(left, part = sharded.part, "what was dropped is still there");
+            return;
+        }
+        sleep(AGAIN).await;
+    }
 }
 
 impl Shards {
-    async fn wait_for_parts(&self, sharded: &Sharded) -> Result<(), Refusal> {
-        let started = Instant::now();
-        loop {
-            let calls = (0..sharded.count).map(|shard| {
-                let call = Call {
-                    method: "GET",
-                    path: format!("/collections/{}", sharded.part),
-                    body: None,
-                    lsn: None,
-                    patience: LOOK,
-                };
-                (shard, call)
-            });
-            let answers = self.ask_all(calls.collect(), Kind::Read).await?;
-            if answers.missing.is_empty() {
-                return Ok(());
-            }
-            if started.elapsed() > PATIENCE {
-                let missing = shards(answers.missing.iter().map(|(shard, _)| *shard));
-                return Err(Refusal::busy(format!(
-                    "the collection was made, and {missing} has not got its part yet; it will as soon \
-                     as a node serves it"
-                )));
-            }
-            sleep(AGAIN).await;
-        }
+    /// Asks all shards whether they have a part.
+    async fn have(&self, sharded: &Sharded) -> Answers {
+        let calls = (0..sharded.count).map(|shard| {
+            let call = Call {
+                method: "GET",
+                path: format!("/collections/{}/exists", sharded.part),
+                body: None,
+                room: None,
+                lsn: None,
+                patience: LOOK,
+            };
+            (shard, call)
+        });
+        self.ask_all(calls.collect(), Kind::Read).await
     }
+}
+
+/// Those that have said that they do.
+fn having(answers: &Answers) -> Vec<u32> {
+    let told = answers.told.iter();
+    let those = told.filter(|it| it.result["exists"] == true);
+    those.map(|it| it.shard).collect()
 }

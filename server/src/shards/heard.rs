@@ -7,6 +7,7 @@ use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::Value;
 
+use super::peer::Room;
 use crate::refusal::Refusal;
 use crate::wire::envelope;
 
@@ -14,10 +15,12 @@ use crate::wire::envelope;
 const LSNS: HeaderName = HeaderName::from_static("x-doppel-shard-lsns");
 
 /// What stands beside a result.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub(super) struct Heard {
     pub(super) lsns: Vec<(u32, u64)>,
     pub(super) missing: Vec<u32>,
+    /// What the answers take of memory, until the client has been given what was made of them.
+    pub(super) _rooms: Vec<Room>,
 }
 
 /// What the shards of a collection have come to.

@@ -171,6 +171,7 @@ mod tests {
 
     fn told(shard: u32, result: Value) -> Told {
         Told {
+            room: None,
             shard,
             lsn: None,
             result,

@@ -26,27 +26,33 @@ mod way;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Value, json};
+use uuid::Uuid;
 
 pub(crate) use answer::route;
-pub(crate) use create::create;
-pub(crate) use served::{Served, is_between_nodes, judge, mount, serve};
+pub(crate) use create::{create, gone};
+pub(crate) use served::{Served, is_between_nodes, is_of_a_node, judge, mount, serve};
 
 use crate::app::App;
 use crate::error::Error;
+use crate::gate::Gate;
 use crate::refusal::Refusal;
 
 use nodes::Nodes;
 use peer::Peers;
 
-/// The key of a collection's metadata that says over how many shards it is spread.
-pub(crate) const KEY: &str = "doppel_shards";
+/// The key of a collection's metadata that says over how many shards it is spread, and what its parts are
+/// called.
+pub(crate) const KEY: &str = engine::SHARDS;
 
 /// What this node knows and serves of shards.
 pub(crate) struct Shards {
     settings: config::Shards,
     nodes: Nodes,
     peers: Peers,
+    /// Searches, and writes, that go on in shards: apart from those that this node does itself.
+    searches: Gate,
+    writes: Gate,
     served: BTreeMap<u32, Arc<App>>,
 }
 
@@ -62,15 +68,18 @@ pub(crate) struct Sharded {
 impl Shards {
     pub(crate) fn new(
         settings: &config::Shards,
-        config: &config::Config,
+        app: &App,
         served: BTreeMap<u32, Arc<App>>,
         url: String,
     ) -> Result<Self, Error> {
-        let at_work = config.server.concurrent_searches + config.server.concurrent_writes;
+        let (tls, server) = (app.config.tls.as_ref(), &app.config.server);
+        let at_work = (server.concurrent_searches, server.concurrent_writes);
         Ok(Self {
             settings: settings.clone(),
             nodes: Nodes::new(settings.url.clone().unwrap_or(url)),
-            peers: Peers::new(settings, config.tls.as_ref(), at_work)?,
+            peers: Peers::new(settings, tls, at_work, app.memory.clone())?,
+            searches: Gate::new("searches in shards", at_work.0),
+            writes: Gate::new("writes to shards", at_work.1),
             served,
         })
     }
@@ -92,9 +101,24 @@ pub(crate) fn of(app: &App, collection: &str) -> Result<Option<Sharded>, Refusal
         return Ok(None);
     };
     match engine.metadata_of(collection, KEY) {
-        Ok(Some((number, value))) => sharded(number, &value).map(Some),
+        Ok(Some(value)) => Sharded::read(&value).map(Some),
         Ok(None) | Err(_) => Ok(None),
     }
+}
+
+/// Whether a sharded collection is still there, whatever its name may stand for by now.
+fn is_there(app: &App, name: &str, sharded: &Sharded) -> Result<bool, Refusal> {
+    if of(app, name)?.as_ref() == Some(sharded) {
+        return Ok(true);
+    }
+    let Some(engine) = app.engine() else {
+        return Ok(false);
+    };
+    let written = sharded.written();
+    let all = engine.collections();
+    Ok(all
+        .iter()
+        .any(|it| it.spec.metadata.get(KEY) == Some(&written)))
 }
 
 /// Refuses what takes a collection that is whole.
@@ -108,21 +132,49 @@ pub(crate) fn whole(app: &App, collection: &str, what: &str) -> Result<(), Refus
     }
 }
 
-fn sharded(number: u64, value: &Value) -> Result<Sharded, Refusal> {
-    let count = value.as_u64().and_then(|count| u32::try_from(count).ok());
-    match count {
-        Some(count) if count > 0 => Ok(Sharded {
-            part: part(number),
+impl Sharded {
+    /// One whose parts are called as no others are or have been, in whatever life of whichever log: so one
+    /// that is made again under the same name has nothing of the old.
+    fn new(count: u32) -> Self {
+        Self {
+            part: format!("part-{}", Uuid::new_v4().simple()),
             count,
-        }),
-        _ => Err(Refusal::internal(format!(
-            "the collection's metadata has `{KEY}`: {value}, which is no number of shards"
-        ))),
+        }
+    }
+
+    /// As it stands in the metadata of its entry.
+    fn written(&self) -> Value {
+        json!({ "count": self.count, "part": self.part })
+    }
+
+    fn read(written: &Value) -> Result<Self, Refusal> {
+        let count = written["count"].as_u64();
+        let count = count.and_then(|count| u32::try_from(count).ok());
+        let part = written["part"].as_str().map(str::to_owned);
+        match (count, part) {
+            (Some(count), Some(part)) if count > 0 => Ok(Self { part, count }),
+            _ => Err(Refusal::internal(format!(
+                "the collection's metadata has `{KEY}`: {written}, which names no parts in shards"
+            ))),
+        }
     }
 }
 
-/// What the parts of a collection are called: by its number, which no other ever has, so that one that is
-/// dropped and made again under the same name has nothing of the old.
-fn part(number: u64) -> String {
-    format!("part-{number}")
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_called_as_no_others_and_an_entry_says_how() {
+        let (one, two) = (Sharded::new(3), Sharded::new(3));
+        assert_ne!(one.part, two.part);
+        assert_eq!(Sharded::read(&one.written()).unwrap(), one);
+        for wrong in [
+            json!(3),
+            json!({"count": 0, "part": "p"}),
+            json!({"count": 3}),
+        ] {
+            assert!(Sharded::read(&wrong).is_err(), "{wrong}");
+        }
+    }
 }

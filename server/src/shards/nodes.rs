@@ -1,14 +1,16 @@
 //! Which node serves which shard. Each says in a bucket beside the log what it serves and where it is
 //! reached, and says so again every second; who does not is gone some seconds later. While the bucket
 //! cannot be read, what it had last is what is known. Who does not answer is asked after the others for a
-//! while, without waiting for its lease to end.
+//! while, without waiting for its lease to end. Beside each shard stands how far its log is applied there, so
+//! that each sees whether it is behind.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use jetstream::Leases;
+use engine::Lsn;
+use jetstream::{Leases, messages_between};
 use parking_lot::{Mutex, RwLock};
 use serde::{Deserialize, Serialize};
 
@@ -22,14 +24,16 @@ const LEASE: Duration = Duration::from_secs(5);
 const RENEWED: Duration = Duration::from_secs(1);
 /// How long one that has not answered is asked after the others: until it is gone, if it hangs.
 const AVOIDED: Duration = Duration::from_secs(5);
+/// How long it is known of one that has answered that it does not hang.
+const ALIVE: Duration = Duration::from_secs(1);
 
 /// What a node says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Node {
     /// Where it is reached.
     pub(super) url: String,
-    /// What it serves.
-    pub(super) shards: Vec<u32>,
+    /// What it serves, and up to where the log of each is applied there.
+    pub(super) shards: BTreeMap<u32, u64>,
 }
 
 /// All that are known.
@@ -38,6 +42,7 @@ pub(super) struct Nodes {
     others: RwLock<Arc<Vec<Node>>>,
     turn: AtomicUsize,
     failed: Mutex<HashMap<String, Instant>>,
+    answered: Mutex<HashMap<String, Instant>>,
 }
 
 impl Nodes {
@@ -45,18 +50,19 @@ impl Nodes {
         Self {
             own: RwLock::new(Node {
                 url,
-                shards: Vec::new(),
+                shards: BTreeMap::new(),
             }),
             others: RwLock::default(),
             turn: AtomicUsize::new(0),
             failed: Mutex::default(),
+            answered: Mutex::default(),
         }
     }
 
     /// Where a shard is served, in the order in which they are to be asked: here, then elsewhere by turns,
     /// and last where there was no answer a moment ago.
     pub(super) fn serving(&self, shard: u32) -> Vec<String> {
-        let serves = |node: &&Node| node.shards.contains(&shard);
+        let serves = |node: &&Node| node.shards.contains_key(&shard);
         let others = Arc::clone(&self.others.read());
         let others = others.iter().filter(serves).map(|node| node.url.clone());
         let mut urls: Vec<String> = others.collect();
@@ -65,7 +71,7 @@ impl Nodes {
             urls.rotate_left(turn);
         }
         let own = self.own.read();
-        if own.shards.contains(&shard) {
+        if own.shards.contains_key(&shard) {
             urls.insert(0, own.url.clone());
         }
         let mut failed = self.failed.lock();
@@ -79,7 +85,49 @@ impl Nodes {
         self.failed.lock().insert(url.to_owned(), Instant::now());
     }
 
-    fn set_own(&self, shards: Vec<u32>) -> Node {
+    /// Notes that one has answered.
+    pub(super) fn has_answered(&self, url: &str) {
+        let mut answered = self.answered.lock();
+        answered.retain(|_, at| at.elapsed() < ALIVE);
+        answered.insert(url.to_owned(), Instant::now());
+    }
+
+    /// Whether one has answered a moment ago, or is this one.
+    pub(super) fn is_alive(&self, url: &str) -> bool {
+        let answered = self.answered.lock();
+        let lately = answered.get(url).is_some_and(|at| at.elapsed() < ALIVE);
+        lately || self.own.read().url == url
+    }
+
+    /// Whether nobody who is there is reached at this address.
+    pub(super) fn is_gone(&self, url: &str) -> bool {
+        let others = self.others.read();
+        self.own.read().url != url && !others.iter().any(|node| node.url == url)
+    }
+
+    /// How many of these shards nobody serves.
+    fn unserved(&self, count: u32) -> usize {
+        let (own, others) = (self.own.read(), self.others.read());
+        let served = |shard: &u32| {
+            let mut all = others.iter().chain([&*own]);
+            all.any(|node| node.shards.contains_key(shard))
+        };
+        (0..count).filter(|shard| !served(shard)).count()
+    }
+
+    /// By how many messages what is served here is behind what others have applied, at most.
+    fn behind(&self) -> u64 {
+        let (own, others) = (self.own.read(), self.others.read());
+        let furthest = |shard: &u32| {
+            let all = others.iter().filter_map(|node| node.shards.get(shard));
+            all.max().copied().unwrap_or_default()
+        };
+        let own = own.shards.iter();
+        let behind = own.map(|(shard, lsn)| messages_between(Lsn(*lsn), Lsn(furthest(shard))));
+        behind.max().unwrap_or_default()
+    }
+
+    fn set_own(&self, shards: BTreeMap<u32, u64>) -> Node {
         let mut own = self.own.write();
         own.shards = shards;
         own.clone()
@@ -102,13 +150,20 @@ impl Shards {
         );
         let mut leases = None;
         loop {
-            let own = self
-                .nodes
-                .set_own(self.open().map(|(shard, _)| shard).collect());
-            let told = self.tell(&mut leases, &settings, (&name, &own));
-            if let Err(error) = told {
-                tracing::warn!(%error, "other nodes are not seen");
-                leases = None;
+            let applied = self.open().filter_map(|(shard, own)| {
+                let lsn = own.engine()?.status().applied_lsn;
+                Some((shard, lsn.0))
+            });
+            let own = self.nodes.set_own(applied.collect());
+            match self.tell(&mut leases, &settings, (&name, &own)) {
+                Ok(()) => {
+                    let unserved = self.nodes.unserved(self.settings.count);
+                    app.metrics.shards_seen(unserved, self.nodes.behind());
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "other nodes are not seen");
+                    leases = None;
+                }
             }
             if !app.stopping.rests(RENEWED) {
                 break;
@@ -144,10 +199,11 @@ mod tests {
 
     fn nodes(own: &[u32], others: &[(&str, &[u32])]) -> Nodes {
         let nodes = Nodes::new("own".to_owned());
-        nodes.set_own(own.to_vec());
+        let applied = |shards: &[u32], lsn: u64| shards.iter().map(|shard| (*shard, lsn)).collect();
+        nodes.set_own(applied(own, 3 << 16));
         let others = others.iter().map(|(url, shards)| Node {
             url: (*url).to_owned(),
-            shards: shards.to_vec(),
+            shards: applied(shards, 5 << 16),
         });
         nodes.set_others(others.collect());
         nodes
@@ -167,5 +223,16 @@ mod tests {
         let nodes = nodes(&[0], &[("a", &[0])]);
         nodes.has_failed("own");
         assert_eq!(nodes.serving(0), ["a", "own"]);
+    }
+
+    #[test]
+    fn who_is_there_who_is_behind_and_what_nobody_serves_is_known() {
+        let nodes = nodes(&[0, 2], &[("a", &[0, 1])]);
+        assert!(!nodes.is_gone("own") && !nodes.is_gone("a") && nodes.is_gone("b"));
+        assert_eq!((nodes.unserved(3), nodes.unserved(5)), (0, 2));
+        assert_eq!(nodes.behind(), 2);
+        assert!(!nodes.is_alive("a"));
+        nodes.has_answered("a");
+        assert!(nodes.is_alive("a"));
     }
 }

@@ -14,11 +14,13 @@ use config::Config;
 use subtle::ConstantTimeEq;
 
 use super::Shards;
+use super::parts::MAKER;
 use crate::access::{Denied, Grant, Ring};
 use crate::app::App;
 use crate::audit::Audit;
 use crate::error;
 use crate::metrics::Metrics;
+use crate::refusal::Refusal;
 use crate::{routes, seen};
 
 const PATH: &str = "/shards/";
@@ -77,6 +79,11 @@ pub(crate) fn is_between_nodes(app: &App, request: &ServiceRequest) -> bool {
     app.shards().is_some() && request.path().starts_with(PATH)
 }
 
+/// Whether a node asks, as it shows.
+pub(crate) fn is_of_a_node(app: &App, request: &ServiceRequest) -> bool {
+    is_between_nodes(app, request) && judge(app.shards(), request).is_ok()
+}
+
 /// What a node may do: everything in a shard, if it shows the key.
 pub(crate) fn judge(shards: Option<&Shards>, request: &ServiceRequest) -> Result<Grant, Denied> {
     let shown = request.headers().get(header::AUTHORIZATION);
@@ -90,17 +97,36 @@ pub(crate) fn judge(shards: Option<&Shards>, request: &ServiceRequest) -> Result
     }
 }
 
-/// The clock of the shard's own log.
+/// A part that is not there is not here, which says nothing of the points in it; and the clock of the
+/// shard's own log.
 async fn within(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let app = request.app_data::<web::Data<App>>().cloned();
     let app = app.expect("a shard is mounted with its state");
-    if let Err(refusal) = seen::awaited(&app, request.headers()).await {
+    let awaited = seen::awaited(&app, request.headers()).await;
+    if let Err(refusal) = awaited.and_then(|()| has_part(&app, request.path())) {
         return Ok(request.into_response(refusal.error_response()));
     }
     let mut response = next.call(request).await?.map_into_boxed_body();
     seen::tell(&app, response.headers_mut());
     Ok(response)
+}
+
+/// Refuses what is about a part that is not there, unless that is asked.
+fn has_part(app: &App, path: &str) -> Result<(), Refusal> {
+    let mut words = path.split('/').skip(3);
+    let (Some("collections"), Some(part)) = (words.next(), words.next()) else {
+        return Ok(());
+    };
+    match app.engine().map(|engine| engine.metadata_of(part, MAKER)) {
+        Some(Err(engine::Error::NoCollection(_))) if words.next() != Some("exists") => {
+            let part: String = part.chars().take(80).collect();
+            Err(Refusal::elsewhere(format!(
+                "this shard has no part `{part}`"
+            )))
+        }
+        _ => Ok(()),
+    }
 }

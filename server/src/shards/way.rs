@@ -23,8 +23,10 @@ pub(super) enum Way {
     Point,
     Points,
     Upsert,
-    /// A write about points that it names, or that a filter chooses.
+    /// A write about points that it names, who need not be there, or that a filter chooses.
     Write,
+    /// A write about points that it names, all of whom must be there, or that a filter chooses.
+    Change,
     /// A write of all shards.
     Everywhere,
     Query,
@@ -43,12 +45,12 @@ const WAYS: [(&str, &str, Way); 20] = [
     ("POST", "/points", Way::Points),
     ("PUT", "/points", Way::Upsert),
     ("POST", "/points/delete", Way::Write),
-    ("PUT", "/points/vectors", Way::Write),
+    ("PUT", "/points/vectors", Way::Change),
     ("POST", "/points/vectors/delete", Way::Write),
-    ("POST", "/points/payload", Way::Write),
-    ("PUT", "/points/payload", Way::Write),
-    ("POST", "/points/payload/delete", Way::Write),
-    ("POST", "/points/payload/clear", Way::Write),
+    ("POST", "/points/payload", Way::Change),
+    ("PUT", "/points/payload", Way::Change),
+    ("POST", "/points/payload/delete", Way::Change),
+    ("POST", "/points/payload/clear", Way::Change),
     ("PUT", "/index", Way::Everywhere),
     ("DELETE", "/index/{key}", Way::Everywhere),
     ("POST", "/points/query", Way::Query),

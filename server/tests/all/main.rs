@@ -36,6 +36,7 @@ mod replicas;
 mod retention;
 mod seen;
 mod shards;
+mod shards_apart;
 mod snapshots;
 mod tls;
 mod together;

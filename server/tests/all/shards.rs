@@ -7,24 +7,35 @@ use serde_json::{Value, json};
 use crate::common::{Server, fake, until};
 use crate::replicas::nats::{ALWAYS, Nats};
 
-const KEY: &str = "the-key-between-nodes";
+pub(crate) const KEY: &str = "the-key-between-nodes";
 
 /// A node that serves these of three shards.
-fn node(nats: &Nats, serves: &str, key: &str) -> Server {
+pub(crate) fn node(nats: &Nats, serves: &str, key: &str) -> Server {
+    with_settings(nats, serves, key, |settings| {
+        Server::start_with(settings, fake())
+    })
+}
+
+/// Starts one with the settings that it takes.
+pub(crate) fn with_settings(
+    nats: &Nats,
+    serves: &str,
+    key: &str,
+    start: impl FnOnce(&[(&'static str, &str)]) -> Server,
+) -> Server {
     let (urls, monitors) = (nats.urls().join(","), nats.monitors().join(","));
-    let settings = [
+    start(&[
         ("nats.servers", urls.as_str()),
         ("nats.monitors", monitors.as_str()),
         ("nats.replicas", "1"),
         ("nats.shards", "3"),
         ("nats.serve_shards", serves),
         ("nats.node_key", key),
-    ];
-    Server::start_with(&settings, fake())
+    ])
 }
 
 /// Makes a collection over three shards, as soon as they are all served.
-fn spread(server: &Server, name: &str, distance: &str) {
+pub(crate) fn spread(server: &Server, name: &str, distance: &str) {
     let body = json!({"vectors": {"size": 8, "distance": distance}, "shards": 3});
     until(|| server.put(&format!("/collections/{name}"), &body).status == 200);
 }

@@ -38,14 +38,24 @@ impl Server {
         Self::start_in(tempfile::tempdir().unwrap(), settings, embedding)
     }
 
+    /// One whose models need not be there yet.
+    pub(crate) fn starting(settings: &[(&'static str, &str)], embedding: Embedding) -> Self {
+        Self::of(tempfile::tempdir().unwrap(), settings, embedding)
+    }
+
     /// In the folder of one that was stopped.
     pub(crate) fn start_in(
         dir: tempfile::TempDir,
         settings: &[(&'static str, &str)],
         embedding: Embedding,
     ) -> Self {
+        let server = Self::of(dir, settings, embedding);
+        server.running.as_ref().unwrap().wait_ready().unwrap();
+        server
+    }
+
+    fn of(dir: tempfile::TempDir, settings: &[(&'static str, &str)], embedding: Embedding) -> Self {
         let running = running(dir.path(), settings, embedding);
-        running.wait_ready().unwrap();
         let agent = Agent::config_builder().http_status_as_error(false).build();
         Self {
             base: format!("http://{}", running.addr()),
