@@ -1,5 +1,5 @@
 //! Writes and searches a second with the log in the data folder, and with one and three nodes on a log
-//! that three servers of NATS keep: `cargo build --release && cargo run --release -p benches --bin nodes --
+//! that three servers of NATS keep, the last also with a collection over three shards, two on each node: `cargo build --release && cargo run --release -p benches --bin nodes --
 //! --nats-server PATH`. All in one run, one after another, on one machine: what several machines would add
 //! is not in it, only what the log costs and that nodes do not stand in each other's way.
 
@@ -35,6 +35,7 @@ struct Arguments {
 const SPARE: usize = 40_000;
 const QUERIES: usize = 500;
 const FILL: usize = 256;
+const SHARDS: &str = "three shards";
 const COLLECTION: &str = "/collections/c";
 
 fn main() -> Result<()> {
@@ -46,14 +47,30 @@ fn main() -> Result<()> {
         "{:>22}  {:>5}  {:>11}  {:>9}  {:>6}  {:>6}",
         "log and nodes", "batch", "connections", "a second", "p50 ms", "p99 ms"
     )?;
-    for (name, nodes) in [("in the folder", 1), ("shared", 1), ("shared", 3)] {
-        let flags = match name {
+    for (name, nodes) in [
+        ("in the folder", 1),
+        ("shared", 1),
+        ("shared", 3),
+        (SHARDS, 3),
+    ] {
+        let flags = |n: usize| match name {
             "shared" => nats.flags(&format!("nodes{nodes}")),
+            SHARDS => {
+                let mut flags = nats.flags("shards");
+                let serves = format!("nats.serve_shards={n},{}", (n + 1) % 3);
+                let more = ["nats.shards=3", "nats.node_key=of-the-benchmark", &serves];
+                flags.extend(
+                    more.iter()
+                        .flat_map(|it| ["--set".to_owned(), (*it).to_owned()]),
+                );
+                flags
+            }
             _ => Vec::new(),
         };
         let dirs = (0..nodes).map(|_| tempfile::tempdir());
         let dirs = dirs.collect::<Result<Vec<_>, _>>()?;
-        let started = dirs.iter().map(|dir| node(dir.path(), &flags));
+        let started = dirs.iter().enumerate();
+        let started = started.map(|(n, dir)| node(dir.path(), &flags(n)));
         let nodes = started.collect::<Result<Vec<_>>>()?;
         measure(&mut out, &arguments, name, &nodes)?;
     }
@@ -89,8 +106,11 @@ fn measure(
     let (vectors, rest) = all.split_at(arguments.vectors);
     let (spare, queries) = rest.split_at(SPARE);
     let first = nodes.first().context("there is a node")?;
-    let config = json!({"vectors": {"size": arguments.dim, "distance": "Cosine"}});
-    first.send("PUT", COLLECTION, &config)?;
+    let mut config = json!({"vectors": {"size": arguments.dim, "distance": "Cosine"}});
+    if name == SHARDS {
+        config["shards"] = 3.into();
+    }
+    make(first, &config)?;
     let next = AtomicUsize::new(0);
     let open = || {
         let at = next.fetch_add(1, Ordering::Relaxed);
@@ -128,6 +148,20 @@ fn measure(
         )?;
     }
     Ok(())
+}
+
+/// Makes the collection, as soon as all of its shards are served.
+fn make(node: &Process, config: &Value) -> Result<()> {
+    let started = Instant::now();
+    loop {
+        let (status, text) = node.call("PUT", COLLECTION, Some(config))?;
+        match status {
+            200 => return Ok(()),
+            503 if started.elapsed() < Duration::from_secs(60) => {}
+            _ => anyhow::bail!("{text}"),
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }
 
 /// Waits until all nodes have so many points.
