@@ -30,9 +30,10 @@ fn a_collection_with_a_time_to_live_loses_what_is_over_and_another_nothing() {
     assert_eq!(server.get("/collections/kept").ok()["points_count"], 1);
     let kept = server.get("/collections/kept/points/1").ok();
     assert_eq!(kept["payload"], json!({}));
-    let metrics = server.get("/metrics").text();
-    assert!(metrics.contains("doppel_points_expired_total 1"));
-    assert!(metrics.contains("doppel_retention_waiting 0"));
+    // It is counted a moment after they have gone.
+    let metrics = || server.get("/metrics").text();
+    common::until(|| metrics().contains("doppel_points_expired_total 1"));
+    assert!(metrics().contains("doppel_retention_waiting 0"));
     server
         .json("PATCH", "/collections/short", &json!({"ttl_s": 0}))
         .ok();
