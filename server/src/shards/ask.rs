@@ -24,6 +24,9 @@ use crate::refusal::Refusal;
 /// After which another node is asked too, if there is one; and how often it is looked whether the node of a
 /// write is still there.
 const LATE: Duration = Duration::from_millis(500);
+/// In so many looks on end the node of a write must be gone before the write is: on a busy machine one may say
+/// late that it is there.
+const GONE: u32 = 10;
 /// How long a node may take to say that it is there.
 const THERE: Duration = Duration::from_secs(1);
 /// Characters of another node's sentence that are told.
@@ -187,12 +190,17 @@ impl Shards {
     async fn written(&self, url: &str, call: &Arc<Call>) -> Result<Said, Lost> {
         let asked = self.ask_node(url.to_owned(), call, Kind::Write);
         tokio::pin!(asked);
+        let mut gone = 0;
         loop {
             tokio::select! {
                 (_, answer) = &mut asked => return answer,
                 () = sleep(LATE) => self.nodes.has_failed(url),
             }
-            if self.nodes.is_gone(url) {
+            gone = match self.nodes.is_gone(url) {
+                true => gone + 1,
+                false => 0,
+            };
+            if gone > GONE {
                 let gone = "it has not answered, and has not said any more that it is there";
                 return Err(Lost::Unknown(gone.to_owned()));
             }

@@ -271,6 +271,8 @@ fn shards_are_served_before_the_models_are_there_and_who_serves_none_is_counted(
     let late = with_settings(&nats, "all", KEY, |settings| {
         Server::starting(settings, Embedding::Made(vec![factory]))
     });
+    // Dropped first, so that it ends also where this fails.
+    let go_on = go_on;
     spread(&first, "c", "Euclid");
     first.put(POINTS, &points(0..30)).ok();
     let told = late.get("/readyz").refused(503);
