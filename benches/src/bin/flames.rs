@@ -258,14 +258,28 @@ fn sample(
     let mut command = Command::new("inferno-collapse-perf");
     command.arg(&script).stdout(File::create(&folded)?);
     done(command.spawn()?, "inferno-collapse-perf")?;
-    let picture = arguments.out.join(format!("flames-{name}.svg"));
+    let drawn = dir.path().join("drawn");
     let mut command = Command::new("inferno-flamegraph");
     command
         .args(["--minwidth", "0.3", "--title", name])
         .arg(&folded);
-    command.stdout(File::create(&picture).with_context(|| picture.display().to_string())?);
+    command.stdout(File::create(&drawn)?);
     done(command.spawn()?, "inferno-flamegraph")?;
+    let picture = arguments.out.join(format!("flames-{name}.svg"));
+    std::fs::write(
+        &picture,
+        without_comments(&std::fs::read_to_string(&drawn)?),
+    )
+    .with_context(|| picture.display().to_string())?;
     dearest(name, &std::fs::read_to_string(&folded)?)
+}
+
+/// A picture without what the authors of its script say to each other.
+fn without_comments(picture: &str) -> String {
+    let lines = picture.split_inclusive('\n');
+    lines
+        .filter(|line| !line.trim_start().starts_with("// "))
+        .collect()
 }
 
 fn done(mut child: Child, name: &str) -> Result<()> {
