@@ -270,6 +270,16 @@ fn people_are_known_again_with_ids_attributes_and_choices_where_an_export_is_imp
             (&kept["ignored"], &kept["id"]),
             (&json!(false), &said["id"])
         );
+        // Somebody who has another name by now is left as they are, and what comes after comes in.
+        go(&["people", "rename", "Ada", "Ada Lovelace", "-c", &into]);
+        let more = at(&format!("more.{end}.jsonl"));
+        let payload = json!({"person": "Ada", "about_person": expected});
+        let late = json!({"id": 5, "vector": [5, 1], "payload": payload});
+        fs::write(&more, format!("{late}\n{}", point(6, "Dora"))).unwrap();
+        for (file, imported) in [(&file, 0), (&more, 2)] {
+            let again = report(&run(&server, &["import", file, "-c", &into, "--json"]));
+            assert_eq!(again["imported"], imported, "{again}");
+        }
     }
     server.stop().unwrap();
 }

@@ -35,12 +35,14 @@ pub(crate) struct Jobs {
 /// The ids that were given, also before this process.
 struct Ids {
     path: PathBuf,
-    /// The newest that the file has; nothing before it was read.
+    /// The newest that the file had at the first look.
+    before: OnceLock<u64>,
+    /// The newest that was written; held while it is.
     noted: Mutex<Option<u64>>,
 }
 
 impl Ids {
-    /// The newest that the file has had at the first look.
+    /// The newest that the file had at the first look. Nobody who asks waits for a write.
     fn newest(&self) -> u64 {
         let read = || match storage::read_whole(&self.path) {
             Ok(noted) => noted.and_then(|noted| Some(u64::from_le_bytes(noted.try_into().ok()?))),
@@ -49,10 +51,7 @@ impl Ids {
                 None
             }
         };
-        *self
-            .noted
-            .lock()
-            .get_or_insert_with(|| read().unwrap_or_default())
+        *self.before.get_or_init(|| read().unwrap_or_default())
     }
 
     /// Makes an id durable.
@@ -206,6 +205,7 @@ impl Jobs {
     pub(crate) fn new(data_dir: &Path) -> Self {
         let ids = Ids {
             path: data_dir.join(FILE),
+            before: OnceLock::new(),
             noted: Mutex::default(),
         };
         Self {

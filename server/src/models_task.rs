@@ -323,6 +323,10 @@ impl Task {
         let renew = move || {
             let say = &mut |step: Step| tracing::info!(%step, "making the face models anew");
             match models::install(&self.config.models_dir, &manifest, say) {
+                // A head goes by its base's workers: these are not exchanged under it.
+                Ok(_) if self.has_heads(&manifest) => {
+                    tracing::info!("the face models are whole, and run so from the next start on");
+                }
                 Ok(_) => {
                     if let Ok(pool) = self.pool(&self.onnx(&manifest))
                         && !self.faces.is_closed()
@@ -337,6 +341,14 @@ impl Task {
         if let Err(error) = thread.spawn(renew) {
             tracing::error!(%error, "the face models stay as they are");
         }
+    }
+
+    /// Whether a model is a head, or there is one on it.
+    fn has_heads(&self, manifest: &Manifest) -> bool {
+        let own = manifest.info();
+        let all = models::list(&self.config.models_dir).unwrap_or_default();
+        let bases = all.iter().filter_map(|it| it.info().base);
+        own.base.is_some() || bases.into_iter().any(|base| base.name == own.name)
     }
 
     fn install_in_background(self, manifest: Manifest) {

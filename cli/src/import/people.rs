@@ -98,25 +98,43 @@ impl<'a> People<'a> {
         };
         if is_theirs && about.best == *point {
             let best = json!({"name": about.name, "best": about.best});
-            self.client.change_person(self.collection, &best)?;
+            let chosen = self.client.change_person(self.collection, &best);
+            pass_over(chosen, &[400, 404])?;
         }
         Ok(())
     }
 
     /// Says what a point says of somebody, unless something is known of them.
     fn tell(&mut self, about: &About) -> Result<Told, Error> {
-        match self.client.id_of_person(self.collection, &about.name)? {
-            Some(id) if id == about.id => return Ok(Told::Before),
-            Some(_) => return Ok(Told::OfAnother),
-            None => {}
+        let known = self.client.id_of_person(self.collection, &about.name);
+        match pass_over(known, &[501])? {
+            Some(Some(id)) if id == about.id => return Ok(Told::Before),
+            Some(None) => {}
+            _ => return Ok(Told::OfAnother),
         }
         let told = json!({
             "name": about.name, "id": about.id, "ignored": about.ignored,
             "attributes": about.attributes,
         });
-        self.client.change_person(self.collection, &told)?;
+        let told = self.client.change_person(self.collection, &told);
+        if pass_over(told, &[404, 409, 501])?.is_none() {
+            return Ok(Told::OfAnother);
+        }
         self.restored += 1;
         Ok(Told::Now)
+    }
+}
+
+/// Nothing, where a server refuses with one of these: the person has another name there by now, somebody
+/// else has the id, the face is not theirs any more, or (501) the collection keeps no people. What the
+/// collection has stays, and the rows that follow come in.
+fn pass_over<T>(outcome: Result<T, Error>, refusals: &[u16]) -> Result<Option<T>, Error> {
+    match outcome {
+        Err(Error::Refused { status, message }) if refusals.contains(&status) => {
+            tracing::warn!(message, "what is known of a person is not taken over");
+            Ok(None)
+        }
+        outcome => outcome.map(Some),
     }
 }
 

@@ -41,6 +41,9 @@ pub(crate) struct Move {
     pub(crate) keep_old: bool,
     /// Whether the old vector goes though some faces have no new one.
     pub(crate) accept_missing: bool,
+    /// Whether the new vector was there before: then giving up takes nothing away.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) was_there: bool,
     pub(crate) state: State,
 }
 
@@ -96,6 +99,13 @@ pub(crate) fn begin(
     let room = app.memory.promise(bytes_of(engine, &info, &wanted)?)?;
     let before = info.spec.metadata.get(KEY).cloned().unwrap_or_default();
     let collection = info.name.clone();
+    let unfinished = noted(&info).filter(|it| it.to == wanted.to && it.state != State::Kept);
+    let there = || info.spec.vectors.contains_key(&wanted.to);
+    let was_there = unfinished.map_or_else(there, |it| it.was_there);
+    let wanted = Move {
+        was_there,
+        ..wanted
+    };
     wanted.note(engine, &collection, State::Running)?;
     start(app, engine, info, (wanted, room)).inspect_err(|_| {
         if let Err(error) = set(engine, &collection, before) {
@@ -152,6 +162,13 @@ pub(crate) fn give_up(
         return Err(Refusal::conflict(format!(
             "the move of collection `{name}` to {} is over, and both vectors were to stay: remove the one \
              that is to go, `{from}` or `{to}` (`DELETE /collections/{name}/vectors/NAME`)",
+            told.model
+        )));
+    }
+    if both && told.was_there {
+        return Err(Refusal::conflict(format!(
+            "both vectors of collection `{name}` were there before the move to {} began: go on with it, or \
+             remove the one that is to go, `{from}` or `{to}` (`DELETE /collections/{name}/vectors/NAME`)",
             told.model
         )));
     }

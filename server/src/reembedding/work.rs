@@ -298,10 +298,12 @@ impl Work<'_> {
                         again.push(picture);
                         continue;
                     }
-                    Err(refusal) => {
+                    Err(refusal) if is_of_picture(&refusal) => {
                         tracing::warn!(id = %picture.id, %refusal, "a kept picture has no face");
                         None
                     }
+                    // Of no picture's making: it could be any of them, and the next.
+                    Err(refusal) => return Err(Halt::Failed(refusal.to_string())),
                 };
                 let Picture { id, face, put, .. } = picture;
                 match vector {
@@ -360,4 +362,9 @@ fn of_place(picture: &Picture, seen: &Analysis) -> Option<Vec<f32>> {
 /// A crop was made of one face, which fills the most of it.
 fn of_crop(_: &Picture, seen: &Analysis) -> Option<Vec<f32>> {
     seen.faces.first().map(|face| face.vector.clone())
+}
+
+/// Whether nothing can be made of a picture, whoever tries.
+fn is_of_picture(refusal: &Refusal) -> bool {
+    matches!(refusal.status().as_u16(), 415 | 422)
 }

@@ -24,6 +24,7 @@ use super::{KEY, Sharded, Shards, is_there, merge, parts, split};
 use crate::access::{Grant, Scope};
 use crate::app::App;
 use crate::http;
+use crate::limits;
 use crate::refusal::Refusal;
 use crate::wire::exact::Object;
 use crate::wire::id::Id;
@@ -212,7 +213,10 @@ impl Asked<'_> {
         let mut room = http::Room::release();
         let bodies = calls.iter().filter_map(|(_, call)| call.body.as_ref());
         let bytes = bodies.map(|body| body.len() as u64).sum();
-        self.app.memory.promise_body(bytes, false, &mut room)?;
+        // Small ones, deletes among them, go on however little memory there is.
+        if bytes > limits::INLINE_PARSE_BYTES as u64 {
+            self.app.memory.promise_body(bytes, false, &mut room)?;
+        }
         let room = room.map(Arc::new);
         for (_, call) in &mut calls {
             call.room.clone_from(&room);

@@ -112,6 +112,7 @@ impl Shards {
         let mut why = "nobody serves it".to_owned();
         let mut urls = urls.into_iter();
         let mut last = String::new();
+        let mut here = None;
         loop {
             if let Some(url) = urls.next() {
                 last.clone_from(&url);
@@ -120,7 +121,7 @@ impl Shards {
             let (url, answer) = tokio::select! {
                 answer = asked.next() => match answer {
                     Some(answer) => answer,
-                    None => return Err(Silent::There(why, false)),
+                    None => return Err(here.map_or(Silent::There(why, false), Silent::Here)),
                 },
                 () = sleep(LATE), if urls.len() > 0 => {
                     self.nodes.has_failed(&last);
@@ -132,7 +133,11 @@ impl Shards {
                     None => return Ok(said),
                     Some(failed) => failed,
                 },
-                Err(Lost::Here(refusal)) => return Err(Silent::Here(refusal)),
+                // Others that were asked may answer yet.
+                Err(Lost::Here(refusal)) => {
+                    here = Some(refusal);
+                    continue;
+                }
                 Err(Lost::NotSent(why) | Lost::Unknown(why)) => why,
             };
             self.nodes.has_failed(&url);
@@ -178,7 +183,8 @@ impl Shards {
             lsn: None,
             patience: THERE,
         });
-        let (_, answer) = self.ask_node(url.to_owned(), &call, Kind::Read).await;
+        // A place of a write, so that reads never stand before it.
+        let (_, answer) = self.ask_node(url.to_owned(), &call, Kind::Write).await;
         match answer {
             Ok(_) => Ok(()),
             Err(Lost::Unknown(why)) => Err(Lost::NotSent(why)),

@@ -80,7 +80,11 @@ pub(crate) async fn gone(app: &App, sharded: &Sharded) {
     let Some(own) = app.shards() else { return };
     let started = Instant::now();
     loop {
-        let left = having(&own.have(sharded).await);
+        let answers = own.have(sharded).await;
+        let mut left = having(&answers);
+        // Who does not answer may still have it.
+        let silent = answers.failed.iter().map(|it| it.shard);
+        left.extend(silent.filter(|shard| !own.nodes.serving(*shard).is_empty()));
         if left.is_empty() {
             return;
         }

@@ -285,7 +285,7 @@ mod tests {
         let flags = [
             ("nats.servers", "nats://127.0.0.1:4222"),
             ("nats.shards", "1"),
-            ("nats.node_key", "a key between nodes"),
+            ("nats.node_key", "a-key-between-nodes"),
         ];
         let sources = Sources {
             flags: flags

@@ -69,6 +69,7 @@ impl ReembedBody {
             to,
             keep_old,
             accept_missing: self.accept_missing.unwrap_or(false),
+            was_there: false,
             state: State::Running,
         })
     }

@@ -133,6 +133,22 @@ fn what_is_kept_is_embedded_anew_and_what_is_not_keeps_the_old_vector_in_place()
     assert_eq!(best(&server, 25), (json!(25), "fake-128".into()));
 }
 
+#[test]
+fn giving_up_takes_no_vector_away_that_was_there_before_the_move() {
+    let server = Server::start_with(&[], two_fakes());
+    server.with_faces("f");
+    add(&server, 9, &[]);
+    reembed(&server, &json!({"model": "fake-72", "keep_old": true}));
+    let point = json!({"id": 30, "vector": vec![0.5; 128]});
+    let points = json!({"points": [point]});
+    server.put("/collections/f/points?wait=true", &points).ok();
+    // The same again, to end with the new vector alone, which it cannot: a point has no picture.
+    let result = reembed(&server, &json!({"model": "fake-72", "keep_old": false}));
+    assert_eq!(result["old_vector"], "kept", "{result}");
+    server.delete(REEMBED).refused(409);
+    assert_eq!(vectors(&server, 9), ["", "fake-72"]);
+}
+
 /// A move as it stands in the metadata.
 fn noted(state: &str) -> Value {
     json!({
