@@ -99,6 +99,9 @@ pub(crate) const PROBED_HITS: usize = 1_000;
 pub(crate) const LITTLE_PAYLOAD_BYTES: usize = MAX_PAYLOAD_BYTES / 16;
 /// What a search that only measures may take: everybody else waits as long where a writer is waiting too.
 pub(crate) const LONG_PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
+/// Slots of a part of a scan that only measures: with 512 numbers some 50 us, for which a search that
+/// wants the same core has to wait.
+pub(crate) const SCAN_PART: u32 = 2_048;
 /// So many longer ones, and the collection is too large to be measured unasked.
 pub(crate) const LONG_PAUSES: usize = 3;
 /// One in so many points may come or go while an index is measured: a quarter of the hits that may

@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 
 pub use hnsw::Effort;
 use hnsw::limits::{DEFAULT_EF, USUAL_K, USUAL_RECALL};
-use hnsw::{Hit, SearchOptions};
+use hnsw::{Hit, Scan, SearchOptions};
 use storage::VectorId;
 
 use crate::collection::Collection;
 use crate::engine::Engine;
 use crate::error::Error;
-use crate::limits::{LONG_PAUSE, LONG_PAUSES, MAX_HITS, TUNINGS, USUAL_CHANGES};
+use crate::limits::{LONG_PAUSE, LONG_PAUSES, MAX_HITS, SCAN_PART, TUNINGS, USUAL_CHANGES};
 use crate::sync::Mutex;
 
 /// What was measured.
@@ -116,7 +116,7 @@ impl Collection {
     }
 
     /// Has searches that name no `ef` walk as far as it takes, now. `pace` is given the time of each
-    /// search that this makes, and may rest, or have it end. Returns whether it came to an end: where
+    /// walk and each part of a scan that this makes, and may rest, or have it end. Returns whether it came to an end: where
     /// too many points come or go meanwhile, what is found cannot be compared, and nothing changes.
     pub(crate) fn settle_usual(
         &self,
@@ -143,7 +143,8 @@ impl Collection {
             return Ok(true);
         }
         let tuned = measured?;
-        let changed = index.turnover() - turnover;
+        // Another index may stand there since.
+        let changed = index.turnover().abs_diff(turnover);
         if changed * USUAL_CHANGES > points as u64 {
             return Ok(false);
         }
@@ -164,16 +165,19 @@ impl Collection {
             (index.samples(), index.len())
         };
         let (mut scans, mut of_ef, mut times) = (Vec::new(), 0, Vec::new());
-        // The lock is taken anew for each search, so that writes go on.
+        // The lock is taken anew for each walk and each part of a scan, so that writes go on.
         let search = |query: &[f32], options: &SearchOptions<'_>| -> Result<Vec<Hit>, Error> {
+            if options.exact {
+                let (hits, took) = self.scanned(by, (query, k), &mut pace)?;
+                scans.push(took);
+                return Ok(hits);
+            }
             let state = self.state.read();
             let started = Instant::now();
             let hits = state.space(by)?.index.trial(query, k, options)?;
             let took = started.elapsed();
             drop(state);
-            if options.exact {
-                scans.push(took);
-            } else if of_ef == options.ef {
+            if of_ef == options.ef {
                 times.push(took);
             } else {
                 (of_ef, times) = (options.ef, vec![took]);
@@ -197,6 +201,28 @@ impl Collection {
             median: at(50).unwrap_or_default(),
             p99: at(99).unwrap_or_default(),
         })
+    }
+
+    /// The exact answer to a query, and how long it took without what lay between its parts.
+    fn scanned(
+        &self,
+        by: VectorId,
+        asked: (&[f32], usize),
+        pace: &mut impl FnMut(Duration) -> Result<(), Error>,
+    ) -> Result<(Vec<Hit>, Duration), Error> {
+        let (mut scan, mut all) = (Scan::default(), Duration::ZERO);
+        loop {
+            let state = self.state.read();
+            let started = Instant::now();
+            let hits = (state.space(by)?.index).scan_on(&mut scan, asked, SCAN_PART)?;
+            let took = started.elapsed();
+            drop(state);
+            all += took;
+            pace(took)?;
+            if let Some(hits) = hits {
+                return Ok((hits, all));
+            }
+        }
     }
 }
 

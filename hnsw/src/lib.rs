@@ -63,5 +63,6 @@ pub use memory::{Scratch, give_back_freed};
 pub use params::{Metric, Params, Quantization, Slot};
 pub use parts::{in_parts, set_threads, threads};
 pub use remove::Removal;
+pub use scan::Scan;
 pub use search::{Hit, SearchOptions};
 pub use tune::{Tuned, tune};

@@ -13,7 +13,37 @@ use crate::params::Slot;
 use crate::search::Hit;
 use crate::vectors::Query;
 
+/// A scan that is done in parts, so that nobody has to wait for all of it where points are many.
+#[derive(Default)]
+pub struct Scan {
+    best: BinaryHeap<Candidate>,
+    /// The slots before this one have been looked at.
+    next: u32,
+}
+
 impl Index {
+    /// Goes on with the exact answer to a query and looks at so many slots more. Returns the hits once
+    /// all have been looked at. What comes and goes between two parts is seen or is not.
+    ///
+    /// # Errors
+    /// The vector cannot be asked for.
+    pub fn scan_on(
+        &self,
+        scan: &mut Scan,
+        (vector, k): (&[f32], usize),
+        slots: u32,
+    ) -> Result<Option<Vec<Hit>>, Error> {
+        // Anew for each part: what its codes are measured from may have changed.
+        let query = self.asked(vector)?;
+        let end = u32::try_from(self.slots()).unwrap_or(u32::MAX);
+        let part = scan.next..scan.next.saturating_add(slots).min(end);
+        scan.next = part.end.max(scan.next);
+        part.filter(|slot| self.is_shown(*slot))
+            .for_each(|slot| self.offer(&query, slot, k, &mut scan.best));
+        let done = scan.next >= end;
+        Ok(done.then(|| self.hits(&std::mem::take(&mut scan.best).into_sorted_vec())))
+    }
+
     /// The exact answers to several queries; each point's row is read once for all of them.
     pub(crate) fn scan(
         &self,
@@ -30,25 +60,30 @@ impl Index {
         queries.iter().for_each(|_| counts.add(Way::Scan, each));
         self.for_each_shown(filter, |slot| {
             for (query, best) in queries.iter().zip(&mut best) {
-                let full = best.len() >= k;
-                let worst = best.peek().filter(|_| full).map(|worst| worst.cost);
-                let Some(cost) = self.exact_below(query, slot, worst) else {
-                    continue;
-                };
-                let candidate = Candidate { cost, slot };
-                if !full {
-                    best.push(candidate);
-                } else if let Some(mut worst) = best.peek_mut()
-                    && candidate < *worst
-                {
-                    *worst = candidate;
-                }
+                self.offer(query, slot, k, best);
             }
         });
         let sorted = best
             .into_iter()
             .map(|best| self.hits(&best.into_sorted_vec()));
         Ok(sorted.collect())
+    }
+
+    /// Puts a point among the best, if it is one of them.
+    fn offer(&self, query: &Query, slot: u32, k: usize, best: &mut BinaryHeap<Candidate>) {
+        let full = best.len() >= k;
+        let worst = best.peek().filter(|_| full).map(|worst| worst.cost);
+        let Some(cost) = self.exact_below(query, slot, worst) else {
+            return;
+        };
+        let candidate = Candidate { cost, slot };
+        if !full {
+            best.push(candidate);
+        } else if let Some(mut worst) = best.peek_mut()
+            && candidate < *worst
+        {
+            *worst = candidate;
+        }
     }
 
     /// Every point whose cost is at most this one, nearest first.

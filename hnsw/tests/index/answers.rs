@@ -1,6 +1,6 @@
 //! Answers are those of a linear scan, and scores are exact.
 
-use hnsw::{Metric, Params, Quantization, SearchOptions};
+use hnsw::{Metric, Params, Quantization, Scan, SearchOptions};
 
 use crate::common::{
     KINDS, METRICS, Random, apart, assert_best, build, faces, numbers, options, ranked, recall,
@@ -60,6 +60,25 @@ fn an_exact_search_is_brute_force_under_every_metric() {
                 assert_best(metric, &hits, &ranked, 1e-4, &of);
             }
         }
+    }
+}
+
+#[test]
+fn a_scan_in_parts_finds_what_one_at_once_does() {
+    let vectors = faces(&mut Random(65), 1_000, 72);
+    let index = build(rough(72, Metric::Cosine, Quantization::Int8), &vectors);
+    for (query, part) in vectors.iter().zip([1, 7, 333, 500, 1_000, 5_000]) {
+        let mut scan = Scan::default();
+        let mut parts = 1;
+        let hits = loop {
+            match index.scan_on(&mut scan, (query, 30), part).unwrap() {
+                Some(hits) => break hits,
+                None => parts += 1,
+            }
+        };
+        assert_eq!(parts, 1_000_u32.div_ceil(part));
+        let whole = index.search(query, 30, &options(0, true, None)).unwrap();
+        assert_eq!(hits, whole, "in parts of {part}");
     }
 }
 
