@@ -118,7 +118,7 @@ pub struct Server {
 /// When checkpoints are taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Checkpoint {
-    /// After this many MiB of log.
+    /// After this many MiB of log at the latest.
     pub log_mib: u64,
     /// After this many seconds, if something was written.
     pub interval_s: u64,

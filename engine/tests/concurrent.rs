@@ -124,6 +124,35 @@ fn a_checkpoint_is_taken_in_the_background_when_the_log_has_grown() {
 }
 
 #[test]
+fn a_small_folder_gets_one_long_before_its_log_has_grown_by_what_was_said() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options {
+        checkpoint_log_bytes: 1 << 40,
+        ..Options::new(dir.path())
+    };
+    let engine = Engine::open(options).unwrap();
+    let spec = CollectionSpec::new(4, Metric::Euclid);
+    engine.create_collection("c", spec).unwrap();
+    let created = engine.status().checkpoint_lsn;
+    let long = "x".repeat(100_000);
+    let put = |n: u64| {
+        let payload = serde_json::json!({ "long": long });
+        let mut point = point(n, n);
+        point.payload = payload.as_object().unwrap().clone();
+        point
+    };
+    for n in 0..40 {
+        let points = (10 * n..10 * n + 10).map(put).collect();
+        engine.upsert("c", points, Ack::Applied).unwrap();
+    }
+    let began = std::time::Instant::now();
+    while engine.status().checkpoint_lsn == created {
+        assert!(began.elapsed() < Duration::from_secs(60), "no checkpoint");
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
 fn a_checkpoint_is_taken_in_the_background_when_time_has_passed() {
     let lsn = first_checkpoint(|options| options.checkpoint_interval = Duration::from_millis(1));
     assert!(lsn > Lsn(0));

@@ -390,6 +390,7 @@ fn a_seed_that_is_ahead_of_the_log_takes_nothing_out_of_the_folder() {
     let (_b, other) = cluster.node();
     one.create_collection("c", spec()).unwrap();
     one.checkpoint().unwrap();
+    settle(&other, &one);
     drop(one);
     other.upsert("c", vec![point(1, 1)], Ack::Applied).unwrap();
     let late = cluster.0.lock().another();
