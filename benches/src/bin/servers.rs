@@ -15,7 +15,7 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use benches::ann::dataset::target_dir;
 use benches::ann::venv::Venv;
 use benches::servers::{EMBEDDED, Peer, Plan, Set, embedded, measure, report};
@@ -52,6 +52,7 @@ struct Arguments {
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
+    let wanted = wanted(&arguments.only)?;
     let dir = match &arguments.venv {
         Some(dir) => dir.clone(),
         None => target_dir()?.join("server-peers-venv"),
@@ -66,21 +67,9 @@ fn main() -> Result<()> {
         python: PathBuf::new(),
         scratch: scratch.path().to_owned(),
     };
-    let is_wanted = |name: &str| {
-        let mut only = arguments.only.iter();
-        arguments.only.is_empty() || only.any(|wanted| wanted == name)
-    };
     let mut all = Vec::new();
     let mut left_out = Vec::new();
-    let servers = Peer::ALL.into_iter().map(|peer| {
-        let name = format!("{peer:?}").to_lowercase();
-        (name, peer.packages(), Some(peer))
-    });
-    let in_process = EMBEDDED.map(|(name, packages)| (name.to_owned(), packages, None));
-    for (name, packages, server) in servers.chain(in_process) {
-        if !is_wanted(&name) {
-            continue;
-        }
+    for (name, packages, server) in wanted {
         eprintln!("{name}");
         let measured = venv.python_with(packages).and_then(|python| {
             plan.python = python;
@@ -103,6 +92,25 @@ fn main() -> Result<()> {
         std::fs::write(&path, report::picture(&all)).with_context(|| path.display().to_string())?;
     }
     Ok(())
+}
+
+/// A system's name, what it needs, and the server unless it runs in our process.
+type System = (String, &'static [&'static str], Option<Peer>);
+
+/// All systems, or those named.
+fn wanted(only: &[String]) -> Result<Vec<System>> {
+    let servers = Peer::ALL.into_iter().map(|peer| {
+        let name = format!("{peer:?}").to_lowercase();
+        (name, peer.packages(), Some(peer))
+    });
+    let in_process = EMBEDDED.map(|(name, packages)| (name.to_owned(), packages, None));
+    let mut all: Vec<System> = servers.chain(in_process).collect();
+    for name in only {
+        let known = all.iter().any(|(known, ..)| known == name);
+        ensure!(known, "no system is called {name}; --help has their names");
+    }
+    all.retain(|(name, ..)| only.is_empty() || only.contains(name));
+    Ok(all)
 }
 
 #[cfg(unix)]

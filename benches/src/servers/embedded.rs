@@ -79,6 +79,7 @@ pub fn embedded(name: &str, set: &Set, plan: &Plan) -> Result<Measured> {
         disk_mb: told.disk_mb,
         ready_after_stop_s: told.ready_s,
         ready_after_kill_s: None,
+        ready_after_writes_s: None,
     })
 }
 

@@ -110,6 +110,8 @@ pub struct Measured {
     pub(super) disk_mb: f64,
     pub(super) ready_after_stop_s: f64,
     pub(super) ready_after_kill_s: Option<f64>,
+    /// The same, killed when the last of some thousand inserts had been answered.
+    pub(super) ready_after_writes_s: Option<f64>,
 }
 
 /// Measures one server.
@@ -145,7 +147,7 @@ pub fn measure(peer: Peer, set: &Set, plan: &Plan) -> Result<Measured> {
         measured.fill_s = asked.fill()?;
         measured.taken_s = measured.fill_s;
         measured.memory_mb = server.memory_mb()?;
-        measured.searches = asked.searches()?;
+        (server, measured.searches) = asked.searches(server, &start)?;
         measured.inserts = asked.inserts()?;
         server.end(peer.ending())?;
         measured.disk_mb = disk_bytes(dir.path())? as f64 / (1u64 << 20) as f64;
@@ -154,6 +156,10 @@ pub fn measure(peer: Peer, set: &Set, plan: &Plan) -> Result<Measured> {
         server.end("-KILL")?;
         let mut server = start()?;
         measured.ready_after_kill_s = Some(asked.ready(&mut server)?);
+        let (last, vector) = asked.write_more()?;
+        server.end("-KILL")?;
+        let mut server = start()?;
+        measured.ready_after_writes_s = Some(asked.finds(&mut server, last, &vector)?);
         server.end(peer.ending())?;
         Ok(measured)
     })
@@ -193,6 +199,7 @@ impl Asked<'_> {
             disk_mb: 0.0,
             ready_after_stop_s: 0.0,
             ready_after_kill_s: None,
+            ready_after_writes_s: None,
         })
     }
 
@@ -230,16 +237,24 @@ impl Asked<'_> {
         Ok(started.elapsed().as_secs_f64())
     }
 
-    fn searches(&self) -> Result<Vec<Searched>> {
+    fn searches(
+        &self,
+        mut server: Running,
+        start: &dyn Fn() -> Result<Running>,
+    ) -> Result<(Running, Vec<Searched>)> {
         let mut done = Vec::new();
         let mut efs = EFS.iter().copied();
         let mut reached = (0, 0.0);
         for wanted in RECALLS {
             while reached.1 < wanted {
                 let Some(ef) = efs.next() else {
-                    return Ok(done);
+                    return Ok((server, done));
                 };
-                self.peer.tune(&self.address, &self.collection, ef)?;
+                if self.peer.tune(&self.address, &self.collection, ef)? {
+                    server.end(self.peer.ending())?;
+                    server = start()?;
+                    self.ready(&mut server)?;
+                }
                 reached = (ef, self.recall(ef)?);
                 eprintln!("{}: recall {:.4} at {ef}", self.peer.name(), reached.1);
             }
@@ -259,7 +274,7 @@ impl Asked<'_> {
                 });
             }
         }
-        Ok(done)
+        Ok((server, done))
     }
 
     fn recall(&self, ef: usize) -> Result<f64> {
@@ -288,6 +303,27 @@ impl Asked<'_> {
             });
         }
         Ok(done)
+    }
+
+    /// Puts as many vectors more as all loads of inserts did, and gives the last one with its number.
+    fn write_more(&self) -> Result<(u32, Vec<f32>)> {
+        let first = self.set.vectors.len() + self.set.spare.len();
+        // The same numbers in another order: nobody has these yet.
+        let turned = |vector: &Vec<f32>| vector.iter().rev().copied().collect();
+        let mut vectors: Vec<Vec<f32>> = self.set.spare.iter().map(turned).collect();
+        self.load(&self.puts(first, &vectors, FILL), (1, EFS[0]), false)?;
+        let last = u32::try_from(first + vectors.len() - 1)?;
+        Ok((last, vectors.pop().context("no spare vectors")?))
+    }
+
+    /// Until a search finds a vector that was put.
+    fn finds(&self, server: &mut Running, id: u32, vector: &[f32]) -> Result<f64> {
+        let ((), seconds) = server.until(|| {
+            let hits = self.answer(vector, EFS[3])?;
+            ensure!(hits.first() == Some(&id), "found {hits:?}");
+            Ok(())
+        })?;
+        Ok(seconds)
     }
 
     /// Until a search has as many hits as it should.

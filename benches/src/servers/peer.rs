@@ -243,14 +243,16 @@ impl Peer {
         }
     }
 
-    /// Where the effort of a search belongs to the collection, sets it there.
-    pub(super) fn tune(self, address: &str, collection: &str, ef: usize) -> Result<()> {
-        if self == Self::Chroma {
-            let body = json!({"new_configuration": {"hnsw": {"ef_search": ef}}});
-            let path = format!("{CHROMA}/{collection}");
-            self.open(address, ef)?.ask(&request("PUT", &path, &body))?;
+    /// Where the effort of a search belongs to the collection, sets it there. Returns whether the server
+    /// has to be started again for that: Chroma goes by what it was when it read its index.
+    pub(super) fn tune(self, address: &str, collection: &str, ef: usize) -> Result<bool> {
+        if self != Self::Chroma {
+            return Ok(false);
         }
-        Ok(())
+        let body = json!({"new_configuration": {"hnsw": {"ef_search": ef}}});
+        let path = format!("{CHROMA}/{collection}");
+        self.open(address, ef)?.ask(&request("PUT", &path, &body))?;
+        Ok(true)
     }
 
     /// The numbers of the points found.

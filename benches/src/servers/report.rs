@@ -4,7 +4,7 @@ use std::io::Write;
 
 use anyhow::Result;
 
-use super::measure::{BATCHES, CONNECTIONS, Measured, RECALLS, Searched};
+use super::measure::{BATCHES, CONNECTIONS, Measured, RECALLS, SPARE, Searched};
 use crate::ann::svg::{Axis, Plot, Series, draw};
 
 /// All tables.
@@ -94,15 +94,17 @@ fn inserts(out: &mut impl Write, all: &[Measured]) -> Result<()> {
 fn state(out: &mut impl Write, all: &[Measured]) -> Result<()> {
     writeln!(
         out,
-        "| | all taken, s | all in the index, s | memory MB | disk MB | ready after a stop, s | after a kill, s | first answer from nothing, s |\n\
-         | --- | --: | --: | --: | --: | --: | --: | --: |"
+        "| | all taken, s | all in the index, s | memory MB | disk MB | ready after a stop, s | after a kill, s | after a kill behind {}, s | first answer from nothing, s |\n\
+         | --- | --: | --: | --: | --: | --: | --: | --: | --: |",
+        format_args!("{} inserts", SPARE * BATCHES.len())
     )?;
     for one in all {
-        let killed = one.ready_after_kill_s;
-        let killed = killed.map_or("-".to_owned(), |seconds| format!("{seconds:.2}"));
+        let cell = |seconds: Option<f64>| seconds.map_or("-".to_owned(), |it| format!("{it:.2}"));
+        let killed = cell(one.ready_after_kill_s);
+        let written = cell(one.ready_after_writes_s);
         writeln!(
             out,
-            "| {} | {:.1} | {:.1} | {:.0} | {:.0} | {:.2} | {killed} | {:.2} |",
+            "| {} | {:.1} | {:.1} | {:.0} | {:.0} | {:.2} | {killed} | {written} | {:.2} |",
             one.name,
             one.taken_s,
             one.fill_s,
