@@ -148,10 +148,13 @@ fn cargo(arguments: &[&str]) -> Result<()> {
     run_command(building().args(arguments))
 }
 
-/// Everything is compiled once here: what makes a second time quicker would only fill the disk.
+/// Everything is compiled once here: what makes a second time quicker would only fill the disk, and
+/// so would what debuggers want to know in each of the many programs of the tests.
 fn building() -> Command {
     let mut command = Command::new("cargo");
     command.env("CARGO_INCREMENTAL", "0");
+    command.env("CARGO_PROFILE_DEV_DEBUG", "0");
+    command.env("CARGO_PROFILE_DEV_STRIP", "debuginfo");
     command
 }
 
