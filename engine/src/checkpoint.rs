@@ -305,10 +305,10 @@ impl Checkpointer {
 }
 
 /// A quarter of what a checkpoint writes, so that writing stays at five times the log at most, and what
-/// a kill leaves to be replayed, which takes a third of the time of the inserts, is a quarter of
-/// the data: but no more than was said, and not so little that small folders write all the time.
+/// a kill leaves to be replayed, as long as inserts take, is a quarter of the data: but no more than was
+/// said, and not so little that small folders write all the time.
 fn log_allowed(snapshots: u64, at_most: u64) -> u64 {
-    const LITTLE: u64 = 32 << 20;
+    const LITTLE: u64 = 8 << 20;
     (snapshots / 4).max(LITTLE).min(at_most)
 }
 
@@ -426,7 +426,7 @@ mod tests {
     #[test]
     fn the_log_may_grow_by_a_quarter_of_the_data_between_two_bounds() {
         const MIB: u64 = 1 << 20;
-        let cases = [(0, 32), (100, 32), (400, 100), (1_024, 256), (9_000, 256)];
+        let cases = [(0, 8), (30, 8), (400, 100), (1_024, 256), (9_000, 256)];
         for (snapshots, allowed) in cases {
             assert_eq!(log_allowed(snapshots * MIB, 256 * MIB), allowed * MIB);
         }

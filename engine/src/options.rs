@@ -15,7 +15,7 @@ pub struct Options {
     /// The data folder; made if it is not there.
     pub dir: PathBuf,
     /// A checkpoint is taken when the log has grown by this much since the last one, or by a quarter of
-    /// what that one holds, if this is less (but then not before 32 MiB).
+    /// what that one holds, if this is less (but then not before 8 MiB).
     pub checkpoint_log_bytes: u64,
     /// A checkpoint is taken when this has passed since the last one and something was written.
     pub checkpoint_interval: Duration,
