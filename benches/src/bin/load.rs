@@ -33,7 +33,7 @@ struct Arguments {
     #[arg(long, default_value_t = 4)]
     seconds: u64,
     /// `quantization_config` of the collection, as JSON [default: what suits the size].
-    #[arg(long)]
+    #[arg(long, value_parser = json_of)]
     quantization: Option<Value>,
     /// Writes what each search over one connection took into this file, in milliseconds, a line each
     /// (the lower recall; `--bin tail` reads it).
@@ -50,6 +50,11 @@ const FILL: usize = 256;
 const SPARE: usize = 20_000;
 const EFS: [usize; 8] = [8, 16, 32, 64, 128, 256, 512, 1_024];
 const RECALLS: [f64; 2] = [0.96, 0.999];
+
+/// As text it would be taken for a string of JSON.
+fn json_of(text: &str) -> serde_json::Result<Value> {
+    serde_json::from_str(text)
+}
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
