@@ -5,7 +5,7 @@
 //! ```
 //!
 //! One server, on one core, is filled up to each size in turn (batches of 256, the client on another
-//! core), then searched, written to point by point, told to take a checkpoint, stopped and started,
+//! core), then written to point by point, searched, told to take a checkpoint, stopped and started,
 //! killed and started. Vectors are people of 20 photos each at cosine 0.6. Below the table stands for
 //! each column the power of `n` that fits it best (least squares of the logarithms), and for searches
 //! what `log n` would be over the same sizes.
