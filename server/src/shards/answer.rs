@@ -13,12 +13,13 @@ use actix_web::middleware::Next;
 use actix_web::web::{self, Payload};
 use actix_web::{Error, FromRequest, HttpRequest, ResponseError};
 use engine::{Point, PointId};
-use serde::de::DeserializeOwned;
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::ask::Answers;
 use super::heard::{self, Answered};
 use super::peer::{Call, Kind};
+use super::split::{Divided, Ids};
 use super::way::{Way, about, not_there};
 use super::{KEY, Sharded, Shards, is_there, merge, parts, split};
 use crate::access::{Grant, Scope};
@@ -36,6 +37,7 @@ use crate::wire::query::{QueryBody, Scroll, ScrollBody, Search, SearchBody};
 
 /// How long a shard may take for a read.
 const READ: Duration = Duration::from_secs(30);
+
 /// A request about a sharded collection.
 struct Asked<'a> {
     app: &'a App,
@@ -98,14 +100,14 @@ impl Asked<'_> {
             Way::Upsert => self.upsert(payload).await,
             Way::Write => {
                 let body = self.body(payload).await?;
-                let bodies = split::by_ids(body, "points", self.sharded.count)?;
-                self.write(texts(bodies)).await
+                let divided = split::by_ids(body, "points", self.sharded.count)?;
+                self.write(divided).await
             }
             Way::Change => {
                 let body = self.body(payload).await?;
-                let bodies = split::by_ids(body, "points", self.sharded.count)?;
-                self.know_all(&bodies).await?;
-                self.write(texts(bodies)).await
+                let divided = split::by_ids(body, "points", self.sharded.count)?;
+                self.know_all(&divided.ids).await?;
+                self.write(divided).await
             }
             Way::Everywhere => self.everywhere(payload).await,
             Way::Query => {
@@ -179,15 +181,15 @@ impl Asked<'_> {
         answers.read(params.allows_partial())
     }
 
-    async fn write(&self, bodies: Vec<(u32, String)>) -> Result<Answered, Refusal> {
+    async fn write(&self, divided: Divided) -> Result<Answered, Refusal> {
         let _: WriteParams = http::query(self.request.query_string())?;
         let method = match *self.request.method() {
             Method::PUT => "PUT",
             _ => "POST",
         };
-        let calls = bodies.into_iter();
-        let calls = calls.map(|(shard, body)| self.written(shard, method, Some(body.into())));
-        self.wrote(calls.collect()).await
+        let calls = divided.bodies.into_iter();
+        let calls = calls.map(|(shard, body)| self.written(shard, method, Some(body)));
+        self.wrote(calls.collect(), &divided.ids).await
     }
 
     async fn everywhere(&self, payload: Payload) -> Result<Answered, Refusal> {
@@ -198,7 +200,7 @@ impl Asked<'_> {
         };
         let all = 0..self.sharded.count;
         let calls = all.map(|shard| self.written(shard, method, body.clone()));
-        self.wrote(calls.collect()).await
+        self.wrote(calls.collect(), &Ids::new()).await
     }
 
     fn written(&self, shard: u32, method: &'static str, body: Option<Arc<str>>) -> (u32, Call) {
@@ -207,7 +209,8 @@ impl Asked<'_> {
         (shard, Call { patience, ..call })
     }
 
-    async fn wrote(&self, mut calls: Vec<(u32, Call)>) -> Result<Answered, Refusal> {
+    /// `ids`: of the points that each shard is to change.
+    async fn wrote(&self, mut calls: Vec<(u32, Call)>, ids: &Ids) -> Result<Answered, Refusal> {
         let _place = self.shards.writes.enter()?;
         // What the body has become is on its way; who takes it asks for memory anew.
         let mut room = http::Room::release();
@@ -222,7 +225,7 @@ impl Asked<'_> {
             call.room.clone_from(&room);
         }
         let answers = self.shards.ask_all(calls, Kind::Write).await;
-        let (told, heard) = answers.written()?.apart();
+        let (told, heard) = answers.written(ids)?.apart();
         match is_there(self.app, &self.name, &self.sharded)? {
             true => Ok(heard.with(merge::written(told))),
             false => Err(gone(&self.name)),
@@ -231,17 +234,12 @@ impl Asked<'_> {
 
     /// Refuses what names points that are not there, before any shard has done its part. Where only one is
     /// concerned it says so itself.
-    async fn know_all(&self, bodies: &split::Bodies) -> Result<(), Refusal> {
-        let named = bodies.iter().filter_map(|(shard, body)| {
-            let ids = body.get("points")?.as_array()?.iter();
-            let ids = ids.map(|item| item.get("id").unwrap_or(item).clone());
-            Some((*shard, ids.collect::<Vec<Value>>()))
-        });
-        let named: Vec<_> = named.collect();
+    async fn know_all(&self, named: &Ids) -> Result<(), Refusal> {
         if named.len() < 2 {
             return Ok(());
         }
         let calls = named.iter().map(|(shard, ids)| {
+            let ids: Vec<Id> = ids.iter().copied().map(Id).collect();
             let body = json!({"ids": ids, "with_payload": false, "with_vector": false});
             let (shard, call) = self.call(*shard, "POST", Some(body.to_string().into()));
             (shard, self.of_points(call))
@@ -254,13 +252,10 @@ impl Asked<'_> {
                 there.insert(split::id_of(&point)?);
             }
         }
-        for id in named.iter().flat_map(|(_, ids)| ids) {
-            let id = split::id_of(id)?;
-            if !there.contains(&id) {
-                return Err(engine::Error::NoPoint(id).into());
-            }
+        match named.values().flatten().find(|id| !there.contains(*id)) {
+            Some(id) => Err(engine::Error::NoPoint(*id).into()),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// The same call, of points by their ids.
@@ -276,13 +271,15 @@ impl Asked<'_> {
             return Err(not_there(&self.name, "`batch` (send `points`)"));
         }
         let (name, count) = (self.name.clone(), self.sharded.count);
-        let bodies = self.app.write(move |engine| {
+        let divided = self.app.write(move |engine| {
             let points = Vec::<Point>::try_from(typed::<Upsert>(&body)?)?;
             engine.check_points(&name, &points)?;
-            Ok::<_, Refusal>(texts(split::by_ids(body, "points", count)?))
+            // Before there are the bodies.
+            drop(points);
+            split::by_ids(body, "points", count)
         });
-        let bodies = bodies.await?;
-        self.write(bodies).await
+        let divided = divided.await?;
+        self.write(divided).await
     }
 
     async fn points(&self, payload: Payload) -> Result<Answered, Refusal> {
@@ -293,9 +290,9 @@ impl Asked<'_> {
 
     async fn by_ids(&self, body: Map<String, Value>, ids: &[PointId]) -> Result<Answered, Refusal> {
         let count = self.sharded.count;
-        let bodies = split::by_ids(body, "ids", count)?.into_iter();
+        let bodies = split::by_ids(body, "ids", count)?.bodies.into_iter();
         let calls = bodies.map(|(shard, body)| {
-            let (shard, call) = self.call(shard, "POST", Some(merge::text(body).into()));
+            let (shard, call) = self.call(shard, "POST", Some(body));
             (shard, self.of_points(call))
         });
         let (told, heard) = self.read(calls.collect()).await?.apart();
@@ -373,15 +370,8 @@ fn gone(name: &str) -> Refusal {
     ))
 }
 
-fn texts(bodies: split::Bodies) -> Vec<(u32, String)> {
-    let bodies = bodies.into_iter();
-    bodies
-        .map(|(shard, body)| (shard, merge::text(body)))
-        .collect()
-}
-
-/// The body as a whole collection would read it.
-fn typed<T: DeserializeOwned>(body: &Map<String, Value>) -> Result<T, Refusal> {
-    let read = serde_json::from_value(Value::Object(body.clone()));
+/// The body as a whole collection would read it, and without another of its own.
+fn typed<'de, T: Deserialize<'de>>(body: &'de Map<String, Value>) -> Result<T, Refusal> {
+    let read = T::deserialize(body);
     read.map_err(|error| Refusal::wrong(format!("the JSON body is wrong: {error}")))
 }

@@ -1,7 +1,8 @@
 //! One shard's answer, from whichever of the nodes that serve it gives one; and the answers of several
 //! shards at once.
 //!
-//! A read goes to another node when one does not answer, fails, or takes long: the first answer counts.
+//! A read goes to another node when one does not answer, fails, or takes long: the first answer counts. Who takes
+//! long is asked whether it is there, and is waited for only if it says so.
 //! A write goes to another only when the first has certainly not begun it, because a write that is done
 //! twice may undo what another client has written in between. So who has said nothing for a moment is asked
 //! first whether it is there, and a write is waited for only as long as its node is.
@@ -10,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
+use engine::PointId;
 use futures_util::StreamExt;
 use futures_util::future::join_all;
 use futures_util::stream::FuturesUnordered;
@@ -19,18 +21,21 @@ use tokio::time::sleep;
 use super::Shards;
 use super::heard::Heard;
 use super::peer::{Call, Kind, Lost, Room, Said};
+use super::split::Ids;
 use crate::refusal::Refusal;
 
-/// After which another node is asked too, if there is one; and how often it is looked whether the node of a
-/// write is still there.
+/// After which another node is asked too, if there is one; and how often it is looked whether those that were asked
+/// are still there.
 const LATE: Duration = Duration::from_millis(500);
 /// In so many looks on end the node of a write must be gone before the write is: on a busy machine one may say
 /// late that it is there.
 const GONE: u32 = 10;
-/// How long a node may take to say that it is there.
-const THERE: Duration = Duration::from_secs(1);
 /// Characters of another node's sentence that are told.
 const TOLD: usize = 400;
+/// What is told of a write that may be done.
+const AGAIN: &str = "send it again: what is done already is the same then";
+/// Points that are named to whoever may have changed them or not.
+const NAMED: usize = 10;
 
 /// A shard's answer.
 #[derive(Debug)]
@@ -90,7 +95,7 @@ impl Shards {
             return Err(failed(Refusal::busy(lonely), false));
         }
         let said = match kind {
-            Kind::Read => self.read(urls, call).await,
+            Kind::Read => self.read(shard, urls, call).await,
             Kind::Write => self.write(shard, urls, call).await,
         };
         match said {
@@ -99,42 +104,48 @@ impl Shards {
                 told(shard, said).map_err(|refusal| failed(refusal, begun))
             }
             Err(Silent::Here(refusal)) => Err(failed(refusal, false)),
-            Err(Silent::There(why, begun)) => {
+            Err(Silent::There(why)) => {
                 let why = format!("shard {shard} cannot be asked: {why}");
-                Err(failed(Refusal::busy(why), begun))
+                Err(failed(Refusal::busy(why), false))
             }
+            Err(Silent::Begun(why)) => Err(failed(Refusal::busy(why), true)),
         }
     }
 
     /// The first answer that is one; else why there is none.
-    async fn read(&self, urls: Vec<String>, call: Arc<Call>) -> Result<Said, Silent> {
+    async fn read(&self, shard: u32, urls: Vec<String>, call: Arc<Call>) -> Result<Said, Silent> {
         let mut asked = FuturesUnordered::new();
+        let mut waiting = Vec::new();
         let mut why = "nobody serves it".to_owned();
         let mut urls = urls.into_iter();
-        let mut last = String::new();
         let mut here = None;
         loop {
             if let Some(url) = urls.next() {
-                last.clone_from(&url);
+                waiting.push(url.clone());
                 asked.push(self.ask_node(url, &call, Kind::Read));
             }
             let (url, answer) = tokio::select! {
                 answer = asked.next() => match answer {
                     Some(answer) => answer,
-                    None => return Err(here.map_or(Silent::There(why, false), Silent::Here)),
+                    None => return Err(here.map_or(Silent::There(why), Silent::Here)),
                 },
-                () = sleep(LATE), if urls.len() > 0 => {
-                    self.nodes.has_failed(&last);
+                () = sleep(LATE) => {
+                    if let Some(last) = waiting.last().filter(|_| urls.len() > 0) {
+                        self.nodes.has_failed(last);
+                    }
+                    let late = waiting.iter().filter(|url| !self.nodes.is_alive(url));
+                    late.for_each(|url| self.peers.look(url, shard));
                     continue;
                 }
             };
+            waiting.retain(|it| *it != url);
             let failed = match answer {
                 Ok(said) => match failure(&said) {
                     None => return Ok(said),
                     Some(failed) => failed,
                 },
                 // Others that were asked may answer yet.
-                Err(Lost::Here(refusal)) => {
+                Err(Lost::NoPlace(refusal) | Lost::NoRoom(refusal)) => {
                     here = Some(refusal);
                     continue;
                 }
@@ -158,16 +169,18 @@ impl Shards {
                     None => return Ok(said),
                     Some(failed) => why = format!("{url}: {failed}"),
                 },
-                Err(Lost::Here(refusal)) => return Err(Silent::Here(refusal)),
+                Err(Lost::NoPlace(refusal)) => return Err(Silent::Here(refusal)),
+                // It has answered, and nobody knows what.
+                Err(Lost::NoRoom(refusal)) => return Err(Silent::Begun(refusal.to_string())),
                 Err(Lost::NotSent(lost)) => why = format!("{url}: {lost}"),
                 Err(Lost::Unknown(lost)) => {
                     self.nodes.has_failed(&url);
-                    return Err(Silent::There(format!("{url}: {lost}"), true));
+                    return Err(Silent::Begun(format!("{url}: {lost}")));
                 }
             }
             self.nodes.has_failed(&url);
         }
-        Err(Silent::There(why, false))
+        Err(Silent::There(why))
     }
 
     /// Whether a node answers at all, before it is given what cannot be taken back.
@@ -175,14 +188,7 @@ impl Shards {
         if self.nodes.is_alive(url) {
             return Ok(());
         }
-        let call = Arc::new(Call {
-            method: "GET",
-            path: format!("/shards/{shard}/livez"),
-            body: None,
-            room: None,
-            lsn: None,
-            patience: THERE,
-        });
+        let call = Arc::new(Call::is_there(shard));
         // A place of a write, so that reads never stand before it.
         let (_, answer) = self.ask_node(url.to_owned(), &call, Kind::Write).await;
         match answer {
@@ -229,10 +235,12 @@ impl Shards {
 
 /// Why no node of a shard has answered.
 enum Silent {
-    /// There was no place or no memory for it on this node.
+    /// There was no place for it on this node, or no memory for what was read.
     Here(Refusal),
-    /// None could be asked, or what was asked may have come to be.
-    There(String, bool),
+    /// None could be asked.
+    There(String),
+    /// Of a write: one was asked, and has not said what became of it.
+    Begun(String),
 }
 
 impl Answers {
@@ -261,8 +269,8 @@ impl Answers {
         Err(first.at(&format!("{missing} missing")))
     }
 
-    /// Of a write: where not all have done it, what has become of it in each.
-    pub(super) fn written(mut self) -> Result<Self, Refusal> {
+    /// Of a write of these points: where not all have done it, what has become of it in each.
+    pub(super) fn written(mut self, ids: &Ids) -> Result<Self, Refusal> {
         if self.failed.is_empty() {
             return Ok(self);
         }
@@ -272,7 +280,10 @@ impl Answers {
             let done = shards(self.told.iter().map(|it| it.shard));
             told.push(format!("{done} done"));
         }
-        told.extend(self.failed.iter().map(Failed::told));
+        told.extend(self.failed.iter().map(|it| it.told(ids)));
+        if self.failed.iter().any(|it| it.begun) {
+            told.push(AGAIN.to_owned());
+        }
         let nothing = self.told.is_empty() && self.failed.iter().all(Failed::is_wrong);
         let refusal = self.failed.swap_remove(leads).refusal;
         match nothing {
@@ -288,12 +299,26 @@ impl Failed {
         !self.refusal.status().is_server_error()
     }
 
-    fn told(&self) -> String {
-        let become_of_it = match self.begun {
-            true => "may be done, or not",
-            false => "not done",
-        };
-        format!("shard {} {become_of_it}: {}", self.shard, self.refusal)
+    fn told(&self, ids: &Ids) -> String {
+        let (shard, refusal) = (self.shard, &self.refusal);
+        match (self.begun, ids.get(&shard)) {
+            (false, _) => format!("shard {shard} not done: {refusal}"),
+            (true, None) => format!("shard {shard} may be done, or not: {refusal}"),
+            (true, Some(ids)) => {
+                let points = points(ids);
+                format!("shard {shard} may be done, or not ({points}): {refusal}")
+            }
+        }
+    }
+}
+
+/// "points 3, 7 and 2 more".
+fn points(ids: &[PointId]) -> String {
+    let named: Vec<String> = ids.iter().take(NAMED).map(PointId::to_string).collect();
+    let named = named.join(", ");
+    match ids.len().saturating_sub(NAMED) {
+        0 => format!("points {named}"),
+        more => format!("points {named} and {more} more"),
     }
 }
 
@@ -379,12 +404,26 @@ mod tests {
                 failed(4, Refusal::busy("nobody serves it"), false),
             ],
         };
-        let refusal = answers.written().unwrap_err();
+        let ids = |count: u64| Ids::from([(1, (5..5 + count).map(PointId::Num).collect())]);
+        let refusal = answers.written(&ids(2)).unwrap_err();
         assert_eq!((refusal.status().as_u16(), refusal.is_busy()), (404, false));
         assert_eq!(
             refusal.message(),
-            "shards 0, 3 done; shard 1 may be done, or not: it hangs; shard 2 not done: point 7 does not \
-             exist; shard 4 not done: nobody serves it"
+            "shards 0, 3 done; shard 1 may be done, or not (points 5, 6): it hangs; shard 2 not done: point \
+             7 does not exist; shard 4 not done: nobody serves it; send it again: what is done already is the \
+             same then"
+        );
+        // One of which nothing is known is nothing that was not done.
+        let answers = Answers {
+            told: Vec::new(),
+            failed: vec![failed(1, Refusal::busy("it hangs"), true)],
+        };
+        let refusal = answers.written(&ids(12)).unwrap_err();
+        assert_eq!((refusal.status().as_u16(), refusal.is_busy()), (503, true));
+        assert_eq!(
+            refusal.message(),
+            "shard 1 may be done, or not (points 5, 6, 7, 8, 9, 10, 11, 12, 13, 14 and 2 more): it hangs; send \
+             it again: what is done already is the same then"
         );
         // Where nothing was done and nothing may be, it is told as a whole collection tells it.
         let answers = Answers {
@@ -392,7 +431,7 @@ mod tests {
             failed: vec![failed(1, unknown(), false), failed(2, unknown(), false)],
         };
         assert_eq!(
-            answers.written().unwrap_err().message(),
+            answers.written(&Ids::new()).unwrap_err().message(),
             unknown().message()
         );
     }

@@ -19,6 +19,7 @@ mod nodes;
 mod parts;
 mod peer;
 mod place;
+mod reads;
 mod served;
 mod split;
 mod way;
@@ -31,6 +32,7 @@ use uuid::Uuid;
 
 pub(crate) use answer::route;
 pub(crate) use create::{create, gone};
+pub(crate) use nodes::LEASE;
 pub(crate) use served::{Served, is_between_nodes, is_of_a_node, judge, mount, serve};
 
 use crate::app::App;
@@ -73,13 +75,14 @@ impl Shards {
         url: String,
     ) -> Result<Self, Error> {
         let (tls, server) = (app.config.tls.as_ref(), &app.config.server);
-        let at_work = (server.concurrent_searches, server.concurrent_writes);
+        let at_once = (server.concurrent_searches, server.concurrent_writes);
+        let at_once = peer::at_once(at_once, settings.count);
         Ok(Self {
             settings: settings.clone(),
             nodes: Nodes::new(settings.url.clone().unwrap_or(url)),
-            peers: Peers::new(settings, tls, at_work, app.memory.clone())?,
-            searches: Gate::new("searches in shards", at_work.0),
-            writes: Gate::new("writes to shards", at_work.1),
+            peers: Peers::new(settings, tls, at_once, app.memory.clone())?,
+            searches: Gate::new("searches in shards", at_once.0),
+            writes: Gate::new("writes to shards", at_once.1),
             served,
         })
     }

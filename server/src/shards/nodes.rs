@@ -19,7 +19,7 @@ use crate::app::App;
 use crate::shared_log;
 
 /// How long a node is known that says nothing.
-const LEASE: Duration = Duration::from_secs(5);
+pub(crate) const LEASE: Duration = Duration::from_secs(5);
 /// How often it says that it is there, and looks who else is.
 const RENEWED: Duration = Duration::from_secs(1);
 /// How long one that has not answered is asked after the others: until it is gone, if it hangs.

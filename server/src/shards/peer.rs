@@ -1,6 +1,7 @@
 //! One request to one node, and its answer. It goes out on a thread that may block. What has been sent is
-//! not taken back when nobody waits for it any more: it has a place until it has ended, and reads and writes
-//! have places apart, so that those that wait for a node that hangs are only so many, and in nobody else's way.
+//! not taken back when nobody waits for it any more: it has a place until it has ended. Reads and writes have
+//! places apart, and so have the reads of each node. A node that does not say that it is there when it is asked
+//! gets no answer's time any more: all reads that wait for it end at once, and their places are free.
 //!
 //! An answer is read into memory that was promised for it before.
 
@@ -11,9 +12,11 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tokio::runtime::Runtime;
+use tokio::sync::OwnedSemaphorePermit;
 use ureq::tls::{Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig};
 use ureq::{Agent, Timeout};
 
+use super::reads::Readers;
 use crate::error::Error;
 use crate::gate::Gate;
 use crate::memory::{Memory, Promise};
@@ -24,8 +27,12 @@ use crate::{http, limits, tls};
 const CONNECTING: Duration = Duration::from_millis(800);
 /// How long connections are kept for the next request; servers keep them longer.
 const KEPT: Duration = Duration::from_secs(2);
-/// Reads, and writes, that wait for nodes, at most.
+/// Reads, and writes, that wait for nodes, at most: each has a thread.
 const CALLS: usize = 2_048;
+/// How long a node may take to say that it is there.
+pub(super) const THERE: Duration = Duration::from_secs(1);
+/// Nodes that are asked at once whether they are there.
+const LOOKS: usize = 16;
 /// Reads of a shard that go on at once, at most: one that is late has a rival.
 const RIVALS: usize = 2;
 /// Bytes of an answer that are read at once.
@@ -35,10 +42,12 @@ const ANSWER_BYTES: u64 = 512 << 20;
 
 /// The way to other nodes.
 pub(super) struct Peers {
+    /// For writes, and for asking nodes whether they are there.
     agent: Agent,
     key: String,
     reads: Gate,
     writes: Gate,
+    readers: Arc<Readers>,
     memory: Memory,
     /// Given up in `drop` alone.
     threads: Option<Runtime>,
@@ -86,12 +95,38 @@ pub(super) enum Lost {
     NotSent(String),
     /// It may have done it.
     Unknown(String),
-    /// This node has no place or no memory for it: it may have been done, if it was sent.
-    Here(Refusal),
+    /// This node has no place for it, and it was not sent.
+    NoPlace(Refusal),
+    /// It was answered, and this node has no memory for the answer.
+    NoRoom(Refusal),
+}
+
+impl Call {
+    /// Whether the node of a shard is there.
+    pub(super) fn is_there(shard: u32) -> Self {
+        Self {
+            method: "GET",
+            path: format!("/shards/{shard}/livez"),
+            body: None,
+            room: None,
+            lsn: None,
+            patience: THERE,
+        }
+    }
+}
+
+/// So many searches, and writes, over so many shards that each call of theirs finds a place.
+pub(super) fn at_once((searches, writes): (usize, usize), shards: u32) -> (usize, usize) {
+    let fit = |wanted: usize, calls: usize| (CALLS / calls.max(1)).clamp(1, wanted.max(1));
+    let shards = shards as usize;
+    (
+        fit(searches, shards.saturating_mul(RIVALS)),
+        fit(writes, shards),
+    )
 }
 
 impl Peers {
-    /// For so many searches and writes at work. A node whose server asks clients for a certificate shows its
+    /// For so many searches and writes at once. A node whose server asks clients for a certificate shows its
     /// own to the others.
     pub(super) fn new(
         settings: &config::Shards,
@@ -99,8 +134,9 @@ impl Peers {
         (searches, writes): (usize, usize),
         memory: Memory,
     ) -> Result<Self, Error> {
-        let calls = |at_work: usize| at_work.saturating_mul(settings.count as usize).min(CALLS);
-        let (reads, writes) = (calls(searches.saturating_mul(RIVALS)), calls(writes));
+        let calls = |at_once: usize| at_once.saturating_mul(settings.count as usize);
+        let (at_one, writes) = (calls(searches), calls(writes));
+        let reads = at_one.saturating_mul(RIVALS);
         let most = reads + writes;
         let mut tls = TlsConfig::builder();
         if let Some(path) = &settings.ca {
@@ -123,11 +159,12 @@ impl Peers {
             .tls_config(tls.build())
             .build();
         let threads = tokio::runtime::Builder::new_current_thread()
-            .max_blocking_threads(most)
+            .max_blocking_threads(most + LOOKS)
             .thread_name("shards")
             .build();
         Ok(Self {
             agent: agent.new_agent(),
+            readers: Arc::new(Readers::new(agent, at_one)),
             key: format!("Bearer {}", settings.key.as_str()),
             reads: Gate::new("reads of shards", reads),
             writes: Gate::new("writes to shards", writes),
@@ -138,21 +175,70 @@ impl Peers {
 
     /// Asks one node.
     pub(super) async fn ask(&self, url: &str, call: Arc<Call>, kind: Kind) -> Result<Said, Lost> {
-        let threads = self.threads.as_ref();
-        let threads = threads.expect("they are there until this is dropped");
-        let place = match kind {
-            Kind::Read => self.reads.enter(),
-            Kind::Write => self.writes.enter(),
-        };
-        let place = place.map_err(Lost::Here)?;
-        let (agent, key, url) = (self.agent.clone(), self.key.clone(), url.to_owned());
-        let memory = self.memory.clone();
-        let asked = threads.spawn_blocking(move || {
-            let _place = place;
+        match kind {
+            Kind::Write => {
+                let place = self.writes.enter().map_err(Lost::NoPlace)?;
+                self.send(url, call, (self.agent.clone(), vec![place]))
+                    .await
+            }
+            Kind::Read => {
+                let place = self.reads.enter().map_err(Lost::NoPlace)?;
+                let reader = self.readers.of(url);
+                let own = reader.enter().map_err(Lost::NotSent)?;
+                let through = (reader.agent().clone(), vec![place, own]);
+                let answer = self.send(url, call, through).await;
+                match answer {
+                    Err(Lost::Unknown(_)) if reader.has_ended() => Err(Lost::Unknown(
+                        "it has not answered, nor said that it is there".to_owned(),
+                    )),
+                    answer => answer,
+                }
+            }
+        }
+    }
+
+    async fn send(
+        &self,
+        url: &str,
+        call: Arc<Call>,
+        (agent, places): (Agent, Vec<OwnedSemaphorePermit>),
+    ) -> Result<Said, Lost> {
+        let (key, url, memory) = (self.key.clone(), url.to_owned(), self.memory.clone());
+        let asked = self.threads().spawn_blocking(move || {
+            let _places = places;
             asked(&agent, &key, (&url, &call), &memory)
         });
         let broke = |_| Err(Lost::Unknown("a thread broke down".to_owned()));
         asked.await.unwrap_or_else(broke)
+    }
+
+    fn threads(&self) -> &Runtime {
+        let threads = self.threads.as_ref();
+        threads.expect("they are there until this is dropped")
+    }
+
+    /// Asks a node that is late whether it is there, unless somebody has a moment ago. If it does not say so, all
+    /// reads that wait for it end.
+    pub(super) fn look(&self, url: &str, shard: u32) {
+        let Some(reader) = self.readers.to_be_looked_at(url) else {
+            return;
+        };
+        let (agent, key, memory) = (self.agent.clone(), self.key.clone(), self.memory.clone());
+        let (url, readers) = (url.to_owned(), Arc::clone(&self.readers));
+        self.threads().spawn_blocking(move || {
+            let answer = asked(&agent, &key, (&url, &Call::is_there(shard)), &memory);
+            let hangs = answer.is_err();
+            if readers.is_news(&url, hangs) {
+                tracing::warn!(
+                    url,
+                    hangs,
+                    "a node is late: nothing is read there while it hangs"
+                );
+            }
+            if hangs {
+                reader.end();
+            }
+        });
     }
 }
 
@@ -210,7 +296,7 @@ fn read(mut answer: impl Read, memory: &Memory) -> Result<(Value, Room), Lost> {
     let (mut bytes, mut piece, mut room) = (Vec::new(), vec![0; PIECE], None::<Promise>);
     let promise = |bytes: u64, room: &mut Option<Promise>| {
         let promised = memory.promise_body(bytes, false, room);
-        promised.map_err(Lost::Here)
+        promised.map_err(Lost::NoRoom)
     };
     loop {
         let got = match answer.read(&mut piece) {
@@ -309,7 +395,7 @@ mod tests {
         let (connection, _) = hung.accept().unwrap();
         drop(write);
         let full = peers.ask(&url, call("/"), Kind::Write).await.unwrap_err();
-        let Lost::Here(refusal) = full else {
+        let Lost::NoPlace(refusal) = full else {
             panic!("{full:?}")
         };
         assert!(refusal.is_busy(), "{refusal}");
@@ -320,11 +406,42 @@ mod tests {
         // It has ended, and the next one finds nobody.
         loop {
             match peers.ask(&url, call("/"), Kind::Write).await.unwrap_err() {
-                Lost::Here(_) => tokio::task::yield_now().await,
+                Lost::NoPlace(_) => tokio::task::yield_now().await,
                 Lost::NotSent(_) => break,
                 other => panic!("{other:?}"),
             }
         }
+    }
+
+    #[tokio::test]
+    async fn reads_of_a_node_that_hangs_end_and_their_places_are_free() {
+        let hung = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", hung.local_addr().unwrap());
+        let peers = peers();
+        let (first, second) = (call("/"), call("/"));
+        let mut read = Box::pin(peers.ask(&url, first, Kind::Read));
+        assert!(read.as_mut().now_or_never().is_none());
+        // One search, one shard: one node has no more.
+        let full = peers.ask(&url, second, Kind::Read).await.unwrap_err();
+        let Lost::NotSent(why) = full else {
+            panic!("{full:?}")
+        };
+        assert!(why.contains("wait for it already"), "{why}");
+        peers.look(&url, 0);
+        let Lost::Unknown(why) = read.await.unwrap_err() else {
+            panic!("nothing was answered")
+        };
+        assert!(why.contains("nor said that it is there"), "{why}");
+        let again = Box::pin(peers.ask(&url, call("/"), Kind::Read));
+        assert!(again.now_or_never().is_none(), "it has a place");
+    }
+
+    #[test]
+    fn searches_over_many_shards_are_so_few_that_each_finds_its_places() {
+        assert_eq!(at_once((256, 64), 3), (256, 64));
+        assert_eq!(at_once((256, 64), 8), (128, 64));
+        assert_eq!(at_once((256, 64), 64), (16, 32));
+        assert_eq!(at_once((256, 64), 10_000), (1, 1));
     }
 
     #[test]
@@ -334,7 +451,7 @@ mod tests {
         let (small, large) = (answer(10), answer(100_000));
         let (body, room) = read(small.as_bytes(), &memory).unwrap();
         assert!(body.is_array() && room.is_none());
-        let Lost::Here(refusal) = read(large.as_bytes(), &memory).unwrap_err() else {
+        let Lost::NoRoom(refusal) = read(large.as_bytes(), &memory).unwrap_err() else {
             panic!("it is refused here")
         };
         assert_eq!(refusal.status(), 507);

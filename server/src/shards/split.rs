@@ -1,16 +1,29 @@
-//! One body becomes one for each shard that it concerns.
+//! One body becomes one for each shard that it concerns. What is in it is moved there, and never there twice:
+//! no more memory was promised than it takes.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
 
 use engine::PointId;
 use serde_json::{Map, Value};
 
+use super::merge::text;
 use super::place::shard_of;
 use crate::refusal::Refusal;
 use crate::wire::id::Id;
 
-/// Bodies by shard.
-pub(super) type Bodies = Vec<(u32, Map<String, Value>)>;
+/// Points by shard.
+pub(super) type Ids = BTreeMap<u32, Vec<PointId>>;
+
+/// A body, divided.
+#[derive(Debug, Default)]
+pub(super) struct Divided {
+    /// By shard, as they are sent.
+    pub(super) bodies: Vec<(u32, Arc<str>)>,
+    /// The points that each names; none where it names none.
+    pub(super) ids: Ids,
+}
 
 /// Divides the list at a key by the ids in it, which are its items or stand in them as `id`. A body without
 /// the list is for all shards; one whose list is empty is for the first alone, which says what is wrong.
@@ -18,29 +31,44 @@ pub(super) fn by_ids(
     mut body: Map<String, Value>,
     key: &str,
     shards: u32,
-) -> Result<Bodies, Refusal> {
+) -> Result<Divided, Refusal> {
     let items = match body.remove(key).filter(|items| !items.is_null()) {
         Some(Value::Array(items)) => items,
         Some(other) => {
             body.insert(key.to_owned(), other);
-            return Ok(vec![(0, body)]);
+            return Ok(Divided::same(body, 0..1));
         }
-        None => return Ok((0..shards).map(|shard| (shard, body.clone())).collect()),
+        None => return Ok(Divided::same(body, 0..shards)),
     };
-    let mut lists: BTreeMap<u32, Vec<Value>> = BTreeMap::new();
+    let (mut lists, mut ids): (BTreeMap<u32, Vec<Value>>, Ids) = Default::default();
     for (index, item) in items.into_iter().enumerate() {
         let id = id_of(&item).map_err(|refusal| refusal.at(&format!("item {index}")))?;
-        lists.entry(shard_of(&id, shards)).or_default().push(item);
+        let shard = shard_of(&id, shards);
+        lists.entry(shard).or_default().push(item);
+        ids.entry(shard).or_default().push(id);
     }
     if lists.is_empty() {
         lists.insert(0, Vec::new());
     }
-    let bodies = lists.into_iter().map(|(shard, items)| {
-        let mut body = body.clone();
+    let mut bodies = Vec::with_capacity(lists.len());
+    for (shard, items) in lists {
+        // In the place of the list before, which goes.
         body.insert(key.to_owned(), Value::Array(items));
-        (shard, body)
-    });
-    Ok(bodies.collect())
+        let text = serde_json::to_string(&body).expect("JSON is JSON");
+        bodies.push((shard, text.into()));
+    }
+    Ok(Divided { bodies, ids })
+}
+
+impl Divided {
+    /// The same for several.
+    fn same(body: Map<String, Value>, shards: Range<u32>) -> Self {
+        let text: Arc<str> = text(body).into();
+        Self {
+            bodies: shards.map(|shard| (shard, Arc::clone(&text))).collect(),
+            ids: Ids::new(),
+        }
+    }
 }
 
 /// The id that an item is, or has.
@@ -60,9 +88,16 @@ mod tests {
 
     use super::*;
 
-    fn split(body: Value, shards: u32) -> Result<Bodies, Refusal> {
+    fn split(body: Value, shards: u32) -> Result<Divided, Refusal> {
         let Value::Object(body) = body else { panic!() };
         by_ids(body, "points", shards)
+    }
+
+    fn bodies(body: Value, shards: u32) -> Vec<(u32, Value)> {
+        let bodies = split(body, shards).unwrap().bodies.into_iter();
+        bodies
+            .map(|(shard, body)| (shard, serde_json::from_str(&body).unwrap()))
+            .collect()
     }
 
     #[test]
@@ -70,10 +105,16 @@ mod tests {
         let items: Vec<_> = (0..20)
             .map(|id| json!({"id": id, "vector": [id]}))
             .collect();
-        let bodies = split(json!({"points": items, "key": "k"}), 3).unwrap();
+        let body = json!({"points": items, "key": "k"});
+        let named = split(body.clone(), 3).unwrap().ids;
+        let bodies = bodies(body, 3);
         assert_eq!(bodies.len(), 3);
         let mut ids = Vec::new();
         for (shard, body) in bodies {
+            assert_eq!(
+                named[&shard].len(),
+                body["points"].as_array().unwrap().len()
+            );
             assert_eq!(body["key"], "k");
             for item in body["points"].as_array().unwrap() {
                 assert_eq!(shard_of(&id_of(item).unwrap(), 3), shard);
@@ -86,10 +127,13 @@ mod tests {
 
     #[test]
     fn a_filter_is_for_all_shards_and_a_wrong_id_for_none() {
-        assert_eq!(split(json!({"filter": {}}), 3).unwrap().len(), 3);
+        let filter = bodies(json!({"filter": {"a": 1}}), 3);
+        assert_eq!(filter.len(), 3);
+        assert!(filter.iter().all(|(_, body)| body["filter"]["a"] == 1));
         let null = json!({"filter": {}, "points": null});
-        assert_eq!(split(null, 3).unwrap().len(), 3);
-        assert_eq!(split(json!({"points": []}), 3).unwrap().len(), 1);
+        assert_eq!(bodies(null, 3).len(), 3);
+        let empty = json!({"points": []});
+        assert_eq!(bodies(empty.clone(), 3), [(0, empty)]);
         let error = split(json!({"points": [1, "x"]}), 3).unwrap_err();
         assert!(error.to_string().contains("item 1"), "{error}");
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use embedder::FakeEmbedder;
 use jetstream::{Access, Leases, Settings};
@@ -188,9 +188,49 @@ fn a_write_is_kept_from_a_node_that_hangs_and_given_up_when_one_that_had_it_has_
         told.join().unwrap()
     });
     assert!(
-        told.contains("shards 1, 2 done; shard 0 may be done, or not: ") && told.contains(&url),
+        told.contains("shards 1, 2 done; shard 0 may be done, or not (points ")
+            && told.contains(&url),
         "{told}"
     );
+    assert!(told.contains("send it again"), "{told}");
+    saying.join().unwrap();
+}
+
+#[test]
+fn a_read_is_not_kept_by_a_node_that_hangs_and_has_its_place_back() {
+    let Some(nats) = Nats::start(1, ALWAYS) else {
+        return;
+    };
+    let own = with_settings(&nats, "1,2", KEY, |settings| {
+        let mut settings = settings.to_vec();
+        settings.push(("server.concurrent_searches", "1"));
+        Server::start_with(&settings, fake())
+    });
+    let first = node(&nats, "0", KEY);
+    spread(&own, "c", "Euclid");
+    own.put(POINTS, &points(0..30)).ok();
+    drop(first);
+    let body = json!({"vector": [0, 0, 0, 0, 0, 0, 0, 0], "limit": 1});
+    let search = || own.post("/collections/c/points/search", &body);
+    until(|| search().refused(503).contains("by no node that is there"));
+    let hung = Arc::new(Hung {
+        answers: AtomicBool::new(false),
+        is_there: AtomicBool::new(true),
+        asked: AtomicBool::new(false),
+    });
+    let url = hung.serve();
+    let saying = hung.say(&nats, &url);
+    until(|| search().refused(503).contains(&url));
+    // More of them than there are places of reads, six, for as long as one of them would wait.
+    for _ in 0..8 {
+        let started = Instant::now();
+        let told = search().refused(503);
+        assert!(told.contains("nor said that it is there"), "{told}");
+        assert!(started.elapsed() < Duration::from_secs(10), "{started:?}");
+    }
+    let part = own.post("/collections/c/points/search?allow_partial=true", &body);
+    assert_eq!(part.body()["missing_shards"], json!([0]));
+    hung.is_there.store(false, Ordering::SeqCst);
     saying.join().unwrap();
 }
 
