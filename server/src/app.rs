@@ -30,6 +30,7 @@ use crate::pause::Pause;
 use crate::places;
 use crate::recall::Recall;
 use crate::recovery::Recovery;
+use crate::reembedding::Elsewhere;
 use crate::refusal::Refusal;
 use crate::remote::Remote;
 use crate::retention::Retention;
@@ -54,6 +55,8 @@ pub(crate) struct App {
     pub(crate) stopping: Pause,
     /// Held by the one who begins a job that outlives a restart, so that nobody begins the same.
     pub(crate) beginning: Mutex<()>,
+    /// Who moves collections, of the nodes that share a log.
+    pub(crate) elsewhere: Elsewhere,
     /// Held by one who decides about a subject by what there is of it.
     pub(crate) subjects: tokio::sync::Mutex<()>,
     /// Held by one who puts photos whose ids nobody must have yet.
@@ -92,6 +95,7 @@ impl App {
             applied: Arc::default(),
             retention: Retention::new(config.retention.sweep_s, &config.data_dir),
             beginning: Mutex::default(),
+            elsewhere: Elsewhere::default(),
             subjects: tokio::sync::Mutex::default(),
             adding: tokio::sync::Mutex::default(),
             pace: Pace::new(&config.server),

@@ -6,6 +6,7 @@
 //! That a move is under way stands in the collection's metadata, so it is in the log, and what is
 //! done is seen by which points have the new vector: after a restart it goes on where it was.
 
+mod elsewhere;
 mod work;
 
 use std::sync::Arc;
@@ -21,6 +22,8 @@ use crate::embed_pool::Pool;
 use crate::jobs::{Halt, Job};
 use crate::memory::Promise;
 use crate::refusal::Refusal;
+
+pub(crate) use elsewhere::Elsewhere;
 
 /// What a job of this kind is called.
 pub(crate) const KIND: &str = "reembed";
@@ -95,6 +98,7 @@ pub(crate) fn begin(
     let pool = app.faces.pool(Some(&wanted.model))?;
     vector_of(&info, &wanted, &pool)?;
     none_at_it(app, &info)?;
+    app.elsewhere.take(app, engine, &info.name)?;
     // The new vectors are there beside the old ones.
     let room = app.memory.promise(bytes_of(engine, &info, &wanted)?)?;
     let before = info.spec.metadata.get(KEY).cloned().unwrap_or_default();
@@ -151,6 +155,7 @@ pub(crate) fn give_up(
             id = job.id
         )));
     }
+    app.elsewhere.refuse(app, engine, name)?;
     let told = noted(info).ok_or_else(|| {
         Refusal::conflict(format!(
             "collection `{name}` is not being moved to another model: there is nothing to give up"
@@ -334,7 +339,7 @@ fn noted(info: &CollectionInfo) -> Option<Move> {
 /// Goes on with a move that a restart has interrupted, if it is still to go on.
 ///
 /// # Errors
-/// 503 when there is no place among the jobs, or the model is not there yet.
+/// 503 when there is no place among the jobs, the model is not there yet, or another node goes on with it.
 pub(crate) fn go_on(app: &App, engine: &Arc<Engine>, collection: &str) -> Result<(), Refusal> {
     let _one = app.beginning.lock();
     let info = engine.describe(collection)?;
@@ -346,9 +351,10 @@ pub(crate) fn go_on(app: &App, engine: &Arc<Engine>, collection: &str) -> Result
         return Ok(set(engine, collection, Value::Null)?);
     }
     none_at_it(app, &info)?;
-    // Whatever keeps the model away, it may come.
+    // Whatever keeps the model away, it may come; and another node that goes on may end.
     let there = app.faces.pool(Some(&told.model));
-    drop(there.map_err(|refusal| Refusal::busy(refusal.to_string()))?);
+    let there = there.and_then(|_| app.elsewhere.take(app, engine, collection));
+    there.map_err(|refusal| Refusal::busy(refusal.to_string()))?;
     // It was let in once, and part of it is there: it is counted, and not refused.
     let room = app.memory.hold(bytes_of(engine, &info, &told)?);
     let job = start(app, engine, info, (told, room))?;
