@@ -75,6 +75,9 @@ pub(crate) fn run(shared: &Arc<Shared>, proposals: &Receiver<Proposal>, work: &S
             committer.stop_unless_apart(&error);
         }
         if let Some(first) = next {
+            if let Err(error) = committer.follow_group() {
+                committer.stop_unless_apart(&error);
+            }
             let most = committer.with_log(|log| log.piece_bytes()).min(GROUP_BYTES);
             let (group, rest) = gather(first, proposals, most);
             held = rest;
@@ -157,17 +160,30 @@ impl Committer<'_> {
         Ok(true)
     }
 
-    /// Waits for what others have appended first.
+    /// Waits for what others have appended first, all of it.
     fn catch_up(&mut self) -> Result<(), Error> {
         let before = self.with_log(|log| log.seen());
         for _ in 0..FOLLOW_TRIES {
             // What was first may have been no record: the beginning of a group that came to nothing.
             if self.follow(FOLLOW_PATIENCE)? || self.with_log(|log| log.seen()) > before {
-                return Ok(());
+                return self.follow_group();
             }
         }
         let what = "what other nodes have written to the log does not arrive";
         Err(Error::Unreachable(what.into()))
+    }
+
+    /// Waits for the rest of a group that others have begun: what came between would have it begin anew. One
+    /// that does not go on comes to nothing.
+    fn follow_group(&mut self) -> Result<(), Error> {
+        while self.with_log(|log| log.is_within_group()) {
+            let before = self.with_log(|log| log.seen());
+            self.follow(FOLLOW_PATIENCE)?;
+            if self.with_log(|log| log.seen()) == before {
+                return Ok(());
+            }
+        }
+        Ok(())
     }
 
     /// What could not be followed is known to the log and not to the applier: nothing may come after it.

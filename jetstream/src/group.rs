@@ -94,6 +94,11 @@ impl Assembler {
         Ok(group)
     }
 
+    /// Whether the end of a group is still to come.
+    pub(crate) fn is_within_group(&self) -> bool {
+        self.begun.is_some()
+    }
+
     /// Goes on behind messages of this node's own.
     pub(crate) fn wrote(&mut self, sequence: u64, sum: u32, last: Lsn) {
         self.passed(sequence, sum);

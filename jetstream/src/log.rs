@@ -221,6 +221,10 @@ impl Log for JetStreamLog {
         self.assembler.seen
     }
 
+    fn is_within_group(&self) -> bool {
+        self.assembler.is_within_group()
+    }
+
     fn piece_bytes(&self) -> usize {
         // Servers that take too little refuse the group itself, and say why.
         self.part_bytes()

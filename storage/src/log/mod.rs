@@ -52,6 +52,12 @@ pub trait Log: Send {
         self.last_lsn().0
     }
 
+    /// Whether what was read last is the beginning of a group whose rest is to come right behind it, unless
+    /// its writer has gone or something comes between.
+    fn is_within_group(&self) -> bool {
+        false
+    }
+
     /// Records that take no more bytes than this together, and [`RECORD_HEAD`] each, are written in one
     /// piece, between which and the next one others may come. More are tried as one nevertheless.
     fn piece_bytes(&self) -> usize {
