@@ -40,11 +40,11 @@ impl Bucket {
             let mut context = jetstream::new(connection::connect(settings).await?);
             context.set_timeout(limits::ANSWER);
             let bucket = format!("{}-{}", settings.stream, purpose.name);
-            match context.get_key_value(&bucket).await {
+            stream::patiently(async || match context.get_key_value(&bucket).await {
                 Ok(store) => Ok(store),
                 Err(_) => {
                     let config = Config {
-                        bucket,
+                        bucket: bucket.clone(),
                         description: purpose.description.into(),
                         history: 1,
                         max_age: purpose.kept,
@@ -55,7 +55,8 @@ impl Bucket {
                     let made = context.create_key_value(config).await;
                     made.map_err(|error| failed(purpose.what, &error))
                 }
-            }
+            })
+            .await
         });
         let store = opened?;
         stream::check_beside(&store.stream.cached_info().config, settings, purpose.kept)?;

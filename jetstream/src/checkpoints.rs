@@ -70,22 +70,26 @@ impl Checkpoints {
             context.set_timeout(ANSWER * 5);
             let (stream, _) = stream::open(&context, settings).await?;
             let bucket = format!("{}-checkpoints", settings.stream);
-            let store = match context.get_object_store(&bucket).await {
-                Ok(store) => store,
-                Err(_) => {
-                    let config = Config {
-                        bucket: bucket.clone(),
-                        description: Some("what nodes of doppel begin with".into()),
-                        storage: StorageType::File,
-                        num_replicas: settings.replicas,
-                        ..Config::default()
-                    };
-                    let made = context.create_object_store(config).await;
-                    made.map_err(|error| failed("cannot be made", &error))?
-                }
-            };
-            let objects = context.get_stream(format!("OBJ_{bucket}")).await;
-            let objects = objects.map_err(|error| failed("cannot be found", &error))?;
+            let (store, objects) = stream::patiently(async || {
+                let store = match context.get_object_store(&bucket).await {
+                    Ok(store) => store,
+                    Err(_) => {
+                        let config = Config {
+                            bucket: bucket.clone(),
+                            description: Some("what nodes of doppel begin with".into()),
+                            storage: StorageType::File,
+                            num_replicas: settings.replicas,
+                            ..Config::default()
+                        };
+                        let made = context.create_object_store(config).await;
+                        made.map_err(|error| failed("cannot be made", &error))?
+                    }
+                };
+                let objects = context.get_stream(format!("OBJ_{bucket}")).await;
+                let objects = objects.map_err(|error| failed("cannot be found", &error))?;
+                Ok((store, objects))
+            })
+            .await?;
             Ok::<_, Error>((client, store, objects, stream))
         });
         let (client, store, objects, stream) = opened?;

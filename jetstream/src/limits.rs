@@ -4,6 +4,9 @@ use std::time::Duration;
 
 /// How long a start waits for servers that answer.
 pub(crate) const OPEN_PATIENCE: Duration = Duration::from_secs(30);
+/// How long what lies beside the log is looked for and made: of nodes that start together one makes it, and for
+/// a moment it is there and cannot be found.
+pub(crate) const BESIDE_PATIENCE: Duration = Duration::from_secs(5);
 /// How long records are tried to be appended before their writers are told that it is not known what
 /// became of them: longer than servers take to elect another leader.
 pub(crate) const APPEND_PATIENCE: Duration = Duration::from_secs(10);

@@ -13,7 +13,7 @@ use storage::Error;
 use tokio::time::sleep;
 use uuid::Uuid;
 
-use crate::limits::{AGAIN, OPEN_PATIENCE};
+use crate::limits::{AGAIN, BESIDE_PATIENCE, OPEN_PATIENCE};
 use crate::settings::Settings;
 
 /// Under which the stream's metadata has the number that tells this log from all others.
@@ -43,6 +43,22 @@ pub(crate) async fn open(context: &Context, settings: &Settings) -> Result<(Stre
             )));
         }
         sleep(AGAIN * 4).await;
+    }
+}
+
+/// Tries again for a moment what finds or makes something beside the log.
+pub(crate) async fn patiently<T>(
+    find_or_make: impl AsyncFn() -> Result<T, Error>,
+) -> Result<T, Error> {
+    let started = Instant::now();
+    loop {
+        match find_or_make().await {
+            Err(error @ Error::Unreachable(_)) if started.elapsed() < BESIDE_PATIENCE => {
+                tracing::debug!(%error, "it is looked for again");
+                sleep(AGAIN * 4).await;
+            }
+            outcome => return outcome,
+        }
     }
 }
 

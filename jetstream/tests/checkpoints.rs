@@ -5,10 +5,11 @@
 mod common;
 
 use std::io::{self, Read};
+use std::thread;
 use std::time::Duration;
 
 use common::{ALWAYS, LAZY, Nats};
-use jetstream::{Access, Checkpoints, JetStreamLog, Settings, Sums};
+use jetstream::{Access, Checkpoints, JetStreamLog, Leases, Settings, Sums};
 use storage::{Log, Lsn};
 
 fn settings(nats: &Nats) -> Settings {
@@ -30,6 +31,37 @@ fn fetched(store: &Checkpoints, which: &jetstream::Checkpoint) -> Vec<u8> {
     };
     store.fetch(which, &mut take).unwrap();
     all
+}
+
+#[test]
+fn nodes_that_start_together_find_what_one_of_them_makes() {
+    let Some(nats) = Nats::start(3, ALWAYS) else {
+        return;
+    };
+    for round in 0..3 {
+        let settings = Settings {
+            stream: format!("log{round}"),
+            ..settings(&nats)
+        };
+        let open = || {
+            drop(JetStreamLog::open(&settings).unwrap());
+            drop(Checkpoints::open(&settings).unwrap());
+            drop(Sums::open(&settings).unwrap());
+            let leases = Leases::open(&settings, Duration::from_secs(5)).unwrap();
+            // What was just made may have no leader yet.
+            loop {
+                if let Ok(said) = leases.say_alone("one", "who is first") {
+                    break said;
+                }
+            }
+        };
+        let said = thread::scope(|scope| {
+            let nodes: Vec<_> = (0..4).map(|_| scope.spawn(open)).collect();
+            let said = nodes.into_iter().map(|it| it.join().unwrap());
+            said.filter(Option::is_none).count()
+        });
+        assert_eq!(said, 1, "who says something alone was first");
+    }
 }
 
 #[test]
