@@ -17,6 +17,7 @@ use tracing::Span;
 
 use crate::embed_worker::{Batching, Job, Worker};
 use crate::gate::Gate;
+use crate::http::Room;
 use crate::memory::Memory;
 use crate::metrics::Metrics;
 use crate::refusal::Refusal;
@@ -155,6 +156,7 @@ impl Pool {
             want,
             head: self.head.clone(),
             queued: Instant::now(),
+            body_bytes: Room::held_bytes(),
             request: Span::current(),
             answer,
         };

@@ -26,6 +26,8 @@ pub(crate) struct Job {
     /// What makes other vectors of the model's.
     pub(crate) head: Option<Mapper>,
     pub(crate) queued: Instant,
+    /// What its request was promised for its body.
+    pub(crate) body_bytes: u64,
     /// The request that it came with, for the log.
     pub(crate) request: Span,
     pub(crate) answer: oneshot::Sender<Result<Seen, Refusal>>,
@@ -113,15 +115,17 @@ impl Worker {
         }
     }
 
-    /// Those that there is memory for to decode them, one after the other; the others are told.
+    /// Those that there is memory for to decode them, one after the other; the others are told. They wait for it
+    /// together.
     fn with_room(&self, jobs: Vec<Waited>) -> (Option<Promise>, Vec<Waited>) {
-        let mut room = None;
+        let (mut room, until) = (None, Memory::patience());
         let mut with_room = Vec::new();
         for (job, waited) in jobs {
             // What cannot be read, or breaks its decoder, is told when it is looked at.
             let bytes = catch_unwind(AssertUnwindSafe(|| self.embedder.memory_bytes(&job.image)));
             let bytes = bytes.map_or(0, |bytes| bytes.unwrap_or(0));
-            match self.memory.promise_photo(bytes, &mut room) {
+            let sizes = (bytes, job.body_bytes);
+            match self.memory.promise_photo(sizes, &mut room, until) {
                 Ok(()) => with_room.push((job, waited)),
                 Err(refusal) => self.answer((job, waited), Err(refusal)),
             }
@@ -211,7 +215,81 @@ impl Worker {
 
 #[cfg(test)]
 mod tests {
+    use embedder::{Choice, FakeEmbedder, ModelInfo};
+
     use super::*;
+
+    /// To whom each photo is one of 32 MiB.
+    struct Large(FakeEmbedder);
+
+    impl FaceEmbedder for Large {
+        fn model(&self) -> &ModelInfo {
+            self.0.model()
+        }
+
+        fn analyze_all(
+            &mut self,
+            photos: &[(&[u8], Want)],
+        ) -> Vec<Result<Analysis, embedder::Error>> {
+            self.0.analyze_all(photos)
+        }
+
+        fn memory_bytes(&self, _: &[u8]) -> Result<u64, embedder::Error> {
+            Ok(32 << 20)
+        }
+    }
+
+    #[test]
+    fn photos_that_are_looked_at_together_wait_for_memory_together() {
+        let make = || Ok(Box::new(Large(FakeEmbedder::new())) as Box<dyn FaceEmbedder>);
+        let metrics = Metrics::new();
+        let memory = Memory::new((Memory::used_bytes() >> 20) + 256, &metrics);
+        let worker = Worker {
+            embedder: make().unwrap(),
+            jobs: crossbeam_channel::bounded(1).1,
+            batching: Batching {
+                photos: 8,
+                wait: Duration::ZERO,
+                workers: 1,
+            },
+            busy: Arc::default(),
+            factory: Arc::new(make),
+            metrics,
+            slow: Slow::new(0),
+            memory,
+        };
+        let _others = worker.memory.hold(512 << 20);
+        let (waited, answers): (Vec<_>, Vec<_>) = (0..8)
+            .map(|_| {
+                let (answer, told) = oneshot::channel();
+                let job = Job {
+                    image: Bytes::new(),
+                    want: Want {
+                        faces: Choice::Largest,
+                        vectors: true,
+                        crop: false,
+                    },
+                    head: None,
+                    queued: Instant::now(),
+                    body_bytes: 0,
+                    request: Span::none(),
+                    answer,
+                };
+                ((job, Duration::ZERO), told)
+            })
+            .unzip();
+        let started = Instant::now();
+        let (_, with_room) = worker.with_room(waited);
+        // As long as one would.
+        assert!(started.elapsed() < Duration::from_secs(6), "{started:?}");
+        assert!(with_room.is_empty());
+        for mut told in answers {
+            let Ok(Err(refusal)) = told.try_recv() else {
+                panic!("each is told")
+            };
+            assert!(refusal.is_busy(), "{refusal}");
+        }
+    }
 
     #[test]
     fn a_worker_takes_its_share_of_what_waits_and_no_more_than_a_batch() {

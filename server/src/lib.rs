@@ -27,6 +27,7 @@ mod compreface;
 mod connection;
 mod connections;
 mod cors;
+mod decoding;
 mod duplicates;
 mod embed_pool;
 mod embed_worker;

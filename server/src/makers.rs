@@ -6,11 +6,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use actix_web::http::StatusCode;
-use actix_web::web::{self, Bytes};
+use actix_web::web::Bytes;
 use embedder::{Want, overlap};
 use engine::{CollectionInfo, NewFace};
 
 use crate::app::App;
+use crate::decoding::decoded;
 use crate::embed_pool::{Pool, Seen};
 use crate::reembedding::{Move, State};
 use crate::refusal::Refusal;
@@ -229,13 +230,9 @@ pub(crate) async fn moved(app: &App, info: &CollectionInfo, refusal: Refusal) ->
 
 /// The photo as it is kept: without what else its file says.
 pub(crate) async fn clean(app: &App, photo: Bytes) -> Result<Vec<u8>, Refusal> {
-    let memory = app.memory.clone();
-    let clean = web::block(move || {
-        // What cannot be cut out of its file is decoded and written anew.
-        let mut room = None;
-        memory.promise_photo(embedder::memory_bytes(&photo)?, &mut room)?;
-        Ok::<_, Refusal>(embedder::without_metadata(&photo)?)
-    });
-    let clean = clean.await;
-    clean.map_err(|_| Refusal::internal("a thread of the server broke down"))?
+    // What cannot be cut out of its file is decoded and written anew.
+    decoded(&app.memory, photo, |photo| {
+        embedder::without_metadata(photo)
+    })
+    .await
 }

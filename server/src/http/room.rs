@@ -38,6 +38,12 @@ impl Room {
         ROOM.try_with(|room| room.held.take()).ok().flatten()
     }
 
+    /// Bytes that were promised for the body of the request at work, and are held for it.
+    pub(crate) fn held_bytes() -> u64 {
+        let held = ROOM.try_with(|room| room.held.borrow().as_ref().map_or(0, Promise::whole));
+        held.unwrap_or_default()
+    }
+
     /// Keeps it until it is released or the request is answered.
     pub(super) fn hold(promise: Option<Promise>) {
         let _ = ROOM.try_with(|room| room.held.replace(promise));

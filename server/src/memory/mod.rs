@@ -11,10 +11,10 @@
 //! cannot be (507; a photo 413, for others may do).
 
 mod given;
+mod photo;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -31,9 +31,6 @@ const RESERVE: u64 = 16;
 /// After memory that was freed has been given back, so many times as long as that took it is not asked
 /// for again: all that allocate have to wait for it.
 const REST: u32 = 10;
-/// How long a photo waits for what others have, and how often it looks: most are done within that.
-const PATIENCE: Duration = Duration::from_secs(2);
-const LOOK: Duration = Duration::from_millis(20);
 /// What to do where others are at work.
 const LATER: &str =
     "Others at work have what is missing: try again when they are done, or send smaller parts";
@@ -72,6 +69,11 @@ impl Promise {
     /// How much it is now.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// What it was in all, taken or not.
+    pub(crate) fn whole(&self) -> u64 {
+        self.bytes() + self.taken.load(Ordering::Relaxed)
     }
 
     /// Gives back all above so many bytes: they are written to, so they count as used now.
@@ -122,6 +124,8 @@ struct Wanted {
     bytes: u64,
     /// By how much it may be more than the limit.
     beyond: u64,
+    /// What whoever asks has beside it: nobody comes back for that.
+    own: u64,
     what: What,
 }
 
@@ -203,6 +207,7 @@ impl Memory {
             bytes => self.told(self.promise_for(Wanted {
                 bytes,
                 beyond: 0,
+                own: 0,
                 what: What::Write,
             })),
         };
@@ -226,34 +231,10 @@ impl Memory {
         let wanted = Wanted {
             bytes,
             beyond: if adds { 0 } else { self.reserve() },
+            own: 0,
             what: What::Body,
         };
         self.told(self.promise_instead(wanted, before))
-    }
-
-    /// Room for a photo that takes so many bytes while it is looked at, after others that have had as much
-    /// as was promised before. It stays no longer than a search, and has room where that has; and waits a
-    /// moment for what others have, so that this is for threads that may.
-    pub(crate) fn promise_photo(
-        &self,
-        bytes: u64,
-        before: &mut Option<Promise>,
-    ) -> Result<(), Refusal> {
-        if before.as_ref().map_or(0, Promise::bytes) >= bytes {
-            return Ok(());
-        }
-        let wanted = Wanted {
-            bytes,
-            beyond: self.reserve(),
-            what: What::Photo,
-        };
-        let until = Instant::now() + PATIENCE;
-        loop {
-            match self.promise_instead(wanted, before) {
-                Err(refusal) if refusal.is_busy() && Instant::now() < until => thread::sleep(LOOK),
-                outcome => return self.told(outcome),
-            }
-        }
     }
 
     fn reserve(&self) -> u64 {
@@ -336,7 +317,8 @@ impl Memory {
         }
         promise.leave();
         let load = |bytes: &AtomicU64| bytes.load(Ordering::Relaxed);
-        let of_others = before + load(&self.account.taken) + load(&self.account.gone);
+        let of_all = before + load(&self.account.taken) + load(&self.account.gone);
+        let of_others = of_all.saturating_sub(wanted.own);
         let figures = format!(
             "not enough memory: {} used, {} wanted, the limit is {} (memory_limit_mib)",
             mib(taken),
@@ -368,6 +350,7 @@ mod tests {
         let wanted = |bytes, beyond| Wanted {
             bytes,
             beyond,
+            own: 0,
             what: What::Write,
         };
         let beside = |bytes| memory.promise_at(of(5), wanted(bytes, 0));
@@ -408,6 +391,7 @@ mod tests {
             let wanted = Wanted {
                 bytes: of(bytes),
                 beyond: 0,
+                own: 0,
                 what: What::Write,
             };
             let asked = memory.promise_at(of(used), wanted);
@@ -432,28 +416,6 @@ mod tests {
         assert_eq!((status(9, 5), memory.promised_bytes()), (503, 0));
         memory.give_back();
         assert_eq!(status(9, 5), 507);
-    }
-
-    #[test]
-    fn a_photo_waits_a_moment_for_what_others_have_and_then_comes_back() {
-        let mut memory = Memory::new(1, &Metrics::new());
-        memory.limit = Some(Memory::used_bytes() + (1 << 40));
-        let other = memory.hold(1 << 40);
-        let mut room = None;
-        let refused = memory.promise_photo(1 << 39, &mut room).unwrap_err();
-        assert!(refused.is_busy() && room.is_none(), "{refused}");
-        thread::scope(|scope| {
-            scope.spawn(|| drop(other));
-            memory.promise_photo(1 << 39, &mut room).unwrap();
-        });
-        // One after the other they take what the largest of them does.
-        memory.promise_photo(1 << 30, &mut room).unwrap();
-        assert_eq!(memory.promised_bytes(), 1 << 39);
-        let most = memory.promise_photo(1 << 41, &mut room).unwrap_err();
-        assert_eq!(
-            (most.status().as_u16(), memory.promised_bytes()),
-            (413, 1 << 39)
-        );
     }
 
     #[test]

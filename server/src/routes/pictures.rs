@@ -11,6 +11,7 @@ use super::faces::{is_face, no_face};
 use super::named;
 use crate::api::Operation;
 use crate::app::App;
+use crate::decoding::decoded;
 use crate::http;
 use crate::refusal::Refusal;
 use crate::wire::id::Id;
@@ -67,7 +68,12 @@ async fn image(
     };
     let bytes = match side {
         None => bytes,
-        Some(side) => thumbnail(&app, bytes, side).await?,
+        Some(side) => {
+            let small = decoded(&app.memory, bytes, move |bytes| {
+                embedder::thumbnail(bytes, side)
+            });
+            small.await?
+        }
     };
     let tag = etag(&bytes);
     if is_known(request.headers(), &tag) {
@@ -84,17 +90,6 @@ async fn image(
         .insert_header((header::CACHE_CONTROL, CACHED))
         .insert_header((header::CONTENT_DISPOSITION, disposition))
         .body(bytes))
-}
-
-async fn thumbnail(app: &App, bytes: Vec<u8>, side: u32) -> Result<Vec<u8>, Refusal> {
-    let memory = app.memory.clone();
-    let small = web::block(move || {
-        let mut room = None;
-        memory.promise_photo(embedder::memory_bytes(&bytes)?, &mut room)?;
-        Ok::<_, Refusal>(embedder::thumbnail(&bytes, side)?)
-    });
-    let small = small.await;
-    small.map_err(|_| Refusal::internal("a thread of the server broke down"))?
 }
 
 fn etag(bytes: &[u8]) -> String {
