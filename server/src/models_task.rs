@@ -2,6 +2,7 @@
 //! it is not and the settings allow it. Whatever goes wrong is logged and told to clients that send
 //! photos; it never stops the server.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
@@ -55,17 +56,30 @@ pub(crate) fn load(app: &Arc<App>, embedding: Embedding) {
         metrics: app.metrics.clone(),
         memory: app.memory.clone(),
     };
-    match embedding {
+    let remote = app.remote.clone();
+    task.guarded(|task| match embedding {
         Embedding::Made(factories) => task.have_made(&factories, Vec::new()),
         Embedding::MadeWithHeads(factories, heads) => task.have_made(&factories, heads),
-        Embedding::Models => match app.remote.clone() {
+        Embedding::Models => match remote {
             Some(remote) => task.load_remote(remote),
             None => task.load_installed(),
         },
-    }
+    });
 }
 
 impl Task {
+    /// What breaks down has brought no models, and is told like anything else that goes wrong.
+    fn guarded(self, work: impl FnOnce(Self)) {
+        let (faces, metrics) = (Arc::clone(&self.faces), self.metrics.clone());
+        let advice =
+            self.advice("the thread that brings them up broke down, which is a fault of doppel");
+        if catch_unwind(AssertUnwindSafe(|| work(self))).is_err() {
+            metrics.panicked();
+            tracing::error!("the thread that brings the face models up broke down");
+            faces.absent(advice);
+        }
+    }
+
     fn have_made(&self, factories: &[Arc<Factory>], heads: Vec<Mapper>) {
         for factory in factories {
             if let Err(why) = self.start_pool(factory) {
@@ -173,16 +187,16 @@ impl Task {
     fn load_remote(self, remote: Remote) {
         let faces = Arc::clone(&self.faces);
         let thread = thread::Builder::new().name("models".to_owned());
-        let ask = move || {
+        let ask = move |task: Self| {
             let (mut told, mut next) = (String::new(), Instant::now());
-            while !self.faces.is_closed() {
+            while !task.faces.is_closed() {
                 if Instant::now() >= next {
-                    next = Instant::now() + self.have_remote(&remote, &mut told);
+                    next = Instant::now() + task.have_remote(&remote, &mut told);
                 }
                 thread::sleep(REMOTE_TICK);
             }
         };
-        if let Err(error) = thread.spawn(ask) {
+        if let Err(error) = thread.spawn(move || self.guarded(ask)) {
             faces.absent(format!(
                 "cannot start a thread to ask the embedder for its models: {error}"
             ));
@@ -355,7 +369,8 @@ impl Task {
         self.faces.installing("starting".to_owned());
         let faces = Arc::clone(&self.faces);
         let thread = thread::Builder::new().name("models".to_owned());
-        if let Err(error) = thread.spawn(move || self.install(&manifest)) {
+        let install = move || self.guarded(|task| task.install(&manifest));
+        if let Err(error) = thread.spawn(install) {
             faces.absent(format!(
                 "cannot start a thread to install the models: {error}"
             ));

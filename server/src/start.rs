@@ -3,6 +3,7 @@
 //! ends the server; models that cannot be loaded do not.
 
 use std::net::{SocketAddr, TcpListener};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -221,7 +222,9 @@ fn http_server(
 
 /// Opens the data folder of the server; or, without embedders, of a shard.
 fn open(app: &Arc<App>, embedding: Option<Embedding>, progress: &watch::Sender<Phase>) {
-    match recover(app) {
+    // Nobody would be told of a thread that has ended.
+    let recovered = catch_unwind(AssertUnwindSafe(|| recover(app)));
+    match recovered.unwrap_or(Err(Error::Ended)) {
         Ok(engine) => {
             let status = engine.status();
             let (seconds, records) = (status.recovery_seconds, status.replayed_records);
@@ -237,8 +240,8 @@ fn open(app: &Arc<App>, embedding: Option<Embedding>, progress: &watch::Sender<P
                 watch(scope, app, &engine);
                 if let Some(embedding) = embedding {
                     models_task::load(app, embedding);
-                    interrupted.go_on(app, &engine);
-                    compreface::prepare(app, &engine);
+                    survives(app, || interrupted.go_on(app, &engine));
+                    survives(app, || compreface::prepare(app, &engine));
                     tracing::info!("ready");
                     progress.send_if_modified(|phase| {
                         let starting = matches!(phase, Phase::Starting);
@@ -268,6 +271,15 @@ fn open(app: &Arc<App>, embedding: Option<Embedding>, progress: &watch::Sender<P
     }
 }
 
+/// Does a part of the start, which may break down without the others: this thread would wait for them with its
+/// panic until the server stops.
+fn survives(app: &App, work: impl FnOnce()) {
+    if catch_unwind(AssertUnwindSafe(work)).is_err() {
+        app.metrics.panicked();
+        tracing::error!("a part of the start broke down");
+    }
+}
+
 /// Looks after what goes on beside requests, from as soon as the folder is open until the server stops.
 fn watch<'scope, 'env>(
     scope: &'scope thread::Scope<'scope, 'env>,
@@ -283,6 +295,10 @@ fn watch<'scope, 'env>(
         let put = move || shared_log::watch(app, engine, nats);
         if let Err(error) = named("checkpoints").spawn_scoped(scope, put) {
             tracing::error!(%error, "no checkpoints are put into the store");
+        }
+        let moved = move || app.elsewhere.watch(app, engine, nats);
+        if let Err(error) = named("moves").spawn_scoped(scope, moved) {
+            tracing::error!(%error, "other nodes do not see which collections are moved here");
         }
         let compare = move || comparison::watch(app, engine, nats);
         if let Err(error) = named("comparison").spawn_scoped(scope, compare) {

@@ -5,7 +5,7 @@ use crate::common;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use common::{Server, faceless, group, photo};
+use common::{Server, faceless, group, made, photo, until};
 use serde_json::{Value, json};
 
 fn base64(bytes: &[u8]) -> String {
@@ -338,4 +338,20 @@ fn of_photos_that_come_under_one_id_at_once_the_first_is_kept_and_the_others_are
     ];
     let why = server.form("/collections/stars/faces", &wrong).refused(400);
     assert!(why.contains("replace or keep"), "{why}");
+}
+
+#[test]
+fn a_model_that_breaks_down_while_it_is_loaded_is_told_and_the_server_is_ready_without_it() {
+    let server = Server::starting(&[], made(|| panic!("on purpose")));
+    until(|| server.get("/readyz").status == 200);
+    server.with_vectors("v", 2, "Dot");
+    let image = photo(4);
+    let told = server.form("/faces/embed", &[("image", image.as_slice())]);
+    let told = told.refused(501);
+    assert!(told.contains("broke down"), "{told}");
+    let metrics = server.get("/metrics").text();
+    assert!(
+        metrics.contains("\ndoppel_panics_total 1\n"),
+        "it is counted"
+    );
 }
