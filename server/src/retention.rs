@@ -142,6 +142,8 @@ struct Noted {
     clock: Clock,
     path: PathBuf,
     jumped: bool,
+    /// It was told that this cannot be noted.
+    told: bool,
 }
 
 impl Noted {
@@ -161,6 +163,7 @@ impl Noted {
             clock,
             path: path.to_owned(),
             jumped,
+            told: false,
         }
     }
 
@@ -179,8 +182,13 @@ impl Noted {
     fn note(&mut self, steady: bool) {
         if steady == self.jumped {
             match storage::replace_whole(&self.path, if steady { STEADY } else { JUMPED }) {
-                Ok(()) => self.jumped = !steady,
-                Err(error) => tracing::warn!(%error, "a restart will not know of the clock's jump"),
+                Ok(()) => (self.jumped, self.told) = (!steady, false),
+                // It is tried at each look, and told once.
+                Err(error) if !self.told => {
+                    tracing::warn!(%error, "a restart will not know of the clock's jump");
+                    self.told = true;
+                }
+                Err(_) => {}
             }
         }
     }
@@ -317,6 +325,14 @@ mod tests {
         assert!(last.is_steady(start + minutes(61), wrong + minutes(61)));
         let mut after = Noted::open(&path, start, wrong);
         assert!(after.is_steady(start, wrong));
+        // Where it cannot be noted that is told once, and it is noted as soon as it can be.
+        let away = folder.path().join("away");
+        let mut unnoted = Noted::open(&away.join(FILE), start, said);
+        unnoted.look(start + minutes(6), wrong);
+        assert!(unnoted.told && !unnoted.jumped);
+        std::fs::create_dir(&away).unwrap();
+        unnoted.look(start + minutes(7), wrong + minutes(1));
+        assert!(!unnoted.told && unnoted.jumped);
         std::fs::write(&path, "damaged").unwrap();
         let mut damaged = Noted::open(&path, start, wrong);
         assert!(!damaged.is_steady(start, wrong));
