@@ -250,6 +250,9 @@ fn open(app: &Arc<App>, embedding: Option<Embedding>, progress: &watch::Sender<P
                         }
                         starting
                     });
+                } else {
+                    // There are none to wait for.
+                    app.faces.ready();
                 }
                 let waiting = thread::Builder::new().name("interrupted".to_owned());
                 let go_on = || interrupted.wait(app, &engine);

@@ -318,6 +318,12 @@ fn shards_are_served_before_the_models_are_there_and_who_serves_none_is_counted(
     let told = late.get("/readyz").refused(503);
     assert!(told.contains("models"), "{told}");
     until(|| unserved("0"));
+    let key = format!("Bearer {KEY}");
+    for shard in 0..3 {
+        let path = format!("/shards/{shard}/readyz");
+        let ready = || late.send("GET", &path, &[("authorization", &key)], &[]);
+        until(|| ready().status == 200);
+    }
     until(|| {
         let text = late.get("/metrics").text();
         text.contains("\ndoppel_shards_behind_messages 0\n")
