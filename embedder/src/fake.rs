@@ -47,6 +47,15 @@ impl FakeEmbedder {
         Self::head_of("fake-64", '2', every_second)
     }
 
+    /// The same, which does something before it takes vectors.
+    pub fn head_after(act: impl Fn() + Send + Sync + 'static) -> Mapper {
+        let head = Self::head();
+        Mapper::new(head.model().clone(), move |vectors| {
+            act();
+            head.map(vectors)
+        })
+    }
+
     /// Another head on the first: it takes every fourth.
     pub fn smaller_head() -> Mapper {
         Self::head_of("fake-32", '4', |it| every_second(&every_second(it)))

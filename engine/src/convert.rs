@@ -106,6 +106,7 @@ fn vector_config(vector: &Vector) -> Result<VectorConfig, Error> {
             sha256: embedder.sha256.clone(),
         }),
         rebuilds: vector.rebuilds,
+        made_of: vector.made_of,
     })
 }
 
@@ -137,6 +138,7 @@ pub(crate) fn vectors(config: &VectorsConfig) -> Vec<Vector> {
         name: config.name.clone(),
         spec: vector_spec(config),
         rebuilds: config.rebuilds,
+        made_of: config.made_of,
     };
     config.list.iter().map(vector).collect()
 }

@@ -24,7 +24,8 @@ pub(crate) struct PointVectors {
     pub(crate) faced: bool,
 }
 
-/// What becomes of a point's vectors that a record does not speak of.
+/// What becomes of a point's vectors that a record does not speak of. Those that were made of one that it
+/// puts go in any case.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Others {
     Go,
@@ -309,6 +310,7 @@ impl State {
             self.payload.put(number, entries.clone());
             self.mark_faced(number, point.faced);
         }
+        let outdated = self.settings.outdated(|of| point.has(of));
         let mut replaced = Vec::new();
         for (of, space) in &mut self.spaces {
             let new = places.iter().find(|(vector, _)| vector == of);
@@ -317,7 +319,7 @@ impl State {
                     space.index.show(*slot);
                     space.put(number, *slot)
                 }
-                None if others == Others::Go => space.take(number),
+                None if others == Others::Go || outdated.contains(of) => space.take(number),
                 None => None,
             };
             if let Some(before) = before {

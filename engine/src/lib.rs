@@ -110,7 +110,7 @@ pub use point::{
     ScoredPoint, SearchTimes, Select, StoredFace, StoredPoint, Which, Written,
 };
 pub use purge::{OldBackups, PurgeReport};
-pub use refill::{Lacking, Refill, Remade};
+pub use refill::{Lacking, Refill, Remade, Retired};
 pub use reindex::{Copied, IndexChange, Rebuild};
 pub use retention::{INSERTED_AT_S, Swept, TTL_S};
 pub use seed::{FetchSeed, Fetched, SeedFile, SeedHead};

@@ -150,12 +150,26 @@ impl Engine {
     /// Adds a vector that points may have from now on. Nothing happens when there is exactly such
     /// a one already.
     pub fn add_vector(&self, name: &str, vector: &str, spec: VectorSpec) -> Result<Written, Error> {
-        self.configure(name, |settings| match settings.find(vector) {
-            Some(there) if there.spec == spec => Ok(()),
-            Some(_) => Err(Error::Conflict(format!(
-                "collection `{name}` has a vector `{vector}` already, with other settings"
-            ))),
-            None => settings.add_named(vector, spec.clone()),
+        self.configure(name, |settings| added(settings, name, (vector, &spec)))
+    }
+
+    /// The same of a vector that is made of another one of each point, as a head's are of its base's: from
+    /// now on whoever puts another vector there takes the one away that was made of the former, in the same
+    /// record, unless it comes along.
+    ///
+    /// # Errors
+    /// As above; or there is no vector that it could be made of.
+    pub fn add_vector_made_of(
+        &self,
+        name: &str,
+        (of, vector): (&str, &str),
+        spec: VectorSpec,
+    ) -> Result<Written, Error> {
+        self.configure(name, |settings| {
+            let of = settings.by_name(of)?.id;
+            added(settings, name, (vector, &spec))?;
+            settings.note_made(vector, of);
+            Ok(())
         })
     }
 
@@ -293,5 +307,19 @@ impl Engine {
             )));
         }
         Ok(())
+    }
+}
+
+fn added(
+    settings: &mut Settings,
+    collection: &str,
+    (vector, spec): (&str, &VectorSpec),
+) -> Result<(), Error> {
+    match settings.find(vector) {
+        Some(there) if there.spec == *spec => Ok(()),
+        Some(_) => Err(Error::Conflict(format!(
+            "collection `{collection}` has a vector `{vector}` already, with other settings"
+        ))),
+        None => settings.add_named(vector, spec.clone()),
     }
 }

@@ -3,7 +3,11 @@
 //!
 //! Both steps are decided while no other write of the collection can come between the decision and
 //! its record, so that no vector comes to a face that it was not made of, and no point loses its
-//! old vector before it has the new one, unless that was said to be fine.
+//! old vector before it has the new one, unless that was said to be fine. Where the new one is made of the
+//! old one ([`Engine::add_vector_made_of`]), a later change of that takes it away again, so that it is missed and
+//! made anew.
+
+use std::collections::HashSet;
 
 use storage::{Lsn, NamedVectors, PointId, Record};
 
@@ -42,11 +46,22 @@ pub struct Remade {
 
 /// What becomes of points that have the old vector and not the new one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Lacking {
+pub enum Lacking<'a> {
     /// The old vector stays, for all.
     Keep,
+    /// The old vector goes if they are all among these; they stay, without either.
+    AcceptOf(&'a HashSet<PointId>),
     /// The old vector goes; they stay, without either.
     Accept,
+}
+
+/// What came of taking an old vector away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retired {
+    /// Points that had the old vector and not the new one.
+    pub lacking: usize,
+    /// Whether it has gone.
+    pub is_gone: bool,
 }
 
 impl Engine {
@@ -171,8 +186,8 @@ impl Engine {
         }
     }
 
-    /// Takes a vector away once another stands for it. Says how many points have the old one and
-    /// not the new one: where these are not accepted and there are some, nothing is done.
+    /// Takes a vector away once another stands for it. Where points have the old one and not the new one,
+    /// and are not accepted, nothing is done.
     ///
     /// # Errors
     /// There is no such collection or vector, or it cannot be written.
@@ -180,8 +195,8 @@ impl Engine {
         &self,
         collection: &str,
         (old, new): (&str, &str),
-        lacking: Lacking,
-    ) -> Result<usize, Error> {
+        lacking: Lacking<'_>,
+    ) -> Result<Retired, Error> {
         let target = self.holder(collection)?;
         self.decided(|| {
             let deciding = self.alone(&target);
@@ -189,15 +204,23 @@ impl Engine {
             let settings = target.settings();
             settings.by_name(old)?;
             settings.by_name(new)?;
-            let count = target.lacking(old, new);
-            if count == 0 || lacking == Lacking::Accept {
+            let all = target.lacking(old, new, |_| true);
+            let is_gone = match lacking {
+                Lacking::Keep => all == 0,
+                Lacking::AcceptOf(these) => target.lacking(old, new, |id| !these.contains(id)) == 0,
+                Lacking::Accept => true,
+            };
+            if is_gone {
                 let _naming = self.naming.lock();
                 self.configure_on(deciding.basis, collection, &mut |settings| {
                     settings.remove(old);
                     Ok(())
                 })?;
             }
-            Ok(count)
+            Ok(Retired {
+                lacking: all,
+                is_gone,
+            })
         })
     }
 
@@ -214,7 +237,7 @@ impl Engine {
         let settings = target.settings();
         settings.by_name(has)?;
         settings.by_name(lacks)?;
-        Ok(target.lacking(has, lacks))
+        Ok(target.lacking(has, lacks, |_| true))
     }
 }
 
@@ -238,7 +261,8 @@ fn prepared(
 }
 
 impl Collection {
-    fn lacking(&self, has: &str, lacks: &str) -> usize {
+    /// How many points of those that count have one vector and not another.
+    fn lacking(&self, has: &str, lacks: &str, counts: impl Fn(&PointId) -> bool) -> usize {
         let state = self.state.read();
         let space = |name: &str| {
             let vector = state.settings.find(name)?;
@@ -247,8 +271,8 @@ impl Collection {
         let (Some(has), Some(lacks)) = (space(has), space(lacks)) else {
             return 0;
         };
-        let numbers = state.numbers.ids();
-        let numbers = numbers.filter_map(|id| state.numbers.number(id));
+        let ids = state.numbers.ids().filter(|id| counts(id));
+        let numbers = ids.filter_map(|id| state.numbers.number(id));
         numbers
             .filter(|number| has.slot(*number).is_some() && lacks.slot(*number).is_none())
             .count()

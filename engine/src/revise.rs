@@ -12,7 +12,8 @@ use crate::point::{Ack, Written};
 use crate::vectors::Vectors;
 
 impl Engine {
-    /// Puts vectors of points, all or none; what else the points have stays. Every point must be
+    /// Puts vectors of points, all or none; what else the points have stays, but for vectors that were made
+    /// of one that is put ([`Engine::add_vector_made_of`]). Every point must be
     /// there. Of several changes of one point all count, the last one of a vector stands.
     pub fn update_vectors(
         &self,

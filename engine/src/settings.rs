@@ -32,6 +32,8 @@ pub(crate) struct Vector {
     pub(crate) spec: VectorSpec,
     /// The vector of the same name whose index this one is being built to replace.
     pub(crate) rebuilds: Option<VectorId>,
+    /// The vector that this one is made of: it goes from a point that gets another one there.
+    pub(crate) made_of: Option<VectorId>,
 }
 
 impl Settings {
@@ -53,6 +55,7 @@ impl Settings {
                 name,
                 spec,
                 rebuilds: None,
+                made_of: None,
             })?;
         }
         settings.set_metadata(spec.metadata)?;
@@ -113,7 +116,29 @@ impl Settings {
             name: name.to_owned(),
             spec,
             rebuilds: None,
+            made_of: None,
         })
+    }
+
+    /// From now on one of the vectors is made of another.
+    pub(crate) fn note_made(&mut self, name: &str, of: VectorId) {
+        let mut vectors = self.vectors.iter_mut();
+        let made = vectors.find(|vector| vector.name == name && vector.rebuilds.is_none());
+        if let Some(made) = made {
+            made.made_of = Some(of);
+        }
+    }
+
+    /// What an update that puts these vectors of a point outdates: those that were made of them and do not
+    /// come with them, also in an index that is being built.
+    pub(crate) fn outdated(&self, put: impl Fn(VectorId) -> bool) -> Vec<VectorId> {
+        let made = self
+            .vectors
+            .iter()
+            .filter(|it| it.made_of.is_some_and(&put));
+        let gone = made.filter(|it| !put(it.id));
+        let both = gone.flat_map(|it| [Some(it.id), self.rebuild_of(it.id).map(|it| it.id)]);
+        both.flatten().collect()
     }
 
     /// Begins to build another index for a vector.
@@ -125,6 +150,7 @@ impl Settings {
             name: of.name.clone(),
             spec,
             rebuilds: Some(of.id),
+            made_of: None,
         });
         Ok(())
     }
@@ -147,9 +173,14 @@ impl Settings {
 
     /// Takes a vector away; `false` if there is none of this name.
     pub(crate) fn remove(&mut self, name: &str) -> bool {
-        let before = self.vectors.len();
+        let Some(gone) = self.find(name).map(|vector| vector.id) else {
+            return false;
+        };
         self.vectors.retain(|vector| vector.name != name);
-        self.vectors.len() < before
+        let made = self.vectors.iter_mut();
+        made.filter(|vector| vector.made_of == Some(gone))
+            .for_each(|vector| vector.made_of = None);
+        true
     }
 
     /// Changes what can be changed of a vector that is there.

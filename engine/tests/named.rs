@@ -27,6 +27,8 @@ enum Step {
     /// Of the vector of this place among the names.
     Reindex(usize, Rebuild),
     ToggleLate,
+    /// From now on `late` is made of `face`, if it is there.
+    MakeLate,
     Checkpoint,
     Reopen,
     LoseTables,
@@ -62,6 +64,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         3 => prop::collection::vec(id, 1..6).prop_map(Step::Delete),
         15 => (0..3usize, rebuilds()).prop_map(|(of, step)| Step::Reindex(of, step)),
         2 => Just(Step::ToggleLate),
+        2 => Just(Step::MakeLate),
         1 => Just(Step::Checkpoint),
         2 => Just(Step::Reopen),
         1 => Just(Step::LoseTables),
@@ -74,6 +77,8 @@ struct Run {
     engine: Option<Engine>,
     model: Model,
     late: bool,
+    /// Whether `late` is made of `face`.
+    made: bool,
 }
 
 impl Run {
@@ -149,6 +154,7 @@ impl Run {
                 if points.is_empty() {
                     return;
                 }
+                let mut updated = BTreeMap::new();
                 let new = points.iter();
                 let new = new.map(|(id, bits, n)| (num(*id), vectors(&chosen(*bits, *n, late))));
                 let new = new.collect();
@@ -157,7 +163,16 @@ impl Run {
                     .unwrap();
                 for (id, bits, n) in points {
                     let known = &mut self.model.get_mut(&num(id)).unwrap().1;
+                    updated
+                        .entry(id)
+                        .or_insert_with(BTreeMap::new)
+                        .extend(chosen(bits, n, late));
                     known.extend(chosen(bits, n, late));
+                }
+                let outdated =
+                    |of: &BTreeMap<_, _>| of.contains_key("face") && !of.contains_key("late");
+                for (id, _) in updated.iter().filter(|(_, of)| self.made && outdated(of)) {
+                    self.model.get_mut(&num(*id)).unwrap().1.remove("late");
                 }
             }
             Step::DeleteVectors(ids, bits) => {
@@ -192,11 +207,22 @@ impl Run {
                 all.for_each(|(_, of)| {
                     of.remove("late");
                 });
-                self.late = false;
+                (self.late, self.made) = (false, false);
             }
             Step::ToggleLate => {
                 self.engine().add_vector("c", "late", spec("late")).unwrap();
                 self.late = true;
+            }
+            Step::MakeLate => {
+                let engine = self.engine();
+                // As it is, where its index was built anew.
+                let now = engine.describe("c").unwrap().spec.vectors;
+                let now = now.get("late").cloned();
+                let spec = now.unwrap_or_else(|| spec("late"));
+                engine
+                    .add_vector_made_of("c", ("face", "late"), spec)
+                    .unwrap();
+                (self.late, self.made) = (true, true);
             }
             Step::Checkpoint => drop(self.engine().checkpoint().unwrap()),
             Step::Reopen | Step::LoseTables => {
@@ -217,7 +243,7 @@ proptest! {
     fn points_with_any_of_their_vectors_are_what_a_map_would_hold(steps in steps()) {
         let dir = tempfile::tempdir().unwrap();
         let engine = Some(made(dir.path()));
-        let mut run = Run { dir, engine, model: Model::new(), late: false };
+        let mut run = Run { dir, engine, model: Model::new(), late: false, made: false };
         for step in steps {
             run.step(step);
             expect(run.engine(), &run.model, run.late);

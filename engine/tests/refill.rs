@@ -4,7 +4,7 @@
 
 use engine::{
     Ack, CollectionSpec, Engine, Error, Face, Lacking, Metric, NewFace, Options, Point, PointId,
-    Refill, Remade, Select, VectorSpec, Vectors, Which,
+    Refill, Remade, Retired, Select, VectorSpec, Vectors, Which,
 };
 
 fn face(left: u16) -> Face {
@@ -113,12 +113,20 @@ fn a_vector_is_filled_only_where_it_is_missing_and_the_face_is_the_same() {
     assert!(matches!(wrong, Err(Error::BadVector { .. })));
 
     let kept = engine.retire_vector("f", ("", "new"), Lacking::Keep);
-    assert_eq!(kept.unwrap(), 1);
+    let lacking = |is_gone: bool| Retired {
+        lacking: 1,
+        is_gone,
+    };
+    assert_eq!(kept.unwrap(), lacking(false));
     assert_eq!(names(&engine, 1), ["", "new"]);
     drop(engine);
     let engine = open();
-    let gone = engine.retire_vector("f", ("", "new"), Lacking::Accept);
-    assert_eq!(gone.unwrap(), 1);
+    // Others are not meant.
+    for (of, is_gone) in [(1, false), (2, true)] {
+        let these = [PointId::Num(of)].into_iter().collect();
+        let gone = engine.retire_vector("f", ("", "new"), Lacking::AcceptOf(&these));
+        assert_eq!(gone.unwrap(), lacking(is_gone));
+    }
     assert_eq!(names(&engine, 1), ["new"]);
     assert_eq!(names(&engine, 2), [""; 0]);
     let late = engine.upsert(
@@ -167,5 +175,78 @@ fn a_vector_made_of_another_is_put_only_where_that_one_is_as_it_was() {
     };
     let refused = engine.fill_from_vector("f", ("", "new"), vec![wrong], Ack::Applied);
     assert!(matches!(refused, Err(Error::BadVector { .. })));
+    engine.check("f").unwrap();
+}
+
+/// A client that puts another old vector after the new one was made of the former: the new one is missed
+/// again, also where the log is read anew, and in an index that is being built.
+#[test]
+fn a_vector_goes_when_the_one_it_was_made_of_changes_and_is_missed_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = || Engine::open(Options::new(folder.path())).unwrap();
+    let mut engine = open();
+    engine
+        .create_collection("f", CollectionSpec::new(2, Metric::Cosine))
+        .unwrap();
+    let points = (1..=3).map(|id| point(id, 0, &[("", vec![0.0, 1.0])]));
+    engine.upsert("f", points.collect(), Ack::Applied).unwrap();
+    let spec = VectorSpec::new(3, Metric::Cosine);
+    engine
+        .add_vector_made_of("f", ("", "new"), spec.clone())
+        .unwrap();
+    let remade = |id: u64, of: Vec<f32>| Remade {
+        id: PointId::Num(id),
+        of,
+        vector: vec![0.0, 0.0, 1.0],
+    };
+    let all = (1..=3).map(|id| remade(id, vec![0.0, 1.0])).collect();
+    let put = engine.fill_from_vector("f", ("", "new"), all, Ack::Applied);
+    assert_eq!(put.unwrap(), 3);
+    engine
+        .begin_reindex("f", "new", Default::default())
+        .unwrap();
+    let copied = engine.continue_reindex("f", "new", Default::default(), 9);
+    assert_eq!(copied.unwrap(), None);
+    let both: Vectors = [("", vec![1.0, 0.0]), ("new", vec![1.0, 0.0, 0.0])]
+        .map(|(name, vector)| (name.to_owned(), vector))
+        .into_iter()
+        .collect();
+    let changed = vec![
+        (PointId::Num(1), vec![1.0, 0.0].into()),
+        (PointId::Num(2), both),
+    ];
+    engine.update_vectors("f", changed, Ack::Applied).unwrap();
+    for checkpoint in [false, true, false] {
+        assert_eq!(names(&engine, 1), [""]);
+        assert_eq!(vectors(&engine, 2).get("new").unwrap(), [1.0, 0.0, 0.0]);
+        assert_eq!(names(&engine, 3), ["", "new"]);
+        assert_eq!(engine.count_lacking("f", ("", "new")).unwrap(), 1);
+        let kept = engine.retire_vector("f", ("", "new"), Lacking::Keep);
+        assert!(!kept.unwrap().is_gone);
+        engine.check("f").unwrap();
+        if checkpoint {
+            engine.checkpoint().unwrap();
+        }
+        drop(engine);
+        engine = open();
+    }
+    assert!(engine.finish_reindex("f", "new").unwrap().is_some());
+    // What was made of the former is not put any more, what is made of the present one is.
+    let stale = vec![remade(1, vec![0.0, 1.0])];
+    let put = |remade| engine.fill_from_vector("f", ("", "new"), remade, Ack::Applied);
+    assert_eq!(put(stale).unwrap(), 0);
+    assert_eq!(put(vec![remade(1, vec![1.0, 0.0])]).unwrap(), 1);
+    let gone = engine
+        .retire_vector("f", ("", "new"), Lacking::Keep)
+        .unwrap();
+    assert!(gone.is_gone && gone.lacking == 0);
+    // It is made of nothing any more: one of the old name is another vector.
+    engine.add_vector("f", "old", spec).unwrap();
+    let other = [("old".to_owned(), vec![1.0, 0.0, 0.0])]
+        .into_iter()
+        .collect();
+    let other = vec![(PointId::Num(3), other)];
+    engine.update_vectors("f", other, Ack::Applied).unwrap();
+    assert_eq!(names(&engine, 3), ["new", "old"]);
     engine.check("f").unwrap();
 }

@@ -270,6 +270,19 @@ impl Faces {
         Ok((EmbedderRef { name, sha256 }, dim))
     }
 
+    /// The model that a head is put on, if this is a head that is known here.
+    pub(crate) fn base_of(&self, of: &EmbedderRef) -> Option<EmbedderRef> {
+        let state = self.state.read();
+        let loaded = state.pools.iter().map(|pool| pool.model());
+        let mut models = loaded.chain(&self.known);
+        let same = models.find(|it| (&it.name, &it.sha256) == (&of.name, &of.sha256))?;
+        let base = same.base.clone()?;
+        Some(EmbedderRef {
+            name: base.name,
+            sha256: base.sha256,
+        })
+    }
+
     /// All models, loaded ones first.
     pub(crate) fn models(&self) -> Vec<KnownModel> {
         let state = self.state.read();

@@ -57,6 +57,9 @@ pub struct VectorConfig {
     /// The vector whose index this one is to replace, with the same vectors in it, once it is
     /// complete. Until then nobody sees it.
     pub rebuilds: Option<VectorId>,
+    /// The vector that this one is made of, point by point: what is put into that one takes this one's
+    /// away, unless it is put with it.
+    pub made_of: Option<VectorId>,
 }
 
 /// A config on disk. Fields from `on_disk` on came later, one after the other.
@@ -94,9 +97,12 @@ pub(crate) struct VectorRow {
     ef_construct: u32,
     on_disk: bool,
     embedder: Option<EmbedderConfig>,
-    /// Left out where there is none, as it was before there were such.
+    /// Left out where there is none, as it was before there were such; nil where only what follows is
+    /// there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    rebuilds: Option<u32>,
+    rebuilds: Option<Option<u32>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    made_of: Option<u32>,
 }
 
 impl From<Row> for CollectionConfig {
@@ -114,6 +120,7 @@ impl From<Row> for CollectionConfig {
                     on_disk: row.on_disk,
                     embedder: row.embedder,
                     rebuilds: None,
+                    made_of: None,
                 }],
                 next: 1,
             },
@@ -160,7 +167,8 @@ impl VectorsConfig {
             ef_construct: row.ef_construct,
             on_disk: row.on_disk,
             embedder: row.embedder,
-            rebuilds: row.rebuilds.map(VectorId),
+            rebuilds: row.rebuilds.flatten().map(VectorId),
+            made_of: row.made_of.map(VectorId),
         };
         Self {
             list: rows.into_iter().map(vector).collect(),
@@ -179,7 +187,9 @@ impl VectorsConfig {
             ef_construct: vector.ef_construct,
             on_disk: vector.on_disk,
             embedder: vector.embedder,
-            rebuilds: vector.rebuilds.map(|vector| vector.0),
+            rebuilds: (vector.rebuilds.is_some() || vector.made_of.is_some())
+                .then(|| vector.rebuilds.map(|vector| vector.0)),
+            made_of: vector.made_of.map(|vector| vector.0),
         };
         (self.list.into_iter().map(row).collect(), self.next.max(1))
     }

@@ -56,8 +56,8 @@ pub enum Record {
         /// The path of the key.
         key: String,
     },
-    /// Vectors of points are put, their other vectors and all else of them stay; points that are
-    /// not there are passed over.
+    /// Vectors of points are put, their other vectors and all else of them stay, but for what was
+    /// [made of](crate::VectorConfig::made_of) a vector that is put; points that are not there are passed over.
     UpdateVectors {
         /// In which collection.
         collection: CollectionId,

@@ -31,6 +31,7 @@ fn manifest(lsn: u64) -> Manifest {
         ef_construct: 100,
         embedder: None,
         rebuilds: None,
+        made_of: None,
         on_disk: false,
     };
     let config = CollectionConfig {

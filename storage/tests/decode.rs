@@ -54,7 +54,7 @@ prop_compose! {
         quantization in 0u8..5,
         on_disk in any::<bool>(),
         embedder in prop::option::of(("\\PC{0,9}", "[0-9a-f]{64}")),
-        rebuilds in prop::option::of(any::<u32>()),
+        (rebuilds, made_of) in any::<(Option<u32>, Option<u32>)>(),
     ) -> VectorConfig {
         VectorConfig {
             id: VectorId(id), name, dim, m, ef_construct, on_disk,
@@ -62,6 +62,7 @@ prop_compose! {
             quantization: Quantization::try_from(quantization).unwrap(),
             embedder: embedder.map(|(name, sha256)| EmbedderConfig { name, sha256 }),
             rebuilds: rebuilds.map(VectorId),
+            made_of: made_of.map(VectorId),
         }
     }
 }

@@ -6,6 +6,7 @@
 //! That a move is under way stands in the collection's metadata, so it is in the log, and what is
 //! done is seen by which points have the new vector: after a restart it goes on where it was.
 
+mod beside;
 mod elsewhere;
 mod work;
 
@@ -13,7 +14,7 @@ use std::sync::Arc;
 
 use actix_web::web::Bytes;
 use embedder::Mapper;
-use engine::{CollectionChange, CollectionInfo, Engine, Lacking, VectorSpec};
+use engine::{CollectionChange, CollectionInfo, Engine, Lacking, Retired, VectorSpec};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -23,6 +24,7 @@ use crate::jobs::{Halt, Job};
 use crate::memory::Promise;
 use crate::refusal::Refusal;
 
+pub(crate) use beside::note_heads;
 pub(crate) use elsewhere::Elsewhere;
 
 /// What a job of this kind is called.
@@ -145,7 +147,7 @@ pub(crate) fn give_up(
     app: &App,
     engine: &Engine,
     info: &CollectionInfo,
-    lacking: Lacking,
+    lacking: Lacking<'_>,
 ) -> Result<(Move, usize), Refusal> {
     let name = &info.name;
     if let Some(job) = at_it(app, info) {
@@ -179,8 +181,9 @@ pub(crate) fn give_up(
     }
     let mut without = 0;
     if both {
-        without = engine.retire_vector(name, (to, from), lacking)?;
-        if without > 0 && lacking == Lacking::Keep {
+        let retired = engine.retire_vector(name, (to, from), lacking)?;
+        without = retired.lacking;
+        if !retired.is_gone {
             return Err(Refusal::conflict(format!(
                 "{without} points of collection `{name}` have the new vector `{to}` and not the old one, \
                  `{from}`, and would be found no more: go on with the move, or say `accept_missing`"
@@ -293,20 +296,32 @@ fn run(
     (job, room): (&Job, &Promise),
 ) -> Result<Value, Halt> {
     wanted.note(engine, collection, State::Running)?;
-    engine.add_vector(collection, &wanted.to, vector)?;
-    let filled = work::fill(engine, makers, (collection, wanted), (job, room))?;
-    let lacking = match wanted.keep_old {
-        true => engine.count_lacking(collection, (&wanted.from, &wanted.to))?,
-        false => {
-            let lacking = match wanted.accept_missing {
-                true => Lacking::Accept,
-                false => Lacking::Keep,
-            };
-            engine.retire_vector(collection, (&wanted.from, &wanted.to), lacking)?
-        }
+    let names = (wanted.from.as_str(), wanted.to.as_str());
+    match makers.1 {
+        // What changes of the old vectors meanwhile is seen by what it takes away of the new ones.
+        Some(_) => engine.add_vector_made_of(collection, names, vector)?,
+        None => engine.add_vector(collection, names.1, vector)?,
     };
-    let is_over = lacking == 0 || wanted.accept_missing;
-    let removed = is_over && !wanted.keep_old;
+    let mut work = work::Work::new(engine, makers, (collection, wanted), (job, room))?;
+    let Retired {
+        lacking,
+        is_gone: removed,
+    } = work.fill_and(|given_up| {
+        let lacking = match (wanted.keep_old, wanted.accept_missing) {
+            (true, _) => {
+                let lacking = engine.count_lacking(collection, names)?;
+                return Ok(Retired {
+                    lacking,
+                    is_gone: false,
+                });
+            }
+            (false, true) => Lacking::AcceptOf(given_up),
+            (false, false) => Lacking::Keep,
+        };
+        engine.retire_vector(collection, names, lacking)
+    })?;
+    let filled = work.filled();
+    let is_over = removed || (wanted.keep_old && (lacking == 0 || wanted.accept_missing));
     match (is_over, removed) {
         (_, true) => set(engine, collection, Value::Null)?,
         (true, false) => wanted.note(engine, collection, State::Kept)?,

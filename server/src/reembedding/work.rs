@@ -7,7 +7,9 @@ use std::thread;
 use std::time::Duration;
 
 use embedder::{Analysis, Choice, Mapper, Want, overlap};
-use engine::{Ack, Engine, FaceImage, PointId, Refill, Remade, Select, StoredPoint, Which};
+use engine::{
+    Ack, Engine, FaceImage, PointId, Refill, Remade, Retired, Select, StoredPoint, Which,
+};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
@@ -76,7 +78,8 @@ impl Filled {
     }
 }
 
-struct Work<'a> {
+/// The work, as far as it has come.
+pub(super) struct Work<'a> {
     engine: &'a Engine,
     pool: &'a Pool,
     /// Makes new vectors of the old ones, where the new model is a head on theirs.
@@ -93,38 +96,62 @@ struct Work<'a> {
     given_up: HashSet<PointId>,
 }
 
-/// Gives every point that has the old vector and not the new one a new one, those that come in
-/// meanwhile too.
-pub(super) fn fill(
-    engine: &Engine,
-    (pool, mapper): (&Pool, Option<Mapper>),
-    (collection, wanted): (&str, &Move),
-    (job, room): (&Job, &Promise),
-) -> Result<Filled, Halt> {
-    let runtime = tokio::runtime::Builder::new_current_thread().build();
-    let runtime = runtime.map_err(|error| Halt::Failed(error.to_string()))?;
-    let mut work = Work {
-        engine,
-        pool,
-        mapper,
-        collection,
-        wanted,
-        job,
-        room,
-        room_bytes: room.bytes(),
-        runtime,
-        filled: Filled::default(),
-        given_up: HashSet::new(),
-    };
-    for _ in 0..PASSES {
-        if work.pass()? == 0 {
-            break;
+impl<'a> Work<'a> {
+    /// Nothing is done yet.
+    pub(super) fn new(
+        engine: &'a Engine,
+        (pool, mapper): (&'a Pool, Option<Mapper>),
+        (collection, wanted): (&'a str, &'a Move),
+        (job, room): (&'a Job, &'a Promise),
+    ) -> Result<Self, Halt> {
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        let runtime = runtime.map_err(|error| Halt::Failed(error.to_string()))?;
+        Ok(Self {
+            engine,
+            pool,
+            mapper,
+            collection,
+            wanted,
+            job,
+            room,
+            room_bytes: room.bytes(),
+            runtime,
+            filled: Filled::default(),
+            given_up: HashSet::new(),
+        })
+    }
+
+    /// What has come of it.
+    pub(super) fn filled(self) -> Filled {
+        self.filled
+    }
+
+    /// Gives every point that has the old vector and not the new one a new one, those that come in
+    /// meanwhile too, and then has it ended, which is told who had to be given up. Where more points turn out
+    /// to lack it, they have come or changed in between, and it is all done again.
+    pub(super) fn fill_and(
+        &mut self,
+        end: impl Fn(&HashSet<PointId>) -> Result<Retired, engine::Error>,
+    ) -> Result<Retired, Halt> {
+        let mut tries = 0..PASSES;
+        loop {
+            self.fill()?;
+            let ended = end(&self.given_up)?;
+            if ended.lacking <= self.given_up.len() || tries.next().is_none() {
+                return Ok(ended);
+            }
         }
     }
-    Ok(work.filled)
-}
 
-impl Work<'_> {
+    fn fill(&mut self) -> Result<(), Halt> {
+        for _ in 0..PASSES {
+            if self.pass()? == 0 {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     /// Goes through the collection once; says how many vectors it has made.
     fn pass(&mut self) -> Result<usize, Halt> {
         let before = self.filled.embedded();

@@ -1,5 +1,7 @@
 //! Collections: list, make, describe, change, drop.
 
+use std::sync::Arc;
+
 use actix_web::HttpRequest;
 use actix_web::web::{self, Data, Path, Payload};
 use serde_json::{Value, json};
@@ -9,6 +11,7 @@ use crate::access::Grant;
 use crate::api::Operation;
 use crate::app::App;
 use crate::http;
+use crate::reembedding::note_heads;
 use crate::refusal::Refusal;
 use crate::shards;
 use crate::wire::collection::{
@@ -130,8 +133,12 @@ async fn create(
         shards::create(&app, name, spec, count).await?;
         return Ok(Answer(true));
     }
-    app.write(move |engine| engine.create_collection(&name, spec))
-        .await?;
+    let faces = Arc::clone(&app.faces);
+    app.write(move |engine| {
+        engine.create_collection(&name, spec)?;
+        note_heads(&faces, engine, &name)
+    })
+    .await?;
     Ok(Answer(true))
 }
 

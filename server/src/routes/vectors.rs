@@ -1,5 +1,7 @@
 //! The vectors of a collection's points: which there are, and changes of them alone.
 
+use std::sync::Arc;
+
 use actix_web::HttpRequest;
 use actix_web::web::{self, Data, Path, Payload};
 use engine::{Ack, PointId, Vectors};
@@ -9,6 +11,7 @@ use super::named;
 use crate::api::Operation;
 use crate::app::App;
 use crate::http;
+use crate::reembedding::note_heads;
 use crate::refusal::Refusal;
 use crate::wire::collection::NewVector;
 use crate::wire::envelope::Answer;
@@ -45,7 +48,10 @@ pub(super) fn operations() -> Vec<Operation> {
             "updateVectors",
             || web::to(update),
         )
-        .about("Puts vectors of points that are there; what is not named stays.")
+        .about(
+            "Puts vectors of points that are there; what is not named stays, but for vectors of a head that \
+             a move has made of one that is put: they go, until the move makes them anew.",
+        )
         .params::<WriteParams>()
         .takes::<UpdateVectors>(json!({"points": [
             {"id": 1, "vector": [0.1, 0.2, 0.3, 0.4]},
@@ -74,7 +80,12 @@ async fn add(
     let _: WriteParams = http::query(request.query_string())?;
     let body: NewVector = http::json(request.headers(), payload, app.max_body_bytes()).await?;
     let spec = body.spec(&|name| app.faces.model(name))?;
-    let written = app.write(move |engine| engine.add_vector(&name, &vector, spec));
+    let faces = Arc::clone(&app.faces);
+    let written = app.write(move |engine| {
+        let written = engine.add_vector(&name, &vector, spec)?;
+        note_heads(&faces, engine, &name)?;
+        Ok::<_, engine::Error>(written)
+    });
     Ok(Answer(Updated::new(written.await?, Ack::Applied)))
 }
 

@@ -114,7 +114,7 @@ pub(crate) struct GiveUpParams {
 }
 
 impl GiveUpParams {
-    pub(crate) fn lacking(&self) -> Lacking {
+    pub(crate) fn lacking(&self) -> Lacking<'static> {
         match self.accept_missing {
             true => Lacking::Accept,
             false => Lacking::Keep,

@@ -2,6 +2,7 @@
 //! was kept is embedded anew, searches go on meanwhile, nothing is lost unseen.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod changed;
 mod ended;
 mod nodes;
 
