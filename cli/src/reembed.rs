@@ -22,7 +22,8 @@ is as it was before.
 
 A head (docs/METRIC_LEARNING.md) makes its vectors of those of its base, without pictures. The way back is
 not open: once the base's vectors are gone, other vectors are made from photos and crops alone. So a move to
-a head has to say --keep-old or --drop-old.
+a head has to say --keep-old or --drop-old. The result names the old vector (`from`, `from_model`) and says whether
+it was removed or kept (`old_vector`).
 
 Exit codes: 0 the collection is of the new model, 3 some faces have no vector of it.";
 
@@ -93,7 +94,7 @@ pub(crate) fn run(arguments: &ReembedArgs, client: &Client) -> Result<Exit> {
     }
     let job = client.reembed(collection, &arguments.body())?;
     let result = job::wait(client, job, "faces")?;
-    out::print(&(serde_json::to_string_pretty(&result)? + "\n"))?;
+    out::print(&(serde_json::to_string_pretty(&job::shortened(result.clone()))? + "\n"))?;
     let lacking = result["without_new_vector"].as_u64();
     if lacking == Some(0) {
         return Ok(Exit::Success);

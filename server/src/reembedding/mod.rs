@@ -296,6 +296,12 @@ fn run(
     (job, room): (&Job, &Promise),
 ) -> Result<Value, Halt> {
     wanted.note(engine, collection, State::Running)?;
+    let before = engine.describe(collection)?.spec;
+    let from_model = before
+        .vectors
+        .get(&wanted.from)
+        .and_then(|it| it.embedder.as_ref());
+    let from_model = from_model.map(|it| &it.name);
     let names = (wanted.from.as_str(), wanted.to.as_str());
     match makers.1 {
         // What changes of the old vectors meanwhile is seen by what it takes away of the new ones.
@@ -331,6 +337,8 @@ fn run(
     Ok(json!({
         "model": wanted.model,
         "vector": wanted.to,
+        "from": wanted.from,
+        "from_model": from_model,
         "embedded": filled.embedded(),
         "of_vectors": filled.of_vectors,
         "of_photos": filled.of_photos,

@@ -19,10 +19,10 @@ pub(crate) struct ReembedBody {
     /// The name of the new vector, the model's by default.
     vector: Option<String>,
     /// The vector that it takes the place of; the only one that a model makes by default, or that
-    /// of the move that was begun before.
+    /// of the move that was begun before. To a head it is the one that its base makes, where there is one.
     from: Option<String>,
-    /// Whether the old vector stays; by default as it was said when the move was begun, else not. Where the
-    /// model is a head on the old one it must be said.
+    /// Whether the old vector stays; by default as it was said when the move was begun, else not. To a head
+    /// it must be said.
     keep_old: Option<bool>,
     /// Whether the old vector goes though some faces have no new one, which are then found no more;
     /// not by default.
@@ -54,13 +54,21 @@ impl ReembedBody {
         let kept_before = before.as_ref().map(|it| it.keep_old);
         let (from, to) = before.map(|it| (it.from, it.to)).unzip();
         let to = self.vector.or(to).unwrap_or_else(|| self.model.clone());
-        let from = match self.from.or(from) {
-            Some(from) => from,
-            None => of_base(info, &to, pool).map_or_else(|| only_made(info, &to), Ok)?,
+        let of_base = of_base(info, &to, pool);
+        let from = match (self.from.or(from), of_base.as_slice()) {
+            // It would be made of pictures, where it can be mapped; one that is not there is told later.
+            (Some(from), [base, ..])
+                if info.spec.vectors.contains_key(&from) && !of_base.contains(&&from) =>
+            {
+                return Err(not_of_base(info, &from, (base, pool)));
+            }
+            (Some(from), _) => from,
+            (None, [only]) => (*only).clone(),
+            (None, _) => only_made(info, &to)?,
         };
         let keep_old = match self.keep_old.or(kept_before) {
             Some(keep_old) => keep_old,
-            None if is_of_base(info, &from, pool) => return Err(irreversible(info, &from, pool)),
+            None if pool.model().base.is_some() => return Err(irreversible(info, &from, pool)),
             None => false,
         };
         Ok(Move {
@@ -82,18 +90,52 @@ fn is_of_base(info: &CollectionInfo, name: &str, pool: &Pool) -> bool {
     made_by.is_some_and(|made_by| pool.is_head_on(made_by))
 }
 
-/// The only vector that the new one can be made of without pictures.
-fn of_base(info: &CollectionInfo, to: &str, pool: &Pool) -> Option<String> {
+/// The vectors that the new one can be made of without pictures.
+fn of_base<'a>(info: &'a CollectionInfo, to: &str, pool: &Pool) -> Vec<&'a String> {
     let names = info.spec.vectors.keys();
-    let mut names = names.filter(|name| *name != to && is_of_base(info, name, pool));
-    names.next().filter(|_| names.next().is_none()).cloned()
+    let names = names.filter(|name| *name != to && is_of_base(info, name, pool));
+    names.collect()
+}
+
+/// How the model of a vector and the vector are told.
+fn told(info: &CollectionInfo, name: &str) -> String {
+    let vector = info.spec.vectors.get(name);
+    let model = vector.and_then(|vector| vector.embedder.as_ref());
+    let model = model.map_or("no model", |model| &model.name);
+    match name {
+        "" => format!("the vectors without a name, of {model}"),
+        name => format!("the vectors `{name}`, of {model}"),
+    }
+}
+
+fn base_of<'a>(pool: &'a Pool, or: &'a str) -> &'a str {
+    let base = pool.model().base.as_ref();
+    base.map_or(or, |base| &base.name)
+}
+
+/// A head makes its vectors of its base's, whatever else there is.
+fn not_of_base(info: &CollectionInfo, from: &str, (base, pool): (&str, &Pool)) -> Refusal {
+    let (head, model) = (&pool.model().name, base_of(pool, base));
+    Refusal::wrong(format!(
+        "`from` names {}, but {head} is a head on {model} and makes its vectors of {}: leave `from` out",
+        told(info, from),
+        told(info, base)
+    ))
 }
 
 /// What a head makes cannot be made into what it was made of: that is not lost by not saying.
 fn irreversible(info: &CollectionInfo, from: &str, pool: &Pool) -> Refusal {
     let head = &pool.model().name;
-    let base = pool.model().base.as_ref();
-    let base = base.map_or(from, |base| &base.name);
+    let base = base_of(pool, from);
+    if !is_of_base(info, from, pool) {
+        return Refusal::wrong(format!(
+            "say `keep_old`: {head} is a head on {base}, whose vectors collection `{name}` does not have, so \
+             that its own are made of the photos and crops that are kept. With true (`--keep-old`) {old}, \
+             stay beside them, with false (`--drop-old`) they go",
+            name = info.name,
+            old = told(info, from)
+        ));
+    }
     Refusal::wrong(format!(
         "say `keep_old`: {head} is a head on {base}. With true (`--keep-old`) the vectors of {base} stay \
          beside the new ones, and later heads can be learned on them and made of them. With false \

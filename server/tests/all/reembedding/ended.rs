@@ -25,12 +25,51 @@ fn a_move_to_a_head_has_to_say_what_becomes_of_the_vectors_beneath_and_another_h
     assert_eq!(best(&server, 14), (json!(14), "fake-128".into()));
     // It is over, and stands in no other's way; there is nothing to give up.
     assert!(server.delete(REEMBED).refused(409).contains("is over"));
+    // From the first head nothing can be mapped: it is the base's vectors that are.
+    let body = json!({"model": "fake-32", "from": "fake-64", "keep_old": true});
+    let told = server.post(REEMBED, &body).refused(400);
+    for words in [
+        "a head on fake-128",
+        "`fake-64`",
+        "without a name, of fake-128",
+    ] {
+        assert!(told.contains(words), "{told}");
+    }
     let result = reembed(&server, &json!({"model": "fake-32", "keep_old": true}));
     assert_eq!(result["of_vectors"], 3, "{result}");
     assert_eq!(vectors(&server, 14), ["", "fake-32", "fake-64"]);
     let result = reembed(&server, &json!({"model": "fake-32", "keep_old": false}));
     assert_eq!(result["old_vector"], "removed", "{result}");
+    assert_eq!(
+        (&result["from"], &result["from_model"]),
+        (&json!(""), &json!("fake-128"))
+    );
     assert_eq!(vectors(&server, 14), ["fake-32", "fake-64"]);
+}
+
+/// Where the base is gone, another head's vectors come from pictures alone, and the first head's are not
+/// dropped without a word.
+#[test]
+fn a_move_from_one_head_to_another_has_to_say_what_becomes_of_the_firsts_vectors() {
+    let first: Arc<Factory> = Arc::new(|| Ok(Box::new(FakeEmbedder::new()) as _));
+    let heads = vec![FakeEmbedder::head(), FakeEmbedder::smaller_head()];
+    let server = Server::start_with(&[], Embedding::MadeWithHeads(vec![first], heads));
+    fill(&server);
+    reembed(&server, &json!({"model": "fake-64", "keep_old": false}));
+    let unsaid = server
+        .post(REEMBED, &json!({"model": "fake-32"}))
+        .refused(400);
+    for words in ["`keep_old`", "fake-128", "`fake-64`", "photos and crops"] {
+        assert!(unsaid.contains(words), "{unsaid}");
+    }
+    assert_eq!(vectors(&server, 9), ["fake-64"]);
+    let result = reembed(&server, &json!({"model": "fake-32", "keep_old": false}));
+    assert_eq!(
+        (&result["of_vectors"], &result["embedded"]),
+        (&json!(0), &json!(2))
+    );
+    assert_eq!(result["old_vector"], "kept", "{result}");
+    assert_eq!(vectors(&server, 14), ["fake-64"]);
 }
 
 #[test]
