@@ -73,7 +73,10 @@ pub(crate) fn run(command: &AdminCommand, client: &Client) -> Result<Exit> {
     };
     let told = match command {
         AdminCommand::Jobs(_) => listed(&client.jobs()?),
-        AdminCommand::Watch(of) => as_it_came(&job::wait(client, client.job(of.id)?, "done")?)?,
+        AdminCommand::Watch(of) => {
+            let result = job::wait(client, client.job(of.id)?, "done")?;
+            as_it_came(&job::shortened(result))?
+        }
         AdminCommand::Cancel(of) => {
             format!("job {}: {}\n", of.id, client.cancel_job(of.id)?.status)
         }

@@ -46,6 +46,8 @@ pub(crate) const PEOPLE_COUNTED: usize = 1 << 18;
 pub(crate) const IDS_HELD: usize = (1 << 19) / 8 * 7;
 /// Rows that are told to people by their numbers.
 pub(crate) const ROWS_TOLD: usize = 5;
+/// Faces without a new vector that are shown by their ids.
+pub(crate) const MISSING_SHOWN: usize = 20;
 /// Different reasons that a report counts.
 pub(crate) const REASONS: usize = 1_000;
 /// Bytes of a line, or of a row of a table, in a list of photos or a file of vectors.
