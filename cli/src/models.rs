@@ -4,7 +4,7 @@
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, ensure};
 use clap::{Args, Subcommand};
 use config::{Config, Flag, Sources};
 use embedder::{Choice, FaceEmbedder, Manifest, OnnxEmbedder, Want, models};
@@ -112,13 +112,16 @@ fn list(dir: &Path) -> Result<Exit> {
     let mut text = String::new();
     for manifest in models::list(dir)? {
         describe(&manifest, &mut text)?;
-        match models::locate(dir, &manifest) {
+        let located =
+            models::expect_head(dir, &manifest).and_then(|()| models::locate(dir, &manifest));
+        match located {
             Ok(_) => {
                 writeln!(text, "  installed in {}", dir.display())?;
                 if let Err(stale) = models::expect_current(dir, &manifest) {
                     writeln!(text, "  {stale}")?;
                 }
             }
+            Err(error) if manifest.head.is_some() => writeln!(text, "  cannot be used: {error}")?,
             Err(error) => writeln!(text, "  not installed: {error}")?,
         }
     }
@@ -170,24 +173,35 @@ fn install(arguments: &InstallArgs) -> Result<Exit> {
     Ok(Exit::Success)
 }
 
-/// Every model that is installed; one at least must be.
+/// Every model that is installed, of which there must be one at least; and the files of heads, which nothing
+/// installs, also of those whose base another server has.
 fn verify(dir: &Path) -> Result<Exit> {
     let manifests = models::list(dir)?;
-    let is_there = |manifest: &&Manifest| models::locate(dir, manifest).is_ok();
-    let there: Vec<_> = manifests.iter().filter(is_there).collect();
-    let Some(first) = there.first().copied().or(manifests.first()) else {
-        bail!("there are no models");
-    };
-    // Where none is there, this says what is missing.
-    models::verify(dir, first)?;
-    let mut text = String::new();
-    for manifest in there {
-        models::verify(dir, manifest)?;
-        models::expect_current(dir, manifest)?;
-        let (dir, name) = (dir.display(), &manifest.name);
-        writeln!(text, "{dir}: every file of {name} is as it should be")?;
+    let is_there = |it: &Manifest| models::locate(dir, it).is_ok();
+    if let (Some(first), false) = (manifests.first(), manifests.iter().any(is_there)) {
+        // This says what is missing.
+        models::verify(dir, first)?;
     }
-    out::print(&text)?;
+    let (mut whole, mut wrong) = (String::new(), Vec::new());
+    for manifest in &manifests {
+        let verified = match (is_there(manifest), &manifest.head) {
+            (true, _) => models::verify(dir, manifest)
+                .and_then(|_| models::expect_current(dir, manifest))
+                .map(|()| Some("every file")),
+            (false, Some(_)) => {
+                models::expect_head(dir, manifest).map(|()| Some("the head's file"))
+            }
+            (false, None) => Ok(None),
+        };
+        let (dir, name) = (dir.display(), &manifest.name);
+        match verified {
+            Ok(None) => {}
+            Ok(Some(what)) => writeln!(whole, "{dir}: {what} of {name} is as it should be")?,
+            Err(error) => wrong.push(format!("{name}: {error}")),
+        }
+    }
+    out::print(&whole)?;
+    ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
     Ok(Exit::Success)
 }
 

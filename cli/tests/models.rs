@@ -71,6 +71,76 @@ fn translated_before(dir: &Path) {
     fs::set_permissions(&python, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
+/// A head on it, whose file has these bytes.
+fn head_on_it(dir: &Path, onnx: &[u8]) {
+    let text = fs::read_to_string(dir.join("own.manifest.json")).unwrap();
+    let mut manifest: Value = serde_json::from_str(&text).unwrap();
+    manifest["name"] = json!("small");
+    manifest["head"] = json!({
+        "base": "own", "input": manifest["dim"], "file": "small.head.onnx", "sha256": sha256(onnx),
+    });
+    manifest["dim"] = json!(64);
+    fs::write(dir.join("small.manifest.json"), manifest.to_string()).unwrap();
+}
+
+#[test]
+fn a_head_whose_file_is_missing_or_damaged_is_told_by_the_list_and_by_verify() {
+    if !cfg!(target_os = "linux") {
+        return eprintln!("skipped: there is no ONNX Runtime for this system");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    translated_before(dir);
+    let python = dir.join("python.sh");
+    let run = |arguments: &[&str]| {
+        let place = ["--models-dir", dir.to_str().unwrap()];
+        let python = [("DOPPEL_PYTHON", python.to_str().unwrap())];
+        doppel(&python, &[arguments, &place].concat())
+    };
+    assert_eq!(code(&run(&["models", "install", "own"])), 0);
+    head_on_it(dir, b"learned");
+    for (damage, words) in [(None, "is missing"), (Some("other"), "has SHA-256")] {
+        if let Some(bytes) = damage {
+            fs::write(dir.join("small.head.onnx"), bytes).unwrap();
+        }
+        let listed = text(&run(&["models", "list"]));
+        let told = listed
+            .lines()
+            .find(|line| line.contains("small.head.onnx") && line.contains(words));
+        assert!(
+            told.is_some_and(|it| it.contains("cannot be used")),
+            "{listed}"
+        );
+        let verified = run(&["models", "verify"]);
+        assert_eq!(code(&verified), 1);
+        assert!(
+            complaint(&verified).contains(words),
+            "{}",
+            complaint(&verified)
+        );
+        assert!(
+            text(&verified).contains("every file of own"),
+            "{}",
+            text(&verified)
+        );
+        let installed = run(&["models", "install", "small"]);
+        assert_eq!(code(&installed), 1);
+        assert!(
+            complaint(&installed).contains(words),
+            "{}",
+            complaint(&installed)
+        );
+    }
+    fs::write(dir.join("small.head.onnx"), "learned").unwrap();
+    let verified = run(&["models", "verify"]);
+    assert_eq!(code(&verified), 0, "{}", complaint(&verified));
+    assert!(
+        text(&verified).contains("every file of small"),
+        "{}",
+        text(&verified)
+    );
+}
+
 #[test]
 fn what_another_version_has_translated_is_told_and_made_anew_by_an_install() {
     if !cfg!(target_os = "linux") {

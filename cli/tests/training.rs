@@ -493,3 +493,44 @@ fn a_head_at_hand_maps_vectors_that_another_server_makes() {
     assert_eq!(code(&reembed(&[])), 2);
     assert_eq!(code(&reembed(&["--give-up", "--keep-old"])), 2);
 }
+
+/// Nothing would make its vectors.
+#[test]
+fn no_collection_is_made_on_a_head_whose_file_is_missing_or_damaged() {
+    for damage in [None, Some("other")] {
+        let folder = tempfile::tempdir().unwrap();
+        let models = folder.path().join("models");
+        std::fs::create_dir(&models).unwrap();
+        let mut manifest = serde_json::to_value(Manifest::builtin()).unwrap();
+        manifest["name"] = "small".into();
+        manifest["head"] = json!({
+            "base": "facenet-128", "input": 128, "file": "small.head.onnx", "sha256": "0".repeat(64),
+        });
+        manifest["dim"] = 64.into();
+        std::fs::write(models.join("small.manifest.json"), manifest.to_string()).unwrap();
+        if let Some(bytes) = damage {
+            std::fs::write(models.join("small.head.onnx"), bytes).unwrap();
+        }
+        let server = serve(folder.path(), &[], Embedding::Models);
+        let url = format!("http://{}/collections/f", server.addr());
+        let put = |url: &str, body: Value| {
+            let config = ureq::Agent::config_builder().http_status_as_error(false);
+            let agent = ureq::Agent::new_with_config(config.build());
+            let request = agent.put(url).header("content-type", "application/json");
+            let mut answer = request.send(body.to_string()).unwrap();
+            let text = answer.body_mut().read_to_string().unwrap();
+            (answer.status().as_u16(), text)
+        };
+        let (status, told) = put(&url, json!({"embedder": "small"}));
+        assert_eq!(status, 501, "{told}");
+        assert!(told.contains("small.head.onnx"), "{told}");
+        // Its base may still be installed.
+        assert_eq!(put(&url, json!({"embedder": "facenet-128"})).0, 200);
+        let added = put(
+            &format!("{url}/vectors/x"),
+            json!({"dense": {"embedder": "small"}}),
+        );
+        assert_eq!(added.0, 501, "{}", added.1);
+        server.stop().unwrap();
+    }
+}

@@ -256,13 +256,18 @@ impl Faces {
         )))
     }
 
-    /// The model of this name and the size of its vectors.
+    /// The model of this name and the size of its vectors. It need not be there yet, but what lies there must
+    /// not be damaged.
     pub(crate) fn model(&self, name: &str) -> Result<(EmbedderRef, usize), Refusal> {
         let state = self.state.read();
-        let loaded = state.pools.iter().map(|pool| pool.model());
-        let mut models = loaded.chain(&self.known);
-        let Some(model) = models.find(|model| model.name == name) else {
-            return Err(self.unknown(name, &state));
+        let mut loaded = state.pools.iter().map(|pool| pool.model());
+        let model = match loaded.find(|model| model.name == name) {
+            Some(model) => model,
+            None if state.idle.contains_key(name) => return Err(self.not_loaded(name, &state)),
+            None => {
+                let known = self.known.iter().find(|model| model.name == name);
+                known.ok_or_else(|| self.unknown(name, &state))?
+            }
         };
         let ModelInfo {
             name, dim, sha256, ..

@@ -143,9 +143,12 @@ impl Task {
         }
     }
 
-    /// A model that nobody has asked for, unless it is damaged.
+    /// A model that nobody has asked for, unless it is damaged; a head was asked for by its manifest.
     fn start_if_there(&self, manifest: &Manifest) {
-        let started = match models::verify(&self.config.models_dir, manifest) {
+        let dir = &self.config.models_dir;
+        // First, as its base may not be there: a head that is damaged is none that may come.
+        let verified = models::expect_head(dir, manifest);
+        let started = match verified.and_then(|()| models::verify(dir, manifest)) {
             Ok(_) => self.start(manifest),
             Err(InstallError::Missing { .. } | InstallError::NotAskedFor { .. }) => Ok(()),
             Err(error) => {

@@ -79,6 +79,14 @@ pub enum InstallError {
         /// The model that it belongs to.
         model: String,
     },
+    /// The file of a head is not there, which no package has.
+    #[error("{} is missing, which {model} itself is: put the file back, or remove {model}.manifest.json and learn it again (`doppel train head {model}`)", path.display())]
+    MissingHead {
+        /// The file.
+        path: PathBuf,
+        /// The head.
+        model: String,
+    },
     /// A model of several networks, the files of which may be there for others, was not asked for.
     #[error("{model} was not installed; run `doppel models install --models-dir {} {model}`", dir.display())]
     NotAskedFor {

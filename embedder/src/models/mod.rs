@@ -21,7 +21,7 @@ use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::manifest::{Embedder, Manifest, Registry, Source, Weights};
+use crate::manifest::{Embedder, Head, Manifest, Registry, Source, Weights};
 pub use error::InstallError;
 use files::{check, unpack};
 pub use manifests::{find, keep, list};
@@ -147,9 +147,28 @@ pub fn locate(dir: &Path, manifest: &Manifest) -> Result<Installed, InstallError
         head: manifest
             .head
             .as_ref()
-            .map(|head| there(&head.file))
+            .map(|head| head_file(dir, head, manifest))
             .transpose()?,
     })
+}
+
+/// The file of a head, which must be there: nothing gets it.
+fn head_file(dir: &Path, head: &Head, manifest: &Manifest) -> Result<PathBuf, InstallError> {
+    there(dir, &head.file, manifest).map_err(|_| InstallError::MissingHead {
+        path: dir.join(&head.file),
+        model: manifest.name.clone(),
+    })
+}
+
+/// Whether the file of a head is there and whole; of a model that is none there is nothing to say.
+///
+/// # Errors
+/// It is missing, or not what it should be.
+pub fn expect_head(dir: &Path, manifest: &Manifest) -> Result<(), InstallError> {
+    match &manifest.head {
+        Some(head) => check(&head_file(dir, head, manifest)?, &head.sha256),
+        None => Ok(()),
+    }
 }
 
 fn there(dir: &Path, name: &str, manifest: &Manifest) -> Result<PathBuf, InstallError> {
@@ -183,7 +202,7 @@ pub fn locate_detector(
 pub fn locate_head(dir: &Path, manifest: &Manifest) -> Result<(PathBuf, PathBuf), InstallError> {
     let head = manifest.head.as_ref();
     let head = head.ok_or_else(|| InstallError::NoHead(manifest.name.clone()))?;
-    let file = there(dir, &head.file, manifest)?;
+    let file = head_file(dir, head, manifest)?;
     check(&file, &head.sha256)?;
     Ok((there(dir, RUNTIME_FILE, manifest)?, file))
 }
@@ -240,10 +259,8 @@ pub fn install(
         progress(Step::AlreadyInstalled);
         return Ok(installed);
     }
-    if let Some(head) = &manifest.head {
-        // It is published nowhere: nothing is fetched for one that is not there.
-        check(&dir.join(&head.file), &head.sha256)?;
-    }
+    // It is published nowhere: nothing is fetched for one that is not there.
+    expect_head(dir, manifest)?;
     let work = dir.join("installing");
     if work.exists() {
         fs::remove_dir_all(&work).map_err(InstallError::io(&work))?;
