@@ -47,7 +47,12 @@ impl FakeEmbedder {
         Self::head_of("fake-64", '2', every_second)
     }
 
-    /// The same, which does something before it takes vectors.
+    /// A head of the same name that was learned again.
+    pub fn head_learned_anew() -> Mapper {
+        Self::head_of("fake-64", '5', every_second)
+    }
+
+    /// The first head, which does something before it takes vectors.
     pub fn head_after(act: impl Fn() + Send + Sync + 'static) -> Mapper {
         let head = Self::head();
         Mapper::new(head.model().clone(), move |vectors| {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use actix_web::http::StatusCode;
 use actix_web::web::Bytes;
 use embedder::{Want, overlap};
-use engine::{CollectionInfo, NewFace};
+use engine::{CollectionInfo, Engine, NewFace};
 
 use crate::app::App;
 use crate::decoding::decoded;
@@ -38,14 +38,96 @@ pub(crate) fn kept(face: embedder::Face, photo: Option<Vec<u8>>) -> NewFace {
     }
 }
 
-/// The models that make the vectors of a collection, or the one called `using`. The one by which
-/// photos are looked for comes first. One that this server does not have is left out, unless it is about
-/// to come, or all searches go by its vectors because the collection is being moved from it.
+/// The models that make the vectors of photos that come into a collection, or the one called `using`. The one
+/// by which photos are looked for comes first. All must be there: a photo that lacks a vector is not found by
+/// it, and nobody would see that. Only one to which the collection is being moved may be away, because the
+/// move makes what is missing.
 pub(crate) fn makers(
     app: &App,
     info: &CollectionInfo,
     using: Option<&str>,
 ) -> Result<Vec<Maker>, Refusal> {
+    let Found { makers, missing } = found(app, info, using)?;
+    let moves_to = Move::of(info).filter(|it| it.state != State::Kept);
+    let moves_to = moves_to.map(|it| it.to);
+    let is_needed = |(name, refusal): &(&String, Refusal)| {
+        makers.is_empty() || refusal.is_busy() || moves_to.as_ref() != Some(*name)
+    };
+    let Some((name, refusal)) = missing.into_iter().find(is_needed) else {
+        return Ok(makers);
+    };
+    let refusal = refusal.at(&format!("collection `{}`", info.name));
+    Err(match makers.is_empty() || refusal.is_busy() {
+        true => refusal,
+        false => refusal.and(&format!(
+            "Its photos get the vector `{name}` too: have that model here, remove the vector (`DELETE \
+             /collections/{}/vectors/{name}`) and move the collection again, or say with `using` which vector \
+             the photos get",
+            info.name
+        )),
+    })
+}
+
+/// Whether there is a model at all that looks at photos for a collection; which, is asked once the request is
+/// read.
+pub(crate) fn expect_maker(app: &App, info: &CollectionInfo) -> Result<(), Refusal> {
+    let Found { makers, missing } = found(app, info, None)?;
+    let is_needed = |(_, refusal): &(_, Refusal)| makers.is_empty() || refusal.is_busy();
+    match missing.into_iter().find(is_needed) {
+        Some((_, refusal)) => Err(refusal.at(&format!("collection `{}`", info.name))),
+        None => Ok(()),
+    }
+}
+
+/// Why models that make vectors of a collection do not run here, by the names of these; one that may come by
+/// itself is not told.
+pub(crate) fn without_model(app: &App, info: &CollectionInfo) -> Vec<(String, Refusal)> {
+    let missing = found(app, info, None).map(|found| found.missing);
+    let missing = missing.unwrap_or_default().into_iter();
+    let missing = missing.filter(|(_, refusal)| !refusal.is_busy());
+    missing
+        .map(|(name, refusal)| (name.clone(), refusal))
+        .collect()
+}
+
+/// Tells the log of all vectors that photos cannot get.
+pub(crate) fn tell_missing(app: &App, engine: &Engine) {
+    for info in engine.collections() {
+        for (vector, why) in without_model(app, &info) {
+            let collection = &info.name;
+            tracing::warn!(collection, vector, %why, "photos are not taken for a vector");
+        }
+    }
+}
+
+/// The models of a collection that are there. One that is not is left out, unless it is about
+/// to come, or all searches go by its vectors because the collection is being moved from it.
+fn some_of(app: &App, info: &CollectionInfo, using: Option<&str>) -> Result<Vec<Maker>, Refusal> {
+    let Found { makers, missing } = found(app, info, using)?;
+    let moved_from = Move::of(info).filter(|it| it.state != State::Kept);
+    let moved_from = moved_from.map(|it| it.from);
+    let is_needed = |(name, refusal): &(&String, Refusal)| {
+        makers.is_empty() || refusal.is_busy() || moved_from.as_ref() == Some(*name)
+    };
+    match missing.into_iter().find(is_needed) {
+        Some((_, refusal)) => Err(refusal.at(&format!("collection `{}`", info.name))),
+        None => Ok(makers),
+    }
+}
+
+/// The models of a collection.
+struct Found<'a> {
+    /// Of those there is one at least, or one that is missing.
+    makers: Vec<Maker>,
+    /// Vectors whose model is not there, and why.
+    missing: Vec<(&'a String, Refusal)>,
+}
+
+fn found<'a>(
+    app: &App,
+    info: &'a CollectionInfo,
+    using: Option<&str>,
+) -> Result<Found<'a>, Refusal> {
     let vectors = &info.spec.vectors;
     if let Some(name) = using.filter(|name| !vectors.contains_key(*name)) {
         let name: String = name.chars().take(80).collect();
@@ -78,15 +160,7 @@ pub(crate) fn makers(
             }),
         }
     }
-    let moved_from = Move::of(info).filter(|it| it.state != State::Kept);
-    let moved_from = moved_from.map(|it| it.from);
-    let is_needed = |(name, refusal): &(&String, Refusal)| {
-        makers.is_empty() || refusal.is_busy() || moved_from.as_ref() == Some(*name)
-    };
-    if let Some((_, refusal)) = missing.into_iter().find(is_needed) {
-        return Err(refusal.at(&format!("collection `{}`", info.name)));
-    }
-    if makers.is_empty() {
+    if makers.is_empty() && missing.is_empty() {
         let name = &info.name;
         return Err(Refusal::conflict(match using {
             Some(using) => format!("no model makes the vectors `{using}` of collection `{name}`"),
@@ -103,7 +177,7 @@ pub(crate) fn makers(
             .any(|name| Some(name) == first.as_ref())
     };
     makers.sort_by_key(|maker| !is_first(maker));
-    Ok(makers)
+    Ok(Found { makers, missing })
 }
 
 /// The vector that photos are looked for by where the request does not say: the old one while a
@@ -120,7 +194,7 @@ pub(crate) fn searcher(
     info: &CollectionInfo,
     using: Option<&str>,
 ) -> Result<(Arc<Pool>, String), Refusal> {
-    let makers = makers(app, info, using)?;
+    let makers = some_of(app, info, using)?;
     let all = makers.iter();
     let all = all.flat_map(|maker| maker.vectors.iter().map(move |name| (&maker.pool, name)));
     let all: Vec<_> = all.collect();

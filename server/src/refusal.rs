@@ -147,6 +147,12 @@ impl Refusal {
         self
     }
 
+    /// With a sentence more.
+    pub(crate) fn and(mut self, more: &str) -> Self {
+        self.message = format!("{}. {more}", self.message);
+        self
+    }
+
     /// The same refusal in other words.
     pub(crate) fn instead(mut self, message: String) -> Self {
         self.message = message;

@@ -32,7 +32,7 @@ use crate::remote::Remote;
 use crate::shards::{Served, Shards};
 use crate::signals::{Signals, Told};
 use crate::tls::Certificate;
-use crate::{comparison, compreface, limits, middleware, routes, shards, shared_log};
+use crate::{comparison, compreface, limits, makers, middleware, routes, shards, shared_log};
 
 /// How long the end of a connection is waited for.
 const CLOSING: Duration = Duration::from_secs(1);
@@ -240,6 +240,7 @@ fn open(app: &Arc<App>, embedding: Option<Embedding>, progress: &watch::Sender<P
                 watch(scope, app, &engine);
                 if let Some(embedding) = embedding {
                     models_task::load(app, embedding);
+                    makers::tell_missing(app, &engine);
                     survives(app, || interrupted.go_on(app, &engine));
                     survives(app, || compreface::prepare(app, &engine));
                     tracing::info!("ready");

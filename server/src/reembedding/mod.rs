@@ -272,12 +272,21 @@ fn vector_of(info: &CollectionInfo, wanted: &Move, pool: &Pool) -> Result<Vector
     }
     let there = info.spec.vectors.get(&wanted.to);
     if let Some(other) = there.filter(|it| it.embedder.as_ref() != Some(&embedder)) {
-        let of = other.embedder.as_ref().map_or("no model", |it| &it.name);
-        return Err(Refusal::conflict(format!(
-            "collection `{}` has a vector `{}` already, made by {of}: say another name with \
-             `vector`",
-            info.name, wanted.to
-        )));
+        let (name, to) = (&info.name, &wanted.to);
+        return Err(Refusal::conflict(match &other.embedder {
+            Some(of) if of.name == model.name => format!(
+                "the vectors `{to}` of collection `{name}` are of another {of} ({before}) than the one here \
+                 ({now}): remove them (`DELETE /collections/{name}/vectors/{to}`), or say another name with \
+                 `vector`",
+                of = of.name,
+                before = of.sha256,
+                now = model.sha256
+            ),
+            of => format!(
+                "collection `{name}` has a vector `{to}` already, made by {}: say another name with `vector`",
+                of.as_ref().map_or("no model", |of| &of.name)
+            ),
+        }));
     }
     let new = VectorSpec {
         m: old.m,

@@ -17,7 +17,7 @@ use crate::embed_pool::Seen;
 use crate::http::{self, Either};
 use crate::likeness;
 use crate::limits;
-use crate::makers::{clean, kept, look, makers, moved, searcher};
+use crate::makers::{clean, expect_maker, kept, look, makers, moved, searcher};
 use crate::refusal::Refusal;
 use crate::wire::envelope::Answer;
 use crate::wire::face::{
@@ -92,7 +92,7 @@ async fn add(
     let params: WriteParams = http::query(request.query_string())?;
     let info = app.describe(&name).await?;
     // Nobody sends photos for nothing.
-    makers(&app, &info, None)?;
+    expect_maker(&app, &info)?;
     let most = app.max_body_bytes();
     let body = http::multipart_or_json::<AddBody>(request.headers(), payload, most).await?;
     let add = match body {
@@ -344,7 +344,7 @@ async fn search(
     let _: ReadParams = http::query(request.query_string())?;
     let info = app.describe(&name).await?;
     // Nobody sends a photo for nothing.
-    makers(&app, &info, None)?;
+    expect_maker(&app, &info)?;
     let most = app.max_body_bytes();
     let body = http::multipart_or_json::<SearchBody>(request.headers(), payload, most).await?;
     let mut search = match body {

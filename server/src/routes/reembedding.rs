@@ -2,17 +2,22 @@
 
 use actix_web::HttpRequest;
 use actix_web::web::{self, Data, Path, Payload};
+use engine::{CollectionInfo, Engine};
 use serde_json::json;
 
 use super::named;
+use crate::access::Grant;
 use crate::api::Operation;
 use crate::app::App;
 use crate::http;
+use crate::makers;
 use crate::reembedding;
 use crate::refusal::Refusal;
 use crate::wire::envelope::Answer;
 use crate::wire::job::JobOut;
-use crate::wire::reembedding::{GiveUpParams, GivenUp, ModelList, ModelOut, ReembedBody};
+use crate::wire::reembedding::{
+    GiveUpParams, GivenUp, ModelList, ModelOut, ReembedBody, WithoutModel,
+};
 
 type Outcome<T> = Result<Answer<T>, Refusal>;
 
@@ -21,7 +26,8 @@ pub(super) fn operations() -> Vec<Operation> {
     vec![
         Operation::get("/faces/models", "listModels", || web::to(models))
             .about(
-                "The face models that this server has or could have, those that are loaded first.",
+                "The face models that this server has or could have, those that are loaded first; and which \
+                 vectors of collections are of a model that does not run here, by name and checksum.",
             )
             .answers::<ModelList>(json!({"models": [{
                 "name": "facenet-128", "size": 128, "loaded": true, "default": true,
@@ -73,7 +79,29 @@ async fn models(app: Data<App>) -> Outcome<ModelList> {
     let models = app.faces.models().into_iter();
     Ok(Answer(ModelList {
         models: models.map(ModelOut::from).collect(),
+        without_model: without_models(&app).await?,
     }))
+}
+
+/// Nothing while a start recovers; a key sees its own collections.
+async fn without_models(app: &App) -> Result<Vec<WithoutModel>, Refusal> {
+    if app.engine().is_none() {
+        return Ok(Vec::new());
+    }
+    let mut collections = app.look(Engine::collections).await?;
+    if let Some(own) = Grant::current().limits().collections {
+        collections.retain(|info| own.contains(&info.name));
+    }
+    let of_one = |info: &CollectionInfo| {
+        let missing = makers::without_model(app, info).into_iter();
+        let told = missing.map(|(vector, refusal)| WithoutModel {
+            collection: info.name.clone(),
+            vector,
+            why: refusal.to_string(),
+        });
+        told.collect::<Vec<_>>()
+    };
+    Ok(collections.iter().flat_map(of_one).collect())
 }
 
 async fn start(

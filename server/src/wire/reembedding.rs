@@ -217,6 +217,19 @@ fn vectors_of_a_model(info: &CollectionInfo, name: &str) -> bool {
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct ModelList {
     pub(crate) models: Vec<ModelOut>,
+    /// Vectors of collections whose model does not run here: photos are not taken for them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) without_model: Vec<WithoutModel>,
+}
+
+/// A vector of a collection whose model does not run here.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct WithoutModel {
+    pub(crate) collection: String,
+    /// The vector's name, empty if it has none.
+    pub(crate) vector: String,
+    /// Why its model does not run here.
+    pub(crate) why: String,
 }
 
 /// A face model.

@@ -4,6 +4,7 @@
 
 mod changed;
 mod ended;
+mod heads;
 mod nodes;
 
 use crate::common;
