@@ -4,10 +4,12 @@
 
 use sha2::{Digest, Sha256};
 
-/// A name in the one way in which all its spellings are written here: spaces are `_`, none at the ends.
+/// A name in the one way in which all its spellings are written here: its words with one `_` between them,
+/// however many blanks and `_` there were. Capital letters count.
 pub fn one_spelling(name: &str) -> String {
-    let name = name.replace(char::is_whitespace, "_");
-    name.trim_matches('_').to_owned()
+    let words = name.split(|it: char| it == '_' || it.is_whitespace());
+    let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
+    words.join("_")
 }
 
 /// Whether somebody is kept out, where the share `part` of all people is.
@@ -49,7 +51,9 @@ mod tests {
             let plain = out(format!("Ada_de_{n}"));
             assert_eq!(out(format!("Ada de {n}")), plain);
             assert_eq!(out(format!(" Ada_de {n}_")), plain);
+            assert_eq!(out(format!("Ada  de _\u{a0}{n}")), plain);
         }
+        assert_ne!(one_spelling("Ada Lovelace"), one_spelling("ada lovelace"));
         assert_eq!(one_spelling("Ada Lovelace"), one_spelling("Ada_Lovelace"));
         assert_ne!(one_spelling("Ada Lovelace"), one_spelling("AdaLovelace"));
     }
