@@ -84,7 +84,8 @@ fn a_head_is_learned_from_a_table_and_is_a_model_like_any_other() {
     let output = with("short", "people.txt");
     assert_eq!(code(&output), 0, "{}", complaint(&output));
     let list = text(&doppel(&[], &["models", "list", "--models-dir", &models]));
-    assert!(list.contains("short  16 numbers"), "{list}");
+    let told = "short  16 numbers a face, licence as its base, facenet-128: MIT (";
+    assert!(list.contains(told), "{list}");
     assert!(
         list.contains("short.head.onnx  on the vectors of facenet-128"),
         "{list}"

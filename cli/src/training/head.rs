@@ -67,12 +67,14 @@ pub(crate) fn wanted(arguments: &HeadArgs, input: usize, loss: Loss) -> (Shape, 
     (shape, settings)
 }
 
-/// A head's manifest: all that is its base's, and itself.
+/// A head's manifest: all that is its base's, and itself. It was made of what the base makes, so it is under
+/// the same terms.
 fn manifest(base: &Manifest, (name, dim): (&str, usize), onnx: &[u8]) -> Result<Manifest> {
     kept::checked(&Manifest {
         name: name.to_owned(),
         dim,
         calibration: None,
+        licence: format!("as its base, {}: {}", base.name, base.licence),
         head: Some(Head {
             base: base.name.clone(),
             input: base.dim,
