@@ -1,6 +1,7 @@
 // Jobs of the server: begun, watched while they are at work, cancelled.
 import { ask, at } from "./api.js";
 import { announce, button, make } from "./dom.js";
+import { giveUpButton } from "./moves.js";
 import { cells, choice, doing, panel, sized, table } from "./panels.js";
 import { KINDS } from "./settings.js";
 import { number, t } from "./strings.js";
@@ -35,9 +36,10 @@ export function jobsPanel(described, ended) {
     }
     for (const job of jobs) if (job.status === "running") running.add(job.id);
     const rows = jobs.map((job) => row(job, look));
-    const focused = document.activeElement?.dataset?.cancel;
+    const { cancel, giveUp } = document.activeElement?.dataset ?? {};
     list.replaceChildren(rows.length > 0 ? table([t("job"), t("name"), t("state"), t("progress"), t("result"), ""], rows) : make("p", { class: "muted" }, t("noJobs")));
-    if (focused) list.querySelector(`[data-cancel="${focused}"]`)?.focus();
+    if (cancel) list.querySelector(`[data-cancel="${cancel}"]`)?.focus();
+    if (giveUp) list.querySelector(`[data-give-up="${giveUp}"]`)?.focus();
   };
   look();
   const form = beginning(described, async (id) => {
@@ -71,7 +73,7 @@ function beginning(described, begun) {
     try {
       // What it is now, not when the console was opened: jobs change it.
       const about = name.value ? { name: name.value, ...await ask("GET", at(name.value)) } : null;
-      const form = await KINDS[kind.value](about);
+      const form = await KINDS[kind.value](about, fits);
       if (turn !== asked) return;
       settings.replaceChildren(...form.fields.filter((it) => it !== null));
       request = form.request ?? null;
@@ -112,8 +114,9 @@ function row(job, look) {
     await ask("DELETE", `/admin/jobs/${job.id}`);
     await look();
   }), "link danger", { "data-cancel": job.id, "aria-label": `${t("cancel")}: ${word(job.kind)} ${job.id}` });
+  const giveUp = job.kind === "reembed" ? giveUpButton(job.collection, look, { "data-give-up": job.id }) : null;
   const line = cells(`${job.id} · ${word(job.kind)}`, job.collection ?? t("everything"), t(job.status),
-    make("span", { class: "part" }, bar, told), outcome(job), job.status === "running" ? cancel : `${number(job.seconds, 1)} ${t("seconds")}`);
+    make("span", { class: "part" }, bar, told), outcome(job), job.status === "running" ? make("span", { class: "actions" }, cancel, giveUp) : `${number(job.seconds, 1)} ${t("seconds")}`);
   line.dataset.job = job.id;
   line.dataset.status = job.status;
   return line;

@@ -2,6 +2,7 @@
 // present settings in it, and the request that comes of it.
 import { ask } from "./api.js";
 import { make } from "./dom.js";
+import { giveUpButton } from "./moves.js";
 import { t } from "./strings.js";
 
 /// How an index's codes are asked for. Those that are not told here stay as they are.
@@ -20,7 +21,8 @@ const plain = (kind, settings = {}) => (collection) => ({
   request: () => [collection ? `${of(collection.name)}/jobs` : "/admin/jobs", { kind, ...settings }],
 });
 
-/// A form for each kind; it is given the collection as the server describes it, none for all.
+/// A form for each kind; it is given the collection as the server describes it, none for all, and what asks
+/// for the form anew.
 export const KINDS = { backup: plain("backup"), reindex, reembed, cluster, purge };
 
 const labelled = (text, field) => make("label", {}, text, field);
@@ -70,33 +72,35 @@ function reindex(collection) {
   return { fields, request };
 }
 
-async function reembed(collection) {
+async function reembed(collection, anew) {
   const made = Object.entries(vectorsOf(collection)).filter(([, vector]) => vector.embedder);
   if (made.length === 0) return { fields: [hint(t("noModelMade"))] };
   const noted = collection.config.metadata?.reembedding;
   const moving = noted?.state === "kept" ? undefined : noted;
   const { models } = await ask("GET", "/faces/models");
   const usable = models.filter((it) => it.loaded && (moving || it.name !== collection.embedder.name));
-  if (usable.length === 0) return { fields: [hint(t("noOtherModel")), make("code", {}, "doppel models install MODEL")] };
+  const giveUp = moving ? giveUpButton(collection.name, anew, { id: "give-up" }) : null;
+  if (usable.length === 0) return { fields: [hint(t("noOtherModel")), make("code", {}, "doppel models install MODEL"), giveUp] };
   const model = select("model", usable.map(({ name, size }) => [name, `${name} (${size})`]), moving?.model ?? usable[0].name, () => present());
   const from = select("from", made.map(([name]) => [name, name]), made[0][0]);
   const [keepOld, keepLabel] = checkbox("keep-old", t("keepOld"));
   const [accept, acceptLabel] = checkbox("accept-missing", t("acceptMissing"));
   const ofHeads = hint(t("ofHeads"));
-  // What a head makes cannot be made into what it was made of.
+  const fromLabel = labelled(t("vector"), from);
+  // A head makes its vectors of its base's, where there are some; these cannot be made of what it makes.
   const present = () => {
-    const isHead = Boolean(usable.find(({ name }) => name === model.value)?.base);
-    keepOld.checked = moving?.keep_old ?? isHead;
-    ofHeads.hidden = !isHead;
+    const base = usable.find(({ name }) => name === model.value)?.base;
+    keepOld.checked = moving?.keep_old ?? Boolean(base);
+    ofHeads.hidden = !base;
+    fromLabel.hidden = made.length === 1 || Boolean(moving) || made.some(([, vector]) => base && vector.embedder === base.name);
   };
   present();
   const request = () => {
     const body = { model: model.value, keep_old: keepOld.checked, accept_missing: accept.checked };
-    if (made.length > 1 && !moving) body.from = from.value;
+    if (!fromLabel.hidden) body.from = from.value;
     return [`${of(collection.name)}/reembed`, body];
   };
-  const fields = [labelled(t("model"), model), made.length > 1 && !moving ? labelled(t("vector"), from) : null,
-    keepLabel, ofHeads, acceptLabel, hint(moving ? t("moving", moving.model) : t("reembedHint", collection.embedder.name))];
+  const fields = [labelled(t("model"), model), fromLabel, keepLabel, ofHeads, acceptLabel, giveUp, hint(moving ? t("moving", moving.model) : t("reembedHint", collection.embedder.name))];
   return { fields, request };
 }
 

@@ -105,6 +105,22 @@ test("a move to another model is cancelled, and all is found as before", async (
   await page.selectOption("#job-kind", "purge");
   await page.selectOption("#job-kind", "reembed");
   await page.locator("#settings .hint", { hasText: `A move to ${SECOND} has begun` }).waitFor();
+  assert.ok((await told("/collections/stayed")).config.metadata.reembedding);
+  assert.deepEqual(await serious(page), []);
+  await page.click("#give-up");
+  await page.locator("dialog p", { hasText: "The new vectors go" }).waitFor();
+  await page.locator("dialog button", { hasText: "Give up the move" }).click();
+  await page.locator(".notice", { hasText: "stayed: the move was given up" }).waitFor();
+  await page.locator("#settings .hint", { hasText: "Now: " }).waitFor();
+  assert.equal(await page.locator("#give-up").count(), 0);
+  const after = await told("/collections/stayed");
+  assert.deepEqual([after.config.metadata, typeof after.config.params.vectors.size], [undefined, "number"]);
+  // One that is at work is cancelled by it.
+  await page.click("#begin");
+  await page.locator("[data-job][data-status=running]", { hasText: "stayed" }).locator("[data-give-up]").click();
+  await page.locator("dialog button", { hasText: "Give up the move" }).click();
+  await page.locator("dialog").waitFor({ state: "detached" });
+  assert.equal((await told("/collections/stayed")).config.metadata, undefined);
   await page.goto(`${server.url}/#/`);
   await page.selectOption("#collection", "stayed");
   await page.setInputFiles("#file", photoOf(people()[1]));

@@ -35,7 +35,7 @@ const DIALECT: &str = "1.19.0";
 
 const PAGE: &str = include_str!("../../../web/index.html");
 /// The page's modules; each is a file of `web/`.
-const SCRIPTS: [(&str, &str); 20] = [
+const SCRIPTS: [(&str, &str); 21] = [
     ("add.js", include_str!("../../../web/add.js")),
     ("api.js", include_str!("../../../web/api.js")),
     ("backups.js", include_str!("../../../web/backups.js")),
@@ -48,6 +48,7 @@ const SCRIPTS: [(&str, &str); 20] = [
     ("jobs.js", include_str!("../../../web/jobs.js")),
     ("look.js", include_str!("../../../web/look.js")),
     ("main.js", include_str!("../../../web/main.js")),
+    ("moves.js", include_str!("../../../web/moves.js")),
     ("panels.js", include_str!("../../../web/panels.js")),
     ("person.js", include_str!("../../../web/person.js")),
     ("photo.js", include_str!("../../../web/photo.js")),
