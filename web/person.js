@@ -70,7 +70,10 @@ function faceCard(collection, { id, payload }, left) {
   const item = make("li", { class: "card" }, picture(imageOf(collection, id), name), about);
   about.append(make("div", { class: "actions" },
     button(t("whoIsIt"), () => assign(collection, id, name, gone), "link"),
-    button(t("edit"), () => editPayload(collection, id, payload, (saved) => { payload = saved; }), "link"),
+    button(t("edit"), () => editPayload(collection, id, payload, (saved) => {
+      if (JSON.stringify(saved.person) !== JSON.stringify(name)) moved(saved.person, gone);
+      payload = saved;
+    }), "link"),
     button(t("remove"), () => removeFace(item, path, name, gone), "link danger")));
   return item;
 }
@@ -150,15 +153,20 @@ function assign(collection, id, person, gone) {
   const save = async (to) => {
     if (to === (person ?? "")) return;
     await ask("PATCH", at(collection, `/faces/${encodeURIComponent(id)}?wait=true`), { person: to === "" ? null : to });
-    gone();
-    announce(t("movedTo", to === "" ? t("unnamed") : shown(to)));
+    moved(to, gone);
   };
   naming(t("whoIsIt"), collection, person ?? "", { required: false, save });
 }
 
-// What is known of the person is on all of their faces, and is not edited on one.
+/// A face is another's from now on, or nobody's.
+function moved(to, gone) {
+  gone();
+  announce(t("movedTo", [to ?? ""].flat().map((name) => (name === "" ? t("unnamed") : shown(String(name)))).join(", ")));
+}
+
+// What is known of the person is on all of their faces, and is not edited on one: it goes with the name.
 function editPayload(collection, id, payload, saved) {
-  const { about_person: about, ...own } = payload ?? {};
+  const { about_person: _, ...own } = payload ?? {};
   const text = make("textarea", { id: "payload", value: JSON.stringify(own, null, 2), spellcheck: "false" });
   const wrong = make("p", { class: "wrong", role: "alert" });
   const save = async () => {
@@ -167,9 +175,9 @@ function editPayload(collection, id, payload, saved) {
       const gone = Object.keys(own).filter((key) => !(key in changed)).map((key) => [key, null]);
       const keys = { ...changed, ...Object.fromEntries(gone) };
       await ask("POST", at(collection, "/points/payload?wait=true"), { payload: keys, points: [id] });
-      saved(about === undefined ? changed : { ...changed, about_person: about });
-      box.close();
       announce(t("save"));
+      saved(changed);
+      box.close();
     } catch (trouble) { wrong.textContent = trouble.message; }
   };
   const box = dialog(t("edit"), make("label", { for: "payload" }, t("payload")), text, wrong, make("div", { class: "row" },

@@ -3,8 +3,9 @@
 //!
 //! It stands in the payload of every face of theirs, as `about_person`, so it is in the log, in backups
 //! and in exports as all payloads are, and needs no file of its own. One record changes it on all
-//! faces at once; a point that comes in with the person's name is given it (`Engine::upsert`).
-//! Somebody of whom nothing was ever said has none; points of several people are left as they are.
+//! faces at once; a point that comes in with the person's name, or is given it, is given this too
+//! (`Engine::inherit`, `Engine::with_people`), and loses it with the name. Somebody of whom nothing was
+//! ever said has none; points of several people have none either.
 
 use serde_json::{Value, json};
 use storage::{PointId, Record};
@@ -188,44 +189,60 @@ impl Engine {
         self.set_on(deciding.basis, target, (ids, payload), Ack::Applied)
     }
 
-    /// Says whose a face is, and sets other keys of its payload. What is known of that person goes
-    /// along, what was known of the one before goes.
-    ///
-    /// # Errors
-    /// There is no such point, or the payload becomes too large.
-    pub fn assign_person(
-        &self,
-        collection: &str,
-        id: PointId,
-        (person, payload): (Option<&str>, Payload),
-        ack: Ack,
-    ) -> Result<Written, Error> {
-        let target = self.holder(collection)?;
-        let written = self.decided(|| self.assign_once(&target, id, (person, &payload), ack));
-        written.map_err(|error| rename_missing(error, collection))
-    }
-
-    fn assign_once(
+    /// A change of payloads with what follows from it for what is known of people, which goes with the
+    /// person: who is given a name is given what is known of that person, who is given none has nothing.
+    pub(crate) fn with_people(
         &self,
         target: &Collection,
-        id: PointId,
-        (person, payload): (Option<&str>, &Payload),
-        ack: Ack,
-    ) -> Result<Written, Error> {
-        let deciding = self.alone(target);
-        self.shared().wait_applied()?;
-        if !target.contains(&id) {
-            return Err(Error::NoPoint(id));
+        ids: &[PointId],
+        change: &PayloadChange,
+    ) -> Result<PayloadChange, Error> {
+        let mut change = change.clone();
+        if !change.names_people() {
+            return Ok(change);
         }
-        let about = match person {
+        self.shared().wait_answered()?;
+        match &mut change {
+            PayloadChange::Set { payload, key: None } => {
+                let about = self.about_of(target, payload)?;
+                payload.insert(ABOUT_PERSON.to_owned(), about.unwrap_or_default());
+            }
+            PayloadChange::Overwrite { payload, key: None } => {
+                if let Some(about) = self.about_of(target, payload)? {
+                    payload.insert(ABOUT_PERSON.to_owned(), about);
+                }
+            }
+            PayloadChange::Delete(keys) => keys.push(KeyPath::of(ABOUT_PERSON)),
+            PayloadChange::Set { .. } | PayloadChange::Overwrite { .. } => {
+                self.expect_unknown(target, ids)?;
+            }
+            PayloadChange::Clear => {}
+        }
+        Ok(change)
+    }
+
+    /// What is known of the person that a payload names, as it stands in one.
+    fn about_of(&self, target: &Collection, payload: &Payload) -> Result<Option<Value>, Error> {
+        let about = match payload.get(PERSON).and_then(Value::as_str) {
             Some(person) => self.about(target, person)?,
             None => None,
         };
-        let mut payload = payload.clone();
-        let about = about.map_or(Value::Null, |about| about.told());
-        payload.insert(PERSON.to_owned(), person.into());
-        payload.insert(ABOUT_PERSON.to_owned(), about);
-        self.set_on(deciding.basis, target, (vec![id], payload), ack)
+        Ok(about.map(|about| about.told()))
+    }
+
+    /// Refuses points of people of whom something is known: a part of a name is none.
+    fn expect_unknown(&self, target: &Collection, ids: &[PointId]) -> Result<(), Error> {
+        for id in ids {
+            let payload = self.shared().tables.payload(target.id, id)?;
+            let payload = payload.map(|bytes| convert::payload(&bytes)).transpose()?;
+            if payload.is_some_and(|payload| payload.contains_key(ABOUT_PERSON)) {
+                return Err(Error::BadRequest(format!(
+                    "point {id} is of a person of whom something is known, so its `{PERSON}` is a name: set \
+                     `{PERSON}` itself, not a part of it"
+                )));
+            }
+        }
+        Ok(())
     }
 
     pub(crate) fn set_on(
@@ -278,20 +295,11 @@ impl Engine {
         }
         self.shared().wait_answered()?;
         for point in points {
-            let Some(person) = point.payload.get(PERSON).and_then(Value::as_str) else {
-                continue;
-            };
-            if let Some(about) = self.about(target, person)? {
-                point.payload.insert(ABOUT_PERSON.to_owned(), about.told());
+            if let Some(about) = self.about_of(target, &point.payload)? {
+                point.payload.insert(ABOUT_PERSON.to_owned(), about);
             }
         }
         Ok(())
-    }
-
-    /// What is known of a person; `None` of somebody of whom nothing was ever said.
-    pub fn about_person(&self, collection: &str, name: &str) -> Result<Option<About>, Error> {
-        let target = self.holder(collection)?;
-        self.about(&target, name)
     }
 
     /// The person with an id; `None` if nobody has it.

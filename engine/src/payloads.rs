@@ -19,7 +19,7 @@ use crate::point::{Ack, Chosen, Written};
 
 impl Engine {
     /// Changes payloads. Points that are named must be there; what a filter lets through may be
-    /// nothing.
+    /// nothing. What is known of a person goes with the person.
     pub fn change_payload(
         &self,
         collection: &str,
@@ -29,32 +29,37 @@ impl Engine {
     ) -> Result<Written, Error> {
         let target = self.holder(collection)?;
         change.check()?;
-        let record = |ids| {
+        let record = |ids: Vec<PointId>, change: &PayloadChange| {
             Ok(Record::ChangePayload {
                 collection: target.id,
                 ids,
                 change: change_record(change)?,
             })
         };
-        if let Chosen::Ids(ids) = &chosen {
-            let _together = target.deciding.read();
-            let ids = self.known(&target, ids.clone())?;
-            let room = self.room(&target, &ids, change, LITTLE_PAYLOAD_BYTES)?;
-            if room.is_none() {
-                let written =
-                    self.write_unless_empty(Basis::NOTHING, &ids, ack, || record(ids.clone()));
-                return written.map_err(|error| rename_missing(error, collection));
-            }
-        }
         let written = self.decided(|| {
+            if let Chosen::Ids(ids) = &chosen {
+                let together = self.beside(&target);
+                let ids = self.known(&target, ids.clone())?;
+                let basis = match change.names_people() {
+                    true => together.basis,
+                    false => Basis::NOTHING,
+                };
+                let change = &self.with_people(&target, &ids, change)?;
+                let room = self.room(&target, &ids, change, LITTLE_PAYLOAD_BYTES)?;
+                if room.is_none() {
+                    return self
+                        .write_unless_empty(basis, &ids, ack, || record(ids.clone(), change));
+                }
+            }
             let deciding = self.alone(&target);
             self.shared().wait_applied()?;
             let ids = match &chosen {
                 Chosen::Ids(ids) => self.known(&target, ids.clone())?,
                 Chosen::Filter(filter) => self.decide(&target, filter)?,
             };
+            let change = &self.with_people(&target, &ids, change)?;
             self.check_size(&target, &ids, change)?;
-            self.write_unless_empty(deciding.basis, &ids, ack, || record(ids.clone()))
+            self.write_unless_empty(deciding.basis, &ids, ack, || record(ids.clone(), change))
         });
         written.map_err(|error| rename_missing(error, collection))
     }
@@ -271,7 +276,7 @@ impl Engine {
     }
 
     /// The answer to a write that came to nothing: all before it is durable.
-    fn nothing_written(&self) -> Written {
+    pub(crate) fn nothing_written(&self) -> Written {
         Written {
             lsn: Lsn(self.status().durable_lsn.0),
         }

@@ -2,8 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use engine::{
-    Ack, CollectionSpec, Engine, Error, IndexKind, KeyPath, Metric, Options, PersonChange, Point,
-    PointId, Taken,
+    Ack, Chosen, CollectionSpec, Engine, Error, Filter, IndexKind, KeyPath, Metric, Options,
+    PayloadChange, PersonChange, Point, PointId, Taken,
 };
 use serde_json::json;
 
@@ -45,6 +45,27 @@ fn told(people: &[(&str, usize)]) -> Vec<(String, usize)> {
     people
         .map(|(name, points)| ((*name).to_owned(), *points))
         .collect()
+}
+
+fn payload(engine: &Engine, id: u64) -> serde_json::Value {
+    let select = engine::Select {
+        payload: true,
+        vectors: engine::Which::None,
+    };
+    let found = engine.get("stars", &[PointId::Num(id)], select).unwrap();
+    json!(found[0].payload.as_ref().unwrap())
+}
+
+fn set(payload: serde_json::Value) -> PayloadChange {
+    PayloadChange::Set {
+        payload: payload.as_object().cloned().unwrap(),
+        key: None,
+    }
+}
+
+fn changed(engine: &Engine, id: u64, change: &PayloadChange) -> Result<engine::Written, Error> {
+    let chosen = Chosen::Ids(vec![PointId::Num(id)]);
+    engine.change_payload("stars", chosen, change, Ack::Applied)
 }
 
 #[test]
@@ -162,21 +183,13 @@ fn what_is_known_of_a_person_outlives_renaming_merging_and_new_faces() {
     // Who comes in under the name is known; who is given another name, no more.
     let new = vec![point(10, json!("Bob"))];
     engine.upsert("stars", new, Ack::Applied).unwrap();
-    let assign = |id, person: Option<&str>| {
-        let payload = serde_json::Map::new();
-        engine.assign_person("stars", PointId::Num(id), (person, payload), Ack::Applied)
-    };
+    let assign = |id, person: Option<&str>| changed(&engine, id, &set(json!({"person": person})));
     assign(6, Some("Bob")).unwrap();
     assert!(matches!(assign(99, None), Err(Error::NoPoint(_))));
     let abouts = |ids: &[u64]| -> Vec<serde_json::Value> {
-        let ids: Vec<_> = ids.iter().map(|id| PointId::Num(*id)).collect();
-        let select = engine::Select {
-            payload: true,
-            vectors: engine::Which::None,
-        };
-        let points = engine.get("stars", &ids, select).unwrap().into_iter();
-        points
-            .map(|point| point.payload.unwrap()["about_person"]["id"].clone())
+        let payloads = ids.iter().map(|id| payload(&engine, *id));
+        payloads
+            .map(|it| it["about_person"]["id"].clone())
             .collect()
     };
     let id = json!("id-1");
@@ -220,12 +233,102 @@ fn a_face_put_right_after_a_renaming_that_nobody_waited_for_is_given_what_is_kno
         engine
             .upsert("stars", vec![point(id, json!(to))], Ack::Applied)
             .unwrap();
-        let select = engine::Select {
-            payload: true,
-            vectors: engine::Which::None,
-        };
-        let found = engine.get("stars", &[PointId::Num(id)], select).unwrap();
-        let payload = found[0].payload.as_ref().unwrap();
+        let payload = payload(&engine, id);
         assert_eq!(payload["about_person"]["id"], "id-1", "round {round}");
     }
+}
+
+/// Two people would have one id, or a face of somebody who is ignored would be found.
+#[test]
+fn what_is_known_of_a_person_goes_with_the_name_however_a_payload_is_changed() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = Engine::open(Options::new(folder.path())).unwrap();
+    filled(&engine);
+    for (name, id) in [("Ada", "id-a"), ("Bob", "id-b")] {
+        let change = PersonChange::default();
+        engine
+            .change_person("stars", name, change, id.into())
+            .unwrap();
+    }
+    let object = |value: serde_json::Value| value.as_object().cloned().unwrap();
+    let overwrite = |payload| PayloadChange::Overwrite {
+        payload: object(payload),
+        key: None,
+    };
+    let person = || KeyPath::parse("person").unwrap();
+    let cases = [
+        (set(json!({"year": 9})), json!("Ada"), json!("id-a")),
+        (set(json!({"person": "Ada"})), json!("Ada"), json!("id-a")),
+        (set(json!({"person": "Bob"})), json!("Bob"), json!("id-b")),
+        (
+            overwrite(json!({"person": "Bob", "a": 1})),
+            json!("Bob"),
+            json!("id-b"),
+        ),
+        (
+            overwrite(json!({"person": "Ada"})),
+            json!("Ada"),
+            json!("id-a"),
+        ),
+        (set(json!({"person": "Cleo"})), json!("Cleo"), json!(null)),
+        (set(json!({"person": "Ada"})), json!("Ada"), json!("id-a")),
+        (
+            set(json!({"person": ["Ada", "Bob"]})),
+            json!(["Ada", "Bob"]),
+            json!(null),
+        ),
+        (
+            overwrite(json!({"person": "Ada"})),
+            json!("Ada"),
+            json!("id-a"),
+        ),
+        (
+            PayloadChange::Delete(vec![person()]),
+            json!(null),
+            json!(null),
+        ),
+        (set(json!({"person": "Ada"})), json!("Ada"), json!("id-a")),
+        (set(json!({"person": null})), json!(null), json!(null)),
+        (
+            overwrite(json!({"person": "Ada"})),
+            json!("Ada"),
+            json!("id-a"),
+        ),
+        (overwrite(json!({"a": 1})), json!(null), json!(null)),
+        (set(json!({"person": "Ada"})), json!("Ada"), json!("id-a")),
+        (PayloadChange::Clear, json!(null), json!(null)),
+    ];
+    for (n, (change, name, id)) in cases.iter().enumerate() {
+        changed(&engine, 4, change).unwrap();
+        let payload = payload(&engine, 4);
+        let told = (&payload["person"], &payload["about_person"]["id"]);
+        assert_eq!(told, (name, id), "step {n}: {change:?}");
+        assert_eq!(
+            payload.get("about_person").is_some(),
+            !id.is_null(),
+            "step {n}"
+        );
+    }
+    // By a filter, of those who have it and those who have not.
+    let all = Chosen::Filter(Filter::default());
+    let bobs = set(json!({"person": "Bob"}));
+    engine
+        .change_payload("stars", all, &bobs, Ack::Applied)
+        .unwrap();
+    for id in 1..=6 {
+        assert_eq!(payload(&engine, id)["about_person"]["id"], "id-b", "{id}");
+    }
+    assert_eq!(engine.person_of_id("stars", "id-a").unwrap(), None);
+    // A part of a name is none; of what is no name of somebody known it may be set.
+    let part = PayloadChange::Set {
+        payload: object(json!({"first": "Ada"})),
+        key: Some(person()),
+    };
+    let refused = changed(&engine, 1, &part);
+    assert!(matches!(refused, Err(Error::BadRequest(why)) if why.contains("point 1")));
+    assert_eq!(payload(&engine, 1)["person"], "Bob");
+    changed(&engine, 1, &PayloadChange::Clear).unwrap();
+    changed(&engine, 1, &part).unwrap();
+    assert_eq!(payload(&engine, 1), json!({"person": {"first": "Ada"}}));
+    engine.check("stars").unwrap();
 }

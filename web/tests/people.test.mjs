@@ -84,3 +84,31 @@ test("photos that were added are seen at once", async () => {
   await page.setInputFiles("#add", photoOf(other));
   await faces.nth(before).waitFor();
 });
+
+test("a face whose data is edited is of whom they name, with all that is known of that person", async () => {
+  fill(server.url, "edited");
+  const [person, other] = people().map(named);
+  await send("PATCH", "/collections/edited/people", { name: person, attributes: { born: 1815 } });
+  const page = await at(`#/collections/edited/${encodeURIComponent(person)}`);
+  const faces = page.locator("#faces .card");
+  await faces.nth(2).waitFor();
+  const edit = async (change) => {
+    await page.locator("#faces button", { hasText: "Edit data" }).first().click();
+    const data = JSON.parse(await page.inputValue("#payload"));
+    assert.equal(data.about_person, undefined);
+    await page.fill("#payload", JSON.stringify(change(data)));
+    await page.locator("dialog button", { hasText: "Save" }).click();
+    await page.locator("dialog").waitFor({ state: "detached" });
+  };
+  const known = async (name) => (await told(`/collections/edited/people?limit=1&offset=${encodeURIComponent(name)}`)).people[0];
+  const before = await known(other);
+  await edit((data) => ({ ...data, note: "x" }));
+  assert.equal(await faces.count(), 3);
+  assert.equal((await known(person)).faces, 3);
+  await edit((data) => ({ ...data, person: other }));
+  assert.equal(await faces.count(), 2);
+  const after = await known(other);
+  assert.equal(after.faces, before.faces + 1);
+  assert.equal(after.id, undefined);
+  assert.deepEqual((await known(person)).attributes, { born: 1815 });
+});

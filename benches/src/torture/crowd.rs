@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use engine::{ABOUT_PERSON, Ack, Engine, PERSON, Payload, PersonChange, PointId, Taken};
+use engine::{
+    ABOUT_PERSON, Ack, Chosen, Engine, PERSON, Payload, PayloadChange, PersonChange, PointId, Taken,
+};
 use serde_json::{Value, json};
 
 use super::model::{Cabinet, Held};
@@ -83,9 +85,11 @@ pub(super) fn perform(engine: &Engine, name: &str, social: &Social) -> Result<()
             .rename_person(name, (from, to), Taken::Merge, Ack::Applied)
             .map(drop),
         Social::Assign(id, person) => {
-            let said = (*person, Payload::new());
+            let payload = Payload::from_iter([(PERSON.to_owned(), (*person).into())]);
+            let change = PayloadChange::Set { payload, key: None };
+            let chosen = Chosen::Ids(vec![PointId::Num(*id)]);
             engine
-                .assign_person(name, PointId::Num(*id), said, Ack::Applied)
+                .change_payload(name, chosen, &change, Ack::Applied)
                 .map(drop)
         }
     }

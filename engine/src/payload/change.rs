@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use crate::convert;
 use crate::error::Error;
 use crate::filter::{KeyPath, Step};
-use crate::point::Payload;
+use crate::point::{PERSON, Payload};
 
 /// A change of payloads.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,6 +49,20 @@ impl PayloadChange {
             },
             PayloadChange::Delete(keys) => keys.iter().for_each(|key| delete(payload, key)),
             PayloadChange::Clear => payload.clear(),
+        }
+    }
+
+    /// Whether it says, or takes away, who points are of. Where all keys go, that goes with the rest.
+    pub(crate) fn names_people(&self) -> bool {
+        match self {
+            PayloadChange::Set { payload, key } | PayloadChange::Overwrite { payload, key } => {
+                match key {
+                    None => payload.contains_key(PERSON),
+                    Some(key) => key.first() == PERSON,
+                }
+            }
+            PayloadChange::Delete(keys) => keys.contains(&KeyPath::of(PERSON)),
+            PayloadChange::Clear => false,
         }
     }
 

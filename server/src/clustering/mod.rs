@@ -9,8 +9,8 @@ mod score;
 use std::collections::{HashMap, HashSet};
 
 use engine::{
-    ABOUT_PERSON, Ack, Chosen, Condition, Engine, Filter, KeyPath, PERSON, Payload, PayloadChange,
-    PointId, Query, Select, StoredPoint, Test, Which,
+    Ack, Chosen, Condition, Engine, Filter, KeyPath, PERSON, Payload, PayloadChange, PointId,
+    Query, Select, StoredPoint, Test, Which,
 };
 use serde_json::{Value, json};
 
@@ -214,9 +214,6 @@ fn write(engine: &Engine, plan: &Plan, groups: &[Group], job: &Job) -> Result<us
         let person = group.person.clone();
         let person = person.unwrap_or_else(|| format!("unnamed-{first}"));
         let mut payload = Payload::new();
-        if let Some(about) = engine.about_person(&plan.collection, &person)? {
-            payload.insert(ABOUT_PERSON.to_owned(), about.told());
-        }
         payload.insert(PERSON.to_owned(), person.into());
         let change = PayloadChange::Set { payload, key: None };
         // Somebody may have said by now whose they are: that stands.

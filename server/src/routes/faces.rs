@@ -2,7 +2,7 @@
 
 use actix_web::HttpRequest;
 use actix_web::web::{self, Data, Path, Payload};
-use engine::{Ack, Chosen, PointId, Select, Which};
+use engine::{Ack, Chosen, PayloadChange, PointId, Select, Which};
 use serde_json::json;
 
 use super::named;
@@ -15,7 +15,7 @@ use crate::wire::envelope::Answer;
 use crate::wire::face::{KeptFace, KeptFaces};
 use crate::wire::id::Id;
 use crate::wire::params::{ListParams, ReadParams, WriteParams};
-use crate::wire::payload::{Change, FaceChange, PatchFace};
+use crate::wire::payload::PatchFace;
 use crate::wire::point::Updated;
 
 type Outcome<T> = Result<Answer<T>, Refusal>;
@@ -127,26 +127,13 @@ async fn patch(
     let (name, id) = (named(name)?, Id::parse(&id)?);
     let params: WriteParams = http::query(request.query_string())?;
     let body: PatchFace = http::json(request.headers(), payload, app.max_body_bytes()).await?;
-    let change = FaceChange::try_from(body)?;
+    let change = PayloadChange::try_from(body)?;
     if !is_face(&app, name.clone(), id.0).await? {
         return Err(no_face(id));
     }
     let ack = params.ack();
-    let written = match change {
-        FaceChange::Keys(change) => {
-            let change: Change = (Chosen::Ids(vec![id.0]), change);
-            app.change_payload(name, change, ack, "set_payload").await?
-        }
-        FaceChange::Person(person, payload) => {
-            let written = app.write(move |engine| {
-                let keys = (person.as_deref(), payload);
-                engine.assign_person(&name, id.0, keys, ack)
-            });
-            let written = written.await;
-            app.metrics.wrote("set_payload", &written);
-            written?
-        }
-    };
+    let change = (Chosen::Ids(vec![id.0]), change);
+    let written = app.change_payload(name, change, ack, "set_payload").await?;
     Ok(Answer(Updated::new(written, ack)))
 }
 

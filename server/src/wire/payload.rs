@@ -58,33 +58,6 @@ fn said<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<Stri
     Deserialize::deserialize(deserializer).map(Some)
 }
 
-/// What becomes of a face.
-#[derive(Debug, PartialEq)]
-pub(crate) enum FaceChange {
-    /// It is somebody's, or nobody's, from now on, and other keys are set.
-    Person(Option<String>, Payload),
-    /// Only keys are set.
-    Keys(PayloadChange),
-}
-
-impl TryFrom<PatchFace> for FaceChange {
-    type Error = Refusal;
-
-    fn try_from(body: PatchFace) -> Result<Self, Refusal> {
-        let said = body.person.clone();
-        let PayloadChange::Set { mut payload, key } = PayloadChange::try_from(body)? else {
-            return Err(Refusal::internal("a face is changed by setting keys"));
-        };
-        match said {
-            Some(person) => {
-                payload.remove(PERSON);
-                Ok(Self::Person(person, payload))
-            }
-            None => Ok(Self::Keys(PayloadChange::Set { payload, key })),
-        }
-    }
-}
-
 impl TryFrom<PatchFace> for PayloadChange {
     type Error = Refusal;
 

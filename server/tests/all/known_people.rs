@@ -247,3 +247,71 @@ fn a_person_is_given_the_id_that_they_had_elsewhere_once() {
     );
     assert!(people["people"][1]["id"].is_null(), "{people}");
 }
+
+#[test]
+fn a_face_that_is_given_another_name_in_its_payload_is_that_persons_by_every_route() {
+    let server = Server::start();
+    server.with_faces("stars");
+    for (columns, person) in [(4, "Ada"), (5, "Ada"), (8, "Bob"), (9, "Cleo")] {
+        add(&server, columns, person);
+    }
+    let ada = change(&server, &json!({"name": "Ada", "ignored": true}))["id"].clone();
+    let bob = change(&server, &json!({"name": "Bob", "attributes": {"a": 1}}))["id"].clone();
+    let batch = |operation: Value| ("POST", "/points/batch", json!({"operations": [operation]}));
+    let said = |payload: Value| json!({"payload": payload, "points": [4]});
+    let person = |name: &str| json!({ "person": name });
+    let cases = [
+        (("POST", "/points/payload", said(person("Bob"))), &bob),
+        (("PUT", "/points/payload", said(person("Bob"))), &bob),
+        (("PUT", "/points/payload", said(person("Ada"))), &ada),
+        (
+            (
+                "POST",
+                "/points/payload",
+                said(json!({"person": ["Ada", "Bob"]})),
+            ),
+            &Value::Null,
+        ),
+        (batch(json!({"set_payload": said(person("Ada"))})), &ada),
+        (
+            (
+                "POST",
+                "/points/payload/delete",
+                json!({"keys": ["person"], "points": [4]}),
+            ),
+            &Value::Null,
+        ),
+        (
+            batch(json!({"overwrite_payload": said(person("Bob"))})),
+            &bob,
+        ),
+        (
+            batch(json!({"delete_payload": {"keys": ["person"], "points": [4]}})),
+            &Value::Null,
+        ),
+        (
+            ("PATCH", "/faces/4", json!({"payload": person("Ada")})),
+            &ada,
+        ),
+        (
+            batch(json!({"clear_payload": {"points": [4]}})),
+            &Value::Null,
+        ),
+        (("PATCH", "/faces/4", person("Ada")), &ada),
+        (
+            ("POST", "/points/payload", said(person("Cleo"))),
+            &Value::Null,
+        ),
+    ];
+    for ((method, path, body), id) in cases {
+        let path = format!("/collections/stars{path}");
+        server.json(method, &path, &body).ok();
+        let payload = server.get("/collections/stars/points/4").ok()["payload"].clone();
+        assert_eq!(payload["about_person"]["id"], *id, "{method} {path} {body}");
+        let found = hits(&server, 4, &[]).contains(&json!(4));
+        assert_eq!(found, *id != ada, "{method} {path} {body}");
+    }
+    let part = json!({"payload": {"a": 1}, "key": "person", "points": [5]});
+    let refused = server.json("PUT", "/collections/stars/points/payload", &part);
+    assert!(refused.refused(400).contains("point 5"));
+}
