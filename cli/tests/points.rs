@@ -270,6 +270,21 @@ fn people_are_known_again_with_ids_attributes_and_choices_where_an_export_is_imp
             (&kept["ignored"], &kept["id"]),
             (&json!(false), &said["id"])
         );
+        // An import that was broken off after all but the chosen face was said.
+        let (half, whole) = (
+            format!("half_{end}"),
+            fs::read_to_string(at("out.jsonl")).unwrap(),
+        );
+        let broken_off = at("broken_off.jsonl");
+        for line in [whole.lines().next().unwrap(), point(3, "Ada").as_str()] {
+            fs::write(&broken_off, line).unwrap();
+            go(&["import", &broken_off, "-c", &half]);
+        }
+        go(&["import", &file, "-c", &half]);
+        go(&["export", &broken_off, "-c", &half]);
+        let first = fs::read_to_string(&broken_off).unwrap();
+        let first: Value = serde_json::from_str(first.lines().next().unwrap()).unwrap();
+        assert_eq!(first["payload"]["about_person"], expected, "{end}");
         // Somebody who has another name by now is left as they are, and what comes after comes in.
         go(&["people", "rename", "Ada", "Ada Lovelace", "-c", &into]);
         let more = at(&format!("more.{end}.jsonl"));
@@ -315,6 +330,30 @@ fn a_row_that_has_the_id_of_a_row_before_it_is_left_out_and_told() {
         first.starts_with("{\"id\":7,\"vector\":[1.0,0.0]"),
         "the first of both stays: {first}"
     );
+    server.stop().unwrap();
+}
+
+#[test]
+fn of_imports_of_one_file_of_vectors_at_once_each_point_is_counted_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = real_server(dir.path());
+    let file = dir.path().join("in.npy");
+    let rows: Vec<[f32; 2]> = (0..3_000_u16).map(|n| [1.0, f32::from(n)]).collect();
+    fs::write(&file, npy(&rows)).unwrap();
+    let import = ["import", file.to_str().unwrap(), "-c", "one", "--json"];
+    let reports: Vec<Value> = std::thread::scope(|scope| {
+        let imports: Vec<_> = (0..3)
+            .map(|_| scope.spawn(|| report(&run(&server, &import))))
+            .collect();
+        imports.into_iter().map(|it| it.join().unwrap()).collect()
+    });
+    let of =
+        |key: &str| -> Vec<u64> { reports.iter().map(|it| it[key].as_u64().unwrap()).collect() };
+    let (imported, there) = (of("imported"), of("already_there"));
+    assert_eq!(imported.iter().sum::<u64>(), 3_000, "{imported:?}");
+    for (imported, there) in imported.into_iter().zip(there) {
+        assert_eq!(imported + there, 3_000);
+    }
     server.stop().unwrap();
 }
 

@@ -211,7 +211,7 @@ impl Engine {
     fn upsert_once(
         &self,
         target: &Collection,
-        mut points: Vec<Point>,
+        points: Vec<Point>,
         ack: Ack,
     ) -> Result<Written, Error> {
         // From here on, so that no vector is taken away between what a name means and its record.
@@ -220,6 +220,17 @@ impl Engine {
             true => deciding.basis,
             false => Basis::NOTHING,
         };
+        self.put(target, basis, points, ack)
+    }
+
+    /// Puts points while what their names mean is held (`beside`, `alone`).
+    pub(crate) fn put(
+        &self,
+        target: &Collection,
+        basis: Basis,
+        mut points: Vec<Point>,
+        ack: Ack,
+    ) -> Result<Written, Error> {
         self.inherit(target, &mut points)?;
         self.date(target, &mut points);
         let mut last = HashMap::with_capacity(points.len());
@@ -418,7 +429,7 @@ fn start(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<(
         .map_err(|error| Error::BadRequest(format!("cannot start the {name} thread: {error}")))
 }
 
-fn few(points: &[Point]) -> Result<(), Error> {
+pub(crate) fn few(points: &[Point]) -> Result<(), Error> {
     if points.is_empty() {
         return Err(Error::BadRequest("there are no points to put".into()));
     }

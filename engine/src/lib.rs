@@ -52,6 +52,7 @@ mod error;
 mod filter;
 mod foresee;
 mod grow;
+mod insert;
 mod keep;
 pub mod limits;
 mod load;

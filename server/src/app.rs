@@ -37,6 +37,7 @@ use crate::retention::Retention;
 use crate::seen::Applied;
 use crate::shards::Shards;
 use crate::slow::Slow;
+use crate::wire::point::UpdateMode;
 
 /// The state of the server.
 pub(crate) struct App {
@@ -59,8 +60,6 @@ pub(crate) struct App {
     pub(crate) elsewhere: Elsewhere,
     /// Held by one who decides about a subject by what there is of it.
     pub(crate) subjects: tokio::sync::Mutex<()>,
-    /// Held by one who puts photos whose ids nobody must have yet.
-    pub(crate) adding: tokio::sync::Mutex<()>,
     pub(crate) audit: Audit,
     /// The server that looks at this one's photos, if another does.
     pub(crate) remote: Option<Remote>,
@@ -97,7 +96,6 @@ impl App {
             beginning: Mutex::default(),
             elsewhere: Elsewhere::default(),
             subjects: tokio::sync::Mutex::default(),
-            adding: tokio::sync::Mutex::default(),
             pace: Pace::new(&config.server),
             memory: Memory::new(config.memory_limit_mib, &metrics),
             slow: Slow::new(config.log_output.slow_ms),
@@ -331,6 +329,25 @@ impl App {
         let outcome = outcome.await;
         self.metrics.wrote("upsert", &outcome);
         outcome
+    }
+
+    /// Puts points in; where those stay whose ids are there, it gives these ids.
+    pub(crate) async fn put(
+        &self,
+        collection: String,
+        points: Vec<engine::Point>,
+        mode: UpdateMode,
+        ack: Ack,
+    ) -> Result<(Written, Option<Vec<PointId>>), Refusal> {
+        if mode == UpdateMode::Upsert {
+            return Ok((self.upsert(collection, points, ack).await?, None));
+        }
+        let bytes = points.iter().map(engine::Point::memory_bytes).sum();
+        let outcome =
+            self.write_taking(bytes, move |engine| engine.insert(&collection, points, ack));
+        let outcome = outcome.await;
+        self.metrics.wrote("upsert", &outcome);
+        outcome.map(|(written, known)| (written, Some(known)))
     }
 
     /// Gives points other vectors.

@@ -121,10 +121,18 @@ impl Client {
         &self,
         collection: &str,
         points: &[impl serde::Serialize],
-    ) -> Result<(), Error> {
+    ) -> Result<usize, Error> {
         let path = format!("{}/points?wait=true", collection_path(collection));
-        let done = self.http.put::<Value>(&path, &json!({"points": points}));
-        done.map(drop)
+        let only = json!({"points": points, "update_mode": "insert_only"});
+        match self.http.put::<wire::Put>(&path, &only) {
+            Ok(put) => Ok(put.known.len()),
+            // A collection over shards takes them without.
+            Err(Error::Refused { status: 501, .. }) => {
+                self.http.put::<Value>(&path, &json!({"points": points}))?;
+                Ok(0)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// A page of points with all that they have, from an id on.
@@ -271,6 +279,14 @@ impl Client {
         Ok(person.and_then(|person| person.id))
     }
 
+    /// The face that was chosen for the person of a point, as its payload tells; null where none was.
+    pub(crate) fn chosen_by(&self, collection: &str, point: &Value) -> Result<Value, Error> {
+        let path = format!("{}/points", collection_path(collection));
+        let body = json!({"ids": [point], "with_payload": ["about_person"]});
+        let points: Value = self.http.post(&path, &body)?;
+        Ok(points[0]["payload"]["about_person"]["best"].clone())
+    }
+
     /// Gives a person another name.
     pub(crate) fn rename_person(&self, collection: &str, body: &Value) -> Result<Value, Error> {
         let path = format!("{}/people/rename", collection_path(collection));
@@ -293,6 +309,15 @@ impl Client {
     pub(crate) fn reindex(&self, collection: &str, body: &Value) -> Result<wire::Job, Error> {
         let path = format!("/admin{}/reindex", collection_path(collection));
         self.http.post(&path, body)
+    }
+
+    /// The name that a collection has, of this or another name of it.
+    pub(crate) fn own_name(&self, name: &str) -> Result<String, Error> {
+        let path = format!("{}/aliases", collection_path(name));
+        let all: wire::Aliases = self.http.get(&path)?;
+        let mut all = all.aliases.into_iter();
+        let own = all.find(|alias| alias.alias_name == name);
+        Ok(own.map_or_else(|| name.to_owned(), |alias| alias.collection_name))
     }
 
     /// Has a collection moved to another model.

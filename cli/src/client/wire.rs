@@ -19,6 +19,8 @@ pub(super) struct Failure {
 #[derive(Deserialize)]
 pub(super) struct FailureStatus {
     pub(super) error: String,
+    /// Of what there was not enough, with 507.
+    pub(super) short_of: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -238,6 +240,26 @@ pub(crate) struct Restored {
 pub(crate) struct RestoredCollection {
     pub(crate) name: String,
     pub(crate) points: usize,
+}
+
+/// What has become of points that were sent.
+#[derive(Debug, Deserialize)]
+pub(super) struct Put {
+    /// The ids that were there.
+    #[serde(default)]
+    pub(super) known: Vec<Value>,
+}
+
+/// Other names of a collection.
+#[derive(Debug, Deserialize)]
+pub(super) struct Aliases {
+    pub(super) aliases: Vec<Alias>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Alias {
+    pub(super) alias_name: String,
+    pub(super) collection_name: String,
 }
 
 /// A page of the people of a collection.

@@ -88,8 +88,10 @@ pub(super) fn import(
             continue;
         }
         if !new.is_empty() {
-            put(client, collection, &new)?;
-            report.imported += new.len();
+            // Another import may have put some meanwhile.
+            let there = put(client, collection, &new)?;
+            report.already_there += there;
+            report.imported += new.len() - there;
         }
         // Of those that were there too: an import before this one may have ended in between.
         for (point, about) in &batch {
@@ -104,13 +106,13 @@ pub(super) fn import(
     Ok(report)
 }
 
-/// Puts points in; where they are too many for the server, or for its memory, in halves.
-fn put(client: &Client, collection: &str, points: &[&NewPoint]) -> Result<(), Error> {
+/// Puts points in, and says how many were there; where they are too many for the server, or for its memory, in
+/// halves.
+fn put(client: &Client, collection: &str, points: &[&NewPoint]) -> Result<usize, Error> {
     match client.put_points(collection, points) {
         Err(error) if points.len() > 1 && error.is_of_size() => {
             let (first, second) = points.split_at(points.len() / 2);
-            put(client, collection, first)?;
-            put(client, collection, second)
+            Ok(put(client, collection, first)? + put(client, collection, second)?)
         }
         outcome => outcome,
     }

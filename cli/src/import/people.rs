@@ -91,12 +91,16 @@ impl<'a> People<'a> {
         if self.known.len() < limits::PEOPLE_COUNTED {
             self.known.insert(who, told);
         }
-        let is_theirs = match told {
+        if about.best != *point {
+            return Ok(());
+        }
+        let is_to_be_chosen = match told {
             Told::Now => true,
-            Told::Before => is_new,
+            // An import that was broken off has said all but this.
+            Told::Before => is_new || self.client.chosen_by(self.collection, point)?.is_null(),
             Told::OfAnother => false,
         };
-        if is_theirs && about.best == *point {
+        if is_to_be_chosen {
             let best = json!({"name": about.name, "best": about.best});
             let chosen = self.client.change_person(self.collection, &best);
             pass_over(chosen, &[400, 404])?;

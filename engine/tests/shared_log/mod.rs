@@ -1,6 +1,7 @@
 //! Several nodes on one log: what one writes all have, what depends on what is there is decided as if
 //! there were one, and all come to the same bytes.
 
+mod insert;
 mod unfinished;
 
 use std::io::Read;

@@ -60,7 +60,7 @@ async fn run(
 
 async fn one(app: &App, name: String, operation: Operation, ack: Ack) -> Result<Written, Refusal> {
     match operation {
-        Operation::Upsert(points) => app.upsert(name, points, ack).await,
+        Operation::Upsert(points, mode) => Ok(app.put(name, points, mode, ack).await?.0),
         Operation::Delete(chosen) => Ok(app.delete_chosen(name, chosen, ack).await?.0),
         Operation::Payload(change, what) => app.change_payload(name, change, ack, what).await,
         Operation::UpdateVectors(points) => app.update_vectors(name, points, ack).await,

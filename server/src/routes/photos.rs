@@ -27,6 +27,7 @@ use crate::wire::face::{
 use crate::wire::id::Id;
 use crate::wire::params::{ReadParams, WriteParams};
 use crate::wire::photo::{AddBody, AddForm, AddPhotos, Duplicates, Existing, Photo, RawPhoto};
+use crate::wire::point::UpdateMode;
 use crate::wire::seek::{SearchBody, SearchForm, SearchPhoto};
 use crate::wire::sieve::Sieve;
 
@@ -140,28 +141,25 @@ async fn add(
             Err(refusal) => gathered.refuse(index, photo, &refusal),
         }
     }
-    match add.existing {
-        Existing::Replace => put(&app, (&info, name), gathered, params.ack()).await,
-        Existing::Keep => {
-            // Others may have put the same ids meanwhile: who comes first is decided here, and has to be seen.
-            let _one = app.adding.lock().await;
-            gathered.leave_known(&app, &name).await?;
-            put(&app, (&info, name), gathered, Ack::Applied).await
-        }
-    }
+    put(&app, (&info, name), gathered, (add.existing, params.ack())).await
 }
 
-/// Keeps what was gathered.
+/// Keeps what was gathered; of what is to leave others as they are, what nobody else has put meanwhile.
 async fn put(
     app: &App,
     (info, name): (&CollectionInfo, String),
-    gathered: Gathered,
-    ack: Ack,
+    mut gathered: Gathered,
+    (existing, ack): (Existing, Ack),
 ) -> Outcome<Added> {
-    if !gathered.points.is_empty() {
-        let put = app.upsert(name, gathered.points, ack).await;
-        if let Err(refusal) = put {
-            return Err(moved(app, info, refusal).await);
+    let points = std::mem::take(&mut gathered.points);
+    if !points.is_empty() {
+        let mode = match existing {
+            Existing::Replace => UpdateMode::Upsert,
+            Existing::Keep => UpdateMode::InsertOnly,
+        };
+        match app.put(name, points, mode, ack).await {
+            Ok((_, known)) => gathered.leave_known(&known.unwrap_or_default()),
+            Err(refusal) => return Err(moved(app, info, refusal).await),
         }
     }
     Ok(Answer(gathered.added))
@@ -245,21 +243,16 @@ impl Gathered {
         Ok(photos.into_iter().filter(is_new).collect())
     }
 
-    /// Leaves out those whose ids are there by now.
-    async fn leave_known(&mut self, app: &App, name: &str) -> Result<(), Refusal> {
-        let ids = self.added.faces.iter().map(|face| face.id);
-        let there = there(app, name, ids.collect()).await?;
-        self.points.retain(|point| !there.contains(&point.id));
+    /// Those whose ids others had by then were left out.
+    fn leave_known(&mut self, known: &[PointId]) {
         let faces = std::mem::take(&mut self.added.faces).into_iter();
-        let (known, added): (Vec<_>, Vec<_>) = faces.partition(|it| there.contains(&it.id.0));
+        let (known, added): (Vec<_>, Vec<_>) = faces.partition(|it| known.contains(&it.id.0));
         self.added.faces = added;
-        self.added
-            .known
-            .extend(known.into_iter().map(|it| KnownFace {
-                id: it.id,
-                image_index: it.image_index,
-            }));
-        Ok(())
+        let known = known.into_iter().map(|it| KnownFace {
+            id: it.id,
+            image_index: it.image_index,
+        });
+        self.added.known.extend(known);
     }
 
     /// The first face that has been taken from a photo of the request.

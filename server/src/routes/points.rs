@@ -15,7 +15,7 @@ use crate::wire::choose::ChosenBody;
 use crate::wire::envelope::Answer;
 use crate::wire::id::Id;
 use crate::wire::params::{ReadParams, WriteParams};
-use crate::wire::point::{Record, Retrieve, Updated, Upsert};
+use crate::wire::point::{Put, Record, Retrieve, Updated, Upsert};
 use crate::wire::select::{PayloadView, View};
 
 type Outcome<T> = Result<Answer<T>, Refusal>;
@@ -30,10 +30,13 @@ pub(super) fn operations() -> Vec<Operation> {
     ]});
     vec![
         Operation::put(ALL, "upsertPoints", || web::to(upsert))
-            .about("Puts points, all or none of them; one of an id that is there is replaced.")
+            .about(
+                "Puts points, all or none of them; one of an id that is there is replaced, or with \
+                 `\"update_mode\": \"insert_only\"` left as it is and told.",
+            )
             .params::<WriteParams>()
             .takes::<Upsert>(points)
-            .answers::<Updated>(updated.clone()),
+            .answers::<Put>(updated.clone()),
         Operation::post(ALL, "getPoints", || web::to(retrieve))
             .about("The points of these ids; unknown ids are left out.")
             .params::<ReadParams>()
@@ -62,13 +65,14 @@ async fn upsert(
     request: HttpRequest,
     name: Path<String>,
     payload: Payload,
-) -> Outcome<Updated> {
+) -> Outcome<Put> {
     let name = named(name.into_inner())?;
     let params: WriteParams = http::query(request.query_string())?;
     let body: Upsert = http::json(request.headers(), payload, app.max_body_bytes()).await?;
+    let (mode, ack) = (body.mode(), params.ack());
     let points = Vec::<Point>::try_from(body)?;
-    let written = app.upsert(name, points, params.ack()).await?;
-    Ok(Answer(Updated::new(written, params.ack())))
+    let (written, known) = app.put(name, points, mode, ack).await?;
+    Ok(Answer(Put::new(Updated::new(written, ack), known)))
 }
 
 async fn retrieve(

@@ -32,7 +32,7 @@ use crate::wire::id::Id;
 use crate::wire::input::Input;
 use crate::wire::kind::Target;
 use crate::wire::params::{ReadParams, WriteParams};
-use crate::wire::point::{Retrieve, Upsert};
+use crate::wire::point::{Retrieve, UpdateMode, Upsert};
 use crate::wire::query::{QueryBody, Scroll, ScrollBody, Search, SearchBody};
 
 /// How long a shard may take for a read.
@@ -272,7 +272,11 @@ impl Asked<'_> {
         }
         let (name, count) = (self.name.clone(), self.sharded.count);
         let divided = self.app.write(move |engine| {
-            let points = Vec::<Point>::try_from(typed::<Upsert>(&body)?)?;
+            let typed = typed::<Upsert>(&body)?;
+            if typed.mode() == UpdateMode::InsertOnly {
+                return Err(not_there(&name, "`update_mode` `insert_only`"));
+            }
+            let points = Vec::<Point>::try_from(typed)?;
             engine.check_points(&name, &points)?;
             // Before there are the bodies.
             drop(points);

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::choose::ChosenBody;
 use super::list;
 use super::payload::{self, Change, DeletePayload, SetPayload};
-use super::point::{DeleteVectors, UpdateVectors, Upsert};
+use super::point::{DeleteVectors, UpdateMode, UpdateVectors, Upsert};
 use crate::limits::BATCH_OPERATIONS;
 use crate::refusal::Refusal;
 
@@ -38,7 +38,7 @@ enum WireOperation {
 /// A write, ready for the engine.
 #[derive(Debug)]
 pub(crate) enum Operation {
-    Upsert(Vec<Point>),
+    Upsert(Vec<Point>, UpdateMode),
     Delete(Chosen),
     /// A change of payloads and what it is called.
     Payload(Change, &'static str),
@@ -74,7 +74,10 @@ impl TryFrom<WireOperation> for Operation {
 
     fn try_from(wire: WireOperation) -> Result<Self, Refusal> {
         Ok(match wire {
-            WireOperation::Upsert(body) => Self::Upsert(body.try_into()?),
+            WireOperation::Upsert(body) => {
+                let mode = body.mode();
+                Self::Upsert(body.try_into()?, mode)
+            }
             WireOperation::Delete(body) => Self::Delete(body.try_into()?),
             WireOperation::SetPayload(body) => Self::Payload(body.set()?, "set_payload"),
             WireOperation::OverwritePayload(body) => {

@@ -1,6 +1,6 @@
 //! Points as they travel: what is put in, asked for, deleted, and what is told.
 
-use engine::{Chosen, Point, ScoredPoint, StoredPoint, Vectors, Written};
+use engine::{Chosen, Point, PointId, ScoredPoint, StoredPoint, Vectors, Written};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -25,7 +25,26 @@ pub(crate) struct Upsert {
     batch: Option<Batch>,
     shard_key: Absent,
     update_filter: Absent,
-    update_mode: Absent,
+    /// `insert_only` leaves points that are there as they are, and the answer tells which those are.
+    #[serde(default)]
+    update_mode: Option<UpdateMode>,
+}
+
+/// What becomes of points whose ids are there.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum UpdateMode {
+    /// They are replaced.
+    #[default]
+    Upsert,
+    /// They stay.
+    InsertOnly,
+}
+
+impl Upsert {
+    pub(crate) fn mode(&self) -> UpdateMode {
+        self.update_mode.unwrap_or_default()
+    }
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -55,7 +74,6 @@ impl TryFrom<Upsert> for Vec<Point> {
         unsupported::refuse(&[
             ("shard_key", &body.shard_key),
             ("update_filter", &body.update_filter),
-            ("update_mode", &body.update_mode),
         ])?;
         let points: Self = match (body.points, body.batch) {
             (Some(points), None) => points.into_iter().map(Point::from).collect(),
@@ -207,6 +225,23 @@ impl Updated {
                 engine::Ack::Applied => "completed",
             },
         }
+    }
+}
+
+/// The answer to points that are put in.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Put {
+    #[serde(flatten)]
+    updated: Updated,
+    /// With `insert_only`, the ids that were there: their points are as they were.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    known: Option<Vec<Id>>,
+}
+
+impl Put {
+    pub(crate) fn new(updated: Updated, known: Option<Vec<PointId>>) -> Self {
+        let known = known.map(|known| known.into_iter().map(Id).collect());
+        Self { updated, known }
     }
 }
 

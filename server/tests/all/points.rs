@@ -227,3 +227,30 @@ fn a_number_of_a_payload_comes_back_to_its_last_digit() {
     let told = server.get("/collections/line/points/1").text();
     assert!(told.contains(numbers), "{told}");
 }
+
+#[test]
+fn points_that_are_there_stay_where_only_new_ones_are_to_come_in() {
+    let server = Server::start();
+    fill(&server);
+    let point = |id: u32| json!({"id": id, "vector": [0.0, -1.0], "payload": {"name": "new"}});
+    let only = json!({"points": [point(1), point(9)], "update_mode": "insert_only"});
+    let put = |body: &Value| server.put("/collections/circle/points?wait=true", body);
+    let told = put(&only).ok();
+    assert_eq!(
+        (&told["known"], &told["status"]),
+        (&json!([1]), &json!("completed"))
+    );
+    assert_eq!(put(&only).ok()["known"], json!([1, 9]));
+    let name = |id: u32| {
+        let point = server.get(&format!("/collections/circle/points/{id}"));
+        point.ok()["payload"]["name"].clone()
+    };
+    assert_eq!((name(1), name(9)), (json!("east"), json!("new")));
+    let batch = json!({"operations": [{"upsert": only}]});
+    server.post("/collections/circle/points/batch", &batch).ok();
+    assert_eq!(name(1), "east");
+    let told = put(&json!({"points": [point(1)], "update_mode": "upsert"})).ok();
+    assert_eq!((told.get("known"), name(1)), (None, json!("new")));
+    let other = json!({"points": [point(1)], "update_mode": "update_only"});
+    assert!(put(&other).refused(400).contains("insert_only"));
+}
