@@ -43,6 +43,9 @@ pub(crate) const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a connection may have no request at work: idle, or sending the head of a later one.
 /// Pings of HTTP/2 are no request.
 pub(crate) const QUIET_TIMEOUT: Duration = Duration::from_secs(10);
+/// A client that ends its side so long after its last byte, while its request is at work, has gone; one that
+/// does so sooner may have no more to say and still read the answer.
+pub(crate) const LAST_WORD: Duration = Duration::from_secs(1);
 /// Bytes of an answer that are handed on at once.
 pub(crate) const ANSWER_PIECE_BYTES: usize = 64 << 10;
 /// How long a client may take nothing of its answer.

@@ -4,10 +4,10 @@
 
 use crate::common;
 
-use std::io::Write;
-use std::net::TcpStream;
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
 use std::sync::{Arc, Mutex, mpsc};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use common::{Before, Server, fake, made, photo, until};
 use embedder::FakeEmbedder;
@@ -268,4 +268,73 @@ fn the_places_of_photos_whose_clients_have_gone_are_free_once_they_were_looked_a
     drop(go);
     until(|| look() == 200);
     until(|| is_quiet(&server));
+}
+
+#[test]
+fn a_photo_whose_client_goes_while_another_of_its_batch_is_looked_at_is_not_looked_at_any_more() {
+    let (at_work, began) = mpsc::channel::<Vec<u8>>();
+    let (go, wait) = mpsc::channel::<()>();
+    let wait = Arc::new(Mutex::new(wait));
+    let embedding = made(move || {
+        let (at_work, wait) = (at_work.clone(), wait.clone());
+        let act = move |image: &[u8]| {
+            let _ = at_work.send(image.to_vec());
+            let _ = wait.lock().unwrap().recv();
+        };
+        let then = FakeEmbedder::new();
+        Box::new(Before { act, then })
+    });
+    let settings = [("embedding.workers", "1"), ("embedding.batch", "2")];
+    let server = Server::start_with(&settings, embedding);
+    server.with_faces("f");
+    let asks = |columns| {
+        let path = "/collections/f/faces/search";
+        client(
+            &server,
+            &request("POST", path, "image/png", &photo(columns)),
+        )
+    };
+    let until_it_says = |line: &str| until(|| server.get("/metrics").text().contains(line));
+    let first = asks(4);
+    assert_eq!(began.recv().unwrap(), photo(4));
+    let second = asks(8);
+    until_it_says("doppel_pipeline_queue_length 1\n");
+    let third = asks(12);
+    until_it_says("doppel_pipeline_queue_length 2\n");
+    let heard = Instant::now();
+    go.send(()).unwrap();
+    assert_eq!(began.recv().unwrap(), photo(8));
+    // Sooner it may only have no more to say.
+    until(|| heard.elapsed() > Duration::from_secs(1));
+    drop((first, third));
+    until_it_says("doppel_http_requests_in_flight 2\n");
+    drop(go);
+    until(|| is_quiet(&server));
+    assert_eq!(began.try_iter().count(), 0, "nobody waited for the third");
+    drop(second);
+}
+
+/// As `nc -N` and old clients do.
+#[test]
+fn a_client_that_ends_its_side_after_its_request_and_still_reads_gets_its_answer() {
+    let (go, wait) = mpsc::channel::<()>();
+    let wait = Arc::new(Mutex::new(wait));
+    let embedding = made(move || {
+        let wait = wait.clone();
+        let act = move |_: &[u8]| {
+            let _ = wait.lock().unwrap().recv();
+        };
+        let then = FakeEmbedder::new();
+        Box::new(Before { act, then })
+    });
+    let server = Server::start_with(&[], embedding);
+    let asked = request("POST", "/faces/detect", "image/png", &photo(4));
+    let mut client = client(&server, &asked);
+    client.shutdown(Shutdown::Write).unwrap();
+    let two = "doppel_http_requests_in_flight 2\n";
+    until(|| server.get("/metrics").text().contains(two));
+    go.send(()).unwrap();
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
 }

@@ -2,8 +2,16 @@
 //! the head of a request too slowly, the first or a later one, or do not take their answer. Whoever
 //! holds many such connections cannot keep others out for long.
 //!
-//! Bodies have limits of their own (`http::body`), and so has the time for which a request may be
-//! at work: while one is, this waits.
+//! A client that ends its side while it waits for an answer has gone, so that nobody works on for it. Whether
+//! it has closed the connection or only says that it has no more to say, and still reads (`nc -N`), its
+//! packet does not tell: hyper and Go take both for gone, as nginx does before a server behind it; actix,
+//! Node and Apache take both for waiting. But who has no more to say ends its side right after its last
+//! byte, who gives up does so after a while of waiting: that is told by `limits::LAST_WORD`.
+//!
+//! Bodies have limits of their own (`http::body`), and so has the time for which a request may be at
+//! work: while one is, this waits.
+
+mod begin;
 
 use std::future::Future;
 use std::io::{self, ErrorKind, IoSlice};
@@ -14,25 +22,15 @@ use std::time::Duration;
 
 use actix_http::Protocol;
 use actix_web::rt::net::TcpStream;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
 
 use crate::at_work::{AtWork, State};
 use crate::connections::Admitted;
 use crate::limits;
-
-/// The beginning of what a client of HTTP/2 sends first (RFC 9113, 3.4).
-const PREFACE: &[u8] = b"PRI * HTTP/2";
-/// Its name in a handshake of TLS (RFC 7301).
-pub(crate) const HTTP2: &[u8] = b"h2";
-
-/// What bytes go through.
-enum Io {
-    Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
-}
+pub(crate) use begin::HTTP2;
+use begin::{Io, begin};
 
 /// A connection with a clock.
 pub(crate) struct Connection {
@@ -41,6 +39,8 @@ pub(crate) struct Connection {
     first: Vec<u8>,
     at_work: AtWork,
     admitted: Admitted,
+    /// When something was read last.
+    heard: Instant,
     /// Since when nothing of what is to be written is taken.
     stalled: Option<Instant>,
     /// Whether no more could be written at the last attempt.
@@ -65,6 +65,7 @@ impl Connection {
             first,
             at_work: AtWork::new(),
             admitted,
+            heard: Instant::now(),
             stalled: None,
             full: false,
             timer: Box::pin(sleep_until(Instant::now() + limits::HEAD_TIMEOUT)),
@@ -78,6 +79,12 @@ impl Connection {
 
     pub(crate) fn admitted(&self) -> Admitted {
         self.admitted.clone()
+    }
+
+    /// Whether a client whose side has just ended waits for no answer any more.
+    fn has_gone(&self) -> bool {
+        let working = matches!(self.at_work.state(), State::Working);
+        working && self.heard.elapsed() > limits::LAST_WORD
     }
 
     /// An error if a time is over; if not, whoever polls is woken when it is.
@@ -128,29 +135,6 @@ impl Connection {
     }
 }
 
-async fn begin(mut io: TcpStream, tls: Option<TlsAcceptor>) -> io::Result<(Io, Vec<u8>, Protocol)> {
-    let of = |is_http2| match is_http2 {
-        true => Protocol::Http2,
-        false => Protocol::Http1,
-    };
-    let Some(tls) = tls else {
-        let first = first(&mut io).await?;
-        let protocol = of(first == PREFACE);
-        return Ok((Io::Plain(io), first, protocol));
-    };
-    let io = tls.accept(io).await?;
-    let protocol = of(io.get_ref().1.alpn_protocol() == Some(HTTP2));
-    Ok((Io::Tls(Box::new(io)), Vec::new(), protocol))
-}
-
-/// As many bytes as it takes to know whether they are the preface, in however many pieces they come.
-async fn first(io: &mut TcpStream) -> io::Result<Vec<u8>> {
-    let mut first = Vec::with_capacity(PREFACE.len());
-    let mut io = io.take(PREFACE.len() as u64);
-    while PREFACE.starts_with(&first) && io.read_buf(&mut first).await? > 0 {}
-    Ok(first)
-}
-
 /// Does the same with either.
 macro_rules! either {
     ($io:expr, $to:ident($($with:expr),*)) => {
@@ -173,7 +157,15 @@ impl AsyncRead for Connection {
             buffer.put_slice(&given);
             return Poll::Ready(Ok(()));
         }
+        let before = buffer.filled().len();
         let read = either!(&mut self.io, poll_read(context, buffer));
+        if matches!(read, Poll::Ready(Ok(()))) {
+            if buffer.filled().len() > before {
+                self.heard = Instant::now();
+            } else if buffer.remaining() > 0 && self.has_gone() {
+                return Poll::Ready(Err(ErrorKind::ConnectionAborted.into()));
+            }
+        }
         if read.is_ready() || self.stalled.is_some() {
             return read;
         }
@@ -240,6 +232,7 @@ mod tests {
     use tokio::net::TcpListener;
     use tokio_rustls::TlsConnector;
 
+    use super::begin::PREFACE;
     use super::*;
     use crate::connections::Connections;
 
@@ -309,6 +302,27 @@ mod tests {
         };
         assert_eq!(kind, ErrorKind::TimedOut);
         assert!(started.elapsed() < limits::QUIET_TIMEOUT + Duration::from_secs(2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_ends_its_side_while_it_waits_for_an_answer_has_gone() {
+        for (waited, gone) in [(Duration::ZERO, false), (2 * limits::LAST_WORD, true)] {
+            let (mut client, mut connection, _) = connected(b"G").await;
+            client.write_all(b"ET").await.unwrap();
+            let mut bytes = [0; 3];
+            connection.read_exact(&mut bytes).await.unwrap();
+            let working = connection.at_work().enter();
+            tokio::time::advance(waited).await;
+            client.shutdown().await.unwrap();
+            let read = connection.read(&mut bytes).await;
+            let due = match gone {
+                true => Err(ErrorKind::ConnectionAborted),
+                false => Ok(0),
+            };
+            assert_eq!(read.map_err(|error| error.kind()), due, "{waited:?}");
+            drop(working);
+            assert_eq!(connection.read(&mut bytes).await.unwrap(), 0);
+        }
     }
 
     #[tokio::test(start_paused = true)]
