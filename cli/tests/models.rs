@@ -5,11 +5,13 @@
 mod common;
 
 use std::fmt::Write;
-use std::fs;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::Stdio;
 
-use common::{code, complaint, doppel, text};
+use common::{code, command, complaint, doppel, text};
 use embedder::Manifest;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -173,4 +175,137 @@ fn what_another_version_has_translated_is_told_and_made_anew_by_an_install() {
     fs::remove_file(&python).unwrap();
     let again = run(&["models", "install", "own"]);
     assert_eq!(code(&again), 0, "{}", complaint(&again));
+}
+
+#[test]
+fn an_installation_that_broke_off_is_finished_by_the_next_and_one_at_work_is_waited_for() {
+    if !cfg!(target_os = "linux") {
+        return eprintln!("skipped: there is no ONNX Runtime for this system");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    translated_before(dir);
+    let (python, record) = (dir.join("python.sh"), dir.join("installed.json"));
+    let before = fs::read(&record).unwrap();
+    let place = ["--models-dir", dir.to_str().unwrap()];
+    let variables = [("DOPPEL_PYTHON", python.to_str().unwrap())];
+    let run = |arguments: &[&str]| doppel(&variables, &[arguments, &place].concat());
+    let installed = run(&["models", "install", "own"]);
+    assert_eq!(code(&installed), 0, "{}", complaint(&installed));
+    // Killed after the first file: what makes others must not be needed any more.
+    let work = dir.join("installing");
+    fs::create_dir(&work).unwrap();
+    fs::rename(&record, work.join("installed.json")).unwrap();
+    fs::rename(dir.join("own.int8.onnx"), work.join("own.int8.onnx")).unwrap();
+    fs::write(&record, before).unwrap();
+    fs::write(dir.join("own.int8.onnx"), "own.int8.onnx").unwrap();
+    fs::remove_file(&python).unwrap();
+    let other = File::options().write(true).open(dir.join("install.lock"));
+    let other = other.unwrap();
+    other.lock().unwrap();
+    assert_eq!(code(&run(&["models", "verify"])), 1);
+    let install = [["models", "install", "own"].as_slice(), &place].concat();
+    let mut second = command(&variables, &install);
+    let mut second = second.stderr(Stdio::piped()).spawn().unwrap();
+    let mut told = BufReader::new(second.stderr.take().unwrap()).lines();
+    let first = told.next().unwrap().unwrap();
+    assert!(
+        first.contains("waiting for another installation"),
+        "{first}"
+    );
+    other.unlock().unwrap();
+    let rest: Vec<_> = told.map(Result::unwrap).collect();
+    assert!(second.wait().unwrap().success(), "{rest:?}");
+    assert!(!work.exists());
+    let verified = run(&["models", "verify"]);
+    assert_eq!(code(&verified), 0, "{}", complaint(&verified));
+}
+
+/// Stands in for Python where a model is made anew: it gives the files that lie in a folder.
+const COPIER: &str = r#"#!/bin/sh
+case "$1 $2" in
+  "-m venv") mkdir -p "$3/bin" && cp "$0" "$3/bin/python" ;;
+  "-m pip") ;;
+  *) cp "MADE/$(basename "$4")" "$4" ;;
+esac
+"#;
+
+#[test]
+fn a_server_takes_photos_while_it_has_its_model_made_anew_and_then_goes_by_the_new_one() {
+    let Some(from) = std::env::var_os("DOPPEL_MODELS_DIR") else {
+        return eprintln!("skipped: DOPPEL_MODELS_DIR is not set");
+    };
+    let from = std::path::absolute(from).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    for entry in fs::read_dir(&from).unwrap() {
+        let name = entry.unwrap().file_name();
+        std::os::unix::fs::symlink(from.join(&name), dir.join(&name)).unwrap();
+    }
+    // The weights lie there, so that none are fetched.
+    let mut manifest = serde_json::to_value(Manifest::builtin()).unwrap();
+    let network = &mut manifest["embedder"];
+    network["sha256"] = json!(sha256(b"weights"));
+    let weights = network["translated"]["weights"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let rounded = network["translated"]["rounded"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    network.as_object_mut().unwrap().remove("from");
+    let name = manifest["name"].as_str().unwrap().to_owned();
+    fs::write(
+        dir.join(format!("{name}.manifest.json")),
+        manifest.to_string(),
+    )
+    .unwrap();
+    let _ = fs::remove_file(dir.join(&weights));
+    fs::write(dir.join(&weights), "weights").unwrap();
+    let path = dir.join("installed.json");
+    let mut stale: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    let maker = |record: &Value| -> Option<String> {
+        let files = record["files"].as_array()?.iter();
+        let mut made = files.filter(|file| file["name"] == rounded.as_str());
+        made.next()?["made_by"].as_str().map(str::to_owned)
+    };
+    for file in stale["files"].as_array_mut().unwrap() {
+        if file["name"] == rounded.as_str() {
+            file["made_by"] = json!("another");
+        }
+    }
+    fs::remove_file(&path).unwrap();
+    fs::write(&path, stale.to_string()).unwrap();
+    let python = dir.join("python.sh");
+    fs::write(&python, COPIER.replace("MADE", from.to_str().unwrap())).unwrap();
+    fs::set_permissions(&python, fs::Permissions::from_mode(0o755)).unwrap();
+    let data = dir.join("data").display().to_string();
+    let (models, python) = (dir.to_str().unwrap(), python.to_str().unwrap());
+    let arguments = ["serve", "--listen", "127.0.0.1:0", "--data-dir", &data];
+    let arguments = [&arguments[..], &["--models-dir", models]].concat();
+    let mut server = command(&[("DOPPEL_PYTHON", python)], &arguments);
+    let piped = server.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut server = piped.spawn().unwrap();
+    let mut out = BufReader::new(server.stdout.take().unwrap()).lines();
+    assert!(out.next().unwrap().unwrap().contains("listening"));
+    let mut told = Vec::new();
+    for line in BufReader::new(server.stderr.take().unwrap()).lines() {
+        told.push(line.unwrap());
+        // At first with numbers of 32 bits, then anew.
+        let taken = told
+            .iter()
+            .filter(|it| it.contains("photos are taken") && it.contains(&name));
+        if taken.count() == 2 || told.last().unwrap().contains("stay as they are") {
+            break;
+        }
+    }
+    server.kill().unwrap();
+    server.wait().unwrap();
+    let anew = told
+        .iter()
+        .any(|it| it.contains("making the face models anew"));
+    assert!(anew, "{told:?}");
+    let record: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    assert!(maker(&record).is_some_and(|it| it != "another"), "{told:?}");
 }

