@@ -10,9 +10,9 @@ export function useKey(value) {
 
 /// What the server refuses, or 0 where it does not answer.
 export class Trouble extends Error {
-  constructor(status, message, retryAfter = 1) {
+  constructor(status, message, { retryAfter = 1, shortOf } = {}) {
     super(message);
-    Object.assign(this, { status, retryAfter });
+    Object.assign(this, { status, retryAfter, shortOf });
   }
 }
 
@@ -27,7 +27,7 @@ function told(status, text, retryAfter) {
   let body = null;
   try { body = JSON.parse(text); } catch { /* a refused key is answered in plain text */ }
   if (status >= 200 && status < 300 && body) return body.result;
-  throw new Trouble(status, body?.status?.error ?? text, Number(retryAfter) || 1);
+  throw new Trouble(status, body?.status?.error ?? text, { retryAfter: Number(retryAfter) || 1, shortOf: body?.status?.short_of });
 }
 
 /// The response as it is, where the server answers at all.

@@ -73,6 +73,7 @@ export const TABLE = {
   formats: ["JPEG, PNG, WebP, GIF, BMP, TIFF and HEIC are understood.", "Понятны JPEG, PNG, WebP, GIF, BMP, TIFF и HEIC."],
   busy: ["The server is busy", "Сервер занят"],
   noModels: ["Face models are missing", "Нет моделей лиц"],
+  noMemory: ["The server has no memory for this", "У сервера не хватает памяти для этого"],
   readOnly: ["The server takes no changes after a disk error", "После ошибки диска изменения не принимаются"],
   failed: ["That did not work", "Не получилось"],
   again: ["Try again", "Повторить"],

@@ -4,7 +4,7 @@ import { button, make } from "./dom.js";
 import { t } from "./strings.js";
 
 /// The title and the text of a refusal.
-export function explained({ status, message }) {
+export function explained({ status, message, shortOf }) {
   if (status === 0) return navigator.onLine ? [t("silent"), t("silentTip")] : [t("offline"), t("offlineTip")];
   if (status === 401) return /this is not/.test(message) ? [t("wrongKey"), t("wrongKeyTip")] : [t("needsKey"), t("needsKeyTip")];
   if (status === 404) return [t("gone"), t("goneTip")];
@@ -15,7 +15,7 @@ export function explained({ status, message }) {
   if (status === 422 || status === 415) return [t("unreadable"), `${t("formats")} ${message}`];
   if (status === 429 || status === 503) return [t("busy"), message];
   if (status === 501) return [t("noModels"), message];
-  if (status === 507) return [t("readOnly"), message];
+  if (status === 507) return [t(shortOf === "memory" ? "noMemory" : "readOnly"), message];
   return [t("failed"), message || String(status)];
 }
 

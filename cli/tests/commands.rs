@@ -118,6 +118,26 @@ fn a_request_that_is_too_large_or_takes_too_much_memory_is_sent_in_parts() {
 }
 
 #[test]
+fn an_import_stops_at_a_full_disk_at_once_and_says_so() {
+    let server = FakeServer::start(State {
+        read_only: true,
+        ..State::default()
+    });
+    let (output, report) = import(&server, &folder_with(&PHOTOS), &["--in-flight", "1"]);
+    assert_eq!(code(&output), 1);
+    let why = complaint(&output);
+    assert!(
+        why.contains("no space left") && why.contains("507"),
+        "{why}"
+    );
+    assert_eq!(
+        (&report["imported"], &report["refused"]),
+        (&0.into(), &0.into())
+    );
+    assert_eq!(server.state().posts, 1, "halves are not tried");
+}
+
+#[test]
 fn vectors_that_take_too_much_memory_at_once_are_sent_in_parts_and_a_full_server_is_told() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("in.jsonl");

@@ -17,7 +17,14 @@ pub(crate) struct Refusal {
     status: StatusCode,
     message: String,
     retry: bool,
+    /// Of what there is not enough, for programs, where that is why: smaller parts may do where it is memory.
+    short_of: Option<&'static str>,
 }
+
+/// What there may not be enough of.
+const SHORT_OF: [&str; 2] = [DISK, MEMORY];
+const DISK: &str = "disk";
+const MEMORY: &str = "memory";
 
 impl Refusal {
     fn new(status: StatusCode, message: impl Into<String>) -> Self {
@@ -25,6 +32,7 @@ impl Refusal {
             status,
             message: message.into(),
             retry: false,
+            short_of: None,
         }
     }
 
@@ -128,17 +136,31 @@ impl Refusal {
 
     /// 507: a disk error has stopped all writing.
     pub(crate) fn read_only(message: impl Into<String>) -> Self {
-        Self::new(StatusCode::INSUFFICIENT_STORAGE, message)
+        Self {
+            short_of: Some(DISK),
+            ..Self::new(StatusCode::INSUFFICIENT_STORAGE, message)
+        }
     }
 
     /// 507: it would take more memory than may be.
     pub(crate) fn no_memory(message: impl Into<String>) -> Self {
-        Self::new(StatusCode::INSUFFICIENT_STORAGE, message)
+        Self {
+            short_of: Some(MEMORY),
+            ..Self::new(StatusCode::INSUFFICIENT_STORAGE, message)
+        }
     }
 
-    /// What another node has told of the same request.
-    pub(crate) fn of_another(status: StatusCode, message: impl Into<String>) -> Self {
-        Self::new(status, message)
+    /// What another node has told of the same request, and of what it was short.
+    pub(crate) fn of_another(
+        status: StatusCode,
+        message: impl Into<String>,
+        short_of: Option<&str>,
+    ) -> Self {
+        let mut known = SHORT_OF.into_iter();
+        Self {
+            short_of: known.find(|it| Some(*it) == short_of),
+            ..Self::new(status, message)
+        }
     }
 
     /// The same refusal, its sentence led by the place it speaks of.
@@ -189,8 +211,12 @@ impl ResponseError for Refusal {
         if self.retry {
             response.insert_header((header::RETRY_AFTER, limits::RETRY_AFTER_S));
         }
+        let mut status = json!({"error": self.message});
+        if let Some(what) = self.short_of {
+            status["short_of"] = what.into();
+        }
         response.json(json!({
-            "status": {"error": self.message},
+            "status": status,
             "time": clock::seconds(),
         }))
     }

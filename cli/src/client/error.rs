@@ -18,6 +18,9 @@ pub(crate) enum Error {
     /// The server said no.
     #[error("the server refused: {message} (status {status})")]
     Refused { status: u16, message: String },
+    /// The server has no memory for all of it.
+    #[error("the server refused: {0} (status 507)")]
+    NoMemory(String),
     /// Vectors of two models cannot be compared.
     #[error("collection `{collection}` holds vectors of {own}, not of `{model}`")]
     OtherModel {
@@ -41,12 +44,6 @@ pub(crate) enum Error {
 impl Error {
     /// Whether half of the request may be taken where all of it was not.
     pub(crate) fn is_of_size(&self) -> bool {
-        matches!(
-            self,
-            Self::Refused {
-                status: 413 | 507,
-                ..
-            }
-        )
+        matches!(self, Self::Refused { status: 413, .. } | Self::NoMemory(_))
     }
 }

@@ -219,11 +219,19 @@ fn understood<T: DeserializeOwned>(answer: &Answer) -> Result<T, Error> {
             Ok(envelope.result)
         }
         401 | 403 => Err(Error::Forbidden(message_of(answer))),
+        507 if short_of(answer).as_deref() == Some("memory") => {
+            Err(Error::NoMemory(message_of(answer)))
+        }
         status => Err(Error::Refused {
             status,
             message: message_of(answer),
         }),
     }
+}
+
+fn short_of(answer: &Answer) -> Option<String> {
+    let failure: Failure = serde_json::from_slice(&answer.body).ok()?;
+    failure.status.short_of
 }
 
 /// What the server says is wrong; something that is no doppel server may say anything.

@@ -87,12 +87,14 @@ fn send(target: &Target<'_>, images: Vec<&NewImage>) -> Result<Vec<Outcome>, Err
     let mut outcomes = Vec::new();
     let mut waiting = images;
     while !waiting.is_empty() {
-        let (done, busy) = settle(&waiting, send_once(target, &waiting)?);
+        let added = send_once(target, &waiting)?;
+        let why = added.errors.first().map(|it| it.error.clone());
+        let (done, busy) = settle(&waiting, added);
         outcomes.extend(done);
         if busy.len() == waiting.len() && start.elapsed() > limits::BUSY_PATIENCE {
             return Err(Error::Busy {
                 waited_s: start.elapsed().as_secs(),
-                message: "it had no room for any photo".to_owned(),
+                message: why.unwrap_or_default(),
             });
         }
         if !busy.is_empty() {

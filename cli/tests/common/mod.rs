@@ -23,6 +23,8 @@ pub(crate) struct State {
     pub(crate) busy: usize,
     /// Refuses requests with more images, or points, than this as too large, with this status.
     pub(crate) most_images: Option<(usize, u16)>,
+    /// Its disk has failed.
+    pub(crate) read_only: bool,
     /// Breaks the connection once it holds this many images.
     pub(crate) gone_at: Option<usize>,
     pub(crate) api_key: Option<String>,
@@ -205,8 +207,17 @@ impl State {
     }
 
     fn too_many(&self, count: usize) -> Option<(u16, Value)> {
+        if self.read_only {
+            let mut refused = failure(507, "no space left on the device");
+            refused.1["status"]["short_of"] = "disk".into();
+            return Some(refused);
+        }
         let (most, status) = self.most_images?;
-        (count > most).then(|| failure(status, "too large"))
+        let mut refused = failure(status, "too large");
+        if status == 507 {
+            refused.1["status"]["short_of"] = "memory".into();
+        }
+        (count > most).then_some(refused)
     }
 
     fn put(&mut self, body: &Value) -> (u16, Value) {

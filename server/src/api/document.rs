@@ -377,7 +377,14 @@ fn refusal_schema() -> Value {
             "status": {
                 "type": "object",
                 "required": ["error"],
-                "properties": {"error": {"type": "string"}},
+                "properties": {
+                    "error": {"type": "string"},
+                    "short_of": {
+                        "type": "string",
+                        "enum": ["disk", "memory"],
+                        "description": "With 507: of what there is not enough. Smaller parts may do where it is memory.",
+                    },
+                },
             },
             "time": {"type": "number"},
         },

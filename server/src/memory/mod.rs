@@ -8,7 +8,7 @@
 //! it: then it is given back first.
 //!
 //! Who would have room if nobody else were at work is told to come back (503); who would not, that it
-//! cannot be (507; a photo 413, for others may do).
+//! cannot be (507). A photo is told to come back unless it can never be: 413, for others may do.
 
 mod given;
 mod photo;
@@ -34,6 +34,10 @@ const REST: u32 = 10;
 /// What to do where others are at work.
 const LATER: &str =
     "Others at work have what is missing: try again when they are done, or send smaller parts";
+
+/// What to do where what is kept has it, and a photo waits.
+const FULL: &str = "What is kept has the rest: photos are looked at again when a collection is dropped, indexes \
+    take fewer bits or the limit is raised; a smaller one may do";
 
 /// The account of this process.
 #[derive(Clone)]
@@ -325,12 +329,12 @@ impl Memory {
             mib(bytes),
             mib(limit)
         );
-        Err(
-            match of_others > 0 && fits(used.saturating_sub(of_others)) {
-                true => Refusal::busy(format!("{figures}. {LATER}")),
-                false => wanted.what.refusal(&figures),
-            },
-        )
+        let is_of_others = of_others > 0 && fits(used.saturating_sub(of_others));
+        Err(match wanted.what {
+            _ if is_of_others => Refusal::busy(format!("{figures}. {LATER}")),
+            What::Photo if fits(wanted.own) => Refusal::busy(format!("{figures}. {FULL}")),
+            what => what.refusal(&figures),
+        })
     }
 }
 
@@ -416,6 +420,24 @@ mod tests {
         assert_eq!((status(9, 5), memory.promised_bytes()), (503, 0));
         memory.give_back();
         assert_eq!(status(9, 5), 507);
+    }
+
+    #[test]
+    fn a_photo_is_too_large_only_where_it_can_never_be() {
+        let memory = Memory::new(10, &Metrics::new());
+        let status = |used: u64, bytes: u64, own: u64| {
+            let wanted = Wanted {
+                bytes: bytes << 20,
+                beyond: 0,
+                own: own << 20,
+                what: What::Photo,
+            };
+            let refused = memory.promise_at(used << 20, wanted).unwrap_err();
+            (refused.status().as_u16(), refused.is_busy())
+        };
+        assert_eq!(status(9, 2, 0), (503, true), "the store is full");
+        assert_eq!(status(1, 11, 0), (413, false));
+        assert_eq!(status(9, 6, 5), (413, false), "beside its own request");
     }
 
     #[test]

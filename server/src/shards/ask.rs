@@ -357,7 +357,8 @@ fn sentence(said: &Said) -> String {
 fn told(shard: u32, mut said: Said) -> Result<Told, Refusal> {
     if said.status != 200 {
         let status = StatusCode::from_u16(said.status).unwrap_or(StatusCode::BAD_GATEWAY);
-        return Err(Refusal::of_another(status, sentence(&said)));
+        let short_of = said.body["status"]["short_of"].as_str();
+        return Err(Refusal::of_another(status, sentence(&said), short_of));
     }
     match said.body.get_mut("result") {
         Some(result) => Ok(Told {
