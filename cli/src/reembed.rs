@@ -111,8 +111,10 @@ pub(crate) fn run(arguments: &ReembedArgs, client: &Client) -> Result<Exit> {
 
 /// Cancels what is moving the collection, and waits for its end.
 fn end_jobs(collection: &str, client: &Client) -> Result<()> {
-    let moving =
-        |it: &wire::ListedJob| it.kind == "reembed" && it.collection.as_deref() == Some(collection);
+    let own = client.own_name(collection)?;
+    let moving = |it: &wire::ListedJob| {
+        it.kind == "reembed" && it.collection.as_deref() == Some(own.as_str())
+    };
     for it in client.jobs()?.into_iter().filter(moving) {
         let mut status = it.job.status;
         while status == "running" {
