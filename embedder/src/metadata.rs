@@ -169,7 +169,7 @@ fn png(file: &[u8]) -> Option<Vec<u8>> {
         (b"cICP", 4),
     ];
     let mut out = file.get(..8)?.to_vec();
-    let mut at = 8;
+    let (mut at, mut has_profile) = (8, false);
     loop {
         let length = u32::from_be_bytes(*file.get(at..)?.first_chunk()?);
         let length = usize::try_from(length).ok()?;
@@ -182,7 +182,9 @@ fn png(file: &[u8]) -> Option<Vec<u8>> {
         {
             out.extend_from_slice(chunk);
         }
-        if name == b"iCCP" {
+        // There is one at most (section 11.3.2.3): of several, each of which may unpack to megabytes, the first.
+        if name == b"iCCP" && !has_profile {
+            has_profile = true;
             out.extend(png_profile(chunk.get(8..8 + length)?).unwrap_or_default());
         }
         if name == b"IEND" {
@@ -214,7 +216,7 @@ fn webp(file: &[u8]) -> Option<Vec<u8>> {
     const HAS_METADATA: u8 = 0b10_1100;
     const HAS_PROFILE: u8 = 0b10_0000;
     let mut out = file.get(..12)?.to_vec();
-    let (mut at, mut header) = (12, None);
+    let (mut at, mut header, mut has_profile) = (12, None, false);
     while at < file.len() {
         let name = file.get(at..at + 4)?;
         let length = u32::from_le_bytes(*file.get(at + 4..)?.first_chunk()?);
@@ -232,7 +234,9 @@ fn webp(file: &[u8]) -> Option<Vec<u8>> {
                 header = Some(start + 8);
             }
         }
-        let profile = (name == b"ICCP").then(|| colours_only(chunk.get(8..8 + length)?));
+        let is_first = name == b"ICCP" && !has_profile;
+        has_profile |= is_first;
+        let profile = is_first.then(|| colours_only(chunk.get(8..8 + length)?));
         if let (Some(profile), Some(header)) = (profile.flatten(), header) {
             // Its bytes are a multiple of four.
             out.extend_from_slice(name);
@@ -389,6 +393,13 @@ mod tests {
         let reader = image::ImageReader::with_format(Cursor::new(&clean), ImageFormat::Png);
         let kept = image::ImageDecoder::icc_profile(&mut reader.into_decoder().unwrap());
         assert_eq!(colours(&kept.unwrap().unwrap()), colours(&own));
+        // Each may unpack to megabytes: only the first is looked at.
+        let others = [chunk.as_slice(); 3].concat();
+        let several = [&plain[..33], &chunk, &others, &plain[33..]].concat();
+        assert_eq!(without_metadata(&several).unwrap(), clean);
+        let broken = b"\0\0\0\x05iCCPicc\0\0\0\0\0\0".as_slice();
+        let after_another = [&plain[..33], broken, &others, &plain[33..]].concat();
+        assert_eq!(without_metadata(&after_another).unwrap(), plain);
         // A number that is longer than numbers are holds something else.
         let length = u32::try_from(SECRET.len()).unwrap().to_be_bytes();
         let gamma = [&length[..], b"gAMA", SECRET, &[0; 4]].concat();
@@ -424,6 +435,9 @@ mod tests {
         assert!(holds_secret(&tagged) && !holds_secret(&clean));
         assert_eq!(colours(&clean), colours(&own));
         assert_eq!(decode(&clean).unwrap(), photo());
+        let one = chunk(b"ICCP", &own);
+        let several = whole(&[&header(0b10_0000), &one, &one, &one]);
+        assert_eq!(without_metadata(&several).unwrap(), clean);
         let broken = whole(&[&header(0b10_0000), &chunk(b"ICCP", SECRET)]);
         assert_eq!(without_metadata(&broken).unwrap(), whole(&[&header(0)]));
     }
