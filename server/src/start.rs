@@ -240,7 +240,7 @@ fn open(app: &Arc<App>, embedding: Option<Embedding>, progress: &watch::Sender<P
                 watch(scope, app, &engine);
                 if let Some(embedding) = embedding {
                     models_task::load(app, embedding);
-                    makers::tell_missing(app, &engine);
+                    survives(app, || makers::tell_missing(app, &engine));
                     survives(app, || interrupted.go_on(app, &engine));
                     survives(app, || compreface::prepare(app, &engine));
                     tracing::info!("ready");
