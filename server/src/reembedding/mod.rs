@@ -216,10 +216,17 @@ fn start(
     }
     let head = pool.head().filter(|_| is_mapped).cloned();
     let engine = Arc::clone(engine);
-    let collection = info.name.clone();
+    let (collection, faces) = (info.name.clone(), Arc::clone(&app.faces));
     app.jobs.start(KIND, info.name, move |job| {
         let of = (collection.as_str(), &wanted, vector);
         let mut outcome = run(&engine, (&pool, head), of, (job, &room));
+        // Not before all have the base: putting that of a point takes the head's of it away.
+        if outcome
+            .as_ref()
+            .is_ok_and(|told| told["without_new_vector"] == 0)
+        {
+            note_heads(&faces, &engine, &collection)?;
+        }
         if let (Ok(result), Some(why)) = (&mut outcome, unmapped) {
             result["by_pictures_because"] = why.into();
         }

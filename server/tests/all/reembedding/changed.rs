@@ -142,3 +142,21 @@ fn a_vector_of_a_head_that_came_without_a_move_goes_too_when_its_bases_changes()
     assert_eq!(result["of_vectors"], 1, "{result}");
     expect_head(&server, 4, &mapped(7));
 }
+
+#[test]
+fn a_head_that_was_there_before_its_base_goes_with_a_change_of_that_too() {
+    let server = Server::start_with(&[], fake_and_head());
+    server
+        .put("/collections/f", &json!({"embedder": "fake-64"}))
+        .ok();
+    add(&server, 4, &[]);
+    let result = reembed(&server, &json!({"model": "fake-128", "keep_old": true}));
+    assert_eq!(result["without_new_vector"], 0, "{result}");
+    assert_eq!(vectors(&server, 4), ["", "fake-128"]);
+    add(&server, 9, &[]);
+    let point = json!({"id": 9, "vector": {"fake-128": vector(7)}});
+    let path = "/collections/f/points/vectors?wait=true";
+    server.put(path, &json!({"points": [point]})).ok();
+    assert_eq!(vectors(&server, 9), ["fake-128"]);
+    assert_eq!(vectors(&server, 4), ["", "fake-128"]);
+}
