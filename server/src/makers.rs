@@ -182,7 +182,7 @@ fn found<'a>(
 
 /// The vector that photos are looked for by where the request does not say: the old one while a
 /// collection moves to another model, else that without a name.
-fn searched_by(info: &CollectionInfo) -> Option<String> {
+pub(crate) fn searched_by(info: &CollectionInfo) -> Option<String> {
     let moving = Move::of(info).map(|it| it.from);
     let unnamed = info.spec.vectors.contains_key("").then(String::new);
     moving.or(unnamed)

@@ -49,6 +49,9 @@ pub(crate) struct Move {
     /// Whether the new vector was there before: then giving up takes nothing away.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) was_there: bool,
+    /// Which one of its name the new model is; not in what an older version has begun.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) sha256: Option<String>,
     pub(crate) state: State,
 }
 
@@ -110,6 +113,7 @@ pub(crate) fn begin(
     let was_there = unfinished.map_or_else(there, |it| it.was_there);
     let wanted = Move {
         was_there,
+        sha256: Some(pool.model().sha256.clone()),
         ..wanted
     };
     wanted.note(engine, &collection, State::Running)?;
@@ -391,9 +395,21 @@ pub(crate) fn go_on(app: &App, engine: &Arc<Engine>, collection: &str) -> Result
     }
     none_at_it(app, &info)?;
     // Whatever keeps the model away, it may come; and another node that goes on may end.
-    let there = app.faces.pool(Some(&told.model));
-    let there = there.and_then(|_| app.elsewhere.take(app, engine, collection));
-    there.map_err(|refusal| Refusal::busy(refusal.to_string()))?;
+    let busy = |refusal: Refusal| Refusal::busy(refusal.to_string());
+    let pool = app.faces.pool(Some(&told.model)).map_err(busy)?;
+    let now = &pool.model().sha256;
+    if told.sha256.as_ref().is_some_and(|then| then != now) {
+        let model = &told.model;
+        tracing::error!(
+            collection,
+            model,
+            now,
+            "a move was to another model of this name, and does not go on"
+        );
+        return Ok(told.note(engine, collection, State::Stopped)?);
+    }
+    let taken = app.elsewhere.take(app, engine, collection);
+    taken.map_err(busy)?;
     // It was let in once, and part of it is there: it is counted, and not refused.
     let room = app.memory.hold(bytes_of(engine, &info, &told)?);
     let job = start(app, engine, info, (told, room))?;

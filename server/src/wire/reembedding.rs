@@ -78,6 +78,7 @@ impl ReembedBody {
             keep_old,
             accept_missing: self.accept_missing.unwrap_or(false),
             was_there: false,
+            sha256: None,
             state: State::Running,
         })
     }

@@ -162,8 +162,12 @@ fn noted(state: &str) -> Value {
 
 /// Writes into a data folder that its collection is being moved.
 fn note(data: &Path, state: &str) {
+    note_as(data, noted(state));
+}
+
+fn note_as(data: &Path, told: Value) {
     let engine = Engine::open(Options::new(data)).unwrap();
-    let metadata = [("reembedding".to_owned(), noted(state))];
+    let metadata = [("reembedding".to_owned(), told)];
     let change = CollectionChange {
         metadata: Some(metadata.into_iter().collect()),
         ..CollectionChange::default()

@@ -3,13 +3,14 @@
 
 use std::collections::BTreeMap;
 
-use engine::{CollectionInfo, CollectionSpec, Metric, VectorSpec};
+use engine::{CollectionInfo, CollectionSpec, EmbedderRef, Metric, VectorSpec};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::quantization::{self, QuantizationTold, WalkedOn};
 use super::vector::Distance;
+use crate::makers::searched_by;
 use crate::shards;
 use crate::wire::index::{self, IndexTold};
 
@@ -50,8 +51,7 @@ impl Named {
 
 impl From<CollectionInfo> for Named {
     fn from(info: CollectionInfo) -> Self {
-        let mut vectors = info.spec.vectors.values();
-        let embedder = vectors.find_map(|vector| vector.embedder.clone());
+        let embedder = model_of(&info);
         Self {
             name: info.name,
             points_count: (!info.spec.metadata.contains_key(shards::KEY)).then_some(info.points),
@@ -59,6 +59,14 @@ impl From<CollectionInfo> for Named {
             damaged: None,
         }
     }
+}
+
+/// The model by whose vectors photos are looked for where nobody says by which; else one of those there are.
+fn model_of(info: &CollectionInfo) -> Option<EmbedderRef> {
+    let vectors = &info.spec.vectors;
+    let first = searched_by(info).and_then(|name| vectors.get(&name));
+    let mut vectors = first.into_iter().chain(vectors.values());
+    vectors.find_map(|vector| vector.embedder.clone())
 }
 
 /// The answer to `GET /collections/{c}`.
@@ -155,6 +163,7 @@ struct EmbedderTold {
 
 impl From<CollectionInfo> for Described {
     fn from(info: CollectionInfo) -> Self {
+        let model = model_of(&info);
         let mut spec = info.spec;
         let ttl_s = spec.ttl_s();
         // It is told by itself.
@@ -162,10 +171,9 @@ impl From<CollectionInfo> for Described {
         let vectors = spec.vectors.iter();
         let walked_on = vectors.map(|(name, it)| (name.clone(), it.quantization.into()));
         let walked_on = walked_on.collect();
-        let mut models = spec.vectors.values().filter_map(|it| it.embedder.as_ref());
-        let embedder = models.next().map(|embedder| EmbedderTold {
-            name: embedder.name.clone(),
-            sha256: embedder.sha256.clone(),
+        let embedder = model.map(|model| EmbedderTold {
+            name: model.name,
+            sha256: model.sha256,
         });
         Self {
             status: "green",

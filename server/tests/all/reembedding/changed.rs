@@ -160,3 +160,15 @@ fn a_head_that_was_there_before_its_base_goes_with_a_change_of_that_too() {
     assert_eq!(vectors(&server, 9), ["fake-128"]);
     assert_eq!(vectors(&server, 4), ["", "fake-128"]);
 }
+
+#[test]
+fn a_collection_is_told_to_be_of_the_model_that_searches_go_by() {
+    let server = Server::start_with(&[], fake_and_head());
+    let named = json!({"vectors": {"zed": {"embedder": "fake-64"}}});
+    server.put("/collections/f", &named).ok();
+    add(&server, 4, &[]);
+    reembed(&server, &json!({"model": "fake-128", "keep_old": true}));
+    assert_eq!(best(&server, 4), (json!(4), "fake-64".into()));
+    let told = server.get("/collections/f").ok();
+    assert_eq!(told["embedder"]["name"], "fake-64", "{told}");
+}

@@ -93,3 +93,26 @@ fn no_collection_is_made_on_a_head_whose_file_is_missing_or_damaged() {
         server.put("/collections/f/vectors/x", &late).refused(501);
     }
 }
+
+/// Killed between its answer and the new vector, which would know the head by its checksum.
+#[test]
+fn a_move_that_was_interrupted_does_not_go_on_to_a_head_that_was_learned_anew() {
+    let mut server = Server::start_with(&[], fake_and_head());
+    fill(&server);
+    let learned_anew = base_and(vec![FakeEmbedder::head_learned_anew()]);
+    server.restart_as_after(learned_anew, |data| {
+        let first = "2".repeat(64);
+        let told = json!({
+            "model": "fake-64", "from": "", "to": "fake-64", "keep_old": false,
+            "accept_missing": false, "sha256": first, "state": "running",
+        });
+        note_as(data, told);
+    });
+    assert_eq!(server.get("/admin/jobs").ok()["jobs"], json!([]));
+    let told = server.get("/collections/f").ok();
+    assert_eq!(
+        told["config"]["metadata"]["reembedding"]["state"],
+        "stopped"
+    );
+    assert_eq!(vectors(&server, 9), [""]);
+}
