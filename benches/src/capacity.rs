@@ -122,9 +122,9 @@ mod tests {
 
     #[test]
     fn shards_stay_whole_and_one_that_no_machine_holds_has_none() {
-        // Twelve shards of ten million fit into a machine, so a hundred need nine.
+        // Eleven shards of ten million fit into a machine, so a hundred need ten.
         let billion = plan(&MEASURED, &MACHINE, 1e9, 1e7);
-        assert_eq!((billion.shards, billion.machines), (100.0, 9.0));
+        assert_eq!((billion.shards, billion.machines), (100.0, 10.0));
         assert!(plan(&MEASURED, &MACHINE, 1e9, 1e9).machines.is_infinite());
     }
 

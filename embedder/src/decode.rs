@@ -58,6 +58,8 @@ pub(crate) fn decode_reduced(bytes: &[u8], least_side: u32) -> Result<Option<Pho
     }))
 }
 
+/// The most that a PNG's chunks beside its pixels unpack to: they are, before its size can be asked for.
+const MAX_BESIDE_BYTES: u64 = 16 << 20;
 /// How many copies of a photo's pixels there are at most: as it is, and turned in two ways to look for
 /// faces, or what its decoder makes on the way, or what is turned upright or made opaque.
 const COPIES: u64 = 3;
@@ -127,7 +129,11 @@ fn decoder(bytes: &[u8], format: ImageFormat) -> Result<impl ImageDecoder, Error
     let mut limits = Limits::default();
     limits.max_alloc = Some(MAX_DECODE_BYTES);
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
-    reader.limits(limits.clone());
+    let mut beside = limits.clone();
+    if format == ImageFormat::Png {
+        beside.max_alloc = Some(MAX_BESIDE_BYTES);
+    }
+    reader.limits(beside);
     let mut decoder = reader.into_decoder().map_err(damaged)?;
     decoder.set_limits(limits).map_err(damaged)?;
     Ok(decoder)
@@ -158,6 +164,11 @@ fn on_white(image: DynamicImage) -> RgbImage {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
+    use flate2::Compression;
+    use flate2::write::ZlibEncoder;
+
     use super::*;
 
     fn png(width: u32, height: u32) -> Vec<u8> {
@@ -215,6 +226,29 @@ mod tests {
             decode(&bomb(16_000, 16_000)),
             Err(Error::TooLarge { .. })
         ));
+    }
+
+    #[test]
+    fn a_colour_profile_of_a_png_that_unpacks_to_more_than_any_has_is_left_alone() {
+        let with_profile = |zeros: usize| {
+            let mut packed = ZlibEncoder::new(b"iCCPicc\0\0".to_vec(), Compression::fast());
+            packed.write_all(&vec![0; zeros]).unwrap();
+            let chunk = packed.finish().unwrap();
+            let length = u32::try_from(chunk.len() - 4).unwrap().to_be_bytes();
+            let mut bytes = png(3, 2);
+            let chunk = [&length[..], &chunk, &crc32(&chunk).to_be_bytes()].concat();
+            bytes.splice(33..33, chunk);
+            bytes
+        };
+        let unpacked = |bytes: &[u8]| {
+            let profile = decoder(bytes, ImageFormat::Png).unwrap().icc_profile();
+            profile.unwrap().map(|profile| profile.len())
+        };
+        assert_eq!(unpacked(&with_profile(1 << 20)), Some(1 << 20));
+        let bomb = with_profile(64 << 20);
+        assert!(bomb.len() < 1 << 20);
+        assert_eq!(unpacked(&bomb), None);
+        assert_eq!(decode(&bomb).unwrap(), decode(&png(3, 2)).unwrap());
     }
 
     /// A JPEG whose red rises to the right and whose green rises downwards, with an orientation.
