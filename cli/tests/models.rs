@@ -9,7 +9,7 @@ use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Output, Stdio};
 
 use common::{code, command, complaint, doppel, text};
 use embedder::Manifest;
@@ -73,6 +73,14 @@ fn translated_before(dir: &Path) {
     fs::set_permissions(&python, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
+/// The command over this folder, with the script in it in Python's place.
+fn over(dir: &Path, arguments: &[&str]) -> Output {
+    let python = dir.join("python.sh");
+    let python = [("DOPPEL_PYTHON", python.to_str().unwrap())];
+    let place = ["--models-dir", dir.to_str().unwrap()];
+    doppel(&python, &[arguments, &place].concat())
+}
+
 /// A head on it, whose file has these bytes.
 fn head_on_it(dir: &Path, onnx: &[u8]) {
     let text = fs::read_to_string(dir.join("own.manifest.json")).unwrap();
@@ -93,12 +101,7 @@ fn a_head_whose_file_is_missing_or_damaged_is_told_by_the_list_and_by_verify() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path();
     translated_before(dir);
-    let python = dir.join("python.sh");
-    let run = |arguments: &[&str]| {
-        let place = ["--models-dir", dir.to_str().unwrap()];
-        let python = [("DOPPEL_PYTHON", python.to_str().unwrap())];
-        doppel(&python, &[arguments, &place].concat())
-    };
+    let run = |arguments: &[&str]| over(dir, arguments);
     assert_eq!(code(&run(&["models", "install", "own"])), 0);
     head_on_it(dir, b"learned");
     for (damage, words) in [(None, "is missing"), (Some("other"), "has SHA-256")] {
@@ -151,12 +154,7 @@ fn what_another_version_has_translated_is_told_and_made_anew_by_an_install() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path();
     translated_before(dir);
-    let python = dir.join("python.sh");
-    let run = |arguments: &[&str]| {
-        let place = ["--models-dir", dir.to_str().unwrap()];
-        let python = [("DOPPEL_PYTHON", python.to_str().unwrap())];
-        doppel(&python, &[arguments, &place].concat())
-    };
+    let run = |arguments: &[&str]| over(dir, arguments);
     let verified = run(&["models", "verify"]);
     assert_eq!(code(&verified), 1);
     let why = complaint(&verified);
@@ -172,7 +170,7 @@ fn what_another_version_has_translated_is_told_and_made_anew_by_an_install() {
     let verified = run(&["models", "verify"]);
     assert_eq!(code(&verified), 0, "{}", complaint(&verified));
     // And once is enough.
-    fs::remove_file(&python).unwrap();
+    fs::remove_file(dir.join("python.sh")).unwrap();
     let again = run(&["models", "install", "own"]);
     assert_eq!(code(&again), 0, "{}", complaint(&again));
 }
@@ -199,7 +197,7 @@ fn an_installation_that_broke_off_is_finished_by_the_next_and_one_at_work_is_wai
     fs::rename(dir.join("own.int8.onnx"), work.join("own.int8.onnx")).unwrap();
     fs::write(&record, before).unwrap();
     fs::write(dir.join("own.int8.onnx"), "own.int8.onnx").unwrap();
-    fs::remove_file(&python).unwrap();
+    fs::remove_file(dir.join("python.sh")).unwrap();
     let other = File::options().write(true).open(dir.join("install.lock"));
     let other = other.unwrap();
     other.lock().unwrap();
