@@ -9,8 +9,8 @@ use std::time::Instant;
 
 use hnsw::Scratch;
 use storage::{
-    BlobKind, BlobRef, Blobs, CollectionId, FaceRecord, FaceRow, IndexConfig, Lsn, Part, PointId,
-    PointRecord, Record, Restored, TableChange, Tables, VectorId, VectorsConfig,
+    BlobKind, BlobRef, Blobs, CollectionId, FaceRecord, FaceRow, Lsn, Part, Plans, PointId,
+    PointRecord, Record, Restored, TableChange, Tables,
 };
 
 use crate::backup::{Restores, full_rows};
@@ -22,16 +22,14 @@ use crate::commit::{Committed, Work};
 use crate::compare;
 use crate::convert;
 use crate::error::Error;
-use crate::grow::PointVectors;
-use crate::keep::{NewPayload, new_payloads};
+use crate::index_work::index_work;
+use crate::keep::new_payloads;
 use crate::load::load_state;
 use crate::options::Event;
-use crate::payload::{index_of, path};
 use crate::point::Written;
-use crate::settings::Settings;
 use crate::shared::Shared;
 use crate::spare::stand_in;
-use crate::sync::Receiver;
+use crate::sync::{Mutex, Receiver};
 use crate::view::View;
 use crate::watch::Watches;
 
@@ -42,6 +40,7 @@ pub(crate) struct Followers<'a> {
     pub(crate) catalog: &'a Catalog,
     pub(crate) scratch: &'a Scratch,
     pub(crate) restores: &'a Restores,
+    pub(crate) plans: &'a Mutex<Plans>,
     pub(crate) watches: &'a Watches,
 }
 
@@ -56,6 +55,7 @@ pub(crate) fn run(shared: &Arc<Shared>, work: &Receiver<Work>) {
         catalog: &shared.catalog,
         scratch: &shared.scratch,
         restores: &shared.restores,
+        plans: &shared.plans,
         watches: &shared.watches,
     };
     // Before the first change, beside the first searches.
@@ -67,6 +67,7 @@ pub(crate) fn run(shared: &Arc<Shared>, work: &Receiver<Work>) {
             Work::Group(group) => apply_groups(shared, &followers, group),
             // A checkpoint that gave up needs no answer.
             Work::Freeze(reply) if !shared.apply_failed() => {
+                shared.plans.lock().rotate();
                 drop(reply.send(FrozenState::take(shared, None)));
             }
             Work::View(only, reply) if !shared.apply_failed() => {
@@ -141,24 +142,6 @@ fn apply_group(shared: &Shared, followers: &Followers<'_>, group: Vec<Committed>
         records: count,
         duration: started.elapsed(),
     });
-}
-
-/// A record's work on an index, to be done once the tables have it.
-enum IndexWork {
-    None,
-    Missing(CollectionId),
-    Upsert(Arc<Collection>, Vec<PointVectors>),
-    Update(Arc<Collection>, Vec<PointVectors>),
-    Delete(Arc<Collection>, Vec<PointId>),
-    Payloads(Arc<Collection>, Vec<NewPayload>),
-    PutIndex(Arc<Collection>, IndexConfig),
-    DropIndex(Arc<Collection>, String),
-    DeleteVectors(Arc<Collection>, Vec<PointId>, Vec<VectorId>),
-    CopyVectors(Arc<Collection>, VectorId, Vec<PointId>),
-    SwapVector(Arc<Collection>, VectorId),
-    Configure(Arc<Collection>, Option<VectorsConfig>, Option<Vec<u8>>),
-    Aliases(Vec<(String, Option<CollectionId>)>),
-    Sweep(Vec<CollectionId>),
 }
 
 impl Followers<'_> {
@@ -366,135 +349,4 @@ impl Followers<'_> {
             photo: store(BlobKind::Photo, &face.photo)?,
         })
     }
-
-    fn do_index_work(&self, lsn: Lsn, work: IndexWork) -> Result<Outcome, Error> {
-        let fatal = |error: hnsw::Error| {
-            Error::Corrupt(format!("record {lsn} does not fit its index: {error}"))
-        };
-        match work {
-            IndexWork::None => {}
-            IndexWork::Missing(id) => {
-                return Ok(Err(Error::NoCollection(format!("number {}", id.0))));
-            }
-            IndexWork::Upsert(collection, points) => {
-                collection.apply_upsert(lsn, points).map_err(fatal)?
-            }
-            IndexWork::Delete(collection, ids) => {
-                collection.apply_delete(lsn, &ids).map_err(fatal)?
-            }
-            IndexWork::Payloads(collection, payloads) => {
-                collection.apply_payloads(lsn, &payloads)?
-            }
-            IndexWork::PutIndex(collection, index) => {
-                collection.apply_put_index(lsn, index_of(&index)?, self.tables)?
-            }
-            IndexWork::DropIndex(collection, key) => collection.apply_drop_index(lsn, &path(&key)?),
-            IndexWork::Update(collection, points) => {
-                collection.apply_update(lsn, points).map_err(fatal)?
-            }
-            IndexWork::DeleteVectors(collection, ids, vectors) => collection
-                .apply_delete_vectors(lsn, &ids, &vectors)
-                .map_err(fatal)?,
-            IndexWork::CopyVectors(collection, into, ids) => {
-                collection.apply_copy(lsn, into, ids).map_err(fatal)?
-            }
-            IndexWork::SwapVector(collection, from) => collection.apply_swap(lsn, from),
-            IndexWork::Configure(collection, vectors, metadata) => {
-                let mut settings = Settings::clone(&collection.settings());
-                if let Some(config) = vectors {
-                    settings.vectors = convert::vectors(&config);
-                    settings.next = config.next;
-                }
-                if let Some(bytes) = metadata {
-                    settings.metadata = convert::metadata(&bytes)?;
-                }
-                collection.apply_settings(lsn, settings, self.scratch)?;
-            }
-            IndexWork::Aliases(changes) => self.catalog.change_aliases(changes),
-            IndexWork::Sweep(ids) => {
-                let mut ids = ids.into_iter();
-                ids.try_for_each(|id| self.tables.sweep_dropped(id))?;
-            }
-        }
-        Ok(Ok(()))
-    }
-}
-
-fn index_work(
-    record: Record,
-    payloads: Vec<NewPayload>,
-    known: Option<Option<Arc<Collection>>>,
-) -> Result<IndexWork, Error> {
-    let known = known.flatten();
-    Ok(match record {
-        Record::CreateCollection { .. } => IndexWork::None,
-        Record::DropCollection { id } => IndexWork::Sweep(vec![id]),
-        Record::Restore { collections, .. } => {
-            let replaced = collections.iter().filter_map(|restored| restored.replaces);
-            IndexWork::Sweep(replaced.collect())
-        }
-        Record::Purge { .. } | Record::Mark => IndexWork::None,
-        Record::ChangeAliases { changes } => IndexWork::Aliases(changes),
-        Record::Upsert { collection, points } => match known {
-            None => IndexWork::Missing(collection),
-            Some(known) => {
-                let points = known.with_entries(points)?;
-                IndexWork::Upsert(known, points)
-            }
-        },
-        Record::UpdateVectors { collection, points } => of(known, collection, |known| {
-            let points = points.into_iter();
-            let points = points.map(|(id, vectors)| PointVectors {
-                id,
-                vectors,
-                entries: None,
-                faced: false,
-            });
-            IndexWork::Update(known, points.collect())
-        }),
-        Record::Delete { collection, ids } => {
-            of(known, collection, |known| IndexWork::Delete(known, ids))
-        }
-        Record::ChangePayload { collection, .. } => of(known, collection, |known| {
-            IndexWork::Payloads(known, payloads)
-        }),
-        Record::PutIndex { collection, index } => {
-            of(known, collection, |known| IndexWork::PutIndex(known, index))
-        }
-        Record::DropIndex { collection, key } => {
-            of(known, collection, |known| IndexWork::DropIndex(known, key))
-        }
-        Record::DeleteVectors {
-            collection,
-            ids,
-            vectors,
-        } => of(known, collection, |known| {
-            IndexWork::DeleteVectors(known, ids, vectors)
-        }),
-        Record::CopyVectors {
-            collection,
-            into,
-            ids,
-        } => of(known, collection, |known| {
-            IndexWork::CopyVectors(known, into, ids)
-        }),
-        Record::SwapVector { collection, from } => of(known, collection, |known| {
-            IndexWork::SwapVector(known, from)
-        }),
-        Record::Configure {
-            collection,
-            vectors,
-            metadata,
-        } => of(known, collection, |known| {
-            IndexWork::Configure(known, vectors, metadata)
-        }),
-    })
-}
-
-fn of(
-    known: Option<Arc<Collection>>,
-    id: CollectionId,
-    work: impl FnOnce(Arc<Collection>) -> IndexWork,
-) -> IndexWork {
-    known.map_or(IndexWork::Missing(id), work)
 }

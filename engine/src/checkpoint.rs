@@ -101,6 +101,7 @@ impl Checkpointer {
             if !is_checked {
                 // Here, so that no stop has to wait for it.
                 self.check_spare(&mut self.manifests.lock());
+                self.own_vectors(stop);
                 is_checked = true;
             }
             if self.shared.read_only().is_some() || !self.is_due(last) {
@@ -145,6 +146,23 @@ impl Checkpointer {
         let mut manifests = self.manifests.lock();
         self.take_with(&mut manifests, Some(anew))?;
         Ok(manifests.release_below())
+    }
+
+    /// Copies the vectors that are used where they stand in snapshots since the start, and rests as long as
+    /// that takes.
+    fn own_vectors(&self, stop: &Receiver<()>) {
+        let mut last = Instant::now();
+        let mut go_on = || {
+            let rested = stop.recv_timeout(last.elapsed());
+            last = Instant::now();
+            matches!(rested, Err(RecvTimeoutError::Timeout))
+        };
+        for collection in self.shared.catalog.all() {
+            if let Err(error) = collection.own_vectors(&mut go_on) {
+                let name = &collection.name;
+                tracing::warn!(name, %error, "its vectors are still used where its snapshot has them");
+            }
+        }
     }
 
     /// Looks into the checkpoint before the newest, which the start has left for later.
@@ -285,6 +303,7 @@ impl Checkpointer {
         })?;
         shared.progress.checkpoint.store(lsn.0, Ordering::Release);
         shared.damaged.lock().clear();
+        shared.plans.lock().release();
         {
             let mut log = shared.log.lock();
             log.release_below(manifests.release_below())?;
@@ -363,7 +382,7 @@ fn write_snapshot(
     let disk = Arc::clone(&shared.disk);
     let mut writer =
         SnapshotWriter::create(disk, &path, shared.folder.store(), collection.id, lsn)?;
-    sections::write_state(state, |name, fill| writer.section(name, fill))?;
+    sections::write_quick_state(state, |name, fill| writer.section(name, fill))?;
     // The tables go on changing: rows may be newer than `lsn`. The replay after it mends that.
     writer.section(sections::POINTS, |out| {
         write_points(out, shared, collection, &state.ids)

@@ -196,6 +196,28 @@ impl Collection {
         spaces.for_each(|space| space.index.expect_changes());
     }
 
+    /// Copies vectors that are used where they stand in snapshots, for as long as `go_on` says so; whether
+    /// none is left. From then on a snapshot can go, or rot, and be written anew from memory.
+    pub(crate) fn own_vectors(&self, go_on: &mut dyn FnMut() -> bool) -> Result<bool, Error> {
+        loop {
+            let lent = {
+                let state = self.state.read();
+                let mut spaces = state.spaces.iter();
+                spaces.find_map(|(id, space)| Some((*id, space.index.lent()?)))
+            };
+            let Some((id, lent)) = lent else {
+                return Ok(true);
+            };
+            if !go_on() {
+                return Ok(false);
+            }
+            let copied = lent.copy()?;
+            if let Some(space) = self.state.write().spaces.get_mut(&id) {
+                space.index.own(copied);
+            }
+        }
+    }
+
     /// Every id, in no order.
     pub(crate) fn ids(&self) -> Vec<PointId> {
         self.state.read().numbers.ids().copied().collect()

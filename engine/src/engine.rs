@@ -331,6 +331,7 @@ impl Engine {
             tables_rebuilt: self.report.tables_rebuilt.clone(),
             recovery_seconds: self.report.seconds,
             replayed_records: self.report.replayed,
+            recalled_batches: self.report.recalled,
         }
     }
 

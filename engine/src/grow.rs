@@ -6,13 +6,14 @@
 
 use std::ops::Range;
 
-use hnsw::{Index, Prepared, Slot};
-use storage::{Lsn, NamedVectors, PointId, VectorId};
+use hnsw::{Batch, Index, Prepared, Slot};
+use storage::{Lsn, NamedVectors, PlanKey, Plans, PointId, VectorId};
 
 use crate::collection::{Collection, State};
 use crate::limits::{COMMIT_STEPS, INSERT_BATCH, INSERT_BATCH_FRACTION, PARALLEL_PLANS};
 use crate::numbers::PointNumber;
 use crate::payload::Entries;
+use crate::sync::Mutex;
 
 /// A point's vectors as a record has them; those of a vector that has gone are passed over.
 pub(crate) struct PointVectors {
@@ -38,9 +39,10 @@ impl Collection {
         &self,
         lsn: Lsn,
         points: Vec<PointVectors>,
+        plans: &Mutex<Plans>,
     ) -> Result<(), hnsw::Error> {
-        self.apply_batches(&points, Others::Go)?;
-        self.apply_batches(&self.followers(&points), Others::Stay)?;
+        self.apply_batches(&points, Others::Go, plans)?;
+        self.apply_batches(&self.followers(&points), Others::Stay, plans)?;
         self.mark_changed(lsn);
         Ok(())
     }
@@ -50,10 +52,11 @@ impl Collection {
         &self,
         lsn: Lsn,
         mut points: Vec<PointVectors>,
+        plans: &Mutex<Plans>,
     ) -> Result<(), hnsw::Error> {
         points.retain(|point| self.contains(&point.id));
-        self.apply_batches(&points, Others::Stay)?;
-        self.apply_batches(&self.followers(&points), Others::Stay)?;
+        self.apply_batches(&points, Others::Stay, plans)?;
+        self.apply_batches(&self.followers(&points), Others::Stay, plans)?;
         self.mark_changed(lsn);
         Ok(())
     }
@@ -97,6 +100,7 @@ impl Collection {
         lsn: Lsn,
         into: VectorId,
         ids: Vec<PointId>,
+        plans: &Mutex<Plans>,
     ) -> Result<(), hnsw::Error> {
         let points: Vec<PointVectors> = {
             let state = self.state.read();
@@ -111,7 +115,7 @@ impl Collection {
             });
             missing.collect()
         };
-        self.apply_batches(&points, Others::Stay)?;
+        self.apply_batches(&points, Others::Stay, plans)?;
         self.mark_changed(lsn);
         Ok(())
     }
@@ -136,11 +140,16 @@ impl Collection {
         points.iter().filter_map(follower).collect()
     }
 
-    fn apply_batches(&self, points: &[PointVectors], others: Others) -> Result<(), hnsw::Error> {
+    fn apply_batches(
+        &self,
+        points: &[PointVectors],
+        others: Others,
+        plans: &Mutex<Plans>,
+    ) -> Result<(), hnsw::Error> {
         let mut rest = points;
         while !rest.is_empty() {
             let (batch, after) = rest.split_at(self.batch_len(rest).min(rest.len()));
-            self.apply_batch(batch, others)?;
+            self.apply_batch(batch, others, plans)?;
             rest = after;
         }
         Ok(())
@@ -157,7 +166,12 @@ impl Collection {
         })
     }
 
-    fn apply_batch(&self, points: &[PointVectors], others: Others) -> Result<(), hnsw::Error> {
+    fn apply_batch(
+        &self,
+        points: &[PointVectors],
+        others: Others,
+        plans: &Mutex<Plans>,
+    ) -> Result<(), hnsw::Error> {
         let mut places: Vec<Vec<(VectorId, Slot)>> = vec![Vec::new(); points.len()];
         let spaces: Vec<VectorId> = self.state.read().spaces.keys().copied().collect();
         for of in spaces {
@@ -168,7 +182,7 @@ impl Collection {
                     what.push((level_seed(&point.id), vector));
                 }
             }
-            for (at, slot) in who.into_iter().zip(self.bring_in(of, &what)?) {
+            for (at, slot) in who.into_iter().zip(self.bring_in(of, &what, plans)?) {
                 places[at].push((of, slot));
             }
         }
@@ -187,24 +201,47 @@ impl Collection {
 
     /// Puts vectors into an index where no search finds them yet. Searches are kept out while rows
     /// are copied, never while distances are computed.
-    fn bring_in(&self, of: VectorId, vectors: &[(u64, &[f32])]) -> Result<Vec<Slot>, hnsw::Error> {
+    fn bring_in(
+        &self,
+        of: VectorId,
+        vectors: &[(u64, &[f32])],
+        plans: &Mutex<Plans>,
+    ) -> Result<Vec<Slot>, hnsw::Error> {
         if vectors.is_empty() {
             return Ok(Vec::new());
         }
-        self.change(of, Index::centre);
+        self.change(of, Index::centre)?;
         let prepared = self.in_parts(of, vectors.len(), |index, part| {
             let vectors = vectors[part].iter();
             vectors.map(|(_, vector)| index.encode(vector)).collect()
         });
         let prepared: Vec<Prepared> = prepared.into_iter().collect::<Result<_, _>>()?;
         let seeds: Vec<u64> = vectors.iter().map(|(seed, _)| *seed).collect();
+        let key = PlanKey::new((self.id, of), self.look(of, Index::history), vectors);
         let mut batch = self.change(of, |index| index.stage(&seeds, &prepared))?;
-        let plans = self.in_parts(of, vectors.len(), |index, part| index.plan(&batch, part));
-        batch.set_plans(plans);
-        let lists = self.in_parts(of, batch.lists(), |index, part| index.thin(&batch, part));
-        batch.set_thinned(lists);
+        self.work_out(&mut batch, &key, plans);
         while !self.change(of, |index| index.commit(&mut batch, COMMIT_STEPS)) {}
         Ok(batch.slots().to_vec())
+    }
+
+    /// Takes what was worked out for a batch before, if it was; else works it out. Keeps it for the next
+    /// time.
+    fn work_out(&self, batch: &mut Batch, key: &PlanKey, plans: &Mutex<Plans>) {
+        let of = key.vector;
+        let known = plans.lock().find(key);
+        let known = known.filter(|known| self.look(of, |index| index.recall(batch, known)));
+        let worked_out = known.or_else(|| {
+            let count = batch.slots().len();
+            let found = self.in_parts(of, count, |index, part| index.plan(batch, part));
+            batch.set_plans(found);
+            let lists = self.in_parts(of, batch.lists(), |index, part| index.thin(batch, part));
+            batch.set_thinned(lists);
+            self.look(of, |index| index.remember(batch))
+        });
+        let kept = worked_out.map_or(Ok(()), |it| plans.lock().keep(key, &it));
+        if let Err(error) = kept {
+            tracing::warn!(%error, "a replay would have to work out inserts again");
+        }
     }
 
     /// Gives points their new vectors, each point in one step. Returns the old vectors' places.

@@ -52,6 +52,7 @@ mod error;
 mod filter;
 mod foresee;
 mod grow;
+mod index_work;
 mod insert;
 mod keep;
 pub mod limits;

@@ -4,13 +4,15 @@
 //! index, and slots become the points' numbers.
 
 use std::collections::BTreeMap;
-use std::io::Read;
+use std::io::{self, Read};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use hnsw::Scratch;
+use hnsw::{Apart, Kept, Place, Scratch};
 use roaring::RoaringBitmap;
 use storage::{
-    CollectionEntry, Lsn, Part, PointId, SnapshotReader, TableChange, Tables, read_rows,
+    CollectionEntry, Lsn, Part, PointId, SectionReader, SnapshotReader, TableChange, Tables,
+    read_rows, section_checksum,
 };
 
 use crate::collection::{Collection, State};
@@ -54,7 +56,10 @@ pub(crate) fn load_state(
     let is_point = |number: PointNumber| numbers.id(number).is_some();
     let mut spaces = BTreeMap::new();
     for vector in &settings.vectors {
-        let index = load_index(reader, &sections::index(vector.id), vector, scratch)?;
+        let index = match reader.has(&sections::vectors(vector.id)) {
+            true => load_apart(reader, vector, scratch),
+            false => load_index(reader, &sections::index(vector.id), vector, scratch),
+        }?;
         let by_slot = read_numbers(reader.section(&sections::numbers(vector.id))?);
         let space = by_slot.and_then(|by_slot| Space::with_numbers(index, &by_slot, is_point));
         spaces.insert(vector.id, space.map_err(corrupt)?);
@@ -100,7 +105,57 @@ fn load_index(
     let mut section = reader.section(section)?;
     let len = section.size();
     let scratch = vector.spec.on_disk.then(|| scratch.clone());
-    let index = hnsw::Index::read(&mut section, len, scratch);
+    as_configured(hnsw::Index::read(&mut section, len, scratch), vector)
+}
+
+/// An index whose rows stand apart: they are used there until they are copied.
+fn load_apart(reader: &Part<'_>, vector: &Vector, scratch: &Scratch) -> Result<hnsw::Index, Error> {
+    let mut graph = reader.section(&sections::index(vector.id))?;
+    let mut vectors = reader.section(&sections::vectors(vector.id))?;
+    let mut codes = reader.section(&sections::codes(vector.id))?;
+    let (graph_len, vectors_len, codes_len) = (graph.size(), vectors.size(), codes.size());
+    let places = (place(&vectors)?, place(&codes)?);
+    let mut vectors_seen = |bytes: &[u8]| vectors.check(bytes);
+    let mut codes_seen = |bytes: &[u8]| codes.check(bytes);
+    let index = match places {
+        (Some(vectors_place), Some(codes_place)) => hnsw::Index::read_apart(Apart {
+            graph: (&mut graph, graph_len),
+            vectors: (kept(vectors_place, &mut vectors_seen), vectors_len),
+            codes: (kept(codes_place, &mut codes_seen), codes_len),
+            scratch: vector.spec.on_disk.then(|| scratch.clone()),
+        }),
+        _ => hnsw::Index::read_apart(Apart {
+            graph: (&mut graph, graph_len),
+            vectors: (Kept::Stream(&mut vectors), vectors_len),
+            codes: (Kept::Stream(&mut codes), codes_len),
+            scratch: vector.spec.on_disk.then(|| scratch.clone()),
+        }),
+    };
+    as_configured(index, vector)
+}
+
+fn place(section: &SectionReader<'_>) -> Result<Option<(OwnedFd, u64)>, Error> {
+    section
+        .place()
+        .map_err(|error| Error::Corrupt(error.to_string()))
+}
+
+fn kept<'a>(
+    (file, start): (OwnedFd, u64),
+    seen: &'a mut dyn FnMut(&[u8]) -> io::Result<u32>,
+) -> Kept<'a> {
+    Kept::File(Place {
+        file,
+        start,
+        seen,
+        checksum: section_checksum,
+    })
+}
+
+fn as_configured(
+    index: Result<hnsw::Index, hnsw::Error>,
+    vector: &Vector,
+) -> Result<hnsw::Index, Error> {
     let index = index.map_err(|error| match error {
         // No fault of the snapshot.
         hnsw::Error::Scratch(_) => Error::BadRequest(error.to_string()),

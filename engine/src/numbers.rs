@@ -33,7 +33,10 @@ pub(crate) struct Numbers {
 impl Numbers {
     /// Points as a snapshot has them: by number, `None` for a free one.
     pub(crate) fn from_ids(ids: Vec<Option<PointId>>) -> Result<Self, String> {
-        let mut numbers = Self::default();
+        let mut numbers = Self {
+            by_id: HashMap::with_capacity(ids.len()),
+            ..Self::default()
+        };
         for (number, id) in (0u32..).zip(&ids) {
             match id {
                 None => numbers.free.push(Reverse(number)),

@@ -159,4 +159,6 @@ pub struct Status {
     pub recovery_seconds: f64,
     /// Records that recovery replayed.
     pub replayed_records: u64,
+    /// Batches of vectors among them that went in without a search, because it was known what one had found.
+    pub recalled_batches: u64,
 }

@@ -135,6 +135,10 @@ impl Engine {
         of: Option<CollectionId>,
         step: &mut dyn FnMut(u64) -> Result<(), Error>,
     ) -> Result<(), Error> {
+        // No file that will go shall be held on to.
+        for collection in self.shared().catalog.all() {
+            collection.own_vectors(&mut || true)?;
+        }
         let mut rewritten = self.rewrite()?;
         rewritten.pictured.extend(of);
         let checkpointer = self.checkpointer()?;

@@ -10,7 +10,7 @@ use std::time::Instant;
 use hnsw::Scratch;
 use storage::{
     Blobs, CollectionEntry, DataFolder, Disk, Expectation, Log, Lsn, Manifest, Manifests,
-    OpenedManifests, PointId, Record, SnapshotReader, Tables,
+    OpenedManifests, Plans, PointId, Record, SnapshotReader, Tables,
 };
 
 use crate::apply::Followers;
@@ -43,6 +43,7 @@ pub(crate) struct Report {
     pub(crate) tables_rebuilt: Option<String>,
     pub(crate) seconds: f64,
     pub(crate) replayed: u64,
+    pub(crate) recalled: u64,
 }
 
 /// Opens a data folder and brings everything up to the end of its log.
@@ -78,12 +79,17 @@ pub(crate) fn recover(options: Options) -> Result<Recovered, Error> {
     let blobs = Blobs::open(Arc::clone(&disk), &folder.blobs(), folder.store())?;
     let scratch = Scratch::new(folder.scratch()?);
     let restores = Restores::new(Arc::clone(&disk), folder.restores());
+    let plans = Mutex::new(match log.shared() {
+        None => Plans::open(Arc::clone(&disk), folder.plans())?,
+        Some(_) => Plans::none(Arc::clone(&disk)),
+    });
     let source = Source {
         options: &options,
         suspect,
         damaged: Mutex::default(),
         scratch: &scratch,
         restores: &restores,
+        plans: &plans,
         folder: &folder,
         disk: &*disk,
         log: &*log,
@@ -105,6 +111,7 @@ pub(crate) fn recover(options: Options) -> Result<Recovered, Error> {
     if let Some(reason) = &rebuilt {
         tracing::warn!(reason, "the tables were rebuilt from snapshots and log");
     }
+    let recalled = plans.lock().end_replay()?;
     let durable = log.last_lsn();
     let damaged = source.damaged.into_inner();
     let shared = Shared::new(
@@ -114,7 +121,7 @@ pub(crate) fn recover(options: Options) -> Result<Recovered, Error> {
         log,
         tables,
         blobs,
-        (catalog, scratch, restores),
+        (catalog, scratch, restores, plans),
     );
     shared.restores.look(durable)?;
     shared.backups.tidy()?;
@@ -124,6 +131,7 @@ pub(crate) fn recover(options: Options) -> Result<Recovered, Error> {
         tables_rebuilt: rebuilt,
         seconds: started.elapsed().as_secs_f64(),
         replayed,
+        recalled,
     };
     Ok(Recovered {
         shared,
@@ -214,6 +222,7 @@ struct Source<'a> {
     damaged: Mutex<HashSet<String>>,
     scratch: &'a Scratch,
     restores: &'a Restores,
+    plans: &'a Mutex<Plans>,
     folder: &'a DataFolder,
     disk: &'a dyn Disk,
     log: &'a dyn Log,
@@ -342,6 +351,7 @@ impl Source<'_> {
             catalog,
             scratch: self.scratch,
             restores: self.restores,
+            plans: self.plans,
             watches: &Watches::default(),
         };
         if let Some(planted) = self.planted {

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 
 use hnsw::Scratch;
-use storage::{Backups, Blobs, DataFolder, Disk, Log, Lsn, Tables};
+use storage::{Backups, Blobs, DataFolder, Disk, Log, Lsn, Plans, Tables};
 
 use crate::backup::Restores;
 use crate::catalog::Catalog;
@@ -34,6 +34,8 @@ pub(crate) struct Shared {
     pub(crate) backups: Backups,
     /// Backups that records of the log restore.
     pub(crate) restores: Restores,
+    /// What inserts have worked out since the last checkpoint.
+    pub(crate) plans: Mutex<Plans>,
     /// Who reads the tables as they were.
     pub(crate) watches: Watches,
     /// What was there at the last mark, until somebody asks for it.
@@ -98,11 +100,12 @@ impl Shared {
         log: Box<dyn Log>,
         tables: Tables,
         blobs: Blobs,
-        (catalog, scratch, restores): (Catalog, Scratch, Restores),
+        (catalog, scratch, restores, plans): (Catalog, Scratch, Restores, Mutex<Plans>),
     ) -> Self {
         Self {
             backups: Backups::new(Arc::clone(&disk), folder.backups()),
             restores,
+            plans,
             watches: Watches::default(),
             marked: Mutex::new(None),
             options,

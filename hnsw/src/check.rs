@@ -15,6 +15,20 @@ impl fmt::Display for Violation {
     }
 }
 
+/// The first slot that stands in a list a second time.
+pub(crate) fn first_twice(list: &[u32]) -> Option<u32> {
+    // Most slots are told to be new by a table of few bits.
+    let mut seen = [0u64; 4];
+    let mut all = list.iter().enumerate();
+    let found = all.find(|(at, slot)| {
+        let (word, bit) = ((**slot / 64 % 4) as usize, 1 << (**slot % 64));
+        let maybe = seen[word] & bit != 0;
+        seen[word] |= bit;
+        maybe && list[..*at].contains(slot)
+    });
+    found.map(|(_, slot)| *slot)
+}
+
 impl Index {
     /// Checks links, levels, reverse links, anchors, codes, the free list, the entry, and that every
     /// live point can be reached on level 0 from where searches start.
@@ -95,7 +109,7 @@ impl Index {
                 self.params.cap(level)
             ));
         }
-        for (at, other) in list.iter().enumerate() {
+        for other in list {
             let reaches = self
                 .levels
                 .get(*other as usize)
@@ -103,11 +117,12 @@ impl Index {
             if !reaches {
                 return Some(format!("a link to {other}, which is not on this level"));
             }
-            if *other == slot || list[..at].contains(other) {
-                return Some(format!("a link to {other} that is its own or there twice"));
+            if *other == slot {
+                return Some("a link to itself".into());
             }
         }
-        None
+        let twice = first_twice(list);
+        twice.map(|other| format!("a link to {other} that is there twice"))
     }
 
     fn bad_anchor(&self, slot: u32) -> Option<String> {

@@ -1,11 +1,17 @@
 //! Codes of all vectors: of each, less the centre and turned, an int8 row, by which the graph is
 //! built and the best of a walk are ordered, and maybe a packed row, by which walks go.
 //!
-//! Both follow from the vectors, are never frozen, and are compared in whole numbers, so that every
-//! machine builds the same graph.
+//! Both follow from the vectors and are compared in whole numbers, so that every machine builds the
+//! same graph. They are frozen only so that they need not be computed again.
 
+use std::io::{self, Write};
+
+use bytemuck::{Pod, Zeroable, cast_slice, cast_slice_mut};
+
+use crate::apart::{Copied, Kept, Lent};
 use crate::distance::{in_runs, kernels, prefetch};
-use crate::memory::{IN_RAM, Rows};
+use crate::error::Error;
+use crate::memory::Rows;
 use crate::packed::{Layout, terms};
 use crate::params::{Metric, Params};
 use crate::rotate::{Rotation, padded};
@@ -24,8 +30,16 @@ pub(crate) struct Codes {
     error: f32,
 }
 
+/// Codes as they were when they were frozen.
+pub(crate) struct FrozenCodes {
+    int8: Rows<i8>,
+    packed: Option<Rows<u8>>,
+    facts: Vec<Facts>,
+}
+
 /// What goes with an int8 row.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Pod, Zeroable)]
 struct Facts {
     /// The vector's own part of a cost.
     base: f32,
@@ -109,20 +123,62 @@ impl Codes {
         }
     }
 
-    pub(crate) fn set(&mut self, slot: u32, encoded: &Encoded) {
+    /// Stores the codes of a slot. Only rows that are lent can fail, when they are copied.
+    pub(crate) fn set(&mut self, slot: u32, encoded: &Encoded) -> io::Result<()> {
         let at = slot as usize;
-        self.int8.reserve(slot).expect(IN_RAM);
-        let row = self.int8.row_mut(slot).expect(IN_RAM);
-        row.copy_from_slice(&encoded.int8);
+        self.int8.reserve(slot)?;
+        self.int8.row_mut(slot)?.copy_from_slice(&encoded.int8);
         if let Some((_, rows)) = &mut self.packed {
-            rows.reserve(slot).expect(IN_RAM);
-            let row = rows.row_mut(slot).expect(IN_RAM);
-            row.copy_from_slice(&encoded.packed);
+            rows.reserve(slot)?;
+            rows.row_mut(slot)?.copy_from_slice(&encoded.packed);
         }
         if self.facts.len() <= at {
             self.facts.resize(at + 1, Facts::default());
         }
         self.facts[at] = encoded.facts;
+        Ok(())
+    }
+
+    pub(crate) fn freeze(&self) -> FrozenCodes {
+        FrozenCodes {
+            int8: self.int8.clone(),
+            packed: self.packed.as_ref().map(|(_, rows)| rows.clone()),
+            facts: self.facts.clone(),
+        }
+    }
+
+    /// Takes the codes of so many slots from where [`FrozenCodes::write`] wrote them; whether they can be.
+    pub(crate) fn take(&mut self, slots: usize, from: &mut Kept<'_>) -> Result<bool, Error> {
+        from.fill(&mut self.int8, slots, &|_| Ok(()))?;
+        if let Some((_, rows)) = &mut self.packed {
+            from.fill(rows, slots, &|_| Ok(()))?;
+        }
+        self.facts = vec![Facts::default(); slots];
+        from.copy(cast_slice_mut(&mut self.facts))?;
+        Ok(cast_slice(&self.facts).iter().all(|x: &f32| x.is_finite()))
+    }
+
+    /// Some rows that are used where they were read from.
+    pub(crate) fn lent(&self) -> Option<Lent> {
+        let packed = || self.packed.as_ref()?.1.first_kept();
+        let int8 = self.int8.first_kept().map(Lent::Int8);
+        int8.or_else(|| packed().map(Lent::Packed))
+    }
+
+    /// Uses copies from now on.
+    pub(crate) fn own(&mut self, copied: Copied) {
+        match (copied, &mut self.packed) {
+            (Copied::Int8(copy), _) => self.int8.exchange(copy),
+            (Copied::Packed(copy), Some((_, rows))) => rows.exchange(copy),
+            _ => {}
+        }
+    }
+
+    /// Bytes that [`FrozenCodes::write`] writes for a slot.
+    pub(crate) fn slot_bytes(&self) -> usize {
+        let packed = self.packed.as_ref();
+        let packed = packed.map_or(0, |(layout, _)| layout.row_bytes());
+        self.int8.stride() + packed + size_of::<Facts>()
     }
 
     /// Whether the codes of a slot are those of this vector.
@@ -286,6 +342,18 @@ impl Codes {
         self.int8.resident_bytes()
             + packed.map_or(0, |(_, rows)| rows.resident_bytes())
             + self.facts.capacity() * size_of::<Facts>()
+    }
+}
+
+impl FrozenCodes {
+    pub(crate) fn write(&self, slots: usize, out: &mut dyn Write) -> io::Result<()> {
+        for rows in self.int8.first(slots) {
+            out.write_all(cast_slice(rows?))?;
+        }
+        for rows in self.packed.iter().flat_map(|rows| rows.first(slots)) {
+            out.write_all(rows?)?;
+        }
+        out.write_all(cast_slice(&self.facts))
     }
 }
 

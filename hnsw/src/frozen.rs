@@ -1,13 +1,14 @@
-//! An index as a stream of bytes.
+//! An index as a stream of bytes, all in one or with the vectors apart from it (see `apart`).
 //!
-//! All little-endian: a header (see `header`), then by slot the levels (`u8`, 255 = free), births
+//! All little-endian: a header (see `header`), the history (`u64`, only in version 3), then by slot the levels (`u8`, 255 = free), births
 //! (`u64`) and anchors (`u32`), the free list, the centre that codes are measured from (not in
-//! version 1), the vectors, and for every live slot its lists from level 0 up, each a count (`u16`)
+//! version 1), the vectors (not in version 3), and for every live slot its lists from level 0 up, each a count (`u16`)
 //! and that many slots (`u32`). Codes and reverse links follow from these and are computed again, the
 //! latter when they are needed (see `thaw`).
 
 use std::io::{self, Write};
 
+use crate::codes::FrozenCodes;
 use crate::distance::Bits;
 use crate::index::FREE;
 use crate::links::Links;
@@ -16,6 +17,8 @@ use crate::params::{Metric, Params, Quantization, Slot};
 
 pub(crate) const MAGIC: &[u8; 8] = b"doppelHN";
 pub(crate) const VERSION: u32 = 2;
+/// Whose vectors stand apart.
+pub(crate) const APART: u32 = 3;
 /// The first one, which had no centre.
 pub(crate) const UNCENTRED: u32 = 1;
 pub(crate) const HEADER: usize = 48;
@@ -24,6 +27,7 @@ pub(crate) const HEADER: usize = 48;
 pub struct Frozen {
     pub(crate) params: Params,
     pub(crate) rows: Rows<f32>,
+    pub(crate) codes: Option<FrozenCodes>,
     pub(crate) centred: u8,
     /// All zeros where there are no codes.
     pub(crate) centre: Vec<f32>,
@@ -33,6 +37,7 @@ pub struct Frozen {
     pub(crate) anchors: Vec<u32>,
     pub(crate) free: Vec<u32>,
     pub(crate) next_birth: u64,
+    pub(crate) history: u64,
     pub(crate) entry: u32,
 }
 
@@ -47,18 +52,30 @@ impl Frozen {
         (*level != FREE).then(|| &self.rows.row(slot.0)[..self.params.dim])
     }
 
-    /// Writes the index; [`Index::read`] reads it.
+    /// Writes the index; [`Index::read`](crate::Index::read) reads it.
     pub fn write(&self, out: &mut dyn Write) -> io::Result<()> {
-        out.write_all(&self.header()?)?;
-        out.write_all(&self.levels)?;
-        write_all(out, self.births.iter().map(|n| n.to_le_bytes()))?;
-        write_all(out, self.anchors.iter().map(|n| n.to_le_bytes()))?;
-        write_all(out, self.free.iter().map(|n| n.to_le_bytes()))?;
-        write_all(out, self.centre.iter().map(|x| x.to_le_bytes()))?;
+        self.write_slots(VERSION, out)?;
         for slot in 0..word(self.levels.len())? {
             let row = &self.rows.row(slot)[..self.params.dim];
             write_all(out, row.iter().map(|x| x.to_le_bytes()))?;
         }
+        self.write_links(out)
+    }
+
+    /// Header, what there is of each slot, and the centre.
+    pub(crate) fn write_slots(&self, version: u32, out: &mut dyn Write) -> io::Result<()> {
+        out.write_all(&self.header(version)?)?;
+        if version == APART {
+            out.write_all(&self.history.to_le_bytes())?;
+        }
+        out.write_all(&self.levels)?;
+        write_all(out, self.births.iter().map(|n| n.to_le_bytes()))?;
+        write_all(out, self.anchors.iter().map(|n| n.to_le_bytes()))?;
+        write_all(out, self.free.iter().map(|n| n.to_le_bytes()))?;
+        write_all(out, self.centre.iter().map(|x| x.to_le_bytes()))
+    }
+
+    pub(crate) fn write_links(&self, out: &mut dyn Write) -> io::Result<()> {
         for (slot, level) in (0u32..)
             .zip(&self.levels)
             .filter(|(_, level)| **level != FREE)
@@ -76,7 +93,7 @@ impl Frozen {
         Ok(())
     }
 
-    fn header(&self) -> io::Result<Vec<u8>> {
+    fn header(&self, version: u32) -> io::Result<Vec<u8>> {
         let metric = match self.params.metric {
             Metric::Cosine => 0,
             Metric::Dot => 1,
@@ -91,7 +108,7 @@ impl Frozen {
             Quantization::Packed(Bits::Four) => 4,
         };
         let mut header = MAGIC.to_vec();
-        header.extend_from_slice(&VERSION.to_le_bytes());
+        header.extend_from_slice(&version.to_le_bytes());
         header.extend_from_slice(&word(self.params.dim)?.to_le_bytes());
         header.extend_from_slice(&word(self.params.m)?.to_le_bytes());
         header.extend_from_slice(&word(self.params.ef_construct)?.to_le_bytes());

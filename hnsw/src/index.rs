@@ -39,6 +39,8 @@ pub struct Index {
     /// Slots to be given again, the last one first.
     pub(crate) free: Vec<u32>,
     pub(crate) next_birth: u64,
+    /// A hash of who came and went, in order.
+    pub(crate) history: u64,
     /// Where every search starts: a point of the highest level.
     pub(crate) entry: u32,
     /// How often codes were given a better centre.
@@ -69,6 +71,7 @@ impl Index {
             by_birth: BTreeSet::new(),
             free: Vec::new(),
             next_birth: 0,
+            history: 0,
             entry: NONE,
             centred: 0,
             hidden: SlotSet::new(),
@@ -97,6 +100,18 @@ impl Index {
     /// What searches have cost since it was opened.
     pub fn effort(&self) -> Effort {
         self.counts.sum()
+    }
+
+    /// A number that follows from who came and went before, in order, and changes with each: what was
+    /// worked out on this graph is known by it. One that was read whole begins anew.
+    pub fn history(&self) -> u64 {
+        self.history
+    }
+
+    /// Notes that somebody has come or gone.
+    pub(crate) fn goes_on(&mut self, with: u64) {
+        const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
+        self.history = (self.history.rotate_left(29) ^ with ^ ODD).wrapping_mul(ODD);
     }
 
     /// Whether it holds no point.
@@ -187,6 +202,7 @@ impl Index {
         Frozen {
             params: self.params,
             rows: self.vectors.rows.clone(),
+            codes: self.vectors.freeze_codes(),
             centred: self.centred,
             centre: match self.vectors.centre() {
                 Some(centre) => centre.to_vec(),
@@ -198,6 +214,7 @@ impl Index {
             anchors: self.anchors.clone(),
             free: self.free.clone(),
             next_birth: self.next_birth,
+            history: self.history,
             entry: self.entry,
         }
     }

@@ -27,11 +27,11 @@ pub struct Prepared {
 
 /// A batch on its way in.
 pub struct Batch {
-    slots: Vec<Slot>,
-    levels: Vec<u8>,
-    plans: Vec<Plan>,
-    lists: Vec<Wanted>,
-    thinned: Vec<Vec<u32>>,
+    pub(crate) slots: Vec<Slot>,
+    pub(crate) levels: Vec<u8>,
+    pub(crate) plans: Vec<Plan>,
+    pub(crate) lists: Vec<Wanted>,
+    pub(crate) thinned: Vec<Vec<u32>>,
     /// Steps of the commit that have been taken.
     done: usize,
 }
@@ -39,20 +39,20 @@ pub struct Batch {
 /// Where one new point belongs.
 pub struct Plan {
     /// Chosen neighbours by level.
-    neighbours: Vec<Vec<u32>>,
+    pub(crate) neighbours: Vec<Vec<u32>>,
     /// Candidates of level 0, nearest first.
-    near: Vec<u32>,
+    pub(crate) near: Vec<u32>,
 }
 
 /// A list that new points want to be in.
-struct Wanted {
-    level: usize,
-    of: u32,
+pub(crate) struct Wanted {
+    pub(crate) level: usize,
+    pub(crate) of: u32,
     by: Vec<u32>,
 }
 
 /// Candidates that are kept beside the chosen ones.
-const NEAR: usize = 32;
+pub(crate) const NEAR: usize = 32;
 
 impl Batch {
     /// The slots the points got, in the order they were given.
@@ -93,8 +93,20 @@ impl Batch {
         self.thinned = thinned;
     }
 
+    /// Has it be as it was when it was staged.
+    pub(crate) fn forget(&mut self) {
+        self.plans.clear();
+        self.lists.clear();
+        self.thinned.clear();
+    }
+
     fn position(&self, slot: u32) -> Option<usize> {
         self.slots.iter().position(|other| other.0 == slot)
+    }
+
+    /// The level that one of its points will have.
+    pub(crate) fn level_of(&self, slot: u32) -> Option<u8> {
+        self.position(slot).map(|position| self.levels[position])
     }
 }
 
@@ -116,7 +128,7 @@ impl Index {
         points
             .iter()
             .try_for_each(|(_, vector)| self.prepare_into(vector, &mut refusable))?;
-        self.centre();
+        self.centre()?;
         let prepared = in_parts(threads, points.len(), |part| {
             let vectors = points[part].iter();
             vectors.map(|(_, vector)| self.encode(vector)).collect()
@@ -135,11 +147,11 @@ impl Index {
 
     /// Has codes measured from the middle of the points: what all vectors have in common then costs
     /// no precision. Does so a few times while the index is young, and nothing at any other time.
-    pub fn centre(&mut self) {
+    pub fn centre(&mut self) -> Result<(), Error> {
         let due = CENTRE_LENS.iter().take_while(|len| self.len() >= **len);
         let due = u8::try_from(due.count()).unwrap_or(u8::MAX);
         if due <= self.centred || self.vectors.centre().is_none() {
-            return;
+            return Ok(());
         }
         let mut sums = vec![0f64; self.params.dim];
         for (_, slot) in &self.by_birth {
@@ -158,9 +170,9 @@ impl Index {
             .collect();
         self.vectors.set_centre(&centre);
         self.centred = due;
-        for slot in (0u32..).take(self.slots()) {
-            self.vectors.recode(slot);
-        }
+        let mut slots = (0u32..).take(self.slots());
+        let recoded = slots.try_for_each(|slot| self.vectors.recode(slot));
+        recoded.map_err(Error::Scratch)
     }
 
     /// Checks a vector and computes what is stored of it.
@@ -202,6 +214,7 @@ impl Index {
             self.anchors[slot as usize] = NONE;
             self.births[slot as usize] = self.next_birth;
             self.next_birth += 1;
+            self.goes_on(*seed);
             self.hidden.insert(Slot(slot));
             batch.slots.push(Slot(slot));
             batch.levels.push(level(*seed, self.params.m));
@@ -273,13 +286,7 @@ impl Index {
     /// A list with the new links in it; if they are too many it is thinned by the heuristic, but
     /// keeps its anchors.
     fn with_new(&self, batch: &Batch, wanted: &Wanted) -> Vec<u32> {
-        let planned = batch.position(wanted.of).and_then(|position| {
-            let plan = batch.plans.get(position)?;
-            plan.neighbours.get(wanted.level).map(Vec::as_slice)
-        });
-        let list = planned.unwrap_or_else(|| self.links.get(wanted.of, wanted.level));
-        let mut list = list.to_vec();
-        list.extend(wanted.by.iter().copied());
+        let list = self.whole_list(batch, wanted);
         let cap = self.params.cap(wanted.level);
         if list.len() <= cap {
             return list;
@@ -301,6 +308,18 @@ impl Index {
             chosen.offer(&candidate);
         }
         chosen.into_slots()
+    }
+
+    /// A list as it is, or is planned, and all that want to be in it.
+    pub(crate) fn whole_list(&self, batch: &Batch, wanted: &Wanted) -> Vec<u32> {
+        let planned = batch.position(wanted.of).and_then(|position| {
+            let plan = batch.plans.get(position)?;
+            plan.neighbours.get(wanted.level).map(Vec::as_slice)
+        });
+        let list = planned.unwrap_or_else(|| self.links.get(wanted.of, wanted.level));
+        let mut list = list.to_vec();
+        list.extend(wanted.by.iter().copied());
+        list
     }
 
     /// Takes so many steps of copying a batch in; `true` when all is done. New points get their own

@@ -18,6 +18,7 @@
 //! ```
 
 mod anchor;
+mod apart;
 mod beam;
 mod check;
 mod codes;
@@ -36,6 +37,7 @@ mod memory;
 mod packed;
 mod params;
 mod parts;
+mod recall;
 mod remove;
 mod rotate;
 mod scan;
@@ -48,6 +50,7 @@ mod usual;
 mod vectors;
 mod walk;
 
+pub use apart::{Apart, Copied, Kept, Lent, Place};
 pub use check::Violation;
 pub use distance::{
     BLOCK, Bits, Kernels, LANES, PackedDots, available as available_kernels, kernels,
@@ -59,7 +62,7 @@ pub use filter::SlotSet;
 pub use frozen::Frozen;
 pub use index::Index;
 pub use insert::{Batch, Plan, Prepared};
-pub use memory::{Scratch, give_back_freed};
+pub use memory::{CopiedChunk, LentChunk, Scratch, give_back_freed};
 pub use params::{Metric, Params, Quantization, Slot};
 pub use parts::{in_parts, set_threads, threads};
 pub use remove::Removal;

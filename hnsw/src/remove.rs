@@ -137,6 +137,7 @@ impl Index {
         let nothing = vec![0.0; self.params.dim];
         let codes = self.vectors.encode(&nothing);
         let wiped = self.vectors.set(slot, &nothing, codes.as_ref());
+        self.goes_on(u64::from(slot));
         wiped.map_err(Error::Scratch)
     }
 

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use crate::distance::Bits;
 use crate::error::Error;
-use crate::frozen::{HEADER, MAGIC, UNCENTRED, VERSION};
+use crate::frozen::{APART, HEADER, MAGIC, UNCENTRED};
 use crate::index::{FREE, Index, NONE};
 use crate::limits::{MAX_LEVEL, MAX_NUMBER, MAX_SLOTS};
 use crate::links::Incoming;
@@ -33,7 +33,7 @@ impl Header {
             return Err(corrupt("it does not start as an index"));
         }
         let version = word(8);
-        if !(UNCENTRED..=VERSION).contains(&version) {
+        if !(UNCENTRED..=APART).contains(&version) {
             return Err(Error::Corrupt(format!("version {version} is unknown")));
         }
         let all = [
@@ -77,7 +77,11 @@ impl Header {
 
     /// Bytes that the arrays of fixed size take up, so that nothing is allocated for a lie.
     fn fixed_bytes(&self) -> u64 {
-        let slot = 1 + 8 + 4 + 4 * self.params.dim as u64;
+        let vector = match self.version {
+            APART => 0,
+            _ => 4 * self.params.dim as u64,
+        };
+        let slot = 1 + 8 + 4 + vector;
         HEADER as u64 + self.slots as u64 * slot + self.free as u64 * 4
     }
 }
@@ -86,7 +90,7 @@ impl Header {
 const PIECE_BYTES: usize = 64 << 10;
 
 /// What is left to read, taken in small pieces.
-struct Input<'a> {
+pub(crate) struct Input<'a> {
     from: &'a mut dyn Read,
     buffer: Vec<u8>,
     at: usize,
@@ -157,7 +161,7 @@ impl<'a> Input<'a> {
 }
 
 /// Not only finite: what `prepare` would have let in.
-fn in_range(numbers: &[f32]) -> Result<(), Error> {
+pub(crate) fn in_range(numbers: &[f32]) -> Result<(), Error> {
     // All are looked at before anything is decided, so that several are at once.
     let outside = |x: &f32| x.is_nan() | (x.abs() > MAX_NUMBER);
     match numbers.iter().fold(false, |any, x| any | outside(x)) {
@@ -168,10 +172,27 @@ fn in_range(numbers: &[f32]) -> Result<(), Error> {
     }
 }
 
+/// Fills in an index's vectors and codes.
+pub(crate) type FillIn<'a> =
+    dyn FnMut(&mut Index, Option<&mut Input<'_>>) -> Result<(), Error> + 'a;
+
 impl Index {
     /// Reads what [`crate::Frozen::write`] wrote; `len` is the number of bytes there are. Nothing in
     /// them is trusted.
     pub fn read(input: &mut dyn Read, len: u64, scratch: Option<Scratch>) -> Result<Index, Error> {
+        Self::thaw(input, len, scratch, &mut |index, input| {
+            index.read_vectors(input.ok_or_else(|| Error::Corrupt("its vectors are apart".into()))?)
+        })
+    }
+
+    /// Reads an index; `vectors` fills in the vectors and their codes, from the rest of the input if they
+    /// are in it.
+    pub(crate) fn thaw(
+        input: &mut dyn Read,
+        len: u64,
+        scratch: Option<Scratch>,
+        vectors: &mut FillIn<'_>,
+    ) -> Result<Index, Error> {
         let mut input = Input::new(input);
         let header = Header::parse(&input.array()?)?;
         let crowded = header.slots > MAX_SLOTS || header.free > header.slots;
@@ -181,6 +202,9 @@ impl Index {
             ));
         }
         let mut index = Index::with_scratch(header.params, scratch)?;
+        if header.version == APART {
+            index.history = u64::from_le_bytes(input.array()?);
+        }
         index.read_slots(&mut input, &header)?;
         if header.version > UNCENTRED {
             let mut centre = Vec::new();
@@ -189,7 +213,7 @@ impl Index {
             index.vectors.set_centre(&centre);
             index.centred = header.centred;
         }
-        index.read_vectors(&mut input)?;
+        vectors(&mut index, (header.version != APART).then_some(&mut input))?;
         index.read_links(&mut input)?;
         if !input.at_end()? {
             return Err(Error::Corrupt("bytes are left over".into()));
@@ -225,7 +249,7 @@ impl Index {
     }
 
     /// Reads vectors chunk by chunk and has their codes computed on all cores.
-    fn read_vectors(&mut self, input: &mut Input<'_>) -> Result<(), Error> {
+    pub(crate) fn read_vectors(&mut self, input: &mut Input<'_>) -> Result<(), Error> {
         let dim = self.params.dim;
         let (stride, share) = (self.vectors.rows.stride(), self.vectors.rows.chunk_rows());
         let mut slots = 0..u32::try_from(self.slots()).map_err(|_| Error::Full)?;
@@ -244,7 +268,8 @@ impl Index {
             });
             self.vectors.append(&rows).map_err(Error::Scratch)?;
             for (slot, codes) in some.iter().zip(&codes) {
-                self.vectors.set_codes(*slot, codes.as_ref());
+                let set = self.vectors.set_codes(*slot, codes.as_ref());
+                set.map_err(Error::Scratch)?;
             }
         }
         Ok(())

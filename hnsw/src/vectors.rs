@@ -6,7 +6,8 @@
 
 use std::io;
 
-use crate::codes::{Coded, Codes, Encoded};
+use crate::apart::{Copied, Lent};
+use crate::codes::{Coded, Codes, Encoded, FrozenCodes};
 use crate::distance::{in_runs, kernels, prefetch};
 use crate::memory::{Rows, Scratch};
 use crate::params::{Metric, Params, Quantization};
@@ -93,14 +94,14 @@ impl Vectors {
     ) -> io::Result<()> {
         self.rows.reserve(slot)?;
         self.rows.row_mut(slot)?[..self.dim].copy_from_slice(vector);
-        self.set_codes(slot, encoded);
-        Ok(())
+        self.set_codes(slot, encoded)
     }
 
     /// Stores the codes of a vector that is there.
-    pub(crate) fn set_codes(&mut self, slot: u32, encoded: Option<&Encoded>) {
-        if let (Some(codes), Some(encoded)) = (&mut self.codes, encoded) {
-            codes.set(slot, encoded);
+    pub(crate) fn set_codes(&mut self, slot: u32, encoded: Option<&Encoded>) -> io::Result<()> {
+        match (&mut self.codes, encoded) {
+            (Some(codes), Some(encoded)) => codes.set(slot, encoded),
+            _ => Ok(()),
         }
     }
 
@@ -110,12 +111,31 @@ impl Vectors {
     }
 
     /// Computes the codes of a stored vector anew.
-    pub(crate) fn recode(&mut self, slot: u32) {
-        let Some(encoded) = self.encode(self.row(slot)) else {
-            return;
-        };
-        if let Some(codes) = &mut self.codes {
-            codes.set(slot, &encoded);
+    pub(crate) fn recode(&mut self, slot: u32) -> io::Result<()> {
+        let encoded = self.encode(self.row(slot));
+        self.set_codes(slot, encoded.as_ref())
+    }
+
+    pub(crate) fn freeze_codes(&self) -> Option<FrozenCodes> {
+        self.codes.as_ref().map(Codes::freeze)
+    }
+
+    pub(crate) fn codes_mut(&mut self) -> Option<&mut Codes> {
+        self.codes.as_mut()
+    }
+
+    /// Some rows that are used where they were read from.
+    pub(crate) fn lent(&self) -> Option<Lent> {
+        let codes = || self.codes.as_ref()?.lent();
+        codes().or_else(|| self.rows.first_kept().map(Lent::Vectors))
+    }
+
+    /// Uses copies from now on.
+    pub(crate) fn own_copied(&mut self, copied: Copied) {
+        match (copied, &mut self.codes) {
+            (Copied::Vectors(copy), _) => self.rows.exchange(copy),
+            (copied, Some(codes)) => codes.own(copied),
+            _ => {}
         }
     }
 

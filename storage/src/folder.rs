@@ -80,6 +80,11 @@ impl DataFolder {
         self.dir.join("log")
     }
 
+    /// Where it lies what inserts have worked out since the last checkpoint.
+    pub fn plans(&self) -> PathBuf {
+        self.dir.join("plans")
+    }
+
     /// Where the sled tables lie.
     pub fn tables(&self) -> PathBuf {
         self.beside.join("tables")

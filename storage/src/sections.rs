@@ -6,6 +6,7 @@
 //! table's.
 
 use std::io::{self, Read, Write};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -384,10 +385,22 @@ impl<'a> Part<'a> {
         self.sections.section(&format!("{}{name}", self.prefix))
     }
 
+    /// Whether there is such a section.
+    pub fn has(&self, name: &str) -> bool {
+        let name = format!("{}{name}", self.prefix);
+        let mut sections = self.sections.sections.iter();
+        sections.any(|section| section.name == name)
+    }
+
     /// The file's name, for messages.
     pub fn path(&self) -> &'a Path {
         &self.sections.path
     }
+}
+
+/// The checksum of sections and of parts of them (CRC-32C).
+pub fn section_checksum(bytes: &[u8]) -> u32 {
+    crc32c::crc32c(bytes)
 }
 
 /// Reads one section and checks it on the way.
@@ -407,6 +420,32 @@ impl SectionReader<'_> {
         self.section.len
     }
 
+    /// The file and the byte of it where the section begins, if it can be mapped. A file with its final
+    /// name is never written to again, and its bytes stay as long as it is mapped, also when it has gone.
+    pub fn place(&self) -> io::Result<Option<(OwnedFd, u64)>> {
+        let file = self.file.handle()?;
+        Ok(file.map(|file| (file, self.section.offset)))
+    }
+
+    /// Checks bytes that were read at the section's [`place`](Self::place) instead of here, the next ones;
+    /// gives their own checksum.
+    pub fn check(&mut self, bytes: &[u8]) -> io::Result<u32> {
+        let crc = section_checksum(bytes);
+        self.crc = crc32c::crc32c_combine(self.crc, crc, bytes.len());
+        self.read += bytes.len() as u64;
+        self.at_end()?;
+        Ok(crc)
+    }
+
+    /// At the end the checksum must be right.
+    fn at_end(&self) -> io::Result<()> {
+        if self.read == self.section.len && self.crc != self.section.crc {
+            let what = format!("the checksum of section `{}` is wrong", self.section.name);
+            return Err(io::Error::new(io::ErrorKind::InvalidData, what));
+        }
+        Ok(())
+    }
+
     fn fill(&mut self) -> io::Result<()> {
         let rest = self.section.len - self.read;
         let size = usize::try_from(rest).unwrap_or(BUFFER).min(BUFFER);
@@ -423,12 +462,7 @@ impl SectionReader<'_> {
         }
         self.crc = crc32c::crc32c_append(self.crc, &self.buffer);
         self.read += size as u64;
-        if self.read == self.section.len && self.crc != self.section.crc {
-            self.buffer.clear();
-            let what = format!("the checksum of section `{}` is wrong", self.section.name);
-            return Err(io::Error::new(io::ErrorKind::InvalidData, what));
-        }
-        Ok(())
+        self.at_end().inspect_err(|_| self.buffer.clear())
     }
 }
 

@@ -11,7 +11,9 @@ use crate::ids::{CollectionId, Lsn};
 use crate::sections::{Part, SectionsReader, SectionsWriter, checked_header, header};
 
 const MAGIC: &[u8; 8] = b"doppelSN";
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
+/// The first of collections with several vectors, whose indexes stand whole.
+const WHOLE: u32 = 2;
 /// Of snapshots of collections with one vector, whose ids stand slot by slot.
 const BY_SLOT: u32 = 1;
 
@@ -121,7 +123,7 @@ fn decode_header(header: &[u8], store: u128) -> Result<(u32, CollectionId, Lsn),
     if magic != MAGIC {
         return Err("this is no snapshot".into());
     }
-    if version != VERSION && version != BY_SLOT {
+    if ![VERSION, WHOLE, BY_SLOT].contains(&version) {
         return Err(format!("snapshot version {version} is unknown"));
     }
     if owner != store {

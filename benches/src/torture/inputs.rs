@@ -12,8 +12,8 @@ use anyhow::{Context, Result, bail};
 use embedder::{Choice, FaceEmbedder, FakeEmbedder, Want};
 use engine::{Engine, PayloadChange, RestoreAs};
 use storage::{
-    BackupReader, BackupWriter, Contents, Disk, FileLog, Log, Lsn, Manifests, Origin, Record,
-    SimDisk, SnapshotReader, decode_payload, read_rows,
+    BackupReader, BackupWriter, CollectionId, Contents, Disk, FileLog, Log, Lsn, Manifests, Origin,
+    PlanKey, Plans, Record, SimDisk, SnapshotReader, VectorId, decode_payload, read_rows,
 };
 
 use super::model::{Model, ONLY};
@@ -202,12 +202,25 @@ fn from_folder(disk: &SimDisk) -> Result<Vec<Valid>> {
     let name = Path::new("/data/snapshots").join(names.first().context("no snapshot")?);
     all.push(("snapshot", bytes_of(disk, &name)?, Box::new(decode)));
     let reader = SnapshotReader::open(disk, &name, store)?;
-    let (mut index, mut rows) = (Vec::new(), Vec::new());
-    reader.part().section("index-0")?.read_to_end(&mut index)?;
-    reader.part().section("points")?.read_to_end(&mut rows)?;
+    let part = |name: &str| -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        reader.part().section(name)?.read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    let rows = part("points")?;
     let decode = |bytes: &[u8]| read_rows(bytes).for_each(drop);
     all.push(("rows", rows, Box::new(decode)));
-    all.push(("index", index, Box::new(read_index)));
+    let names = ["index-0", "vectors-0", "codes-0"];
+    let parts = [part(names[0])?, part(names[1])?, part(names[2])?];
+    for (at, name) in names.into_iter().enumerate() {
+        let others = parts.clone();
+        let decode = move |bent: &[u8]| {
+            let mut parts = others.clone();
+            parts[at] = bent.to_vec();
+            read_index(&parts);
+        };
+        all.push((name, parts[at].clone(), Box::new(decode)));
+    }
     let decode = move |bytes: &[u8]| {
         on_disk("/m/manifest-1", bytes, |disk| {
             drop(Manifests::open(disk, Path::new("/m"), store, &|_| Ok(())));
@@ -236,7 +249,34 @@ fn from_corpus() -> Vec<Valid> {
     let model = include_bytes!("../../../embedder/src/models/facenet-128.json");
     let decode = |bytes: &[u8]| drop(embedder::Manifest::parse(&String::from_utf8_lossy(bytes)));
     all.push(("model manifest", model.to_vec(), Box::new(decode)));
+    all.push(("plans", kept_plans(), Box::new(read_plans)));
     all
+}
+
+const PLANS: &str = "/plans/0000000000.plans";
+
+fn plan_key(history: u64) -> PlanKey {
+    PlanKey::new((CollectionId(1), VectorId(0)), history, &[(7, &[0.5])])
+}
+
+fn kept_plans() -> Vec<u8> {
+    let disk = SimDisk::new();
+    let plans = Plans::open(Arc::new(disk.clone()), "/plans".into());
+    let kept = plans.and_then(|mut plans| {
+        (0..20).try_for_each(|history| plans.keep(&plan_key(history), &[3; 40]))
+    });
+    kept.map_or_else(
+        |_| Vec::new(),
+        |()| bytes_of(&disk, Path::new(PLANS)).unwrap_or_default(),
+    )
+}
+
+fn read_plans(bytes: &[u8]) {
+    on_disk(PLANS, bytes, |disk| {
+        if let Ok(mut plans) = Plans::open(disk, "/plans".into()) {
+            (0..20).for_each(|history| drop(plans.find(&plan_key(history))));
+        }
+    });
 }
 
 fn read_log(disk: Arc<dyn Disk>, store: u128) {
@@ -326,10 +366,16 @@ fn restore(engine: &Engine, bytes: &[u8]) {
     }
 }
 
-/// Behind a checksum in a snapshot, but it must stand on its own.
-fn read_index(mut bytes: &[u8]) {
-    let len = bytes.len() as u64;
-    if let Ok(index) = hnsw::Index::read(&mut bytes, len, None) {
+/// Behind checksums in a snapshot, but they must stand on their own.
+fn read_index([graph, vectors, codes]: &[Vec<u8>; 3]) {
+    let len = |bytes: &Vec<u8>| bytes.len() as u64;
+    let index = hnsw::Index::read_apart(hnsw::Apart {
+        graph: (&mut &graph[..], len(graph)),
+        vectors: (hnsw::Kept::Stream(&mut &vectors[..]), len(vectors)),
+        codes: (hnsw::Kept::Stream(&mut &codes[..]), len(codes)),
+        scratch: None,
+    });
+    if let Ok(index) = index {
         drop(index.check());
     }
 }

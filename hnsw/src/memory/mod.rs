@@ -11,8 +11,9 @@ mod rows;
 mod scratch;
 
 pub use freed::give_back_freed;
-pub(crate) use region::Region;
+pub(crate) use region::{Region, Seal};
 pub(crate) use rows::Rows;
+pub use rows::{CopiedChunk, LentChunk};
 pub use scratch::Scratch;
 
 /// Why nothing can fail where no file stands behind rows.

@@ -1,7 +1,8 @@
-//! A run of zeroed numbers at a cache line's start.
+//! A run of numbers at a cache line's start: zeroed when new, or as a file has them.
 
 use std::alloc::Layout;
 use std::io;
+use std::os::fd::OwnedFd;
 
 use bytemuck::Pod;
 use memmap2::{MmapMut, MmapOptions};
@@ -14,14 +15,33 @@ const HUGE_PAGE: usize = 2 << 20;
 /// Parts of a file start at whole pages of it.
 const FILE_PAGE: usize = 4 << 10;
 
-/// Zeroed when new.
+/// Numbers that are there as long as this is.
 pub(crate) struct Region<T> {
     map: MmapMut,
     /// Bytes before the first number.
     offset: usize,
     len: usize,
-    place: Option<(Place, Scratch)>,
+    home: Home,
     kind: std::marker::PhantomData<T>,
+}
+
+/// What stands behind a region.
+enum Home {
+    Ram,
+    /// A part of the file that stands in for RAM, which goes back to it.
+    Scratch(
+        #[expect(dead_code, reason = "it is given back when dropped")] Place,
+        Scratch,
+    ),
+    /// A file that keeps these numbers: they are read only, and copies go to the other one or to RAM.
+    Kept(Option<Scratch>, Seal),
+}
+
+/// By what numbers in a file are known to be what they were.
+#[derive(Clone, Copy)]
+pub(crate) struct Seal {
+    pub(crate) checksum: fn(&[u8]) -> u32,
+    pub(crate) value: u32,
 }
 
 impl<T: Pod> Region<T> {
@@ -43,32 +63,82 @@ impl<T: Pod> Region<T> {
     /// Numbers come into a file here.
     fn mapped(len: usize, numbers: &[T], scratch: Option<&Scratch>) -> io::Result<Self> {
         let bytes = (len * size_of::<T>()).max(1);
-        let (map, offset, place) = match scratch {
+        let (map, offset, home) = match scratch {
             None => {
                 let (map, offset) = anonymous(bytes).unwrap_or_else(|_| out_of_memory(bytes));
-                (map, offset, None)
+                (map, offset, Home::Ram)
             }
             Some(scratch) => {
                 let numbers = bytemuck::cast_slice(numbers);
                 let (map, place) =
                     scratch.map_holding(numbers, bytes.next_multiple_of(FILE_PAGE))?;
-                (map, 0, Some((place, scratch.clone())))
+                (map, 0, Home::Scratch(place, scratch.clone()))
             }
         };
         Ok(Self {
             map,
             offset,
             len,
-            place,
+            home,
             kind: std::marker::PhantomData,
         })
     }
 
+    /// `len` numbers that stand in a file at `start`, where a number may stand, and what `seal` makes
+    /// of them. They can only be copied, to `scratch` or to RAM.
+    pub(crate) fn kept(
+        (file, start): (&OwnedFd, u64),
+        len: usize,
+        scratch: Option<&Scratch>,
+        seal: &mut dyn FnMut(&[T]) -> io::Result<Seal>,
+    ) -> io::Result<Self> {
+        let mut options = MmapOptions::new();
+        options.offset(start).len(len * size_of::<T>());
+        // SAFETY: whoever hands over the file promises that its bytes never change (see `Apart`); the
+        // map is private, so not even a write through it would change them.
+        #[expect(unsafe_code, reason = "mapping a file needs a promise about it")]
+        let map = unsafe { options.map_copy(file) }?;
+        if map.as_ptr().align_offset(align_of::<T>()) != 0 {
+            return Err(io::Error::other("no number may stand there"));
+        }
+        let mut this = Self {
+            map,
+            offset: 0,
+            len,
+            home: Home::Ram,
+            kind: std::marker::PhantomData,
+        };
+        let seal = seal(this.as_slice())?;
+        this.home = Home::Kept(scratch.cloned(), seal);
+        Ok(this)
+    }
+
+    /// Whether it may be written to by its only owner.
+    pub(crate) fn is_own(&self) -> bool {
+        !matches!(self.home, Home::Kept(..))
+    }
+
+    /// The numbers, if they are what they were when they were read.
+    pub(crate) fn checked(&self) -> io::Result<&[T]> {
+        let numbers = self.as_slice();
+        match &self.home {
+            Home::Kept(_, seal) if (seal.checksum)(bytemuck::cast_slice(numbers)) != seal.value => {
+                let what = "vectors are not what they were when they were read from this file";
+                Err(io::Error::new(io::ErrorKind::InvalidData, what))
+            }
+            _ => Ok(numbers),
+        }
+    }
+
     /// A region of the same kind with other contents: these and then zeros.
     pub(crate) fn copied(&self, len: usize) -> io::Result<Self> {
-        let scratch = self.place.as_ref().map(|(_, scratch)| scratch);
+        let scratch = match &self.home {
+            Home::Ram => None,
+            Home::Scratch(_, scratch) => Some(scratch),
+            Home::Kept(scratch, _) => scratch.as_ref(),
+        };
         let mut copy = Self::new(len.max(self.len), scratch)?;
-        copy.as_mut_slice()[..self.len].copy_from_slice(self.as_slice());
+        copy.as_mut_slice()[..self.len].copy_from_slice(self.checked()?);
         Ok(copy)
     }
 
@@ -79,7 +149,7 @@ impl<T: Pod> Region<T> {
             unsafe_code,
             reason = "checks at every row that is read were 4 % of a search"
         )]
-        // SAFETY: `new` has mapped room for `len` numbers from an offset at which numbers may
+        // SAFETY: `new` and `kept` have mapped `len` numbers from an offset at which numbers may
         // stand, any bytes are numbers (`Pod`), and the map is borrowed as long as the slice.
         unsafe {
             std::slice::from_raw_parts(start, self.len)
@@ -95,12 +165,11 @@ impl<T: Pod> Region<T> {
         self.len
     }
 
-    /// Bytes of RAM that the system cannot take back.
+    /// Bytes of RAM that the system cannot take back, or will not be able to once they are copied.
     pub(crate) fn resident_bytes(&self) -> usize {
-        if self.place.is_some() {
-            0
-        } else {
-            self.len * size_of::<T>()
+        match self.home {
+            Home::Ram | Home::Kept(None, _) => self.len * size_of::<T>(),
+            Home::Scratch(..) | Home::Kept(Some(_), _) => 0,
         }
     }
 }

@@ -1,12 +1,13 @@
 //! Rows of one length, in chunks: a copy shares the chunks, and a later write copies only the chunk
 //! it touches.
 
-use std::io;
+use std::io::{self, Read};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use bytemuck::Pod;
 
-use super::{Region, Scratch};
+use super::{Region, Scratch, Seal};
 
 /// A chunk is at least this large, so that large pages pay.
 const CHUNK_BYTES: usize = 2 << 20;
@@ -20,6 +21,26 @@ pub(crate) struct Rows<T> {
     shift: u32,
     chunks: Vec<Arc<Region<T>>>,
     scratch: Option<Scratch>,
+}
+
+/// A chunk that stands in a file which keeps it.
+pub struct LentChunk<T> {
+    at: usize,
+    chunk: Arc<Region<T>>,
+}
+
+/// A copy of it.
+pub struct CopiedChunk<T> {
+    of: LentChunk<T>,
+    copy: Region<T>,
+}
+
+impl<T: Pod> LentChunk<T> {
+    /// Copies it to where chunks of its kind are.
+    pub(crate) fn copy(self) -> io::Result<CopiedChunk<T>> {
+        let copy = self.chunk.copied(0)?;
+        Ok(CopiedChunk { of: self, copy })
+    }
 }
 
 impl<T> Clone for Rows<T> {
@@ -51,12 +72,12 @@ impl<T: Pod> Rows<T> {
         &self.chunks[chunk].as_slice()[start..start + self.stride]
     }
 
-    /// A row to be written; its chunk is copied first if a frozen copy shares it.
+    /// A row to be written; its chunk is copied first if a frozen copy shares it or a file keeps it.
     pub(crate) fn row_mut(&mut self, slot: u32) -> io::Result<&mut [T]> {
         let (chunk, start) = self.place(slot);
         let stride = self.stride;
         let chunk = &mut self.chunks[chunk];
-        if Arc::get_mut(chunk).is_none() {
+        if Arc::get_mut(chunk).is_none_or(|chunk| !chunk.is_own()) {
             *chunk = Arc::new(chunk.copied(0)?);
         }
         let chunk = Arc::get_mut(chunk).expect("a chunk that was copied just now is not shared");
@@ -102,6 +123,61 @@ impl<T: Pod> Rows<T> {
     pub(crate) fn append(&mut self, rows: &[T]) -> io::Result<()> {
         let chunk = Region::holding(rows, self.scratch.as_ref())?;
         self.chunks.push(Arc::new(chunk));
+        Ok(())
+    }
+
+    /// The same with rows that stand in a file, which go on standing there (see [`Region::kept`]).
+    pub(crate) fn append_kept(
+        &mut self,
+        place: (&OwnedFd, u64),
+        rows: usize,
+        seal: &mut dyn FnMut(&[T]) -> io::Result<Seal>,
+    ) -> io::Result<()> {
+        let chunk = Region::kept(place, rows * self.stride, self.scratch.as_ref(), seal)?;
+        self.chunks.push(Arc::new(chunk));
+        Ok(())
+    }
+
+    /// The first chunk that stands in a file which keeps it.
+    pub(crate) fn first_kept(&self) -> Option<LentChunk<T>> {
+        let mut chunks = self.chunks.iter().enumerate();
+        let found = chunks.find(|(_, chunk)| !chunk.is_own());
+        found.map(|(at, chunk)| LentChunk {
+            at,
+            chunk: Arc::clone(chunk),
+        })
+    }
+
+    /// Puts a copy into the place of the chunk it is of, if that is there still.
+    pub(crate) fn exchange(&mut self, copied: CopiedChunk<T>) {
+        if let Some(chunk) = self.chunks.get_mut(copied.of.at)
+            && Arc::ptr_eq(chunk, &copied.of.chunk)
+        {
+            *chunk = Arc::new(copied.copy);
+        }
+    }
+
+    /// The first `count` rows, chunk by chunk; an error where a file has not kept them.
+    pub(crate) fn first(&self, count: usize) -> impl Iterator<Item = io::Result<&[T]>> {
+        let whole = self.stride << self.shift;
+        let chunks = self.chunks.iter().enumerate();
+        chunks.map_while(move |(at, chunk)| {
+            let left = (count * self.stride).checked_sub(at * whole);
+            let left = left.filter(|left| *left > 0)?.min(whole);
+            Some(chunk.checked().map(|rows| &rows[..left]))
+        })
+    }
+
+    /// Takes the place of empty rows with `count` of them as bytes have them.
+    pub(crate) fn read(&mut self, count: usize, input: &mut dyn Read) -> io::Result<()> {
+        let mut left = count;
+        while left > 0 {
+            let rows = left.min(self.chunk_rows());
+            let mut chunk = Region::new(rows * self.stride, self.scratch.as_ref())?;
+            input.read_exact(bytemuck::cast_slice_mut(chunk.as_mut_slice()))?;
+            self.chunks.push(Arc::new(chunk));
+            left -= rows;
+        }
         Ok(())
     }
 

@@ -68,7 +68,7 @@ fn a_batch_that_is_committed_in_small_steps_gives_the_same_bytes() {
     };
     let mut index = Index::new(params).unwrap();
     insert(&mut index, &mut Random(73), start, 1);
-    index.centre();
+    index.centre().unwrap();
     let prepared = rest.iter().map(|vector| index.encode(vector));
     let prepared = prepared.collect::<Result<Vec<_>, _>>().unwrap();
     let mut batch = index.stage(&seeds, &prepared).unwrap();

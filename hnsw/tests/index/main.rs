@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod answers;
+mod apart;
 mod churn;
 mod common;
 #[path = "../common/mod.rs"]
@@ -18,4 +19,5 @@ mod model;
 mod ranges;
 mod recall;
 mod refusals;
+mod remembered;
 mod usual;

@@ -8,6 +8,7 @@ mod os;
 mod sim;
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -59,6 +60,10 @@ pub trait DiskFile: Send + Sync {
     fn set_len(&self, len: u64) -> io::Result<()>;
     /// Makes content and length durable (`fdatasync`).
     fn sync(&self) -> io::Result<()>;
+    /// The operating system's file, where there is one to be mapped.
+    fn handle(&self) -> io::Result<Option<OwnedFd>> {
+        Ok(None)
+    }
 }
 
 /// Makes a folder whose name is durable on return. The name may have been given by a process that was
