@@ -24,7 +24,7 @@ use crate::convert;
 use crate::error::Error;
 use crate::index_work::index_work;
 use crate::keep::new_payloads;
-use crate::load::load_state;
+use crate::load::{Rows, load_state};
 use crate::options::Event;
 use crate::point::Written;
 use crate::shared::Shared;
@@ -265,7 +265,10 @@ impl Followers<'_> {
             let replayed = loaded.is_none();
             let state = match loaded {
                 Some(state) => state,
-                None => load_state(&part, convert::settings(&restored.config)?, self.scratch)?,
+                None => {
+                    let settings = convert::settings(&restored.config)?;
+                    load_state(&part, settings, self.scratch, Rows::Within)?
+                }
             };
             let name = restored.config.name.clone();
             let collection = Collection::with_state(restored.id, name, state, lsn);

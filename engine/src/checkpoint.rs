@@ -28,6 +28,8 @@ use crate::sync::{Mutex, Receiver, RecvTimeoutError, Sender, bounded};
 
 /// How often the thread looks whether a checkpoint is due.
 const TICK: Duration = Duration::from_millis(500);
+/// When it is tried again to copy vectors, after that has failed.
+const OWN_AGAIN: Duration = Duration::from_secs(60);
 
 /// Everything as it stands between two groups.
 pub(crate) struct FrozenState {
@@ -96,13 +98,15 @@ impl Checkpointer {
     /// Runs until `stop` is closed, taking a checkpoint whenever one is due.
     pub(crate) fn run(&self, stop: &Receiver<()>) {
         let mut last = Instant::now();
-        let mut is_checked = false;
+        let (mut is_checked, mut own_at) = (false, Some(Instant::now()));
         while let Err(RecvTimeoutError::Timeout) = stop.recv_timeout(TICK) {
             if !is_checked {
                 // Here, so that no stop has to wait for it.
                 self.check_spare(&mut self.manifests.lock());
-                self.own_vectors(stop);
                 is_checked = true;
+            }
+            if own_at.is_some_and(|at| at <= Instant::now()) {
+                own_at = self.own_vectors(stop, last);
             }
             if self.shared.read_only().is_some() || !self.is_due(last) {
                 continue;
@@ -149,20 +153,35 @@ impl Checkpointer {
     }
 
     /// Copies the vectors that are used where they stand in snapshots since the start, and rests as long as
-    /// that takes.
-    fn own_vectors(&self, stop: &Receiver<()>) {
+    /// that takes. Leaves off when a checkpoint is due. When to go on, if there are more.
+    fn own_vectors(&self, stop: &Receiver<()>, checkpoint: Instant) -> Option<Instant> {
         let mut last = Instant::now();
         let mut go_on = || {
             let rested = stop.recv_timeout(last.elapsed());
             last = Instant::now();
-            matches!(rested, Err(RecvTimeoutError::Timeout))
+            matches!(rested, Err(RecvTimeoutError::Timeout)) && !self.is_due(checkpoint)
         };
+        let mut then = None;
         for collection in self.shared.catalog.all() {
-            if let Err(error) = collection.own_vectors(&mut go_on) {
-                let name = &collection.name;
-                tracing::warn!(name, %error, "its vectors are still used where its snapshot has them");
-            }
+            let later = match collection.own_vectors(&mut go_on) {
+                Ok(true) => continue,
+                Ok(false) => Duration::ZERO,
+                Err(error) => {
+                    let name = &collection.name;
+                    tracing::warn!(name, %error, "its vectors are still used where its snapshot has them");
+                    OWN_AGAIN
+                }
+            };
+            then = then.max(Some(Instant::now() + later));
         }
+        then
+    }
+
+    /// The same at once: what a checkpoint is written from must not be a file that has rotted meanwhile.
+    fn own_all(&self) -> Result<(), Error> {
+        let collections = self.shared.catalog.all();
+        let mut owned = collections.iter().map(|it| it.own_vectors(&mut || true));
+        owned.try_for_each(|owned| owned.map(drop))
     }
 
     /// Looks into the checkpoint before the newest, which the start has left for later.
@@ -226,6 +245,14 @@ impl Checkpointer {
         }
         if let Some(reason) = self.shared.read_only() {
             return Err(Error::ReadOnly(reason));
+        }
+        let applied = self.shared.progress.applied.load(Ordering::Acquire);
+        if anew.is_some()
+            || manifests
+                .newest()
+                .is_none_or(|newest| newest.lsn.0 != applied)
+        {
+            self.own_all()?;
         }
         self.rotate_log()?;
         let (reply, frozen) = bounded(1);
@@ -303,7 +330,9 @@ impl Checkpointer {
         })?;
         shared.progress.checkpoint.store(lsn.0, Ordering::Release);
         shared.damaged.lock().clear();
-        shared.plans.lock().release();
+        if let Err(error) = shared.plans.lock().release() {
+            tracing::warn!(%error, "what inserts had worked out before a checkpoint stays for now");
+        }
         {
             let mut log = shared.log.lock();
             log.release_below(manifests.release_below())?;

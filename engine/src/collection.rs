@@ -18,9 +18,9 @@ use crate::error::Error;
 use crate::numbers::Numbers;
 use crate::payload::{IndexInfo, PayloadIndexes};
 use crate::point::Which;
-use crate::settings::{Settings, named};
+use crate::settings::{Settings, Vector, named};
 use crate::space::Space;
-use crate::spec::{SHARDS, VectorSpec};
+use crate::spec::SHARDS;
 use crate::sync::{AtomicU64, RwLock};
 use crate::tune::Tunings;
 use crate::vectors::Vectors;
@@ -77,7 +77,7 @@ impl Collection {
         scratch: &Scratch,
     ) -> Result<Self, Error> {
         let vectors = settings.vectors.iter();
-        let spaces = vectors.map(|vector| Ok((vector.id, empty_space(&vector.spec, scratch)?)));
+        let spaces = vectors.map(|vector| Ok((vector.id, empty_space(vector, scratch)?)));
         let state = State {
             numbers: Numbers::default(),
             spaces: spaces.collect::<Result<_, Error>>()?,
@@ -199,23 +199,22 @@ impl Collection {
     /// Copies vectors that are used where they stand in snapshots, for as long as `go_on` says so; whether
     /// none is left. From then on a snapshot can go, or rot, and be written anew from memory.
     pub(crate) fn own_vectors(&self, go_on: &mut dyn FnMut() -> bool) -> Result<bool, Error> {
-        loop {
-            let lent = {
-                let state = self.state.read();
-                let mut spaces = state.spaces.iter();
-                spaces.find_map(|(id, space)| Some((*id, space.index.lent()?)))
-            };
-            let Some((id, lent)) = lent else {
-                return Ok(true);
-            };
+        let lent = || {
+            let state = self.state.read();
+            let mut spaces = state.spaces.iter();
+            spaces.find_map(|(id, space)| Some((*id, space.index.lent()?)))
+        };
+        while lent().is_some() {
             if !go_on() {
                 return Ok(false);
             }
+            let Some((id, lent)) = lent() else { break };
             let copied = lent.copy()?;
             if let Some(space) = self.state.write().spaces.get_mut(&id) {
                 space.index.own(copied);
             }
         }
+        Ok(true)
     }
 
     /// Every id, in no order.
@@ -251,7 +250,7 @@ impl Collection {
         let mut new = BTreeMap::new();
         for vector in &settings.vectors {
             if !known.contains(&vector.id) {
-                new.insert(vector.id, empty_space(&vector.spec, scratch)?);
+                new.insert(vector.id, empty_space(vector, scratch)?);
             }
         }
         let stays = |id: &VectorId| settings.vectors.iter().any(|vector| vector.id == *id);
@@ -305,9 +304,12 @@ impl Collection {
     }
 }
 
-fn empty_space(spec: &VectorSpec, scratch: &Scratch) -> Result<Space, Error> {
+fn empty_space(vector: &Vector, scratch: &Scratch) -> Result<Space, Error> {
+    let spec = &vector.spec;
     let index = Index::with_scratch(spec.params(), spec.on_disk.then(|| scratch.clone()));
-    let index = index.map_err(|error| Error::BadRequest(error.to_string()))?;
+    let mut index = index.map_err(|error| Error::BadRequest(error.to_string()))?;
+    // One that is built to take another's place gets its number too, but has a history of its own.
+    index.begin_history(u64::from(vector.id.0));
     Ok(Space::new(index))
 }
 

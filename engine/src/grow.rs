@@ -230,6 +230,9 @@ impl Collection {
         let of = key.vector;
         let known = plans.lock().find(key);
         let known = known.filter(|known| self.look(of, |index| index.recall(batch, known)));
+        if known.is_some() {
+            plans.lock().count_used();
+        }
         let worked_out = known.or_else(|| {
             let count = batch.slots().len();
             let found = self.in_parts(of, count, |index, part| index.plan(batch, part));

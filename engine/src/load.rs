@@ -24,16 +24,29 @@ use crate::sections;
 use crate::settings::{Settings, Vector};
 use crate::space::{NOBODY, Space};
 
+/// How rows come from a snapshot or a backup.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rows {
+    /// They stand apart and are used there until they are copied, if an index has at least so many bytes
+    /// of vectors: each takes a handle.
+    Lent(u64),
+    /// They are copied now, wherever they stand.
+    Copied,
+    /// They stand in the index, as in backups.
+    Within,
+}
+
 /// The collection as it was at the snapshot's LSN.
 pub(crate) fn load_collection(
     reader: &SnapshotReader,
     entry: &CollectionEntry,
     scratch: &Scratch,
+    rows: Rows,
 ) -> Result<Collection, Error> {
     let settings = convert::settings(&entry.config)?;
     let state = match reader.ids_by_slot {
         true => load_by_slot(&reader.part(), settings, scratch),
-        false => load_state(&reader.part(), settings, scratch),
+        false => load_state(&reader.part(), settings, scratch, rows),
     };
     let (id, name) = (entry.id, entry.config.name.clone());
     let changed = Lsn(entry.snapshot.changed);
@@ -49,6 +62,7 @@ pub(crate) fn load_state(
     reader: &Part<'_>,
     settings: Settings,
     scratch: &Scratch,
+    rows: Rows,
 ) -> Result<State, Error> {
     let corrupt = Error::Corrupt;
     let ids = read_ids(reader.section(sections::IDS)?).map_err(corrupt)?;
@@ -56,8 +70,9 @@ pub(crate) fn load_state(
     let is_point = |number: PointNumber| numbers.id(number).is_some();
     let mut spaces = BTreeMap::new();
     for vector in &settings.vectors {
-        let index = match reader.has(&sections::vectors(vector.id)) {
-            true => load_apart(reader, vector, scratch),
+        let is_apart = rows != Rows::Within && reader.has(&sections::vectors(vector.id));
+        let index = match is_apart {
+            true => load_apart(reader, vector, scratch, rows),
             false => load_index(reader, &sections::index(vector.id), vector, scratch),
         }?;
         let by_slot = read_numbers(reader.section(&sections::numbers(vector.id))?);
@@ -108,23 +123,31 @@ fn load_index(
     as_configured(hnsw::Index::read(&mut section, len, scratch), vector)
 }
 
-/// An index whose rows stand apart: they are used there until they are copied.
-fn load_apart(reader: &Part<'_>, vector: &Vector, scratch: &Scratch) -> Result<hnsw::Index, Error> {
+/// An index whose rows stand apart.
+fn load_apart(
+    reader: &Part<'_>,
+    vector: &Vector,
+    scratch: &Scratch,
+    rows: Rows,
+) -> Result<hnsw::Index, Error> {
     let mut graph = reader.section(&sections::index(vector.id))?;
     let mut vectors = reader.section(&sections::vectors(vector.id))?;
     let mut codes = reader.section(&sections::codes(vector.id))?;
     let (graph_len, vectors_len, codes_len) = (graph.size(), vectors.size(), codes.size());
-    let places = (place(&vectors)?, place(&codes)?);
+    let places = match rows {
+        Rows::Lent(from) if vectors_len >= from => places(&vectors, &codes),
+        _ => None,
+    };
     let mut vectors_seen = |bytes: &[u8]| vectors.check(bytes);
     let mut codes_seen = |bytes: &[u8]| codes.check(bytes);
     let index = match places {
-        (Some(vectors_place), Some(codes_place)) => hnsw::Index::read_apart(Apart {
+        Some((file, vectors_start, codes_start)) => hnsw::Index::read_apart(Apart {
             graph: (&mut graph, graph_len),
-            vectors: (kept(vectors_place, &mut vectors_seen), vectors_len),
-            codes: (kept(codes_place, &mut codes_seen), codes_len),
+            vectors: (kept((&file, vectors_start), &mut vectors_seen), vectors_len),
+            codes: (kept((&file, codes_start), &mut codes_seen), codes_len),
             scratch: vector.spec.on_disk.then(|| scratch.clone()),
         }),
-        _ => hnsw::Index::read_apart(Apart {
+        None => hnsw::Index::read_apart(Apart {
             graph: (&mut graph, graph_len),
             vectors: (Kept::Stream(&mut vectors), vectors_len),
             codes: (Kept::Stream(&mut codes), codes_len),
@@ -134,18 +157,23 @@ fn load_apart(reader: &Part<'_>, vector: &Vector, scratch: &Scratch) -> Result<h
     as_configured(index, vector)
 }
 
-fn place(section: &SectionReader<'_>) -> Result<Option<(OwnedFd, u64)>, Error> {
-    section
-        .place()
-        .map_err(|error| Error::Corrupt(error.to_string()))
+/// The file of two sections, and where they begin; none if the system gives no more handles, which is no
+/// fault of the snapshot.
+fn places(
+    vectors: &SectionReader<'_>,
+    codes: &SectionReader<'_>,
+) -> Option<(Arc<OwnedFd>, u64, u64)> {
+    let (file, vectors) = vectors.place().ok().flatten()?;
+    let (_, codes) = codes.place().ok().flatten()?;
+    Some((Arc::new(file), vectors, codes))
 }
 
 fn kept<'a>(
-    (file, start): (OwnedFd, u64),
+    (file, start): (&Arc<OwnedFd>, u64),
     seen: &'a mut dyn FnMut(&[u8]) -> io::Result<u32>,
 ) -> Kept<'a> {
     Kept::File(Place {
-        file,
+        file: Arc::clone(file),
         start,
         seen,
         checksum: section_checksum,

@@ -21,6 +21,9 @@ pub struct Options {
     pub checkpoint_interval: Duration,
     /// Size at which the log goes on in a new file.
     pub segment_bytes: u64,
+    /// An index with so many bytes of vectors is used where its snapshot has it when a start ends, and copied
+    /// afterwards; a smaller one is copied at once.
+    pub lend_bytes: u64,
     /// What the data folder lies on.
     pub disk: Arc<dyn Disk>,
     /// Where on the operating system's disk the lock, the tables and the scratch file lie; in the
@@ -44,6 +47,7 @@ impl Options {
             checkpoint_log_bytes: 256 << 20,
             checkpoint_interval: Duration::from_secs(300),
             segment_bytes: 64 << 20,
+            lend_bytes: 16 << 20,
             disk: Arc::new(OsDisk),
             beside: None,
             shared_log: None,

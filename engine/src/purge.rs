@@ -135,10 +135,6 @@ impl Engine {
         of: Option<CollectionId>,
         step: &mut dyn FnMut(u64) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        // No file that will go shall be held on to.
-        for collection in self.shared().catalog.all() {
-            collection.own_vectors(&mut || true)?;
-        }
         let mut rewritten = self.rewrite()?;
         rewritten.pictured.extend(of);
         let checkpointer = self.checkpointer()?;
@@ -154,6 +150,7 @@ impl Engine {
             }
         }
         step(3)?;
+        self.shared().plans.lock().release()?;
         Ok(self.shared().blobs.remove(&rewritten.stale)?)
     }
 
@@ -213,6 +210,7 @@ impl Engine {
             ("snapshots/", folder.snapshots()),
             ("blobs/", folder.blobs()),
             ("restores/", folder.restores()),
+            ("plans/", folder.plans()),
         ];
         let mut files = Files::new();
         for (prefix, dir) in folders {

@@ -19,7 +19,7 @@ use crate::catalog::Catalog;
 use crate::collection::Collection;
 use crate::error::Error;
 use crate::limits::GROUP_BYTES;
-use crate::load::{load_collection, refill_tables};
+use crate::load::{Rows, load_collection, refill_tables};
 use crate::log_of::open_log;
 use crate::options::{Event, Options, RecoveryStep};
 use crate::quarantine::Quarantined;
@@ -80,7 +80,7 @@ pub(crate) fn recover(options: Options) -> Result<Recovered, Error> {
     let scratch = Scratch::new(folder.scratch()?);
     let restores = Restores::new(Arc::clone(&disk), folder.restores());
     let plans = Mutex::new(match log.shared() {
-        None => Plans::open(Arc::clone(&disk), folder.plans())?,
+        None => Plans::open(Arc::clone(&disk), folder.plans(), folder.store())?,
         Some(_) => Plans::none(Arc::clone(&disk)),
     });
     let source = Source {
@@ -302,7 +302,12 @@ impl Source<'_> {
         if self.suspect && reader.verify().is_err() {
             self.damaged.lock().insert(entry.snapshot.file.clone());
         }
-        let collection = load_collection(&reader, entry, self.scratch)?;
+        // What cannot be read shall be an error, as it is where bytes are copied.
+        let rows = match self.suspect {
+            true => Rows::Copied,
+            false => Rows::Lent(self.options.lend_bytes),
+        };
+        let collection = load_collection(&reader, entry, self.scratch, rows)?;
         if let Some(tables) = fill {
             refill_tables(tables, &reader, entry, &collection)?;
             tables.mark_complete(entry.id)?;

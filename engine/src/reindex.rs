@@ -103,6 +103,8 @@ impl Engine {
         count: usize,
     ) -> Result<Option<Copied>, Error> {
         let collection = self.collection(collection)?;
+        // What has rotted in a snapshot meanwhile must not come into another index.
+        collection.own_vectors(&mut || true)?;
         let rebuild = being_built(&collection.settings(), vector)?.id;
         let next = {
             let state = collection.state.read();

@@ -11,13 +11,14 @@
 
 use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 use bytemuck::{Pod, cast_slice};
 
 use crate::error::Error;
 use crate::frozen::{APART, Frozen};
 use crate::index::Index;
-use crate::memory::{CopiedChunk, LentChunk, Region, Rows, Scratch, Seal};
+use crate::memory::{CopiedChunk, LentChunk, Rows, Scratch, Seal, read_at};
 use crate::parts::{in_parts, threads};
 use crate::thaw::in_range;
 
@@ -52,7 +53,7 @@ pub enum Kept<'a> {
 /// Where in a file rows are kept, and how they are known to be right.
 pub struct Place<'a> {
     /// The file: what of it is used must neither change nor go meanwhile.
-    pub file: OwnedFd,
+    pub file: Arc<OwnedFd>,
     /// The first byte; of vectors a multiple of 64.
     pub start: u64,
     /// Is shown all bytes once, piece by piece and in order, and gives the checksum of each; if it refuses
@@ -129,19 +130,21 @@ impl Kept<'_> {
     pub(crate) fn copy(&mut self, bytes: &mut [u8]) -> io::Result<()> {
         let place = match self {
             Self::Stream(stream) => return stream.read_exact(bytes),
-            Self::File(place) if bytes.is_empty() => return Ok(()),
             Self::File(place) => place,
         };
-        let (there, mut seal) = place.next(bytes.len());
-        let there = Region::<u8>::kept(there, bytes.len(), None, &mut seal)?;
-        bytes.copy_from_slice(there.as_slice());
+        let ((file, start), mut seal) = place.next(bytes.len());
+        read_at(file, bytes, start)?;
+        seal(bytes)?;
         Ok(())
     }
 }
 
+/// A byte of a file.
+type Spot<'a> = (&'a Arc<OwnedFd>, u64);
+
 impl Place<'_> {
     /// Where the next `bytes` stand, and what seals them.
-    fn next(&mut self, bytes: usize) -> ((&OwnedFd, u64), impl FnMut(&[u8]) -> io::Result<Seal>) {
+    fn next(&mut self, bytes: usize) -> (Spot<'_>, impl FnMut(&[u8]) -> io::Result<Seal>) {
         let (seen, checksum) = (&mut *self.seen, self.checksum);
         let seal = move |bytes: &[u8]| {
             let value = seen(bytes)?;
@@ -200,7 +203,16 @@ impl Index {
                 "there are not as many vectors as slots".into(),
             ));
         }
-        vectors.fill(rows, slots, &in_range)
+        let (stride, dim) = (rows.stride(), self.params.dim);
+        let look = |numbers: &[f32]| {
+            in_range(numbers)?;
+            let mut padding = numbers.chunks(stride).flat_map(|row| &row[dim..]);
+            match stride > dim && padding.any(|x| *x != 0.0) {
+                true => Err(Error::Corrupt("a row is not padded with zeros".into())),
+                false => Ok(()),
+            }
+        };
+        vectors.fill(rows, slots, &look)
     }
 
     fn fill_codes(&mut self, (kept, len): (&mut Kept<'_>, u64)) -> Result<(), Error> {

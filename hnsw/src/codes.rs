@@ -158,6 +158,13 @@ impl Codes {
         Ok(cast_slice(&self.facts).iter().all(|x: &f32| x.is_finite()))
     }
 
+    /// Makes the rows of a slot this index's own.
+    pub(crate) fn own_row(&mut self, slot: u32) -> io::Result<()> {
+        self.int8.row_mut(slot)?;
+        let packed = self.packed.as_mut();
+        packed.map_or(Ok(()), |(_, rows)| rows.row_mut(slot).map(|_| ()))
+    }
+
     /// Some rows that are used where they were read from.
     pub(crate) fn lent(&self) -> Option<Lent> {
         let packed = || self.packed.as_ref()?.1.first_kept();

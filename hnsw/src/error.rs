@@ -66,7 +66,7 @@ pub enum Error {
     #[error("the index is full")]
     Full,
     /// The file that stands in for RAM failed.
-    #[error("no room for vectors in the file that stands in for memory: {0}")]
+    #[error("vectors cannot be brought into the file that stands in for memory: {0}")]
     Scratch(#[source] io::Error),
     /// Bytes that are no frozen index.
     #[error("the frozen index is damaged: {0}")]

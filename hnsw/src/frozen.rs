@@ -55,9 +55,10 @@ impl Frozen {
     /// Writes the index; [`Index::read`](crate::Index::read) reads it.
     pub fn write(&self, out: &mut dyn Write) -> io::Result<()> {
         self.write_slots(VERSION, out)?;
-        for slot in 0..word(self.levels.len())? {
-            let row = &self.rows.row(slot)[..self.params.dim];
-            write_all(out, row.iter().map(|x| x.to_le_bytes()))?;
+        for rows in self.rows.first(self.levels.len()) {
+            for row in rows?.chunks(self.rows.stride()) {
+                write_all(out, row[..self.params.dim].iter().map(|x| x.to_le_bytes()))?;
+            }
         }
         self.write_links(out)
     }

@@ -108,6 +108,12 @@ impl Index {
         self.history
     }
 
+    /// Has the history of an empty index begin elsewhere than that of others, so that no two that take each
+    /// other's place have one.
+    pub fn begin_history(&mut self, at: u64) {
+        self.goes_on(at);
+    }
+
     /// Notes that somebody has come or gone.
     pub(crate) fn goes_on(&mut self, with: u64) {
         const ODD: u64 = 0x9e37_79b9_7f4a_7c15;

@@ -5,7 +5,7 @@
 //! Point by point, level by level from 0: a count (`u8`) and that many slots (`u32`, little-endian), and
 //! at the end of each point its nearest likewise. Then list by list, in the order in which they are
 //! thinned: a count and that many places (`u8`) among what was in the list and what was to be added, or
-//! [`ALL`] for all of them.
+//! [`ALL`] for all of them. Lists that are too long for that, with M of some 100 and more, are not remembered.
 
 use crate::check::first_twice;
 use crate::index::{FREE, Index};

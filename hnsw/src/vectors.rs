@@ -82,7 +82,10 @@ impl Vectors {
     /// Makes a row this index's own, so that it can be written without failing until the index is
     /// frozen again.
     pub(crate) fn own(&mut self, slot: u32) -> io::Result<()> {
-        self.rows.row_mut(slot).map(|_| ())
+        self.rows.row_mut(slot)?;
+        self.codes
+            .as_mut()
+            .map_or(Ok(()), |codes| codes.own_row(slot))
     }
 
     /// Stores a prepared vector and its codes.

@@ -228,7 +228,8 @@ fn open(app: &Arc<App>, embedding: Option<Embedding>, progress: &watch::Sender<P
         Ok(engine) => {
             let status = engine.status();
             let (seconds, records) = (status.recovery_seconds, status.replayed_records);
-            tracing::info!(seconds, records, "recovered");
+            let recalled = status.recalled_batches;
+            tracing::info!(seconds, records, recalled, "recovered");
             if let Some(why) = status.tables_rebuilt {
                 tracing::warn!(why, "the tables were built anew");
             }

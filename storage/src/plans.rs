@@ -1,8 +1,9 @@
 //! What inserts have worked out, beside the log: so much of it as is there saves a replay its searches.
 //!
 //! It is nobody's record of anything. Files are never synced, and end where a cut or a fault has ended
-//! them; whatever is missing or damaged is worked out again. A file is a magic, and then entries, each a
-//! checksum (CRC32C) of the rest of it, a length, a key and what was worked out.
+//! them; whatever is missing or damaged is worked out again. A file is a header (magic, version, store, as in
+//! a snapshot), and then entries, each a checksum (CRC32C) of the rest of it, a length, a key and what was
+//! worked out.
 
 use std::collections::HashMap;
 use std::io;
@@ -13,8 +14,12 @@ use crate::bytes::{Take, checksum, pack};
 use crate::disk::{Disk, DiskFile, make_dir};
 use crate::error::Error;
 use crate::ids::{CollectionId, VectorId};
+use crate::sections::header;
 
 const MAGIC: &[u8; 8] = b"doppelPL";
+/// Another one whenever something else is worked out, or is written otherwise (`hnsw`'s `plan`, `thin`,
+/// `select` and `recall`).
+const VERSION: u32 = 1;
 /// Bytes of an entry before what was worked out.
 const HEAD: usize = 4 + 4 + KEY;
 const KEY: usize = 8 + 4 + 8 + 4;
@@ -77,11 +82,12 @@ impl PlanKey {
 pub struct Plans {
     disk: Arc<dyn Disk>,
     dir: PathBuf,
+    header: Vec<u8>,
     /// Files that were there at the start.
     old: Vec<OldFile>,
     known: HashMap<PlanKey, Known>,
-    /// How many of them were asked for.
-    found: u64,
+    /// How many of them were used.
+    used: u64,
     /// Files that were ended since.
     ended: Vec<PathBuf>,
     out: Option<Out>,
@@ -94,7 +100,8 @@ pub struct Plans {
 
 struct OldFile {
     path: PathBuf,
-    file: Box<dyn DiskFile>,
+    /// If it can be read.
+    file: Option<Box<dyn DiskFile>>,
 }
 
 /// Where something stands: file, first byte, bytes.
@@ -111,11 +118,17 @@ impl Plans {
     ///
     /// # Errors
     /// The folder cannot be made or listed.
-    pub fn open(disk: Arc<dyn Disk>, dir: PathBuf) -> Result<Self, Error> {
+    pub fn open(disk: Arc<dyn Disk>, dir: PathBuf, store: u128) -> Result<Self, Error> {
         make_dir(&*disk, &dir).map_err(Error::io(&dir, "make the folder"))?;
         let names = disk.list(&dir).map_err(Error::io(&dir, "list"))?;
+        let fields = [
+            MAGIC.as_slice(),
+            &VERSION.to_le_bytes(),
+            &store.to_le_bytes(),
+        ];
         let mut this = Self {
             dir,
+            header: header(fields.concat()),
             given_up: false,
             off: false,
             ..Self::none(disk)
@@ -126,10 +139,11 @@ impl Plans {
             this.next = this.next.max(u64::saturating_add(number, 1));
             let path = this.dir.join(name);
             // What cannot be read is worked out again.
-            if let Ok(file) = this.disk.open(&path) {
-                let _ = read(&*file, this.old.len(), &mut this.known);
-                this.old.push(OldFile { path, file });
+            let file = this.disk.open(&path).ok();
+            if let Some(file) = &file {
+                let _ = read(&**file, &this.header, this.old.len(), &mut this.known);
             }
+            this.old.push(OldFile { path, file });
         }
         Ok(this)
     }
@@ -139,9 +153,10 @@ impl Plans {
         Self {
             disk,
             dir: PathBuf::new(),
+            header: Vec::new(),
             old: Vec::new(),
             known: HashMap::new(),
-            found: 0,
+            used: 0,
             ended: Vec::new(),
             out: None,
             next: 0,
@@ -151,13 +166,17 @@ impl Plans {
     }
 
     /// What was worked out for a batch, if that is known from before.
-    pub fn find(&mut self, key: &PlanKey) -> Option<Vec<u8>> {
+    pub fn find(&self, key: &PlanKey) -> Option<Vec<u8>> {
         let (file, start, len) = self.known.get(key).copied()?;
         let mut bytes = vec![0; len];
-        let got = self.old.get(file)?.file.read_at(&mut bytes, start).ok()?;
-        let whole = got == len;
-        self.found += u64::from(whole);
-        whole.then_some(bytes)
+        let file = self.old.get(file)?.file.as_ref()?;
+        let got = file.read_at(&mut bytes, start).ok()?;
+        (got == len).then_some(bytes)
+    }
+
+    /// Counts one that was found and could be used.
+    pub fn count_used(&mut self) {
+        self.used += 1;
     }
 
     /// Keeps what was worked out for a batch.
@@ -182,9 +201,9 @@ impl Plans {
         if self.out.is_none() {
             let path = self.dir.join(format!("{:010}.plans", self.next));
             let file = self.disk.create(&path)?;
-            file.write_at(MAGIC, 0)?;
+            file.write_at(&self.header, 0)?;
             self.next += 1;
-            let end = MAGIC.len() as u64;
+            let end = self.header.len() as u64;
             self.out = Some(Out { path, file, end });
         }
         let Some(out) = &mut self.out else {
@@ -204,14 +223,14 @@ impl Plans {
 
     /// Forgets what was there at the start, for good: it is of a log that may have ended otherwise than
     /// the one that goes on now. To be called when all of it is replayed, and before anything is written;
-    /// what was replayed has been kept again. Returns how many were found.
+    /// what was replayed has been kept again. Returns how many were used.
     ///
     /// # Errors
     /// The disk fails: then nothing may be written.
     pub fn end_replay(&mut self) -> Result<u64, Error> {
         self.known = HashMap::new();
         if self.old.is_empty() {
-            return Ok(self.found);
+            return Ok(self.used);
         }
         for old in std::mem::take(&mut self.old) {
             let removed = self.disk.remove(&old.path);
@@ -219,7 +238,7 @@ impl Plans {
         }
         let synced = self.disk.sync_dir(&self.dir);
         synced.map_err(Error::io(&self.dir, "sync the folder"))?;
-        Ok(self.found)
+        Ok(self.used)
     }
 
     /// Goes on in another file: what is kept from now on is behind the next checkpoint.
@@ -229,25 +248,42 @@ impl Plans {
     }
 
     /// Removes the files that a checkpoint has made needless.
-    pub fn release(&mut self) {
-        for path in self.ended.drain(..) {
-            // What cannot be removed now is removed at the next start.
-            let _ = self.disk.remove(&path);
+    ///
+    /// # Errors
+    /// One stays, until the next time or the next start.
+    pub fn release(&mut self) -> Result<(), Error> {
+        if self.ended.is_empty() {
+            return Ok(());
         }
+        while let Some(path) = self.ended.last() {
+            match self.disk.remove(path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(Error::io(path, "remove")(error));
+                }
+                _ => drop(self.ended.pop()),
+            }
+        }
+        let synced = self.disk.sync_dir(&self.dir);
+        synced.map_err(Error::io(&self.dir, "sync the folder"))
     }
 }
 
 /// Notes all entries up to the first that is not whole.
-fn read(file: &dyn DiskFile, number: usize, known: &mut HashMap<PlanKey, Known>) -> io::Result<()> {
+fn read(
+    file: &dyn DiskFile,
+    header: &[u8],
+    number: usize,
+    known: &mut HashMap<PlanKey, Known>,
+) -> io::Result<()> {
     let mut input = Input {
         file,
         buffer: Vec::new(),
         start: 0,
     };
-    if input.at(0, MAGIC.len())? != Some(MAGIC) {
+    if input.at(0, header.len())? != Some(header) {
         return Ok(());
     }
-    let mut at = MAGIC.len() as u64;
+    let mut at = header.len() as u64;
     while let Some(head) = input.at(at, HEAD)? {
         let mut take = Take::new(head);
         let (Some(crc), Some(len)) = (take.u32(), take.u32()) else {

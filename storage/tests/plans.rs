@@ -16,7 +16,7 @@ fn disk() -> SimDisk {
 }
 
 fn open(disk: &SimDisk) -> Plans {
-    Plans::open(Arc::new(disk.clone()), DIR.into()).unwrap()
+    Plans::open(Arc::new(disk.clone()), DIR.into(), 9).unwrap()
 }
 
 fn key(history: u64) -> PlanKey {
@@ -69,7 +69,8 @@ fn what_was_kept_is_found_by_a_process_that_comes_after_a_kill() {
     ] {
         assert_eq!(after.find(&other), None);
     }
-    assert_eq!(after.end_replay().unwrap(), 27);
+    after.count_used();
+    assert_eq!(after.end_replay().unwrap(), 1);
 }
 
 #[test]
@@ -131,10 +132,10 @@ fn a_checkpoint_lets_go_of_what_was_kept_before_it() {
     plans.rotate();
     keep(&mut plans, 9..15);
     assert_eq!(found(&mut open(&disk)).len(), 14, "until it is written");
-    plans.release();
+    plans.release().unwrap();
     assert_eq!(found(&mut open(&disk)), (9..15).collect::<Vec<_>>());
     plans.rotate();
-    plans.release();
+    plans.release().unwrap();
     assert!(files(&disk).is_empty());
 }
 
@@ -158,9 +159,40 @@ fn a_full_disk_is_told_once_and_is_given_back_what_was_taken_of_it() {
 fn nothing_is_kept_of_a_log_that_others_write_to() {
     let disk = disk();
     let mut plans = Plans::none(Arc::new(disk.clone()));
+    let before = disk.operations();
     keep(&mut plans, 1..5);
     plans.rotate();
     keep(&mut plans, 5..9);
-    plans.release();
-    assert_eq!((plans.end_replay().unwrap(), files(&disk)), (0, vec![]));
+    plans.release().unwrap();
+    assert_eq!(plans.end_replay().unwrap(), 0);
+    assert_eq!(disk.operations(), before, "the disk is not touched");
+}
+
+#[test]
+fn what_another_folder_or_version_has_worked_out_is_not_taken_and_goes() {
+    let disk = disk();
+    keep(&mut open(&disk), 1..9);
+    let path = &files(&disk)[0];
+    disk.flip(path, 8, 2);
+    assert_eq!(found(&mut open(&disk)), [], "another version");
+    disk.flip(path, 8, 2);
+    let shared = Arc::new(disk.clone());
+    let mut other = Plans::open(shared, DIR.into(), 10).unwrap();
+    assert_eq!(found(&mut other), [], "another folder");
+    other.end_replay().unwrap();
+    assert!(files(&disk).is_empty());
+}
+
+#[test]
+fn a_file_that_could_not_be_removed_is_told_and_goes_with_the_next_checkpoint() {
+    let disk = disk();
+    let mut plans = open(&disk);
+    keep(&mut plans, 1..5);
+    plans.rotate();
+    disk.power_off_at(disk.operations());
+    assert!(plans.release().is_err());
+    disk.power_off_at(u64::MAX);
+    assert_eq!(files(&disk).len(), 1);
+    plans.release().unwrap();
+    assert!(files(&disk).is_empty());
 }

@@ -17,7 +17,7 @@ use crate::convert;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::limits::MAX_COLLECTIONS;
-use crate::load::load_state;
+use crate::load::{self, load_state};
 use crate::point::Ack;
 use crate::sections;
 use crate::spec::check_name;
@@ -123,7 +123,7 @@ impl Engine {
         for (part, (config, name)) in contents.collections.iter().zip(&names).enumerate() {
             let settings = convert::settings(config)?;
             let part = reader.part(part);
-            let state = load_state(&part, settings, &self.shared().scratch)
+            let state = load_state(&part, settings, &self.shared().scratch, load::Rows::Within)
                 .and_then(|state| check_rows(&part, &state).map(|()| state));
             let state = state.map_err(|error| match error {
                 Error::Corrupt(what) => Error::BadRequest(format!(

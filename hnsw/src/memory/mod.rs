@@ -11,7 +11,7 @@ mod rows;
 mod scratch;
 
 pub use freed::give_back_freed;
-pub(crate) use region::{Region, Seal};
+pub(crate) use region::{Region, Seal, read_at};
 pub(crate) use rows::Rows;
 pub use rows::{CopiedChunk, LentChunk};
 pub use scratch::Scratch;

@@ -3,12 +3,14 @@
 use std::alloc::Layout;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 use bytemuck::Pod;
 use memmap2::{MmapMut, MmapOptions};
 
 use super::Scratch;
 use super::scratch::Place;
+use crate::error::Error;
 
 /// The size of a large page.
 const HUGE_PAGE: usize = 2 << 20;
@@ -34,7 +36,22 @@ enum Home {
         Scratch,
     ),
     /// A file that keeps these numbers: they are read only, and copies go to the other one or to RAM.
-    Kept(Option<Scratch>, Seal),
+    Kept(Option<Scratch>, Origin),
+}
+
+/// Where a file has numbers, and by what they are known to be what they were.
+struct Origin {
+    file: Arc<OwnedFd>,
+    start: u64,
+    seal: Seal,
+}
+
+impl Origin {
+    /// Reads them anew, without the map: what cannot be read is an error and no fault.
+    fn read(&self, bytes: &mut [u8]) -> io::Result<()> {
+        read_at(&self.file, bytes, self.start)?;
+        self.seal.check(bytes)
+    }
 }
 
 /// By what numbers in a file are known to be what they were.
@@ -42,6 +59,16 @@ enum Home {
 pub(crate) struct Seal {
     pub(crate) checksum: fn(&[u8]) -> u32,
     pub(crate) value: u32,
+}
+
+impl Seal {
+    fn check(&self, bytes: &[u8]) -> io::Result<()> {
+        if (self.checksum)(bytes) == self.value {
+            return Ok(());
+        }
+        let what = "vectors are not what they were when they were read from this file";
+        Err(io::Error::new(io::ErrorKind::InvalidData, what))
+    }
 }
 
 impl<T: Pod> Region<T> {
@@ -85,22 +112,25 @@ impl<T: Pod> Region<T> {
     }
 
     /// `len` numbers that stand in a file at `start`, where a number may stand, and what `seal` makes
-    /// of them. They can only be copied, to `scratch` or to RAM.
+    /// of them. They can only be copied, to `scratch` or to RAM; where the system maps no more they are now.
     pub(crate) fn kept(
-        (file, start): (&OwnedFd, u64),
+        (file, start): (&Arc<OwnedFd>, u64),
         len: usize,
         scratch: Option<&Scratch>,
         seal: &mut dyn FnMut(&[T]) -> io::Result<Seal>,
-    ) -> io::Result<Self> {
+    ) -> Result<Self, Error> {
         let mut options = MmapOptions::new();
         options.offset(start).len(len * size_of::<T>());
         // SAFETY: whoever hands over the file promises that its bytes never change (see `Apart`); the
         // map is private, so not even a write through it would change them.
         #[expect(unsafe_code, reason = "mapping a file needs a promise about it")]
-        let map = unsafe { options.map_copy(file) }?;
-        if map.as_ptr().align_offset(align_of::<T>()) != 0 {
-            return Err(io::Error::other("no number may stand there"));
-        }
+        let map = unsafe { options.map_copy(&**file) };
+        let Some(map) = map.ok().filter(|map| is_aligned::<T>(map)) else {
+            let mut copy = Self::new(len, scratch).map_err(Error::Scratch)?;
+            read_at(file, bytemuck::cast_slice_mut(copy.as_mut_slice()), start)?;
+            seal(copy.as_slice())?;
+            return Ok(copy);
+        };
         let mut this = Self {
             map,
             offset: 0,
@@ -108,8 +138,12 @@ impl<T: Pod> Region<T> {
             home: Home::Ram,
             kind: std::marker::PhantomData,
         };
-        let seal = seal(this.as_slice())?;
-        this.home = Home::Kept(scratch.cloned(), seal);
+        let origin = Origin {
+            file: Arc::clone(file),
+            start,
+            seal: seal(this.as_slice())?,
+        };
+        this.home = Home::Kept(scratch.cloned(), origin);
         Ok(this)
     }
 
@@ -121,13 +155,10 @@ impl<T: Pod> Region<T> {
     /// The numbers, if they are what they were when they were read.
     pub(crate) fn checked(&self) -> io::Result<&[T]> {
         let numbers = self.as_slice();
-        match &self.home {
-            Home::Kept(_, seal) if (seal.checksum)(bytemuck::cast_slice(numbers)) != seal.value => {
-                let what = "vectors are not what they were when they were read from this file";
-                Err(io::Error::new(io::ErrorKind::InvalidData, what))
-            }
-            _ => Ok(numbers),
+        if let Home::Kept(_, origin) = &self.home {
+            origin.seal.check(bytemuck::cast_slice(numbers))?;
         }
+        Ok(numbers)
     }
 
     /// A region of the same kind with other contents: these and then zeros.
@@ -138,7 +169,11 @@ impl<T: Pod> Region<T> {
             Home::Kept(scratch, _) => scratch.as_ref(),
         };
         let mut copy = Self::new(len.max(self.len), scratch)?;
-        copy.as_mut_slice()[..self.len].copy_from_slice(self.checked()?);
+        let numbers = &mut copy.as_mut_slice()[..self.len];
+        match &self.home {
+            Home::Kept(_, origin) => origin.read(bytemuck::cast_slice_mut(numbers))?,
+            _ => numbers.copy_from_slice(self.as_slice()),
+        }
         Ok(copy)
     }
 
@@ -172,6 +207,24 @@ impl<T: Pod> Region<T> {
             Home::Scratch(..) | Home::Kept(Some(_), _) => 0,
         }
     }
+}
+
+fn is_aligned<T>(map: &MmapMut) -> bool {
+    map.as_ptr().align_offset(align_of::<T>()) == 0
+}
+
+/// Reads all of `bytes` from a place in a file.
+pub(crate) fn read_at(file: &OwnedFd, bytes: &mut [u8], start: u64) -> io::Result<()> {
+    let mut done = 0;
+    while let Some(rest) = bytes.get_mut(done..).filter(|rest| !rest.is_empty()) {
+        match rustix::io::pread(file, rest, start + done as u64) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(n) => done += n,
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
 }
 
 /// Large regions start at a large page and ask for such pages; that it may be refused is no harm.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use bytemuck::Pod;
 
 use super::{Region, Scratch, Seal};
+use crate::error::Error;
 
 /// A chunk is at least this large, so that large pages pay.
 const CHUNK_BYTES: usize = 2 << 20;
@@ -129,10 +130,10 @@ impl<T: Pod> Rows<T> {
     /// The same with rows that stand in a file, which go on standing there (see [`Region::kept`]).
     pub(crate) fn append_kept(
         &mut self,
-        place: (&OwnedFd, u64),
+        place: (&Arc<OwnedFd>, u64),
         rows: usize,
         seal: &mut dyn FnMut(&[T]) -> io::Result<Seal>,
-    ) -> io::Result<()> {
+    ) -> Result<(), Error> {
         let chunk = Region::kept(place, rows * self.stride, self.scratch.as_ref(), seal)?;
         self.chunks.push(Arc::new(chunk));
         Ok(())
@@ -169,11 +170,12 @@ impl<T: Pod> Rows<T> {
     }
 
     /// Takes the place of empty rows with `count` of them as bytes have them.
-    pub(crate) fn read(&mut self, count: usize, input: &mut dyn Read) -> io::Result<()> {
+    pub(crate) fn read(&mut self, count: usize, input: &mut dyn Read) -> Result<(), Error> {
         let mut left = count;
         while left > 0 {
             let rows = left.min(self.chunk_rows());
-            let mut chunk = Region::new(rows * self.stride, self.scratch.as_ref())?;
+            let chunk = Region::new(rows * self.stride, self.scratch.as_ref());
+            let mut chunk = chunk.map_err(Error::Scratch)?;
             input.read_exact(bytemuck::cast_slice_mut(chunk.as_mut_slice()))?;
             self.chunks.push(Arc::new(chunk));
             left -= rows;

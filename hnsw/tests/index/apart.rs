@@ -4,6 +4,7 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
+use std::sync::Arc;
 
 use hnsw::{Apart, Error, Index, Kept, Place, Quantization, Scratch};
 
@@ -91,7 +92,7 @@ fn place<'a>(
     seen: &'a mut dyn FnMut(&[u8]) -> io::Result<u32>,
 ) -> Kept<'a> {
     Kept::File(Place {
-        file: file.try_clone().unwrap().into(),
+        file: Arc::new(file.try_clone().unwrap().into()),
         start,
         seen,
         checksum: sum,
