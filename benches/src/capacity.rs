@@ -26,14 +26,14 @@ pub struct Measured {
 
 /// The figures of docs/BENCHMARKS.md and docs/scaling/capacity.md.
 pub const MEASURED: Measured = Measured {
-    ram_bytes: 1_535.0,
-    disk_bytes: 4_741.0,
+    ram_bytes: 1_531.0,
+    disk_bytes: 5_914.0,
     index_us: 1e6 / 19_700.0,
     index_power: 0.355,
     request_us: 1e6 / 9_600.0 - 1e6 / 46_500.0,
     insert_us: 206.0,
-    ready_us: 11.5,
-    checkpoint_us: 3.7,
+    ready_us: 2.06,
+    checkpoint_us: 6.16,
     photo_ms: 20.7,
 };
 
@@ -116,7 +116,7 @@ mod tests {
         let us = MEASURED.index_us + MEASURED.request_us;
         assert!((plan.search_ms - us / 1e3).abs() < 1e-9);
         assert!((plan.searches - 16.0 * 1e6 / us).abs() < 1e-3);
-        assert!((plan.ready_s - 11.5).abs() < 1e-9);
+        assert!((plan.ready_s - 2.06).abs() < 1e-9);
         assert!((plan.build_core_hours - 206.0 / 3_600.0).abs() < 1e-9);
     }
 
