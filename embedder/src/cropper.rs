@@ -69,7 +69,7 @@ impl Cropper {
     /// Runs once, so that the first photo is not slow.
     pub(crate) fn warm_up(&mut self) -> Result<(), Error> {
         let empty = RgbImage::new(INPUT_SIDE, INPUT_SIDE);
-        self.detector.detect(&empty).map(drop)
+        self.detector.look(&empty).map(drop)
     }
 
     /// The numbers that the (first) network is given of the most prominent face of a photo, if there is one.
@@ -107,22 +107,19 @@ impl Cropper {
         let started = Instant::now();
         let mut photo = Photo::open(image)?;
         let mut decoding = started.elapsed();
-        let (mut turned, mut found) = self.detector.find(&photo.pixels)?;
+        let (turn, mut found) = self.detector.find(&photo.pixels)?;
         if want.faces == Choice::Largest {
             found.truncate(1);
         }
-        let mut detecting = started.elapsed() - decoding;
+        let detecting = started.elapsed() - decoding;
         if photo.is_too_coarse(&found, self.pixels_of(want)) {
             let again = Instant::now();
             let reduction = photo.reduction();
             photo = Photo::open_whole(image)?;
             decoding += again.elapsed();
-            let again = Instant::now();
             found = found.iter().map(|face| face.scaled(reduction)).collect();
-            turned = turned.map(|(_, turn)| (turn.of(&photo.pixels), turn));
-            detecting += again.elapsed();
         }
-        let mut prepared = self.cut_out(&photo, &(turned, found), want)?;
+        let mut prepared = self.cut_out(&photo, &(turn, found), want)?;
         prepared.analysis.timings = Timings {
             decode: decoding,
             detect: detecting,
@@ -132,15 +129,9 @@ impl Cropper {
     }
 
     /// The faces as they are told of, and their crops.
-    fn cut_out(
-        &self,
-        photo: &Photo,
-        (turned, found): &Found,
-        want: Want,
-    ) -> Result<Prepared, Error> {
-        let upright = turned
-            .as_ref()
-            .map_or(&photo.pixels, |(upright, _)| upright);
+    fn cut_out(&self, photo: &Photo, (turn, found): &Found, want: Want) -> Result<Prepared, Error> {
+        let turned = turn.map(|turn| turn.of(&photo.pixels));
+        let upright = turned.as_ref().unwrap_or(&photo.pixels);
         let reduction = photo.reduction();
         let inputs = self.inputs.iter().filter(|_| want.vectors);
         let crops = inputs.map(|input| {
@@ -158,8 +149,8 @@ impl Cropper {
                 }
                 false => Vec::new(),
             };
-            let place = match turned {
-                Some((_, turn)) => turn.undone(face, photo.pixels.dimensions()),
+            let place = match turn {
+                Some(turn) => turn.undone(face, photo.pixels.dimensions()),
                 None => *face,
             };
             let place = place.scaled(reduction);

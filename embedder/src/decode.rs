@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::heic;
 use crate::jpeg;
 use crate::kind::{ImageKind, sniff};
-use crate::limits::{MAX_DECODE_BYTES, MAX_IMAGE_BYTES, MAX_PIXELS, MAX_SIDE};
+use crate::limits::{MAX_IMAGE_BYTES, check_size};
 use crate::photo::Photo;
 use crate::reduced::reduced;
 
@@ -76,13 +76,7 @@ const HEIC_BYTES: u64 = 16;
 pub fn memory_bytes(image: &[u8]) -> Result<u64, Error> {
     let pixels = match limited(image)?.format() {
         None => heic::pixels(image)?.saturating_mul(HEIC_BYTES),
-        Some(format) => {
-            let decoder = opened(image, format)?;
-            let (width, height) = decoder.dimensions();
-            let stored = u64::from(decoder.original_color_type().bits_per_pixel().div_ceil(8));
-            let decoded = u64::from(decoder.color_type().bytes_per_pixel());
-            u64::from(width) * u64::from(height) * COPIES * stored.max(decoded).max(3)
-        }
+        Some(format) => decoded_bytes(&opened(image, format)?).saturating_mul(COPIES),
     };
     // Decoders keep the file, and what stands in it beside the pixels.
     Ok(pixels.saturating_add(2 * image.len() as u64))
@@ -105,16 +99,17 @@ fn opened(bytes: &[u8], format: ImageFormat) -> Result<impl ImageDecoder + '_, E
     if format == ImageFormat::Jpeg {
         jpeg::check(bytes)?;
     }
-    let (width, height) = decoder.dimensions();
-    if width > MAX_SIDE || height > MAX_SIDE || u64::from(width) * u64::from(height) > MAX_PIXELS {
-        return Err(Error::TooLarge {
-            width,
-            height,
-            max_side: MAX_SIDE,
-            max_pixels: MAX_PIXELS,
-        });
-    }
+    let whole = (format != ImageFormat::Jpeg).then(|| decoded_bytes(&decoder));
+    check_size(decoder.dimensions(), whole)?;
     Ok(decoder)
+}
+
+/// What all pixels are as they are stored, as they are decoded or as red, green and blue, whichever is the most.
+fn decoded_bytes(decoder: &impl ImageDecoder) -> u64 {
+    let (width, height) = decoder.dimensions();
+    let stored = u64::from(decoder.original_color_type().bits_per_pixel().div_ceil(8));
+    let decoded = u64::from(decoder.color_type().bytes_per_pixel());
+    (u64::from(width) * u64::from(height)).saturating_mul(stored.max(decoded).max(3))
 }
 
 /// How the photo must be turned to be upright once it is decoded.
@@ -125,16 +120,15 @@ pub(crate) fn orientation_of(bytes: &[u8], kind: ImageKind) -> Result<Orientatio
     }
 }
 
+/// Beside the pixels it may allocate what the file has: a GIF's frame may be larger than the picture that it says to be
+/// in.
 fn decoder(bytes: &[u8], format: ImageFormat) -> Result<impl ImageDecoder, Error> {
-    let mut limits = Limits::default();
-    limits.max_alloc = Some(MAX_DECODE_BYTES);
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
-    let mut beside = limits.clone();
-    if format == ImageFormat::Png {
-        beside.max_alloc = Some(MAX_BESIDE_BYTES);
-    }
-    reader.limits(beside);
+    let mut limits = Limits::default();
+    limits.max_alloc = Some(MAX_BESIDE_BYTES);
+    reader.limits(limits.clone());
     let mut decoder = reader.into_decoder().map_err(damaged)?;
+    limits.max_alloc = Some(decoded_bytes(&decoder).saturating_add(bytes.len() as u64));
     decoder.set_limits(limits).map_err(damaged)?;
     Ok(decoder)
 }
@@ -270,9 +264,9 @@ mod tests {
 
     #[test]
     fn a_photo_says_what_it_takes_before_it_is_decoded() {
-        let (small, large) = (png(100, 100), bomb(8_000, 8_000));
+        let (small, large) = (png(100, 100), bomb(7_000, 7_000));
         let of = |image: &[u8]| memory_bytes(image).unwrap() - 2 * image.len() as u64;
-        assert_eq!((of(&small), of(&large)), (90_000, 9 * 64_000_000));
+        assert_eq!((of(&small), of(&large)), (90_000, 9 * 49_000_000));
         assert_eq!(of(&jpeg(800, 400, 6)), 9 * 320_000);
         let mut bytes = Vec::new();
         let deep = DynamicImage::new_rgba16(10, 10);

@@ -27,8 +27,8 @@ pub(crate) struct Detector {
 /// its vector is like nobody's.
 const UPRIGHT: f32 = 0.9;
 
-/// The photo as it was turned, if it was, and its faces.
-pub(crate) type Found = (Option<(RgbImage, Turn)>, Vec<Detection>);
+/// How the photo must be turned for its faces to be upright, if it must, and the faces in pixels of it as it is then.
+pub(crate) type Found = (Option<Turn>, Vec<Detection>);
 
 impl Detector {
     pub(crate) fn load(
@@ -44,10 +44,9 @@ impl Detector {
         })
     }
 
-    /// The faces of a photo as it is, the most prominent first.
-    pub(crate) fn detect(&mut self, photo: &RgbImage) -> Result<Vec<Detection>, Error> {
-        let (resized, scale) = fitted(photo, INPUT_SIDE, self.enlarge)?;
-        let input = Input::of(resized.as_ref().unwrap_or(photo));
+    /// The faces of a picture that is no larger than the network sees, the most prominent first.
+    pub(crate) fn look(&mut self, picture: &RgbImage) -> Result<Vec<Detection>, Error> {
+        let input = Input::of(picture);
         let shape = [1, 3, i64::from(INPUT_SIDE), i64::from(INPUT_SIDE)];
         let tensor = TensorRef::from_array_view((shape, input.planes.as_slice()))?;
         let outputs = self.session.run(ort::inputs!["input" => tensor])?;
@@ -70,31 +69,30 @@ impl Detector {
             };
             found.extend(faces_of(&grid, self.threshold));
         }
-        let mut faces: Vec<Detection> = distinct(found)
-            .into_iter()
-            .map(|face| face.scaled(1.0 / scale))
-            .collect();
-        let size = photo.dimensions();
+        let mut faces = distinct(found);
+        let size = picture.dimensions();
         faces.sort_by(|a, b| b.prominence(size).total_cmp(&a.prominence(size)));
         faces.truncate(MAX_FACES);
         Ok(faces)
     }
 
     /// The faces of a photo as it is or, where none of them is surely upright, turned the way in which
-    /// the surest is found; and the turned photo.
+    /// the surest is found. Only what the network sees is turned for that, not the photo, which may be huge.
     pub(crate) fn find(&mut self, photo: &RgbImage) -> Result<Found, Error> {
         let surest = |faces: &[Detection]| faces.iter().map(|it| it.confidence).fold(0.0, f32::max);
-        let mut best: Found = (None, self.detect(photo)?);
+        let (resized, scale) = fitted(photo, INPUT_SIDE, self.enlarge)?;
+        let picture = resized.as_ref().unwrap_or(photo);
+        let (mut best, mut faces) = (None, self.look(picture)?);
         for turn in Turn::ALL {
-            if surest(&best.1) >= UPRIGHT {
+            if surest(&faces) >= UPRIGHT {
                 break;
             }
-            let turned = turn.of(photo);
-            let found = self.detect(&turned)?;
-            if surest(&found) > surest(&best.1) {
-                best = (Some((turned, turn)), found);
+            let found = self.look(&turn.of(picture))?;
+            if surest(&found) > surest(&faces) {
+                (best, faces) = (Some(turn), found);
             }
         }
-        Ok(best)
+        let faces = faces.into_iter().map(|face| face.scaled(1.0 / scale));
+        Ok((best, faces.collect()))
     }
 }

@@ -30,6 +30,21 @@ pub enum Error {
         /// The most pixels allowed.
         max_pixels: u64,
     },
+    /// More bytes than allowed once it is decoded, of a kind that is always decoded whole.
+    #[error(
+        "the image of {width} x {height} pixels is too large: it is {bytes} bytes once it is decoded, at most {limit} \
+         are allowed; a JPEG may have more pixels"
+    )]
+    TooLargeWhole {
+        /// Its width.
+        width: u32,
+        /// Its height.
+        height: u32,
+        /// What its pixels would be.
+        bytes: u64,
+        /// The most allowed.
+        limit: u64,
+    },
     /// More bytes than allowed.
     #[error("the image file of {got} bytes is too large, at most {limit} are allowed")]
     TooManyBytes {

@@ -18,7 +18,7 @@ use image::{DynamicImage, RgbImage, RgbaImage};
 
 use crate::error::Error;
 use crate::limits::{
-    HEIC_ITEM_LEAST_PIXELS, HEIC_META_BYTES, HEIC_NESTED, MAX_HEIC_PIXELS, MAX_PIXELS, MAX_SIDE,
+    self, HEIC_ITEM_LEAST_PIXELS, HEIC_META_BYTES, HEIC_NESTED, MAX_HEIC_PIXELS, MAX_PIXELS,
 };
 
 /// How many pixels are decoded or put together for the primary picture.
@@ -153,16 +153,10 @@ impl Pictures<'_> {
 
 const ODD: &str = "HEIC (not coded as HEVC, or of pictures laid over one another)";
 
+/// Its pixels, where they are not too many.
 fn check_size(width: u32, height: u32) -> Result<u64, Error> {
     let pixels = u64::from(width) * u64::from(height);
-    if width > MAX_SIDE || height > MAX_SIDE || pixels > MAX_PIXELS {
-        return Err(Error::TooLarge {
-            width,
-            height,
-            max_side: MAX_SIDE,
-            max_pixels: MAX_PIXELS,
-        });
-    }
+    limits::check_size((width, height), Some(pixels.saturating_mul(3)))?;
     Ok(pixels)
 }
 

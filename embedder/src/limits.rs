@@ -2,19 +2,24 @@
 
 use std::ops::RangeInclusive;
 
+use crate::error::Error;
+
 /// Bytes of an image file.
 pub const MAX_IMAGE_BYTES: usize = 32 << 20;
 /// Pixels on a side.
 pub const MAX_SIDE: u32 = 16_384;
-/// Pixels in all.
+/// Pixels in all, of a JPEG, which can be decoded at a part of its size.
 pub const MAX_PIXELS: u64 = 64 << 20;
+/// Bytes that the pixels of any other photo are once it is decoded, 3 a pixel at least: 55 megapixels, or 28 of 16
+/// bits a colour. A few kilobytes can declare as many as may be.
+pub const MAX_WHOLE_BYTES: u64 = 160 << 20;
 /// Scans of a JPEG; encoders write 10 of a progressive one, and some 20 where they try for the fewest bytes.
 pub(crate) const MAX_SCANS: usize = 32;
-/// Bytes the decoder may allocate.
+/// Bytes that a JPEG's decoder may allocate for a part of its size.
 pub const MAX_DECODE_BYTES: u64 = 512 << 20;
 /// Pixels in all the pictures that a HEIC file's own is made of, and in those that are put together
 /// for it: tiles reach over its edges, transparency doubles both.
-pub(crate) const MAX_HEIC_PIXELS: u64 = 4 * MAX_PIXELS;
+pub(crate) const MAX_HEIC_PIXELS: u64 = 4 * MAX_WHOLE_BYTES / 3;
 /// Pixels that count for a picture in a HEIC file at least, so that not too many are named.
 pub(crate) const HEIC_ITEM_LEAST_PIXELS: u64 = 128 * 128;
 /// Bytes of the list of contents of a HEIC file; an iPhone's has about 5,000.
@@ -41,3 +46,32 @@ pub(crate) const MODEL_NAME_CHARS: usize = 100;
 pub(crate) const MANIFEST_BYTES: u64 = 1 << 20;
 /// Bytes of a model that is taken out of a package.
 pub(crate) const MODEL_BYTES: u64 = 4 << 30;
+
+/// Whether a photo of this size is decoded; `whole_bytes` is what its pixels are then, where nothing less can be made of
+/// its kind.
+///
+/// # Errors
+/// It is too large.
+pub(crate) fn check_size(
+    (width, height): (u32, u32),
+    whole_bytes: Option<u64>,
+) -> Result<(), Error> {
+    let pixels = u64::from(width) * u64::from(height);
+    if width > MAX_SIDE || height > MAX_SIDE || pixels > MAX_PIXELS {
+        return Err(Error::TooLarge {
+            width,
+            height,
+            max_side: MAX_SIDE,
+            max_pixels: MAX_PIXELS,
+        });
+    }
+    match whole_bytes {
+        Some(bytes) if bytes > MAX_WHOLE_BYTES => Err(Error::TooLargeWhole {
+            width,
+            height,
+            bytes,
+            limit: MAX_WHOLE_BYTES,
+        }),
+        _ => Ok(()),
+    }
+}

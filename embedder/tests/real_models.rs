@@ -7,7 +7,7 @@ use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
 use embedder::{Analysis, Choice, FaceEmbedder, Manifest, OnnxEmbedder, Want};
-use image::imageops::{blur, rotate90, rotate180, rotate270};
+use image::imageops::{FilterType, blur, resize, rotate90, rotate180, rotate270};
 use image::{ImageFormat, RgbImage};
 
 fn models_dir() -> Result<PathBuf, String> {
@@ -86,8 +86,15 @@ fn a_photo_on_its_side_shows_the_same_face_where_it_lies() {
         Err(why) => return eprintln!("skipped: {why}"),
     };
     let upright = seen(&mut embedder, &photo).faces.remove(0);
-    let turned = [rotate90(&photo), rotate270(&photo)];
-    for (photo, roll) in turned.iter().zip([90, -90]) {
+    // The large ones are larger than what the detector sees.
+    let large = resize(&photo, 1_300, 1_250, FilterType::Triangle);
+    let turned = [
+        rotate90(&photo),
+        rotate270(&photo),
+        rotate90(&large),
+        rotate270(&large),
+    ];
+    for (photo, roll) in turned.iter().zip([90, -90, 90, -90]) {
         let analysis = seen(&mut embedder, photo);
         assert_eq!((analysis.width, analysis.height), photo.dimensions());
         let face = &analysis.faces[0];

@@ -257,7 +257,9 @@ impl From<embedder::Error> for Refusal {
         match error {
             Error::Unsupported { .. } => Self::content_type(message),
             Error::NotAnImage { .. } | Error::Damaged(_) => Self::photo(message),
-            Error::TooLarge { .. } | Error::TooManyBytes { .. } => Self::too_large(message),
+            Error::TooLarge { .. } | Error::TooLargeWhole { .. } | Error::TooManyBytes { .. } => {
+                Self::too_large(message)
+            }
             Error::NotInstalled(_) => Self::not_set_up(message),
             Error::Remote { status: 503, .. } => Self::busy(message),
             Error::Remote { status, .. } => {

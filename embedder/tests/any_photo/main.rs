@@ -6,7 +6,9 @@ mod heic;
 
 use std::io::Cursor;
 
-use embedder::{Choice, Error, FaceEmbedder, FakeEmbedder, Want, thumbnail, without_metadata};
+use embedder::{
+    Choice, Error, FaceEmbedder, FakeEmbedder, Want, memory_bytes, thumbnail, without_metadata,
+};
 use image::{DynamicImage, ImageFormat, Rgb, RgbImage, Rgba, RgbaImage};
 use jpeg_encoder::{ColorType, Encoder};
 
@@ -266,4 +268,101 @@ fn what_a_file_declares_is_refused_before_it_is_decoded() {
         );
         assert!(without_metadata(&file).is_err() || kind == "JPEG", "{kind}");
     }
+}
+
+/// A TIFF whose tags for its sides and for the rows of its only strip say another size.
+fn tiff_of(side: u32) -> Vec<u8> {
+    let mut file = encoded(photo(), ImageFormat::Tiff);
+    let number = |file: &[u8], at: usize| usize::from(file[at]) + 256 * usize::from(file[at + 1]);
+    let first = number(&file, 4) + 65_536 * number(&file, 6);
+    for entry in 0..number(&file, first) {
+        let at = first + 2 + 12 * entry;
+        if matches!(number(&file, at), 256 | 257 | 278) {
+            file[at + 8..at + 12].copy_from_slice(&side.to_le_bytes());
+        }
+    }
+    file
+}
+
+/// A PNG of 16 bits a colour, with transparency, whose header says another size.
+fn deep_png_of(side: u32) -> Vec<u8> {
+    let mut file = encoded(DynamicImage::from(photo()).into_rgba16(), ImageFormat::Png);
+    file[16..20].copy_from_slice(&side.to_be_bytes());
+    file[20..24].copy_from_slice(&side.to_be_bytes());
+    let mut crc = flate2::Crc::new();
+    crc.update(&file[12..29]);
+    file[29..33].copy_from_slice(&crc.sum().to_be_bytes());
+    file
+}
+
+/// A BMP of 8 bits, packed by runs, whose header says another size.
+fn packed_bmp_of(side: u32) -> Vec<u8> {
+    let grey = DynamicImage::from(photo()).into_luma8();
+    let mut file = encoded(grey, ImageFormat::Bmp);
+    file[18..22].copy_from_slice(&side.to_le_bytes());
+    file[22..26].copy_from_slice(&side.to_le_bytes());
+    file[30..34].copy_from_slice(&1_u32.to_le_bytes());
+    file
+}
+
+/// A GIF of one frame, larger or smaller than the picture that it is in.
+fn gif_of(side: u16, frame: u16) -> Vec<u8> {
+    let sides = |side: u16| [side.to_le_bytes(), side.to_le_bytes()].concat();
+    let (screen, frame) = (sides(side), sides(frame));
+    let start: &[&[u8]] = &[b"GIF89a", &screen, b"\0\0\0,\0\0\0\0", &frame];
+    [
+        &start.concat()[..],
+        b"\x80\0\0\0\xff\xff\xff\x02\x02D\x01\0;",
+    ]
+    .concat()
+}
+
+#[test]
+fn a_small_file_that_declares_eight_thousand_pixels_a_side_is_refused_but_for_a_jpeg() {
+    let kinds = [
+        ("BMP", packed_bmp_of(8_000), 3),
+        ("GIF", gif_of(8_000, 8_000), 4),
+        ("TIFF", tiff_of(8_000), 3),
+        ("PNG", deep_png_of(8_000), 8),
+        ("HEIC", heic::repeated(16, 16, 8_000, 8_000), 3),
+    ];
+    for (kind, file, bytes_of_pixel) in kinds {
+        for refused in [analyze(&file).map(|_| ()), memory_bytes(&file).map(|_| ())] {
+            let Err(Error::TooLargeWhole {
+                width: 8_000,
+                height: 8_000,
+                bytes,
+                limit,
+            }) = refused
+            else {
+                panic!("{kind}: {refused:?}");
+            };
+            assert_eq!(bytes, 64_000_000 * bytes_of_pixel, "{kind}");
+            let told = refused.unwrap_err().to_string();
+            let figures = ["8000 x 8000", &bytes.to_string(), &limit.to_string()];
+            assert!(figures.iter().all(|it| told.contains(it)), "{told}");
+        }
+    }
+    let mut jpeg = jpeg(photo().as_raw(), ColorType::Rgb, false);
+    let frame = jpeg
+        .windows(2)
+        .position(|pair| pair == [0xff, 0xc0])
+        .unwrap();
+    jpeg[frame + 5..frame + 9].copy_from_slice(&[0x1f, 0x40, 0x1f, 0x40]);
+    assert!(memory_bytes(&jpeg).unwrap() > 9 * 64_000_000);
+    // As many as may be, of each kind.
+    for file in [
+        packed_bmp_of(7_000),
+        gif_of(6_000, 6_000),
+        tiff_of(7_000),
+        deep_png_of(4_500),
+    ] {
+        memory_bytes(&file).unwrap();
+    }
+}
+
+#[test]
+fn a_frame_of_a_gif_takes_no_more_than_the_picture_that_it_says_to_be_in() {
+    let told = analyze(&gif_of(10, 8_000)).unwrap_err().to_string();
+    assert!(told.contains("limit"), "{told}");
 }
