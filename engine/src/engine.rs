@@ -11,14 +11,14 @@ use serde_json::Value;
 use storage::{Lsn, PointId, Record};
 
 use crate::about::are_named;
+use crate::check::few_ids;
 use crate::checkpoint::{Checkpointer, remove_unnamed};
 use crate::collection::Collection;
 use crate::commit::{Proposal, Work};
 use crate::decide::Basis;
 use crate::error::Error;
 use crate::limits::{
-    MAX_IDS_PER_REQUEST, MAX_POINTS_PER_UPSERT, MAX_RECORD_BYTES, QUEUED_BYTES, QUEUED_WRITES,
-    UNAPPLIED_GROUPS,
+    MAX_POINTS_PER_UPSERT, MAX_RECORD_BYTES, QUEUED_BYTES, QUEUED_WRITES, UNAPPLIED_GROUPS,
 };
 use crate::options::{CollectionInfo, Options, Status};
 use crate::point::{Ack, Point, Written};
@@ -181,22 +181,6 @@ impl Engine {
         self.shared.log.lock().shared()
     }
 
-    /// Refuses points that could not be put in, whether they are to be in this collection itself or in
-    /// parts of it; puts none in.
-    ///
-    /// # Errors
-    /// The same as of [`Engine::upsert`].
-    pub fn check_points(&self, collection: &str, points: &[Point]) -> Result<(), Error> {
-        few(points)?;
-        let target = self.collection(collection)?;
-        for point in points {
-            let vectors = target.prepare(&point.vectors);
-            let vectors = vectors.map_err(|error| error.of_point(&point.id))?;
-            convert::point_record(point.id, vectors, &point.payload, point.face.clone())?;
-        }
-        Ok(())
-    }
-
     /// Puts points, all or none of them; of several with one id the last stands.
     pub fn upsert(&self, collection: &str, points: Vec<Point>, ack: Ack) -> Result<Written, Error> {
         let target = self.holder(collection)?;
@@ -265,12 +249,7 @@ impl Engine {
         ack: Ack,
     ) -> Result<Written, Error> {
         let target = self.holder(collection)?;
-        if ids.len() > MAX_IDS_PER_REQUEST {
-            return Err(Error::TooLarge(format!(
-                "{} ids in one request, the limit is {MAX_IDS_PER_REQUEST}",
-                ids.len()
-            )));
-        }
+        few_ids(&ids)?;
         ids.sort_unstable();
         ids.dedup();
         let _deciding = target.deciding.read();

@@ -40,6 +40,7 @@ mod backup;
 mod brief;
 mod catalog;
 mod changes;
+mod check;
 mod checkpoint;
 mod checksum;
 mod collection;

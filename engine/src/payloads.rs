@@ -5,14 +5,15 @@
 
 use storage::{Lsn, PointId, Record};
 
+use crate::check::{few_ids, some_names};
 use crate::collection::Collection;
 use crate::decide::Basis;
 use crate::engine::{Engine, rename_missing};
 use crate::error::Error;
 use crate::filter::{Filter, KeyPath};
 use crate::limits::{
-    LITTLE_PAYLOAD_BYTES, MAX_CHANGED_BYTES, MAX_IDS_PER_REQUEST, MAX_PAYLOAD_BYTES,
-    MAX_PAYLOAD_INDEXES, MAX_POINTS_PER_FILTER,
+    LITTLE_PAYLOAD_BYTES, MAX_CHANGED_BYTES, MAX_PAYLOAD_BYTES, MAX_PAYLOAD_INDEXES,
+    MAX_POINTS_PER_FILTER,
 };
 use crate::payload::{IndexKind, PayloadChange, change_record, index_config};
 use crate::point::{Ack, Chosen, Written};
@@ -98,9 +99,7 @@ impl Engine {
         ack: Ack,
     ) -> Result<Written, Error> {
         let target = self.holder(collection)?;
-        if names.is_empty() {
-            return Err(Error::BadRequest("no vectors are named".into()));
-        }
+        some_names(names)?;
         let written = self.decided(|| {
             let settings = target.settings();
             let vectors = names.iter().map(|name| Ok(settings.by_name(name)?.id));
@@ -196,12 +195,7 @@ impl Engine {
 
     /// The ids, each once, if all of them are there.
     fn known(&self, target: &Collection, mut ids: Vec<PointId>) -> Result<Vec<PointId>, Error> {
-        if ids.len() > MAX_IDS_PER_REQUEST {
-            return Err(Error::TooLarge(format!(
-                "{} ids in one request, the limit is {MAX_IDS_PER_REQUEST}",
-                ids.len()
-            )));
-        }
+        few_ids(&ids)?;
         ids.sort_unstable();
         ids.dedup();
         let missing = || ids.iter().find(|id| !target.contains(id));

@@ -4,10 +4,10 @@ use std::collections::HashMap;
 
 use storage::{PointId, Record};
 
+use crate::check::{few_ids, some_names, some_vectors};
 use crate::decide::Basis;
 use crate::engine::{Engine, rename_missing};
 use crate::error::Error;
-use crate::limits::{MAX_IDS_PER_REQUEST, MAX_POINTS_PER_UPSERT};
 use crate::point::{Ack, Written};
 use crate::vectors::Vectors;
 
@@ -22,15 +22,7 @@ impl Engine {
         ack: Ack,
     ) -> Result<Written, Error> {
         let target = self.holder(collection)?;
-        if points.is_empty() {
-            return Err(Error::BadRequest("there are no vectors to put".into()));
-        }
-        if points.len() > MAX_POINTS_PER_UPSERT {
-            return Err(Error::TooLarge(format!(
-                "{} points in one request, the limit is {MAX_POINTS_PER_UPSERT}",
-                points.len()
-            )));
-        }
+        some_vectors(&points)?;
         let mut places = HashMap::with_capacity(points.len());
         let mut decided: Vec<(PointId, storage::NamedVectors)> = Vec::with_capacity(points.len());
         for (id, vectors) in points {
@@ -65,15 +57,8 @@ impl Engine {
         ack: Ack,
     ) -> Result<Written, Error> {
         let target = self.holder(collection)?;
-        if ids.len() > MAX_IDS_PER_REQUEST {
-            return Err(Error::TooLarge(format!(
-                "{} ids in one request, the limit is {MAX_IDS_PER_REQUEST}",
-                ids.len()
-            )));
-        }
-        if names.is_empty() {
-            return Err(Error::BadRequest("no vectors are named".into()));
-        }
+        few_ids(&ids)?;
+        some_names(names)?;
         ids.sort_unstable();
         ids.dedup();
         let settings = target.settings();

@@ -228,7 +228,7 @@ impl Updated {
     }
 }
 
-/// The answer to points that are put in.
+/// The answer to a write, which may have been of points that are put in.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Put {
     #[serde(flatten)]

@@ -247,10 +247,52 @@ fn points_that_are_there_stay_where_only_new_ones_are_to_come_in() {
     };
     assert_eq!((name(1), name(9)), (json!("east"), json!("new")));
     let batch = json!({"operations": [{"upsert": only}]});
-    server.post("/collections/circle/points/batch", &batch).ok();
-    assert_eq!(name(1), "east");
+    let told = server.post("/collections/circle/points/batch", &batch).ok();
+    assert_eq!(
+        (&told[0]["known"], name(1)),
+        (&json!([1, 9]), json!("east"))
+    );
     let told = put(&json!({"points": [point(1)], "update_mode": "upsert"})).ok();
     assert_eq!((told.get("known"), name(1)), (None, json!("new")));
     let other = json!({"points": [point(1)], "update_mode": "update_only"});
     assert!(put(&other).refused(400).contains("insert_only"));
+}
+
+#[test]
+fn of_several_writes_in_one_request_none_is_done_where_one_of_them_could_never_be() {
+    let server = Server::start();
+    fill(&server);
+    let point = |id: u32, vector: Value| json!({"points": [{"id": id, "vector": vector}]});
+    let batch = |operation: Value| {
+        let first = json!({"upsert": point(20, json!([1, 0]))});
+        let body = json!({"operations": [first, operation]});
+        server.post("/collections/circle/points/batch?wait=true", &body)
+    };
+    let never = [
+        json!({"upsert": point(21, json!([1, 0, 0]))}),
+        json!({"upsert": {"points": []}}),
+        json!({"update_vectors": point(20, json!([1]))}),
+        json!({"delete_vectors": {"points": [20], "vector": ["none"]}}),
+        json!({"delete_payload": {"points": [20], "keys": ["a[0]"]}}),
+        json!({"clear_payload": {"points": vec![20; 100_001]}}),
+        json!({"delete": {"points": vec![20; 100_001]}}),
+    ];
+    let is_there = || server.get("/collections/circle/points/20").status == 200;
+    for operation in never {
+        let answer = batch(operation.clone());
+        let message = answer.body()["status"]["error"].to_string();
+        assert!(matches!(answer.status, 400 | 413), "{operation}: {message}");
+        assert!(message.contains("operation 1"), "{message}");
+        assert!(message.contains("Nothing of the request"), "{message}");
+        assert!(!is_there(), "{operation}");
+    }
+    // That depends on what is there, which those before may change.
+    let unknown = json!({"set_payload": {"points": [999], "payload": {"a": 1}}});
+    let message = batch(unknown).refused(404);
+    assert!(
+        message.contains("operation 1") && message.contains("999"),
+        "{message}"
+    );
+    assert!(message.contains("Operation 0 is done"), "{message}");
+    assert!(is_there());
 }
