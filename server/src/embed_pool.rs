@@ -8,13 +8,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use actix_web::web::Bytes;
-use crossbeam_channel::{Sender, bounded};
 use embedder::{Analysis, FaceEmbedder, Mapper, ModelInfo, Want};
 use engine::EmbedderRef;
 use futures_util::stream::{self, StreamExt};
 use tokio::sync::oneshot;
 use tracing::Span;
 
+use crate::embed_queue::Queue;
 use crate::embed_worker::{Batching, Job, Worker};
 use crate::gate::Gate;
 use crate::http::Room;
@@ -42,10 +42,16 @@ pub(crate) struct Pool {
 
 /// The workers; dropping the last pool of theirs ends them once their queue is empty.
 struct Workers {
-    jobs: Sender<Job>,
+    jobs: Arc<Queue<Job>>,
     places: Gate,
     /// Photos of one request that are in the queue at once.
     at_once: usize,
+}
+
+impl Drop for Workers {
+    fn drop(&mut self) {
+        self.jobs.close();
+    }
 }
 
 impl Pool {
@@ -65,12 +71,12 @@ impl Pool {
             None => factory()?.model().clone(),
         };
         let places = workers + queue;
-        let (jobs, receiver) = bounded(places);
+        let jobs = Arc::new(Queue::new(places));
         let busy = Arc::new(AtomicUsize::new(0));
         for (number, embedder) in embedders.into_iter().enumerate() {
             let worker = Worker {
                 embedder,
-                jobs: receiver.clone(),
+                jobs: Arc::clone(&jobs),
                 batching,
                 busy: Arc::clone(&busy),
                 factory: Arc::clone(factory),
@@ -147,8 +153,7 @@ impl Pool {
         Ok(outcomes.buffered(width).collect().await)
     }
 
-    /// Whoever holds a place finds room in the queue, unless jobs of clients who have gone still
-    /// stand in it.
+    /// Whoever holds a place finds room in the queue.
     async fn work(&self, image: Bytes, want: Want) -> Result<Seen, Refusal> {
         let (answer, outcome) = oneshot::channel();
         let job = Job {
@@ -160,7 +165,7 @@ impl Pool {
             request: Span::current(),
             answer,
         };
-        let sent = self.workers.jobs.try_send(job);
+        let sent = self.workers.jobs.push(job);
         sent.map_err(|_| Refusal::busy("too many photos are waiting, try again"))?;
         let outcome = outcome.await;
         outcome.unwrap_or_else(|_| Err(Refusal::internal("the embedding worker is gone")))

@@ -8,12 +8,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use actix_web::web::Bytes;
-use crossbeam_channel::Receiver;
 use embedder::{Analysis, FaceEmbedder, Mapper, Want};
 use tokio::sync::oneshot;
 use tracing::Span;
 
 use crate::embed_pool::{Factory, Seen};
+use crate::embed_queue::{Awaited, Queue};
 use crate::memory::{Memory, Promise};
 use crate::metrics::Metrics;
 use crate::refusal::Refusal;
@@ -55,6 +55,12 @@ impl Job {
     }
 }
 
+impl Awaited for Job {
+    fn is_awaited(&self) -> bool {
+        !self.answer.is_closed()
+    }
+}
+
 /// A photo, and how long it waited.
 type Waited = (Job, Duration);
 
@@ -81,7 +87,7 @@ impl Batching {
 /// A thread's own things.
 pub(crate) struct Worker {
     pub(crate) embedder: Box<dyn FaceEmbedder>,
-    pub(crate) jobs: Receiver<Job>,
+    pub(crate) jobs: Arc<Queue<Job>>,
     pub(crate) batching: Batching,
     /// How many workers have photos.
     pub(crate) busy: Arc<AtomicUsize>,
@@ -93,11 +99,9 @@ pub(crate) struct Worker {
 
 impl Worker {
     pub(crate) fn run(mut self) {
-        while let Ok(first) = self.jobs.recv() {
+        while let Some(first) = self.jobs.next() {
             self.busy.fetch_add(1, Ordering::Relaxed);
-            let mut batch = self.batch(first);
-            // A client that has gone away needs no answer.
-            batch.retain(|job| !job.answer.is_closed());
+            let batch = self.batch(first);
             let waited: Vec<_> = batch.iter().map(|job| job.queued.elapsed()).collect();
             let jobs = batch.into_iter().zip(waited).collect();
             let (_room, jobs) = self.with_room(jobs);
@@ -150,9 +154,9 @@ impl Worker {
     fn batch(&self, first: Job) -> Vec<Job> {
         let mut batch = vec![first];
         while batch.len() < self.batching.share(batch.len() + self.jobs.len()) {
-            match self.jobs.try_recv() {
-                Ok(job) => batch.push(job),
-                Err(_) => break,
+            match self.jobs.next_now() {
+                Some(job) => batch.push(job),
+                None => break,
             }
         }
         if self.busy.load(Ordering::Relaxed) < self.batching.workers {
@@ -160,9 +164,9 @@ impl Worker {
         }
         let until = Instant::now() + self.batching.wait;
         while batch.len() < self.batching.photos {
-            match self.jobs.recv_deadline(until) {
-                Ok(job) => batch.push(job),
-                Err(_) => break,
+            match self.jobs.next_until(until) {
+                Some(job) => batch.push(job),
+                None => break,
             }
         }
         batch
@@ -193,7 +197,7 @@ impl Worker {
     /// `None` where the embedder broke down; it is loaded anew then.
     fn look_at(&mut self, jobs: &[Job]) -> Option<Vec<Option<Result<Analysis, Refusal>>>> {
         let photos: Vec<(&[u8], Want)> = jobs.iter().map(|job| (&*job.image, job.want)).collect();
-        let is_awaited = |at: usize| jobs.get(at).is_some_and(|job| !job.answer.is_closed());
+        let is_awaited = |at: usize| jobs.get(at).is_some_and(Job::is_awaited);
         let outcome = catch_unwind(AssertUnwindSafe(|| {
             self.embedder.analyze_awaited(&photos, &is_awaited)
         }));
@@ -246,7 +250,7 @@ mod tests {
         let memory = Memory::new((Memory::used_bytes() >> 20) + 256, &metrics);
         let worker = Worker {
             embedder: make().unwrap(),
-            jobs: crossbeam_channel::bounded(1).1,
+            jobs: Arc::new(Queue::new(1)),
             batching: Batching {
                 photos: 8,
                 wait: Duration::ZERO,

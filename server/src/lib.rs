@@ -30,6 +30,7 @@ mod cors;
 mod decoding;
 mod duplicates;
 mod embed_pool;
+mod embed_queue;
 mod embed_worker;
 mod error;
 mod faces;

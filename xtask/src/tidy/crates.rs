@@ -72,7 +72,7 @@ const HOMES: [(&str, &[&str]); 27] = [
     ("clap_mangen", &["cli"]),
     ("indicatif", &["cli"]),
     ("toml", &["config"]),
-    ("crossbeam-channel", &["engine", "server"]),
+    ("crossbeam-channel", &["engine"]),
     ("tracing-subscriber", &["cli"]),
     ("anyhow", &["cli", "benches", "xtask"]),
 ];
