@@ -203,7 +203,7 @@ fn run(server: &server::Running, arguments: &[&str]) -> Output {
 }
 
 #[test]
-fn people_are_known_again_with_ids_attributes_and_choices_where_an_export_is_imported() {
+fn people_are_known_again_with_ids_and_attributes_where_an_export_is_imported() {
     let dir = tempfile::tempdir().unwrap();
     let server = real_server(dir.path());
     let at = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
@@ -222,7 +222,7 @@ fn people_are_known_again_with_ids_attributes_and_choices_where_an_export_is_imp
     go(&["import", &at("in.jsonl"), "-c", "one"]);
     let ada = ["people", "set", "Ada", "--ignored", "true", "-c", "one"];
     // The index of names comes about with the first that is said of anybody.
-    let said = go(&[&ada[..], &["--best", "3", "--attribute", "born=1815"]].concat());
+    let said = go(&[&ada[..], &["--attribute", "born=1815"]].concat());
     let said: Value = serde_json::from_str(&said).unwrap();
     go(&["people", "set", "Bob", "--attribute", "x=1", "-c", "one"]);
     for end in ["jsonl", "parquet"] {
@@ -240,7 +240,7 @@ fn people_are_known_again_with_ids_attributes_and_choices_where_an_export_is_imp
             .map(|it| it["payload"]["about_person"].clone())
             .collect();
         let expected = json!({
-            "id": said["id"], "ignored": true, "best": 3, "attributes": {"born": 1815},
+            "id": said["id"], "ignored": true, "best": null, "attributes": {"born": 1815},
         });
         assert_eq!((&abouts[0], &abouts[2]), (&expected, &expected), "{end}");
         assert_eq!(
@@ -248,17 +248,7 @@ fn people_are_known_again_with_ids_attributes_and_choices_where_an_export_is_imp
             (&json!(1), &Value::Null)
         );
         // What the collection knows of them by now stays, whatever comes in again.
-        go(&[
-            "people",
-            "set",
-            "Ada",
-            "--ignored",
-            "false",
-            "--best",
-            "1",
-            "-c",
-            &into,
-        ]);
+        go(&["people", "set", "Ada", "--ignored", "false", "-c", &into]);
         let again = report(&run(&server, &["import", &file, "-c", &into, "--json"]));
         assert_eq!(
             (&again["already_there"], &again["people"]),
@@ -270,22 +260,6 @@ fn people_are_known_again_with_ids_attributes_and_choices_where_an_export_is_imp
             (&kept["ignored"], &kept["id"]),
             (&json!(false), &said["id"])
         );
-        // An import that was broken off after all but the chosen face was said.
-        let (half, whole) = (
-            format!("half_{end}"),
-            fs::read_to_string(at("out.jsonl")).unwrap(),
-        );
-        let broken_off = at("broken_off.jsonl");
-        for line in [whole.lines().next().unwrap(), point(3, "Ada").as_str()] {
-            fs::write(&broken_off, line).unwrap();
-            go(&["import", &broken_off, "-c", &half]);
-        }
-        go(&["import", &file, "-c", &half]);
-        let whole = at(&format!("whole.{end}.jsonl"));
-        go(&["export", &whole, "-c", &half]);
-        let first = fs::read_to_string(&whole).unwrap();
-        let first: Value = serde_json::from_str(first.lines().next().unwrap()).unwrap();
-        assert_eq!(first["payload"]["about_person"], expected, "{end}");
         // Somebody who has another name by now is left as they are, and what comes after comes in.
         go(&["people", "rename", "Ada", "Ada Lovelace", "-c", &into]);
         let more = at(&format!("more.{end}.jsonl"));
@@ -297,6 +271,83 @@ fn people_are_known_again_with_ids_attributes_and_choices_where_an_export_is_imp
             assert_eq!(again["imported"], imported, "{again}");
         }
     }
+    server.stop().unwrap();
+}
+
+/// A picture in which the stand-in finds a face.
+fn picture(path: &Path, bright_columns: u32) {
+    let shade = |x| if x < bright_columns { 230 } else { 30 };
+    let picture = image::RgbImage::from_fn(32, 32, |x, _| image::Rgb([shade(x); 3]));
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    picture.save(path).unwrap();
+}
+
+#[test]
+fn the_face_that_was_chosen_for_a_person_is_chosen_again_where_it_is_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = real_server(dir.path());
+    let at = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let go = |arguments: &[&str]| told(&run(&server, arguments));
+    for (file, columns) in [("Ada/1.png", 5), ("Ada/2.png", 12), ("Bob/1.png", 25)] {
+        picture(&dir.path().join("photos").join(file), columns);
+    }
+    let (photos, out) = (at("photos"), at("out.jsonl"));
+    let photographed = |collection: &str| {
+        go(&["import", &photos, "-c", collection, "--model", "fake-128"]);
+    };
+    let lines = |collection: &str| -> Vec<Value> {
+        go(&["export", &at("all.jsonl"), "-c", collection]);
+        let all = fs::read_to_string(at("all.jsonl")).unwrap();
+        fs::remove_file(at("all.jsonl")).unwrap();
+        all.lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    };
+    let chosen_in = |collection: &str| {
+        let all = lines(collection);
+        let ada = all.iter().find(|it| it["payload"]["person"] == "Ada");
+        ada.unwrap()["payload"]["about_person"]["best"].clone()
+    };
+    photographed("one");
+    let faces = lines("one");
+    let ids: Vec<&str> = faces
+        .iter()
+        .filter(|it| it["payload"]["person"] == "Ada")
+        .map(|it| it["id"].as_str().unwrap())
+        .collect();
+    let choose = |id: &str, collection: &str| {
+        go(&["people", "set", "Ada", "--best", id, "-c", collection]);
+    };
+    choose(ids[1], "one");
+    go(&["export", &out, "-c", "one"]);
+    // The same faces, of whom nothing is known.
+    photographed("same");
+    go(&["import", &out, "-c", "same"]);
+    assert_eq!(chosen_in("same"), ids[1]);
+    // What was chosen there meanwhile stays.
+    choose(ids[0], "same");
+    go(&["import", &out, "-c", "same"]);
+    assert_eq!(chosen_in("same"), ids[0]);
+    // An import that was broken off after all but the chosen face was said.
+    photographed("half");
+    let whole = fs::read_to_string(&out).unwrap();
+    let other = whole
+        .lines()
+        .find(|line| line.contains(&format!("\"id\":\"{}\"", ids[0])));
+    fs::write(at("broken_off.jsonl"), other.unwrap()).unwrap();
+    go(&["import", &at("broken_off.jsonl"), "-c", "half"]);
+    assert_eq!(chosen_in("half"), Value::Null);
+    go(&["import", &out, "-c", "half"]);
+    assert_eq!(chosen_in("half"), ids[1]);
+    // Vectors alone show nobody.
+    go(&["import", &out, "-c", "vectors"]);
+    assert_eq!(chosen_in("vectors"), Value::Null);
+    let refused = run(
+        &server,
+        &["people", "set", "Ada", "--best", ids[0], "-c", "vectors"],
+    );
+    let why = String::from_utf8_lossy(&refused.stderr);
+    assert!(why.contains("has no face"), "{why}");
     server.stop().unwrap();
 }
 

@@ -121,7 +121,7 @@ impl Engine {
     /// have none yet.
     ///
     /// # Errors
-    /// Nobody has the name; the chosen face is not theirs; they have another id, or somebody has theirs; it
+    /// Nobody has the name; the chosen face is not theirs, or the point has none; they have another id, or somebody has theirs; it
     /// is too large.
     pub fn change_person(
         &self,
@@ -164,6 +164,14 @@ impl Engine {
         {
             return Err(Error::BadRequest(format!(
                 "face {best} cannot be the best of `{}`: it is not theirs",
+                name.chars().take(80).collect::<String>()
+            )));
+        }
+        if let Some(Some(best)) = change.best
+            && target.has_face(&best) != Some(true)
+        {
+            return Err(Error::Conflict(format!(
+                "point {best} cannot be the best face of `{}`: it came in without a photo, so it has no face",
                 name.chars().take(80).collect::<String>()
             )));
         }

@@ -102,8 +102,11 @@ impl<'a> People<'a> {
         };
         if is_to_be_chosen {
             let best = json!({"name": about.name, "best": about.best});
-            let chosen = self.client.change_person(self.collection, &best);
-            pass_over(chosen, &[400, 404])?;
+            match self.client.change_person(self.collection, &best) {
+                // It came in as a vector, as most do: without its photo there is nothing to be shown.
+                Err(Error::Refused { status: 409, .. }) => {}
+                chosen => drop(pass_over(chosen, &[400, 404])?),
+            }
         }
         Ok(())
     }

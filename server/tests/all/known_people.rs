@@ -105,6 +105,24 @@ fn a_face_that_was_chosen_for_a_person_is_not_shown_for_them_once_it_is_somebody
 }
 
 #[test]
+fn a_point_that_came_in_without_a_photo_cannot_be_chosen_to_be_shown_for_a_person() {
+    let server = Server::start();
+    server.with_faces("stars");
+    add(&server, 4, "Ada");
+    let vector = vec![0.5; 128];
+    let point = json!({"id": 9, "vector": vector, "payload": {"person": "Ada"}});
+    let points = json!({"points": [point]});
+    server
+        .put("/collections/stars/points?wait=true", &points)
+        .ok();
+    let body = json!({"name": "Ada", "best": 9, "ignored": true});
+    let refused = server.json("PATCH", PEOPLE, &body);
+    assert!(refused.refused(409).contains("has no face"));
+    let ada = &server.get(PEOPLE).ok()["people"][0];
+    assert_eq!((&ada["best"], &ada["ignored"]), (&json!(4), &json!(false)));
+}
+
+#[test]
 fn a_person_keeps_id_attributes_and_best_face_through_renaming_and_a_restart() {
     let mut server = Server::start();
     server.with_faces("stars");
