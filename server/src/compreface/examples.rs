@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::fault::Fault;
 use super::params::{Params, least_confidence};
 use super::pictures::{self, OnePicture};
-use super::subjects::{known, of, somebodys, without_examples};
+use super::subjects::{can_be_named, known, of, somebodys, without_examples};
 use super::{collection, settings};
 use crate::api::Operation;
 use crate::app::App;
@@ -115,6 +115,7 @@ async fn add(
         let message = format!("subject must have at most {most} characters");
         return Err(Fault::constraint(message));
     }
+    can_be_named(sent)?;
     let least = least_confidence(&params)?;
     let name = collection(&app)?;
     let info = app.describe(&name).await?;
@@ -198,8 +199,9 @@ async fn list(app: Data<App>, request: HttpRequest) -> Result<Json<Value>, Fault
     let params = Params::of(&request)?;
     let page = params.number("page", 0..=usize::MAX, "0 or more")?;
     let page: usize = page.unwrap_or_default();
-    let size = params.number("size", 1..=usize::MAX, "1 or more")?;
-    let size: usize = size.unwrap_or(PAGE).min(limits::PAGE);
+    let expected = format!("1 to {}", limits::PAGE);
+    let size = params.number("size", 1..=limits::PAGE, &expected)?;
+    let size: usize = size.unwrap_or(PAGE);
     let name = collection(&app)?;
     let info = app.describe(&name).await?;
     let mut filter = match params.raw("subject") {

@@ -31,7 +31,7 @@ mod code {
 }
 
 /// Characters of what a client sent that are told back.
-const ECHO: usize = 80;
+pub(super) const ECHO: usize = 80;
 
 /// An answer other than success.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use actix_web::{HttpRequest, web};
 use schemars::JsonSchema;
 
-use super::fault::Fault;
+use super::fault::{ECHO, Fault};
 use crate::limits;
 
 /// Parameters by name; an empty one says nothing, and what nobody asks for is passed over.
@@ -72,8 +72,8 @@ pub(super) struct LookParams {
     limit: Option<u32>,
     /// The least confidence of a face, 0 to 1; the detector's own by default.
     det_prob_threshold: Option<f32>,
-    /// Separated by commas: `landmarks`, `calculator`, `pose`. Others are named in
-    /// `unsupported_plugins` and nothing is made up for them.
+    /// Separated by commas: `landmarks`, `calculator`, `pose`. CompreFace's others are named in
+    /// `unsupported_plugins` and nothing is made up for them; what is none of its plugins is refused.
     face_plugins: Option<String>,
     /// Adds `execution_time` and `plugins_versions`.
     status: Option<bool>,
@@ -100,13 +100,12 @@ pub(super) struct Ask {
     pub(super) embedding: bool,
     pub(super) pose: bool,
     /// Those that are not there.
-    pub(super) unsupported: Vec<String>,
+    pub(super) unsupported: Vec<&'static str>,
     pub(super) status: bool,
 }
 
-/// Plugins that are told to be missing, and characters of a name.
-const UNSUPPORTED: usize = 16;
-const PLUGIN_CHARS: usize = 40;
+/// CompreFace's plugins that there are no models for.
+const UNSUPPORTED: [&str; 4] = ["age", "gender", "mask", "landmarks2d106"];
 
 impl Ask {
     pub(super) fn of(params: &Params) -> Result<Self, Fault> {
@@ -137,15 +136,23 @@ impl Ask {
                 "landmarks" => ask.landmarks = true,
                 "calculator" => ask.embedding = true,
                 "pose" => ask.pose = true,
-                other if ask.unsupported.len() < UNSUPPORTED => {
-                    ask.unsupported
-                        .push(other.chars().take(PLUGIN_CHARS).collect());
-                }
-                _ => {}
+                other => match UNSUPPORTED.into_iter().find(|known| *known == other) {
+                    Some(known) if ask.unsupported.contains(&known) => {}
+                    Some(known) => ask.unsupported.push(known),
+                    None => return Err(unknown_plugin(other)),
+                },
             }
         }
         Ok(ask)
     }
+}
+
+fn unknown_plugin(name: &str) -> Fault {
+    let name: String = name.chars().take(ECHO).collect();
+    let others = UNSUPPORTED.join(", ");
+    Fault::argument(format!(
+        "face_plugins: there is no plugin `{name}`, but landmarks, calculator, pose ({others} are passed over)"
+    ))
 }
 
 /// `det_prob_threshold`; what the detector itself leaves out is never told.
@@ -176,7 +183,7 @@ mod tests {
     #[test]
     fn what_the_clients_send_is_read_as_they_mean_it() {
         let python = "&limit=2&det_prob_threshold=0.8&prediction_count=3&\
-            face_plugins=age,calculator,%20pose&status=True";
+            face_plugins=age,calculator,%20pose,age&status=True";
         let ask = Ask::of(&params(python)).unwrap();
         assert_eq!((ask.limit, ask.least_confidence), (2, 0.8));
         assert!(ask.embedding && ask.pose && ask.status && !ask.landmarks);
@@ -197,6 +204,7 @@ mod tests {
             ("det_prob_threshold=NaN", "det_prob_threshold"),
             ("status=maybe", "status"),
             ("detect_faces=false", "detect_faces"),
+            ("face_plugins=age,smile", "face_plugins"),
         ] {
             let fault = Ask::of(&params(query)).err().unwrap().to_string();
             assert!(fault.starts_with(name), "{query}: {fault}");

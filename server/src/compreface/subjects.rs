@@ -138,6 +138,20 @@ fn checked(name: &str) -> Result<(), Fault> {
             "subject must not have `;`, `/` or `\\` in it",
         ));
     }
+    can_be_named(name)
+}
+
+/// Refuses names that no path can have in it: clients take `.` and `..` for folders, and pass on no control
+/// characters.
+pub(super) fn can_be_named(name: &str) -> Result<(), Fault> {
+    if matches!(name.trim(), "." | "..") {
+        return Err(Fault::constraint("subject must not be `.` or `..`"));
+    }
+    if name.contains(char::is_control) {
+        return Err(Fault::constraint(
+            "subject must not have control characters in it",
+        ));
+    }
     Ok(())
 }
 

@@ -109,7 +109,7 @@ pub(super) struct Beside {
     plugins_versions: Option<BTreeMap<&'static str, String>>,
     /// Ours: plugins that were asked for and are not there.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    unsupported_plugins: Vec<String>,
+    unsupported_plugins: Vec<&'static str>,
 }
 
 impl Beside {

@@ -56,8 +56,10 @@ fn faces_are_recognized_detected_and_verified_with_what_was_asked_of_them() {
         let path = format!("{RECOGNIZE}?{query}");
         fault(&photo_to(&server, &path, &photo(4)), 400, 26);
     }
-    let crop = format!("{RECOGNIZE}?detect_faces=false");
-    fault(&photo_to(&server, &crop, &photo(4)), 400, 36);
+    for query in ["detect_faces=false", "face_plugins=age,smile"] {
+        let path = format!("{RECOGNIZE}?{query}");
+        fault(&photo_to(&server, &path, &photo(4)), 400, 36);
+    }
 
     let detect = "/api/v1/detection/detect";
     let detected = done(photo_to(&server, detect, &group(&[4, 28])), 200);
