@@ -121,8 +121,9 @@ CelebA is told by its lists (identity_CelebA, list_attr_celeba) beside img_align
 become persons, attributes keys of the payload. A list has a `path` for each photo, from its own
 folder on, and may have `person` and `id`; other columns or keys go into the payload.
 
-A photo is known by its path below DIR: running the same command again goes on where it stopped
-and skips what is there. Keep DIR the same.
+A photo is known by its path below DIR: running the same command again goes on where it stopped,
+skips what is there, and reports all of it. Keep DIR the same. Until an import is complete, what it
+has put in is noted in $XDG_STATE_HOME/doppel/imports (~/.local/state/doppel/imports).
 
 Exit codes: 0 all photos are in, 3 some were refused (the report says which), 1 it stopped early.";
 

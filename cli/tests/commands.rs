@@ -192,11 +192,68 @@ fn an_import_whose_server_goes_away_says_so_and_goes_on_when_run_again() {
     server.state().gone_at = None;
     let (output, report) = import(&server, &folder, &[]);
     assert_eq!(code(&output), 0);
+    // The report is of all of it.
     assert_eq!(
-        (&report["imported"], &report["already_there"]),
-        (&24.into(), &16.into())
+        (&report["imported"], &report["imported_before"]),
+        (&40.into(), &16.into())
     );
+    assert_eq!(report["already_there"], 0);
     assert_eq!(server.state().images.len(), 40);
+}
+
+#[test]
+fn an_import_that_goes_on_reports_the_duplicates_that_were_found_before_it_was_stopped_too() {
+    let files: Vec<_> = (10..50)
+        .map(|n| format!("Ada/{n}{}.jpg", if n % 10 == 3 { "twin" } else { "" }))
+        .collect();
+    let files: Vec<_> = files.iter().map(String::as_str).collect();
+    let folder = folder_with(&files);
+    let server = FakeServer::start(State {
+        gone_at: Some(16),
+        ..State::default()
+    });
+    let file = folder.path().join("report.json");
+    let told = |report: &Value| {
+        ["imported", "imported_before", "already_there", "duplicates"]
+            .map(|key| report[key].as_u64().unwrap())
+    };
+    let (_, stopped) = import(&server, &folder, &["--in-flight", "1"]);
+    assert_eq!(told(&stopped), [16, 0, 0, 2]);
+    let (_, stopped_again) = import(&server, &folder, &["--in-flight", "1"]);
+    assert_eq!(told(&stopped_again), [16, 16, 0, 2]);
+    server.state().gone_at = None;
+    let (_, dry) = import(&server, &folder, &["--dry-run"]);
+    assert_eq!(told(&dry), [0, 0, 16, 0]);
+    let (_, report) = import(&server, &folder, &["--report", file.to_str().unwrap()]);
+    assert_eq!(told(&report), [40, 16, 0, 4]);
+    let twins = report["duplicate_photos"].as_array().unwrap().iter();
+    let mut twins: Vec<_> = twins.map(|it| it["file"].as_str().unwrap()).collect();
+    twins.sort_unstable();
+    assert_eq!(
+        twins,
+        [
+            "Ada/13twin.jpg",
+            "Ada/23twin.jpg",
+            "Ada/33twin.jpg",
+            "Ada/43twin.jpg"
+        ]
+    );
+    let written: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    assert_eq!(written, report);
+    // It was complete: what comes after it is another import.
+    let (_, next) = import(&server, &folder, &[]);
+    assert_eq!(told(&next), [0, 0, 40, 0]);
+    // So it is where the collection is not what it was.
+    server.state().gone_at = Some(56);
+    for n in 60..90 {
+        std::fs::write(folder.path().join(format!("Ada/{n}twin.jpg")), "new").unwrap();
+    }
+    let (_, stopped) = import(&server, &folder, &["--in-flight", "1"]);
+    assert_eq!(told(&stopped), [16, 0, 40, 16]);
+    server.state().gone_at = None;
+    server.state().images.clear();
+    let (_, anew) = import(&server, &folder, &[]);
+    assert_eq!(told(&anew), [70, 0, 0, 34]);
 }
 
 #[test]

@@ -33,6 +33,11 @@ struct Answer {
 }
 
 impl Http {
+    /// Where the server answers.
+    pub(super) fn base(&self) -> &str {
+        &self.base
+    }
+
     /// The address of a server, such as `http://127.0.0.1:6333`.
     pub(super) fn new(url: &str, api_key: Option<&str>, tls: TlsConfig) -> Result<Self, Error> {
         let base = url.trim_end_matches('/');

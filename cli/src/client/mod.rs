@@ -34,6 +34,11 @@ impl Client {
         Ok(Self { http })
     }
 
+    /// Where it answers.
+    pub(crate) fn url(&self) -> &str {
+        self.http.base()
+    }
+
     /// The names of all collections.
     pub(crate) fn collections(&self) -> Result<Vec<String>, Error> {
         let answer: wire::Collections = self.http.get("/collections")?;

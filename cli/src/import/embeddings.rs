@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io::{BufReader, Read};
+use std::iter;
 use std::path::Path;
 use std::time::Instant;
 
@@ -15,6 +16,7 @@ use super::people::{About, People};
 use super::photo::PhotoId;
 use super::report::Rows as Report;
 use super::seen::Seen;
+use super::sofar::SoFar;
 use crate::client::{Client, Error};
 use crate::{columns, limits, npy};
 
@@ -52,9 +54,8 @@ pub(super) fn are_in(path: &Path) -> Result<bool> {
 pub(super) fn import(
     client: &Client,
     (collection, model): (&str, Option<&str>),
-    path: &Path,
-    ids: Option<&Path>,
-    dry_run: bool,
+    (path, ids): (&Path, Option<&Path>),
+    (dry_run, so_far): (bool, &mut SoFar),
 ) -> Result<Report> {
     let start = Instant::now();
     let mut report = Report {
@@ -66,6 +67,7 @@ pub(super) fn import(
     let (mut points, told) = read(path, ids).with_context(|| path.display().to_string())?;
     let model = model.or(told.as_deref());
     let (mut seen, mut people) = (Seen::new(), People::of(client, collection));
+    let before = so_far.put().count();
     let mut is_there = dry_run;
     loop {
         let batch = batch(&mut points, &mut seen, &mut report)?;
@@ -91,7 +93,9 @@ pub(super) fn import(
             // Another import may have put some meanwhile.
             let there = put(client, collection, &new)?;
             report.already_there += there;
-            report.imported += new.len() - there;
+            let put = new.len() - there;
+            report.imported += put;
+            so_far.add(iter::repeat_n(None, put));
         }
         // Of those that were there too: an import before this one may have ended in between.
         for (point, about) in &batch {
@@ -100,6 +104,9 @@ pub(super) fn import(
                 people.restore((&id, !known.contains(&point.id)), about)?;
             }
         }
+    }
+    if !dry_run {
+        report.take_over(before);
     }
     report.people = people.restored;
     report.seconds = start.elapsed().as_secs_f64();

@@ -1,7 +1,8 @@
 //! `doppel import`: a folder or a list of photos into a collection, over REST. What is already there is
 //! asked for first and not sent again, so the same command goes on where an earlier one stopped. Memory
 //! is the same for any number of photos: a source is gone through twice, once to know how much there is,
-//! once to send it, and what is to be told of each file waits in a file.
+//! once to send it, and what is to be told of each file waits in a file, what of an import that is stopped in one of
+//! the user's.
 
 mod batch;
 mod celeba;
@@ -16,6 +17,7 @@ mod progress;
 mod report;
 mod seen;
 mod send;
+mod sofar;
 mod source;
 mod spool;
 mod survey;
@@ -38,6 +40,7 @@ pub(crate) use photo::PhotoId;
 use progress::Progress;
 use report::Report;
 use send::Heard;
+use sofar::SoFar;
 use source::Source;
 pub(crate) use walk::is_photo;
 
@@ -57,22 +60,45 @@ pub(crate) fn run(arguments: &ImportArgs, client: &Client) -> Result<Exit> {
         report.keep_lines()?;
     }
     survey::survey(&source, &mut report)?;
-    let outcome = import(arguments, client, &source, &mut report);
+    let mut so_far = so_far(arguments, client);
+    let before = so_far.put().count();
+    let outcome = import(arguments, client, &source, (&mut report, &mut so_far));
     report.complete = outcome.is_ok();
+    if !arguments.dry_run {
+        report.take_over(so_far.put().take(before))?;
+    }
     publish(arguments, |out| report.write_json(out), || report.text())?;
     outcome.map_err(|error| explained(error, report.imported))?;
+    if !arguments.dry_run {
+        so_far.complete();
+    }
     Ok(match report.refused {
         0 => Exit::Success,
         _ => Exit::Partial,
     })
 }
 
+/// What this import has put in by parts of it that were stopped.
+fn so_far(arguments: &ImportArgs, client: &Client) -> SoFar {
+    let data = arguments.data_dir.as_deref();
+    let server = match data {
+        Some(data) => sofar::absolute(data.as_ref()),
+        None => client.url().to_owned(),
+    };
+    SoFar::of(&server, &arguments.collection, &arguments.folder)
+}
+
 fn vectors(arguments: &ImportArgs, client: &Client) -> Result<Exit> {
     let (source, ids) = (&arguments.folder, arguments.ids.as_deref());
     let collection = &arguments.collection;
     let target = (collection.as_str(), arguments.model.as_deref());
-    let report = embeddings::import(client, target, source, ids, arguments.dry_run)?;
+    let mut so_far = so_far(arguments, client);
+    let dry_run = arguments.dry_run;
+    let report = embeddings::import(client, target, (source, ids), (dry_run, &mut so_far))?;
     publish(arguments, |out| report.write_json(out), || report.text())?;
+    if !dry_run {
+        so_far.complete();
+    }
     Ok(Exit::Success)
 }
 
@@ -80,7 +106,7 @@ fn import(
     arguments: &ImportArgs,
     client: &Client,
     source: &Source,
-    report: &mut Report,
+    (report, so_far): (&mut Report, &mut SoFar),
 ) -> Result<()> {
     let collection = &arguments.collection;
     let fresh = Fresh::of(source.entries()?, client, collection);
@@ -116,9 +142,15 @@ fn import(
             Heard::Photo(outcome) => {
                 progress.photo(matches!(outcome, Outcome::Refused(_)));
                 match outcome {
-                    Outcome::Imported => report.imported += 1,
+                    Outcome::Imported => {
+                        report.imported += 1;
+                        so_far.add([None]);
+                    }
                     Outcome::Known => report.already_there += 1,
-                    Outcome::Twin(twin) => report.duplicate(&twin)?,
+                    Outcome::Twin(twin) => {
+                        report.duplicate(&twin)?;
+                        so_far.add([Some(&twin)]);
+                    }
                     Outcome::Refused(refused) => report.refuse(&refused)?,
                 }
             }

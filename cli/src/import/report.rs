@@ -26,6 +26,9 @@ pub(crate) struct Skipped {
 /// The reason why a photo that was named before is left out.
 pub(super) const NAMED_BEFORE: &str = "duplicates: a row before names the same photo or id";
 
+/// What is said of those that an import had put in before it was stopped.
+const BEFORE: &str = "of these before it was stopped";
+
 /// A photo that could not be read, or that the server refused.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
 pub(crate) struct Refused {
@@ -61,6 +64,8 @@ pub(crate) struct Report {
     /// There are more people than were counted.
     pub(crate) more_people: bool,
     pub(crate) imported: usize,
+    /// How many of them by a part of this import that was stopped.
+    pub(crate) imported_before: usize,
     pub(crate) already_there: usize,
     /// Imported photos of which a face of the same picture was there.
     pub(crate) duplicates: usize,
@@ -156,6 +161,26 @@ impl Report {
         self.duplicate_photos.push(twin)
     }
 
+    /// What a part of this import had put in that was stopped: it is there, and this import's own. Where nothing is
+    /// there, the collection is another by now.
+    pub(crate) fn take_over(&mut self, put: impl Iterator<Item = Option<Twin>>) -> Result<()> {
+        if self.already_there == 0 {
+            return Ok(());
+        }
+        let mut count = 0;
+        for twin in put {
+            count += 1;
+            if let Some(twin) = twin {
+                self.duplicates += 1;
+                self.duplicate_photos.push(&twin)?;
+            }
+        }
+        self.imported_before = count.min(self.already_there);
+        self.imported += self.imported_before;
+        self.already_there -= self.imported_before;
+        Ok(())
+    }
+
     pub(crate) fn finish(&mut self, seconds: f64) {
         let tried = u32::try_from(self.imported + self.refused).unwrap_or(u32::MAX);
         self.seconds = seconds;
@@ -180,6 +205,9 @@ impl Report {
             );
         } else {
             line(self.imported, &format!("imported into {}", self.collection));
+        }
+        if self.imported_before > 0 {
+            line(self.imported_before, BEFORE);
         }
         if self.duplicates > 0 {
             line(self.duplicates, "of these are of a picture that was there");
@@ -240,6 +268,8 @@ pub(crate) struct Rows {
     /// Vectors in the file.
     pub(crate) rows: usize,
     pub(crate) imported: usize,
+    /// How many of them by a part of this import that was stopped.
+    pub(crate) imported_before: usize,
     pub(crate) already_there: usize,
     /// Rows that have the id of a row before them, and were left out.
     pub(crate) duplicates: usize,
@@ -259,6 +289,13 @@ impl Rows {
         }
     }
 
+    /// How many a part of this import had put in that was stopped: they are there, and this import's own.
+    pub(super) fn take_over(&mut self, put: usize) {
+        self.imported_before = put.min(self.already_there);
+        self.imported += self.imported_before;
+        self.already_there -= self.imported_before;
+    }
+
     /// For people.
     pub(crate) fn text(&self) -> String {
         let mut text = String::new();
@@ -270,6 +307,9 @@ impl Rows {
         match self.dry_run {
             true => line(new, &format!("vectors would be imported into {collection}")),
             false => line(self.imported, &format!("imported into {collection}")),
+        }
+        if self.imported_before > 0 {
+            line(self.imported_before, BEFORE);
         }
         line(self.already_there, "already there");
         if self.duplicates > 0 {

@@ -105,6 +105,11 @@ pub(crate) fn command(variables: &[(&str, &str)], arguments: &[&str]) -> Command
             command.env_remove(name);
         }
     }
+    // What is kept of imports that were stopped.
+    command.env(
+        "XDG_STATE_HOME",
+        concat!(env!("CARGO_TARGET_TMPDIR"), "/state"),
+    );
     command.envs(variables.iter().copied());
     command.args(arguments);
     command
@@ -255,7 +260,11 @@ impl State {
                 let error = "no face found";
                 errors.push(json!({"image_index": index, "status": 422, "error": error}));
             } else {
-                faces.push(json!({"image_index": index, "id": id}));
+                let mut face = json!({"image_index": index, "id": id});
+                if image["name"].as_str().unwrap().contains("twin") {
+                    face["duplicate_of"] = json!({"id": 7, "score": 0.99});
+                }
+                faces.push(face);
                 self.images.insert(id, image.clone());
             }
         }
