@@ -1,6 +1,6 @@
 //! An index built anew as a job: points are copied a few at a time beside searches and writes, and
 //! at the end the new index takes the old one's place. What has been begun stands in the log, so it
-//! goes on after a restart, as a new job (see `interrupted`).
+//! goes on after a restart (see `interrupted`).
 
 use std::sync::Arc;
 use std::thread;
@@ -14,8 +14,8 @@ use crate::jobs::{Halt, Job};
 use crate::memory::Promise;
 use crate::refusal::Refusal;
 
-/// What the job is called.
-const KIND: &str = "reindex";
+/// What a job of this kind is called.
+pub(crate) const KIND: &str = "reindex";
 /// Points copied at once while nobody is about.
 const STEP: usize = 64;
 /// Points copied at once while somebody is: a write waits for no more than these, and they are planned
@@ -84,11 +84,19 @@ fn start(
     })
 }
 
+/// Gives up all that was begun in a collection and waits to go on. Whoever calls this holds `beginning`.
+pub(crate) fn give_up(engine: &Engine, collection: &str) -> Result<(), Refusal> {
+    for begun in engine.reindexes(collection)? {
+        engine.cancel_reindex(collection, &begun.vector)?;
+    }
+    Ok(())
+}
+
 /// # Errors
 /// 409 when a job rebuilds indexes of this collection.
 fn none_at_it(app: &App, collection: &str) -> Result<(), Refusal> {
     let mut jobs = app.jobs.list().into_iter();
-    let at_it = |job: &Arc<Job>| job.is(KIND, collection) && job.end().is_none();
+    let at_it = |job: &Arc<Job>| job.is(KIND, collection) && job.is_at_work();
     match jobs.find(at_it) {
         None => Ok(()),
         Some(job) => Err(Refusal::conflict(format!(

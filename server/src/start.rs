@@ -233,8 +233,9 @@ fn open(app: &Arc<App>, embedding: Option<Embedding>, progress: &watch::Sender<P
             if let Some(why) = status.tables_rebuilt {
                 tracing::warn!(why, "the tables were built anew");
             }
+            // Before anybody can ask: whoever begins what was interrupted goes on with the same job.
+            let mut interrupted = Interrupted::of(&app.jobs, &engine);
             let engine = app.opened(engine);
-            let mut interrupted = Interrupted::of(&engine);
             interrupted.go_on(app, &engine);
             thread::scope(|scope| {
                 // Other nodes and shards do not wait for models.

@@ -313,6 +313,52 @@ fn a_stop_under_load_answers_what_is_at_work_and_loses_nothing_that_was_acknowle
 }
 
 #[test]
+fn a_rebuild_that_a_kill_interrupts_goes_on_as_the_same_job_from_where_it_was() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(dir.path(), &[]);
+    server.create();
+    for first in (0..16).map(|batch| batch * BATCH) {
+        assert_eq!(server.put_points(first).0, 200);
+    }
+    let wanted = json!({"hnsw_config": {"m": 9}});
+    let begun = server.send("POST", "/admin/collections/v/reindex", &wanted);
+    let begun: Value = serde_json::from_str(&begun.1).unwrap();
+    let path = format!("/admin/jobs/{}", begun["result"]["id"]);
+    let job = |server: &Server| {
+        let (status, text) = server.send("GET", &path, &Value::Null);
+        assert_eq!(status, 200, "{text}");
+        let mut told: Value = serde_json::from_str(&text).unwrap();
+        told["result"].take()
+    };
+    let done = loop {
+        let told = job(&server);
+        assert_eq!(told["status"], "running", "{told}");
+        match told["done"].as_u64() {
+            Some(done) if done > 500 => break done,
+            _ => std::thread::yield_now(),
+        }
+    };
+    drop(server);
+    let server = Server::start(dir.path(), &[]);
+    let told = job(&server);
+    assert_eq!(
+        (&told["kind"], &told["started"]),
+        (&json!("reindex"), &begun["result"]["started"])
+    );
+    assert!(told["done"].as_u64().unwrap() >= done, "{done}: {told}");
+    loop {
+        let told = job(&server);
+        if told["status"] != "running" {
+            assert_eq!(told["status"], "completed", "{told}");
+            break;
+        }
+        std::thread::yield_now();
+    }
+    let told = server.send("GET", "/collections/v", &Value::Null).1;
+    assert!(told.contains("\"m\":9"), "{told}");
+}
+
+#[test]
 fn an_operator_has_upkeep_done_from_the_command_line_and_sees_what_came_of_it() {
     let dir = tempfile::tempdir().unwrap();
     let server = Server::start(dir.path(), &[]);

@@ -68,7 +68,8 @@ impl Grant {
             Given::ByKey(key) => key.limits.clone(),
             Given::Nothing => Limits {
                 scopes: [].into(),
-                ..Limits::everything()
+                collections: Some(Vec::new()),
+                expires_at: None,
             },
         }
     }

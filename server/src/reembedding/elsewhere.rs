@@ -79,7 +79,7 @@ impl Elsewhere {
         let mut before: BTreeMap<String, u64> = BTreeMap::new();
         while app.stopping.rests(AGAIN) {
             let jobs = app.jobs.list().into_iter();
-            let jobs = jobs.filter(|job| job.kind == KIND && job.end().is_none());
+            let jobs = jobs.filter(|job| job.kind == KIND && job.is_at_work());
             let now: BTreeMap<_, _> = jobs.map(|job| (job.collection.clone(), job.id)).collect();
             let say = now.iter().map(|it| (it, true));
             let ended = before.iter().filter(|(name, _)| !now.contains_key(*name));

@@ -131,7 +131,7 @@ fn bytes_of(engine: &Engine, info: &CollectionInfo, wanted: &Move) -> Result<u64
 
 /// The job that is moving a collection.
 fn at_it(app: &App, info: &CollectionInfo) -> Option<Arc<Job>> {
-    let same = |job: &Arc<Job>| job.is(KIND, &info.name) && job.end().is_none();
+    let same = |job: &Arc<Job>| job.is(KIND, &info.name) && job.is_at_work();
     app.jobs.list().into_iter().find(same)
 }
 
@@ -196,6 +196,17 @@ pub(crate) fn give_up(
     }
     set(engine, name, Value::Null)?;
     Ok((told, without))
+}
+
+/// Has a move that waits to go on after a restart not do so: it stays as it is until the same is asked for, or it
+/// is given up. Whoever calls this holds `beginning`.
+pub(crate) fn stop(app: &App, engine: &Engine, collection: &str) -> Result<(), Refusal> {
+    app.elsewhere.refuse(app, engine, collection)?;
+    let told = noted(&engine.describe(collection)?);
+    if let Some(told) = told.filter(|told| told.state == State::Running) {
+        told.note(engine, collection, State::Stopped)?;
+    }
+    Ok(())
 }
 
 /// Begins a move, or goes on with one.
@@ -382,7 +393,8 @@ fn noted(info: &CollectionInfo) -> Option<Move> {
 /// Goes on with a move that a restart has interrupted, if it is still to go on.
 ///
 /// # Errors
-/// 503 when there is no place among the jobs, the model is not there yet, or another node goes on with it.
+/// 503 when there is no place among the jobs, the model is not there yet, or another node goes on with it; 409 when
+/// there is another model of its name now.
 pub(crate) fn go_on(app: &App, engine: &Arc<Engine>, collection: &str) -> Result<(), Refusal> {
     let _one = app.beginning.lock();
     let info = engine.describe(collection)?;
@@ -399,14 +411,11 @@ pub(crate) fn go_on(app: &App, engine: &Arc<Engine>, collection: &str) -> Result
     let pool = app.faces.pool(Some(&told.model)).map_err(busy)?;
     let now = &pool.model().sha256;
     if told.sha256.as_ref().is_some_and(|then| then != now) {
-        let model = &told.model;
-        tracing::error!(
-            collection,
-            model,
-            now,
-            "a move was to another model of this name, and does not go on"
-        );
-        return Ok(told.note(engine, collection, State::Stopped)?);
+        told.note(engine, collection, State::Stopped)?;
+        return Err(Refusal::conflict(format!(
+            "the move was to another {} than the one here ({now}), and does not go on: ask for it again, or give it up",
+            told.model
+        )));
     }
     let taken = app.elsewhere.take(app, engine, collection);
     taken.map_err(busy)?;

@@ -1,5 +1,7 @@
 //! Grouping a collection's faces into people, as a job.
 
+use std::sync::Arc;
+
 use actix_web::HttpRequest;
 use actix_web::web::{self, Data, Path, Payload};
 use engine::CollectionInfo;
@@ -67,12 +69,14 @@ async fn start(
         min_faces: wanted.min_faces,
         write: wanted.write,
     };
-    let engine = app.recovered()?;
-    let job = app.jobs.start("cluster", info.name, move |job| {
-        let outcome = clustering::run(&engine, &plan, job)?;
-        Ok(outcome.told(&plan))
-    })?;
-    Ok(Answer(JobOut::from(&*job)))
+    let job = app.into_inner().begin(move |app, engine| {
+        let engine = Arc::clone(engine);
+        app.jobs.start("cluster", info.name, move |job| {
+            let outcome = clustering::run(&engine, &plan, job)?;
+            Ok(outcome.told(&plan))
+        })
+    });
+    Ok(Answer(JobOut::from(&*job.await?)))
 }
 
 /// The vector that is compared.

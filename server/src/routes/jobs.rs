@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use actix_web::HttpRequest;
 use actix_web::web::{self, Data, Path, Payload};
+use engine::Engine;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -12,13 +13,13 @@ use super::named;
 use crate::access::Grant;
 use crate::api::Operation;
 use crate::app::App;
-use crate::http;
 use crate::jobs::{Halt, Job};
 use crate::refusal::Refusal;
 use crate::wire::envelope::Answer;
 use crate::wire::job::{Begin, BeginAll, CompactedOut, ExaminedOut, JobList, JobOut, WarmedOut};
 use crate::wire::purge::Purged;
 use crate::wire::snapshot::Snapshot;
+use crate::{http, interrupted, limits};
 
 type Outcome<T> = Result<Answer<T>, Refusal>;
 
@@ -32,8 +33,9 @@ pub(super) fn operations() -> Vec<Operation> {
     vec![
         Operation::get("/admin/jobs", "listJobs", || web::to(list))
             .about(
-                "The jobs that are at work and the last that have ended, the oldest first. A key that \
-                 is limited to collections sees and cancels the jobs of these.",
+                "The jobs that are at work and the last that have ended, the oldest first. What a restart \
+                 has interrupted and goes on (`reindex`, `reembed`) keeps its id; other jobs are told as failed \
+                 then. A key that is limited to collections sees and cancels the jobs of these.",
             )
             .answers::<JobList>(json!({"jobs": [running.clone()]})),
         Operation::post("/admin/jobs", "beginJob", || web::to(begin_all))
@@ -75,6 +77,7 @@ pub(super) fn operations() -> Vec<Operation> {
 }
 
 async fn list(app: Data<App>) -> Outcome<JobList> {
+    app.recovered()?;
     let seen = Seen::of(&app);
     let jobs = app.jobs.list().into_iter().filter(|job| seen.has(job));
     let jobs = jobs.map(|job| JobOut::from(&*job)).collect();
@@ -83,27 +86,29 @@ async fn list(app: Data<App>) -> Outcome<JobList> {
 
 async fn begin_all(app: Data<App>, request: HttpRequest, payload: Payload) -> Outcome<JobOut> {
     let body = http::json(request.headers(), payload, app.max_body_bytes()).await?;
-    let engine = app.recovered()?;
-    let job = match body {
-        BeginAll::Backup(_) => return back_up(&app, None),
-        BeginAll::Compact(_) => app.jobs.start("compact", String::new(), move |job: &Job| {
-            let done = job.watch(|progress| engine.compact(progress))?;
-            told(&CompactedOut::from(done))
-        }),
-        BeginAll::Verify(_) => app.jobs.start("verify", String::new(), move |job: &Job| {
-            let done = job.watch(|progress| engine.examine(progress))?;
-            for what in &done.damaged {
-                tracing::error!(what, mended = done.mended, "a file is damaged");
-            }
-            let complete = done.complete;
-            let told = told(&ExaminedOut::from(done))?;
-            match complete {
-                true => Ok(told),
-                false => Err(Halt::With(told)),
-            }
-        }),
-    };
-    Ok(Answer(JobOut::from(&*job?)))
+    let job = app.into_inner().begin(move |app, engine| {
+        let of = Arc::clone(engine);
+        match body {
+            BeginAll::Backup(_) => back_up(app, of, None),
+            BeginAll::Compact(_) => app.jobs.start("compact", String::new(), move |job: &Job| {
+                let done = job.watch(|progress| of.compact(progress))?;
+                told(&CompactedOut::from(done))
+            }),
+            BeginAll::Verify(_) => app.jobs.start("verify", String::new(), move |job: &Job| {
+                let done = job.watch(|progress| of.examine(progress))?;
+                for what in &done.damaged {
+                    tracing::error!(what, mended = done.mended, "a file is damaged");
+                }
+                let complete = done.complete;
+                let told = told(&ExaminedOut::from(done))?;
+                match complete {
+                    true => Ok(told),
+                    false => Err(Halt::With(told)),
+                }
+            }),
+        }
+    });
+    Ok(Answer(JobOut::from(&*job.await?)))
 }
 
 async fn begin(
@@ -114,35 +119,33 @@ async fn begin(
 ) -> Outcome<JobOut> {
     let name = named(name.into_inner())?;
     let body: Begin = http::json(request.headers(), payload, app.max_body_bytes()).await?;
-    // An alias is told by the name of its collection, and what is not there is refused at once.
-    let name = app.describe(&name).await?.name;
-    let engine = app.recovered()?;
-    let job = match body {
-        Begin::Backup(_) => return back_up(&app, Some(name)),
-        Begin::Purge(params) => {
-            let backups = params.backups()?;
-            app.jobs.start("purge", name.clone(), move |job: &Job| {
-                let report =
-                    job.watch(|progress| engine.purge_watched(&name, backups, progress))?;
+    // Here, where it is known who asks.
+    let backups = body.backups()?;
+    let job = app.into_inner().begin(move |app, engine| {
+        // An alias is told by the name of its collection, and what is not there is refused at once.
+        let name = engine.describe(&name)?.name;
+        let of = Arc::clone(engine);
+        match body {
+            Begin::Backup(_) => back_up(app, of, Some(name)),
+            Begin::Purge(_) => app.jobs.start("purge", name.clone(), move |job: &Job| {
+                let report = job.watch(|progress| of.purge_watched(&name, backups, progress))?;
                 told(&Purged::from(report))
-            })
+            }),
+            Begin::WarmUp(_) => app.jobs.start("warm_up", name.clone(), move |job: &Job| {
+                let done = job.watch(|progress| of.warm_up(&name, progress))?;
+                told(&WarmedOut::from(done))
+            }),
         }
-        Begin::WarmUp(_) => app.jobs.start("warm_up", name.clone(), move |job: &Job| {
-            let done = job.watch(|progress| engine.warm_up(&name, progress))?;
-            told(&WarmedOut::from(done))
-        }),
-    };
-    Ok(Answer(JobOut::from(&*job?)))
+    });
+    Ok(Answer(JobOut::from(&*job.await?)))
 }
 
-fn back_up(app: &App, of: Option<String>) -> Outcome<JobOut> {
-    let engine = app.recovered()?;
+fn back_up(app: &App, engine: Arc<Engine>, of: Option<String>) -> Result<Arc<Job>, Refusal> {
     let name = of.clone().unwrap_or_default();
-    let job = app.jobs.start("backup", name, move |job: &Job| {
+    app.jobs.start("backup", name, move |job: &Job| {
         let made = job.watch(|progress| engine.create_backup_watched(of.as_deref(), progress))?;
         told(&Snapshot::from(made))
-    })?;
-    Ok(Answer(JobOut::from(&*job)))
+    })
 }
 
 fn told(result: &impl Serialize) -> Result<Value, Halt> {
@@ -155,15 +158,30 @@ async fn get(app: Data<App>, id: Path<String>) -> Outcome<JobOut> {
 
 async fn cancel(app: Data<App>, id: Path<String>) -> Outcome<JobOut> {
     let job = seen(&app, &id)?;
-    job.cancel();
+    let cancelled = Arc::clone(&job);
+    match job.waits() {
+        None => job.cancel(),
+        Some(_) => {
+            let cancel =
+                move |app: &App, engine: &Arc<Engine>| interrupted::cancel(app, engine, &cancelled);
+            app.into_inner().begin(cancel).await?;
+        }
+    }
     Ok(Answer(JobOut::from(&*job)))
 }
 
 /// The job of an id; one of others is none.
 fn seen(app: &App, id: &str) -> Result<Arc<Job>, Refusal> {
     let id = number(id)?;
+    app.recovered()?;
     let job = app.jobs.get(id).filter(|job| Seen::of(app).has(job));
-    job.ok_or_else(|| Refusal::not_found(format!("job {id} does not exist")))
+    job.ok_or_else(|| {
+        Refusal::not_found(format!(
+            "job {id} does not exist, or is not known any more: of those that ended before the server's last start \
+             nothing is kept, of later ones the last {} are",
+            limits::JOBS_KNOWN
+        ))
+    })
 }
 
 /// Which jobs the key that asks sees and cancels: those that it might have begun.

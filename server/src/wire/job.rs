@@ -1,6 +1,6 @@
 //! Jobs as they travel, and the bodies that begin some of them.
 
-use engine::{Compacted, Examined, Warmed};
+use engine::{Compacted, Examined, OldBackups, Warmed};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::purge::PurgeParams;
 use super::snapshot::utc;
 use crate::jobs::{End, Job};
+use crate::refusal::Refusal;
 
 /// The body of `POST /admin/collections/{c}/jobs`.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -20,6 +21,16 @@ pub(crate) enum Begin {
     /// All vectors and payloads of the collection are read into memory.
     #[serde(rename = "warm_up")]
     WarmUp(Nothing),
+}
+
+impl Begin {
+    /// What becomes of older backups, where the key that asks is good for it.
+    pub(crate) fn backups(&self) -> Result<OldBackups, Refusal> {
+        match self {
+            Self::Purge(params) => params.backups(),
+            Self::Backup(_) | Self::WarmUp(_) => Ok(OldBackups::Keep),
+        }
+    }
 }
 
 /// The body of `POST /admin/jobs`.
@@ -54,8 +65,11 @@ pub(crate) struct JobOut {
     /// Of how much; 0 while that is not known.
     of: u64,
     started: String,
-    /// How long it took, or has taken so far.
+    /// How long it took, or has taken so far; of one that a restart has interrupted, since then.
     seconds: f64,
+    /// Why one that a restart has interrupted does not go on yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waits: Option<String>,
     /// What came of it, once it is completed; of `verify` also what it had found when it was cancelled.
     #[serde(skip_serializing_if = "Option::is_none")]
     result: Option<Value>,
@@ -162,13 +176,14 @@ impl From<&Job> for JobOut {
         };
         Self {
             id: job.id,
-            kind: job.kind.to_owned(),
+            kind: job.kind.clone(),
             collection: Some(job.collection.clone()).filter(|name| !name.is_empty()),
             status,
             done,
             of,
             started: utc(job.started_s),
             seconds: job.duration().as_secs_f64(),
+            waits: job.waits(),
             result,
             error,
         }

@@ -122,3 +122,36 @@ fn what_was_begun_goes_on_after_a_restart() {
     assert_eq!(server.get("/admin/jobs").ok()["jobs"], json!([]));
     assert_eq!(links(&server), 5);
 }
+
+/// What a server that was killed in the middle leaves: the rebuild in the log, and the job among the notes.
+#[test]
+fn a_rebuild_goes_on_after_a_restart_as_the_job_that_it_was_and_others_are_told_as_failed() {
+    let mut server = Server::start();
+    fill(&server);
+    server.restart_after(|data| {
+        let engine = Engine::open(Options::new(data)).unwrap();
+        let change = IndexChange {
+            m: Some(5),
+            ..IndexChange::default()
+        };
+        engine.begin_reindex("stars", "", change).unwrap();
+        engine.shutdown().unwrap();
+        let noted = json!({"newest": 7_001, "jobs": [
+            {"id": 7_000, "kind": "reindex", "collection": "stars", "started_s": 86_400},
+            {"id": 7_001, "kind": "backup", "collection": "", "started_s": 86_401},
+        ]});
+        storage::replace_whole(&data.join("JOBS"), noted.to_string().as_bytes()).unwrap();
+    });
+    let told = server.get("/admin/jobs/7001").ok();
+    assert_eq!(told["status"], "failed", "{told}");
+    assert!(
+        told["error"].as_str().unwrap().contains("server stopped"),
+        "{told}"
+    );
+    let job = ended(&server, &json!(7_000));
+    assert_eq!(job["status"], "completed", "{job}");
+    assert_eq!(job["started"], "1970-01-02T00:00:00");
+    assert_eq!(links(&server), 5);
+    server.restart();
+    server.get("/admin/jobs/7000").refused(404);
+}

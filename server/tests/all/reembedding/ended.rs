@@ -142,3 +142,41 @@ fn a_move_that_is_at_work_is_cancelled_before_it_is_given_up() {
     server.delete(REEMBED).ok();
     assert_eq!(vectors(&server, 1), [""]);
 }
+
+/// It waits for a model that is not loaded yet, as the job that it was before the restart.
+#[test]
+fn a_move_that_waits_to_go_on_keeps_its_id_and_can_be_cancelled() {
+    let mut server = Server::start_with(&[], two_fakes());
+    server.with_faces("f");
+    add(&server, 4, &[]);
+    let new = json!({"dense": {"embedder": "fake-72"}});
+    server.put("/collections/f/vectors/fake-72", &new).ok();
+    let noted = json!({"newest": 7_000, "jobs": [
+        {"id": 7_000, "kind": "reembed", "collection": "f", "started_s": 86_400},
+    ]});
+    let note_both = |data: &Path| {
+        note(data, "running");
+        storage::replace_whole(&data.join("JOBS"), noted.to_string().as_bytes()).unwrap();
+    };
+    let (models, go) = new_before_old();
+    server.restart_while_loading(models, note_both);
+    let job = || server.get("/admin/jobs/7000");
+    until(|| job().status == 200);
+    let waits = job().ok();
+    assert_eq!(waits["status"], "running", "{waits}");
+    assert!(waits["waits"].is_string(), "{waits}");
+    assert_eq!(
+        server.delete("/admin/jobs/7000").ok()["status"],
+        "cancelled"
+    );
+    drop(go);
+    until(|| server.get("/readyz").status == 200);
+    let told = server.get("/collections/f").ok();
+    let state = &told["config"]["metadata"]["reembedding"]["state"];
+    assert_eq!(state, "stopped", "{told}");
+    let jobs = server.get("/admin/jobs").ok();
+    assert_eq!(jobs["jobs"].as_array().unwrap().len(), 1, "{jobs}");
+    // It is gone on with when the same is asked for, as another.
+    let result = reembed(&server, &json!({"model": "fake-72"}));
+    assert_eq!(result["old_vector"], "removed", "{result}");
+}
