@@ -85,12 +85,24 @@ pub(crate) fn run(command: &KeysCommand, client: &Client) -> Result<Exit> {
         }
         KeysCommand::List(_) => serde_json::to_string_pretty(&client.keys()?["keys"])?,
         KeysCommand::Revoke(arguments) => {
-            client.revoke_key(&arguments.id)?;
-            format!("{} is revoked", arguments.id)
+            revoked(&arguments.id, &client.revoke_key(&arguments.id)?)
         }
     };
     out::print(&format!("{told}\n"))?;
     Ok(Exit::Success)
+}
+
+fn revoked(id: &str, told: &Value) -> String {
+    let remaining = told["remaining"].as_array().into_iter().flatten();
+    let text = |key: &Value, part: &str| key[part].as_str().unwrap_or_default().to_owned();
+    let remaining = remaining.map(|key| format!("\n  {} ({})", text(key, "id"), text(key, "name")));
+    let remaining: String = remaining.collect();
+    match remaining.as_str() {
+        "" => format!("{id} is revoked"),
+        keys => format!(
+            "{id} is revoked; the keys that it has made stay good, revoke them too if it was in wrong hands:{keys}"
+        ),
+    }
 }
 
 fn body(arguments: &CreateArgs) -> Result<Value> {
@@ -107,4 +119,18 @@ fn body(arguments: &CreateArgs) -> Result<Value> {
         body["compreface"] = json!(service);
     }
     Ok(body)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_revokes_a_key_is_told_which_of_its_making_stay_good() {
+        assert_eq!(revoked("a1", &json!({"remaining": []})), "a1 is revoked");
+        let keys =
+            json!({"remaining": [{"id": "b2", "name": "phone"}, {"id": "c3", "name": "page"}]});
+        let told = revoked("a1", &keys);
+        assert!(told.ends_with("\n  b2 (phone)\n  c3 (page)"), "{told}");
+    }
 }

@@ -23,7 +23,7 @@ use crate::connections::Admitted;
 use crate::cors::Origin;
 use crate::metrics::{Metrics, Route};
 use crate::refusal::Refusal;
-use crate::{access, clock, cors, hosts, http, limits, seen, shards};
+use crate::{access, clock, cors, hosts, http, limits, routes, seen, shards};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// What the templates of the routes are told as when none matched.
@@ -55,7 +55,9 @@ pub(crate) async fn observe(
     }
     let route = request.match_pattern();
     request.extensions_mut().insert(Template(route.clone()));
-    let route = route.unwrap_or_else(|| NO_ROUTE.to_owned());
+    // Whoever asks by methods that a path does not have makes no series for each path.
+    let answered = route.filter(|it| routes::is_answered(request.method(), it));
+    let route = answered.unwrap_or_else(|| NO_ROUTE.to_owned());
     let method = method_label(&request);
     let id = request_id(&request);
     request.extensions_mut().insert(RequestId(id.clone()));
@@ -203,8 +205,11 @@ async fn served(
             outcome
         }
         Err(turned) => {
-            if let (Some(entry), true) = (&mut entry, turned.is_not_told()) {
-                entry.forget();
+            if let Some(entry) = &mut entry {
+                match turned.is_told() {
+                    true => entry.refused(access::known(&app.keys, request.headers())),
+                    false => entry.forget(),
+                }
             }
             let response = turned.response(&request);
             Ok(request.into_response(response))
@@ -238,9 +243,9 @@ impl Turned {
         }
     }
 
-    /// Whether it is kept out of the audit trail.
-    fn is_not_told(&self) -> bool {
-        !matches!(self, Self::Away(Denied::Forbidden(_)))
+    /// Whether the audit trail tells of it: it is a key of the server's that is not good for this.
+    fn is_told(&self) -> bool {
+        matches!(self, Self::Away(Denied::Forbidden(_) | Denied::Expired))
     }
 }
 

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use engine::{Engine, Error};
 
+use crate::audit::Audit;
 use crate::metrics::Metrics;
 use crate::pause::Pause;
 
@@ -51,7 +52,7 @@ impl Retention {
     }
 
     /// Sweeps until it is closed.
-    pub(crate) fn watch(&self, engine: &Engine, metrics: &Metrics) {
+    pub(crate) fn watch(&self, engine: &Engine, metrics: &Metrics, audit: &Audit) {
         let mut clock = Noted::open(&self.path, Instant::now(), SystemTime::now());
         while self.rests(&mut clock) {
             for name in engine.retained() {
@@ -61,7 +62,7 @@ impl Retention {
                     metrics.retention_waits(trusted.is_none());
                     trusted.map(seconds)
                 };
-                let sweep = || self.sweep(engine, metrics, &name, &mut looks);
+                let sweep = || self.sweep(engine, (metrics, audit), &name, &mut looks);
                 match catch_unwind(AssertUnwindSafe(sweep)) {
                     Ok(Ok(())) | Ok(Err(Error::NoCollection(_) | Error::Stopped)) => {}
                     Ok(Err(error)) => {
@@ -94,7 +95,27 @@ impl Retention {
     fn sweep(
         &self,
         engine: &Engine,
-        metrics: &Metrics,
+        (metrics, audit): (&Metrics, &Audit),
+        name: &str,
+        looks: &mut dyn FnMut() -> Option<u64>,
+    ) -> Result<(), Error> {
+        let mut removed = 0;
+        let mut count = |more| {
+            metrics.expired(more);
+            removed += more;
+        };
+        let swept = self.steps(engine, &mut count, name, looks);
+        if removed > 0 {
+            tracing::info!(name, removed, "points have expired");
+            audit.expired(metrics, name, removed, engine.durable_lsn().0);
+        }
+        swept
+    }
+
+    fn steps(
+        &self,
+        engine: &Engine,
+        count: &mut dyn FnMut(usize),
         name: &str,
         looks: &mut dyn FnMut() -> Option<u64>,
     ) -> Result<(), Error> {
@@ -102,14 +123,13 @@ impl Retention {
             return Ok(());
         };
         let due = engine.due(name, now_s)?;
-        let (mut steps, mut removed) = (due.chunks(STEP), 0);
+        let mut steps = due.chunks(STEP);
         let mut step = steps.next();
         while let (Some(ids), Some(now_s)) = (step, looks()) {
             let started = Instant::now();
             let rest = match engine.sweep(name, now_s, ids) {
                 Ok(swept) => {
-                    metrics.expired(swept.removed);
-                    removed += swept.removed;
+                    count(swept.removed);
                     step = steps.next();
                     started.elapsed()
                 }
@@ -119,9 +139,6 @@ impl Retention {
             if !self.pause.rests(rest) {
                 break;
             }
-        }
-        if removed > 0 {
-            tracing::info!(name, removed, "points have expired");
         }
         Ok(())
     }
@@ -270,8 +287,23 @@ mod tests {
             left -= 1;
             (left >= 0).then_some(1_760_000_000)
         };
-        retention.sweep(&engine, &metrics, "c", &mut looks).unwrap();
+        let trail = folder.path().join("trail");
+        let audit = Audit::open(&config::Audit {
+            dir: Some(trail.clone()),
+            file_mib: 1,
+            files: 1,
+        });
+        let told = (&metrics, &audit.unwrap());
+        retention.sweep(&engine, told, "c", &mut looks).unwrap();
         assert_eq!(engine.collections()[0].points, 300 - 2 * STEP);
+        let line = std::fs::read(trail.join("audit.jsonl")).unwrap();
+        let line: serde_json::Value = serde_json::from_slice(&line).unwrap();
+        assert_eq!(line["points"], 2 * STEP);
+        assert_eq!(line["path"], "/collections/c/points");
+        assert_eq!(
+            (&line["key"][0], &line["method"]),
+            (&"retention".into(), &"DELETE".into())
+        );
     }
 
     #[test]

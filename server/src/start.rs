@@ -293,7 +293,7 @@ fn watch<'scope, 'env>(
     engine: &'env Arc<Engine>,
 ) {
     let named = |name: &str| thread::Builder::new().name(name.to_owned());
-    let sweeps = move || app.retention.watch(engine, &app.metrics);
+    let sweeps = move || app.retention.watch(engine, &app.metrics, &app.audit);
     if let Err(error) = named("retention").spawn_scoped(scope, sweeps) {
         tracing::error!(%error, "nothing expires: no thread can be started for it");
     }

@@ -1,7 +1,7 @@
 //! A trail of lines, one JSON object each: the file that is written is closed at a size and gets the
 //! time as a name, and of the closed ones the oldest go. Nothing is synced.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -20,6 +20,8 @@ pub struct Trail {
     most: u64,
     /// Closed files that are kept.
     kept: usize,
+    /// Of this process, as long as it is open.
+    _lock: File,
 }
 
 impl Trail {
@@ -27,9 +29,11 @@ impl Trail {
     /// closed ones are `kept`.
     ///
     /// # Errors
-    /// The folder or the file cannot be made or opened.
+    /// The folder or the file cannot be made or opened, or another trail is open there: two would remove each
+    /// other's files.
     pub fn open(dir: &Path, name: &'static str, most: u64, kept: usize) -> io::Result<Self> {
         make_dir(dir)?;
+        let lock = lock(dir)?;
         let (file, bytes, torn) = current(&dir.join(format!("{name}.jsonl")))?;
         Ok(Self {
             dir: dir.to_owned(),
@@ -39,6 +43,7 @@ impl Trail {
             torn,
             most,
             kept,
+            _lock: lock,
         })
     }
 
@@ -118,6 +123,22 @@ impl Trail {
     }
 }
 
+/// The folder, for this trail alone.
+fn lock(dir: &Path) -> io::Result<File> {
+    let folder = File::open(dir)?;
+    match folder.try_lock() {
+        Ok(()) => Ok(folder),
+        Err(TryLockError::WouldBlock) => Err(io::Error::new(
+            io::ErrorKind::ResourceBusy,
+            format!(
+                "{}: another process writes its trail into this folder; each takes one of its own",
+                dir.display()
+            ),
+        )),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
 /// Somebody else may have removed it first.
 fn gone(removed: io::Result<()>) -> io::Result<()> {
     match removed {
@@ -174,11 +195,23 @@ mod tests {
         let texts: Vec<_> = files.iter().map(read).collect();
         assert_eq!(texts, ["line6\n", "line7\n", "line8\n"], "{files:?}");
         // After a restart it goes on where it was, on a line of its own.
+        drop(trail);
         assert_eq!(open().bytes, 6);
         let last = dir.path().join("trail.jsonl");
         fs::write(&last, "torn").unwrap();
         open().append(b"new").unwrap();
         assert_eq!(read(&last), "torn\nnew\n");
+    }
+
+    #[test]
+    fn two_trails_do_not_share_a_folder() {
+        let dir = tempfile::tempdir().unwrap();
+        let open = || Trail::open(dir.path(), "trail", 1 << 20, 2);
+        let first = open().unwrap();
+        let refused = open().err().unwrap().to_string();
+        assert!(refused.contains("another process writes"), "{refused}");
+        drop(first);
+        open().unwrap();
     }
 
     #[test]

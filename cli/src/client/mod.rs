@@ -229,13 +229,11 @@ impl Client {
         self.http.get("/admin/keys")
     }
 
-    /// Revokes a key.
-    pub(crate) fn revoke_key(&self, id: &str) -> Result<(), Error> {
+    /// Revokes a key; the answer has the keys that it had made.
+    pub(crate) fn revoke_key(&self, id: &str) -> Result<Value, Error> {
         let plain = id.bytes().all(|byte| byte.is_ascii_alphanumeric());
         let id = if plain { id } else { "-" };
-        self.http
-            .delete::<Value>(&format!("/admin/keys/{id}"))
-            .map(drop)
+        self.http.delete(&format!("/admin/keys/{id}"))
     }
 
     /// Has what was deleted from a collection taken out of every file; gives the report as it came.

@@ -144,6 +144,17 @@ pub(crate) fn judge(ring: &Ring, asked: &Asked<'_>) -> Result<Grant, Denied> {
     Ok(Grant::by(key))
 }
 
+/// Id and name of the key that a request shows, whatever that is good for.
+pub(crate) fn known(ring: &Ring, headers: &HeaderMap) -> Option<(String, String)> {
+    let find = |shown: &[u8]| ring.find(shown);
+    let of_compreface = || {
+        let shown = headers.get("x-api-key")?.as_bytes();
+        find(shown).or_else(|| find(&shown.to_ascii_lowercase()))
+    };
+    let key = shown::key(headers).and_then(find).or_else(of_compreface)?;
+    Some((key.id.clone(), key.name.clone()))
+}
+
 fn lacks(key: &Key, scope: Scope) -> Denied {
     Denied::Forbidden(format!(
         "the key `{}` lacks the scope `{}`",

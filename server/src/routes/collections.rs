@@ -27,7 +27,7 @@ pub(super) fn operations() -> Vec<Operation> {
     const ONE: &str = "/collections/{collection}";
     vec![
         Operation::get("/collections", "listCollections", || web::to(list))
-            .about("All collections, by name.")
+            .about("All collections, by name; those of a key that is limited to some by the names it is good for.")
             .answers::<Collections>(json!({"collections": [{
                 "name": "faces", "points_count": 1000, "embedder": "facenet-128",
             }]})),
@@ -89,13 +89,22 @@ fn description() -> Value {
 }
 
 async fn list(app: Data<App>) -> Outcome<Collections> {
-    let both = app.read(|engine| Ok((engine.collections(), engine.quarantined())));
-    let (served, quarantined) = both.await?;
+    let all = app.read(|engine| {
+        let served = (engine.collections(), engine.quarantined());
+        Ok((served, engine.aliases()))
+    });
+    let ((served, quarantined), aliases) = all.await?;
     let mut collections: Vec<_> = served.into_iter().map(Named::from).collect();
     let damaged = quarantined.into_iter();
     collections.extend(damaged.map(|(name, why)| Named::damaged(name, &why)));
     if let Some(own) = Grant::current().limits().collections {
-        collections.retain(|it| own.iter().any(|name| it.is(name)));
+        let under = |name: &String| {
+            let of = aliases.iter().find(|(alias, _)| alias == name);
+            let of = of.map_or(name, |(_, collection)| collection);
+            let it = collections.iter().find(|it| it.is(of))?;
+            Some(it.called(name))
+        };
+        collections = own.iter().filter_map(under).collect();
     }
     Ok(Answer(Collections { collections }))
 }

@@ -1,14 +1,17 @@
 //! API keys: made, listed and revoked while the server runs. A key makes and revokes only keys that
 //! may do no more than it may itself.
 
+use std::collections::HashSet;
+use std::sync::Arc;
+
 use actix_web::web::{self, Data, Path, Payload};
 use actix_web::{HttpMessage, HttpRequest};
 use serde_json::json;
 
-use crate::access::{Grant, NotMade};
+use crate::access::{Grant, Key, NotMade};
 use crate::api::Operation;
 use crate::app::App;
-use crate::audit::Made;
+use crate::audit::Changed;
 use crate::http;
 use crate::refusal::Refusal;
 use crate::wire::envelope::Answer;
@@ -38,8 +41,11 @@ pub(super) fn operations() -> Vec<Operation> {
             .answers::<MadeKey>(json!({"secret": "dpl_", "key": key}))
             .refuses(&[409, 507]),
         Operation::delete("/admin/keys/{key_id}", "revokeKey", || web::to(revoke))
-            .about("Revokes a key at once, if it may do no more than the one that asks.")
-            .answers::<Revoked>(json!({"revoked": "5f0c8a3b91de"}))
+            .about(
+                "Revokes a key at once, if it may do no more than the one that asks. Keys that it has made \
+                 stay good, and are told.",
+            )
+            .answers::<Revoked>(json!({"revoked": "5f0c8a3b91de", "remaining": []}))
             .refuses(&[507]),
     ]
 }
@@ -69,12 +75,13 @@ async fn make(app: Data<App>, request: HttpRequest, payload: Payload) -> Outcome
     let by = Grant::current().key().map(|(id, _)| id);
     let made = app.change_keys(move |keys| keys.add(&name, limits, service, by));
     let (secret, key) = made.await?;
-    request.extensions_mut().insert(Made(key.id.clone()));
+    let changed = Changed::Made(key.id.clone(), key.name.clone());
+    request.extensions_mut().insert(changed);
     let key = KeptKey::from(&*key);
     Ok(Answer(MadeKey { secret, key }))
 }
 
-async fn revoke(app: Data<App>, id: Path<String>) -> Outcome<Revoked> {
+async fn revoke(app: Data<App>, request: HttpRequest, id: Path<String>) -> Outcome<Revoked> {
     let id = id.into_inner();
     let none = || Refusal::not_found("there is no key of this id");
     let keys = app.keys.list();
@@ -85,10 +92,27 @@ async fn revoke(app: Data<App>, id: Path<String>) -> Outcome<Revoked> {
         )));
     }
     let of = id.clone();
-    match app.change_keys(move |keys| keys.remove(&of)).await? {
-        true => Ok(Answer(Revoked { revoked: id })),
-        false => Err(none()),
+    if !app.change_keys(move |keys| keys.remove(&of)).await? {
+        return Err(none());
     }
+    let changed = Changed::Revoked(key.id.clone(), key.name.clone());
+    request.extensions_mut().insert(changed);
+    let remaining = made_by(&app.keys.list(), &id);
+    Ok(Answer(Revoked {
+        revoked: id,
+        remaining: remaining.iter().map(|key| KeptKey::from(&**key)).collect(),
+    }))
+}
+
+/// The keys that one has made, and those that they have made.
+fn made_by(keys: &[Arc<Key>], id: &str) -> Vec<Arc<Key>> {
+    let mut makers = HashSet::from([id]);
+    // One is made before it makes others.
+    let of_them = keys.iter().filter(|key| {
+        let theirs = key.made_by.as_deref().is_some_and(|by| makers.contains(by));
+        theirs && makers.insert(&key.id)
+    });
+    of_them.cloned().collect()
 }
 
 impl From<NotMade> for Refusal {

@@ -20,6 +20,8 @@ mod photos;
 mod pictures;
 mod points;
 mod query;
+#[cfg(test)]
+mod recovering;
 mod reembedding;
 mod refused;
 mod reindex;
@@ -28,8 +30,10 @@ mod tune;
 mod vectors;
 
 use actix_web::HttpRequest;
+use actix_web::http::Method;
 use actix_web::web::{self, ServiceConfig};
 
+use crate::access;
 use crate::api::{self, Operation};
 use crate::compreface;
 use crate::refusal::Refusal;
@@ -48,6 +52,13 @@ pub(crate) fn configure(routes: &mut ServiceConfig, speaks_compreface: bool) {
     }
     api::mount(all, routes);
     routes.default_service(web::to(nowhere));
+}
+
+/// Whether somebody answers this method of a path, if only by saying what there is not.
+pub(crate) fn is_answered(method: &Method, template: &str) -> bool {
+    method == Method::OPTIONS
+        || access::needs(method, template).is_some()
+        || refused::is_known(method, template)
 }
 
 /// Everything that this server answers.
@@ -106,7 +117,7 @@ fn named(name: String) -> Result<String, Refusal> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::access::{self, Reach};
+    use crate::access::Reach;
 
     #[test]
     fn every_operation_says_what_it_does_and_its_examples_are_read_as_bodies() {

@@ -109,6 +109,13 @@ pub(super) fn operations() -> Vec<Operation> {
         .collect()
 }
 
+/// Whether this is one of them.
+pub(super) fn is_known(method: &Method, path: &str) -> bool {
+    let head = *method == Method::HEAD;
+    let mut known = REFUSED.iter();
+    known.any(|(of, at, _)| *at == path && (of == method || head && *of == Method::GET))
+}
+
 async fn refuse(request: HttpRequest) -> Result<String, Refusal> {
     let pattern = request.match_pattern().unwrap_or_default();
     let known = REFUSED.iter().find(|(method, path, _)| {

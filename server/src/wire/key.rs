@@ -125,4 +125,7 @@ pub(crate) struct MadeKey {
 pub(crate) struct Revoked {
     /// Its id.
     pub(crate) revoked: String,
+    /// The keys that it had made, and those that these had, which stay good: to be revoked too if it was in
+    /// wrong hands.
+    pub(crate) remaining: Vec<KeptKey>,
 }

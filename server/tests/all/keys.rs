@@ -212,6 +212,19 @@ fn a_batch_deletes_only_with_the_scope_for_it() {
     let refused = patch(json!({"ttl_s": 1})).refused(403);
     assert!(refused.contains("`delete`"), "{refused}");
     patch(json!({"ttl_s": 0})).ok();
+    // Nor by making it once more; one that is new has nobody's points in it yet.
+    let again = json!({"vectors": {"size": 2, "distance": "Dot"}, "ttl_s": 1});
+    let put = |name: &str| {
+        let path = format!("/collections/{name}");
+        send(&server, ("api-key", &writer), "PUT", &path, &again)
+    };
+    put("v").refused(409);
+    put("w").ok();
+    let told = |name: &str| {
+        let path = format!("/collections/{name}");
+        send(&server, ROOT, "GET", &path, &Value::Null).ok()["ttl_s"].clone()
+    };
+    assert_eq!((told("v"), told("w")), (Value::Null, json!(1)));
 }
 
 #[test]

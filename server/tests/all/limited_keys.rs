@@ -210,12 +210,16 @@ fn a_job_of_before_a_restart_names_none_after_it() {
     server.with_vectors("v", 2, "Dot");
     let begin = |server: &Server| {
         let begun = server.post("/admin/collections/v/jobs", &json!({"kind": "warm_up"}));
-        begun.ok()["id"].as_u64().unwrap()
+        let id = begun.ok()["id"].as_u64().unwrap();
+        let path = format!("/admin/jobs/{id}");
+        until(|| server.get(&path).ok()["status"] == "completed");
+        id
     };
     let (first, second) = (begin(&server), begin(&server));
     server.restart();
     for id in [first, second] {
-        server.get(&format!("/admin/jobs/{id}")).refused(404);
+        let told = server.get(&format!("/admin/jobs/{id}")).refused(404);
+        assert!(told.contains("before the server's last start"), "{told}");
     }
     let after = begin(&server);
     assert!(first < second && second < after, "{first} {second} {after}");
@@ -307,7 +311,7 @@ fn who_made_a_key_stands_in_its_listing_and_in_the_audit_trail() {
         .lines()
         .map(|line| serde_json::from_str::<Value>(line).unwrap());
     let told: Vec<_> = lines
-        .map(|line| (line["key"][0].clone(), line["made"].clone()))
+        .map(|line| (line["key"][0].clone(), line["made"][0].clone()))
         .collect();
     let expected = [
         (json!("settings"), keeper["id"].clone()),
@@ -324,4 +328,38 @@ fn who_made_a_key_stands_in_its_listing_and_in_the_audit_trail() {
         .map(|key| &key["made_by"])
         .collect();
     assert_eq!(by, [&json!("settings"), &keeper["id"]]);
+}
+
+#[test]
+fn whoever_revokes_a_key_is_told_which_keys_of_its_making_stay_good() {
+    let server = locked();
+    let make = |by: (&str, &str), name: &str| {
+        let body = json!({"name": name, "scopes": ["read", "admin:keys"]});
+        send(&server, by, "POST", "/admin/keys", &body).ok()
+    };
+    let first = make(ROOT, "first");
+    let second = make(("api-key", first["secret"].as_str().unwrap()), "second");
+    let third = ("api-key", second["secret"].as_str().unwrap());
+    make(third, "third");
+    make(ROOT, "other");
+    let path = format!("/admin/keys/{}", first["key"]["id"].as_str().unwrap());
+    let told = send(&server, ROOT, "DELETE", &path, &Value::Null).ok();
+    let remaining = told["remaining"].as_array().unwrap().iter();
+    let names: Vec<_> = remaining.map(|key| &key["name"]).collect();
+    assert_eq!(names, ["second", "third"]);
+    send(&server, third, "GET", "/admin/keys", &Value::Null).ok();
+}
+
+#[test]
+fn a_key_for_an_alias_lists_its_collection_under_that_name() {
+    let server = locked();
+    let alias = json!({"create_alias": {"alias_name": "today", "collection_name": "mine"}});
+    let actions = json!({"actions": [alias]});
+    send(&server, ROOT, "POST", "/collections/aliases", &actions).ok();
+    let body = json!({"name": "x", "scopes": ["read"], "collections": ["today", "gone"]});
+    let made = send(&server, ROOT, "POST", "/admin/keys", &body).ok();
+    let key = ("api-key", made["secret"].as_str().unwrap());
+    let listed = send(&server, key, "GET", "/collections", &Value::Null).ok();
+    let named = json!([{"name": "today", "points_count": 0, "embedder": null}]);
+    assert_eq!(listed["collections"], named);
 }

@@ -140,6 +140,99 @@ fn metrics_tell_what_happened() {
     }
 }
 
+/// The labels of a line, by name.
+fn labels(line: &str) -> Vec<(&str, &str)> {
+    let inside = line
+        .split_once('{')
+        .and_then(|(_, rest)| rest.rsplit_once('}'));
+    let inside = inside.map_or("", |(inside, _)| inside);
+    let pairs = inside.split("\",").filter(|pair| !pair.is_empty());
+    pairs
+        .map(|pair| {
+            let (name, value) = pair.split_once("=\"").unwrap_or_default();
+            (name, value.trim_end_matches('"'))
+        })
+        .collect()
+}
+
+/// All that strangers, and clients that ask for nonsense, can bring about.
+#[test]
+fn whatever_is_asked_for_makes_no_series_but_those_of_routes_and_outcomes() {
+    const METHODS: [&str; 7] = ["GET", "HEAD", "PUT", "POST", "DELETE", "PATCH", "OPTIONS"];
+    let server = Server::start();
+    let document = server.get("/openapi.json").body();
+    let paths = document["paths"].as_object().unwrap();
+    let mut routes: BTreeSet<(&str, String)> = BTreeSet::new();
+    for (path, methods) in paths {
+        routes.insert((path.as_str(), "OPTIONS".to_owned()));
+        for method in methods.as_object().unwrap().keys() {
+            routes.insert((path.as_str(), method.to_uppercase()));
+            if method == "get" {
+                routes.insert((path.as_str(), "HEAD".to_owned()));
+            }
+        }
+        let parts = path.split('/').map(|part| match part.starts_with('{') {
+            true => "somebody-s-own",
+            false => part,
+        });
+        let place = parts.collect::<Vec<_>>().join("/");
+        for method in METHODS.into_iter().chain(["TRACE"]) {
+            server.send(method, &place, &[], &[]);
+        }
+    }
+    for n in 0..50 {
+        server.get(&format!("/nowhere/{n}")).refused(404);
+        server.get(&format!("/collections/none-{n}")).refused(404);
+    }
+    let text = server.get("/metrics").text();
+    // What the dialect has and this server has not stands in no document, and is told by name.
+    let refused = text.lines().filter(|line| line.contains("code=\"501\""));
+    let refused: Vec<_> = refused.map(labels).collect();
+    assert!(refused.len() < 10, "{refused:?}");
+    for labels in &refused {
+        let value = |name: &str| labels.iter().find(|it| it.0 == name).unwrap().1;
+        routes.insert((value("route"), value("method").to_owned()));
+    }
+    let words = |all: &'static str| all.split(' ').collect::<BTreeSet<_>>();
+    let known = [
+        ("api", words("points faces ops")),
+        (
+            "outcome",
+            words("ok client_error server_error refused failed no_face"),
+        ),
+        ("reason", words("missing wrong expired forbidden")),
+        (
+            "op",
+            words(
+                "upsert delete update_vectors delete_vectors set_payload overwrite_payload delete_payload \
+                 clear_payload",
+            ),
+        ),
+    ];
+    let mut series = 0;
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        let labels = labels(line);
+        let value = |name: &str| labels.iter().find(|it| it.0 == name).map(|it| it.1);
+        for (name, value) in &labels {
+            if let Some((_, values)) = known.iter().find(|it| it.0 == *name) {
+                assert!(values.contains(value), "{line}");
+            }
+            assert!(
+                !value.contains("somebody") && !value.contains("none-"),
+                "{line}"
+            );
+        }
+        if let (Some(route), Some(method)) = (value("route"), value("method")) {
+            let of_route = routes.contains(&(route, method.to_owned()));
+            let of_none = METHODS.contains(&method) || method == "other";
+            assert!(of_route || route == "-" && of_none, "{line}");
+            series += usize::from(line.starts_with("doppel_http_requests_total"));
+        }
+    }
+    // Some have several codes, such as 400 and 404.
+    assert!(series < 2 * routes.len(), "{series} of {}", routes.len());
+}
+
 #[test]
 fn how_far_searches_walk_is_told_of_those_that_walk() {
     let server = Server::start();

@@ -73,7 +73,7 @@ fn who_changed_what_and_when_is_told_and_nothing_of_what_they_sent() {
             format!("{root} PUT /collections/c 200"),
             format!("{root} POST /admin/keys 200"),
             format!("{root} PUT /collections/c/points 200"),
-            "- PUT /collections/c/points 403".to_owned(),
+            "reader PUT /collections/c/points 403".to_owned(),
             format!("{root} DELETE /collections/moon/vectors/face 404"),
         ]
     );
@@ -92,6 +92,52 @@ fn who_changed_what_and_when_is_told_and_nothing_of_what_they_sent() {
     assert!(
         !text.contains("Ada") && !text.contains("31.5") && !text.contains(reader.1),
         "{text}"
+    );
+}
+
+#[test]
+fn a_key_is_named_where_it_is_made_refused_and_revoked_and_pushes_no_lines_of_others_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let trail = dir.path().join("trail");
+    let settings = [("api_key", ROOT.1), ("audit.dir", trail.to_str().unwrap())];
+    let server = Server::start_with(&settings, fake());
+    let send = |key: (&str, &str), method: &str, path: &str, body: Value| {
+        let headers = [key, ("content-type", "application/json")];
+        server.send(method, path, &headers, body.to_string().as_bytes())
+    };
+    let body = json!({"name": "reader", "scopes": ["read"]});
+    let made = send(ROOT, "POST", "/admin/keys", body).ok();
+    let reader = ("api-key", made["secret"].as_str().unwrap());
+    let own = json!([made["key"]["id"], "reader"]);
+    for _ in 0..40 {
+        let refused = send(reader, "DELETE", "/collections/c", Value::Null);
+        assert_eq!(refused.status, 403);
+    }
+    let body = json!({"name": "late", "scopes": ["write"], "expires_at": 1});
+    let late = send(ROOT, "POST", "/admin/keys", body).ok();
+    let late = ("api-key", late["secret"].as_str().unwrap());
+    assert_eq!(
+        send(late, "DELETE", "/collections/c", Value::Null).status,
+        401
+    );
+    let revoke = format!("/admin/keys/{}", made["key"]["id"].as_str().unwrap());
+    send(ROOT, "DELETE", &revoke, Value::Null).ok();
+
+    let told = lines(&trail);
+    assert_eq!(told[0]["made"], own);
+    let refused: Vec<_> = told.iter().filter(|line| line["key"] == own).collect();
+    assert_eq!(refused.len(), 10, "{told:?}");
+    assert!(refused.iter().all(|line| line["status"] == 403));
+    let late = told.iter().find(|line| line["key"][1] == "late").unwrap();
+    assert_eq!(late["status"], 401);
+    assert_eq!(told.last().unwrap()["revoked"], own);
+    // Nobody else writes there meanwhile.
+    let other = tempfile::tempdir().unwrap();
+    let config = common::config(other.path(), &[("audit.dir", trail.to_str().unwrap())]);
+    let failed = server::start(config).err().unwrap().to_string();
+    assert!(
+        failed.contains("another process writes its trail"),
+        "{failed}"
     );
 }
 

@@ -21,7 +21,7 @@ pub(crate) struct Collections {
 }
 
 /// A collection in a list.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub(crate) struct Named {
     name: String,
     /// Not known of a damaged one, and told by `GET /collections/{c}` of one that is spread over shards.
@@ -36,6 +36,14 @@ impl Named {
     /// Whether this is its name.
     pub(crate) fn is(&self, name: &str) -> bool {
         self.name == name
+    }
+
+    /// The same under another name of its.
+    pub(crate) fn called(&self, alias: &str) -> Self {
+        Self {
+            name: alias.to_owned(),
+            ..self.clone()
+        }
     }
 
     /// A collection that is not served.
