@@ -94,3 +94,64 @@ pub enum Error {
         origin: Origin,
     },
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the operator's manual has an entry for. A new kind of error gets its words here.
+    fn words(error: &Error) -> &'static str {
+        match error {
+            Error::Read { .. } => "cannot read the configuration file",
+            Error::Syntax { .. } => "not valid TOML",
+            Error::UnknownKey { .. } => "unknown key",
+            Error::BadValue { .. } => ", but must be",
+            Error::HalfTls | Error::Half(..) => "belong together",
+            Error::Exposed { .. } => "which other machines can reach, and there is no",
+        }
+    }
+
+    #[test]
+    fn whatever_is_wrong_with_settings_has_an_entry_in_the_manual_under_its_words() {
+        let manual = include_str!("../../docs/OPERATIONS.md");
+        let text = || String::from("x");
+        let errors = [
+            Error::Read {
+                path: "x.toml".into(),
+                source: std::io::ErrorKind::NotFound.into(),
+            },
+            Error::Syntax {
+                origin: Origin::Default,
+                message: text(),
+            },
+            Error::UnknownKey {
+                key: text(),
+                origin: Origin::Default,
+                hint: text(),
+            },
+            Error::BadValue {
+                key: text(),
+                origin: Origin::Default,
+                got: text(),
+                expected: text(),
+            },
+            Error::HalfTls,
+            Error::Half("a", "b"),
+            Error::Exposed {
+                listen: ([0, 0, 0, 0], 1).into(),
+                origin: Origin::Default,
+            },
+        ];
+        for error in errors {
+            let words = words(&error);
+            assert!(error.to_string().contains(words), "{error}");
+            let rows = manual.lines().filter(|line| line.starts_with("| `"));
+            assert!(rows.map(first).any(|it| it.contains(words)), "{words}");
+        }
+    }
+
+    /// The first cell of a row.
+    fn first(row: &str) -> &str {
+        row.split(" | ").next().unwrap_or_default()
+    }
+}

@@ -331,6 +331,10 @@ impl Engine {
 
     /// Finishes what was accepted, takes a last checkpoint and ends the threads. Later writes are
     /// refused; reads go on.
+    ///
+    /// # Errors
+    /// The checkpoint failed, or was due and could not be taken because writing has stopped: what was acknowledged is
+    /// in the log all the same. While a collection is quarantined none is due.
     pub fn shutdown(&self) -> Result<(), Error> {
         drop(self.proposals.lock().take());
         let Some(threads) = self.threads.lock().take() else {
@@ -341,11 +345,10 @@ impl Engine {
         drop(threads.stop);
         threads.checkpointer.join().map_err(ended)?;
         let last = match self.checkpointer.lock().take() {
-            Some(checkpointer)
-                if self.shared.read_only().is_none() && self.quarantined().is_empty() =>
-            {
-                checkpointer.take().map(|_| ())
-            }
+            Some(checkpointer) if self.quarantined().is_empty() => match self.shared.read_only() {
+                None => checkpointer.take().map(|_| ()),
+                Some(reason) => self.without_checkpoint(&reason),
+            },
             _ => Ok(()),
         };
         threads.applier.join().map_err(ended)?;
@@ -354,6 +357,19 @@ impl Engine {
             tracing::error!("the thread that measures searches has panicked");
         }
         last
+    }
+
+    /// What a stop leaves to the next start, where writing has stopped before.
+    fn without_checkpoint(&self, reason: &str) -> Result<(), Error> {
+        let status = self.status();
+        let (from, to) = (status.checkpoint_lsn.next(), status.durable_lsn);
+        if to < from {
+            return Ok(());
+        }
+        Err(Error::ReadOnly(format!(
+            "{reason}; there is no checkpoint of what was written since the last: the next start replays records \
+             {from} to {to} of the log, which hold all that was acknowledged"
+        )))
     }
 
     /// Sends a decided fact through the log and waits for it.

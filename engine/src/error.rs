@@ -85,6 +85,18 @@ pub enum Error {
         /// What is damaged.
         reason: String,
     },
+    /// The disk has no room for what a start writes. What is kept is as it was.
+    #[error(
+        "the disk is full: {why}. A start may write {} MiB beside what is there, vectors to a file that goes \
+         with the process and tables where they are built anew: make room and start again, nothing is lost",
+        wanted_bytes.div_ceil(1 << 20)
+    )]
+    NoRoom {
+        /// What could not be written.
+        why: String,
+        /// About how much a start may write.
+        wanted_bytes: u64,
+    },
     /// A failure of the storage below.
     #[error(transparent)]
     Storage(Arc<storage::Error>),
@@ -98,7 +110,16 @@ pub enum Error {
 
 impl From<hnsw::Error> for Error {
     fn from(error: hnsw::Error) -> Self {
-        Self::BadRequest(error.to_string())
+        match error {
+            // No fault of whoever called, nor of what was read.
+            hnsw::Error::Scratch(source) => storage::Error::Io {
+                path: "the file that stands in for memory".into(),
+                action: "make room for vectors",
+                source,
+            }
+            .into(),
+            error => Self::BadRequest(error.to_string()),
+        }
     }
 }
 
@@ -118,6 +139,14 @@ impl From<storage::Error> for Error {
 }
 
 impl Error {
+    /// Why a durable record cannot be applied to its index.
+    pub(crate) fn of_record(lsn: storage::Lsn, error: hnsw::Error) -> Self {
+        match error {
+            hnsw::Error::Scratch(_) => error.into(),
+            error => Error::Corrupt(format!("record {lsn} does not fit its index: {error}")),
+        }
+    }
+
     /// The same, said of one point among many.
     pub(crate) fn of_point(self, id: &storage::PointId) -> Self {
         match self {
@@ -144,7 +173,32 @@ impl Error {
     /// Whether the disk is full, or takes nothing, so that something has been given up without harm.
     pub fn is_disk_full(&self) -> bool {
         use std::io::ErrorKind::{ReadOnlyFilesystem, StorageFull};
-        matches!(self, Error::Storage(error)
-            if matches!(error.kind(), StorageFull | ReadOnlyFilesystem))
+        match self {
+            Error::NoRoom { .. } => true,
+            Error::Storage(error) => matches!(error.kind(), StorageFull | ReadOnlyFilesystem),
+            _ => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::ErrorKind;
+
+    use super::*;
+
+    #[test]
+    fn a_disk_without_room_for_vectors_is_full_and_neither_the_callers_fault_nor_damage() {
+        let full = hnsw::Error::Scratch(ErrorKind::StorageFull.into());
+        let error = Error::from(full);
+        assert!(error.is_disk_full(), "{error:?}");
+        let text = error.to_string();
+        assert!(text.contains("make room for vectors"), "{text}");
+        let of_record = |error: hnsw::Error| Error::of_record(storage::Lsn(7), error);
+        let full = of_record(hnsw::Error::Scratch(ErrorKind::StorageFull.into()));
+        assert!(full.is_disk_full(), "{full:?}");
+        assert!(matches!(of_record(hnsw::Error::Full), Error::Corrupt(_)));
+        let other = Error::from(hnsw::Error::Full);
+        assert!(matches!(other, Error::BadRequest(_)), "{other:?}");
     }
 }

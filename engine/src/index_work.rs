@@ -33,9 +33,7 @@ pub(crate) enum IndexWork {
 
 impl Followers<'_> {
     pub(crate) fn do_index_work(&self, lsn: Lsn, work: IndexWork) -> Result<Outcome, Error> {
-        let fatal = |error: hnsw::Error| {
-            Error::Corrupt(format!("record {lsn} does not fit its index: {error}"))
-        };
+        let fatal = |error: hnsw::Error| Error::of_record(lsn, error);
         let plans = self.plans;
         match work {
             IndexWork::None => {}

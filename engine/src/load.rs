@@ -186,7 +186,7 @@ fn as_configured(
 ) -> Result<hnsw::Index, Error> {
     let index = index.map_err(|error| match error {
         // No fault of the snapshot.
-        hnsw::Error::Scratch(_) => Error::BadRequest(error.to_string()),
+        error @ hnsw::Error::Scratch(_) => Error::from(error),
         error => Error::Corrupt(error.to_string()),
     })?;
     if *index.params() != vector.spec.params() {

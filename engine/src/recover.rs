@@ -98,14 +98,17 @@ pub(crate) fn recover(options: Options) -> Result<Recovered, Error> {
         planted: planted.as_ref(),
     };
     let (mut tables, mut rebuilt) = (opened.tables, opened.rebuild);
-    let (catalog, replayed) = match source.follow(&tables, rebuilt.is_some())? {
+    let followed = source.follow(&tables, rebuilt.is_some());
+    let (catalog, replayed) = match followed.map_err(|error| source.told_of_room(error))? {
         Ok(done) => done,
         Err(reason) if rebuilt.is_some() => return Err(Error::Corrupt(reason)),
         Err(reason) => {
             drop(tables);
             let opened = Tables::start_over(&folder.tables(), &expected, reason)?;
             (tables, rebuilt) = (opened.tables, opened.rebuild);
-            source.follow(&tables, true)?.map_err(Error::Corrupt)?
+            let followed = source.follow(&tables, true);
+            let followed = followed.map_err(|error| source.told_of_room(error))?;
+            followed.map_err(Error::Corrupt)?
         }
     };
     if let Some(reason) = &rebuilt {
@@ -236,6 +239,21 @@ struct Source<'a> {
 type Followed = Result<(Catalog, u64), String>;
 
 impl Source<'_> {
+    /// A full disk is told with what a start may write: the vectors and rows of all snapshots, and what the log has
+    /// beyond them.
+    fn told_of_room(&self, error: Error) -> Error {
+        let full = std::io::ErrorKind::StorageFull;
+        if !matches!(&error, Error::Storage(error) if error.kind() == full) {
+            return error;
+        }
+        let entries = self.base.into_iter().flat_map(|base| &base.collections);
+        let snapshots: u64 = entries.map(|entry| entry.snapshot.bytes).sum();
+        Error::NoRoom {
+            why: error.to_string(),
+            wanted_bytes: snapshots + self.log.bytes(),
+        }
+    }
+
     /// Brings everything to the end of the log. Tables that opened may still fail, or sled panic, on
     /// the first page of theirs that a power cut has torn.
     fn follow(&self, tables: &Tables, refill: bool) -> Result<Followed, Error> {
@@ -387,7 +405,7 @@ fn is_of_tables(error: &Error) -> bool {
     matches!(error, Error::Storage(error) if matches!(**error, storage::Error::Tables(_)))
 }
 
-/// Whether a snapshot cannot be read as it should; anything else concerns all collections alike.
+/// Whether a snapshot cannot be read as it should; anything else, a full disk too, concerns all collections alike.
 fn is_damage(error: &Error) -> bool {
-    matches!(error, Error::Corrupt(_) | Error::Storage(_))
+    matches!(error, Error::Corrupt(_) | Error::Storage(_)) && !error.is_disk_full()
 }

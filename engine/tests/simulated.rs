@@ -178,6 +178,8 @@ fn on_a_full_or_read_only_disk_writes_are_refused_searches_go_on_and_a_restart_r
         let hits = engine.search("c", &common::query(common::vector(1), 1));
         assert_eq!(hits.unwrap()[0].point.id, PointId::Num(1));
         expect_all(&engine);
+        // All that was acknowledged is in a checkpoint.
+        engine.shutdown().unwrap();
         drop(engine);
         disk.refuse_writes(None);
         let engine = open(&disk, beside.path()).unwrap();
@@ -185,6 +187,16 @@ fn on_a_full_or_read_only_disk_writes_are_refused_searches_go_on_and_a_restart_r
         engine
             .upsert("c", vec![with_crop(9)], Ack::Applied)
             .unwrap();
+        assert_eq!(contents(&engine, "c").len(), 4);
+        // And now it is not.
+        disk.refuse_writes(Some(kind));
+        let refused = engine.upsert("c", vec![with_crop(8)], Ack::Applied);
+        assert!(matches!(refused, Err(engine::Error::ReadOnly(_))));
+        let told = engine.shutdown().unwrap_err().to_string();
+        assert!(told.contains("the next start replays"), "{told}");
+        drop(engine);
+        disk.refuse_writes(None);
+        let engine = open(&disk, beside.path()).unwrap();
         assert_eq!(contents(&engine, "c").len(), 4);
     }
 }

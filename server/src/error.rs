@@ -57,3 +57,59 @@ impl Error {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the operator's manual has an entry for. A new kind of error gets its words here.
+    fn words(error: &Error) -> &'static str {
+        match error {
+            Error::Listen { .. } => "cannot listen on",
+            Error::Engine(engine::Error::NoRoom { .. }) => "the disk is full",
+            Error::Engine(engine::Error::ReadOnly(_)) => "writing has stopped until a restart",
+            Error::Engine(_) => "another process has this data folder open",
+            Error::Format(_) => "a newer doppel wrote it in format",
+            Error::System { .. } => "cannot open the audit trail",
+            Error::Keys(_) => "the API keys cannot be read",
+            Error::Tls(_) => "TLS cannot be set up",
+            Error::Ended => "the server ended by itself",
+        }
+    }
+
+    #[test]
+    fn whatever_keeps_a_server_from_starting_has_an_entry_in_the_manual_under_its_words() {
+        let manual = include_str!("../../docs/OPERATIONS.md");
+        let text = || String::from("x");
+        let errors = [
+            Error::Listen {
+                addr: ([127, 0, 0, 1], 1).into(),
+                reason: text(),
+            },
+            engine::Error::from(storage::Error::Locked("data".into())).into(),
+            engine::Error::NoRoom {
+                why: text(),
+                wanted_bytes: 1,
+            }
+            .into(),
+            engine::Error::ReadOnly(text()).into(),
+            migrations::Error::Newer {
+                path: "data".into(),
+                found: 9,
+                known: 1,
+            }
+            .into(),
+            Error::system("open the audit trail")(std::io::ErrorKind::NotFound.into()),
+            Error::Keys(text()),
+            Error::Tls(text()),
+            Error::Ended,
+        ];
+        for error in errors {
+            let words = words(&error);
+            assert!(error.to_string().contains(words), "{error}");
+            let rows = manual.lines().filter(|line| line.starts_with("| `"));
+            let first = |row: &str| row.split(" | ").next().is_some_and(|it| it.contains(words));
+            assert!(rows.into_iter().any(first), "{words}");
+        }
+    }
+}

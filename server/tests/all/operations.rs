@@ -403,6 +403,8 @@ fn after_a_disk_error_writes_are_refused_with_507_and_searches_go_on() {
     assert!(message.contains("searches go on"), "{message}");
     assert_eq!(server.get("/livez").status, 200);
     std::fs::rename(&away, &log).unwrap();
+    let told = server.stopped().unwrap_err().to_string();
+    assert!(told.contains("next start replays records 1 to"), "{told}");
 }
 
 #[test]

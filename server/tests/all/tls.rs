@@ -143,6 +143,57 @@ fn who_shows_no_certificate_of_the_authorities_is_kept_out() {
 }
 
 #[test]
+fn what_keeps_a_client_from_a_server_has_an_entry_in_the_manual_under_its_words() {
+    let dir = tempfile::tempdir().unwrap();
+    let ours = Authority::new(dir.path());
+    ours.puts();
+    fs::write(ours.path("ca.pem"), &ours.pem).unwrap();
+    let files = ["cert.pem", "key.pem", "ca.pem"].map(|name| ours.path(name));
+    let settings = [("tls.cert", &*files[0]), ("tls.key", &files[1])];
+    let manual = include_str!("../../../docs/OPERATIONS.md");
+    let expect = |said: ureq::Error, words: &str| {
+        let said = said.to_string();
+        assert!(said.contains(words), "{words}: {said}");
+        assert!(manual.contains(words), "{words}");
+    };
+    let running = start(dir.path(), &settings);
+    let asked = ureq::get(format!("{}readyz", running.url())).call();
+    expect(asked.unwrap_err(), "UnknownIssuer");
+    let plain = format!("http://{}/readyz", running.addr());
+    expect(ureq::get(plain).call().unwrap_err(), "invalid HTTP version");
+    let name = vec!["faces.example".to_owned()];
+    let key = KeyPair::generate().unwrap();
+    let params = CertificateParams::new(name).unwrap();
+    let cert = params.signed_by(&key, &ours.issuer).unwrap();
+    fs::write(&files[0], cert.pem()).unwrap();
+    fs::write(&files[1], key.serialize_pem()).unwrap();
+    running.reload().unwrap();
+    let words = "certificate not valid for name";
+    expect(asks(&ours.client(None), &running).unwrap_err(), words);
+    // An authority's own, shown as the server's.
+    fs::write(&files[0], &ours.pem).unwrap();
+    fs::write(&files[1], ours.issuer.key().serialize_pem()).unwrap();
+    running.reload().unwrap();
+    let words = "CaUsedAsEndEntity";
+    expect(asks(&ours.client(None), &running).unwrap_err(), words);
+    running.stop().unwrap();
+
+    ours.puts();
+    let asked = [&settings[..], &[("tls.client_ca", &*files[2])]].concat();
+    let running = start(dir.path(), &asked);
+    expect(
+        asks(&ours.client(None), &running).unwrap_err(),
+        "CertificateRequired",
+    );
+    running.stop().unwrap();
+    let running = start(dir.path(), &[]);
+    let secret = format!("https://{}/readyz", running.addr());
+    let said = ours.client(None).get(secret).call().unwrap_err();
+    expect(said, "InvalidContentType");
+    running.stop().unwrap();
+}
+
+#[test]
 fn nodes_of_shards_trust_their_authority_alone_and_show_it_their_certificates() {
     let Some(nats) = Nats::start(1, ALWAYS) else {
         return;

@@ -109,6 +109,11 @@ impl Server {
         std::mem::replace(&mut self.dir, tempfile::tempdir().unwrap())
     }
 
+    /// Stops it, which may fail.
+    pub(crate) fn stopped(mut self) -> Result<(), server::Error> {
+        self.running.take().unwrap().stop()
+    }
+
     pub(crate) fn data_dir(&self) -> std::path::PathBuf {
         self.dir.path().join("data")
     }
