@@ -13,6 +13,7 @@ mod supply;
 mod tidy;
 
 use std::env;
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -24,9 +25,11 @@ const USAGE: &str = "cargo xtask TASK
   browser      the page in Chromium against the `doppel` of the last debug build (part of ci)
   conformance  the official clients against the `doppel` of the last debug build (part of ci)
   prometheus   Debian's Prometheus scraping it, the dashboard's queries, the alerts (part of ci)
-  licences     of all that the binary is made of, and where it comes from (part of ci)
+  licences     of all that the binary is made of, and where it comes from (part of ci);
+               `licences FILE` writes their texts
   package      the binary as it is shipped, within its budget, manual pages, completions, the bill of
-               materials and, with `cargo deb`, a Debian package; `package release` builds quicker
+               materials, the texts of licences and, with `cargo deb`, a Debian package; `package release`
+               builds quicker
   photos       ten free photos of four people, into target/photos/people
   screenshots  the pictures of the page in docs/images, anew
   sanitize     the engine's threads under ThreadSanitizer; builds everything once more
@@ -40,6 +43,7 @@ fn main() -> ExitCode {
         ["conformance"] => ci::conformance(),
         ["prometheus"] => ci::prometheus(),
         ["licences"] => supply::check(),
+        ["licences", file] => supply::write_texts(Path::new(file)),
         ["package"] => package::run("dist"),
         ["package", profile @ ("dist" | "release")] => package::run(profile),
         ["photos"] => ci::photos(),

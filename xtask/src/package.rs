@@ -1,5 +1,5 @@
 //! What is shipped: the binary, which may not grow past its budget, manual pages, completions, the bill
-//! of materials and, where `cargo deb` is installed, a Debian package of them. All lies in
+//! of materials, the texts of licences and, where `cargo deb` is installed, a Debian package of them. All lies in
 //! `target/shipped` of the checkout afterwards, wherever things are built: the Debian package's list of
 //! files in `cli/Cargo.toml` takes them from there.
 
@@ -56,6 +56,10 @@ pub(crate) fn run(profile: &str) -> Result<()> {
     }
     run_command(Command::new(&binary).arg("manual").arg(&man))?;
     supply::write(&folder.join("doppel.cdx.json"))?;
+    let texts = folder.join("licences.txt");
+    supply::write_texts(&texts)?;
+    // As Debian has long documents.
+    run_command(Command::new("gzip").arg("-9n").arg(&texts))?;
     debian(&folder)?;
     eprintln!("package: all of it is in {}", folder.display());
     Ok(())
@@ -89,4 +93,17 @@ fn debian(folder: &Path) -> Result<()> {
         "--output",
     ]);
     run_command(deb.arg(folder)).context("the Debian package")
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_debian_changelog_begins_with_this_version() {
+        let log = include_str!("../../packaging/changelog");
+        let first = concat!("doppel (", env!("CARGO_PKG_VERSION"), "-1) ");
+        assert!(
+            log.starts_with(first),
+            "packaging/changelog has no entry `{first}`"
+        );
+    }
 }

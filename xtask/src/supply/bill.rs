@@ -72,6 +72,8 @@ mod tests {
             licence: licence.to_owned(),
             source: None,
             uses: uses.to_vec(),
+            dir: ".".into(),
+            authors: Vec::new(),
         };
         let parts = [part("cli", "MIT", &[1]), part("a", "MIT/ISC", &[])];
         let lock = "[[package]]\nname = \"a\"\nversion = \"1.0.0\"\nchecksum = \"ab\"\n";

@@ -1,17 +1,21 @@
-//! What others have written of what is shipped: under which licences and from where, and the bill of
-//! materials. Reads only what `cargo metadata` says, so it needs no network and no tool.
+//! What others have written of what is shipped: under which licences and from where, the bill of
+//! materials, and the texts of the licences. Reads only what `cargo metadata` says and the packages that lie here, so
+//! it needs no network and no tool.
 
 mod bill;
 mod licence;
+mod texts;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 pub(crate) use bill::write;
+pub(crate) use texts::write as write_texts;
 
 const REGISTRY: &str = "registry+https://github.com/rust-lang/crates.io-index";
 
@@ -25,6 +29,9 @@ pub(crate) struct Part {
     source: Option<String>,
     /// Those that it is made of, by their place in the list.
     uses: Vec<usize>,
+    /// Where it lies.
+    dir: PathBuf,
+    authors: Vec<String>,
 }
 
 /// The names of packages that something is wrong with, each with what; empty if all is well.
@@ -118,6 +125,8 @@ fn parts_of(metadata: &Value) -> Result<Vec<Part>> {
             licence: text(&package["license"]),
             source: package["source"].as_str().map(str::to_owned),
             uses: uses.filter_map(|used| place.get(used).copied()).collect(),
+            dir: PathBuf::from(text(&package["manifest_path"])).with_file_name(""),
+            authors: list(&package["authors"]).iter().map(text).collect(),
         })
     });
     parts.collect()
