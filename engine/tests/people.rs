@@ -2,8 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use engine::{
-    Ack, Chosen, CollectionSpec, Engine, Error, Filter, IndexKind, KeyPath, Metric, Options,
-    PayloadChange, PersonChange, Point, PointId, Taken,
+    Ack, Chosen, CollectionSpec, Engine, Error, Face, Filter, IndexKind, KeyPath, Metric, NewFace,
+    Options, PayloadChange, PersonChange, Point, PointId, Taken,
 };
 use serde_json::json;
 
@@ -13,7 +13,15 @@ fn point(id: u64, person: serde_json::Value) -> Point {
         id: PointId::Num(id),
         vectors: vec![1.0, id as f32].into(),
         payload: payload.as_object().cloned().unwrap(),
-        face: None,
+        face: Some(NewFace {
+            face: Face {
+                bounding_box: [1.0; 4],
+                landmarks: [[2.0; 2]; 5],
+                confidence: 0.5,
+            },
+            crop_jpeg: None,
+            photo: None,
+        }),
     }
 }
 
@@ -177,6 +185,26 @@ fn what_is_known_of_a_person_outlives_renaming_merging_and_new_faces() {
         ..PersonChange::default()
     };
     assert!(matches!(said("Bob", wrong, "x"), Err(Error::BadRequest(_))));
+    let faceless = Point {
+        face: None,
+        ..point(7, json!("Bob"))
+    };
+    engine
+        .upsert("stars", vec![faceless], Ack::Applied)
+        .unwrap();
+    let faceless = PersonChange {
+        best: Some(Some(PointId::Num(7))),
+        ..PersonChange::default()
+    };
+    assert!(matches!(
+        said("Bob", faceless, "x"),
+        Err(Error::Conflict(_))
+    ));
+    let best = about(&engine, "Bob").unwrap().best;
+    assert_eq!(best, Some(PointId::Num(3)));
+    engine
+        .delete("stars", vec![PointId::Num(7)], Ack::Applied)
+        .unwrap();
     let nobody = said("Nobody", PersonChange::default(), "x");
     assert!(matches!(nobody, Err(Error::NoPerson(_))));
 

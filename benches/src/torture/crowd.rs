@@ -55,7 +55,9 @@ pub(super) fn choose(cabinet: &Cabinet, chance: &mut Chance) -> Option<Social> {
 }
 
 fn choose_change(cabinet: &Cabinet, who: &str, chance: &mut Chance) -> PersonChange {
-    let theirs: Vec<u64> = cabinet.theirs(who);
+    // A point without a face cannot be shown.
+    let is_face = |id: &u64| (cabinet.points.get(id)).is_some_and(|point| point.picture.is_some());
+    let theirs: Vec<u64> = cabinet.theirs(who).into_iter().filter(is_face).collect();
     let value = match chance.once_in(3) {
         true => Value::Null,
         false => chance.below(1_000).into(),
@@ -63,7 +65,7 @@ fn choose_change(cabinet: &Cabinet, who: &str, chance: &mut Chance) -> PersonCha
     let key = ["born", "field"][chance.index(2)].to_owned();
     let best = match chance.once_in(3) {
         true => None,
-        false => theirs.get(chance.index(theirs.len())).copied(),
+        false => theirs.get(chance.index(theirs.len().max(1))).copied(),
     };
     PersonChange {
         id: None,
