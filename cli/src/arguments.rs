@@ -243,6 +243,13 @@ pub(crate) struct RestoreArgs {
     pub(crate) collection: Option<String>,
     #[command(flatten)]
     pub(crate) to: ServerOrFolderArgs,
+    /// Begin a log with it that several nodes are to share: the stream that the settings name (nats.stream), which
+    /// must not be there yet. Nodes with empty folders then begin with it
+    #[arg(long, conflicts_with_all = ["collection", "url", "data_dir"])]
+    pub(crate) begin_log: bool,
+    /// Configuration file, with --begin-log [env: DOPPEL_CONFIG] [default: doppel.toml, if it is there]
+    #[arg(long, value_name = "FILE", requires = "begin_log")]
+    pub(crate) config: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -8,12 +8,13 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use config::{Config, Level, LogOutput, Sources};
 use sha2::{Digest, Sha256};
 
 use crate::arguments::{BackupArgs, PurgeArgs, RestoreArgs};
 use crate::client::Client;
 use crate::exit::Exit;
-use crate::out;
+use crate::{logging, out};
 
 /// Has a server make a backup, and fetches it.
 pub(crate) fn backup(arguments: &BackupArgs, client: &Client) -> Result<Exit> {
@@ -81,6 +82,20 @@ pub(crate) fn restore(arguments: &RestoreArgs, client: &Client) -> Result<Exit> 
         }
     };
     out::print(&told)?;
+    Ok(Exit::Success)
+}
+
+/// Begins a log that several nodes share with a backup.
+pub(crate) fn begin_log(arguments: &RestoreArgs) -> Result<Exit> {
+    let config = Config::load(&Sources::of_process(arguments.config.clone(), Vec::new()))?;
+    logging::start(&LogOutput {
+        level: Level::Warn,
+        ..config.log_output.clone()
+    });
+    let lsn = server::begin_log(&config, &arguments.file)?;
+    out::print(&format!(
+        "the log has begun and goes on behind LSN {lsn}: start the nodes, with empty data folders\n"
+    ))?;
     Ok(Exit::Success)
 }
 

@@ -83,6 +83,7 @@ fn run(cli: Cli) -> Result<Exit> {
         Command::Backup(arguments) => {
             serve::reach(&arguments.from, |client| backup::backup(&arguments, client))
         }
+        Command::Restore(arguments) if arguments.begin_log => backup::begin_log(&arguments),
         Command::Restore(arguments) => {
             serve::reach(&arguments.to, |client| backup::restore(&arguments, client))
         }

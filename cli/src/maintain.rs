@@ -78,7 +78,14 @@ fn told(verdict: &Verdict) -> String {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "{line}");
     };
+    if let Some((end, applied)) = verdict.copy {
+        line(format!(
+            "a node's folder: it holds all up to LSN {end} by itself, and had applied the log that nodes share up to \
+             {applied}"
+        ));
+    }
     match verdict.log {
+        None if verdict.copy.is_some() => {}
         Some((first, last)) if last < first => line("log: empty".into()),
         Some((first, last)) => line(format!("log: records {first} to {last}")),
         None => line("log: damaged".into()),
@@ -112,6 +119,7 @@ fn as_json(verdict: &Verdict) -> Value {
         "loses_nothing": verdict.loses_nothing(),
         "log": verdict.log.map(|(first, last)| json!({"first": first.0, "last": last.0})),
         "checkpoint": verdict.checkpoint.map(|lsn| lsn.0),
+        "copy": verdict.copy.map(|(end, applied)| json!({"lsn": end.0, "applied": applied.0})),
         "collections": collections
             .map(|it| json!({"name": it.name, "points": it.points}))
             .collect::<Vec<_>>(),

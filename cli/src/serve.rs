@@ -78,7 +78,7 @@ fn quietly(flags: Vec<Flag>, command: impl FnOnce(&Client) -> Result<Exit>) -> R
 fn alone(config: Config, command: impl FnOnce(&Client) -> Result<Exit>) -> Result<Exit> {
     let key = config.api_key.clone();
     // Nobody else is to reach it.
-    let server = server::start(Config {
+    let server = server::start_alone(Config {
         tls: None,
         ..config
     })?;

@@ -34,9 +34,20 @@ impl Setting {
             Kind::Section => "a section".to_owned(),
             Kind::Other(what) if self.text.is_empty() => what.to_owned(),
             Kind::Integer | Kind::Boolean | Kind::Other(_) => self.text.clone(),
-            Kind::Untyped | Kind::Text => format!("{:?}", self.text),
+            Kind::Untyped | Kind::Text => format!("{:?}", without_user(&self.text)),
         }
     }
+}
+
+/// What stands before an address in a URL may be a password.
+fn without_user(text: &str) -> String {
+    let Some((user, rest)) = text.rsplit_once('@') else {
+        return text.to_owned();
+    };
+    let scheme = user
+        .split_once("://")
+        .map(|(scheme, _)| format!("{scheme}://"));
+    format!("{}(not shown)@{rest}", scheme.unwrap_or_default())
 }
 
 /// The merged layers and the keys asked for so far, each with its default.
@@ -225,6 +236,19 @@ fn distance(a: &str, b: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_message_shows_a_password_in_an_address() {
+        let setting = |text: &str| Setting {
+            text: text.to_owned(),
+            kind: Kind::Untyped,
+            origin: Origin::Default,
+        };
+        let shown = setting("nats://me:se,c@ret@a:4222,nats://me:secret@b:4222").shown();
+        assert_eq!(shown, "\"nats://(not shown)@b:4222\"");
+        assert_eq!(setting("me:secret@a").shown(), "\"(not shown)@a\"");
+        assert_eq!(setting("ftp://a").shown(), "\"ftp://a\"");
+    }
 
     #[test]
     fn the_distance_of_two_words_is_levenshteins() {

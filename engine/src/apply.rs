@@ -109,7 +109,7 @@ fn apply_group(shared: &Shared, followers: &Followers<'_>, group: Vec<Committed>
     }
     let count = records.len();
     let outcomes = match shared.read_only().filter(|_| shared.apply_failed()) {
-        Some(reason) => Err(Error::ReadOnly(reason)),
+        Some(error) => Err(error),
         None => followers.apply(records),
     };
     shared

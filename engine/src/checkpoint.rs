@@ -108,7 +108,8 @@ impl Checkpointer {
             if own_at.is_some_and(|at| at <= Instant::now()) {
                 own_at = self.own_vectors(stop, last);
             }
-            if self.shared.read_only().is_some() || !self.is_due(last) {
+            let due = self.is_due(last) || self.has_begun_elsewhere();
+            if self.shared.disk_failed().is_some() || !due {
                 continue;
             }
             if let Err(error) = self.take() {
@@ -126,7 +127,18 @@ impl Checkpointer {
         let options = &self.shared.options;
         written
             && self.shared.catalog.quarantined().is_empty()
-            && (bytes >= self.log_allowed() || last.elapsed() >= options.checkpoint_interval)
+            && (bytes >= self.log_allowed()
+                || last.elapsed() >= options.checkpoint_interval
+                // Of a log that is damaged: the folder is to hold all without it.
+                || self.shared.read_only().is_some())
+    }
+
+    /// Whether this node has begun with what another had, and still keeps that: its own two checkpoints take the place.
+    fn has_begun_elsewhere(&self) -> bool {
+        let shared = &self.shared;
+        shared.log_is_shared
+            && shared.restores.keeps_any()
+            && shared.catalog.quarantined().is_empty()
     }
 
     /// How many bytes the log may grow by before a checkpoint is due.
@@ -243,8 +255,8 @@ impl Checkpointer {
         if let Some(quarantined) = self.shared.catalog.quarantined().first() {
             return Err(quarantined.refusal());
         }
-        if let Some(reason) = self.shared.read_only() {
-            return Err(Error::ReadOnly(reason));
+        if let Some(error) = self.shared.disk_failed() {
+            return Err(error);
         }
         let applied = self.shared.progress.applied.load(Ordering::Acquire);
         if anew.is_some()

@@ -135,13 +135,16 @@ impl Committer<'_> {
             return Ok(false);
         }
         let followed = self.with_log(|log| log.follow(wait))?;
-        let Some((last, _)) = followed.last() else {
-            return Ok(false);
-        };
-        let last = *last;
         let mut group = Vec::with_capacity(followed.len());
+        let mut unread = None;
         for (lsn, encoded) in followed {
-            let record = Record::decode(&encoded)?;
+            let record = match Record::decode(&encoded) {
+                Ok(record) => record,
+                Err(error) => {
+                    unread = Some(of_the_log(lsn, error));
+                    break;
+                }
+            };
             self.others.note(lsn, &record);
             let bytes = encoded.len() as u64;
             shared
@@ -155,9 +158,12 @@ impl Committer<'_> {
                 reply: None,
             });
         }
-        self.durable(last);
-        self.hand_on(group);
-        Ok(true)
+        let followed = group.last().map(|last| last.lsn);
+        if let Some(last) = followed {
+            self.durable(last);
+            self.hand_on(group);
+        }
+        unread.map_or(Ok(followed.is_some()), |error| Err(error.into()))
     }
 
     /// Waits for what others have appended first, all of it.
@@ -189,7 +195,7 @@ impl Committer<'_> {
     /// What could not be followed is known to the log and not to the applier: nothing may come after it.
     fn stop_unless_apart(&self, error: &Error) {
         if !matches!(error, Error::Unreachable(_)) {
-            self.shared.latch_apply(&error.to_string());
+            self.shared.latch_log(error.to_string());
         }
     }
 
@@ -237,7 +243,7 @@ impl Committer<'_> {
                 error => Err(error),
             };
             if let Err(error) = followed {
-                self.refuse(group, &error);
+                self.refuse(group, &self.shared.read_only().unwrap_or(error));
                 return;
             }
         }
@@ -247,12 +253,16 @@ impl Committer<'_> {
 
     fn append(&self, frames: &[Vec<u8>]) -> Result<Vec<Lsn>, Error> {
         let shared = self.shared;
-        if let Some(reason) = shared.read_only() {
-            return Err(Error::ReadOnly(reason));
+        if let Some(error) = shared.read_only() {
+            return Err(error);
         }
         let appended = self.with_log(|log| log.append(frames));
         appended.map_err(|error| match error.into() {
             passing @ (Error::Overtaken | Error::Unreachable(_)) => passing,
+            error if shared.log_is_shared => {
+                shared.latch_log(error.to_string());
+                Error::LogBroken(error.to_string())
+            }
             error => {
                 shared.latch(&error.to_string());
                 Error::ReadOnly(error.to_string())
@@ -326,6 +336,16 @@ impl Committer<'_> {
         });
         let committed = committed.collect();
         self.hand_on(committed);
+    }
+}
+
+/// What is wrong with a record of a log that several nodes share.
+pub(crate) fn of_the_log(lsn: Lsn, error: storage::Error) -> storage::Error {
+    match error {
+        storage::Error::Decode { .. } => {
+            storage::Error::Shared(format!("the record at LSN {lsn} cannot be read: {error}"))
+        }
+        error => error,
     }
 }
 

@@ -181,6 +181,12 @@ impl Engine {
         self.shared.log.lock().shared()
     }
 
+    /// A position that no record of the log is behind now, also of those that are not known here yet; nothing if it
+    /// cannot be told at once.
+    pub fn log_end(&self) -> Option<Lsn> {
+        self.shared.log.try_lock()?.end().ok()
+    }
+
     /// Puts points, all or none of them; of several with one id the last stands.
     pub fn upsert(&self, collection: &str, points: Vec<Point>, ack: Ack) -> Result<Written, Error> {
         let target = self.holder(collection)?;
@@ -345,10 +351,12 @@ impl Engine {
         drop(threads.stop);
         threads.checkpointer.join().map_err(ended)?;
         let last = match self.checkpointer.lock().take() {
-            Some(checkpointer) if self.quarantined().is_empty() => match self.shared.read_only() {
-                None => checkpointer.take().map(|_| ()),
-                Some(reason) => self.without_checkpoint(&reason),
-            },
+            Some(checkpointer) if self.quarantined().is_empty() => {
+                match self.shared.disk_failed() {
+                    None => checkpointer.take().map(|_| ()),
+                    Some(error) => self.without_checkpoint(&error),
+                }
+            }
             _ => Ok(()),
         };
         threads.applier.join().map_err(ended)?;
@@ -360,7 +368,11 @@ impl Engine {
     }
 
     /// What a stop leaves to the next start, where writing has stopped before.
-    fn without_checkpoint(&self, reason: &str) -> Result<(), Error> {
+    fn without_checkpoint(&self, stopped: &Error) -> Result<(), Error> {
+        let reason = match stopped {
+            Error::ReadOnly(reason) => reason.clone(),
+            other => other.to_string(),
+        };
         let status = self.status();
         let (from, to) = (status.checkpoint_lsn.next(), status.durable_lsn);
         if to < from {
@@ -374,8 +386,8 @@ impl Engine {
 
     /// Sends a decided fact through the log and waits for it.
     pub(crate) fn write(&self, basis: Basis, record: Record, ack: Ack) -> Result<Written, Error> {
-        if let Some(reason) = self.shared.read_only() {
-            return Err(Error::ReadOnly(reason));
+        if let Some(error) = self.shared.read_only() {
+            return Err(error);
         }
         let bytes = record.encode()?;
         if bytes.len() > MAX_RECORD_BYTES {

@@ -70,6 +70,11 @@ pub enum Error {
     /// A disk error has stopped all writing until the process is started again.
     #[error("writing has stopped until a restart: {0}")]
     ReadOnly(String),
+    /// Nothing more can be read of the log that several nodes share, so nothing is written to it.
+    #[error(
+        "writing has stopped, because of {0}; what to do is in docs/SCALING.md, \"When the log is damaged\""
+    )]
+    LogBroken(String),
     /// Data on disk that does not hold what it should.
     #[error("corrupt data: {0}")]
     Corrupt(String),

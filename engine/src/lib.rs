@@ -116,7 +116,7 @@ pub use purge::{OldBackups, PurgeReport};
 pub use refill::{Lacking, Refill, Remade, Retired};
 pub use reindex::{Copied, IndexChange, Rebuild};
 pub use retention::{INSERTED_AT_S, Swept, TTL_S};
-pub use seed::{FetchSeed, Fetched, SeedFile, SeedHead};
+pub use seed::{FetchSeed, Fetched, SeedFile, SeedHead, seed_of};
 pub use spec::{CollectionSpec, EmbedderRef, Metric, Quantization, SHARDS, VectorSpec, check_name};
 pub use storage::{BackupFile, Incoming, Lsn, PointId};
 pub use tune::{Effort, Tuned};

@@ -1,55 +1,118 @@
 //! The log of a data folder: its own files, or one that several nodes follow.
 //!
 //! A folder stays with the log it began with: what its snapshots and tables hold came from there, and
-//! positions of another log mean something else. A file in it, `FOLLOWS`, names the shared log.
+//! positions of another log mean something else. A file in it, `FOLLOWS`, names the shared log, and how far the
+//! node had applied it where the log was found to end before that: so that no later start takes it for whole.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use storage::{DataFolder, FileLog, Log, read_whole, replace_whole};
+use storage::{DataFolder, FileLog, Log, Lsn, SeveredLog, read_whole, replace_whole};
 
 use crate::error::Error;
 use crate::options::Options;
+use crate::shared::Shared;
 
-pub(crate) fn open_log(options: &Options, folder: &DataFolder) -> Result<Box<dyn Log>, Error> {
-    match &options.shared_log {
-        Some(open) => {
-            let followed = followed(folder.dir())?;
-            if followed.is_none() {
-                refuse_own(folder)?;
-            }
-            let log = open()?;
+/// `kept`: the folder's newest checkpoint, with which it can be read where its shared log cannot be had.
+pub(crate) fn open_log(
+    options: &Options,
+    folder: &DataFolder,
+    kept: Option<Lsn>,
+) -> Result<Box<dyn Log>, Error> {
+    let dir = folder.dir();
+    let followed = followed(dir)?.map(|it| it.number);
+    let severed = |number: u128, why: String| match kept {
+        Some(last) => Ok(Box::new(SeveredLog::new(number, last, why)) as Box<dyn Log>),
+        None => Err(Error::Corrupt(format!(
+            "{}: {why}; and the folder, which follows that log, holds no checkpoint that could be read without it",
+            dir.display()
+        ))),
+    };
+    match (&options.shared_log, followed) {
+        (None, None) => own(options, folder),
+        (None, Some(number)) if options.without_log => severed(
+            number,
+            "the shared log: it was not given, so that only the copy in this folder is read"
+                .to_owned(),
+        ),
+        (None, Some(_)) => Err(refused(dir)),
+        (Some(open), None) => {
+            refuse_own(folder)?;
+            let log = open(None)?;
             let number = log.shared().unwrap_or_default();
-            match followed {
-                Some(known) if known == number => {}
-                Some(_) => {
-                    return Err(Error::BadRequest(format!(
-                        "{}: the data folder follows another shared log than the one it was given: \
-                         give it that one, or start with an empty folder",
-                        folder.dir().display()
-                    )));
-                }
-                None => replace_whole(&mark(folder.dir()), &number.to_le_bytes())?,
-            }
+            note_applied(dir, number, Lsn(0))?;
             Ok(log)
         }
-        None => {
-            refuse_followed(folder.dir())?;
-            own(options, folder)
-        }
+        (Some(open), Some(number)) => match open(Some(number)) {
+            Ok(log) if log.shared() == Some(number) => Ok(log),
+            Ok(_) => Err(Error::BadRequest(format!(
+                "{}: the data folder follows another shared log than the one it was given: give it that \
+                 one, or start with an empty folder",
+                dir.display()
+            ))),
+            Err(error @ storage::Error::Gone(_)) => severed(number, error.to_string()),
+            Err(error @ storage::Error::Unreachable(_)) if options.without_log => {
+                severed(number, error.to_string())
+            }
+            Err(error) => Err(error.into()),
+        },
     }
 }
 
-/// Where there is only a folder, one that follows a shared log is of no use.
-pub(crate) fn refuse_followed(dir: &Path) -> Result<(), Error> {
-    match followed(dir)? {
-        None => Ok(()),
-        Some(_) => Err(Error::BadRequest(format!(
-            "{}: the data folder follows a log that several nodes share, which was not given: start \
-             `doppel serve` with its address (`--log`)",
-            dir.display()
-        ))),
+/// The log must go on where the checkpoint ends; what is wrong with a shared one that does not.
+pub(crate) fn check_continuity(log: &dyn Log, checkpoint: Lsn) -> Result<Option<String>, Error> {
+    let (first, last) = (log.first_lsn(), log.last_lsn());
+    let shared = log.shared().is_some() && checkpoint > Lsn(0);
+    if first > checkpoint.next() {
+        let what = format!(
+            "the checkpoint ends at LSN {checkpoint}, but the log starts at {first}: records are missing"
+        );
+        return match shared {
+            true => Ok(Some(format!("the shared log: {what}"))),
+            false => Err(Error::Corrupt(what)),
+        };
     }
+    if last < checkpoint {
+        return match shared {
+            true => Ok(Some(ends_early(last, checkpoint))),
+            false => Err(Error::Corrupt(format!(
+                "the log ends at LSN {last}, before the checkpoint at {checkpoint}: log files are missing"
+            ))),
+        };
+    }
+    Ok(None)
+}
+
+pub(crate) fn ends_early(last: Lsn, applied: Lsn) -> String {
+    format!(
+        "the shared log: it ends at LSN {last}, and this node has applied it up to {applied}: the servers have \
+         lost what they had acknowledged, or were put back to what they had before"
+    )
+}
+
+/// Says that a node has only what it holds by itself, and how far it had applied the shared log.
+pub(crate) fn is_a_copy(shared: &Shared, why: String, (lsn, applied): (Lsn, Lsn)) -> (Lsn, Lsn) {
+    let had_applied = applied.max(lsn);
+    tracing::warn!(
+        %lsn,
+        %had_applied,
+        "only what this node has by itself is there: all up to this LSN of the log that nodes share"
+    );
+    shared.latch_log(why);
+    (lsn, had_applied)
+}
+
+/// Whether the folder is a node's, which follows a log that is not in it.
+pub(crate) fn is_of_a_node(dir: &Path) -> Result<bool, Error> {
+    Ok(followed(dir)?.is_some())
+}
+
+fn refused(dir: &Path) -> Error {
+    Error::BadRequest(format!(
+        "{}: the data folder follows a log that several nodes share, which was not given: start \
+         `doppel serve` with its address (`--log`)",
+        dir.display()
+    ))
 }
 
 fn own(options: &Options, folder: &DataFolder) -> Result<Box<dyn Log>, Error> {
@@ -65,16 +128,44 @@ fn mark(dir: &Path) -> PathBuf {
     dir.join("FOLLOWS")
 }
 
-/// The number of the log that the folder follows, if that is a shared one.
-fn followed(dir: &Path) -> Result<Option<u128>, Error> {
+/// A shared log, as a folder remembers it.
+struct Followed {
+    number: u128,
+    /// It was applied up to here at least.
+    applied: Lsn,
+}
+
+/// The log that the folder follows, if that is a shared one.
+fn followed(dir: &Path) -> Result<Option<Followed>, Error> {
     let path = mark(dir);
     let Some(content) = read_whole(&path)? else {
         return Ok(None);
     };
-    let number = <[u8; 16]>::try_from(content.as_slice());
-    let number =
-        number.map_err(|_| Error::Corrupt(format!("{}: it is no number", path.display())))?;
-    Ok(Some(u128::from_le_bytes(number)))
+    let read = || {
+        let (number, rest) = content.split_first_chunk::<16>()?;
+        let applied = match rest {
+            [] => 0,
+            rest => u64::from_le_bytes(rest.try_into().ok()?),
+        };
+        Some(Followed {
+            number: u128::from_le_bytes(*number),
+            applied: Lsn(applied),
+        })
+    };
+    let read = read();
+    read.map(Some)
+        .ok_or_else(|| Error::Corrupt(format!("{}: it names no log", path.display())))
+}
+
+/// How far a shared log was applied once, as far as the folder remembers.
+pub(crate) fn applied_once(dir: &Path) -> Result<Lsn, Error> {
+    Ok(followed(dir)?.map_or(Lsn(0), |it| it.applied))
+}
+
+/// Has the folder remember which log it follows, and how far it had been applied.
+pub(crate) fn note_applied(dir: &Path, number: u128, applied: Lsn) -> Result<(), Error> {
+    let content = [&number.to_le_bytes()[..], &applied.0.to_le_bytes()].concat();
+    Ok(replace_whole(&mark(dir), &content)?)
 }
 
 /// What a folder has of its own would be lost to a log that does not have it.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::error::Error;
 use crate::payload::IndexInfo;
 use crate::seed::FetchSeed;
 use crate::spec::CollectionSpec;
@@ -33,6 +34,9 @@ pub struct Options {
     pub shared_log: Option<OpenLog>,
     /// Fetches what a node begins with that is not in that log any more; the whole of it if not said.
     pub seed: Option<FetchSeed>,
+    /// Whether a folder that follows a shared log is read as far as its last checkpoint goes, where that log is
+    /// not given or cannot be reached; it takes no writes then. Such a folder is refused if not said.
+    pub without_log: bool,
     /// Whether what is there at a mark is kept until somebody asks for it.
     pub compares: bool,
     /// Called from the engine's threads with what they have just done; must be quick.
@@ -52,6 +56,7 @@ impl Options {
             beside: None,
             shared_log: None,
             seed: None,
+            without_log: false,
             compares: false,
             observer: None,
         }
@@ -64,8 +69,9 @@ impl Options {
     }
 }
 
-/// Opens a log that is not in the data folder.
-pub type OpenLog = Arc<dyn Fn() -> Result<Box<dyn Log>, storage::Error> + Send + Sync>;
+/// Opens a log that is not in the data folder. Given the number of the one that the folder has followed, none is
+/// made where that is not there any more: [`storage::Error::Gone`].
+pub type OpenLog = Arc<dyn Fn(Option<u128>) -> Result<Box<dyn Log>, storage::Error> + Send + Sync>;
 
 /// Told by work that takes a while how much of it is done, and of how much; says whether to go on.
 pub type Progress<'a> = &'a mut dyn FnMut(u64, u64) -> bool;
@@ -154,7 +160,7 @@ pub struct Status {
     /// Bytes of records that are accepted but not applied.
     pub queued_bytes: u64,
     /// Why writing has stopped, if it has.
-    pub read_only: Option<String>,
+    pub read_only: Option<Error>,
     /// Collections that are not served because their data is damaged.
     pub quarantined: usize,
     /// Why the tables were built anew at this start, if they were.

@@ -170,7 +170,7 @@ impl Engine {
             .send(Work::Alone(work))
             .map_err(|_| Error::Stopped)?;
         done.recv().map_err(|_| match self.shared().read_only() {
-            Some(reason) => Error::ReadOnly(reason),
+            Some(error) => error,
             None => Error::Stopped,
         })?
     }

@@ -10,17 +10,20 @@ use std::time::Instant;
 use hnsw::Scratch;
 use storage::{
     Blobs, CollectionEntry, DataFolder, Disk, Expectation, Log, Lsn, Manifest, Manifests,
-    OpenedManifests, Plans, PointId, Record, SnapshotReader, Tables,
+    OpenedManifests, OpenedTables, Plans, PointId, Record, Records, SnapshotReader, Tables,
 };
 
 use crate::apply::Followers;
 use crate::backup::Restores;
 use crate::catalog::Catalog;
 use crate::collection::Collection;
+use crate::commit::of_the_log;
 use crate::error::Error;
 use crate::limits::GROUP_BYTES;
 use crate::load::{Rows, load_collection, refill_tables};
-use crate::log_of::open_log;
+use crate::log_of::{
+    applied_once, check_continuity, ends_early, is_a_copy, note_applied, open_log,
+};
 use crate::options::{Event, Options, RecoveryStep};
 use crate::quarantine::Quarantined;
 use crate::seed::{Planted, plant};
@@ -44,6 +47,8 @@ pub(crate) struct Report {
     pub(crate) seconds: f64,
     pub(crate) replayed: u64,
     pub(crate) recalled: u64,
+    /// Where the shared log could not be read to its end: up to where all is here, and what had been applied.
+    pub(crate) copy: Option<(Lsn, Lsn)>,
 }
 
 /// Opens a data folder and brings everything up to the end of its log.
@@ -62,20 +67,34 @@ pub(crate) fn recover(options: Options) -> Result<Recovered, Error> {
     for reason in &opened.skipped {
         tracing::warn!(reason, "a checkpoint cannot be used as it is");
     }
-    let log = open_log(&options, &folder)?;
+    let kept = opened.manifests.newest().map(|newest| newest.lsn);
+    let log = open_log(&options, &folder, kept)?;
+    let is_shared = log.shared().is_some();
     let (suspect, tidy) = (!opened.usable, opened.complete);
     let (mut manifests, base) = choose_base(opened, &*log)?;
     let planted = plant(&options, &folder, &*log, &mut manifests)?;
     let base = base.filter(|_| planted.is_none());
     let checkpoint = base.as_ref().map_or(Lsn(0), |manifest| manifest.lsn);
     let begins = planted.as_ref().map_or(checkpoint, |planted| planted.lsn);
-    check_continuity(&*log, begins)?;
+    let apart = check_continuity(&*log, begins)?;
     let expected = Expectation {
         store: folder.store(),
         at_least: checkpoint,
-        at_most: log.last_lsn(),
+        // How far a shared log can be read shows when it is.
+        at_most: if is_shared {
+            Lsn(u64::MAX)
+        } else {
+            log.last_lsn()
+        },
     };
     let opened = Tables::open(&folder.tables(), &expected)?;
+    if let Some(reason) = &opened.rebuild {
+        tracing::warn!(reason, "the tables are rebuilt from snapshots and log");
+    }
+    let applied = opened
+        .tables
+        .applied_lsn()?
+        .max(applied_once(folder.dir())?);
     let blobs = Blobs::open(Arc::clone(&disk), &folder.blobs(), folder.store())?;
     let scratch = Scratch::new(folder.scratch()?);
     let restores = Restores::new(Arc::clone(&disk), folder.restores());
@@ -96,26 +115,12 @@ pub(crate) fn recover(options: Options) -> Result<Recovered, Error> {
         blobs: &blobs,
         base: base.as_ref(),
         planted: planted.as_ref(),
+        apart,
     };
-    let (mut tables, mut rebuilt) = (opened.tables, opened.rebuild);
-    let followed = source.follow(&tables, rebuilt.is_some());
-    let (catalog, replayed) = match followed.map_err(|error| source.told_of_room(error))? {
-        Ok(done) => done,
-        Err(reason) if rebuilt.is_some() => return Err(Error::Corrupt(reason)),
-        Err(reason) => {
-            drop(tables);
-            let opened = Tables::start_over(&folder.tables(), &expected, reason)?;
-            (tables, rebuilt) = (opened.tables, opened.rebuild);
-            let followed = source.follow(&tables, true);
-            let followed = followed.map_err(|error| source.told_of_room(error))?;
-            followed.map_err(Error::Corrupt)?
-        }
-    };
-    if let Some(reason) = &rebuilt {
-        tracing::warn!(reason, "the tables were rebuilt from snapshots and log");
-    }
+    let (built, OpenedTables { tables, rebuild }) = source.settle(opened, &expected)?;
+    let Followed { replayed, end, .. } = built.followed;
+    let broken = built.followed.broken(applied);
     let recalled = plans.lock().end_replay()?;
-    let durable = log.last_lsn();
     let damaged = source.damaged.into_inner();
     let shared = Shared::new(
         options,
@@ -124,17 +129,19 @@ pub(crate) fn recover(options: Options) -> Result<Recovered, Error> {
         log,
         tables,
         blobs,
-        (catalog, scratch, restores, plans),
+        (built.catalog, scratch, restores, plans),
     );
-    shared.restores.look(durable)?;
+    shared.restores.look(end)?;
     shared.backups.tidy()?;
-    shared.start_at(durable, checkpoint);
+    shared.start_at(end, checkpoint);
     *shared.damaged.lock() = damaged;
+    let copy = broken.map(|why| is_a_copy(&shared, why, (end, applied)));
     let report = Report {
-        tables_rebuilt: rebuilt,
+        tables_rebuilt: rebuild,
         seconds: started.elapsed().as_secs_f64(),
         replayed,
         recalled,
+        copy,
     };
     Ok(Recovered {
         shared,
@@ -186,23 +193,6 @@ fn choose_base(
     Ok((manifests, base))
 }
 
-/// The log must go on where the checkpoint ends.
-fn check_continuity(log: &dyn Log, checkpoint: Lsn) -> Result<(), Error> {
-    if log.first_lsn() > checkpoint.next() {
-        let first = log.first_lsn();
-        return Err(Error::Corrupt(format!(
-            "the checkpoint ends at LSN {checkpoint}, but the log starts at {first}: records are missing"
-        )));
-    }
-    if log.last_lsn() < checkpoint {
-        let last = log.last_lsn();
-        return Err(Error::Corrupt(format!(
-            "the log ends at LSN {last}, before the checkpoint at {checkpoint}: log files are missing"
-        )));
-    }
-    Ok(())
-}
-
 /// Builds the payload indexes from the payloads as they are after the replay.
 fn build_payload_indexes(tables: &Tables, catalog: &Catalog) -> Result<(), Error> {
     let mut collections = catalog.all().into_iter();
@@ -232,11 +222,33 @@ struct Source<'a> {
     blobs: &'a Blobs,
     base: Option<&'a Manifest>,
     planted: Option<&'a Planted>,
+    /// Why nothing of a shared log comes behind the base.
+    apart: Option<String>,
 }
 
-/// The collections at the end of the log and how many records were replayed, or why these tables
-/// cannot be used.
-type Followed = Result<(Catalog, u64), String>;
+/// What was built.
+struct Built {
+    catalog: Catalog,
+    followed: Followed,
+}
+
+/// How far the log was followed.
+struct Followed {
+    /// How many records were replayed.
+    replayed: u64,
+    /// All up to here is there.
+    end: Lsn,
+    /// Why nothing more of a shared log can be read, if that is so.
+    broken: Option<String>,
+}
+
+impl Followed {
+    /// Why nothing may be appended to a shared log, of which this node had once applied so much.
+    fn broken(self, applied: Lsn) -> Option<String> {
+        let early = (applied > self.end).then(|| ends_early(self.end, applied));
+        self.broken.or(early)
+    }
+}
 
 impl Source<'_> {
     /// A full disk is told with what a start may write: the vectors and rows of all snapshots, and what the log has
@@ -254,30 +266,69 @@ impl Source<'_> {
         }
     }
 
+    /// Brings everything to the end of the log, with other tables where these cannot be used.
+    fn settle(
+        &self,
+        opened: OpenedTables,
+        expected: &Expectation,
+    ) -> Result<(Built, OpenedTables), Error> {
+        let follow = |tables: &Tables, empty| {
+            let followed = self.follow(tables, empty);
+            followed.map_err(|error| self.told_of_room(error))
+        };
+        let empty = opened.rebuild.is_some();
+        let reason = match follow(&opened.tables, empty)? {
+            Ok(built) => return Ok((built, opened)),
+            Err(reason) if empty => return Err(Error::Corrupt(reason)),
+            Err(reason) => reason,
+        };
+        tracing::warn!(reason, "the tables are rebuilt from snapshots and log");
+        drop(opened);
+        let opened = Tables::start_over(&self.folder.tables(), expected, reason)?;
+        let built = follow(&opened.tables, true)?.map_err(Error::Corrupt)?;
+        Ok((built, opened))
+    }
+
     /// Brings everything to the end of the log. Tables that opened may still fail, or sled panic, on
     /// the first page of theirs that a power cut has torn.
-    fn follow(&self, tables: &Tables, refill: bool) -> Result<Followed, Error> {
+    fn follow(&self, tables: &Tables, refill: bool) -> Result<Result<Built, String>, Error> {
         let follow = || {
-            let (catalog, replayed) = match self.build(tables, refill) {
+            let built = match self.build(tables, refill) {
                 Err(error) if is_of_tables(&error) => return Ok(Err(error.to_string())),
                 built => built?,
             };
-            if let Err(error) = build_payload_indexes(tables, &catalog) {
+            let Followed { replayed, end, .. } = built.followed;
+            let applied = tables.applied_lsn()?;
+            if applied > end {
+                self.remember(applied)?;
+                return Ok(Err(format!(
+                    "they are at LSN {applied}, and the log can be read up to {end}"
+                )));
+            }
+            if let Err(error) = build_payload_indexes(tables, &built.catalog) {
                 return Ok(Err(error.to_string()));
             }
             // Without records after the checkpoint the tables are what was synced there.
-            if !refill && replayed > 0 && !tables_agree(tables, &catalog) {
+            if !refill && replayed > 0 && !tables_agree(tables, &built.catalog) {
                 return Ok(Err("their points are not those of the indexes".to_owned()));
             }
-            Ok(Ok((catalog, replayed)))
+            Ok(Ok(built))
         };
         let followed = catch_unwind(AssertUnwindSafe(follow));
         followed.unwrap_or_else(|_| Ok(Err("sled panicked while it was read".to_owned())))
     }
 
-    /// The collections at the end of the log, and how many records were replayed. Fills the tables
-    /// from the snapshots too if they are empty.
-    fn build(&self, tables: &Tables, refill: bool) -> Result<(Catalog, u64), Error> {
+    /// A shared log ends before what was applied of it, and the tables, which know that, will go.
+    fn remember(&self, applied: Lsn) -> Result<(), Error> {
+        match (self.log.shared(), &self.options.beside) {
+            (Some(number), None) => note_applied(self.folder.dir(), number, applied),
+            // Of a draft nothing stays.
+            _ => Ok(()),
+        }
+    }
+
+    /// The collections at the end of the log. Fills the tables from the snapshots too if they are empty.
+    fn build(&self, tables: &Tables, refill: bool) -> Result<Built, Error> {
         let first = self.planted.map_or(1, |planted| planted.next_collection);
         let catalog =
             Catalog::starting_at(self.base.map_or(first, |manifest| manifest.next_collection));
@@ -306,12 +357,12 @@ impl Source<'_> {
         );
         let from = self.base.map_or(Lsn(1), |manifest| manifest.lsn.next());
         let from = self.planted.map_or(from, |planted| planted.lsn.next());
-        let replayed = self.replay(tables, &catalog, from)?;
+        let followed = self.replay(tables, &catalog, from)?;
         if refill {
-            tables.apply(self.log.last_lsn(), &[])?;
+            tables.apply(followed.end, &[])?;
             tables.flush_and_sync()?;
         }
-        Ok((catalog, replayed))
+        Ok(Built { catalog, followed })
     }
 
     /// A collection as its snapshot has it; its rows go to the tables if there are some to fill.
@@ -367,7 +418,7 @@ impl Source<'_> {
         Ok(reader)
     }
 
-    fn replay(&self, tables: &Tables, catalog: &Catalog, from: Lsn) -> Result<u64, Error> {
+    fn replay(&self, tables: &Tables, catalog: &Catalog, from: Lsn) -> Result<Followed, Error> {
         let followers = Followers {
             tables,
             blobs: self.blobs,
@@ -383,11 +434,34 @@ impl Source<'_> {
         let (mut group, mut bytes, mut count) = (Vec::new(), 0, 0);
         let of = (self.log.last_lsn().0 + 1).saturating_sub(from.0);
         self.options.observe(step(RecoveryStep::Replay, 0, of));
-        for record in self.log.read_from(from)? {
-            let (lsn, encoded) = record?;
-            bytes += encoded.len();
+        let mut broken = self.apart.clone().or_else(|| self.log.broken());
+        let mut read = Lsn(from.0.saturating_sub(1));
+        let records: Records<'_> = match self.apart {
+            Some(_) => Box::new(std::iter::empty()),
+            None => self.log.read_from(from)?,
+        };
+        for record in records {
+            let decoded = record.and_then(|(lsn, encoded)| {
+                bytes += encoded.len();
+                let record = Record::decode(&encoded);
+                let of_all = |error| match self.log.shared() {
+                    Some(_) => of_the_log(lsn, error),
+                    None => error,
+                };
+                Ok((lsn, record.map_err(of_all)?))
+            });
+            match decoded {
+                Ok((lsn, record)) => {
+                    read = lsn;
+                    group.push((lsn, record));
+                }
+                Err(error @ storage::Error::Shared(_)) if self.log.shared().is_some() => {
+                    broken = Some(error.to_string());
+                    break;
+                }
+                Err(error) => return Err(error.into()),
+            }
             count += 1;
-            group.push((lsn, Record::decode(&encoded)?));
             if bytes >= GROUP_BYTES {
                 // A record whose collection has gone does nothing now as it did then.
                 followers.apply(std::mem::take(&mut group))?;
@@ -396,7 +470,14 @@ impl Source<'_> {
             }
         }
         followers.apply(group)?;
-        Ok(count)
+        Ok(Followed {
+            replayed: count,
+            end: match broken {
+                Some(_) => read,
+                None => self.log.last_lsn(),
+            },
+            broken,
+        })
     }
 }
 

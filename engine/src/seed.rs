@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use storage::{
     BackupReader, CollectionId, DataFolder, Disk, DiskFile, Incoming, Log, Lsn, Manifests, Origin,
-    Record, Restored, Tables,
+    OsDisk, Record, Restored, Tables,
 };
 
 use crate::backup::write_to;
@@ -26,6 +26,8 @@ use crate::options::Options;
 pub struct SeedHead {
     /// All up to here is in it.
     pub lsn: Lsn,
+    /// Where its bytes say that they were made; elsewhere than `lsn` where a log begins with it.
+    pub made: Lsn,
     /// The number of the next collection.
     pub next_collection: u64,
     /// The numbers of its collections, in the order of the backup.
@@ -49,15 +51,12 @@ pub struct SeedFile {
     pub head: SeedHead,
     disk: Arc<dyn Disk>,
     path: PathBuf,
-    file: Box<dyn DiskFile>,
-    at: u64,
+    bytes: Bytes,
 }
 
 impl io::Read for SeedFile {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let got = self.file.read_at(buffer, self.at)?;
-        self.at += got as u64;
-        Ok(got)
+        self.bytes.read(buffer)
     }
 }
 
@@ -68,13 +67,47 @@ impl Drop for SeedFile {
     }
 }
 
+/// What is known of a backup with which a new shared log is to begin, and its bytes. Its collections get numbers
+/// anew: no record of that log names one yet. `lsn` is where the backup was made.
+///
+/// # Errors
+/// It cannot be read, or is damaged.
+pub fn seed_of(backup: &Path) -> Result<(SeedHead, impl io::Read + Send + Unpin + use<>), Error> {
+    let reader = BackupReader::open(&OsDisk, backup)?;
+    reader.verify()?;
+    let collections = reader.contents.collections.len() as u64;
+    let head = SeedHead {
+        lsn: reader.origin.lsn,
+        made: reader.origin.lsn,
+        next_collection: collections + 1,
+        collections: (1..=collections).collect(),
+    };
+    let file = OsDisk.open(backup);
+    let file = file.map_err(|error| Error::Corrupt(format!("{}: {error}", backup.display())))?;
+    Ok((head, Bytes { file, at: 0 }))
+}
+
+/// A file, from its beginning on.
+struct Bytes {
+    file: Box<dyn DiskFile>,
+    at: u64,
+}
+
+impl io::Read for Bytes {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let got = self.file.read_at(buffer, self.at)?;
+        self.at += got as u64;
+        Ok(got)
+    }
+}
+
 impl Engine {
     /// Makes a seed of all collections. Not while an index is being built anew: a seed has none that
     /// nobody sees. Nor where a collection is damaged or writing has stopped: others begin with it.
     pub fn seed(&self) -> Result<SeedFile, Error> {
         let shared = self.shared();
-        if let Some(reason) = shared.read_only() {
-            return Err(Error::ReadOnly(reason));
+        if let Some(error) = shared.read_only() {
+            return Err(error);
         }
         if let Some((_, damaged)) = self.quarantined().into_iter().next() {
             return Err(damaged);
@@ -86,6 +119,7 @@ impl Engine {
         }
         let head = SeedHead {
             lsn: view.state.lsn,
+            made: view.state.lsn,
             next_collection: view.state.next_collection,
             collections: view.state.collections.iter().map(|it| it.0.id.0).collect(),
         };
@@ -105,8 +139,7 @@ impl Engine {
             head,
             disk,
             path,
-            file,
-            at: 0,
+            bytes: Bytes { file, at: 0 },
         })
     }
 }
@@ -183,7 +216,7 @@ fn read(
         )));
     }
     let configs = &reader.contents.collections;
-    if configs.len() != head.collections.len() || reader.origin.lsn != head.lsn {
+    if configs.len() != head.collections.len() || reader.origin.lsn != head.made {
         return Err(Error::Corrupt(
             "the checkpoint in the store is not what its description says".into(),
         ));
@@ -215,7 +248,7 @@ fn read(
 /// Takes out what follows the log; backups and keys stay.
 fn empty(folder: &DataFolder, manifests: &mut Manifests) -> Result<(), Error> {
     manifests.remove_all()?;
-    Tables::set_aside(&folder.tables())?;
+    Tables::remove(&folder.tables())?;
     clear(folder, &folder.snapshots())?;
     clear(folder, &folder.blobs())
 }

@@ -41,7 +41,10 @@ pub(crate) struct Shared {
     /// What was there at the last mark, until somebody asks for it.
     pub(crate) marked: Mutex<Option<View>>,
     pub(crate) progress: Progress,
-    latched: OnceLock<String>,
+    /// Why writing has stopped; the first reason stands.
+    stopped: OnceLock<Error>,
+    /// The disk takes nothing more: there are no checkpoints either.
+    disk_failed: AtomicBool,
     /// The followers have stopped: what is durable from here on waits for a restart.
     apply_failed: AtomicBool,
 }
@@ -80,11 +83,11 @@ impl Progress {
 
     /// Waits until all up to here is applied. `stopped` says why nothing will be, and whoever makes it
     /// say so wakes those who wait.
-    fn wait_for(&self, lsn: u64, stopped: impl Fn() -> Option<String>) -> Result<(), Error> {
+    fn wait_for(&self, lsn: u64, stopped: impl Fn() -> Option<Error>) -> Result<(), Error> {
         let mut waiting = self.going_on.lock();
         while self.applied.load(Ordering::Acquire) < lsn {
-            if let Some(reason) = stopped() {
-                return Err(Error::ReadOnly(reason));
+            if let Some(error) = stopped() {
+                return Err(error);
             }
             self.gone_on.wait(&mut waiting);
         }
@@ -122,7 +125,8 @@ impl Shared {
             catalog,
             scratch,
             damaged: Mutex::default(),
-            latched: OnceLock::new(),
+            stopped: OnceLock::new(),
+            disk_failed: AtomicBool::new(false),
             apply_failed: AtomicBool::new(false),
         }
     }
@@ -137,16 +141,34 @@ impl Shared {
             .store(checkpoint.0, Ordering::Release);
     }
 
-    /// Stops all writing until a restart; the first reason stands.
+    /// Stops all writing until a restart: the disk has failed.
     pub(crate) fn latch(&self, reason: &str) {
-        if self.latched.set(reason.to_owned()).is_ok() {
-            tracing::error!(reason, "writing has stopped until a restart");
+        self.disk_failed.store(true, Ordering::Release);
+        self.stop(Error::ReadOnly(reason.to_owned()));
+    }
+
+    /// Stops all writing: nothing more can be read of the shared log. What has been applied is whole, so
+    /// that checkpoints and backups are made of it.
+    pub(crate) fn latch_log(&self, reason: String) {
+        self.stop(Error::LogBroken(reason));
+    }
+
+    fn stop(&self, error: Error) {
+        let told = error.to_string();
+        if self.stopped.set(error).is_ok() {
+            tracing::error!("{told}");
         }
     }
 
     /// Why writing has stopped, if it has.
-    pub(crate) fn read_only(&self) -> Option<String> {
-        self.latched.get().cloned()
+    pub(crate) fn read_only(&self) -> Option<Error> {
+        self.stopped.get().cloned()
+    }
+
+    /// Why no checkpoint can be made, if that is so.
+    pub(crate) fn disk_failed(&self) -> Option<Error> {
+        let failed = self.disk_failed.load(Ordering::Acquire);
+        self.read_only().filter(|_| failed)
     }
 
     /// Stops the followers too: one of them has failed.
@@ -211,7 +233,7 @@ mod interleavings {
                 says.store(true, Ordering::Release);
                 applier.wake();
             });
-            let why = || stopped.load(Ordering::Acquire).then(String::new);
+            let why = || stopped.load(Ordering::Acquire).then_some(Error::Stopped);
             assert!(progress.wait_for(1, why).is_err());
             assert!(applier.join().is_ok());
         };

@@ -46,7 +46,7 @@ impl Engine {
             .send(Work::View(only, reply))
             .map_err(|_| Error::Stopped)?;
         view.recv().map_err(|_| match self.shared().read_only() {
-            Some(reason) => Error::ReadOnly(reason),
+            Some(error) => error,
             None => Error::Stopped,
         })
     }

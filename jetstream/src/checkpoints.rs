@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime};
 use async_nats::Client;
 use async_nats::jetstream::object_store::{Config, ObjectInfo, ObjectMetadata, ObjectStore};
 use async_nats::jetstream::stream::Stream;
-use async_nats::jetstream::{self, stream::StorageType};
+use async_nats::jetstream::{self, Context, stream::StorageType};
 use futures_util::StreamExt;
 use storage::{Error, Lsn};
 use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
@@ -26,7 +26,8 @@ use crate::limits::{ANSWER, PIECE, READ_PATIENCE};
 use crate::log::{message_at, part, runtime};
 use crate::position::sequence;
 use crate::settings::Settings;
-use crate::{connection, stream, varz};
+use crate::stream::{self, Absent};
+use crate::{connection, varz};
 
 /// Checkpoints of a log.
 pub struct Checkpoints {
@@ -68,22 +69,12 @@ impl Checkpoints {
             let client = connection::connect(settings).await?;
             let mut context = jetstream::new(client.clone());
             context.set_timeout(ANSWER * 5);
-            let (stream, _) = stream::open(&context, settings).await?;
-            let bucket = format!("{}-checkpoints", settings.stream);
+            let (stream, _) = stream::open(&context, settings, Absent::Gone).await?;
+            let bucket = bucket(settings);
             let (store, objects) = stream::patiently(async || {
                 let store = match context.get_object_store(&bucket).await {
                     Ok(store) => store,
-                    Err(_) => {
-                        let config = Config {
-                            bucket: bucket.clone(),
-                            description: Some("what nodes of doppel begin with".into()),
-                            storage: StorageType::File,
-                            num_replicas: settings.replicas,
-                            ..Config::default()
-                        };
-                        let made = context.create_object_store(config).await;
-                        made.map_err(|error| failed("cannot be made", &error))?
-                    }
+                    Err(_) => make(&context, settings).await?,
                 };
                 let objects = context.get_stream(format!("OBJ_{bucket}")).await;
                 let objects = objects.map_err(|error| failed("cannot be found", &error))?;
@@ -158,17 +149,7 @@ impl Checkpoints {
         about: String,
         bytes: impl Read + Send + Unpin,
     ) -> Result<(), Error> {
-        let name = format!("{PREFIX}{:020}-{}", lsn.0, Uuid::new_v4().simple());
-        let meta = ObjectMetadata {
-            name,
-            description: Some(about),
-            chunk_size: Some(PIECE),
-            ..ObjectMetadata::default()
-        };
-        let put = async { self.store.put(meta, &mut Blocking(bytes)).await };
-        let put = self.runtime().block_on(put);
-        put.map_err(|error| failed("takes nothing", &error))?;
-        Ok(())
+        self.runtime().block_on(put(&self.store, lsn, about, bytes))
     }
 
     /// Asks again whether the servers that keep the log sync before they acknowledge.
@@ -244,6 +225,12 @@ impl Checkpoints {
             };
             // The group that it ends with stays, all its parts: what comes after is told by it to follow.
             let last = sequence(oldest.lsn);
+            let info = self.stream.get_info().await;
+            let info = info.map_err(|error| Error::Unreachable(error.to_string()))?;
+            if last < info.state.first_sequence {
+                // A log that has begun with this checkpoint, or was trimmed by somebody else.
+                return Ok(oldest.lsn);
+            }
             let Some(there) = message_at(&self.stream, last).await? else {
                 return Err(Error::Shared(format!(
                     "a checkpoint ends with message {last}, and the stream has none of that number: \
@@ -265,6 +252,43 @@ impl Drop for Checkpoints {
             runtime.shutdown_background();
         }
     }
+}
+
+/// The name of the store.
+pub(crate) fn bucket(settings: &Settings) -> String {
+    format!("{}-checkpoints", settings.stream)
+}
+
+/// Makes the store.
+pub(crate) async fn make(context: &Context, settings: &Settings) -> Result<ObjectStore, Error> {
+    let config = Config {
+        bucket: bucket(settings),
+        description: Some("what nodes of doppel begin with".into()),
+        storage: StorageType::File,
+        num_replicas: settings.replicas,
+        ..Config::default()
+    };
+    let made = context.create_object_store(config).await;
+    made.map_err(|error| failed("cannot be made", &error))
+}
+
+/// Puts a checkpoint in.
+pub(crate) async fn put(
+    store: &ObjectStore,
+    lsn: Lsn,
+    about: String,
+    bytes: impl Read + Send + Unpin,
+) -> Result<(), Error> {
+    let name = format!("{PREFIX}{:020}-{}", lsn.0, Uuid::new_v4().simple());
+    let meta = ObjectMetadata {
+        name,
+        description: Some(about),
+        chunk_size: Some(PIECE),
+        ..ObjectMetadata::default()
+    };
+    let put = store.put(meta, &mut Blocking(bytes)).await;
+    put.map_err(|error| failed("takes nothing", &error))?;
+    Ok(())
 }
 
 fn failed(what: &str, error: &dyn Display) -> Error {

@@ -1,8 +1,9 @@
 //! The connection to the servers, as the settings say.
 
+use std::io::ErrorKind;
 use std::time::Instant;
 
-use async_nats::{Client, ConnectErrorKind, ConnectOptions, Event, ServerAddr};
+use async_nats::{Client, ConnectError, ConnectErrorKind, ConnectOptions, Event, ServerAddr};
 use storage::Error;
 use tokio::time::sleep;
 
@@ -18,7 +19,14 @@ pub(crate) async fn connect(settings: &Settings) -> Result<Client, Error> {
             Ok(client) => return Ok(client),
             Err(error) if is_refusal(error.kind()) => {
                 return Err(Error::Shared(format!(
-                    "the servers refuse this node: {error}"
+                    "the servers refuse this node: {error}; look at `nats.user` and `nats.password`, or \
+                     `nats.credentials`"
+                )));
+            }
+            Err(error) if is_of_tls(&error) => {
+                return Err(Error::Shared(format!(
+                    "TLS with the servers cannot be set up: {error}; look at `nats.ca`, `nats.cert` and \
+                     `nats.key`, at the names in the servers' certificates, and whether they speak TLS at all"
                 )));
             }
             Err(error) => error,
@@ -36,6 +44,19 @@ pub(crate) async fn connect(settings: &Settings) -> Result<Client, Error> {
 fn is_refusal(kind: ConnectErrorKind) -> bool {
     use ConnectErrorKind::{Authentication, AuthorizationViolation};
     matches!(kind, Authentication | AuthorizationViolation)
+}
+
+/// Whether what was said to each other was not understood or believed: that does not mend itself.
+fn is_of_tls(error: &ConnectError) -> bool {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        let io = error.downcast_ref::<std::io::Error>();
+        if io.is_some_and(|io| io.kind() == ErrorKind::InvalidData) {
+            return true;
+        }
+        cause = error.source();
+    }
+    error.kind() == ConnectErrorKind::Tls
 }
 
 fn addresses(settings: &Settings) -> Result<Vec<ServerAddr>, Error> {

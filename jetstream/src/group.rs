@@ -8,7 +8,7 @@ use storage::{Error, Lsn};
 
 use crate::limits::{GROUP_BYTES, GROUP_RECORDS};
 use crate::message::Message;
-use crate::position::position;
+use crate::position::{behind, position};
 
 /// The records of one group with their positions.
 pub(crate) type Group = Vec<(Lsn, Vec<u8>)>;
@@ -42,10 +42,7 @@ impl Assembler {
             log,
             seen,
             sum: (seen == 0).then_some(0),
-            last: match seen {
-                0 => Lsn(0),
-                seen => position(seen, GROUP_RECORDS - 1),
-            },
+            last: behind(seen),
             begun: None,
         }
     }

@@ -8,10 +8,12 @@
 //!
 //! It holds no state of the database, and decides nothing.
 
+mod begin;
 mod bucket;
 mod checkpoints;
 mod connection;
 mod group;
+mod known;
 mod leases;
 mod limits;
 mod log;
@@ -23,6 +25,7 @@ mod sums;
 mod tail;
 mod varz;
 
+pub use begin::{begin, begins_at};
 pub use checkpoints::{Checkpoint, Checkpoints};
 pub use leases::Leases;
 pub use log::JetStreamLog;

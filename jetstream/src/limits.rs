@@ -2,16 +2,20 @@
 
 use std::time::Duration;
 
-/// How long a start waits for servers that answer.
-pub(crate) const OPEN_PATIENCE: Duration = Duration::from_secs(30);
-/// How long what lies beside the log is looked for and made: of nodes that start together one makes it, and for
-/// a moment it is there and cannot be found.
-pub(crate) const BESIDE_PATIENCE: Duration = Duration::from_secs(5);
+/// How long servers are waited for that answer, and what is kept there is looked for and made: of nodes that
+/// start together one makes it, and until servers have elected who leads it cannot be found. Whoever may wait
+/// longer tries again.
+pub(crate) const OPEN_PATIENCE: Duration = Duration::from_secs(10);
+/// How long a stream that was there before is looked for until it is told to be gone: servers that have just
+/// started may not have found it themselves.
+pub(crate) const GONE_PATIENCE: Duration = Duration::from_secs(5);
 /// How long records are tried to be appended before their writers are told that it is not known what
 /// became of them: longer than servers take to elect another leader.
 pub(crate) const APPEND_PATIENCE: Duration = Duration::from_secs(10);
 /// How long one answer of the servers is waited for.
 pub(crate) const ANSWER: Duration = Duration::from_secs(2);
+/// How long one is waited for by whom others wait for.
+pub(crate) const AT_ONCE: Duration = Duration::from_millis(500);
 /// How long nothing of what is kept may arrive before reading it is given up.
 pub(crate) const READ_PATIENCE: Duration = Duration::from_secs(30);
 /// Between two tries of the same.

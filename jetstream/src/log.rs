@@ -20,15 +20,17 @@ use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
 use crate::group::{self, Assembler};
+use crate::known::known;
 use crate::limits::{
-    AGAIN, ANSWER, APPEND_PATIENCE, HANDED_ON, LEAST_PAYLOAD, LOOK, MOST_PAYLOAD, OVERHEAD,
-    READ_PATIENCE,
+    AGAIN, ANSWER, APPEND_PATIENCE, AT_ONCE, HANDED_ON, LEAST_PAYLOAD, LOOK, MOST_PAYLOAD,
+    OVERHEAD, READ_PATIENCE,
 };
 use crate::message::Message;
-use crate::position::{kept_from, position, sequence};
+use crate::position::{behind, kept_from, position, sequence};
 use crate::settings::Settings;
+use crate::stream::{self, Absent};
 use crate::tail::Tail;
-use crate::{connection, stream, varz};
+use crate::{connection, varz};
 
 /// A log on JetStream, from where it was opened.
 pub struct JetStreamLog {
@@ -42,6 +44,8 @@ pub struct JetStreamLog {
     kept: Arc<Kept>,
     tail: Tail,
     assembler: Assembler,
+    /// What is wrong with what comes next.
+    broken: Option<String>,
 }
 
 /// What the servers keep, when they were last asked.
@@ -55,14 +59,27 @@ impl JetStreamLog {
     /// Connects, and finds or makes the stream. Servers that are not there yet are waited for.
     ///
     /// # Errors
-    /// No server answers in time, or what is there may lose records.
+    /// No server answers in time, or what is there may lose records. What is damaged in it is no error: see
+    /// [`Log::broken`].
     pub fn open(settings: &Settings) -> Result<Self, Error> {
+        Self::open_if(settings, Absent::Make)
+    }
+
+    /// The same of one that was followed before: it is never made.
+    ///
+    /// # Errors
+    /// The same; and [`Error::Gone`], if it is not there any more.
+    pub fn reopen(settings: &Settings) -> Result<Self, Error> {
+        Self::open_if(settings, Absent::Gone)
+    }
+
+    fn open_if(settings: &Settings, absent: Absent) -> Result<Self, Error> {
         let runtime = runtime("log")?;
         let client = runtime.block_on(connection::connect(settings))?;
         let opened = runtime.block_on(async {
             let mut context = jetstream::new(client.clone());
             context.set_timeout(ANSWER);
-            let (stream, number) = stream::open(&context, settings).await?;
+            let (stream, number) = stream::open(&context, settings, absent).await?;
             Ok::<_, Error>((context, stream, number))
         });
         let (context, stream, number) = opened?;
@@ -73,7 +90,13 @@ impl JetStreamLog {
         let end = info.state.last_sequence;
         let handle = runtime.handle();
         let read = |sequence| runtime.block_on(message_at(&stream, sequence));
-        let known = known(number, (info.state.first_sequence, end), &read)?;
+        let known = known(number, (info.state.first_sequence, end), &read);
+        let (known, broken) = match known {
+            Ok(known) => (known, None),
+            // Where the last record before that is shows when it is read.
+            Err(Error::Shared(why)) => (Assembler::after(number, end), Some(why)),
+            Err(error) => return Err(error),
+        };
         let tail = Tail::start(handle, stream.clone(), known.seen + 1);
         handle.spawn(look(stream.clone(), Arc::downgrade(&kept)));
         Ok(Self {
@@ -85,6 +108,7 @@ impl JetStreamLog {
             kept,
             tail,
             assembler: known,
+            broken,
             runtime: Some(runtime),
         })
     }
@@ -92,6 +116,32 @@ impl JetStreamLog {
     fn runtime(&self) -> &Runtime {
         let runtime = self.runtime.as_ref();
         runtime.expect("it is there until the log is dropped")
+    }
+
+    fn whole(&self) -> Result<(), Error> {
+        match &self.broken {
+            None => Ok(()),
+            Some(why) => Err(Error::Shared(why.clone())),
+        }
+    }
+
+    fn follow_into(&mut self, all: &mut Vec<(Lsn, Vec<u8>)>, wait: Duration) -> Result<(), Error> {
+        let (started, mut bytes) = (Instant::now(), 0);
+        while bytes < HANDED_ON {
+            let left = match all.is_empty() {
+                true => wait.saturating_sub(started.elapsed()),
+                false => Duration::ZERO,
+            };
+            let Some((sequence, message)) = self.tail.next(left)? else {
+                break;
+            };
+            // What this node has written itself arrives too.
+            if sequence > self.assembler.seen {
+                bytes += message.len();
+                all.extend(self.assembler.take(sequence, &message)?);
+            }
+        }
+        Ok(())
     }
 
     /// Bytes of a group that go into one message.
@@ -113,7 +163,7 @@ impl JetStreamLog {
         headers.insert("Nats-Expected-Last-Sequence", after.to_string());
         let started = Instant::now();
         loop {
-            let why = match self.publish_once(headers.clone(), bytes.clone()).await {
+            let (why, is_short) = match self.publish_once(headers.clone(), bytes.clone()).await {
                 Ok(at) if at == after + 1 => return Ok(()),
                 Ok(at) => {
                     return Err(Error::Shared(format!(
@@ -121,17 +171,20 @@ impl JetStreamLog {
                         after + 1
                     )));
                 }
-                Err(Some(why)) => why,
+                Err(Some(why)) => (why, false),
                 // Somebody was first: another node, or an earlier try of this.
                 Err(None) => match message_at(&self.stream, after + 1).await {
                     Ok(Some(there)) if there == bytes => return Ok(()),
                     Ok(Some(_)) => return Err(Error::Overtaken),
-                    Ok(None) => "the stream ends before what is known of it here".to_owned(),
-                    Err(error) => error.to_string(),
+                    Ok(None) => (short(after), true),
+                    Err(error) => (error.to_string(), false),
                 },
             };
             if started.elapsed() > APPEND_PATIENCE {
-                return Err(Error::Unreachable(why));
+                return Err(match is_short {
+                    true => Error::Shared(why),
+                    false => Error::Unreachable(why),
+                });
             }
             tracing::debug!(why, after, "a message is sent again");
             sleep(AGAIN).await;
@@ -165,6 +218,7 @@ impl Log for JetStreamLog {
         if records.is_empty() {
             return Ok(Vec::new());
         }
+        self.whole()?;
         let body = group::encode(records)?;
         let parts: Vec<&[u8]> = body.chunks(self.part_bytes()?).collect();
         let group = Uuid::new_v4().as_u128();
@@ -196,25 +250,23 @@ impl Log for JetStreamLog {
     }
 
     fn follow(&mut self, wait: Duration) -> Result<Vec<(Lsn, Vec<u8>)>, Error> {
-        let (started, mut all, mut bytes) = (Instant::now(), Vec::new(), 0);
-        loop {
-            let left = match all.is_empty() {
-                true => wait.saturating_sub(started.elapsed()),
-                false => Duration::ZERO,
-            };
-            let Some((sequence, message)) = self.tail.next(left)? else {
-                return Ok(all);
-            };
-            // What this node has written itself arrives too.
-            if sequence <= self.assembler.seen {
-                continue;
+        self.whole()?;
+        let mut all = Vec::new();
+        match self.follow_into(&mut all, wait) {
+            Err(Error::Shared(why)) => {
+                self.broken = Some(why);
+                // What came before that is handed on first.
+                if all.is_empty() {
+                    self.whole()?
+                }
             }
-            bytes += message.len();
-            all.extend(self.assembler.take(sequence, &message)?);
-            if bytes >= HANDED_ON {
-                return Ok(all);
-            }
+            followed => followed?,
         }
+        Ok(all)
+    }
+
+    fn broken(&self) -> Option<String> {
+        Some(self.whole().err()?.to_string())
     }
 
     fn seen(&self) -> u64 {
@@ -240,6 +292,15 @@ impl Log for JetStreamLog {
         self.assembler.last
     }
 
+    fn end(&self) -> Result<Lsn, Error> {
+        let info = async { timeout(AT_ONCE, self.stream.get_info()).await };
+        let unreachable = |why: &dyn std::fmt::Display| Error::Unreachable(why.to_string());
+        let info = self.runtime().block_on(info);
+        let info = info.map_err(|error| unreachable(&error))?;
+        let info = info.map_err(|error| unreachable(&error))?;
+        Ok(behind(info.state.last_sequence))
+    }
+
     fn first_lsn(&self) -> Lsn {
         kept_from(self.kept.first.load(Ordering::Relaxed))
     }
@@ -259,9 +320,9 @@ impl Log for JetStreamLog {
         start = start.saturating_sub(part(there.as_deref()));
         let first = info.state.first_sequence;
         if start < first {
-            return Err(Error::Shared(format!(
-                "message {start} of the stream is wanted, and {first} is the first that is kept: it \
-                 was trimmed while this node was starting; start it again"
+            return Err(Error::Unreachable(format!(
+                "message {start} of the stream is wanted, and {first} is the first that is kept: it was \
+                 trimmed while this node was starting, which is to begin again"
             )));
         }
         let mut assembler = Assembler::after(self.number, start - 1);
@@ -358,83 +419,15 @@ pub(crate) async fn message_at(stream: &Stream, sequence: u64) -> Result<Option<
     }
 }
 
+fn short(known: u64) -> String {
+    format!(
+        "the stream ends before message {known}, which this node has read: the servers have lost what they had \
+         acknowledged, or the stream was made anew"
+    )
+}
+
 /// Which part of its group a message is.
 pub(crate) fn part(message: Option<&[u8]>) -> u64 {
     let decoded = message.and_then(|bytes| Message::decode(bytes).ok());
     decoded.map_or(0, |(message, _)| u64::from(message.part))
-}
-
-/// Knows the stream up to its end as it was when it was opened.
-fn known(
-    number: u128,
-    (first, end): (u64, u64),
-    read: &dyn Fn(u64) -> Result<Option<Vec<u8>>, Error>,
-) -> Result<Assembler, Error> {
-    let first = first.max(1);
-    let must = |sequence: u64| {
-        let missing = || Error::Shared(format!("message {sequence} of the stream is missing"));
-        read(sequence)?.ok_or_else(missing)
-    };
-    let mut start = end + 1;
-    // The end may be groups in parts that are not whole: what is before them says where the last ends.
-    loop {
-        let mut known = Assembler::after(number, start - 1);
-        for sequence in start..=end {
-            known.take(sequence, &must(sequence)?)?;
-        }
-        let found = start <= end && known.last >= position(start, 0);
-        if found || start <= first {
-            return Ok(known);
-        }
-        let before = must(start - 1)?;
-        start = (start - 1).saturating_sub(part(Some(&before))).max(first);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A stream of messages, each by its group, its part and how many there are.
-    fn stream(messages: &[(u128, u32, u32)]) -> Vec<Vec<u8>> {
-        let body = group::encode(&[b"record".to_vec()]).unwrap();
-        let (mut all, mut before) = (Vec::new(), 0);
-        for ((group, part, parts), sequence) in messages.iter().copied().zip(1..) {
-            let message = Message {
-                log: 5,
-                sequence,
-                before,
-                group,
-                part,
-                parts,
-                body: if part == 0 { &body } else { &[] },
-            };
-            let (bytes, sum) = message.encode();
-            all.push(bytes);
-            before = sum;
-        }
-        all
-    }
-
-    #[test]
-    fn the_last_record_is_that_of_the_last_group_that_is_whole() {
-        let last = |messages: &[(u128, u32, u32)], first: u64| {
-            let messages = stream(messages);
-            let read = |sequence: u64| {
-                let kept = sequence.checked_sub(1).filter(|_| sequence >= first);
-                Ok(kept.and_then(|at| messages.get(usize::try_from(at).ok()?).cloned()))
-            };
-            let known = known(5, (first, messages.len() as u64), &read).unwrap();
-            (known.seen, known.last)
-        };
-        assert_eq!(last(&[], 0), (0, Lsn(0)));
-        assert_eq!(
-            last(&[(1, 0, 1), (2, 0, 2), (2, 1, 2)], 1),
-            (3, position(3, 0))
-        );
-        let begun = [(1, 0, 1), (2, 0, 3), (2, 1, 3), (3, 0, 2)];
-        assert_eq!(last(&begun, 1), (4, position(1, 0)));
-        let gone = (1, position(1, (1 << 16) - 1));
-        assert_eq!(last(&[(1, 0, 1)], 2), gone, "all is purged");
-    }
 }

@@ -15,6 +15,14 @@ pub(crate) fn sequence(lsn: Lsn) -> u64 {
     lsn.0 >> PLACE_BITS
 }
 
+/// The last position that a record in this message can have.
+pub(crate) fn behind(sequence: u64) -> Lsn {
+    match sequence {
+        0 => Lsn(0),
+        sequence => position(sequence, (1 << PLACE_BITS) - 1),
+    }
+}
+
 /// From where on everything is kept in a stream whose first message has this sequence.
 pub(crate) fn kept_from(first_sequence: u64) -> Lsn {
     match first_sequence {

@@ -1,7 +1,6 @@
 //! The stream that is the log: made where it is not there, refused where it may lose records.
 
 use std::collections::HashMap;
-use std::fmt::Display;
 use std::time::{Duration, Instant};
 
 use async_nats::Client;
@@ -13,18 +12,32 @@ use storage::Error;
 use tokio::time::sleep;
 use uuid::Uuid;
 
-use crate::limits::{AGAIN, BESIDE_PATIENCE, OPEN_PATIENCE};
+use crate::limits::{AGAIN, GONE_PATIENCE, OPEN_PATIENCE};
 use crate::settings::Settings;
+use crate::varz;
 
 /// Under which the stream's metadata has the number that tells this log from all others.
 const NUMBER: &str = "doppel.log";
 
+/// What is done where the stream is not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Absent {
+    /// It is made.
+    Make,
+    /// It was there before, and what was in it is missed.
+    Gone,
+}
+
 /// The stream, and the number of the log in it.
-pub(crate) async fn open(context: &Context, settings: &Settings) -> Result<(Stream, u128), Error> {
+pub(crate) async fn open(
+    context: &Context,
+    settings: &Settings,
+    absent: Absent,
+) -> Result<(Stream, u128), Error> {
     let started = Instant::now();
     loop {
-        let error = match find_or_make(context, settings).await {
-            Ok(stream) => {
+        let error = match find_or_make(context, settings, absent).await {
+            Ok(Some(stream)) => {
                 let config = &stream.cached_info().config;
                 check(config)?;
                 let number = number(config)?;
@@ -34,7 +47,15 @@ pub(crate) async fn open(context: &Context, settings: &Settings) -> Result<(Stre
                 }
                 return Ok((stream, number));
             }
-            Err(error) => error,
+            Ok(None) if absent == Absent::Gone && started.elapsed() > GONE_PATIENCE => {
+                return Err(Error::Gone(format!(
+                    "the stream `{}`, which this node has followed, is not there any more",
+                    settings.stream
+                )));
+            }
+            Ok(None) => "it is not there".to_owned(),
+            Err(Error::Unreachable(error)) => error,
+            Err(error) => return Err(error),
         };
         if started.elapsed() > OPEN_PATIENCE {
             return Err(Error::Unreachable(format!(
@@ -53,7 +74,7 @@ pub(crate) async fn patiently<T>(
     let started = Instant::now();
     loop {
         match find_or_make().await {
-            Err(error @ Error::Unreachable(_)) if started.elapsed() < BESIDE_PATIENCE => {
+            Err(error @ Error::Unreachable(_)) if started.elapsed() < OPEN_PATIENCE => {
                 tracing::debug!(%error, "it is looked for again");
                 sleep(AGAIN * 4).await;
             }
@@ -62,21 +83,55 @@ pub(crate) async fn patiently<T>(
     }
 }
 
-async fn find_or_make(context: &Context, settings: &Settings) -> Result<Stream, String> {
-    let told = |error: &dyn Display| error.to_string();
-    match context.get_stream(&settings.stream).await {
-        Ok(stream) => return Ok(stream),
-        Err(error) if is_missing(&error) => {}
-        Err(error) => return Err(told(&error)),
+async fn find_or_make(
+    context: &Context,
+    settings: &Settings,
+    absent: Absent,
+) -> Result<Option<Stream>, Error> {
+    let found = find(context, &settings.stream).await?;
+    if found.is_some() || absent == Absent::Gone {
+        return Ok(found);
     }
+    for beside in [
+        format!("OBJ_{}-checkpoints", settings.stream),
+        format!("KV_{}-sums", settings.stream),
+    ] {
+        if find(context, &beside).await?.is_some() {
+            // Or another node has made both by now.
+            let found = find(context, &settings.stream).await?;
+            return found
+                .map(Some)
+                .ok_or_else(|| lost(&settings.stream, &beside));
+        }
+    }
+    // Nothing is made for a start that is refused.
+    varz::check_before(settings)?;
     let made = context.create_stream(wanted(settings)).await;
     // Another node may have been first.
-    match made {
-        Ok(_) => tracing::info!(stream = settings.stream, "the stream was made"),
-        Err(error) => tracing::debug!(%error, "the stream was not made"),
+    if made.is_ok() {
+        tracing::info!(stream = settings.stream, "the stream was made");
     }
-    let found = context.get_stream(&settings.stream).await;
-    found.map_err(|error| told(&error))
+    match (find(context, &settings.stream).await?, made) {
+        (None, Err(error)) => Err(Error::Unreachable(error.to_string())),
+        (found, _) => Ok(found),
+    }
+}
+
+fn lost(stream: &str, beside: &str) -> Error {
+    Error::Shared(format!(
+        "the stream `{stream}` is not there, but `{beside}` is, which was made beside it: the log was lost, or is just \
+         being begun. Begin it with what a node has (docs/SCALING.md, \"When the log is damaged\"); for one that has \
+         nothing, name another stream or remove that one (`nats stream rm {beside}`)"
+    ))
+}
+
+/// The stream of this name, if it is there.
+pub(crate) async fn find(context: &Context, name: &str) -> Result<Option<Stream>, Error> {
+    match context.get_stream(name).await {
+        Ok(stream) => Ok(Some(stream)),
+        Err(error) if is_missing(&error) => Ok(None),
+        Err(error) => Err(Error::Unreachable(error.to_string())),
+    }
 }
 
 fn is_missing(error: &async_nats::jetstream::context::GetStreamError) -> bool {
@@ -104,7 +159,7 @@ pub(crate) fn subject(stream: &str) -> String {
     format!("{stream}.log")
 }
 
-fn wanted(settings: &Settings) -> Config {
+pub(crate) fn wanted(settings: &Settings) -> Config {
     Config {
         name: settings.stream.clone(),
         description: Some("doppel's log: only doppel may write to it".into()),

@@ -136,8 +136,9 @@ async fn consume(
         let arrived = match sequence == *next {
             true => Ok((sequence, message.message.payload.to_vec())),
             false => Err(Error::Shared(format!(
-                "message {next} of the stream is wanted, and {sequence} is the first there is: this \
-                 node is too far behind, or messages were lost"
+                "message {next} of the stream is wanted, and {sequence} is the first there is: messages were \
+                 lost, or this node was so far behind that they were trimmed: then started again it begins with \
+                 the checkpoint in the store"
             ))),
         };
         let ends = arrived.is_err();

@@ -21,14 +21,10 @@ struct Told {
 /// Checks the servers that keep the stream, by name. Those that do not answer may be down: what is told
 /// of more than half of them is enough, and the rest is named.
 pub(crate) fn check(settings: &Settings, keepers: &[String]) -> Result<(), Error> {
-    let (mut good, mut silent) = (Vec::new(), Vec::new());
-    for monitor in &settings.monitors {
-        match ask(monitor) {
-            Ok(told) if told.syncs => good.push(told.name),
-            Ok(told) => return judged(settings, lazy(&told.name)),
-            Err(why) => silent.push(format!("{monitor}: {why}")),
-        }
-    }
+    let (good, silent) = match ask_all(settings) {
+        Ok(told) => told,
+        Err(lazy) => return judged(settings, lazy),
+    };
     let known = keepers.iter().filter(|keeper| good.contains(keeper));
     if known.count() * 2 > keepers.len() {
         if !silent.is_empty() {
@@ -37,7 +33,39 @@ pub(crate) fn check(settings: &Settings, keepers: &[String]) -> Result<(), Error
         }
         return Ok(());
     }
-    judged(settings, unknown(keepers, &silent))
+    judged(settings, unknown(keepers, &silent)).map_err(|error| later(error, &silent))
+}
+
+/// What those who are silent have not told they may tell later.
+fn later(error: Error, silent: &[String]) -> Error {
+    match error {
+        Error::Shared(what) if !silent.is_empty() => Error::Unreachable(what),
+        error => error,
+    }
+}
+
+/// Checks them before there is a stream: whichever will keep it, more than half of so many must have said so.
+pub(crate) fn check_before(settings: &Settings) -> Result<(), Error> {
+    match ask_all(settings) {
+        Ok((good, _)) if good.len() * 2 > settings.replicas => Ok(()),
+        Ok((_, silent)) => {
+            judged(settings, unknown(&[], &silent)).map_err(|error| later(error, &silent))
+        }
+        Err(lazy) => judged(settings, lazy),
+    }
+}
+
+/// Who has said that it syncs, and who has said nothing; or what is wrong with one that does not.
+fn ask_all(settings: &Settings) -> Result<(Vec<String>, Vec<String>), String> {
+    let (mut good, mut silent) = (Vec::new(), Vec::new());
+    for monitor in &settings.monitors {
+        match ask(monitor) {
+            Ok(told) if told.syncs => good.push(told.name),
+            Ok(told) => return Err(lazy(&told.name)),
+            Err(why) => silent.push(format!("{monitor}: {why}")),
+        }
+    }
+    Ok((good, silent))
 }
 
 fn lazy(name: &str) -> String {
@@ -52,10 +80,13 @@ fn unknown(keepers: &[String], silent: &[String]) -> String {
         [] => "no addresses of theirs are set".to_owned(),
         silent => silent.join("; "),
     };
+    let keepers = match keepers {
+        [] => String::new(),
+        keepers => format!(" ({})", keepers.join(", ")),
+    };
     format!(
-        "it is not known whether the servers of the log ({}) sync before they acknowledge ({told}): set \
-         `nats.monitors` to where they tell, such as http://10.0.0.1:8222, for most of them",
-        keepers.join(", ")
+        "it is not known whether the servers of the log{keepers} sync before they acknowledge ({told}): set \
+         `nats.monitors` to where they tell, such as http://10.0.0.1:8222, for most of them"
     )
 }
 

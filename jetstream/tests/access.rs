@@ -3,10 +3,14 @@
 mod common;
 
 use std::fs;
+use std::time::{Duration, Instant};
 
 use ::jetstream::{Access, JetStreamLog, Settings};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use common::{ALWAYS, Nats};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use serde_json::{Value, json};
 use storage::Log;
 
 #[test]
@@ -52,8 +56,113 @@ fn certificates_and_a_password_are_asked_for_and_shown() {
     log.append(&[b"secret".to_vec()]).unwrap();
     let told = format!("{fitting:?}");
     assert!(!told.contains("correct-horse"), "{told}");
+    let told = |settings: &Settings| {
+        let started = Instant::now();
+        let refused = JetStreamLog::open(settings).err().unwrap().to_string();
+        assert!(
+            started.elapsed() < Duration::from_secs(5),
+            "told late: {refused}"
+        );
+        refused
+    };
+    // Another authority, no certificate of one's own, one that is none, and one that is not there.
+    let key = KeyPair::generate().unwrap();
+    let other = CertificateParams::new(Vec::new())
+        .unwrap()
+        .self_signed(&key);
+    fs::write(path("other.pem"), other.unwrap().pem()).unwrap();
+    fs::write(path("none.pem"), "none").unwrap();
+    let with = |change: &dyn Fn(&mut Access)| {
+        let mut settings = fitting.clone();
+        change(&mut settings.access);
+        settings
+    };
+    for ca in ["other.pem", "none.pem", "missing.pem"] {
+        let refused = told(&with(&|it| it.ca = Some(path(ca))));
+        assert!(
+            refused.contains("TLS") && refused.contains("nats.ca"),
+            "{ca}: {refused}"
+        );
+    }
+    let refused = told(&with(&|it| it.certificate = None));
+    assert!(refused.contains("TLS"), "{refused}");
     let mut wrong = fitting;
     wrong.access.user = Some(("doppel".to_owned(), "battery-staple".to_owned()));
-    let refused = JetStreamLog::open(&wrong).err().unwrap().to_string();
+    let refused = told(&wrong);
+    assert!(refused.contains("refuse this node"), "{refused}");
+    assert!(!refused.contains("battery-staple"), "{refused}");
+}
+
+/// Claims that a key has signed, as servers of NATS read them.
+fn signed(by: &nkeys::KeyPair, subject: &str, nats: &Value) -> String {
+    let claims = json!({
+        "jti": subject, "iat": 1_700_000_000, "iss": by.public_key(), "name": "doppel", "sub": subject, "nats": nats,
+    });
+    let head = json!({"typ": "JWT", "alg": "ed25519-nkey"});
+    let [head, claims] = [head, claims].map(|it| URL_SAFE_NO_PAD.encode(it.to_string()));
+    let text = format!("{head}.{claims}");
+    let signature = by.sign(text.as_bytes()).expect("a key signs");
+    format!("{text}.{}", URL_SAFE_NO_PAD.encode(signature))
+}
+
+#[test]
+fn a_file_of_credentials_is_shown_to_servers_that_know_accounts_only() {
+    let operator = nkeys::KeyPair::new_operator();
+    let (account, system) = (nkeys::KeyPair::new_account(), nkeys::KeyPair::new_account());
+    let limits = json!({
+        "subs": -1, "data": -1, "payload": -1, "imports": -1, "exports": -1, "wildcards": true, "conn": -1, "leaf": -1,
+        "mem_storage": -1, "disk_storage": -1, "streams": -1, "consumer": -1,
+    });
+    let of_accounts = json!({"type": "account", "version": 2, "limits": limits});
+    let plain = json!({"subs": -1, "data": -1, "payload": -1, "conn": -1, "imports": -1, "exports": -1, "leaf": -1});
+    let of_system = json!({"type": "account", "version": 2, "limits": plain});
+    let more = format!(
+        "operator: {}\nsystem_account: {}\nresolver: MEMORY\nresolver_preload: {{ {}: {}, {}: {} }}",
+        signed(
+            &operator,
+            &operator.public_key(),
+            &json!({"type": "operator", "version": 2})
+        ),
+        system.public_key(),
+        account.public_key(),
+        signed(&operator, &account.public_key(), &of_accounts),
+        system.public_key(),
+        signed(&operator, &system.public_key(), &of_system),
+    );
+    let Some(nats) = Nats::start_with(1, ALWAYS, &more) else {
+        return;
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let credentials = |name: &str, by: &nkeys::KeyPair| {
+        let user = nkeys::KeyPair::new_user();
+        let nats = json!({"type": "user", "version": 2, "subs": -1, "data": -1, "payload": -1});
+        let text = format!(
+            "-----BEGIN NATS USER JWT-----\n{}\n------END NATS USER JWT------\n\n\
+             -----BEGIN USER NKEY SEED-----\n{}\n------END USER NKEY SEED------\n",
+            signed(by, &user.public_key(), &nats),
+            user.seed().unwrap(),
+        );
+        let path = dir.path().join(name);
+        fs::write(&path, text).unwrap();
+        path
+    };
+    let settings = |path| Settings {
+        servers: nats.urls(),
+        stream: "accounts".to_owned(),
+        replicas: 1,
+        monitors: nats.monitors(),
+        lazy_sync: false,
+        access: Access {
+            credentials: Some(path),
+            ..Access::default()
+        },
+    };
+    let mut log = JetStreamLog::open(&settings(credentials("ours.creds", &account))).unwrap();
+    log.append(&[b"of the account".to_vec()]).unwrap();
+    let stranger = credentials("theirs.creds", &nkeys::KeyPair::new_account());
+    let refused = JetStreamLog::open(&settings(stranger))
+        .err()
+        .unwrap()
+        .to_string();
     assert!(refused.contains("refuse this node"), "{refused}");
 }

@@ -129,7 +129,7 @@ fn what_is_trimmed_after_a_log_was_opened_is_not_passed_over() {
     );
     store.trim(Duration::ZERO).unwrap();
     let told = starting.read_from(lsns[1].next()).err().unwrap();
-    assert!(told.to_string().contains("start it again"), "{told}");
+    assert!(told.to_string().contains("begin again"), "{told}");
     let rest: Vec<_> = starting.read_from(lsns[3].next()).unwrap().collect();
     assert_eq!(rest.len(), 2);
 }

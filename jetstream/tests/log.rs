@@ -5,7 +5,7 @@ mod common;
 
 use std::time::Duration;
 
-use ::jetstream::{Access, JetStreamLog, Settings};
+use ::jetstream::{Access, Checkpoints, JetStreamLog, Settings, begin, begins_at};
 use async_nats::jetstream as nats_jetstream;
 use common::{ALWAYS, LAZY, Nats, Proxy};
 use storage::{Error, Log, Lsn, keeps_log_contract, keeps_shared_log_contract};
@@ -276,8 +276,139 @@ fn a_message_that_others_put_into_the_stream_is_not_passed_over() {
             Err(error) => break error.to_string(),
         }
     };
-    assert!(
-        told.contains("message 2 of the stream is damaged"),
-        "{told}"
-    );
+    let damaged = "message 2 of the stream is damaged";
+    assert!(told.contains(damaged), "{told}");
+    let refused = log.append(&[b"more".to_vec()]);
+    assert!(matches!(refused, Err(Error::Shared(_))), "{refused:?}");
+    // Whoever opens it then has what comes before.
+    let mut late = JetStreamLog::reopen(&settings).unwrap();
+    assert!(late.broken().unwrap().contains(damaged));
+    let mut records = late.read_from(Lsn(1)).unwrap();
+    assert_eq!(records.next().unwrap().unwrap().1, b"ours");
+    let told = records.next().unwrap().unwrap_err().to_string();
+    assert!(told.contains(damaged) && records.next().is_none(), "{told}");
+    drop(records);
+    assert!(late.append(&[b"more".to_vec()]).is_err());
+}
+
+#[test]
+fn what_comes_before_damage_is_handed_on_first() {
+    let Some(nats) = Nats::start(1, ALWAYS) else {
+        return;
+    };
+    let settings = settings(&nats, "before");
+    let (mut one, mut other) = (open(&settings), open(&settings));
+    one.append(&[b"ours".to_vec()]).unwrap();
+    nats.publish("before.log", "theirs");
+    // Both have arrived by then.
+    while messages(&nats, "before") < 2 {}
+    std::thread::sleep(Duration::from_millis(500));
+    let followed = other.follow(Duration::from_secs(5)).unwrap();
+    assert_eq!(followed.len(), 1);
+    let next = other.follow(Duration::from_secs(5));
+    assert!(matches!(next, Err(Error::Shared(_))), "{next:?}");
+}
+
+/// Takes a stream away, as an operator or a server that has lost it would.
+fn remove(nats: &Nats, stream: &str) {
+    runtime().block_on(async {
+        let client = async_nats::connect(nats.urls()[0].clone()).await.unwrap();
+        let context = nats_jetstream::new(client);
+        context.delete_stream(stream).await.unwrap();
+    });
+}
+
+fn is_there(nats: &Nats, stream: &str) -> bool {
+    runtime().block_on(async {
+        let client = async_nats::connect(nats.urls()[0].clone()).await.unwrap();
+        nats_jetstream::new(client).get_stream(stream).await.is_ok()
+    })
+}
+
+#[test]
+fn a_stream_that_is_gone_is_made_anew_neither_for_who_has_followed_it_nor_beside_its_checkpoints() {
+    let Some(nats) = Nats::start(1, ALWAYS) else {
+        return;
+    };
+    let settings = settings(&nats, "gone");
+    drop(open(&settings));
+    drop(Checkpoints::open(&settings).unwrap());
+    remove(&nats, "gone");
+    let gone = JetStreamLog::reopen(&settings).err().unwrap();
+    assert!(matches!(gone, Error::Gone(_)), "{gone}");
+    assert!(Checkpoints::open(&settings).is_err());
+    let told = JetStreamLog::open(&settings).err().unwrap().to_string();
+    assert!(told.contains("OBJ_gone-checkpoints"), "{told}");
+    assert!(!is_there(&nats, "gone"));
+}
+
+#[test]
+fn a_stream_that_has_lost_its_end_takes_no_more() {
+    let Some(nats) = Nats::start(1, ALWAYS) else {
+        return;
+    };
+    let settings = settings(&nats, "short");
+    let mut log = open(&settings);
+    log.append(&[b"one".to_vec()]).unwrap();
+    remove(&nats, "short");
+    drop(open(&settings));
+    let refused = log.append(&[b"two".to_vec()]);
+    let told = refused.unwrap_err();
+    assert!(matches!(told, Error::Shared(_)), "{told}");
+    assert!(told.to_string().contains("ends before message 1"), "{told}");
+}
+
+#[test]
+fn nothing_is_made_for_a_start_that_is_refused() {
+    let Some(nats) = Nats::start(1, LAZY) else {
+        return;
+    };
+    let strict = settings(&nats, "strict");
+    assert!(JetStreamLog::open(&strict).is_err());
+    let unknown = Settings {
+        monitors: Vec::new(),
+        ..strict
+    };
+    assert!(JetStreamLog::open(&unknown).is_err());
+    assert!(!is_there(&nats, "strict"));
+}
+
+#[test]
+fn a_log_begins_with_a_backup_behind_all_that_clients_have_seen() {
+    let Some(nats) = Nats::start(3, ALWAYS) else {
+        return;
+    };
+    let settings = settings(&nats, "begun");
+    for made in [Lsn(7), Lsn((41 << 16) + 3)] {
+        let at = begins_at(made);
+        assert!(at >= made);
+        begin(&settings, at, "about".to_owned(), &b"the backup"[..]).unwrap();
+        let refused = begin(&settings, at, String::new(), &b""[..]).unwrap_err();
+        assert!(
+            refused.to_string().contains("is there already"),
+            "{refused}"
+        );
+        let mut log = open(&settings);
+        assert_eq!(log.last_lsn(), at);
+        let store = Checkpoints::open(&settings).unwrap();
+        let found = store.all().unwrap();
+        assert_eq!((found[0].lsn, found[0].about.as_str()), (at, "about"));
+        // A node that has nothing begins with it.
+        assert!(found[0].lsn >= Lsn(log.first_lsn().0 - 1));
+        let written = log.append(&[b"first".to_vec()]).unwrap();
+        assert!(written[0] > at);
+        assert_eq!(store.trim(Duration::ZERO).unwrap(), Lsn(1));
+        store.put(written[0], String::new(), &b""[..]).unwrap();
+        while store.all().unwrap().len() < 2 {}
+        assert_eq!(store.trim(Duration::ZERO).unwrap(), at);
+        let records = open(&settings);
+        let records: Vec<_> = records
+            .read_from(written[0])
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
+        assert_eq!(records, [(written[0], b"first".to_vec())]);
+        remove(&nats, "begun");
+        remove(&nats, "OBJ_begun-checkpoints");
+    }
 }

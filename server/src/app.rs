@@ -65,6 +65,8 @@ pub(crate) struct App {
     pub(crate) remote: Option<Remote>,
     pub(crate) pace: Pace,
     pub(crate) memory: Memory,
+    /// Whether a node's folder may be read without the log that it follows.
+    pub(crate) without_log: bool,
     slow: Slow,
     recovery: Recovery,
     searches: Gate,
@@ -98,6 +100,7 @@ impl App {
             subjects: tokio::sync::Mutex::default(),
             pace: Pace::new(&config.server),
             memory: Memory::new(config.memory_limit_mib, &metrics),
+            without_log: false,
             slow: Slow::new(config.log_output.slow_ms),
             audit,
             recovery: Recovery::default(),
@@ -146,7 +149,10 @@ impl App {
     /// The engine, or how far its recovery is.
     pub(crate) fn recovered(&self) -> Result<Arc<Engine>, Refusal> {
         let engine = self.engine().cloned();
-        engine.ok_or_else(|| Refusal::busy(format!("starting: {}", self.recovery.text())))
+        engine.ok_or_else(|| match self.recovery.failure() {
+            None => Refusal::busy(format!("starting: {}", self.recovery.text())),
+            Some(_) => Refusal::damaged(self.recovery.text()),
+        })
     }
 
     /// How many searches and writes there have been, for those who work beside them.

@@ -35,6 +35,12 @@ pub enum Error {
              make new keys"
     )]
     Keys(String),
+    /// A log was to begin, and nothing says where.
+    #[error(
+        "the settings name no servers of NATS for the log: set `nats.servers`, in the file (`--config`) or as \
+         DOPPEL_NATS__SERVERS"
+    )]
+    NoServers,
     /// A certificate or a key cannot be used.
     #[error("TLS cannot be set up: {0}")]
     Tls(String),
@@ -50,6 +56,16 @@ impl From<migrations::Error> for Error {
 }
 
 impl Error {
+    /// What a start waits for, where it may come to something a moment later.
+    pub(crate) fn passes(&self) -> Option<&str> {
+        match self {
+            Self::Engine(engine::Error::Unreachable(why) | engine::Error::Busy(why)) => {
+                Some(why.as_str())
+            }
+            _ => None,
+        }
+    }
+
     pub(crate) fn system(what: &'static str) -> impl FnOnce(std::io::Error) -> Self {
         move |error| Self::System {
             what,
@@ -73,6 +89,7 @@ mod tests {
             Error::System { .. } => "cannot open the audit trail",
             Error::Keys(_) => "the API keys cannot be read",
             Error::Tls(_) => "TLS cannot be set up",
+            Error::NoServers => "the settings name no servers of NATS",
             Error::Ended => "the server ended by itself",
         }
     }
@@ -102,6 +119,7 @@ mod tests {
             Error::system("open the audit trail")(std::io::ErrorKind::NotFound.into()),
             Error::Keys(text()),
             Error::Tls(text()),
+            Error::NoServers,
             Error::Ended,
         ];
         for error in errors {

@@ -4,6 +4,8 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+/// Between two tries of a start that waits for others.
+pub(crate) const START_AGAIN: Duration = Duration::from_secs(1);
 /// Photos in one request.
 pub(crate) const IMAGES_PER_REQUEST: usize = 256;
 /// Parts of one multipart body.

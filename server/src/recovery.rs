@@ -4,24 +4,64 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use engine::{Event, RecoveryStep};
 
-type Step = (RecoveryStep, u64, u64);
+/// What is known of it.
+#[derive(Clone, Default)]
+enum Stands {
+    /// It has just begun.
+    #[default]
+    Begun,
+    /// It waits for something else, and begins again.
+    Waits(String),
+    /// How much of a step is done.
+    At(RecoveryStep, u64, u64),
+    /// It has come to nothing.
+    Failed(String),
+}
 
 /// The last that was heard of it.
 #[derive(Clone, Default)]
-pub(crate) struct Recovery(Arc<Mutex<Option<Step>>>);
+pub(crate) struct Recovery(Arc<Mutex<Stands>>);
 
 impl Recovery {
     /// Listens to what the engine tells.
     pub(crate) fn note(&self, event: &Event) {
         if let Event::Recovering { step, done, of } = event {
-            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((*step, *done, *of));
+            let mut stands = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            // What is waited for comes after the first step.
+            let waits = matches!(*stands, Stands::Waits(_)) && *step == RecoveryStep::Verify;
+            if !waits {
+                *stands = Stands::At(*step, *done, *of);
+            }
+        }
+    }
+
+    /// It begins again, once this is no more; says whether that is news.
+    pub(crate) fn waits(&self, why: &str) -> bool {
+        let mut stands = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = matches!(&*stands, Stands::Waits(known) if known == why);
+        *stands = Stands::Waits(why.to_owned());
+        !known
+    }
+
+    pub(crate) fn has_failed(&self, why: String) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Stands::Failed(why);
+    }
+
+    /// Why there will be nothing before a restart, if that is so.
+    pub(crate) fn failure(&self) -> Option<String> {
+        match &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            Stands::Failed(why) => Some(why.clone()),
+            _ => None,
         }
     }
 
     pub(crate) fn text(&self) -> String {
-        let last = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some((step, done, of)) = last else {
-            return "the data folder is being opened".to_owned();
+        let stands = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (step, done, of) = match &*stands {
+            Stands::Begun => return "the data folder is being opened".to_owned(),
+            Stands::Waits(why) => return format!("it waits, and tries again: {why}"),
+            Stands::Failed(why) => return format!("the data folder cannot be opened: {why}"),
+            Stands::At(step, done, of) => (step, done, of),
         };
         let what = match step {
             RecoveryStep::Verify => "snapshots are being checked",
@@ -49,5 +89,13 @@ mod tests {
             recovery.note(&Event::Recovering { step, done, of });
             assert!(recovery.text().contains(word), "{}", recovery.text());
         }
+        assert!(recovery.waits("no server answers") && !recovery.waits("no server answers"));
+        let verify = RecoveryStep::Verify;
+        recovery.note(&Event::Recovering {
+            step: verify,
+            done: 1,
+            of: 1,
+        });
+        assert!(recovery.text().contains("no server answers"));
     }
 }

@@ -142,6 +142,11 @@ impl Refusal {
         }
     }
 
+    /// 507: nothing more can be read of the log that nodes share, so nothing is written to it.
+    pub(crate) fn log_broken(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::INSUFFICIENT_STORAGE, message)
+    }
+
     /// 507: it would take more memory than may be.
     pub(crate) fn no_memory(message: impl Into<String>) -> Self {
         Self {
@@ -244,6 +249,7 @@ impl From<engine::Error> for Refusal {
                 Self::busy(message)
             }
             Error::ReadOnly(_) => Self::read_only(message),
+            Error::LogBroken(_) => Self::log_broken(message),
             Error::Quarantined { .. } => Self::damaged(message),
             _ => Self::internal(message),
         }

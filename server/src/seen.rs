@@ -65,6 +65,14 @@ pub(crate) async fn reached(app: &App, lsn: u64) -> Result<(), Refusal> {
     if app.applied.reaches(&engine, lsn, limits::LSN_WAIT).await {
         return Ok(());
     }
+    if let Some(end) = app.look(Engine::log_end).await?
+        && end.0 < lsn
+    {
+        return Err(Refusal::wrong(format!(
+            "the log ends before LSN {}: {lsn} is of another log",
+            end.next()
+        )));
+    }
     let applied = engine.status().applied_lsn;
     Err(Refusal::busy(format!(
         "this server has applied the log up to LSN {applied}, and not yet up to {lsn}, which the request \

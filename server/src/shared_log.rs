@@ -2,28 +2,51 @@
 //! store beside it, which new nodes begin with.
 
 use std::io::{self, Read};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use config::{ApiKey, Nats};
+use config::{ApiKey, Config, Nats};
 use engine::{Engine, FetchSeed, Lsn, OpenLog, SeedFile, SeedHead};
 use jetstream::{Access, Checkpoints, JetStreamLog, Settings, Sums};
 use serde::{Deserialize, Serialize};
 
 use crate::app::App;
+use crate::error::Error;
+use crate::tls;
 
 /// What a checkpoint in the store says of itself.
 #[derive(Serialize, Deserialize)]
 struct About {
     lsn: u64,
+    /// Where the backup in it was made, if elsewhere: a log has begun with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    made: Option<u64>,
     next_collection: u64,
     collections: Vec<u64>,
+}
+
+impl About {
+    fn written(head: &SeedHead) -> String {
+        let about = Self {
+            lsn: head.lsn.0,
+            made: (head.made != head.lsn).then_some(head.made.0),
+            next_collection: head.next_collection,
+            collections: head.collections.clone(),
+        };
+        serde_json::to_string(&about).unwrap_or_default()
+    }
 }
 
 /// Opens the log when the engine wants it.
 pub(crate) fn opener(nats: &Nats) -> OpenLog {
     let settings = settings(nats);
-    Arc::new(move || Ok(Box::new(JetStreamLog::open(&settings)?)))
+    Arc::new(move |followed| {
+        Ok(Box::new(match followed {
+            None => JetStreamLog::open(&settings)?,
+            Some(_) => JetStreamLog::reopen(&settings)?,
+        }))
+    })
 }
 
 /// Fetches a checkpoint when the engine wants one.
@@ -43,10 +66,28 @@ pub(crate) fn fetcher(nats: &Nats) -> FetchSeed {
         store.fetch(&wanted, take)?;
         Ok(Some(SeedHead {
             lsn: Lsn(about.lsn),
+            made: Lsn(about.made.unwrap_or(about.lsn)),
             next_collection: about.next_collection,
             collections: about.collections,
         }))
     })
+}
+
+/// Begins a shared log with what a backup holds: the stream of the settings, which must not be there yet. Gives the
+/// position behind which it goes on.
+///
+/// # Errors
+/// The settings name no servers, the backup is damaged, the stream is there, or its servers may lose records.
+pub fn begin_log(config: &Config, backup: &Path) -> Result<u64, Error> {
+    let Some(nats) = &config.nats else {
+        return Err(Error::NoServers);
+    };
+    tls::check_nats(nats)?;
+    let (mut head, bytes) = engine::seed_of(backup)?;
+    head.lsn = jetstream::begins_at(head.made);
+    let begun = jetstream::begin(&settings(nats), head.lsn, About::written(&head), bytes);
+    begun.map_err(engine::Error::from)?;
+    Ok(head.lsn.0)
 }
 
 /// Puts checkpoints into the store, as long as the server runs; of several nodes the first that finds
@@ -98,8 +139,8 @@ fn keep(
         return Ok(None);
     }
     let status = engine.status();
-    if let Some(reason) = status.read_only {
-        return Err(engine::Error::ReadOnly(reason));
+    if let Some(error) = status.read_only {
+        return Err(error);
     }
     if let Some((_, damaged)) = engine.quarantined().into_iter().next() {
         return Err(damaged);
@@ -133,14 +174,7 @@ fn keep(
         return Ok(None);
     }
     let seed = engine.seed()?;
-    let head = &seed.head;
-    let lsn = head.lsn;
-    let about = About {
-        lsn: lsn.0,
-        next_collection: head.next_collection,
-        collections: head.collections.clone(),
-    };
-    let about = serde_json::to_string(&about).unwrap_or_default();
+    let (lsn, about) = (seed.head.lsn, About::written(&seed.head));
     store.put(lsn, about, UntilStop { seed, app })?;
     store.trim(every / 2)?;
     Ok(Some(lsn.0))

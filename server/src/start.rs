@@ -14,8 +14,7 @@ use actix_web::dev::{AppConfig, Server, ServerHandle};
 use actix_web::middleware::{Compress, from_fn};
 use actix_web::{App as Site, web};
 use config::Config;
-use engine::{Engine, Event, Options};
-use migrations::Prepared;
+use engine::Engine;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
@@ -25,13 +24,14 @@ use crate::audit::Audit;
 use crate::connection::Connection;
 use crate::connections::Connections;
 use crate::error::Error;
+use crate::folder::recover_in_time;
 use crate::interrupted::Interrupted;
 use crate::metrics::Metrics;
 use crate::models_task::{self, Embedding};
 use crate::remote::Remote;
 use crate::shards::{Served, Shards};
 use crate::signals::{Signals, Told};
-use crate::tls::Certificate;
+use crate::tls::{self, Certificate};
 use crate::{comparison, compreface, limits, makers, middleware, routes, shards, shared_log};
 
 /// How long the end of a connection is waited for.
@@ -79,6 +79,26 @@ pub fn start(config: Config) -> Result<Running, Error> {
 /// # Errors
 /// The address cannot be listened on.
 pub fn start_with(config: Config, embedding: Embedding) -> Result<Running, Error> {
+    start_for(config, embedding, Purpose::Serving)
+}
+
+/// Starts a server for one who asks it alone. A node's folder is opened also where the log that it follows is not
+/// given or cannot be reached: as far as its last checkpoint goes, and to be read only.
+///
+/// # Errors
+/// The address cannot be listened on.
+pub fn start_alone(config: Config) -> Result<Running, Error> {
+    start_for(config, Embedding::Models, Purpose::OneCommand)
+}
+
+/// What a server is there for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    Serving,
+    OneCommand,
+}
+
+fn start_for(config: Config, embedding: Embedding, purpose: Purpose) -> Result<Running, Error> {
     let listen = |error: std::io::Error| Error::Listen {
         addr: config.listen,
         reason: error.to_string(),
@@ -97,7 +117,12 @@ pub fn start_with(config: Config, embedding: Embedding) -> Result<Running, Error
     let certificate = config.tls.as_ref().map(Certificate::open).transpose()?;
     let remote = config.embedding.remote.as_ref().map(Remote::new);
     let remote = remote.transpose()?;
-    let app = Arc::new(App::new(config, Metrics::new(), keys, audit, remote));
+    if let Some(nats) = &config.nats {
+        tls::check_nats(nats)?;
+    }
+    let mut app = App::new(config, Metrics::new(), keys, audit, remote);
+    app.without_log = purpose == Purpose::OneCommand;
+    let app = Arc::new(app);
     let served = shards::serve(&app)?;
     let nats = app.config.nats.as_ref();
     if let Some(settings) = nats.and_then(|nats| nats.shards.as_ref()) {
@@ -223,9 +248,11 @@ fn http_server(
 /// Opens the data folder of the server; or, without embedders, of a shard.
 fn open(app: &Arc<App>, embedding: Option<Embedding>, progress: &watch::Sender<Phase>) {
     // Nobody would be told of a thread that has ended.
-    let recovered = catch_unwind(AssertUnwindSafe(|| recover(app)));
+    let recovered = catch_unwind(AssertUnwindSafe(|| recover_in_time(app)));
     match recovered.unwrap_or(Err(Error::Ended)) {
-        Ok(engine) => {
+        // It was told to stop before.
+        Ok(None) => {}
+        Ok(Some(engine)) => {
             let status = engine.status();
             let (seconds, records) = (status.recovery_seconds, status.replayed_records);
             let recalled = status.recalled_batches;
@@ -271,8 +298,15 @@ fn open(app: &Arc<App>, embedding: Option<Embedding>, progress: &watch::Sender<P
             });
         }
         Err(error) => {
-            tracing::error!(%error, "the data folder cannot be opened");
-            progress.send_replace(Phase::Failed(error));
+            let folder = app.config.data_dir.display();
+            tracing::error!(%error, %folder, "the data folder cannot be opened");
+            match embedding {
+                Some(_) => {
+                    progress.send_replace(Phase::Failed(error));
+                }
+                // A shard's trouble is none of the others'.
+                None => app.recovery().has_failed(error.to_string()),
+            }
         }
     }
 }
@@ -317,40 +351,6 @@ fn watch<'scope, 'env>(
         if let (Err(error), _) | (_, Err(error)) = (seen, made) {
             tracing::error!(%error, "shards are not looked after");
         }
-    }
-}
-
-fn recover(app: &App) -> Result<Engine, Error> {
-    if let Prepared::Migrated { from } = migrations::prepare(&app.config.data_dir)? {
-        tracing::info!(from, "the data folder was brought to this program's format");
-    }
-    let engine = Engine::open(options(app))?;
-    migrations::opened(&app.config.data_dir)?;
-    Ok(engine)
-}
-
-fn options(app: &App) -> Options {
-    let config = &app.config;
-    let (metrics, recovery) = (app.metrics.clone(), app.recovery().clone());
-    let applied = Arc::clone(&app.applied);
-    Options {
-        checkpoint_log_bytes: config.checkpoint.log_mib << 20,
-        checkpoint_interval: Duration::from_secs(config.checkpoint.interval_s),
-        segment_bytes: config.log.segment_mib << 20,
-        shared_log: config.nats.as_ref().map(shared_log::opener),
-        seed: config.nats.as_ref().map(shared_log::fetcher),
-        compares: config
-            .nats
-            .as_ref()
-            .is_some_and(|nats| nats.compare_interval_s > 0),
-        observer: Some(Arc::new(move |event| {
-            recovery.note(&event);
-            if let Event::Apply { .. } = event {
-                applied.more();
-            }
-            metrics.engine_event(event);
-        })),
-        ..Options::new(&config.data_dir)
     }
 }
 

@@ -73,6 +73,9 @@ pub enum Error {
     /// What several nodes share as their log is not as it must be.
     #[error("the shared log: {0}")]
     Shared(String),
+    /// What several nodes share as their log is not there any more.
+    #[error("the shared log: {0}")]
+    Gone(String),
     /// The tables failed.
     #[error("tables: {0}")]
     Tables(String),

@@ -3,6 +3,7 @@
 //! after, nothing that was deleted is, and all come to the same bytes.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod damaged;
 #[path = "../../../jetstream/tests/common/mod.rs"]
 mod nats;
 mod node;
@@ -46,6 +47,17 @@ impl Cluster {
         through: &dyn Fn(usize, &Nats) -> Vec<String>,
         models: Option<&Path>,
     ) -> Self {
+        Self::start_set(nats, nodes, through, models, &[])
+    }
+
+    /// The same with more settings.
+    fn start_set(
+        nats: Nats,
+        nodes: usize,
+        through: &dyn Fn(usize, &Nats) -> Vec<String>,
+        models: Option<&Path>,
+        more: &[String],
+    ) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let ports = free_ports(nodes);
         let apart = (0..nodes).any(|n| through(n, &nats) != nats.urls());
@@ -57,7 +69,7 @@ impl Cluster {
             port,
             // A node that is cut off shall find what it missed in the stream.
             checkpoints_s: if apart { 3_600 } else { 4 },
-            more: Vec::new(),
+            more: more.to_vec(),
         });
         let places: Vec<_> = places.collect();
         let nodes = places

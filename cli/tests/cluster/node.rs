@@ -100,6 +100,12 @@ impl Node {
         assert!(sent.status().unwrap().success());
     }
 
+    /// Has it end by itself.
+    pub(crate) fn stop(&mut self) {
+        self.signal("TERM");
+        self.child.wait().unwrap();
+    }
+
     /// Ends it at once.
     pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();

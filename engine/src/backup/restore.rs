@@ -52,8 +52,8 @@ impl Engine {
         if self.shared().log_is_shared {
             return Err(Error::Shared("restoring a backup"));
         }
-        if let Some(reason) = self.shared().read_only() {
-            return Err(Error::ReadOnly(reason));
+        if let Some(error) = self.shared().read_only() {
+            return Err(error);
         }
         let got = backup.sha256();
         if let Some(expected) = sha256.filter(|expected| !expected.eq_ignore_ascii_case(&got)) {

@@ -45,6 +45,11 @@ impl Restores {
         self.needed.lock().insert(file.to_owned(), lsn);
     }
 
+    /// Whether there are files that a start may still need.
+    pub(crate) fn keeps_any(&self) -> bool {
+        !self.needed.lock().is_empty()
+    }
+
     pub(crate) fn hand_over(&self, file: &str, loaded: Vec<State>) {
         self.loaded.lock().insert(file.to_owned(), loaded);
     }

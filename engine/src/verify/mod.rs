@@ -15,7 +15,7 @@ use std::sync::Arc;
 use storage::{Backups, Draft, FolderLock, Lsn, OsDisk};
 
 use crate::error::Error;
-use crate::log_of::refuse_followed;
+use crate::log_of::is_of_a_node;
 
 pub use repair::{Loss, Step, repair};
 
@@ -23,8 +23,11 @@ pub use repair::{Loss, Step, repair};
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Verdict {
-    /// The oldest record of the log, and the newest.
+    /// The oldest record of the log, and the newest; of a node's folder none.
     pub log: Option<(Lsn, Lsn)>,
+    /// Of a node's folder, which follows a log that is not in it: up to where it holds everything by itself,
+    /// and how far it had applied that log.
+    pub copy: Option<(Lsn, Lsn)>,
     /// The newest checkpoint that can be read.
     pub checkpoint: Option<Lsn>,
     /// The collections, as a start would serve them.
@@ -83,6 +86,8 @@ pub enum Remedy {
     MakeReadable,
     /// A start is refused, and no part of the folder can make up for what is damaged.
     RestoreFolder,
+    /// The same of a node's folder: other nodes have what was in it.
+    BeginAnew,
 }
 
 impl Remedy {
@@ -130,6 +135,10 @@ impl fmt::Display for Remedy {
                 "see to it that the file can be read and written; whether data is damaged shows then"
             }
             Remedy::RestoreFolder => "restore the data folder from a backup",
+            Remedy::BeginAnew => {
+                "empty the folder (keep `KEYS` and `backups/`) and start the node: it begins with the checkpoint \
+                 in the store, or with the log that all nodes share"
+            }
         })
     }
 }
@@ -155,19 +164,25 @@ impl Verdict {
     }
 }
 
-/// Checks a data folder that no one has open. Nothing of it is changed; the tables are copied to
-/// the system's folder for temporary files.
+/// Checks a data folder that no one has open; of a node's, what it holds without the log that it follows.
+/// Nothing of it is changed; the tables are copied to the system's folder for temporary files.
 ///
 /// # Errors
 /// There is no data folder, it is in use or of a format unknown here, or files cannot be read at all.
 pub fn verify(dir: &Path) -> Result<Verdict, Error> {
-    refuse_followed(dir)?;
     let lock = FolderLock::take(dir)?;
     let mut verdict = Verdict::default();
-    let seen = files::read(dir, lock.store, &mut verdict)?;
+    let of_a_node = is_of_a_node(dir)?;
+    let seen = files::read(dir, lock.store, of_a_node, &mut verdict)?;
     match trial::recover(dir, &Draft::of(dir)?) {
         Ok(recovered) => trial::compare(dir, recovered, &mut verdict)?,
-        Err(error) => verdict.find(format!("a start is refused: {error}"), seen.remedy(&error)),
+        Err(error) => {
+            let remedy = match of_a_node {
+                true => Remedy::BeginAnew,
+                false => seen.remedy(&error),
+            };
+            verdict.find(format!("a start is refused: {error}"), remedy);
+        }
     }
     files::read_backups(
         &Backups::new(Arc::new(OsDisk), dir.join("backups")),

@@ -53,7 +53,12 @@ impl Verdict {
     pub fn plan(&self, loss: Loss) -> Vec<Step> {
         let has = |remedy| self.findings.iter().any(|it| it.remedy == remedy);
         let gives_up = has(Remedy::AcceptLoss);
-        let refused = has(Remedy::RestoreFolder) || has(Remedy::MakeReadable);
+        let refused = [
+            Remedy::RestoreFolder,
+            Remedy::BeginAnew,
+            Remedy::MakeReadable,
+        ];
+        let refused = refused.into_iter().any(has);
         if self.is_whole() || refused || (gives_up && loss == Loss::Refused) {
             return Vec::new();
         }
@@ -101,7 +106,10 @@ fn give_up(dir: &Path, done: &mut Vec<String>) -> Result<(), Error> {
 }
 
 fn start(dir: &Path, done: &mut Vec<String>) -> Result<(), Error> {
-    let engine = Engine::open(Options::new(dir))?;
+    let engine = Engine::open(Options {
+        without_log: true,
+        ..Options::new(dir)
+    })?;
     if engine.status().tables_rebuilt.is_some() {
         done.push("the tables were built anew".to_owned());
     }

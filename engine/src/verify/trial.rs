@@ -17,6 +17,7 @@ pub(super) fn recover(dir: &Path, draft: &Draft) -> Result<Recovered, Error> {
     recover::recover(Options {
         disk: draft.disk(),
         beside: Some(draft.beside().to_owned()),
+        without_log: true,
         ..Options::new(dir)
     })
 }
@@ -42,8 +43,12 @@ pub(super) fn compare(
             points: collection.len(),
         });
     }
+    verdict.copy = recovered.report.copy;
     if let Some(reason) = &recovered.report.tables_rebuilt {
-        verdict.find(reason, Remedy::Start);
+        // What a node's tables have beyond its checkpoint is in the log that it follows.
+        if verdict.copy.is_none_or(|(end, applied)| end == applied) {
+            verdict.find(reason, Remedy::Start);
+        }
         return Ok(());
     }
     let named = |it: Arc<Collection>| (it.id, it.name.clone());

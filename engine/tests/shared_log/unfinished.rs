@@ -92,7 +92,7 @@ fn writes_behind(parts: u64, ends: bool) {
     let dir = tempfile::tempdir().unwrap();
     let log = Arc::clone(&cluster.0);
     let options = Options {
-        shared_log: Some(Arc::new(move || {
+        shared_log: Some(Arc::new(move |_| {
             Ok(Box::new(Unfinished::another(&log.lock(), parts, ends)) as Box<dyn Log>)
         })),
         ..Options::new(dir.path())

@@ -264,9 +264,10 @@ impl Metrics {
         compared.set(whole(lsn));
     }
 
-    /// How many shards nobody serves, and by how many messages one that is served here is behind.
-    pub(crate) fn shards_seen(&self, unserved: usize, behind: u64) {
-        self.0.shards.seen(unserved, behind);
+    /// How many shards nobody serves, by how many messages one that is served here is behind, and how many nodes have
+    /// other settings.
+    pub(crate) fn shards_seen(&self, unserved: usize, behind: u64, disagreeing: usize) {
+        self.0.shards.seen(unserved, behind, disagreeing);
     }
 
     pub(crate) fn retention_waits(&self, waits: bool) {

@@ -9,6 +9,7 @@ use super::states::whole;
 pub(super) struct Shards {
     unserved: Gauge,
     behind: Gauge,
+    disagreeing: Gauge,
 }
 
 impl Shards {
@@ -25,10 +26,16 @@ impl Shards {
                 "Messages of a shard's log that another node has applied and this one has not, of the shard where it \
                  is most.",
             ),
+            disagreeing: gauge(
+                r,
+                "doppel_nodes_disagreeing",
+                "Nodes that have another nats.shards or nats.node_key than this one, and must not.",
+            ),
         }
     }
 
-    pub(super) fn seen(&self, unserved: usize, behind: u64) {
+    pub(super) fn seen(&self, unserved: usize, behind: u64, disagreeing: usize) {
+        self.disagreeing.set(whole(disagreeing as u64));
         self.unserved.set(whole(unserved as u64));
         self.behind.set(whole(behind));
     }

@@ -1,6 +1,6 @@
 //! What stands as it is at the moment: read from the engine and the pool when somebody looks.
 
-use engine::{CollectionInfo, Status};
+use engine::{CollectionInfo, Error, Status};
 use prometheus::{Gauge, GaugeVec, Registry};
 
 use super::made::{gauge, gauges};
@@ -45,7 +45,7 @@ pub(crate) struct Work {
 /// A gauge of the engine: name, help, and where its value is read.
 type EngineGauge = (&'static str, &'static str, fn(&Status) -> f64);
 
-const ENGINE: [EngineGauge; 10] = [
+const ENGINE: [EngineGauge; 11] = [
     (
         "doppel_log_durable_lsn",
         "The last record that is on disk.",
@@ -71,8 +71,13 @@ const ENGINE: [EngineGauge; 10] = [
     ),
     (
         "doppel_read_only",
-        "1: a disk error has stopped all writing.",
+        "1: a disk error, or the shared log, has stopped all writing.",
         |status| flag(status.read_only.is_some()),
+    ),
+    (
+        "doppel_log_broken",
+        "1: nothing more can be read of the shared log, and all writing has stopped.",
+        |status| flag(matches!(status.read_only, Some(Error::LogBroken(_)))),
     ),
     (
         "doppel_collections_quarantined",

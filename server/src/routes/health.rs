@@ -8,6 +8,7 @@ use crate::app::App;
 use crate::memory::Memory;
 use crate::metrics::Work;
 use crate::refusal::Refusal;
+use crate::shards::Shards;
 
 /// What this file answers.
 pub(super) fn operations() -> Vec<Operation> {
@@ -15,7 +16,10 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::get("/healthz", "healthz", || web::to(alive)).about("Whether it is alive."),
         Operation::get("/livez", "livez", || web::to(alive)).about("Whether it is alive."),
         Operation::get("/readyz", "readyz", || web::to(ready))
-            .about("Whether everything is recovered, the models, if any, are loaded, and writes are taken."),
+            .about(
+                "Whether everything on this node is recovered, the models, if any, are loaded, and writes are taken. \
+                 Where a collection's shards are short of something that other nodes may have, the answer names it.",
+            ),
         Operation::get("/metrics", "metrics", || web::to(metrics))
             .about("Metrics in the text format of Prometheus."),
     ]
@@ -27,21 +31,23 @@ async fn alive() -> HttpResponse {
 
 /// Ready: everything is recovered, if there are models, they are loaded, and writes are taken.
 async fn ready(app: Data<App>) -> Result<HttpResponse, Refusal> {
-    stands(&app)?;
-    Ok(plain("ready"))
+    let short = stands(&app)?;
+    Ok(plain(match short.is_empty() {
+        true => "ready".to_owned(),
+        false => format!("ready, but {}", short.join("; ")),
+    }))
 }
 
-fn stands(app: &App) -> Result<(), Refusal> {
+/// What of its shards is missing, if it stands.
+fn stands(app: &App) -> Result<Vec<String>, Refusal> {
     let engine = app.recovered()?;
     if let Some(why) = engine.status().read_only {
-        return Err(Refusal::damaged(format!(
-            "writing has stopped until a restart, searches go on: {why}"
-        )));
+        return Err(Refusal::damaged(why.to_string()).and("Searches go on"));
     }
     if app.faces.is_loading() {
         return Err(Refusal::busy("starting: the face models are being loaded"));
     }
-    Ok(())
+    app.shards().map_or(Ok(Vec::new()), Shards::short_of)
 }
 
 async fn metrics(app: Data<App>) -> Result<HttpResponse, Refusal> {
@@ -70,8 +76,8 @@ async fn metrics(app: Data<App>) -> Result<HttpResponse, Refusal> {
         .body(text))
 }
 
-fn plain(text: &'static str) -> HttpResponse {
+fn plain(text: impl Into<String>) -> HttpResponse {
     HttpResponse::Ok()
         .content_type("text/plain; charset=utf-8")
-        .body(text)
+        .body(text.into())
 }

@@ -78,7 +78,7 @@ pub(crate) async fn route(
             name,
             sharded,
             request: &request,
-            lsns: heard::lsns(request.headers())?,
+            lsns: heard::lsns(request.headers(), shards.settings.count)?,
         };
         let answered = asked.answer(way, payload).await;
         answered.map_err(|refusal| asked.named(refusal))

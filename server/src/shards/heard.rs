@@ -63,8 +63,8 @@ impl Answered {
     }
 }
 
-/// How far a client has seen each shard.
-pub(super) fn lsns(headers: &HeaderMap) -> Result<BTreeMap<u32, u64>, Refusal> {
+/// How far a client has seen each shard, of which there are so many.
+pub(super) fn lsns(headers: &HeaderMap, count: u32) -> Result<BTreeMap<u32, u64>, Refusal> {
     let Some(value) = headers.get(LSNS) else {
         return Ok(BTreeMap::new());
     };
@@ -72,9 +72,24 @@ pub(super) fn lsns(headers: &HeaderMap) -> Result<BTreeMap<u32, u64>, Refusal> {
         let (shard, lsn) = pair.split_once('=')?;
         Some((shard.trim().parse().ok()?, lsn.trim().parse().ok()?))
     });
-    pairs.collect::<Option<_>>().ok_or_else(|| {
+    let pairs: Option<Vec<(u32, u64)>> = pairs.collect();
+    let pairs = pairs.ok_or_else(|| {
         Refusal::wrong("`x-doppel-shard-lsns` must be as an answer had it: `0=65536,2=131072`")
-    })
+    })?;
+    let mut lsns = BTreeMap::new();
+    for (shard, lsn) in pairs {
+        if shard >= count {
+            return Err(Refusal::wrong(format!(
+                "`x-doppel-shard-lsns` names shard {shard}, and there are {count} (nats.shards), from 0 on"
+            )));
+        }
+        if lsns.insert(shard, lsn).is_some() {
+            return Err(Refusal::wrong(format!(
+                "`x-doppel-shard-lsns` names shard {shard} twice"
+            )));
+        }
+    }
+    Ok(lsns)
 }
 
 #[cfg(test)]
@@ -85,10 +100,10 @@ mod tests {
     fn lsns_are_read_as_they_are_told() {
         let read = |text: &str| {
             let headers = [(LSNS, HeaderValue::from_str(text).unwrap())];
-            lsns(&headers.into_iter().collect())
+            lsns(&headers.into_iter().collect(), 3)
         };
         assert_eq!(read("0=5, 2=7").unwrap(), [(0, 5), (2, 7)].into());
-        for wrong in ["", "5", "0=", "a=1", "0=1,,2"] {
+        for wrong in ["", "5", "0=", "a=1", "0=1,,2", "3=1", "1=1,1=2"] {
             assert!(read(wrong).is_err(), "{wrong}");
         }
     }

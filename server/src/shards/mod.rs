@@ -40,7 +40,7 @@ use crate::error::Error;
 use crate::gate::Gate;
 use crate::refusal::Refusal;
 
-use nodes::Nodes;
+use nodes::{Agreed, Nodes};
 use peer::Peers;
 
 /// The key of a collection's metadata that says over how many shards it is spread, and what its parts are
@@ -79,7 +79,10 @@ impl Shards {
         let at_once = peer::at_once(at_once, settings.count);
         Ok(Self {
             settings: settings.clone(),
-            nodes: Nodes::new(settings.url.clone().unwrap_or(url)),
+            nodes: Nodes::new(
+                settings.url.clone().unwrap_or(url),
+                Agreed::of(settings.count, settings.key.as_str()),
+            ),
             peers: Peers::new(settings, tls, at_once, app.memory.clone())?,
             searches: Gate::new("searches in shards", at_once.0),
             writes: Gate::new("writes to shards", at_once.1),

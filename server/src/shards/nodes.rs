@@ -13,9 +13,11 @@ use engine::Lsn;
 use jetstream::{Leases, messages_between};
 use parking_lot::{Mutex, RwLock};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use super::Shards;
 use crate::app::App;
+use crate::refusal::Refusal;
 use crate::shared_log;
 
 /// How long a node is known that says nothing.
@@ -34,24 +36,63 @@ pub(super) struct Node {
     pub(super) url: String,
     /// What it serves, and up to where the log of each is applied there.
     pub(super) shards: BTreeMap<u32, u64>,
+    /// What must be the same on all nodes. What is told without it is of an older program.
+    #[serde(default)]
+    pub(super) agreed: Option<Agreed>,
+}
+
+/// What nodes must have the same settings of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Agreed {
+    /// Over how many shards collections can be spread (`nats.shards`).
+    shards: u32,
+    /// By what a node's key is told from others: the beginning of a hash, which many keys have.
+    key: String,
+}
+
+impl Agreed {
+    pub(super) fn of(shards: u32, key: &str) -> Self {
+        let mut hash = Sha256::new();
+        hash.update("doppel's key of nodes: ");
+        hash.update(key);
+        let hash = hash.finalize().into_iter().take(3);
+        Self {
+            shards,
+            key: hash.map(|byte| format!("{byte:02x}")).collect(),
+        }
+    }
+
+    /// The settings in which another has something else.
+    fn differing(&self, other: &Self) -> Vec<&'static str> {
+        let all = [
+            ("nats.shards", self.shards != other.shards),
+            ("nats.node_key", self.key != other.key),
+        ];
+        let differing = all.into_iter().filter(|(_, differs)| *differs);
+        differing.map(|(setting, _)| setting).collect()
+    }
 }
 
 /// All that are known.
 pub(super) struct Nodes {
     own: RwLock<Node>,
     others: RwLock<Arc<Vec<Node>>>,
+    /// Where nodes are reached that have other settings than this one, and which.
+    disagreeing: Mutex<BTreeMap<String, Vec<&'static str>>>,
     turn: AtomicUsize,
     failed: Mutex<HashMap<String, Instant>>,
     answered: Mutex<HashMap<String, Instant>>,
 }
 
 impl Nodes {
-    pub(super) fn new(url: String) -> Self {
+    pub(super) fn new(url: String, agreed: Agreed) -> Self {
         Self {
             own: RwLock::new(Node {
                 url,
                 shards: BTreeMap::new(),
+                agreed: Some(agreed),
             }),
+            disagreeing: Mutex::default(),
             others: RwLock::default(),
             turn: AtomicUsize::new(0),
             failed: Mutex::default(),
@@ -105,14 +146,14 @@ impl Nodes {
         self.own.read().url != url && !others.iter().any(|node| node.url == url)
     }
 
-    /// How many of these shards nobody serves.
-    fn unserved(&self, count: u32) -> usize {
+    /// Those of so many shards that nobody serves.
+    fn unserved(&self, count: u32) -> Vec<u32> {
         let (own, others) = (self.own.read(), self.others.read());
         let served = |shard: &u32| {
             let mut all = others.iter().chain([&*own]);
             all.any(|node| node.shards.contains_key(shard))
         };
-        (0..count).filter(|shard| !served(shard)).count()
+        (0..count).filter(|shard| !served(shard)).collect()
     }
 
     /// By how many messages what is served here is behind what others have applied, at most.
@@ -133,12 +174,72 @@ impl Nodes {
         own.clone()
     }
 
+    /// Also says which have other settings than this node, and tells of each once.
     fn set_others(&self, others: Vec<Node>) {
+        let own = self.own.read().agreed.clone();
+        let differing = others.iter().filter_map(|node| {
+            let differing = own.as_ref()?.differing(node.agreed.as_ref()?);
+            (!differing.is_empty()).then(|| (node.url.clone(), differing))
+        });
+        let now: BTreeMap<_, _> = differing.collect();
+        let mut known = self.disagreeing.lock();
+        for (node, differing) in now
+            .iter()
+            .filter(|(node, it)| known.get(*node) != Some(*it))
+        {
+            tracing::error!(
+                node,
+                ?differing,
+                "another node has other settings, and they must be the same on all"
+            );
+        }
+        *known = now;
         *self.others.write() = Arc::new(others);
+    }
+
+    /// Who has other settings, and which.
+    fn disagreeing(&self) -> BTreeMap<String, Vec<&'static str>> {
+        self.disagreeing.lock().clone()
     }
 }
 
 impl Shards {
+    /// What of all shards is not as it should be, though this node answers; in words.
+    ///
+    /// # Errors
+    /// One that this node is to serve is still being opened.
+    pub(crate) fn short_of(&self) -> Result<Vec<String>, Refusal> {
+        let mut short = Vec::new();
+        for (shard, own) in &self.served {
+            match (own.engine(), own.recovery().failure()) {
+                (None, None) => {
+                    let text = own.recovery().text();
+                    return Err(Refusal::busy(format!("starting: shard {shard}: {text}")));
+                }
+                (None, Some(why)) => short.push(format!("shard {shard} is not served here: {why}")),
+                (Some(engine), _) => {
+                    let stopped = engine.status().read_only;
+                    short.extend(
+                        stopped.map(|why| format!("shard {shard} takes no writes here: {why}")),
+                    );
+                }
+            }
+        }
+        for (node, differing) in self.nodes.disagreeing() {
+            let differing = differing.join(" and ");
+            short.push(format!(
+                "{node} has another {differing}, which must be the same on all nodes"
+            ));
+        }
+        let open: Vec<u32> = self.open().map(|(shard, _)| shard).collect();
+        let unserved = self.nodes.unserved(self.settings.count).into_iter();
+        let unserved = unserved.filter(|shard| !open.contains(shard));
+        short.extend(
+            unserved.map(|shard| format!("shard {shard} is served by no node that is seen here")),
+        );
+        Ok(short)
+    }
+
     /// Says what is served here and looks what is elsewhere, as long as the server runs.
     pub(crate) fn watch_nodes(&self, app: &App) {
         let (Some(engine), Some(nats)) = (app.engine(), &app.config.nats) else {
@@ -157,8 +258,10 @@ impl Shards {
             let own = self.nodes.set_own(applied.collect());
             match self.tell(&mut leases, &settings, (&name, &own)) {
                 Ok(()) => {
-                    let unserved = self.nodes.unserved(self.settings.count);
-                    app.metrics.shards_seen(unserved, self.nodes.behind());
+                    let unserved = self.nodes.unserved(self.settings.count).len();
+                    let disagreeing = self.nodes.disagreeing().len();
+                    app.metrics
+                        .shards_seen(unserved, self.nodes.behind(), disagreeing);
                 }
                 Err(error) => {
                     tracing::warn!(%error, "other nodes are not seen");
@@ -198,12 +301,13 @@ mod tests {
     use super::*;
 
     fn nodes(own: &[u32], others: &[(&str, &[u32])]) -> Nodes {
-        let nodes = Nodes::new("own".to_owned());
+        let nodes = Nodes::new("own".to_owned(), Agreed::of(3, "the key of nodes"));
         let applied = |shards: &[u32], lsn: u64| shards.iter().map(|shard| (*shard, lsn)).collect();
         nodes.set_own(applied(own, 3 << 16));
         let others = others.iter().map(|(url, shards)| Node {
             url: (*url).to_owned(),
             shards: applied(shards, 5 << 16),
+            agreed: None,
         });
         nodes.set_others(others.collect());
         nodes
@@ -219,6 +323,32 @@ mod tests {
     }
 
     #[test]
+    fn who_has_another_key_or_another_number_of_shards_is_known() {
+        let nodes = nodes(&[0], &[]);
+        let node = |url: &str, agreed| Node {
+            url: url.to_owned(),
+            shards: BTreeMap::new(),
+            agreed,
+        };
+        nodes.set_others(vec![
+            node("same", Some(Agreed::of(3, "the key of nodes"))),
+            node("older", None),
+            node("more", Some(Agreed::of(4, "the key of nodes"))),
+            node("key", Some(Agreed::of(3, "another key of nodes"))),
+        ]);
+        let due = [
+            ("key", vec!["nats.node_key"]),
+            ("more", vec!["nats.shards"]),
+        ];
+        assert_eq!(
+            nodes.disagreeing(),
+            due.map(|(url, it)| (url.to_owned(), it)).into()
+        );
+        nodes.set_others(Vec::new());
+        assert!(nodes.disagreeing().is_empty());
+    }
+
+    #[test]
     fn who_has_not_answered_is_asked_last() {
         let nodes = nodes(&[0], &[("a", &[0])]);
         nodes.has_failed("own");
@@ -229,7 +359,7 @@ mod tests {
     fn who_is_there_who_is_behind_and_what_nobody_serves_is_known() {
         let nodes = nodes(&[0, 2], &[("a", &[0, 1])]);
         assert!(!nodes.is_gone("own") && !nodes.is_gone("a") && nodes.is_gone("b"));
-        assert_eq!((nodes.unserved(3), nodes.unserved(5)), (0, 2));
+        assert_eq!((nodes.unserved(3), nodes.unserved(5)), (vec![], vec![3, 4]));
         assert_eq!(nodes.behind(), 2);
         assert!(!nodes.is_alive("a"));
         nodes.has_answered("a");

@@ -5,12 +5,13 @@
 //! Invariant: a part is only removed by a node that goes by the same log as its maker, and has seen as much
 //! of it. Who is behind and does not know of the collection yet leaves its part alone, and so does a node
 //! with an entry that is damaged and not served. Parts of another log, one that was there before this one
-//! was made anew, are nobody's: they are left alone and told of.
+//! was made anew, are nobody's: they are left alone and told of, unless an entry has come from there with a
+//! backup and asks for them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use engine::{CollectionSpec, Engine, Error, Payload};
+use engine::{CollectionChange, CollectionSpec, Engine, Error, Payload};
 use serde_json::{Value, json};
 
 use super::{KEY, Sharded, Shards};
@@ -95,8 +96,14 @@ fn settle(
 ) -> Result<Vec<String>, Error> {
     let there = parts.collections();
     for (name, (sharded, spec)) in wanted {
-        let is_there = there.iter().any(|part| part.name == *name);
-        if is_there || sharded.count <= shard {
+        if let Some(part) = there.iter().find(|part| part.name == *name) {
+            if seen.judges(&part.spec.metadata) == Judged::Strange {
+                adopt(parts, name, seen)?;
+                tracing::info!(shard, part = name, "belongs to the log that all share now");
+            }
+            continue;
+        }
+        if sharded.count <= shard {
             continue;
         }
         let mut spec = spec.clone();
@@ -122,6 +129,17 @@ fn settle(
         }
     }
     Ok(strange)
+}
+
+/// Has a part of an earlier log, for which an entry of this one asks, be of this one: a log that has begun with what
+/// a node had of the earlier one. No other part is called so.
+fn adopt(parts: &Engine, name: &str, seen: &Seen) -> Result<(), Error> {
+    let metadata = Payload::from_iter([(MAKER.to_owned(), seen.written())]);
+    let change = CollectionChange {
+        metadata: Some(metadata),
+        ..CollectionChange::default()
+    };
+    parts.update_collection(name, change).map(drop)
 }
 
 /// What a node knows of a part that no entry asks for.

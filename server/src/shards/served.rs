@@ -44,6 +44,7 @@ pub(crate) fn serve(app: &App) -> Result<Served, error::Error> {
         let mut own = App::new(config, Metrics::new(), keys, audit, app.remote.clone());
         // One process, one account.
         own.memory = app.memory.clone();
+        own.without_log = app.without_log;
         Ok((*shard, Arc::new(own)))
     });
     served.collect()

@@ -77,6 +77,25 @@ fn provider() -> Arc<CryptoProvider> {
     Arc::new(ring::default_provider())
 }
 
+/// Reads the files with which a node shows the servers of the log who it is, so that a start is refused at once, by
+/// the file's name.
+pub(crate) fn check_nats(nats: &config::Nats) -> Result<(), Error> {
+    if let Some(path) = &nats.ca {
+        certificates(path)?;
+    }
+    if let Some((cert, key)) = &nats.certificate {
+        read(&config::Tls {
+            cert: cert.clone(),
+            key: key.clone(),
+            client_ca: None,
+        })?;
+    }
+    match &nats.credentials {
+        Some(path) => bytes(path).map(drop),
+        None => Ok(()),
+    }
+}
+
 /// The certificate and its key, which must belong together.
 fn read(files: &config::Tls) -> Result<CertifiedKey, Error> {
     let chain = certificates(&files.cert)?;

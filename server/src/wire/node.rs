@@ -114,12 +114,21 @@ struct Issue {
 }
 
 impl Issues {
-    /// What a disk error has come to, if there was one.
-    pub(crate) fn new(read_only: Option<String>) -> Self {
-        let issues = read_only.into_iter().map(|why| Issue {
-            id: "READ_ONLY",
-            description: why,
-            solution: "free or repair the disk, then restart the server",
+    /// What has stopped writing, if something has.
+    pub(crate) fn new(read_only: Option<engine::Error>) -> Self {
+        let issues = read_only.into_iter().map(|why| {
+            let (id, solution) = match why {
+                engine::Error::LogBroken(_) => (
+                    "LOG_BROKEN",
+                    "begin a new log with what a node has: docs/SCALING.md, \"When the log is damaged\"",
+                ),
+                _ => ("READ_ONLY", "free or repair the disk, then restart the server"),
+            };
+            Issue {
+                id,
+                description: why.to_string(),
+                solution,
+            }
         });
         Self {
             issues: issues.collect(),

@@ -400,7 +400,7 @@ fn after_a_disk_error_writes_are_refused_with_507_and_searches_go_on() {
     let metrics = server.get("/metrics").text();
     assert!(metrics.contains("doppel_read_only 1"), "{metrics}");
     let message = server.get("/readyz").refused(503);
-    assert!(message.contains("searches go on"), "{message}");
+    assert!(message.contains("Searches go on"), "{message}");
     assert_eq!(server.get("/livez").status, 200);
     std::fs::rename(&away, &log).unwrap();
     let told = server.stopped().unwrap_err().to_string();

@@ -331,3 +331,83 @@ fn shards_are_served_before_the_models_are_there_and_who_serves_none_is_counted(
     drop(go_on);
     until(|| late.get("/readyz").status == 200);
 }
+
+#[test]
+fn a_node_that_is_ready_names_what_shards_are_short_of_and_who_has_other_settings() {
+    let Some(nats) = Nats::start(1, ALWAYS) else {
+        return;
+    };
+    let first = node(&nats, "0", KEY);
+    let ready = || first.get("/readyz").text();
+    assert!(
+        ready().starts_with("ready, but shard 1 is served by no node"),
+        "{}",
+        ready()
+    );
+    let other = node(&nats, "1,2", "another-key-between-nodes");
+    until(|| ready().contains("has another nats.node_key"));
+    assert!(
+        first
+            .get("/metrics")
+            .text()
+            .contains("doppel_nodes_disagreeing 1")
+    );
+    until(|| {
+        other
+            .get("/readyz")
+            .text()
+            .contains("has another nats.node_key")
+    });
+    drop(other);
+    let _other = node(&nats, "1,2", KEY);
+    until(|| ready() == "ready");
+    until(|| {
+        first
+            .get("/metrics")
+            .text()
+            .contains("doppel_nodes_disagreeing 0")
+    });
+    spread(&first, "c", "Euclid");
+    first.put(POINTS, &points(0..30)).ok();
+    let asked = |lsns: &str| {
+        let headers = [("x-doppel-shard-lsns", lsns)];
+        first.send("GET", "/collections/c/points/1", &headers, &[])
+    };
+    let seen = first.get("/collections/c");
+    asked(seen.header("x-doppel-shard-lsns")).ok();
+    let none = asked("3=65536").refused(400);
+    assert!(none.contains("there are 3"), "{none}");
+    let far = (0..3).map(|shard| format!("{shard}={}", 1_u64 << 40));
+    let far = asked(&far.collect::<Vec<_>>().join(",")).refused(400);
+    assert!(far.contains("is of another log"), "{far}");
+}
+
+#[test]
+fn a_shard_that_cannot_be_opened_leaves_the_others_working() {
+    let Some(nats) = Nats::start(1, ALWAYS) else {
+        return;
+    };
+    let server = node(&nats, "all", KEY);
+    spread(&server, "c", "Euclid");
+    server.put(POINTS, &points(0..30)).ok();
+    let dir = server.stop();
+    let follows = dir.path().join("data/shards/1/FOLLOWS");
+    storage::replace_whole(&follows, &[7; 24]).unwrap();
+    let server = with_settings(&nats, "all", KEY, |settings| {
+        Server::start_in(dir, settings, fake())
+    });
+    until(|| server.get("/readyz").status == 200);
+    let ready = server.get("/readyz").text();
+    assert!(ready.contains("shard 1 is not served here"), "{ready}");
+    assert!(ready.contains("follows another shared log"), "{ready}");
+    let key = format!("Bearer {KEY}");
+    let own = server.send("GET", "/shards/1/readyz", &[("authorization", &key)], &[]);
+    assert!(own.refused(503).contains("cannot be opened"));
+    let search = json!({"vector": [1, 0, 0, 0, 0, 0, 0, 0], "limit": 30});
+    let path = "/collections/c/points/search";
+    let partial = || server.post(&format!("{path}?allow_partial=true"), &search);
+    until(|| partial().body()["missing_shards"] == json!([1]));
+    let told = server.post(path, &search).refused(503);
+    assert!(told.contains("shard 1"), "{told}");
+    server.with_vectors("whole", 2, "Euclid");
+}

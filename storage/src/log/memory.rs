@@ -95,6 +95,10 @@ impl Log for MemoryLog {
         self.known
     }
 
+    fn end(&self) -> Result<Lsn, Error> {
+        Ok(self.kept.lock().last)
+    }
+
     fn first_lsn(&self) -> Lsn {
         self.kept.lock().released.max(Lsn(1))
     }

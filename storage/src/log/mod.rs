@@ -5,12 +5,14 @@ mod examine;
 mod file;
 mod frame;
 mod memory;
+mod severed;
 mod witness;
 
 pub use contract::{keeps_log_contract, keeps_shared_log_contract};
 pub use examine::{GivenUp, LogState, examine_log, forget_given_up, give_up_damaged};
 pub use file::{Cut, FileLog};
 pub use memory::MemoryLog;
+pub use severed::SeveredLog;
 
 use std::time::Duration;
 
@@ -70,9 +72,23 @@ pub trait Log: Send {
         None
     }
 
+    /// Why nothing is appended to it and nothing more is read of it, if that is so: what is behind that place is
+    /// damaged or missing. What is before it can be read; [`Log::last_lsn`] may be further.
+    fn broken(&self) -> Option<String> {
+        None
+    }
+
     /// The position of the last record that is known here, or the one before the first if there is
     /// none yet.
     fn last_lsn(&self) -> Lsn;
+
+    /// A position that no record is behind now, whether it is known here yet or not.
+    ///
+    /// # Errors
+    /// Whoever keeps the log does not answer.
+    fn end(&self) -> Result<Lsn, Error> {
+        Ok(self.last_lsn())
+    }
 
     /// All records at or after this position are kept.
     fn first_lsn(&self) -> Lsn;

@@ -74,6 +74,20 @@ impl Tables {
         move_aside(path)
     }
 
+    /// Removes the tables at `path`, and what was moved aside before: something else takes the place of all
+    /// that they hold.
+    pub fn remove(path: &Path) -> Result<(), Error> {
+        for gone in [path.to_owned(), path.with_extension("broken")] {
+            match fs::remove_dir_all(&gone) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(Error::io(&gone, "remove")(error));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
     fn mark(&self, store: u128) -> Result<(), Error> {
         self.trees()?.meta.insert(STORE, &store.to_be_bytes())?;
         self.flush_and_sync()

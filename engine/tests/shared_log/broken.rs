@@ -1,0 +1,174 @@
+//! A shared log that is damaged, lost, or shorter than it was: what a node has of it is served and can be copied, and
+//! nothing is written.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use engine::{Ack, Engine, Error, Options};
+use parking_lot::Mutex;
+use storage::{Log, Lsn, MemoryLog, SeveredLog};
+
+use super::{Cluster, Kept, expect_same, keep, seeded, spec, wait_for};
+use crate::common::{contents, point};
+
+/// A node with two points, the second behind its last checkpoint but one.
+fn filled(cluster: &Cluster) -> tempfile::TempDir {
+    let (dir, one) = cluster.node();
+    one.create_collection("c", spec()).unwrap();
+    one.upsert("c", vec![point(1, 1)], Ack::Applied).unwrap();
+    one.checkpoint().unwrap();
+    one.upsert("c", vec![point(2, 2)], Ack::Applied).unwrap();
+    one.shutdown().unwrap();
+    dir
+}
+
+/// What a node has serves, and takes nothing.
+fn serves(engine: &Engine, points: usize, why: &str) {
+    assert_eq!(contents(engine, "c").len(), points);
+    engine.check("c").unwrap();
+    let told = engine.upsert("c", vec![point(9, 9)], Ack::Applied);
+    let Err(Error::LogBroken(told)) = told else {
+        panic!("{told:?}");
+    };
+    assert!(told.contains(why), "{told}");
+    assert!(matches!(
+        engine.status().read_only,
+        Some(Error::LogBroken(_))
+    ));
+}
+
+/// As much of a log as there was at first.
+fn shortened(cluster: &Cluster, records: usize) -> Cluster {
+    let log = cluster.0.lock().another();
+    let mut short = MemoryLog::shared_as(log.shared().unwrap());
+    for record in log.read_from(Lsn(1)).unwrap().take(records) {
+        short.append(&[record.unwrap().1]).unwrap();
+    }
+    Cluster(Arc::new(Mutex::new(short)))
+}
+
+fn without_log(dir: &Path) -> Options {
+    Options {
+        without_log: true,
+        ..Options::new(dir)
+    }
+}
+
+#[test]
+fn a_node_whose_log_is_damaged_keeps_all_it_has_and_serves_it_after_a_restart() {
+    let cluster = Cluster::new();
+    let (dir, one) = cluster.node();
+    one.create_collection("c", spec()).unwrap();
+    one.upsert("c", vec![point(1, 1)], Ack::Applied).unwrap();
+    one.checkpoint().unwrap();
+    one.upsert("c", vec![point(2, 2)], Ack::Applied).unwrap();
+    let mut other = cluster.0.lock().another();
+    other.append(&[b"no record".to_vec()]).unwrap();
+    wait_for(|| one.status().read_only.is_some());
+    serves(&one, 2, "cannot be read");
+    // Without the log, too, as soon as it is known to be damaged.
+    wait_for(|| one.status().checkpoint_lsn == one.status().applied_lsn);
+    one.create_backup(None).unwrap();
+    one.shutdown().unwrap();
+    drop(one);
+    for _ in 0..2 {
+        let one = Engine::open(cluster.options(&dir)).unwrap();
+        serves(&one, 2, "cannot be read");
+        one.create_backup(None).unwrap();
+    }
+    let refused = Engine::open(Options::new(dir.path())).err().unwrap();
+    assert!(refused.to_string().contains("was not given"), "{refused}");
+    let copy = Engine::open(without_log(dir.path())).unwrap();
+    serves(&copy, 2, "only the copy in this folder");
+    drop(copy);
+    let verdict = engine::verify(dir.path()).unwrap();
+    let (end, applied) = verdict.copy.unwrap();
+    assert!(verdict.is_whole() && end == applied, "{verdict:?}");
+}
+
+#[test]
+fn a_new_node_has_what_comes_before_the_damage() {
+    let cluster = Cluster::new();
+    drop(filled(&cluster));
+    let mut other = cluster.0.lock().another();
+    other.append(&[b"no record".to_vec()]).unwrap();
+    let (_dir, late) = cluster.node();
+    serves(&late, 2, "cannot be read");
+}
+
+#[test]
+fn a_log_that_ends_before_the_checkpoint_takes_no_writes_however_often_the_node_starts() {
+    let cluster = Cluster::new();
+    let dir = filled(&cluster);
+    let short = shortened(&cluster, 2);
+    for _ in 0..2 {
+        let one = Engine::open(short.options(&dir)).unwrap();
+        serves(&one, 2, "it ends at LSN");
+    }
+    // Put back, it goes on.
+    let one = Engine::open(cluster.options(&dir)).unwrap();
+    one.upsert("c", vec![point(3, 3)], Ack::Applied).unwrap();
+}
+
+#[test]
+fn a_log_that_ends_before_what_only_the_tables_know_is_remembered_to_be_short() {
+    let cluster = Cluster::new();
+    let dir = filled(&cluster);
+    let manifests = dir.path().read_dir().unwrap().map(|it| it.unwrap().path());
+    let is_manifest = |it: &std::path::PathBuf| {
+        let name = it.file_name().unwrap().to_string_lossy();
+        name.starts_with("manifest-")
+    };
+    let newest = manifests.filter(is_manifest).max().unwrap();
+    std::fs::remove_file(newest).unwrap();
+    let (end, applied) = engine::verify(dir.path()).unwrap().copy.unwrap();
+    assert!(end < applied);
+    let short = shortened(&cluster, 2);
+    for _ in 0..2 {
+        let one = Engine::open(short.options(&dir)).unwrap();
+        serves(&one, 1, "it ends at LSN");
+    }
+    let one = Engine::open(cluster.options(&dir)).unwrap();
+    one.upsert("c", vec![point(3, 3)], Ack::Applied).unwrap();
+    assert_eq!(contents(&one, "c").len(), 3);
+}
+
+#[test]
+fn a_node_whose_log_is_gone_serves_what_it_has_and_one_that_has_nothing_says_so() {
+    let gone = |dir: &tempfile::TempDir| Options {
+        shared_log: Some(Arc::new(|followed| match followed {
+            Some(_) => Err(storage::Error::Gone(
+                "the stream is not there any more".into(),
+            )),
+            None => Ok(Box::new(SeveredLog::new(5, Lsn(0), String::new())) as Box<dyn Log>),
+        })),
+        ..Options::new(dir.path())
+    };
+    let cluster = Cluster::new();
+    let dir = filled(&cluster);
+    let one = Engine::open(gone(&dir)).unwrap();
+    serves(&one, 2, "not there any more");
+    let nothing = tempfile::tempdir().unwrap();
+    std::fs::copy(dir.path().join("FOLLOWS"), nothing.path().join("FOLLOWS")).unwrap();
+    let refused = Engine::open(gone(&nothing)).err().unwrap().to_string();
+    assert!(refused.contains("holds no checkpoint"), "{refused}");
+}
+
+#[test]
+fn what_a_node_has_begun_anew_with_and_what_it_had_before_are_removed() {
+    let cluster = Cluster::new();
+    let dir = filled(&cluster);
+    let (_other, other) = cluster.node();
+    let store = Kept::default();
+    other.upsert("c", vec![point(3, 3)], Ack::Applied).unwrap();
+    let lsn = keep(&store, &other);
+    cluster.0.lock().trim_below(lsn.next());
+    let one = Engine::open(seeded(&cluster, &dir, &store)).unwrap();
+    expect_same(&[&one, &other]);
+    let restores = dir.path().join("restores");
+    wait_for(|| restores.read_dir().unwrap().count() == 0);
+    assert!(!dir.path().join("tables.broken").exists());
+    drop(one);
+    let one = Engine::open(seeded(&cluster, &dir, &store)).unwrap();
+    expect_same(&[&one, &other]);
+}
