@@ -77,6 +77,11 @@ struct Row {
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
+    let rising = arguments.sizes.is_sorted_by(|a, b| a < b);
+    anyhow::ensure!(
+        rising && arguments.sizes.first().is_some_and(|first| *first > 0),
+        "--sizes must rise, from 1 or more"
+    );
     let dir = tempfile::tempdir()?;
     let mut people = People::new(arguments.seed, arguments.dim);
     // Photos of the first people, who are in every collection.
