@@ -219,6 +219,10 @@ impl Engine {
             let files_of = names.into_iter().filter(|name| !dir.join(name).is_dir());
             files.extend(files_of.map(|name| (format!("{prefix}{name}"), ())));
         }
+        // Tables that could not be used, kept for whoever wants to look.
+        if folder.tables().with_file_name("tables.broken").is_dir() {
+            files.insert("tables.broken/".into(), ());
+        }
         Ok(files)
     }
 }

@@ -180,6 +180,19 @@ fn tables_that_are_lost_after_a_purge_are_rebuilt_with_their_pictures() {
 }
 
 #[test]
+fn tables_that_could_not_be_used_are_gone_after_a_purge_and_in_its_report() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = used(dir.path());
+    let broken = dir.path().join("tables.broken");
+    std::fs::create_dir(&broken).unwrap();
+    std::fs::write(broken.join("db"), "names").unwrap();
+    let report = engine.purge("c", OldBackups::Keep).unwrap();
+    assert!(!broken.exists());
+    let told = report.removed.iter().any(|file| file == "tables.broken/");
+    assert!(told, "{report:?}");
+}
+
+#[test]
 fn what_a_repair_took_out_of_the_log_is_gone_after_a_purge() {
     let dir = tempfile::tempdir().unwrap();
     drop(used(dir.path()));
