@@ -140,7 +140,14 @@ fn upright_or_said(decoder: &mut impl ImageDecoder) -> Orientation {
 
 fn damaged(error: image::ImageError) -> Error {
     // Some end with a line's end.
-    Error::Damaged(error.to_string().trim_end().to_owned())
+    let what = error.to_string().trim_end().to_owned();
+    match error {
+        image::ImageError::Unsupported(_) => Error::UnsupportedForm(what),
+        image::ImageError::Limits(_) => Error::Damaged(format!(
+            "it needs more memory to be decoded than its size and its file account for ({what})"
+        )),
+        _ => Error::Damaged(what),
+    }
 }
 
 /// What lies behind transparent pixels is arbitrary, and often black.
@@ -178,6 +185,20 @@ mod tests {
             .write_to(&mut Cursor::new(&mut bytes), ImageFormat::Png)
             .unwrap();
         bytes
+    }
+
+    #[test]
+    fn a_form_that_is_not_read_is_told_as_that_and_not_as_damage() {
+        let mut bytes = Vec::new();
+        image::GrayImage::new(8, 8)
+            .write_to(&mut Cursor::new(&mut bytes), ImageFormat::Tiff)
+            .unwrap();
+        // Its numbers become places in a palette (tag 262, a short).
+        let tag = [6, 1, 3, 0, 1, 0, 0, 0];
+        let at = bytes.windows(8).position(|eight| eight == tag).unwrap();
+        bytes[at + 8] = 3;
+        let refused = decode(&bytes).expect_err("palettes are not read");
+        assert!(matches!(refused, Error::UnsupportedForm(_)), "{refused:?}");
     }
 
     /// The header of a PNG of any size, with nothing behind it.

@@ -16,6 +16,11 @@ pub enum Error {
         /// Its format.
         format: &'static str,
     },
+    /// An image in a form of its kind that is not decoded.
+    #[error(
+        "this form of image cannot be read ({0}); save it as a JPEG or PNG in red, green and blue"
+    )]
+    UnsupportedForm(String),
     /// More pixels than allowed.
     #[error(
         "the image of {width} x {height} pixels is too large: at most {max_side} on a side and {max_pixels} in all"

@@ -261,7 +261,7 @@ impl From<embedder::Error> for Refusal {
         use embedder::Error;
         let message = error.to_string();
         match error {
-            Error::Unsupported { .. } => Self::content_type(message),
+            Error::Unsupported { .. } | Error::UnsupportedForm(_) => Self::content_type(message),
             Error::NotAnImage { .. } | Error::Damaged(_) => Self::photo(message),
             Error::TooLarge { .. } | Error::TooLargeWhole { .. } | Error::TooManyBytes { .. } => {
                 Self::too_large(message)

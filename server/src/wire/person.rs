@@ -146,6 +146,11 @@ impl TryFrom<RenameBody> for Rename {
                 "`to` must have 1 to {most} characters"
             )));
         }
+        if body.to.trim().is_empty() || body.to.chars().any(char::is_control) {
+            return Err(Refusal::wrong(
+                "`to` must be more than blanks, and without control characters",
+            ));
+        }
         if body.from == body.to {
             return Err(Refusal::wrong("`from` and `to` are the same name"));
         }

@@ -71,7 +71,9 @@ fn a_renamed_person_is_another_only_when_nobody_has_the_name_or_both_are_merged(
     };
     assert!(refused("Cleo", "Dora", 404).contains("`Cleo`"));
     assert!(refused("Ada", "Bob", 409).contains("merged"));
-    assert!(refused("Ada", "", 400).contains("`to`"));
+    for to in ["", "  ", "Ada\u{0}B", "a\nb"] {
+        assert!(refused("Ada", to, 400).contains("`to`"), "{to:?}");
+    }
     assert!(refused("Ada", "Ada", 400).contains("same"));
     let renamed = server.post(RENAME, &json!({"from": "Ada", "to": "Ada Lovelace"}));
     assert_eq!(renamed.ok()["changed"], 2);
