@@ -247,6 +247,10 @@ pub(crate) struct RestoreArgs {
     /// must not be there yet. Nodes with empty folders then begin with it
     #[arg(long, conflicts_with_all = ["collection", "url", "data_dir"])]
     pub(crate) begin_log: bool,
+    /// With --begin-log: go on behind this LSN, the highest that clients may have seen (`had_applied`, where the
+    /// backup's making told it)
+    #[arg(long, value_name = "LSN", requires = "begin_log")]
+    pub(crate) behind: Option<u64>,
     /// Configuration file, with --begin-log [env: DOPPEL_CONFIG] [default: doppel.toml, if it is there]
     #[arg(long, value_name = "FILE", requires = "begin_log")]
     pub(crate) config: Option<PathBuf>,

@@ -92,7 +92,7 @@ pub(crate) fn begin_log(arguments: &RestoreArgs) -> Result<Exit> {
         level: Level::Warn,
         ..config.log_output.clone()
     });
-    let lsn = server::begin_log(&config, &arguments.file)?;
+    let lsn = server::begin_log(&config, &arguments.file, arguments.behind.unwrap_or(0))?;
     out::print(&format!(
         "the log has begun and goes on behind LSN {lsn}: start the nodes, with empty data folders\n"
     ))?;

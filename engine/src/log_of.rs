@@ -45,6 +45,12 @@ pub(crate) fn open_log(
         }
         (Some(open), Some(number)) => match open(Some(number)) {
             Ok(log) if log.shared() == Some(number) => Ok(log),
+            // A shard's folder follows a log of its own.
+            Ok(_) if options.without_log => severed(
+                number,
+                "the shared log: another was given, so that only the copy in this folder is read"
+                    .to_owned(),
+            ),
             Ok(_) => Err(Error::BadRequest(format!(
                 "{}: the data folder follows another shared log than the one it was given: give it that \
                  one, or start with an empty folder",

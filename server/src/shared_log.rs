@@ -74,17 +74,17 @@ pub(crate) fn fetcher(nats: &Nats) -> FetchSeed {
 }
 
 /// Begins a shared log with what a backup holds: the stream of the settings, which must not be there yet. Gives the
-/// position behind which it goes on.
+/// position behind which it goes on: behind all of the backup, and behind `behind`.
 ///
 /// # Errors
 /// The settings name no servers, the backup is damaged, the stream is there, or its servers may lose records.
-pub fn begin_log(config: &Config, backup: &Path) -> Result<u64, Error> {
+pub fn begin_log(config: &Config, backup: &Path, behind: u64) -> Result<u64, Error> {
     let Some(nats) = &config.nats else {
         return Err(Error::NoServers);
     };
     tls::check_nats(nats)?;
     let (mut head, bytes) = engine::seed_of(backup)?;
-    head.lsn = jetstream::begins_at(head.made);
+    head.lsn = jetstream::begins_at(head.made.max(Lsn(behind)));
     let begun = jetstream::begin(&settings(nats), head.lsn, About::written(&head), bytes);
     begun.map_err(engine::Error::from)?;
     Ok(head.lsn.0)

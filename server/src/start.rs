@@ -99,6 +99,10 @@ enum Purpose {
 }
 
 fn start_for(config: Config, embedding: Embedding, purpose: Purpose) -> Result<Running, Error> {
+    let config = match purpose {
+        Purpose::Serving => config,
+        Purpose::OneCommand => by_itself(config),
+    };
     let listen = |error: std::io::Error| Error::Listen {
         addr: config.listen,
         reason: error.to_string(),
@@ -154,6 +158,17 @@ fn start_for(config: Config, embedding: Embedding, purpose: Purpose) -> Result<R
         phase,
         runtime,
     })
+}
+
+/// One command looks at one folder: it serves no shards, tells no node that it is there, and puts nothing where nodes
+/// look.
+fn by_itself(mut config: Config) -> Config {
+    if let Some(nats) = &mut config.nats {
+        nats.shards = None;
+        nats.checkpoint_interval_s = 0;
+        nats.compare_interval_s = 0;
+    }
+    config
 }
 
 /// Runs actix on a thread of its own, which has its own runtime.

@@ -19,6 +19,11 @@ fn doppel(of: Option<(&Place, &str)>, arguments: &[&str]) -> Output {
         command.env("DOPPEL_NATS__MONITORS", place.monitors.join(","));
         command.env("DOPPEL_NATS__STREAM", stream);
         command.env("DOPPEL_NATS__REPLICAS", "1");
+        // All that stands in a node's file of settings, as where a command is run beside that.
+        let more = place.more.iter().filter_map(|it| it.strip_prefix("nats."));
+        for (name, value) in more.filter_map(|it| it.split_once('=')) {
+            command.env(format!("DOPPEL_NATS__{}", name.to_uppercase()), value);
+        }
     }
     command.args(arguments).output().unwrap()
 }
@@ -307,10 +312,16 @@ fn a_new_log_goes_on_with_the_shards_of_the_old_and_drops_their_parts() {
     for shard in 0..2 {
         let file = dir.path().join(format!("shard-{shard}.doppel"));
         let folder = place.dir.join("shards").join(shard.to_string());
+        // With a log that is another's, and with its own.
+        let stream = ["doppel", "doppel-shard-1"][shard];
         done(&doppel(
-            None,
+            Some((&place, stream)),
             &["backup", text(&file), "--data-dir", text(&folder)],
         ));
+        assert!(
+            !folder.join("shards").exists(),
+            "one folder, and nothing in it"
+        );
         begin(&format!("second-shard-{shard}"), &file);
     }
     place.dir = node::dir(dir.path(), 1);
