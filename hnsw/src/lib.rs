@@ -3,8 +3,8 @@
 //!
 //! The graph is walked on packed codes, the best are ordered by int8 codes and then by their `f32`s,
 //! so every score is exact. The same operations in the same order give the same graph, bit for bit.
-//! Threads run only inside a call that is told to use several, and the one file is a stand-in for
-//! RAM that the caller hands over; sharing an index is the caller's.
+//! Threads run only inside a call that is told to use several, and files are the caller's: one that stands
+//! in for RAM, and such as rows are lent from after they were read; sharing an index is the caller's.
 //!
 //! ```
 //! use hnsw::{Index, Metric, Params, SearchOptions};
