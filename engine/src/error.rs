@@ -72,7 +72,7 @@ pub enum Error {
     ReadOnly(String),
     /// Nothing more can be read of the log that several nodes share, so nothing is written to it.
     #[error(
-        "writing has stopped, because of {0}; what to do is in docs/SCALING.md, \"When the log is damaged\""
+        "writing has stopped: {0}; what to do is in docs/SCALING.md, \"When the log is damaged\""
     )]
     LogBroken(String),
     /// Data on disk that does not hold what it should.

@@ -7,26 +7,47 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use storage::{DataFolder, FileLog, Log, Lsn, SeveredLog, read_whole, replace_whole};
+use storage::{
+    CopiedLog, DataFolder, FileLog, Log, Lsn, SeveredLog, ends_early, read_whole, replace_whole,
+};
 
 use crate::error::Error;
 use crate::options::Options;
 use crate::shared::Shared;
 
-/// `kept`: the folder's newest checkpoint, with which it can be read where its shared log cannot be had.
+/// `kept`: the folder's newest checkpoint, from which it can be read where its shared log cannot be had.
 pub(crate) fn open_log(
+    options: &Options,
+    folder: &DataFolder,
+    kept: Option<Lsn>,
+) -> Result<Box<dyn Log>, Error> {
+    let log = open_either(options, folder, kept)?;
+    if log.shared().is_none() {
+        return Ok(log);
+    }
+    let (gone, last) = (log.broken(), kept.unwrap_or(Lsn(0)));
+    let disk = Arc::clone(folder.disk());
+    let copied = CopiedLog::open(log, disk, folder.copy(), (folder.store(), last))?;
+    match gone {
+        // Not even the copy has anything.
+        Some(why) if copied.last_lsn() == Lsn(0) => Err(Error::Corrupt(format!(
+            "{}: {why}; and the folder, which follows that log, holds nothing that could be read without it",
+            folder.dir().display()
+        ))),
+        _ => Ok(Box::new(copied)),
+    }
+}
+
+fn open_either(
     options: &Options,
     folder: &DataFolder,
     kept: Option<Lsn>,
 ) -> Result<Box<dyn Log>, Error> {
     let dir = folder.dir();
     let followed = followed(dir)?.map(|it| it.number);
-    let severed = |number: u128, why: String| match kept {
-        Some(last) => Ok(Box::new(SeveredLog::new(number, last, why)) as Box<dyn Log>),
-        None => Err(Error::Corrupt(format!(
-            "{}: {why}; and the folder, which follows that log, holds no checkpoint that could be read without it",
-            dir.display()
-        ))),
+    let severed = |number: u128, why: String| -> Result<Box<dyn Log>, Error> {
+        let last = kept.unwrap_or(Lsn(0));
+        Ok(Box::new(SeveredLog::new(number, last, why)))
     };
     match (&options.shared_log, followed) {
         (None, None) => own(options, folder),
@@ -70,12 +91,20 @@ pub(crate) fn check_continuity(log: &dyn Log, checkpoint: Lsn) -> Result<Option<
     let (first, last) = (log.first_lsn(), log.last_lsn());
     let shared = log.shared().is_some() && checkpoint > Lsn(0);
     if first > checkpoint.next() {
-        let what = format!(
-            "the checkpoint ends at LSN {checkpoint}, but the log starts at {first}: records are missing"
-        );
-        return match shared {
-            true => Ok(Some(format!("the shared log: {what}"))),
-            false => Err(Error::Corrupt(what)),
+        return match log.shared() {
+            Some(_) if checkpoint > Lsn(0) => Ok(Some(format!(
+                "the shared log: it begins at LSN {first} now, and this node has all up to {checkpoint}: what is \
+                 between was purged, and no checkpoint in the store goes up to there"
+            ))),
+            // Nodes that have all put a checkpoint there.
+            Some(_) => Err(Error::Busy(format!(
+                "the shared log begins at LSN {first}: what comes before was purged, and no checkpoint in the store goes \
+                 up to there; a node that runs and has it puts one there within a minute; where none does, \
+                 docs/SCALING.md, \"When the log is damaged\", says how nodes go on"
+            ))),
+            None => Err(Error::Corrupt(format!(
+                "the checkpoint ends at LSN {checkpoint}, but the log starts at {first}: records are missing"
+            ))),
         };
     }
     if last < checkpoint {
@@ -87,13 +116,6 @@ pub(crate) fn check_continuity(log: &dyn Log, checkpoint: Lsn) -> Result<Option<
         };
     }
     Ok(None)
-}
-
-pub(crate) fn ends_early(last: Lsn, applied: Lsn) -> String {
-    format!(
-        "the shared log: it ends at LSN {last}, and this node has applied it up to {applied}: the servers have \
-         lost what they had acknowledged, or were put back to what they had before"
-    )
 }
 
 /// Says that a node has only what it holds by itself, and how far it had applied the shared log.

@@ -10,7 +10,7 @@ use std::time::Instant;
 use hnsw::Scratch;
 use storage::{
     Blobs, CollectionEntry, DataFolder, Disk, Expectation, Log, Lsn, Manifest, Manifests,
-    OpenedManifests, OpenedTables, Plans, PointId, Record, Records, SnapshotReader, Tables,
+    OpenedManifests, OpenedTables, Plans, PointId, Record, SnapshotReader, Tables, ends_early,
 };
 
 use crate::apply::Followers;
@@ -21,9 +21,7 @@ use crate::commit::of_the_log;
 use crate::error::Error;
 use crate::limits::GROUP_BYTES;
 use crate::load::{Rows, load_collection, refill_tables};
-use crate::log_of::{
-    applied_once, check_continuity, ends_early, is_a_copy, note_applied, open_log,
-};
+use crate::log_of::{applied_once, check_continuity, is_a_copy, note_applied, open_log};
 use crate::options::{Event, Options, RecoveryStep};
 use crate::quarantine::Quarantined;
 use crate::seed::{Planted, plant};
@@ -436,11 +434,9 @@ impl Source<'_> {
         self.options.observe(step(RecoveryStep::Replay, 0, of));
         let mut broken = self.apart.clone().or_else(|| self.log.broken());
         let mut read = Lsn(from.0.saturating_sub(1));
-        let records: Records<'_> = match self.apart {
-            Some(_) => Box::new(std::iter::empty()),
-            None => self.log.read_from(from)?,
-        };
-        for record in records {
+        // Where the log does not go on from here, what this node has copied of it.
+        for record in self.log.read_from(from)? {
+            let is_there = record.is_ok();
             let decoded = record.and_then(|(lsn, encoded)| {
                 bytes += encoded.len();
                 let record = Record::decode(&encoded);
@@ -456,7 +452,9 @@ impl Source<'_> {
                     group.push((lsn, record));
                 }
                 Err(error @ storage::Error::Shared(_)) if self.log.shared().is_some() => {
-                    broken = Some(error.to_string());
+                    // Why there is only a copy says more than what that ends with.
+                    let known = broken.take().filter(|_| is_there);
+                    broken = known.or_else(|| Some(error.to_string()));
                     break;
                 }
                 Err(error) => return Err(error.into()),

@@ -162,6 +162,10 @@ pub(crate) fn plant(
     let Some(fetch) = options.seed.as_ref().filter(|_| log.shared().is_some()) else {
         return Ok(None);
     };
+    // Who can do without the log does not look for what lies beside it either.
+    if options.without_log && log.broken().is_some() {
+        return Ok(None);
+    }
     let checkpoint = manifests.newest().map(|newest| newest.lsn);
     if checkpoint.is_some_and(|lsn| log.first_lsn() <= lsn.next()) {
         return Ok(None);
@@ -195,7 +199,11 @@ pub(crate) fn plant(
             }
         }
     }
-    passed_over.map_or(Ok(None), Err)
+    match passed_over {
+        // What the folder has of a log that cannot be had is more than nothing.
+        Some(error) if log.broken().is_none() => Err(error),
+        _ => Ok(None),
+    }
 }
 
 /// A seed that has been fetched, if it is whole and the log goes on behind it.
@@ -250,6 +258,7 @@ fn empty(folder: &DataFolder, manifests: &mut Manifests) -> Result<(), Error> {
     manifests.remove_all()?;
     Tables::remove(&folder.tables())?;
     clear(folder, &folder.snapshots())?;
+    clear(folder, &folder.copy())?;
     clear(folder, &folder.blobs())
 }
 

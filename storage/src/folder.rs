@@ -85,6 +85,11 @@ impl DataFolder {
         self.dir.join("plans")
     }
 
+    /// Where it lies what a node has copied of the log that it shares with others.
+    pub fn copy(&self) -> PathBuf {
+        self.dir.join("copy")
+    }
+
     /// Where the sled tables lie.
     pub fn tables(&self) -> PathBuf {
         self.beside.join("tables")

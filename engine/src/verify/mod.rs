@@ -88,6 +88,8 @@ pub enum Remedy {
     RestoreFolder,
     /// The same of a node's folder: other nodes have what was in it.
     BeginAnew,
+    /// A node's folder does not hold by itself all that the node had applied.
+    FollowLog,
 }
 
 impl Remedy {
@@ -135,6 +137,10 @@ impl fmt::Display for Remedy {
                 "see to it that the file can be read and written; whether data is damaged shows then"
             }
             Remedy::RestoreFolder => "restore the data folder from a backup",
+            Remedy::FollowLog => {
+                "the log has the rest: start the node with it; if it is gone, look whether another node's folder holds \
+                 more before a new log begins with this one"
+            }
             Remedy::BeginAnew => {
                 "empty the folder (keep `KEYS` and `backups/`) and start the node: it begins with the checkpoint \
                  in the store, or with the log that all nodes share"

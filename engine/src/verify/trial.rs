@@ -44,8 +44,14 @@ pub(super) fn compare(
         });
     }
     verdict.copy = recovered.report.copy;
+    if let Some((end, applied)) = verdict.copy.filter(|(end, applied)| end < applied) {
+        let what = format!(
+            "this node had applied the log that nodes share up to LSN {applied}, and its folder holds all up to {end} by \
+             itself"
+        );
+        verdict.find(what, Remedy::FollowLog);
+    }
     if let Some(reason) = &recovered.report.tables_rebuilt {
-        // What a node's tables have beyond its checkpoint is in the log that it follows.
         if verdict.copy.is_none_or(|(end, applied)| end == applied) {
             verdict.find(reason, Remedy::Start);
         }

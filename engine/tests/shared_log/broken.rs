@@ -8,7 +8,7 @@ use engine::{Ack, Engine, Error, Options};
 use parking_lot::Mutex;
 use storage::{Log, Lsn, MemoryLog, SeveredLog};
 
-use super::{Cluster, Kept, expect_same, keep, seeded, spec, wait_for};
+use super::{Cluster, Kept, expect_same, keep, seeded, settle, spec, wait_for};
 use crate::common::{contents, point};
 
 /// A node with two points, the second behind its last checkpoint but one.
@@ -45,6 +45,37 @@ fn shortened(cluster: &Cluster, records: usize) -> Cluster {
         short.append(&[record.unwrap().1]).unwrap();
     }
     Cluster(Arc::new(Mutex::new(short)))
+}
+
+/// What a node leaves that is killed now.
+fn killed(dir: &Path) -> tempfile::TempDir {
+    fn copy(from: &Path, to: &Path) {
+        std::fs::create_dir_all(to).unwrap();
+        for entry in from.read_dir().unwrap() {
+            let entry = entry.unwrap();
+            let target = to.join(entry.file_name());
+            match entry.file_type().unwrap().is_dir() {
+                true => copy(&entry.path(), &target),
+                false => drop(std::fs::copy(entry.path(), target).unwrap()),
+            }
+        }
+    }
+    let left = tempfile::tempdir().unwrap();
+    copy(dir, left.path());
+    left
+}
+
+/// A log that is gone.
+fn gone(dir: &tempfile::TempDir) -> Options {
+    Options {
+        shared_log: Some(Arc::new(|followed| match followed {
+            Some(_) => Err(storage::Error::Gone(
+                "the stream is not there any more".into(),
+            )),
+            None => Ok(Box::new(SeveredLog::new(5, Lsn(0), String::new())) as Box<dyn Log>),
+        })),
+        ..Options::new(dir.path())
+    }
 }
 
 fn without_log(dir: &Path) -> Options {
@@ -121,8 +152,11 @@ fn a_log_that_ends_before_what_only_the_tables_know_is_remembered_to_be_short() 
     };
     let newest = manifests.filter(is_manifest).max().unwrap();
     std::fs::remove_file(newest).unwrap();
-    let (end, applied) = engine::verify(dir.path()).unwrap().copy.unwrap();
-    assert!(end < applied);
+    // As a power cut may leave it, which knows no file that was not synced.
+    std::fs::remove_dir_all(dir.path().join("copy")).unwrap();
+    let verdict = engine::verify(dir.path()).unwrap();
+    let (end, applied) = verdict.copy.unwrap();
+    assert!(end < applied && !verdict.is_whole(), "{verdict:?}");
     let short = shortened(&cluster, 2);
     for _ in 0..2 {
         let one = Engine::open(short.options(&dir)).unwrap();
@@ -135,15 +169,6 @@ fn a_log_that_ends_before_what_only_the_tables_know_is_remembered_to_be_short() 
 
 #[test]
 fn a_node_whose_log_is_gone_serves_what_it_has_and_one_that_has_nothing_says_so() {
-    let gone = |dir: &tempfile::TempDir| Options {
-        shared_log: Some(Arc::new(|followed| match followed {
-            Some(_) => Err(storage::Error::Gone(
-                "the stream is not there any more".into(),
-            )),
-            None => Ok(Box::new(SeveredLog::new(5, Lsn(0), String::new())) as Box<dyn Log>),
-        })),
-        ..Options::new(dir.path())
-    };
     let cluster = Cluster::new();
     let dir = filled(&cluster);
     let one = Engine::open(gone(&dir)).unwrap();
@@ -151,7 +176,10 @@ fn a_node_whose_log_is_gone_serves_what_it_has_and_one_that_has_nothing_says_so(
     let nothing = tempfile::tempdir().unwrap();
     std::fs::copy(dir.path().join("FOLLOWS"), nothing.path().join("FOLLOWS")).unwrap();
     let refused = Engine::open(gone(&nothing)).err().unwrap().to_string();
-    assert!(refused.contains("holds no checkpoint"), "{refused}");
+    assert!(
+        refused.contains("holds nothing that could be read"),
+        "{refused}"
+    );
 }
 
 #[test]
@@ -171,4 +199,96 @@ fn what_a_node_has_begun_anew_with_and_what_it_had_before_are_removed() {
     drop(one);
     let one = Engine::open(seeded(&cluster, &dir, &store)).unwrap();
     expect_same(&[&one, &other]);
+}
+
+#[test]
+fn a_node_that_is_killed_keeps_all_it_had_applied_though_its_log_is_gone() {
+    let cluster = Cluster::new();
+    for points in [0, 1, 12] {
+        let (dir, one) = cluster.node();
+        let name = format!("c{points}");
+        one.create_collection(&name, spec()).unwrap();
+        for n in 0..points {
+            if n == points / 2 {
+                one.checkpoint().unwrap();
+            }
+            one.upsert(&name, vec![point(n, n)], Ack::Applied).unwrap();
+        }
+        let left = killed(dir.path());
+        let verdict = engine::verify(left.path()).unwrap();
+        let (end, applied) = verdict.copy.unwrap();
+        assert_eq!(end, applied);
+        assert!(
+            verdict.is_whole() && end >= one.durable_lsn(),
+            "{verdict:?}"
+        );
+        let copy = Engine::open(without_log(left.path())).unwrap();
+        assert_eq!(contents(&copy, &name).len() as u64, points);
+        copy.create_backup(None).unwrap();
+        drop(copy);
+        for _ in 0..2 {
+            let again = Engine::open(gone(&left)).unwrap();
+            assert_eq!(contents(&again, &name).len() as u64, points);
+            again.check(&name).unwrap();
+            assert!(matches!(
+                again.status().read_only,
+                Some(Error::LogBroken(_))
+            ));
+        }
+        // And with the log, when that is there again.
+        let again = Engine::open(cluster.options(&left)).unwrap();
+        again
+            .upsert(&name, vec![point(99, 99)], Ack::Applied)
+            .unwrap();
+        settle(&one, &again);
+        assert_eq!(
+            one.checksum(&name).unwrap().graph,
+            again.checksum(&name).unwrap().graph
+        );
+    }
+}
+
+#[test]
+fn a_node_that_was_killed_is_not_shortened_with_its_log() {
+    let cluster = Cluster::new();
+    let (dir, one) = cluster.node();
+    one.create_collection("c", spec()).unwrap();
+    one.upsert("c", vec![point(1, 1)], Ack::Applied).unwrap();
+    one.checkpoint().unwrap();
+    one.upsert("c", vec![point(2, 2)], Ack::Applied).unwrap();
+    let left = killed(dir.path());
+    let short = shortened(&cluster, 2);
+    for _ in 0..2 {
+        let one = Engine::open(short.options(&left)).unwrap();
+        serves(&one, 2, "it ends at LSN");
+    }
+}
+
+#[test]
+fn a_node_that_had_read_all_that_was_purged_goes_on_and_others_are_told_how() {
+    let cluster = Cluster::new();
+    let (dir, one) = cluster.node();
+    one.create_collection("c", spec()).unwrap();
+    one.upsert("c", vec![point(1, 1)], Ack::Applied).unwrap();
+    one.checkpoint().unwrap();
+    let behind = killed(dir.path());
+    one.upsert("c", vec![point(2, 2)], Ack::Applied).unwrap();
+    let left = killed(dir.path());
+    cluster.0.lock().trim_below(one.durable_lsn().next());
+    one.upsert("c", vec![point(3, 3)], Ack::Applied).unwrap();
+    let again = Engine::open(cluster.options(&left)).unwrap();
+    again.upsert("c", vec![point(4, 4)], Ack::Applied).unwrap();
+    expect_same(&[&one, &again]);
+    // Who had not has what it had,
+    let late = Engine::open(cluster.options(&behind)).unwrap();
+    serves(&late, 1, "what is between was purged");
+    // and who has nothing waits for a checkpoint.
+    let fresh = tempfile::tempdir().unwrap();
+    let told = Engine::open(cluster.options(&fresh)).err().unwrap();
+    assert!(matches!(told, Error::Busy(_)), "{told}");
+    assert!(told.to_string().contains("docs/SCALING.md"), "{told}");
+    let store = Kept::default();
+    keep(&store, &one);
+    let fresh = Engine::open(seeded(&cluster, &fresh, &store)).unwrap();
+    expect_same(&[&one, &fresh]);
 }

@@ -322,7 +322,7 @@ fn a_node_begins_with_a_seed_where_the_log_does_not_reach_back() {
     let nothing = tempfile::tempdir().unwrap();
     let refused = Engine::open(seeded(&cluster, &nothing, &store)).err();
     let told = refused.unwrap().to_string();
-    assert!(told.contains("records are missing"), "{told}");
+    assert!(told.contains("what comes before was purged"), "{told}");
 }
 
 #[test]

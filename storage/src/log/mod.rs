@@ -1,6 +1,8 @@
 //! The log: the ordered, durable list of records that everything else follows.
 
 mod contract;
+mod copied;
+mod copy;
 mod examine;
 mod file;
 mod frame;
@@ -9,6 +11,7 @@ mod severed;
 mod witness;
 
 pub use contract::{keeps_log_contract, keeps_shared_log_contract};
+pub use copied::{CopiedLog, ends_early};
 pub use examine::{GivenUp, LogState, examine_log, forget_given_up, give_up_damaged};
 pub use file::{Cut, FileLog};
 pub use memory::MemoryLog;
@@ -90,7 +93,8 @@ pub trait Log: Send {
         Ok(self.last_lsn())
     }
 
-    /// All records at or after this position are kept.
+    /// All records are kept that come behind those which were written together with the record right before this
+    /// position: nothing is missing for whoever has applied that.
     fn first_lsn(&self) -> Lsn;
 
     /// All kept records at or after a position, up to the last that is known here.
