@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::fmt::Display;
 use std::io::{self, Read};
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context as Task, Poll};
 use std::time::{Duration, SystemTime};
 
@@ -24,7 +25,7 @@ use uuid::Uuid;
 
 use crate::limits::{ANSWER, PIECE, READ_PATIENCE};
 use crate::log::{message_at, part, runtime};
-use crate::position::sequence;
+use crate::position::{kept_from, sequence};
 use crate::settings::Settings;
 use crate::stream::{self, Absent};
 use crate::{connection, varz};
@@ -40,6 +41,8 @@ pub struct Checkpoints {
     /// What the store lies in.
     objects: Stream,
     stream: Stream,
+    /// The first message of the stream that was found to be reached by a checkpoint.
+    begun: AtomicU64,
 }
 
 /// One of them.
@@ -92,6 +95,7 @@ impl Checkpoints {
             store,
             objects,
             stream,
+            begun: AtomicU64::new(0),
         })
     }
 
@@ -200,6 +204,29 @@ impl Checkpoints {
                 removed += 1;
             }
             Ok(removed)
+        })
+    }
+
+    /// The first message of the stream, where nobody can begin: neither is there a checkpoint that goes up to it, nor
+    /// all that comes before. Whoever trims it leaves more, so somebody else has purged it.
+    ///
+    /// # Errors
+    /// No server answers in time.
+    pub fn purged(&self) -> Result<Option<u64>, Error> {
+        self.runtime().block_on(async {
+            let info = self.stream.get_info().await;
+            let info = info.map_err(|error| Error::Unreachable(error.to_string()))?;
+            let first = info.state.first_sequence;
+            if first <= 1 || self.begun.load(Ordering::Relaxed) == first {
+                return Ok(None);
+            }
+            let reaches = kept_from(first);
+            let all = self.list().await?;
+            let begins = all.iter().any(|it| reaches <= it.lsn.next());
+            if begins {
+                self.begun.store(first, Ordering::Relaxed);
+            }
+            Ok((!begins).then_some(first))
         })
     }
 

@@ -1,7 +1,7 @@
 //! The connection to the servers, as the settings say.
 
 use std::io::ErrorKind;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use async_nats::{Client, ConnectError, ConnectErrorKind, ConnectOptions, Event, ServerAddr};
 use storage::Error;
@@ -12,6 +12,14 @@ use crate::settings::Settings;
 
 /// Connects to whichever server answers; they need not be there yet.
 pub(crate) async fn connect(settings: &Settings) -> Result<Client, Error> {
+    connect_within(settings, OPEN_PATIENCE).await
+}
+
+/// The same, if one answers within this time.
+pub(crate) async fn connect_within(
+    settings: &Settings,
+    patience: Duration,
+) -> Result<Client, Error> {
     let servers = addresses(settings)?;
     let started = Instant::now();
     loop {
@@ -31,7 +39,7 @@ pub(crate) async fn connect(settings: &Settings) -> Result<Client, Error> {
             }
             Err(error) => error,
         };
-        if started.elapsed() > OPEN_PATIENCE {
+        if started.elapsed() > patience {
             let all = settings.servers.join(", ");
             return Err(Error::Unreachable(format!(
                 "none of {all} answers: {error}"

@@ -17,6 +17,7 @@ mod known;
 mod leases;
 mod limits;
 mod log;
+mod lookout;
 mod message;
 mod position;
 mod settings;

@@ -6,8 +6,10 @@ use std::time::Duration;
 /// start together one makes it, and until servers have elected who leads it cannot be found. Whoever may wait
 /// longer tries again.
 pub(crate) const OPEN_PATIENCE: Duration = Duration::from_secs(10);
-/// How long a stream that was there before is looked for until it is told to be gone: servers that have just
-/// started may not have found it themselves.
+/// How long servers are waited for by whom they are of use but who can do without.
+pub(crate) const LOOK_IN: Duration = Duration::from_secs(2);
+/// How long a stream that was there before is looked for until it is told to be gone, and how long one must stand
+/// otherwise than it was read: servers that have just started may not have found all of it themselves.
 pub(crate) const GONE_PATIENCE: Duration = Duration::from_secs(5);
 /// How long records are tried to be appended before their writers are told that it is not known what
 /// became of them: longer than servers take to elect another leader.
@@ -33,8 +35,10 @@ pub(crate) const DELIVERED: usize = 64;
 pub(crate) const DELIVERED_BYTES: usize = 3 * MOST_PAYLOAD;
 /// Beside those, messages that wait to be taken.
 pub(crate) const ARRIVED: usize = 4;
-/// How often the size of the stream is asked for.
+/// How often the size of the stream is asked for, and how it stands, while nothing comes.
 pub(crate) const LOOK: Duration = Duration::from_secs(5);
+/// How often while something seems to be amiss with it.
+pub(crate) const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// Bytes of records that are handed on at once.
 pub(crate) const HANDED_ON: usize = 16 << 20;
 /// Bytes of a message beside its part of a group: our own head, the protocol's, and the servers'.

@@ -22,9 +22,10 @@ use uuid::Uuid;
 use crate::group::{self, Assembler};
 use crate::known::known;
 use crate::limits::{
-    AGAIN, ANSWER, APPEND_PATIENCE, AT_ONCE, HANDED_ON, LEAST_PAYLOAD, LOOK, MOST_PAYLOAD,
-    OVERHEAD, READ_PATIENCE,
+    AGAIN, ANSWER, APPEND_PATIENCE, AT_ONCE, HANDED_ON, LEAST_PAYLOAD, LOOK, LOOK_IN, MOST_PAYLOAD,
+    OPEN_PATIENCE, OVERHEAD, READ_PATIENCE,
 };
+use crate::lookout::Lookout;
 use crate::message::Message;
 use crate::position::{behind, kept_from, position, sequence};
 use crate::settings::Settings;
@@ -42,6 +43,7 @@ pub struct JetStreamLog {
     subject: String,
     number: u128,
     kept: Arc<Kept>,
+    lookout: Lookout,
     tail: Tail,
     assembler: Assembler,
     /// What is wrong with what comes next.
@@ -62,7 +64,7 @@ impl JetStreamLog {
     /// No server answers in time, or what is there may lose records. What is damaged in it is no error: see
     /// [`Log::broken`].
     pub fn open(settings: &Settings) -> Result<Self, Error> {
-        Self::open_if(settings, Absent::Make)
+        Self::open_if(settings, Absent::Make, OPEN_PATIENCE)
     }
 
     /// The same of one that was followed before: it is never made.
@@ -70,12 +72,20 @@ impl JetStreamLog {
     /// # Errors
     /// The same; and [`Error::Gone`], if it is not there any more.
     pub fn reopen(settings: &Settings) -> Result<Self, Error> {
-        Self::open_if(settings, Absent::Gone)
+        Self::open_if(settings, Absent::Gone, OPEN_PATIENCE)
     }
 
-    fn open_if(settings: &Settings, absent: Absent) -> Result<Self, Error> {
+    /// The same for who can do without: servers that are not there are hardly waited for.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn look_into(settings: &Settings) -> Result<Self, Error> {
+        Self::open_if(settings, Absent::Gone, LOOK_IN)
+    }
+
+    fn open_if(settings: &Settings, absent: Absent, patience: Duration) -> Result<Self, Error> {
         let runtime = runtime("log")?;
-        let client = runtime.block_on(connection::connect(settings))?;
+        let client = runtime.block_on(connection::connect_within(settings, patience))?;
         let opened = runtime.block_on(async {
             let mut context = jetstream::new(client.clone());
             context.set_timeout(ANSWER);
@@ -97,7 +107,9 @@ impl JetStreamLog {
             Err(Error::Shared(why)) => (Assembler::after(number, end), Some(why)),
             Err(error) => return Err(error),
         };
-        let tail = Tail::start(handle, stream.clone(), known.seen + 1);
+        let lookout = Lookout::new(context.clone(), &stream, number, (known.seen, known.sum));
+        let again = lookout.from(known.seen);
+        let tail = Tail::start(handle, stream.clone(), known.seen + 1, lookout);
         handle.spawn(look(stream.clone(), Arc::downgrade(&kept)));
         Ok(Self {
             client,
@@ -106,6 +118,7 @@ impl JetStreamLog {
             stream,
             number,
             kept,
+            lookout: again,
             tail,
             assembler: known,
             broken,
@@ -319,14 +332,19 @@ impl Log for JetStreamLog {
         let there = self.runtime().block_on(message_at(&self.stream, start))?;
         start = start.saturating_sub(part(there.as_deref()));
         let first = info.state.first_sequence;
+        if start < first && sequence(from) + 1 >= first {
+            // What was purged up to within the group that is known, or to its end: that is applied whole.
+            start = sequence(from) + 1;
+        }
         if start < first {
             return Err(Error::Unreachable(format!(
                 "message {start} of the stream is wanted, and {first} is the first that is kept: it was \
-                 trimmed while this node was starting, which is to begin again"
+                 trimmed or purged while this node was starting, which is to begin again"
             )));
         }
         let mut assembler = Assembler::after(self.number, start - 1);
-        let mut tail = Tail::start(self.runtime().handle(), self.stream.clone(), start);
+        let (stream, known) = (self.stream.clone(), self.lookout.from(start - 1));
+        let mut tail = Tail::start(self.runtime().handle(), stream, start, known);
         let mut failed = false;
         let groups = std::iter::from_fn(move || {
             if failed || assembler.seen >= end {

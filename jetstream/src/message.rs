@@ -97,6 +97,12 @@ impl<'a> Message<'a> {
     }
 }
 
+/// The checksum that the bytes of a message end with.
+pub(crate) fn sum(bytes: &[u8]) -> Option<u32> {
+    let (_, tail) = bytes.split_last_chunk::<TAIL>()?;
+    Some(u32::from_le_bytes(*tail))
+}
+
 fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
     let (head, tail) = rest.split_first_chunk::<N>()?;
     *rest = tail;

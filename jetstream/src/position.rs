@@ -23,11 +23,13 @@ pub(crate) fn behind(sequence: u64) -> Lsn {
     }
 }
 
-/// From where on everything is kept in a stream whose first message has this sequence.
+/// From where on nothing is missing in a stream whose first message has this sequence, for whoever has applied the group
+/// of the record before: a group is applied whole, so that whichever record of the message before the first that was,
+/// nothing is.
 pub(crate) fn kept_from(first_sequence: u64) -> Lsn {
     match first_sequence {
         0 | 1 => Lsn(1),
-        later => position(later, 0),
+        later => position(later - 1, 0).next(),
     }
 }
 

@@ -236,7 +236,7 @@ pub(crate) fn check_beside(
     }
 }
 
-fn number(config: &Config) -> Result<u128, Error> {
+pub(crate) fn number(config: &Config) -> Result<u128, Error> {
     let written = config.metadata.get(NUMBER);
     let number = written.and_then(|text| u128::from_str_radix(text, 16).ok());
     number.ok_or_else(|| {

@@ -16,6 +16,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::limits::{AGAIN, ARRIVED, DELIVERED, DELIVERED_BYTES, FORGOTTEN, HEARTBEAT, STANDS};
 use crate::log::message_at;
+use crate::lookout::{self, Lookout};
 
 /// A message's sequence and its bytes.
 pub(crate) type Delivered = (u64, Vec<u8>);
@@ -27,10 +28,10 @@ pub(crate) struct Tail {
 }
 
 impl Tail {
-    /// From this message on.
-    pub(crate) fn start(runtime: &Handle, stream: Stream, first: u64) -> Self {
+    /// From this message on, as long as the stream is what is known of it.
+    pub(crate) fn start(runtime: &Handle, stream: Stream, first: u64, known: Lookout) -> Self {
         let (sender, arrived) = channel(ARRIVED);
-        runtime.spawn(deliver(stream, first, sender));
+        runtime.spawn(deliver(stream, first, known, sender));
         Self {
             arrived,
             runtime: runtime.clone(),
@@ -55,7 +56,9 @@ impl Tail {
 }
 
 fn ended() -> Error {
-    Error::Shared("nothing more is read of the stream since its messages were missing".into())
+    Error::Shared(
+        "nothing more is read of the stream since it was found not to be as it was".into(),
+    )
 }
 
 /// Why a consumer is given up.
@@ -66,13 +69,21 @@ enum Given {
     Over(String),
 }
 
-async fn deliver(stream: Stream, first: u64, sender: Sender<Result<Delivered, Error>>) {
+async fn deliver(
+    stream: Stream,
+    first: u64,
+    mut known: Lookout,
+    sender: Sender<Result<Delivered, Error>>,
+) {
     let mut next = first;
     loop {
-        match consume(&stream, &mut next, &sender).await {
+        match consume(&stream, &mut next, &mut known, &sender).await {
             Given::Up => return,
             Given::Over(why) => {
                 tracing::debug!(why, next, "the stream is asked anew");
+                if known.due().is_zero() && ends(&mut known, &sender).await {
+                    return;
+                }
                 tokio::select! {
                     () = sleep(AGAIN) => {}
                     () = sender.closed() => return,
@@ -82,9 +93,20 @@ async fn deliver(stream: Stream, first: u64, sender: Sender<Result<Delivered, Er
     }
 }
 
+/// Whether nothing more is to be read; then whoever reads is told why.
+async fn ends(known: &mut Lookout, sender: &Sender<Result<Delivered, Error>>) -> bool {
+    let Some(why) = known.look().await else {
+        return false;
+    };
+    // Nobody may take messages any more.
+    let _ = sender.send(Err(Error::Shared(why))).await;
+    true
+}
+
 async fn consume(
     stream: &Stream,
     next: &mut u64,
+    known: &mut Lookout,
     sender: &Sender<Result<Delivered, Error>>,
 ) -> Given {
     let again = |error: &dyn std::fmt::Display| Given::Over(error.to_string());
@@ -116,6 +138,10 @@ async fn consume(
     loop {
         let message = tokio::select! {
             message = messages.next() => message,
+            () = sleep(known.due()) => match ends(known, sender).await {
+                true => return Given::Up,
+                false => continue,
+            },
             () = sender.closed() => return Given::Up,
         };
         let message = match message {
@@ -135,12 +161,11 @@ async fn consume(
         }
         let arrived = match sequence == *next {
             true => Ok((sequence, message.message.payload.to_vec())),
-            false => Err(Error::Shared(format!(
-                "message {next} of the stream is wanted, and {sequence} is the first there is: messages were \
-                 lost, or this node was so far behind that they were trimmed: then started again it begins with \
-                 the checkpoint in the store"
-            ))),
+            false => Err(Error::Shared(lookout::gone(*next, sequence))),
         };
+        if let Ok((sequence, bytes)) = &arrived {
+            known.has_read(*sequence, bytes);
+        }
         let ends = arrived.is_err();
         if sender.send(arrived).await.is_err() || ends {
             return Given::Up;

@@ -61,6 +61,8 @@ pub(crate) struct App {
     /// Held by one who decides about a subject by what there is of it.
     pub(crate) subjects: tokio::sync::Mutex<()>,
     pub(crate) audit: Audit,
+    /// What the log that nodes share lacks, in words; this node has it.
+    purged: Mutex<Option<String>>,
     /// The server that looks at this one's photos, if another does.
     pub(crate) remote: Option<Remote>,
     pub(crate) pace: Pace,
@@ -104,6 +106,7 @@ impl App {
             slow: Slow::new(config.log_output.slow_ms),
             audit,
             recovery: Recovery::default(),
+            purged: Mutex::default(),
             searches: Gate::new("searches", config.server.concurrent_searches),
             writes: Gate::new("writes", config.server.concurrent_writes),
             operators: Gate::new("requests of operators", limits::OPERATORS_AT_WORK),
@@ -135,6 +138,17 @@ impl App {
     pub(crate) fn has_shards(&self, shards: Shards) {
         let first = self.shards.set(shards).is_ok();
         assert!(first, "a server has its shards from the start");
+    }
+
+    /// What the log that nodes share lacks, though this node has it.
+    pub(crate) fn purged(&self) -> Option<String> {
+        self.purged.lock().clone()
+    }
+
+    /// Says what it lacks, or that it lacks nothing any more.
+    pub(crate) fn is_purged(&self, what: Option<String>) {
+        self.metrics.log_is_purged(what.is_some());
+        *self.purged.lock() = what;
     }
 
     pub(crate) fn max_body_bytes(&self) -> usize {

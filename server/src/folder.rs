@@ -49,7 +49,10 @@ fn options(app: &App) -> Options {
         checkpoint_log_bytes: config.checkpoint.log_mib << 20,
         checkpoint_interval: Duration::from_secs(config.checkpoint.interval_s),
         segment_bytes: config.log.segment_mib << 20,
-        shared_log: config.nats.as_ref().map(shared_log::opener),
+        shared_log: config
+            .nats
+            .as_ref()
+            .map(|nats| shared_log::opener(nats, app.without_log)),
         seed: config.nats.as_ref().map(shared_log::fetcher),
         without_log: app.without_log,
         compares: config

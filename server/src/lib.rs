@@ -51,6 +51,7 @@ mod models_task;
 mod pace;
 mod pause;
 mod places;
+mod purged;
 mod recall;
 mod recovery;
 mod reembedding;

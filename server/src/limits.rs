@@ -28,6 +28,8 @@ pub(crate) const SCALES: usize = 1_000;
 pub(crate) const DUPLICATE_COSINE: f32 = 0.98;
 /// How often it is looked whether nodes are to be compared, and what they say.
 pub(crate) const COMPARISON_TICK: Duration = Duration::from_secs(5);
+/// How often it is looked whether somebody has purged the log.
+pub(crate) const PURGED_TICK: Duration = Duration::from_secs(5);
 /// How long it is looked at what others say of a place in the log.
 pub(crate) const COMPARED_FOR: Duration = Duration::from_secs(600);
 /// How long a request waits for the records that it asks to be applied (`x-doppel-lsn`).

@@ -38,12 +38,13 @@ impl About {
     }
 }
 
-/// Opens the log when the engine wants it.
-pub(crate) fn opener(nats: &Nats) -> OpenLog {
+/// Opens the log when the engine wants it; `can_do_without`: a folder that follows it is read also where nobody answers.
+pub(crate) fn opener(nats: &Nats, can_do_without: bool) -> OpenLog {
     let settings = settings(nats);
     Arc::new(move |followed| {
         Ok(Box::new(match followed {
             None => JetStreamLog::open(&settings)?,
+            Some(_) if can_do_without => JetStreamLog::look_into(&settings)?,
             Some(_) => JetStreamLog::reopen(&settings)?,
         }))
     })
@@ -124,26 +125,36 @@ impl Read for UntilStop<'_> {
     }
 }
 
-/// A node that may hold something else than the others puts nothing there for them to begin with, and
-/// leaves in the stream what they may need.
+/// Whether this node puts checkpoints into the store: one that may hold something else than the others puts nothing there
+/// for them to begin with, and leaves in the stream what they may need.
+pub(crate) fn may_put(app: &App, engine: &Engine) -> Result<bool, engine::Error> {
+    if app.metrics.replicas_differ() {
+        tracing::warn!(
+            "nodes differ: this one puts no checkpoint into the store and trims nothing"
+        );
+        return Ok(false);
+    }
+    let stopped = engine.status().read_only;
+    let damaged = || Some(engine.quarantined().into_iter().next()?.1);
+    stopped.or_else(damaged).map_or(Ok(true), Err)
+}
+
+/// Puts one there; gives where it was made.
+pub(crate) fn put(app: &App, engine: &Engine, store: &Checkpoints) -> Result<u64, engine::Error> {
+    let seed = engine.seed()?;
+    let (lsn, about) = (seed.head.lsn, About::written(&seed.head));
+    store.put(lsn, about, UntilStop { seed, app })?;
+    Ok(lsn.0)
+}
+
 fn keep(
     app: &App,
     engine: &Engine,
     nats: &Nats,
     every: Duration,
 ) -> Result<Option<u64>, engine::Error> {
-    if app.metrics.replicas_differ() {
-        tracing::warn!(
-            "nodes differ: this one puts no checkpoint into the store and trims nothing"
-        );
+    if !may_put(app, engine)? {
         return Ok(None);
-    }
-    let status = engine.status();
-    if let Some(error) = status.read_only {
-        return Err(error);
-    }
-    if let Some((_, damaged)) = engine.quarantined().into_iter().next() {
-        return Err(damaged);
     }
     let store = Checkpoints::open(&settings(nats))?;
     if let Err(error) = store.check_sync(&settings(nats)) {
@@ -173,11 +184,9 @@ fn keep(
     if !Sums::open(&settings(nats))?.claim("checkpoint", &node, every / 2)? {
         return Ok(None);
     }
-    let seed = engine.seed()?;
-    let (lsn, about) = (seed.head.lsn, About::written(&seed.head));
-    store.put(lsn, about, UntilStop { seed, app })?;
+    let lsn = put(app, engine, &store)?;
     store.trim(every / 2)?;
-    Ok(Some(lsn.0))
+    Ok(Some(lsn))
 }
 
 pub(crate) fn settings(nats: &Nats) -> Settings {

@@ -32,7 +32,9 @@ use crate::remote::Remote;
 use crate::shards::{Served, Shards};
 use crate::signals::{Signals, Told};
 use crate::tls::{self, Certificate};
-use crate::{comparison, compreface, limits, makers, middleware, routes, shards, shared_log};
+use crate::{
+    comparison, compreface, limits, makers, middleware, purged, routes, shards, shared_log,
+};
 
 /// How long the end of a connection is waited for.
 const CLOSING: Duration = Duration::from_secs(1);
@@ -354,6 +356,10 @@ fn watch<'scope, 'env>(
         let moved = move || app.elsewhere.watch(app, engine, nats);
         if let Err(error) = named("moves").spawn_scoped(scope, moved) {
             tracing::error!(%error, "other nodes do not see which collections are moved here");
+        }
+        let purges = move || purged::watch(app, engine, nats);
+        if let Err(error) = named("purges").spawn_scoped(scope, purges) {
+            tracing::error!(%error, "nobody looks whether the log was purged");
         }
         let compare = move || comparison::watch(app, engine, nats);
         if let Err(error) = named("comparison").spawn_scoped(scope, compare) {

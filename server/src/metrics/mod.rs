@@ -264,6 +264,11 @@ impl Metrics {
         compared.set(whole(lsn));
     }
 
+    /// Whether nobody could begin with the log that nodes share.
+    pub(crate) fn log_is_purged(&self, is_purged: bool) {
+        self.0.shards.log_is_purged(is_purged);
+    }
+
     /// How many shards nobody serves, by how many messages one that is served here is behind, and how many nodes have
     /// other settings.
     pub(crate) fn shards_seen(&self, unserved: usize, behind: u64, disagreeing: usize) {

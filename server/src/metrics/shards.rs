@@ -1,12 +1,13 @@
-//! Of collections that are spread over shards: what nobody serves, and what is behind.
+//! Of nodes that share logs: what is missing of those, and of shards what nobody serves, and what is behind.
 
 use prometheus::{Gauge, Registry};
 
 use super::made::gauge;
-use super::states::whole;
+use super::states::{flag, whole};
 
 /// As this node has seen it last.
 pub(super) struct Shards {
+    purged: Gauge,
     unserved: Gauge,
     behind: Gauge,
     disagreeing: Gauge,
@@ -15,6 +16,12 @@ pub(super) struct Shards {
 impl Shards {
     pub(super) fn new(r: &Registry) -> Self {
         Self {
+            purged: gauge(
+                r,
+                "doppel_log_purged",
+                "1: somebody has purged the log that nodes share, and no checkpoint in the store makes up for it: no node \
+                 could begin.",
+            ),
             unserved: gauge(
                 r,
                 "doppel_shards_unserved",
@@ -32,6 +39,10 @@ impl Shards {
                 "Nodes that have another nats.shards or nats.node_key than this one, and must not.",
             ),
         }
+    }
+
+    pub(super) fn log_is_purged(&self, is_purged: bool) {
+        self.purged.set(flag(is_purged));
     }
 
     pub(super) fn seen(&self, unserved: usize, behind: u64, disagreeing: usize) {

@@ -18,7 +18,8 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::get("/readyz", "readyz", || web::to(ready))
             .about(
                 "Whether everything on this node is recovered, the models, if any, are loaded, and writes are taken. \
-                 Where a collection's shards are short of something that other nodes may have, the answer names it.",
+                 Where a collection's shards are short of something that other nodes may have, or the log that nodes share \
+                 was purged, the answer names it.",
             ),
         Operation::get("/metrics", "metrics", || web::to(metrics))
             .about("Metrics in the text format of Prometheus."),
@@ -38,7 +39,7 @@ async fn ready(app: Data<App>) -> Result<HttpResponse, Refusal> {
     }))
 }
 
-/// What of its shards is missing, if it stands.
+/// What is missing elsewhere, if it stands.
 fn stands(app: &App) -> Result<Vec<String>, Refusal> {
     let engine = app.recovered()?;
     if let Some(why) = engine.status().read_only {
@@ -47,7 +48,9 @@ fn stands(app: &App) -> Result<Vec<String>, Refusal> {
     if app.faces.is_loading() {
         return Err(Refusal::busy("starting: the face models are being loaded"));
     }
-    app.shards().map_or(Ok(Vec::new()), Shards::short_of)
+    let mut short: Vec<String> = app.purged().into_iter().collect();
+    short.extend(app.shards().map_or(Ok(Vec::new()), Shards::short_of)?);
+    Ok(short)
 }
 
 async fn metrics(app: Data<App>) -> Result<HttpResponse, Refusal> {

@@ -10,19 +10,42 @@ use storage::Lsn;
 
 use crate::common::{Server, fake, until};
 
+/// Starts a node whose log is on these servers, which keep each record once, with more settings.
+pub(crate) fn on(
+    nats: &Nats,
+    more: &[(&'static str, &str)],
+    start: impl FnOnce(&[(&'static str, &str)]) -> Server,
+) -> Server {
+    let (urls, monitors) = (nats.urls().join(","), nats.monitors().join(","));
+    let own = [
+        ("nats.servers", urls.as_str()),
+        ("nats.monitors", monitors.as_str()),
+        ("nats.replicas", "1"),
+    ];
+    start(&[&own, more].concat())
+}
+
+/// What else reaches the log of such a node.
+pub(crate) fn reached(nats: &Nats) -> Settings {
+    Settings {
+        servers: nats.urls(),
+        stream: "doppel".into(),
+        replicas: 1,
+        monitors: nats.monitors(),
+        lazy_sync: false,
+        access: Access::default(),
+    }
+}
+
 #[test]
 fn a_node_tells_when_another_holds_something_else() {
     let Some(nats) = Nats::start(1, ALWAYS) else {
         return;
     };
-    let (urls, monitors) = (nats.urls().join(","), nats.monitors().join(","));
-    let settings = [
-        ("nats.servers", urls.as_str()),
-        ("nats.monitors", monitors.as_str()),
-        ("nats.replicas", "1"),
-        ("nats.compare_interval_s", "1"),
-    ];
-    let server = Server::start_with(&settings, fake());
+    let often = [("nats.compare_interval_s", "1")];
+    let server = on(&nats, &often, |settings| {
+        Server::start_with(settings, fake())
+    });
     server.with_vectors("c", 2, "Euclid");
     let points = json!({"points": [{"id": 1, "vector": [1.0, 0.0]}]});
     server.put("/collections/c/points?wait=true", &points).ok();
@@ -38,15 +61,7 @@ fn a_node_tells_when_another_holds_something_else() {
             .parse::<f64>()
             .unwrap()
     };
-    let sums = Sums::open(&Settings {
-        servers: nats.urls(),
-        stream: "doppel".into(),
-        replicas: 1,
-        monitors: nats.monitors(),
-        lazy_sync: false,
-        access: Access::default(),
-    });
-    let sums = sums.unwrap();
+    let sums = Sums::open(&reached(&nats)).unwrap();
     // The mark is the last record there is.
     let last = || {
         let answer = server.get("/collections/c");

@@ -4,21 +4,18 @@ use serde_json::json;
 
 use super::{REEMBED, Server, ended, fill, one_that_waits, two_fakes, until, vectors};
 use crate::replicas::nats::{ALWAYS, Nats};
+use crate::replicas::on;
 
 #[test]
 fn a_move_that_another_node_is_at_is_neither_begun_nor_given_up_before_that_has_ended() {
     let Some(nats) = Nats::start(1, ALWAYS) else {
         return;
     };
-    let (urls, monitors) = (nats.urls().join(","), nats.monitors().join(","));
-    let settings = [
-        ("nats.servers", urls.as_str()),
-        ("nats.monitors", monitors.as_str()),
-        ("nats.replicas", "1"),
-    ];
     let (waits, seen, go) = one_that_waits();
-    let one = Server::start_with(&settings, waits);
-    let other = Server::start_with(&settings, two_fakes());
+    let one = on(&nats, &[], |settings| Server::start_with(settings, waits));
+    let other = on(&nats, &[], |settings| {
+        Server::start_with(settings, two_fakes())
+    });
     fill(&one);
     let body = json!({"model": "fake-72"});
     let job = one.post(REEMBED, &body).ok()["id"].clone();
