@@ -109,6 +109,20 @@ impl Cluster {
     }
 }
 
+/// Where a node lies that is alone on these servers, with more settings of the section `nats`.
+fn alone(nats: &Nats, dir: &Path, more: &[&str]) -> Place {
+    let more = ["replicas=1"].iter().chain(more);
+    Place {
+        dir: node::dir(dir, 0),
+        servers: nats.urls(),
+        monitors: nats.monitors(),
+        models: None,
+        port: free_ports(1)[0],
+        checkpoints_s: 60,
+        more: more.map(|it| format!("nats.{it}")).collect(),
+    }
+}
+
 fn two_nodes(nats: Nats) -> Cluster {
     let one = "nats.replicas=1".to_owned();
     let cluster = Cluster::start_set(nats, 2, &|_, nats| nats.urls(), None, &[one]);
@@ -222,15 +236,7 @@ fn a_start_without_servers_waits_and_goes_on_when_they_are_there() {
     };
     nats.kill(0);
     let dir = tempfile::tempdir().unwrap();
-    let place = Place {
-        dir: node::dir(dir.path(), 0),
-        servers: nats.urls(),
-        monitors: nats.monitors(),
-        models: None,
-        port: free_ports(1)[0],
-        checkpoints_s: 60,
-        more: vec!["nats.replicas=1".to_owned()],
-    };
+    let place = alone(&nats, dir.path(), &[]);
     let node = Node::start(&place);
     let until = Instant::now() + Duration::from_secs(60);
     while !answers(&node.url, "/readyz", 503).contains("tries again") {
@@ -242,8 +248,8 @@ fn a_start_without_servers_waits_and_goes_on_when_they_are_there() {
     assert_eq!(answers(&node.url, "/readyz", 200), "ready");
 }
 
-/// By which log the only part of each of two shards was made, as a node says to another.
-fn makers(url: &str) -> Vec<Value> {
+/// The parts in each of two shards, as a node describes them to another.
+fn parts(url: &str) -> Vec<Vec<Value>> {
     let ask = |path: &str| {
         let asked = ureq::get(format!("{url}{path}"))
             .header("authorization", "Bearer the-key-between-nodes");
@@ -251,14 +257,21 @@ fn makers(url: &str) -> Vec<Value> {
         serde_json::from_str::<Value>(&text).unwrap()["result"].clone()
     };
     let of = |shard: u32| {
-        let part = &ask(&format!("/shards/{shard}/collections"))["collections"][0]["name"];
-        let part = ask(&format!(
-            "/shards/{shard}/collections/{}",
-            part.as_str().unwrap()
-        ));
-        part["config"]["metadata"]["doppel_part_since"]["log"].clone()
+        let all = ask(&format!("/shards/{shard}/collections"))["collections"].clone();
+        let names = all.as_array().unwrap().iter();
+        let names = names.map(|part| part["name"].as_str().unwrap());
+        names
+            .map(|name| ask(&format!("/shards/{shard}/collections/{name}")))
+            .collect()
     };
     (0..2).map(of).collect()
+}
+
+/// By which log the only part of each of two shards was made.
+fn makers(url: &str) -> Vec<Value> {
+    let all = parts(url).into_iter();
+    all.map(|of| of[0]["config"]["metadata"]["doppel_part_since"]["log"].clone())
+        .collect()
 }
 
 #[test]
@@ -267,21 +280,13 @@ fn a_new_log_goes_on_with_the_shards_of_the_old_and_drops_their_parts() {
         return;
     };
     let dir = tempfile::tempdir().unwrap();
-    let more = ["replicas=1", "shards=2", "node_key=the-key-between-nodes"];
-    let mut place = Place {
-        dir: node::dir(dir.path(), 0),
-        servers: nats.urls(),
-        monitors: nats.monitors(),
-        models: None,
-        port: free_ports(1)[0],
-        checkpoints_s: 60,
-        more: more.map(|it| format!("nats.{it}")).to_vec(),
-    };
+    let more = ["shards=2", "node_key=the-key-between-nodes"];
+    let mut place = alone(&nats, dir.path(), &more);
     let mut node = Node::ready(&place);
     let call = |url: &str, method: &str, path: &str, body: &Value| {
         let until = Instant::now() + Duration::from_secs(60);
         loop {
-            // A node sees that a shard is served, itself too, a moment after it is ready.
+            // A part is there a moment after its collection.
             let answer = Client::new(60).call(method, url, path, Some(body), None);
             let (status, _, said) = answer.unwrap();
             if status == 200 {
@@ -296,6 +301,7 @@ fn a_new_log_goes_on_with_the_shards_of_the_old_and_drops_their_parts() {
     let points = json!({"points": points.collect::<Vec<_>>()});
     call(&node.url, "PUT", POINTS, &points);
     let before = makers(&node.url);
+    call(&node.url, "PUT", "/collections/d", &body);
     nats.publish("doppel.log", "no message of doppel's");
     answers(&node.url, "/readyz", 503);
     let backup = dir.path().join("all.doppel");
@@ -327,6 +333,9 @@ fn a_new_log_goes_on_with_the_shards_of_the_old_and_drops_their_parts() {
     place.dir = node::dir(dir.path(), 1);
     place.more.push("nats.stream=second".to_owned());
     let node = Node::ready(&place);
+    // Before its parts have been taken over.
+    call(&node.url, "DELETE", "/collections/d", &json!({}));
+    assert!(parts(&node.url).iter().all(|of| of.len() == 1));
     let count =
         || call(&node.url, "POST", "/collections/c/points/count", &json!({}))["count"].clone();
     assert_eq!(count(), 30);
@@ -355,4 +364,58 @@ fn a_new_log_goes_on_with_the_shards_of_the_old_and_drops_their_parts() {
         started.elapsed() < Duration::from_secs(8),
         "its parts are gone"
     );
+}
+
+#[test]
+fn a_node_that_is_killed_and_whose_stream_is_lost_has_all_it_had_applied_in_its_folder() {
+    let Some(mut nats) = Nats::start(1, ALWAYS) else {
+        return;
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let mut place = alone(&nats, dir.path(), &[]);
+    // No checkpoint has it.
+    place.more.push("checkpoint.interval_s=86400".to_owned());
+    let mut node = Node::ready(&place);
+    let call = |method: &str, path: &str, body: &Value| {
+        let answer = Client::new(60).call(method, &node.url, path, Some(body), None);
+        let (status, _, said) = answer.unwrap();
+        assert_eq!(status, 200, "{said}");
+    };
+    let body = json!({"vectors": {"size": 4, "distance": "Euclid"}});
+    call("PUT", "/collections/c", &body);
+    for id in 0..20 {
+        let point = json!({"points": [{"id": id, "vector": [id, 0, 0, 1]}]});
+        call("PUT", POINTS, &point);
+    }
+    node.kill();
+    nats.kill(0);
+    std::fs::remove_dir_all(nats.dir().join("n0")).unwrap();
+    let folder = text(&place.dir).to_owned();
+    let told = done(&doppel(None, &["verify", "--data-dir", &folder]));
+    assert!(
+        told.contains("`c`: 20 points") && told.contains("everything is whole"),
+        "{told}"
+    );
+    let backup = dir.path().join("all.doppel");
+    done(&doppel(
+        None,
+        &["backup", text(&backup), "--data-dir", &folder],
+    ));
+    let again = doppel(None, &["backup", text(&backup), "--data-dir", &folder]);
+    assert!(!again.status.success());
+    nats.restart(0);
+    nats.wait_healthy();
+    let begin = ["restore", text(&backup), "--begin-log"];
+    done(&doppel(Some((&place, "second")), &begin));
+    place.dir = node::dir(dir.path(), 1);
+    place.more.push("nats.stream=second".to_owned());
+    let node = Node::ready(&place);
+    let count = Client::new(60).call(
+        "POST",
+        &node.url,
+        "/collections/c/points/count",
+        Some(&json!({})),
+        None,
+    );
+    assert_eq!(count.unwrap().2["result"]["count"], 20);
 }

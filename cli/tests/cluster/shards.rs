@@ -15,6 +15,7 @@ use crate::photos;
 
 const POINTS: &str = "/collections/spread/points?wait=true";
 const SEARCH: &str = "/collections/spread/points/search";
+const COUNT: &str = "/collections/spread/points/count";
 /// How long a search may take when a node has just gone: a second, and what a busy machine adds.
 const SEARCH_MS: u64 = 3_000;
 /// How long a node is known that has gone: its lease, the next look, and what a busy machine adds.
@@ -130,6 +131,10 @@ impl Cluster {
         let until = Instant::now() + GONE;
         while self.ask(0, "PUT", "/collections/spread", &body).0 == 503 {
             assert!(Instant::now() < until, "shards are not served");
+        }
+        // Others see what one has made a moment later, and who serves it.
+        for n in 0..3 {
+            self.until(n, COUNT, &json!({}), |status, _| status == 200);
         }
         let points = vectors.iter().enumerate();
         let points = points.map(|(id, vector)| json!({"id": id, "vector": vector}));
@@ -277,8 +282,7 @@ fn searches_go_on_while_nodes_of_shards_die_hang_and_move() {
     let more = json!({"points": [{"id": 9_999, "vector": vectors[0]}]});
     cluster.ok(0, "PUT", POINTS, &more);
     // The other node sees a moment later who serves the shard now.
-    let count = "/collections/spread/points/count";
-    cluster.until(3, count, &json!({}), |status, said| {
+    cluster.until(3, COUNT, &json!({}), |status, said| {
         status == 200 && said["result"]["count"] == vectors.len() + 1
     });
 }

@@ -171,6 +171,9 @@ async fn drop(app: Data<App>, request: HttpRequest, name: Path<String>) -> Outco
     let name = named(name.into_inner())?;
     let _: WriteParams = http::query(request.query_string())?;
     let spread = shards::of(&app, &name)?;
+    if let Some(spread) = &spread {
+        shards::adopted(&app, spread).await?;
+    }
     let was_there = app
         .write(move |engine| engine.drop_collection(&name))
         .await?;

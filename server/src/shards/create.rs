@@ -5,9 +5,11 @@
 use std::time::{Duration, Instant};
 
 use engine::CollectionSpec;
+use serde_json::json;
 use tokio::time::sleep;
 
 use super::ask::{Answers, shards};
+use super::parts::{MAKER, log_name};
 use super::peer::{Call, Kind};
 use super::{KEY, Sharded, Shards, is_there};
 use crate::app::App;
@@ -38,13 +40,10 @@ pub(crate) async fn create(
             own.settings.count
         )));
     }
-    let lonely = (0..count).filter(|shard| own.nodes.serving(*shard).is_empty());
-    let lonely: Vec<u32> = lonely.collect();
-    if !lonely.is_empty() {
-        return Err(Refusal::busy(format!(
-            "{}: served by no node that is there, so nothing was made",
-            shards(lonely.into_iter())
-        )));
+    let closed: Vec<String> = (0..count).filter_map(|shard| own.closed(shard)).collect();
+    if !closed.is_empty() {
+        let closed = closed.join(". And ");
+        return Err(Refusal::busy(format!("nothing was made, because {closed}")));
     }
     let sharded = Sharded::new(count);
     spec.metadata.insert(KEY.to_owned(), sharded.written());
@@ -53,7 +52,7 @@ pub(crate) async fn create(
         .await?;
     let started = Instant::now();
     loop {
-        let answers = own.have(&sharded).await;
+        let answers = own.look(&sharded, "/exists").await;
         let there = having(&answers);
         if there.len() == count as usize {
             return Ok(());
@@ -63,12 +62,36 @@ pub(crate) async fn create(
                 "the collection `{name}` was dropped while it was made"
             )));
         }
-        if started.elapsed() > PATIENCE {
-            let missing = shards((0..count).filter(|shard| !there.contains(shard)));
+        let missing = || (0..count).filter(|shard| !there.contains(shard));
+        // One that takes no writes any more gets none however long that is waited for.
+        let why = missing().find_map(|shard| own.closed(shard));
+        if why.is_some() || started.elapsed() > PATIENCE {
+            let missing = shards(missing());
+            let why = why.map_or(String::new(), |why| format!(" ({why})"));
             return Err(Refusal::busy(format!(
-                "the collection was made, and {missing} has not got its part yet; it will as soon \
-                 as a node serves it"
+                "the collection was made, and {missing} has not got its part yet{why}; it will as soon \
+                 as a node that takes writes serves it"
             )));
+        }
+        sleep(AGAIN).await;
+    }
+}
+
+/// Waits until all parts of a collection that are served are of the log that all share now, if that has begun with what a
+/// node had of an earlier one: once the entry is gone, those of another log are nobody's.
+pub(crate) async fn adopted(app: &App, sharded: &Sharded) -> Result<(), Refusal> {
+    let Some(own) = app.shards() else {
+        return Ok(());
+    };
+    let log = app.look(|engine| engine.log_number()).await?;
+    let log = json!(log_name(log));
+    let started = Instant::now();
+    loop {
+        let answers = own.look(sharded, "").await;
+        let told = answers.told.iter();
+        let mut makers = told.map(|it| &it.result["config"]["metadata"][MAKER]["log"]);
+        if makers.all(|maker| *maker == log) || started.elapsed() > PATIENCE {
+            return Ok(());
         }
         sleep(AGAIN).await;
     }
@@ -80,11 +103,11 @@ pub(crate) async fn gone(app: &App, sharded: &Sharded) {
     let Some(own) = app.shards() else { return };
     let started = Instant::now();
     loop {
-        let answers = own.have(sharded).await;
+        let answers = own.look(sharded, "/exists").await;
         let mut left = having(&answers);
         // Who does not answer may still have it.
         let silent = answers.failed.iter().map(|it| it.shard);
-        left.extend(silent.filter(|shard| !own.nodes.serving(*shard).is_empty()));
+        left.extend(silent.filter(|shard| !own.serving(*shard, Kind::Read).is_empty()));
         if left.is_empty() {
             return;
         }
@@ -98,12 +121,12 @@ pub(crate) async fn gone(app: &App, sharded: &Sharded) {
 }
 
 impl Shards {
-    /// Asks all shards whether they have a part.
-    async fn have(&self, sharded: &Sharded) -> Answers {
+    /// Asks all shards about their parts.
+    async fn look(&self, sharded: &Sharded, what: &str) -> Answers {
         let calls = (0..sharded.count).map(|shard| {
             let call = Call {
                 method: "GET",
-                path: format!("/collections/{}/exists", sharded.part),
+                path: format!("/collections/{}{what}", sharded.part),
                 body: None,
                 room: None,
                 lsn: None,

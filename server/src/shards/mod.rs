@@ -22,6 +22,7 @@ mod place;
 mod reads;
 mod served;
 mod split;
+mod standing;
 mod way;
 
 use std::collections::BTreeMap;
@@ -31,7 +32,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 pub(crate) use answer::route;
-pub(crate) use create::{create, gone};
+pub(crate) use create::{adopted, create, gone};
 pub(crate) use nodes::LEASE;
 pub(crate) use served::{Served, is_between_nodes, is_of_a_node, judge, mount, serve};
 

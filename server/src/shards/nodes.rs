@@ -10,24 +10,21 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use engine::Lsn;
-use jetstream::{Leases, messages_between};
+use jetstream::messages_between;
 use parking_lot::{Mutex, RwLock};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::Shards;
-use crate::app::App;
-use crate::refusal::Refusal;
-use crate::shared_log;
-
+use super::peer::Kind;
 /// How long a node is known that says nothing.
 pub(crate) const LEASE: Duration = Duration::from_secs(5);
-/// How often it says that it is there, and looks who else is.
-const RENEWED: Duration = Duration::from_secs(1);
 /// How long one that has not answered is asked after the others: until it is gone, if it hangs.
 const AVOIDED: Duration = Duration::from_secs(5);
 /// How long it is known of one that has answered that it does not hang.
 const ALIVE: Duration = Duration::from_secs(1);
+
+/// The setting without which nodes do not let each other in.
+pub(super) const NODE_KEY: &str = "nats.node_key";
 
 /// What a node says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +33,9 @@ pub(super) struct Node {
     pub(super) url: String,
     /// What it serves, and up to where the log of each is applied there.
     pub(super) shards: BTreeMap<u32, u64>,
+    /// Those of them that take no writes there, and why.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) stopped: BTreeMap<u32, String>,
     /// What must be the same on all nodes. What is told without it is of an older program.
     #[serde(default)]
     pub(super) agreed: Option<Agreed>,
@@ -66,17 +66,36 @@ impl Agreed {
     fn differing(&self, other: &Self) -> Vec<&'static str> {
         let all = [
             ("nats.shards", self.shards != other.shards),
-            ("nats.node_key", self.key != other.key),
+            (NODE_KEY, self.key != other.key),
         ];
         let differing = all.into_iter().filter(|(_, differs)| *differs);
         differing.map(|(setting, _)| setting).collect()
     }
 }
 
-/// All that are known.
+/// How a shard stands that is open here.
+pub(super) struct Stands {
+    /// Up to where its log is applied.
+    pub(super) applied: Lsn,
+    /// Why it takes no writes, if that is so.
+    pub(super) stopped: Option<String>,
+}
+
+/// Whether a node refuses the key that this one shows.
+fn is_shut_out(disagreeing: &BTreeMap<String, Vec<&'static str>>, url: &str) -> bool {
+    disagreeing
+        .get(url)
+        .is_some_and(|it| it.contains(&NODE_KEY))
+}
+
+/// All that are known. What this one serves itself is asked when it is wanted: it counts from the moment it is open.
 pub(super) struct Nodes {
-    own: RwLock<Node>,
+    /// Where this one is reached.
+    url: String,
+    agreed: Agreed,
     others: RwLock<Arc<Vec<Node>>>,
+    /// Whether others could be seen at the last look, if there was one; else why not.
+    looked: Mutex<Option<Result<(), String>>>,
     /// Where nodes are reached that have other settings than this one, and which.
     disagreeing: Mutex<BTreeMap<String, Vec<&'static str>>>,
     turn: AtomicUsize,
@@ -87,11 +106,9 @@ pub(super) struct Nodes {
 impl Nodes {
     pub(super) fn new(url: String, agreed: Agreed) -> Self {
         Self {
-            own: RwLock::new(Node {
-                url,
-                shards: BTreeMap::new(),
-                agreed: Some(agreed),
-            }),
+            url,
+            agreed,
+            looked: Mutex::default(),
             disagreeing: Mutex::default(),
             others: RwLock::default(),
             turn: AtomicUsize::new(0),
@@ -100,25 +117,47 @@ impl Nodes {
         }
     }
 
-    /// Where a shard is served, in the order in which they are to be asked: here, then elsewhere by turns,
-    /// and last where there was no answer a moment ago.
-    pub(super) fn serving(&self, shard: u32) -> Vec<String> {
-        let serves = |node: &&Node| node.shards.contains_key(&shard);
+    /// Where a shard is served, in the order in which they are to be asked: here, if it is open here, then elsewhere by
+    /// turns, and last where there was no answer a moment ago. Writes go last where a shard takes none.
+    pub(super) fn serving(&self, shard: u32, own: Option<&Stands>, kind: Kind) -> Vec<String> {
         let others = Arc::clone(&self.others.read());
-        let others = others.iter().filter(serves).map(|node| node.url.clone());
-        let mut urls: Vec<String> = others.collect();
+        let others = others
+            .iter()
+            .filter(|node| node.shards.contains_key(&shard));
+        let others = others.map(|node| (node.url.clone(), node.stopped.contains_key(&shard)));
+        let mut urls: Vec<(String, bool)> = others.collect();
         if !urls.is_empty() {
             let turn = self.turn.fetch_add(1, Ordering::Relaxed) % urls.len();
             urls.rotate_left(turn);
         }
-        let own = self.own.read();
-        if own.shards.contains_key(&shard) {
-            urls.insert(0, own.url.clone());
+        if let Some(own) = own {
+            urls.insert(0, (self.url.clone(), own.stopped.is_some()));
         }
         let mut failed = self.failed.lock();
         failed.retain(|_, at| at.elapsed() < AVOIDED);
-        urls.sort_by_key(|url| failed.contains_key(url));
-        urls
+        urls.sort_by_key(|(url, stopped)| {
+            (kind == Kind::Write && *stopped, failed.contains_key(url))
+        });
+        urls.into_iter().map(|(url, _)| url).collect()
+    }
+
+    /// Why no other node takes writes of a shard, in words for each that serves it; nothing where one does.
+    pub(super) fn closed(&self, shard: u32) -> Option<Vec<String>> {
+        let disagreeing = self.disagreeing.lock();
+        let others = Arc::clone(&self.others.read());
+        let mut all = others
+            .iter()
+            .filter(|node| node.shards.contains_key(&shard));
+        all.try_fold(Vec::new(), |mut why, node| {
+            let url = &node.url;
+            if is_shut_out(&disagreeing, url) {
+                why.push(format!("{url} has another {NODE_KEY}"));
+                return Some(why);
+            }
+            let stopped = node.stopped.get(&shard)?;
+            why.push(format!("it takes no writes at {url}: {stopped}"));
+            Some(why)
+        })
     }
 
     /// Notes that one has not answered.
@@ -137,48 +176,44 @@ impl Nodes {
     pub(super) fn is_alive(&self, url: &str) -> bool {
         let answered = self.answered.lock();
         let lately = answered.get(url).is_some_and(|at| at.elapsed() < ALIVE);
-        lately || self.own.read().url == url
+        lately || self.url == url
     }
 
     /// Whether nobody who is there is reached at this address.
     pub(super) fn is_gone(&self, url: &str) -> bool {
         let others = self.others.read();
-        self.own.read().url != url && !others.iter().any(|node| node.url == url)
+        self.url != url && !others.iter().any(|node| node.url == url)
     }
 
-    /// Those of so many shards that nobody serves.
-    fn unserved(&self, count: u32) -> Vec<u32> {
-        let (own, others) = (self.own.read(), self.others.read());
+    /// Those of so many shards that nobody serves: neither this node, nor another that takes its key.
+    pub(super) fn unserved(&self, count: u32, own: &BTreeMap<u32, u64>) -> Vec<u32> {
+        let (others, disagreeing) = (self.others.read(), self.disagreeing.lock());
+        let there = others
+            .iter()
+            .filter(|node| !is_shut_out(&disagreeing, &node.url));
+        let there: Vec<&Node> = there.collect();
         let served = |shard: &u32| {
-            let mut all = others.iter().chain([&*own]);
-            all.any(|node| node.shards.contains_key(shard))
+            own.contains_key(shard) || there.iter().any(|node| node.shards.contains_key(shard))
         };
         (0..count).filter(|shard| !served(shard)).collect()
     }
 
     /// By how many messages what is served here is behind what others have applied, at most.
-    fn behind(&self) -> u64 {
-        let (own, others) = (self.own.read(), self.others.read());
+    pub(super) fn behind(&self, own: &BTreeMap<u32, u64>) -> u64 {
+        let others = self.others.read();
         let furthest = |shard: &u32| {
             let all = others.iter().filter_map(|node| node.shards.get(shard));
             all.max().copied().unwrap_or_default()
         };
-        let own = own.shards.iter();
-        let behind = own.map(|(shard, lsn)| messages_between(Lsn(*lsn), Lsn(furthest(shard))));
+        let behind = own.iter();
+        let behind = behind.map(|(shard, lsn)| messages_between(Lsn(*lsn), Lsn(furthest(shard))));
         behind.max().unwrap_or_default()
     }
 
-    fn set_own(&self, shards: BTreeMap<u32, u64>) -> Node {
-        let mut own = self.own.write();
-        own.shards = shards;
-        own.clone()
-    }
-
     /// Also says which have other settings than this node, and tells of each once.
-    fn set_others(&self, others: Vec<Node>) {
-        let own = self.own.read().agreed.clone();
+    pub(super) fn set_others(&self, others: Vec<Node>) {
         let differing = others.iter().filter_map(|node| {
-            let differing = own.as_ref()?.differing(node.agreed.as_ref()?);
+            let differing = self.agreed.differing(node.agreed.as_ref()?);
             (!differing.is_empty()).then(|| (node.url.clone(), differing))
         });
         let now: BTreeMap<_, _> = differing.collect();
@@ -197,102 +232,34 @@ impl Nodes {
         *self.others.write() = Arc::new(others);
     }
 
+    /// What this node says of itself that serves these shards up to there, some of which take no writes.
+    pub(super) fn own(&self, shards: BTreeMap<u32, Stands>) -> Node {
+        let stopped = shards.iter();
+        let stopped = stopped.filter_map(|(shard, it)| Some((*shard, it.stopped.clone()?)));
+        Node {
+            url: self.url.clone(),
+            stopped: stopped.collect(),
+            shards: shards
+                .iter()
+                .map(|(shard, it)| (*shard, it.applied.0))
+                .collect(),
+            agreed: Some(self.agreed.clone()),
+        }
+    }
+
+    /// It was looked who else is there; or could not be, and why.
+    pub(super) fn has_looked(&self, seen: Result<(), String>) {
+        *self.looked.lock() = Some(seen);
+    }
+
+    /// What came of the last look, if there was one.
+    pub(super) fn looked(&self) -> Option<Result<(), String>> {
+        self.looked.lock().clone()
+    }
+
     /// Who has other settings, and which.
-    fn disagreeing(&self) -> BTreeMap<String, Vec<&'static str>> {
+    pub(super) fn disagreeing(&self) -> BTreeMap<String, Vec<&'static str>> {
         self.disagreeing.lock().clone()
-    }
-}
-
-impl Shards {
-    /// What of all shards is not as it should be, though this node answers; in words.
-    ///
-    /// # Errors
-    /// One that this node is to serve is still being opened.
-    pub(crate) fn short_of(&self) -> Result<Vec<String>, Refusal> {
-        let mut short = Vec::new();
-        for (shard, own) in &self.served {
-            match (own.engine(), own.recovery().failure()) {
-                (None, None) => {
-                    let text = own.recovery().text();
-                    return Err(Refusal::busy(format!("starting: shard {shard}: {text}")));
-                }
-                (None, Some(why)) => short.push(format!("shard {shard} is not served here: {why}")),
-                (Some(engine), _) => {
-                    let stopped = engine.status().read_only;
-                    short.extend(
-                        stopped.map(|why| format!("shard {shard} takes no writes here: {why}")),
-                    );
-                }
-            }
-        }
-        for (node, differing) in self.nodes.disagreeing() {
-            let differing = differing.join(" and ");
-            short.push(format!(
-                "{node} has another {differing}, which must be the same on all nodes"
-            ));
-        }
-        let open: Vec<u32> = self.open().map(|(shard, _)| shard).collect();
-        let unserved = self.nodes.unserved(self.settings.count).into_iter();
-        let unserved = unserved.filter(|shard| !open.contains(shard));
-        short.extend(
-            unserved.map(|shard| format!("shard {shard} is served by no node that is seen here")),
-        );
-        Ok(short)
-    }
-
-    /// Says what is served here and looks what is elsewhere, as long as the server runs.
-    pub(crate) fn watch_nodes(&self, app: &App) {
-        let (Some(engine), Some(nats)) = (app.engine(), &app.config.nats) else {
-            return;
-        };
-        let (name, settings) = (
-            format!("{:032x}", engine.store()),
-            shared_log::settings(nats),
-        );
-        let mut leases = None;
-        loop {
-            let applied = self.open().filter_map(|(shard, own)| {
-                let lsn = own.engine()?.status().applied_lsn;
-                Some((shard, lsn.0))
-            });
-            let own = self.nodes.set_own(applied.collect());
-            match self.tell(&mut leases, &settings, (&name, &own)) {
-                Ok(()) => {
-                    let unserved = self.nodes.unserved(self.settings.count).len();
-                    let disagreeing = self.nodes.disagreeing().len();
-                    app.metrics
-                        .shards_seen(unserved, self.nodes.behind(), disagreeing);
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "other nodes are not seen");
-                    leases = None;
-                }
-            }
-            if !app.stopping.rests(RENEWED) {
-                break;
-            }
-        }
-        if let Some(Err(error)) = leases.map(|leases| leases.end(&name)) {
-            tracing::debug!(%error, "other nodes are not told of the end");
-        }
-    }
-
-    fn tell(
-        &self,
-        leases: &mut Option<Leases>,
-        settings: &jetstream::Settings,
-        (name, own): (&str, &Node),
-    ) -> Result<(), storage::Error> {
-        let leases = match leases {
-            Some(leases) => leases,
-            none => none.insert(Leases::open(settings, LEASE)?),
-        };
-        leases.say(name, &serde_json::to_string(own).unwrap_or_default())?;
-        let all = leases.all()?.into_iter();
-        let others = all.filter(|(node, _)| node != name);
-        let others = others.filter_map(|(_, said)| serde_json::from_str(&said).ok());
-        self.nodes.set_others(others.collect());
-        Ok(())
     }
 }
 
@@ -300,41 +267,76 @@ impl Shards {
 mod tests {
     use super::*;
 
-    fn nodes(own: &[u32], others: &[(&str, &[u32])]) -> Nodes {
+    fn applied(shards: &[u32], lsn: u64) -> BTreeMap<u32, u64> {
+        shards.iter().map(|shard| (*shard, lsn)).collect()
+    }
+
+    /// This node and others: where they are reached, what they serve, and what of that takes no writes.
+    fn nodes(others: &[(&str, &[u32], &[u32])]) -> Nodes {
         let nodes = Nodes::new("own".to_owned(), Agreed::of(3, "the key of nodes"));
-        let applied = |shards: &[u32], lsn: u64| shards.iter().map(|shard| (*shard, lsn)).collect();
-        nodes.set_own(applied(own, 3 << 16));
-        let others = others.iter().map(|(url, shards)| Node {
+        let others = others.iter().map(|(url, shards, stopped)| Node {
             url: (*url).to_owned(),
             shards: applied(shards, 5 << 16),
+            stopped: stopped
+                .iter()
+                .map(|it| (*it, "damaged".to_owned()))
+                .collect(),
             agreed: None,
         });
         nodes.set_others(others.collect());
         nodes
     }
 
-    #[test]
-    fn who_serves_a_shard_is_asked_here_first_then_elsewhere_by_turns() {
-        let nodes = nodes(&[0], &[("a", &[0, 1]), ("b", &[1])]);
-        assert_eq!(nodes.serving(0), ["own", "a"]);
-        let first = [nodes.serving(1), nodes.serving(1)].map(|urls| urls[0].clone());
-        assert_ne!(first[0], first[1]);
-        assert!(nodes.serving(2).is_empty());
+    fn open() -> Stands {
+        Stands {
+            applied: Lsn(3 << 16),
+            stopped: None,
+        }
     }
 
     #[test]
-    fn who_has_another_key_or_another_number_of_shards_is_known() {
-        let nodes = nodes(&[0], &[]);
-        let node = |url: &str, agreed| Node {
+    fn who_serves_a_shard_is_asked_here_first_then_elsewhere_by_turns() {
+        let nodes = nodes(&[("a", &[0, 1], &[]), ("b", &[1], &[])]);
+        let own = open();
+        let read = |shard, own| nodes.serving(shard, own, Kind::Read);
+        assert_eq!(read(0, Some(&own)), ["own", "a"]);
+        let first = [read(1, None), read(1, None)].map(|urls| urls[0].clone());
+        assert_ne!(first[0], first[1]);
+        assert!(read(2, None).is_empty());
+    }
+
+    #[test]
+    fn writes_go_last_where_a_shard_takes_none_and_why_is_known_if_nobody_does() {
+        let nodes = nodes(&[("a", &[0, 1], &[1]), ("b", &[0, 2], &[0])]);
+        let stopped = Stands {
+            stopped: Some("damaged".to_owned()),
+            ..open()
+        };
+        assert_eq!(nodes.serving(0, Some(&stopped), Kind::Write)[0], "a");
+        assert_eq!(nodes.serving(0, Some(&stopped), Kind::Read)[0], "own");
+        assert_eq!(nodes.closed(0), None);
+        assert_eq!(
+            nodes.closed(1).unwrap(),
+            ["it takes no writes at a: damaged"]
+        );
+        assert_eq!(nodes.closed(2), None);
+        assert!(nodes.closed(3).unwrap().is_empty(), "nobody serves it");
+    }
+
+    #[test]
+    fn who_has_another_key_or_another_number_of_shards_is_known_and_another_key_serves_nothing() {
+        let nodes = nodes(&[]);
+        let node = |url: &str, shard: u32, agreed| Node {
             url: url.to_owned(),
-            shards: BTreeMap::new(),
+            shards: applied(&[shard], 1),
+            stopped: BTreeMap::new(),
             agreed,
         };
         nodes.set_others(vec![
-            node("same", Some(Agreed::of(3, "the key of nodes"))),
-            node("older", None),
-            node("more", Some(Agreed::of(4, "the key of nodes"))),
-            node("key", Some(Agreed::of(3, "another key of nodes"))),
+            node("same", 0, Some(Agreed::of(3, "the key of nodes"))),
+            node("older", 0, None),
+            node("more", 1, Some(Agreed::of(4, "the key of nodes"))),
+            node("key", 2, Some(Agreed::of(3, "another key of nodes"))),
         ]);
         let due = [
             ("key", vec!["nats.node_key"]),
@@ -344,23 +346,27 @@ mod tests {
             nodes.disagreeing(),
             due.map(|(url, it)| (url.to_owned(), it)).into()
         );
+        assert_eq!(nodes.unserved(3, &applied(&[], 0)), [2]);
+        assert_eq!(nodes.closed(2).unwrap(), ["key has another nats.node_key"]);
         nodes.set_others(Vec::new());
         assert!(nodes.disagreeing().is_empty());
     }
 
     #[test]
     fn who_has_not_answered_is_asked_last() {
-        let nodes = nodes(&[0], &[("a", &[0])]);
+        let nodes = nodes(&[("a", &[0], &[])]);
         nodes.has_failed("own");
-        assert_eq!(nodes.serving(0), ["a", "own"]);
+        assert_eq!(nodes.serving(0, Some(&open()), Kind::Read), ["a", "own"]);
     }
 
     #[test]
     fn who_is_there_who_is_behind_and_what_nobody_serves_is_known() {
-        let nodes = nodes(&[0, 2], &[("a", &[0, 1])]);
+        let nodes = nodes(&[("a", &[0, 1], &[])]);
+        let own = applied(&[0, 2], 3 << 16);
         assert!(!nodes.is_gone("own") && !nodes.is_gone("a") && nodes.is_gone("b"));
-        assert_eq!((nodes.unserved(3), nodes.unserved(5)), (vec![], vec![3, 4]));
-        assert_eq!(nodes.behind(), 2);
+        let unserved = |count| nodes.unserved(count, &own);
+        assert_eq!((unserved(3), unserved(5)), (vec![], vec![3, 4]));
+        assert_eq!(nodes.behind(&own), 2);
         assert!(!nodes.is_alive("a"));
         nodes.has_answered("a");
         assert!(nodes.is_alive("a"));

@@ -36,8 +36,9 @@ impl Shards {
     /// Makes and removes parts, as long as the server runs.
     pub(crate) fn watch_parts(&self, app: &App) {
         let Some(engine) = app.engine() else { return };
-        let log = format!("{:032x}", engine.log_number().unwrap_or_default());
+        let log = log_name(engine.log_number());
         let (mut settled, mut strange) = (None, BTreeSet::new());
+        let mut failing: BTreeMap<u32, String> = BTreeMap::new();
         while app.stopping.rests(LOOKS) {
             let before = engine.status().applied_lsn.0;
             let state = Some((before, self.open().count()));
@@ -55,18 +56,34 @@ impl Shards {
             for (shard, own) in self.open() {
                 let Some(parts) = own.engine() else { continue };
                 match settle(parts, shard, &wanted, &seen) {
-                    Ok(others) => others
-                        .into_iter()
-                        .filter(|part| strange.insert((shard, part.clone())))
-                        .for_each(|part| tell_strange(shard, &part)),
+                    Ok(others) => {
+                        failing.remove(&shard);
+                        others
+                            .into_iter()
+                            .filter(|part| strange.insert((shard, part.clone())))
+                            .for_each(|part| tell_strange(shard, &part));
+                    }
                     Err(error) => {
-                        tracing::warn!(%error, shard, "parts of collections are not as they should be");
                         settled = None;
+                        let why = error.to_string();
+                        // It is tried again all the time.
+                        if failing.insert(shard, why.clone()).as_ref() != Some(&why) {
+                            tracing::warn!(
+                                why,
+                                shard,
+                                "parts of collections are not as they should be"
+                            );
+                        }
                     }
                 }
             }
         }
     }
+}
+
+/// As a log stands in the metadata of parts.
+pub(super) fn log_name(number: Option<u128>) -> String {
+    format!("{:032x}", number.unwrap_or_default())
 }
 
 fn tell_strange(shard: u32, part: &str) {

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::common::{Server, fake, until};
 use crate::replicas::nats::{ALWAYS, Nats};
+use crate::replicas::on;
 
 pub(crate) const KEY: &str = "the-key-between-nodes";
 
@@ -23,15 +24,12 @@ pub(crate) fn with_settings(
     key: &str,
     start: impl FnOnce(&[(&'static str, &str)]) -> Server,
 ) -> Server {
-    let (urls, monitors) = (nats.urls().join(","), nats.monitors().join(","));
-    start(&[
-        ("nats.servers", urls.as_str()),
-        ("nats.monitors", monitors.as_str()),
-        ("nats.replicas", "1"),
+    let more = [
         ("nats.shards", "3"),
         ("nats.serve_shards", serves),
         ("nats.node_key", key),
-    ])
+    ];
+    on(nats, &more, start)
 }
 
 /// Makes a collection over three shards, as soon as they are all served.
@@ -274,13 +272,7 @@ fn what_shards_cannot_do_is_refused_and_a_wrong_point_keeps_the_others_out() {
         );
     }
     // A node that knows of no shards does not take the entry for the collection.
-    let (urls, monitors) = (nats.urls().join(","), nats.monitors().join(","));
-    let settings = [
-        ("nats.servers", urls.as_str()),
-        ("nats.monitors", monitors.as_str()),
-        ("nats.replicas", "1"),
-    ];
-    let plain = Server::start_with(&settings, fake());
+    let plain = on(&nats, &[], |settings| Server::start_with(settings, fake()));
     until(|| plain.get("/collections/c/exists").ok()["exists"] == true);
     let told = plain
         .post("/collections/c/points/count", &json!({}))

@@ -11,13 +11,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use embedder::FakeEmbedder;
-use jetstream::{Access, Leases, Settings};
+use jetstream::Leases;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use server::{Embedding, Factory};
 
 use crate::common::{Server, fake, until};
 use crate::replicas::nats::{ALWAYS, Nats};
+use crate::replicas::reached;
 use crate::shards::{KEY, node, spread, with_settings};
 
 const POINTS: &str = "/collections/c/points?wait=true";
@@ -125,15 +126,7 @@ impl Hung {
     }
 
     fn say(self: &Arc<Self>, nats: &Nats, url: &str) -> thread::JoinHandle<()> {
-        let settings = Settings {
-            servers: nats.urls(),
-            stream: "doppel".into(),
-            replicas: 1,
-            monitors: nats.monitors(),
-            lazy_sync: false,
-            access: Access::default(),
-        };
-        let leases = Leases::open(&settings, Duration::from_secs(5)).unwrap();
+        let leases = Leases::open(&reached(nats), Duration::from_secs(5)).unwrap();
         let (own, said) = (
             Arc::clone(self),
             json!({"url": url, "shards": {"0": 1}}).to_string(),
@@ -342,12 +335,12 @@ fn a_node_that_is_ready_names_what_shards_are_short_of_and_who_has_other_setting
     until(|| ready().starts_with("ready, but shard 1 is served by no node"));
     let other = node(&nats, "1,2", "another-key-between-nodes");
     until(|| ready().contains("has another nats.node_key"));
-    assert!(
+    until(|| {
         first
             .get("/metrics")
             .text()
             .contains("doppel_nodes_disagreeing 1")
-    );
+    });
     until(|| {
         other
             .get("/readyz")

@@ -1,0 +1,93 @@
+//! Shards as soon as they are open, and when they take no writes: what is said is so, and nothing is waited for in vain.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::common::{Answer, Server, until};
+use crate::replicas::nats::{ALWAYS, Nats};
+use crate::shards::{KEY, node, spread, with_settings};
+
+const POINTS: &str = "/collections/c/points?wait=true";
+
+fn points(count: u64) -> Value {
+    let points = (0..count).map(|id| json!({"id": id, "vector": [id, 0, 0, 0, 0, 0, 0, 0]}));
+    json!({"points": points.collect::<Vec<_>>()})
+}
+
+fn in_shard(server: &Server, path: &str) -> Answer {
+    let key = format!("Bearer {KEY}");
+    server.send("GET", path, &[("authorization", &key)], &[])
+}
+
+fn create(server: &Server, name: &str) -> Answer {
+    let body = json!({"vectors": {"size": 8, "distance": "Euclid"}, "shards": 3});
+    server.put(&format!("/collections/{name}"), &body)
+}
+
+#[test]
+fn what_a_node_is_ready_for_it_does_at_the_first_request() {
+    let Some(nats) = Nats::start(1, ALWAYS) else {
+        return;
+    };
+    let mut dir = tempfile::tempdir().unwrap();
+    for round in 0..3 {
+        let server = with_settings(&nats, "all", KEY, |settings| {
+            Server::start_in(dir, settings, crate::common::fake())
+        });
+        until(|| server.get("/readyz").status == 200);
+        assert_eq!(server.get("/readyz").text(), "ready", "round {round}");
+        if round == 0 {
+            create(&server, "c").ok();
+        }
+        server.put(POINTS, &points(30)).ok();
+        let search = json!({"vector": [0, 0, 0, 0, 0, 0, 0, 0], "limit": 30});
+        let hits = server.post("/collections/c/points/search", &search).ok();
+        assert_eq!(hits.as_array().unwrap().len(), 30);
+        dir = server.stop();
+    }
+}
+
+#[test]
+fn a_collection_whose_shard_takes_no_writes_is_refused_at_once_with_the_cause() {
+    let Some(nats) = Nats::start(1, ALWAYS) else {
+        return;
+    };
+    let (first, other) = (node(&nats, "0,1", KEY), node(&nats, "2", KEY));
+    spread(&first, "c", "Euclid");
+    nats.publish("doppel-shard-1.log", "no message of doppel's");
+    until(|| in_shard(&first, "/shards/1/readyz").status == 503);
+    for server in [&first, &other] {
+        // The other is told of it with the next lease.
+        until(|| server.get("/readyz").text().contains("takes no writes"));
+        let started = Instant::now();
+        let told = create(server, "d").refused(503);
+        assert!(started.elapsed() < Duration::from_secs(5), "{started:?}");
+        assert!(
+            told.contains("nothing was made")
+                && told.contains("shard 1")
+                && told.contains("is damaged"),
+            "{told}"
+        );
+        server.get("/collections/d").refused(404);
+    }
+    // What it has is served.
+    let search = json!({"vector": [0, 0, 0, 0, 0, 0, 0, 0], "limit": 30});
+    other.post("/collections/c/points/search", &search).ok();
+}
+
+#[test]
+fn the_parts_of_a_collection_that_is_dropped_at_once_after_the_first_start_are_gone() {
+    let Some(nats) = Nats::start(1, ALWAYS) else {
+        return;
+    };
+    for _ in 0..5 {
+        let server = node(&nats, "all", KEY);
+        until(|| create(&server, "c").status == 200);
+        assert_eq!(server.delete("/collections/c").ok(), true);
+        for shard in 0..3 {
+            let told = in_shard(&server, &format!("/shards/{shard}/collections")).ok();
+            assert_eq!(told["collections"], json!([]), "shard {shard}");
+        }
+    }
+}
