@@ -16,12 +16,17 @@ use crate::client::Client;
 use crate::exit::Exit;
 use crate::{logging, out};
 
-/// Has a server make a backup, and fetches it.
-pub(crate) fn backup(arguments: &BackupArgs, client: &Client) -> Result<Exit> {
-    let target = &arguments.file;
+/// Refuses to put a backup in the place of something else.
+pub(crate) fn is_free(target: &Path) -> Result<()> {
     if target.exists() {
         bail!("{} is there already: choose another name", target.display());
     }
+    Ok(())
+}
+
+/// Has a server make a backup, and fetches it, into a file that is not there yet.
+pub(crate) fn backup(arguments: &BackupArgs, client: &Client) -> Result<Exit> {
+    let target = &arguments.file;
     let temporary = target.with_extension("part");
     // Everything is in it.
     let mut made = File::options();

@@ -81,6 +81,8 @@ fn run(cli: Cli) -> Result<Exit> {
         }
         Command::Reembed(arguments) => reembed::run(&arguments, &arguments.target.server.client()?),
         Command::Backup(arguments) => {
+            // Before anything is done for it.
+            backup::is_free(&arguments.file)?;
             serve::reach(&arguments.from, |client| backup::backup(&arguments, client))
         }
         Command::Restore(arguments) if arguments.begin_log => backup::begin_log(&arguments),

@@ -65,16 +65,12 @@ impl Remote {
         let url = r.text("embedding.remote_url", "", expected, shards::url)?;
         let key = r.secret("embedding.remote_key", limits::API_KEY_CHARS)?;
         let ca = file(r, "embedding.remote_ca")?;
-        let cert = file(r, "embedding.remote_cert")?;
-        let certificate = match (cert, file(r, "embedding.remote_cert_key")?) {
+        const CERT: [&str; 2] = ["embedding.remote_cert", "embedding.remote_cert_key"];
+        let certificate = match (file(r, CERT[0])?, file(r, CERT[1])?) {
             (None, None) => None,
             (Some(cert), Some(key)) => Some((cert, key)),
-            _ => {
-                return Err(Error::Half(
-                    "embedding.remote_cert",
-                    "embedding.remote_cert_key",
-                ));
-            }
+            (Some(_), None) => return Err(r.half(CERT[0], CERT[1])),
+            (None, Some(_)) => return Err(r.half(CERT[1], CERT[0])),
         };
         let timeout_s = r.number("embedding.remote_timeout_s", 30, limits::REQUEST_S)?;
         Ok((!url.is_empty()).then(|| Self {

@@ -79,8 +79,17 @@ pub enum Error {
     #[error("`tls.cert` and `tls.key` belong together, and `tls.client_ca` beside both")]
     HalfTls,
     /// Of two settings that belong together there is only one.
-    #[error("`{0}` and `{1}` belong together: set both, or neither")]
-    Half(&'static str, &'static str),
+    #[error(
+        "{origin}: `{set}` and `{missing}` belong together, and only the first is set: set both, or neither"
+    )]
+    Half {
+        /// The one that is set.
+        set: &'static str,
+        /// The other.
+        missing: &'static str,
+        /// Where the first was set.
+        origin: Origin,
+    },
     /// The server would be open to other machines without any protection.
     #[error(
         "{origin}: `listen` is {listen}, which other machines can reach, and there is no `api_key`; \
@@ -106,7 +115,7 @@ mod tests {
             Error::Syntax { .. } => "not valid TOML",
             Error::UnknownKey { .. } => "unknown key",
             Error::BadValue { .. } => ", but must be",
-            Error::HalfTls | Error::Half(..) => "belong together",
+            Error::HalfTls | Error::Half { .. } => "belong together",
             Error::Exposed { .. } => "which other machines can reach, and there is no",
         }
     }
@@ -136,7 +145,11 @@ mod tests {
                 expected: text(),
             },
             Error::HalfTls,
-            Error::Half("a", "b"),
+            Error::Half {
+                set: "a",
+                missing: "b",
+                origin: Origin::Default,
+            },
             Error::Exposed {
                 listen: ([0, 0, 0, 0], 1).into(),
                 origin: Origin::Default,

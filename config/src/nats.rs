@@ -80,12 +80,14 @@ impl Nats {
         let user = match (user.is_empty(), password) {
             (true, None) => None,
             (false, Some(password)) => Some((user, ApiKey::new(password))),
-            _ => return Err(Error::Half("nats.user", "nats.password")),
+            (false, None) => return Err(r.half("nats.user", "nats.password")),
+            (true, Some(_)) => return Err(r.half("nats.password", "nats.user")),
         };
         let certificate = match (cert, key) {
             (None, None) => None,
             (Some(cert), Some(key)) => Some((cert, key)),
-            _ => return Err(Error::Half("nats.cert", "nats.key")),
+            (Some(_), None) => return Err(r.half("nats.cert", "nats.key")),
+            (None, Some(_)) => return Err(r.half("nats.key", "nats.cert")),
         };
         let shards = Shards::read(r, listen)?;
         Ok((!servers.is_empty()).then_some(Self {

@@ -71,6 +71,15 @@ impl Reader {
         setting.map_or(Origin::Default, |setting| setting.origin.clone())
     }
 
+    /// Of two settings that belong together only one is set.
+    pub(crate) fn half(&self, set: &'static str, missing: &'static str) -> Error {
+        Error::Half {
+            set,
+            missing,
+            origin: self.origin(set),
+        }
+    }
+
     /// A whole number within a range.
     pub(crate) fn number<T: TryFrom<u64>>(
         &mut self,

@@ -48,10 +48,10 @@ impl Shards {
             return Ok(None);
         }
         let Some(key) = key else {
-            return Err(Error::Half("nats.shards", "nats.node_key"));
+            return Err(r.half("nats.shards", "nats.node_key"));
         };
         if own.is_empty() && listen.ip().is_unspecified() {
-            return Err(Error::Half("nats.shards", "nats.node_url"));
+            return Err(r.half("nats.shards", "nats.node_url"));
         }
         Ok(Some(Self {
             count,

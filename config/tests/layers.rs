@@ -271,3 +271,21 @@ fn no_message_and_no_debug_output_shows_the_key() {
     let config = Config::load(&with_variables(&[("DOPPEL_API_KEY", "correct-horse")])).unwrap();
     assert!(!format!("{config:?}").contains("horse"));
 }
+
+#[test]
+fn of_two_settings_that_belong_together_the_one_that_is_set_is_named_with_its_place() {
+    let told = refusal(&with_variables(&[(
+        "DOPPEL_NATS__PASSWORD",
+        "correct-horse",
+    )]));
+    assert_eq!(
+        told,
+        "environment variable DOPPEL_NATS__PASSWORD: `nats.password` and `nats.user` belong together, and only the first \
+         is set: set both, or neither"
+    );
+    let told = file_refusal("[nats]\nuser = \"doppel\"\n");
+    assert!(
+        told.starts_with("settings.toml:2: `nats.user` and `nats.password` belong together"),
+        "{told}"
+    );
+}
