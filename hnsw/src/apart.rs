@@ -19,7 +19,7 @@ use crate::error::Error;
 use crate::frozen::{APART, Frozen};
 use crate::index::Index;
 use crate::memory::{CopiedChunk, LentChunk, Rows, Scratch, Seal, read_at};
-use crate::parts::{in_parts, threads};
+use crate::parts::first;
 use crate::thaw::in_range;
 
 #[cfg(target_endian = "big")]
@@ -235,19 +235,12 @@ impl Index {
         some.all(|slot| self.vectors.codes_match(slot))
     }
 
-    /// Computes all codes, on all cores.
+    /// Computes all codes, so many at a time.
     fn recode_all(&mut self) -> Result<(), Error> {
         let mut slots = 0..u32::try_from(self.slots()).unwrap_or(u32::MAX);
         while !slots.is_empty() {
-            let some: Vec<u32> = slots.by_ref().take(PIECE).collect();
-            let codes = in_parts(threads(), some.len(), |part| {
-                let rows = some[part].iter().map(|slot| self.vectors.row(*slot));
-                rows.map(|row| self.vectors.encode(row)).collect()
-            });
-            for (slot, codes) in some.iter().zip(&codes) {
-                let set = self.vectors.set_codes(*slot, codes.as_ref());
-                set.map_err(Error::Scratch)?;
-            }
+            let some = first(&mut slots, PIECE);
+            self.vectors.recode_all(some).map_err(Error::Scratch)?;
         }
         Ok(())
     }

@@ -20,6 +20,14 @@ pub fn set_threads(threads: usize) {
     THREADS.store(threads, Ordering::Relaxed);
 }
 
+/// Takes at most so many slots from the front.
+pub(crate) fn first(slots: &mut Range<u32>, count: usize) -> Range<u32> {
+    let end = u32::try_from(count).map_or(slots.end, |count| slots.start.saturating_add(count));
+    let taken = slots.start..end.min(slots.end);
+    slots.start = taken.end;
+    taken
+}
+
 /// Parts that each thread is to have, so that none waits long for the one that had the hard ones.
 const PARTS_A_THREAD: usize = 8;
 

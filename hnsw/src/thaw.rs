@@ -11,7 +11,7 @@ use crate::limits::{MAX_LEVEL, MAX_NUMBER, MAX_SLOTS};
 use crate::links::Incoming;
 use crate::memory::Scratch;
 use crate::params::{Metric, Params, Quantization};
-use crate::parts::{in_parts, threads};
+use crate::parts::first;
 
 struct Header {
     version: u32,
@@ -248,29 +248,22 @@ impl Index {
         Ok(())
     }
 
-    /// Reads vectors chunk by chunk and has their codes computed on all cores.
+    /// Reads vectors chunk by chunk and has their codes computed.
     pub(crate) fn read_vectors(&mut self, input: &mut Input<'_>) -> Result<(), Error> {
         let dim = self.params.dim;
         let (stride, share) = (self.vectors.rows.stride(), self.vectors.rows.chunk_rows());
         let mut slots = 0..u32::try_from(self.slots()).map_err(|_| Error::Full)?;
         let mut rows = Vec::new();
         while !slots.is_empty() {
-            let some: Vec<u32> = slots.by_ref().take(share).collect();
+            let some = first(&mut slots, share);
             rows.clear();
             for end in (1..=some.len()).map(|row| row * stride) {
                 input.numbers(dim, &mut rows, f32::from_le_bytes)?;
                 rows.resize(end, 0.0);
             }
             in_range(&rows)?;
-            let codes = in_parts(threads(), some.len(), |part| {
-                part.map(|at| self.vectors.encode(&rows[at * stride..at * stride + dim]))
-                    .collect()
-            });
             self.vectors.append(&rows).map_err(Error::Scratch)?;
-            for (slot, codes) in some.iter().zip(&codes) {
-                let set = self.vectors.set_codes(*slot, codes.as_ref());
-                set.map_err(Error::Scratch)?;
-            }
+            self.vectors.recode_all(some).map_err(Error::Scratch)?;
         }
         Ok(())
     }

@@ -5,12 +5,14 @@
 //! costs sooner, within bounds that are known.
 
 use std::io;
+use std::ops::Range;
 
 use crate::apart::{Copied, Lent};
 use crate::codes::{Coded, Codes, Encoded, FrozenCodes};
 use crate::distance::{in_runs, kernels, prefetch};
 use crate::memory::{Rows, Scratch};
 use crate::params::{Metric, Params, Quantization};
+use crate::parts::{in_parts, threads};
 
 /// How much farther from each other neighbours may seem when they are chosen.
 const RELAXED: f32 = 1.1;
@@ -117,6 +119,16 @@ impl Vectors {
     pub(crate) fn recode(&mut self, slot: u32) -> io::Result<()> {
         let encoded = self.encode(self.row(slot));
         self.set_codes(slot, encoded.as_ref())
+    }
+
+    /// The same for all of some slots, on all cores.
+    pub(crate) fn recode_all(&mut self, slots: Range<u32>) -> io::Result<()> {
+        let codes = in_parts(threads(), slots.len(), |part| {
+            let some = slots.clone().skip(part.start).take(part.len());
+            some.map(|slot| self.encode(self.row(slot))).collect()
+        });
+        let mut coded = slots.zip(&codes);
+        coded.try_for_each(|(slot, codes)| self.set_codes(slot, codes.as_ref()))
     }
 
     pub(crate) fn freeze_codes(&self) -> Option<FrozenCodes> {
