@@ -125,3 +125,75 @@ impl<'a> Input<'a> {
         (count <= at_most).then(|| slots.collect())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Metric, Params, Prepared, Quantization};
+
+    /// Points of two numbers, far from each other, in no order.
+    fn vectors(count: u16) -> Vec<Vec<f32>> {
+        let number = |of: u16| f32::from(of.wrapping_mul(40_503) >> 4);
+        (1..=count)
+            .map(|of| vec![number(of), number(of ^ 0x55)])
+            .collect()
+    }
+
+    fn seeds(count: u64) -> impl Iterator<Item = u64> {
+        (1..=count).map(|of| of.wrapping_mul(0x9e37_79b9_7f4a_7c15))
+    }
+
+    /// An index with few links a point, and a batch that is worked out and not committed.
+    fn with_a_batch() -> (Index, Batch) {
+        let params = Params {
+            m: 2,
+            ef_construct: 16,
+            quantization: Quantization::None,
+            ..Params::new(2, Metric::Euclid)
+        };
+        let mut index = Index::new(params).unwrap();
+        let all = vectors(240);
+        let (there, new) = all.split_at(200);
+        for (seed, vector) in seeds(200).zip(there) {
+            index.insert(seed, vector).unwrap();
+        }
+        let new: Vec<Prepared> = new.iter().map(|it| index.encode(it).unwrap()).collect();
+        let seeds: Vec<u64> = seeds(40).collect();
+        let mut batch = index.stage(&seeds, &new).unwrap();
+        batch.set_plans(index.plan(&batch, 0..40));
+        batch.set_thinned(index.thin(&batch, 0..batch.lists()));
+        (index, batch)
+    }
+
+    /// A link that is thinned away is what thinning is for; one of an anchor keeps its point from getting lost.
+    #[test]
+    fn a_plan_without_an_anchors_link_is_refused_and_one_without_another_is_not() {
+        let (mut index, mut batch) = with_a_batch();
+        let whole = index.remember(&batch).unwrap();
+        let worked_out = batch.thinned.clone();
+        let (mut anchored, mut loose) = (0, 0);
+        for (at, list) in worked_out.iter().enumerate() {
+            let (of, level) = (batch.lists[at].of, batch.lists[at].level);
+            for slot in list {
+                let mut bent = worked_out.clone();
+                bent[at].retain(|other| other != slot);
+                batch.set_thinned(bent);
+                let bytes = index.remember(&batch).unwrap();
+                batch.forget();
+                let is_anchored = level == 0 && index.is_anchored(of, *slot);
+                assert_eq!(
+                    index.recall(&mut batch, &bytes),
+                    !is_anchored,
+                    "{of} {slot}"
+                );
+                anchored += usize::from(is_anchored);
+                loose += usize::from(!is_anchored);
+                batch.forget();
+                assert!(index.recall(&mut batch, &whole));
+            }
+        }
+        assert!(anchored > 5 && loose > 5, "{anchored}, {loose}");
+        while !index.commit(&mut batch, usize::MAX) {}
+        assert_eq!(index.check(), Ok(()));
+    }
+}
