@@ -19,7 +19,7 @@ use crate::catalog::Catalog;
 use crate::collection::Collection;
 use crate::commit::of_the_log;
 use crate::error::Error;
-use crate::limits::GROUP_BYTES;
+use crate::limits::{GROUP_BYTES, PLANS_BYTES};
 use crate::load::{Rows, load_collection, refill_tables};
 use crate::log_of::{applied_once, check_continuity, is_a_copy, note_applied, open_log};
 use crate::options::{Event, Options, RecoveryStep};
@@ -97,7 +97,10 @@ pub(crate) fn recover(options: Options) -> Result<Recovered, Error> {
     let scratch = Scratch::new(folder.scratch()?);
     let restores = Restores::new(Arc::clone(&disk), folder.restores());
     let plans = Mutex::new(match log.shared() {
-        None => Plans::open(Arc::clone(&disk), folder.plans(), folder.store())?,
+        None => {
+            let (disk, store) = (Arc::clone(&disk), folder.store());
+            Plans::open(disk, folder.plans(), store, PLANS_BYTES)?
+        }
         Some(_) => Plans::none(Arc::clone(&disk)),
     });
     let source = Source {

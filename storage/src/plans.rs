@@ -88,10 +88,12 @@ pub struct Plans {
     known: HashMap<PlanKey, Known>,
     /// How many of them were used.
     used: u64,
-    /// Files that were ended since.
-    ended: Vec<PathBuf>,
+    /// Files that were ended since, and their bytes.
+    ended: Vec<(PathBuf, u64)>,
     out: Option<Out>,
     next: u64,
+    /// Bytes that all files may have together.
+    most: u64,
     /// Nothing is kept any more in this file,
     given_up: bool,
     /// or ever.
@@ -100,6 +102,7 @@ pub struct Plans {
 
 struct OldFile {
     path: PathBuf,
+    bytes: u64,
     /// If it can be read.
     file: Option<Box<dyn DiskFile>>,
 }
@@ -114,11 +117,11 @@ struct Out {
 }
 
 impl Plans {
-    /// Looks what there is.
+    /// Looks what there is. All files together will have `most` bytes, no more.
     ///
     /// # Errors
     /// The folder cannot be made or listed.
-    pub fn open(disk: Arc<dyn Disk>, dir: PathBuf, store: u128) -> Result<Self, Error> {
+    pub fn open(disk: Arc<dyn Disk>, dir: PathBuf, store: u128, most: u64) -> Result<Self, Error> {
         make_dir(&*disk, &dir).map_err(Error::io(&dir, "make the folder"))?;
         let names = disk.list(&dir).map_err(Error::io(&dir, "list"))?;
         let fields = [
@@ -129,6 +132,7 @@ impl Plans {
         let mut this = Self {
             dir,
             header: header(fields.concat()),
+            most,
             given_up: false,
             off: false,
             ..Self::none(disk)
@@ -143,7 +147,12 @@ impl Plans {
             if let Some(file) = &file {
                 let _ = read(&**file, &this.header, this.old.len(), &mut this.known);
             }
-            this.old.push(OldFile { path, file });
+            let bytes = file.as_ref().and_then(|file| file.len().ok());
+            this.old.push(OldFile {
+                path,
+                bytes: bytes.unwrap_or_default(),
+                file,
+            });
         }
         Ok(this)
     }
@@ -160,6 +169,7 @@ impl Plans {
             ended: Vec::new(),
             out: None,
             next: 0,
+            most: 0,
             given_up: true,
             off: true,
         }
@@ -182,10 +192,21 @@ impl Plans {
     /// Keeps what was worked out for a batch.
     ///
     /// # Errors
-    /// The disk does not let it. Then nothing is kept any more until the next file.
+    /// The disk does not let it, or there would be more than may be. Then nothing is kept any more until the
+    /// next file; of what was kept before, a full disk takes the room back.
     pub fn keep(&mut self, key: &PlanKey, worked_out: &[u8]) -> Result<(), Error> {
         if self.given_up || worked_out.len() > MAX_ENTRY {
             return Ok(());
+        }
+        let bytes = self.bytes() + (HEAD + worked_out.len()) as u64;
+        if bytes > self.most {
+            self.given_up = true;
+            let of_memory = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
+            return Err(Error::TooLarge {
+                what: "what inserts have worked out since the last checkpoint",
+                got: of_memory(bytes),
+                limit: of_memory(self.most),
+            });
         }
         self.try_keep(key, worked_out).map_err(|error| {
             self.given_up = true;
@@ -195,6 +216,17 @@ impl Plans {
             }
             Error::io(&self.dir, "keep what inserts work out")(error)
         })
+    }
+
+    /// Bytes of all files, with the header of one that is still to be begun.
+    fn bytes(&self) -> u64 {
+        let old = self.old.iter().map(|old| old.bytes);
+        let ended = self.ended.iter().map(|(_, bytes)| *bytes);
+        let out = self
+            .out
+            .as_ref()
+            .map_or(self.header.len() as u64, |out| out.end);
+        old.chain(ended).sum::<u64>() + out
     }
 
     fn try_keep(&mut self, key: &PlanKey, worked_out: &[u8]) -> io::Result<()> {
@@ -243,7 +275,8 @@ impl Plans {
 
     /// Goes on in another file: what is kept from now on is behind the next checkpoint.
     pub fn rotate(&mut self) {
-        self.ended.extend(self.out.take().map(|out| out.path));
+        let ended = self.out.take().map(|out| (out.path, out.end));
+        self.ended.extend(ended);
         self.given_up = self.off;
     }
 
@@ -255,7 +288,7 @@ impl Plans {
         if self.ended.is_empty() {
             return Ok(());
         }
-        while let Some(path) = self.ended.last() {
+        while let Some((path, _)) = self.ended.last() {
             match self.disk.remove(path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
                     return Err(Error::io(path, "remove")(error));

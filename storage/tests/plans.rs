@@ -16,7 +16,11 @@ fn disk() -> SimDisk {
 }
 
 fn open(disk: &SimDisk) -> Plans {
-    Plans::open(Arc::new(disk.clone()), DIR.into(), 9).unwrap()
+    open_with(disk, u64::MAX)
+}
+
+fn open_with(disk: &SimDisk, most: u64) -> Plans {
+    Plans::open(Arc::new(disk.clone()), DIR.into(), 9, most).unwrap()
 }
 
 fn key(history: u64) -> PlanKey {
@@ -155,6 +159,44 @@ fn a_full_disk_is_told_once_and_is_given_back_what_was_taken_of_it() {
     assert_eq!(found(&mut open(&disk)), [9, 10, 11]);
 }
 
+/// Where no checkpoint comes, because its snapshot cannot be written or nobody wants one, the log grows on and this
+/// does not.
+#[test]
+fn files_grow_to_their_limit_and_no_further_and_what_is_in_them_is_found() {
+    const MOST: u64 = 1_000;
+    let disk = disk();
+    let bytes = || {
+        let files = files(&disk).into_iter();
+        files
+            .map(|path| disk.open(&path).unwrap().len().unwrap())
+            .sum::<u64>()
+    };
+    let mut plans = open_with(&disk, MOST);
+    let mut kept = 0;
+    while plans.keep(&key(kept), &worked_out(kept)).is_ok() {
+        kept += 1;
+        assert!(bytes() <= MOST && kept < 40, "{} of {kept}", bytes());
+    }
+    assert!(bytes() > MOST - 64 && kept > 10, "{} of {kept}", bytes());
+    // It is told once, and a smaller one makes no gap.
+    plans.keep(&key(35), &[]).unwrap();
+    let mut after = open_with(&disk, MOST);
+    assert_eq!(found(&mut after), (0..kept).collect::<Vec<_>>());
+    // Starts that are cut short, again and again, add no more than there is room for.
+    assert!(after.keep(&key(0), &worked_out(0)).is_err());
+    assert!(bytes() <= MOST);
+    // With a checkpoint there is room again.
+    plans.rotate();
+    assert!(
+        plans.keep(&key(30), &worked_out(30)).is_err(),
+        "they are still there"
+    );
+    plans.rotate();
+    plans.release().unwrap();
+    plans.keep(&key(30), &worked_out(30)).unwrap();
+    assert_eq!(found(&mut open(&disk)), [30]);
+}
+
 #[test]
 fn nothing_is_kept_of_a_log_that_others_write_to() {
     let disk = disk();
@@ -177,7 +219,7 @@ fn what_another_folder_or_version_has_worked_out_is_not_taken_and_goes() {
     assert_eq!(found(&mut open(&disk)), [], "another version");
     disk.flip(path, 8, 2);
     let shared = Arc::new(disk.clone());
-    let mut other = Plans::open(shared, DIR.into(), 10).unwrap();
+    let mut other = Plans::open(shared, DIR.into(), 10, u64::MAX).unwrap();
     assert_eq!(found(&mut other), [], "another folder");
     other.end_replay().unwrap();
     assert!(files(&disk).is_empty());

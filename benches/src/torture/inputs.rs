@@ -261,7 +261,7 @@ fn plan_key(history: u64) -> PlanKey {
 
 fn kept_plans() -> Vec<u8> {
     let disk = SimDisk::new();
-    let plans = Plans::open(Arc::new(disk.clone()), "/plans".into(), 1);
+    let plans = Plans::open(Arc::new(disk.clone()), "/plans".into(), 1, u64::MAX);
     let kept = plans.and_then(|mut plans| {
         (0..20).try_for_each(|history| plans.keep(&plan_key(history), &[3; 40]))
     });
@@ -273,7 +273,7 @@ fn kept_plans() -> Vec<u8> {
 
 fn read_plans(bytes: &[u8]) {
     on_disk(PLANS, bytes, |disk| {
-        if let Ok(plans) = Plans::open(disk, "/plans".into(), 1) {
+        if let Ok(plans) = Plans::open(disk, "/plans".into(), 1, u64::MAX) {
             (0..20).for_each(|history| drop(plans.find(&plan_key(history))));
         }
     });
