@@ -16,6 +16,7 @@ use storage::{
     SnapshotReader, SnapshotRef, SnapshotWriter, sync_snapshots, write_row,
 };
 
+use crate::again::Again;
 use crate::collection::{Collection, FrozenCollection};
 use crate::commit::Work;
 use crate::convert;
@@ -28,8 +29,6 @@ use crate::sync::{Mutex, Receiver, RecvTimeoutError, Sender, bounded};
 
 /// How often the thread looks whether a checkpoint is due.
 const TICK: Duration = Duration::from_millis(500);
-/// When it is tried again to copy vectors, after that has failed.
-const OWN_AGAIN: Duration = Duration::from_secs(60);
 
 /// Everything as it stands between two groups.
 pub(crate) struct FrozenState {
@@ -99,6 +98,7 @@ impl Checkpointer {
     pub(crate) fn run(&self, stop: &Receiver<()>) {
         let mut last = Instant::now();
         let (mut is_checked, mut own_at) = (false, Some(Instant::now()));
+        let mut again = Again::default();
         while let Err(RecvTimeoutError::Timeout) = stop.recv_timeout(TICK) {
             if !is_checked {
                 // Here, so that no stop has to wait for it.
@@ -109,13 +109,17 @@ impl Checkpointer {
                 own_at = self.own_vectors(stop, last);
             }
             let due = self.is_due(last) || self.has_begun_elsewhere();
-            if self.shared.disk_failed().is_some() || !due {
+            if self.shared.disk_failed().is_some() || !due || !again.is_due(Instant::now()) {
                 continue;
             }
-            if let Err(error) = self.take() {
+            let failed = self.take().err();
+            last = Instant::now();
+            let is_news = again.tried(failed.as_ref().map(Error::to_string), last);
+            // What keeps vectors from being copied has been told.
+            let untold = failed.filter(|_| is_news && self.shared.uncopied.why().is_none());
+            if let Some(error) = untold {
                 tracing::error!(%error, "the checkpoint failed");
             }
-            last = Instant::now();
         }
     }
 
@@ -164,36 +168,15 @@ impl Checkpointer {
         Ok(manifests.release_below())
     }
 
-    /// Copies the vectors that are used where they stand in snapshots since the start, and rests as long as
+    /// Copies vectors that are used where they stand in snapshots since the start, and rests as long as
     /// that takes. Leaves off when a checkpoint is due. When to go on, if there are more.
     fn own_vectors(&self, stop: &Receiver<()>, checkpoint: Instant) -> Option<Instant> {
         let mut last = Instant::now();
-        let mut go_on = || {
+        self.shared.own_some(&mut || {
             let rested = stop.recv_timeout(last.elapsed());
             last = Instant::now();
             matches!(rested, Err(RecvTimeoutError::Timeout)) && !self.is_due(checkpoint)
-        };
-        let mut then = None;
-        for collection in self.shared.catalog.all() {
-            let later = match collection.own_vectors(&mut go_on) {
-                Ok(true) => continue,
-                Ok(false) => Duration::ZERO,
-                Err(error) => {
-                    let name = &collection.name;
-                    tracing::warn!(name, %error, "its vectors are still used where its snapshot has them");
-                    OWN_AGAIN
-                }
-            };
-            then = then.max(Some(Instant::now() + later));
-        }
-        then
-    }
-
-    /// The same at once: what a checkpoint is written from must not be a file that has rotted meanwhile.
-    fn own_all(&self) -> Result<(), Error> {
-        let collections = self.shared.catalog.all();
-        let mut owned = collections.iter().map(|it| it.own_vectors(&mut || true));
-        owned.try_for_each(|owned| owned.map(drop))
+        })
     }
 
     /// Looks into the checkpoint before the newest, which the start has left for later.
@@ -264,7 +247,7 @@ impl Checkpointer {
                 .newest()
                 .is_none_or(|newest| newest.lsn.0 != applied)
         {
-            self.own_all()?;
+            self.shared.own_all()?;
         }
         self.rotate_log()?;
         let (reply, frozen) = bounded(1);

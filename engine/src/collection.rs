@@ -6,6 +6,7 @@
 //! numbers and the same indexes, bit for bit.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -209,12 +210,26 @@ impl Collection {
                 return Ok(false);
             }
             let Some((id, lent)) = lent() else { break };
-            let copied = lent.copy()?;
+            let copied = lent.copy().map_err(|error| self.uncopied(error))?;
             if let Some(space) = self.state.write().spaces.get_mut(&id) {
                 space.index.own(copied);
             }
         }
         Ok(true)
+    }
+
+    /// Why vectors cannot be copied.
+    fn uncopied(&self, error: hnsw::Error) -> Error {
+        match error {
+            hnsw::Error::Scratch(why) if why.kind() == ErrorKind::InvalidData => {
+                Error::Corrupt(format!(
+                    "collection `{}`: {why}: the disk has changed what is there. Until a restart no checkpoint can be \
+                     taken; that goes by the checkpoint before, and nothing is lost",
+                    self.name
+                ))
+            }
+            error => error.into(),
+        }
     }
 
     /// Every id, in no order.

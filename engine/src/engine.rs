@@ -312,6 +312,7 @@ impl Engine {
             log_bytes: progress.log_bytes.load(Ordering::Relaxed),
             queued_bytes: progress.queued_bytes.load(Ordering::Relaxed),
             read_only: self.shared.read_only(),
+            no_checkpoint: self.shared.uncopied.why(),
             quarantined: self.shared.catalog.quarantined().len(),
             tables_rebuilt: self.report.tables_rebuilt.clone(),
             recovery_seconds: self.report.seconds,

@@ -33,6 +33,7 @@
 //! ```
 
 mod about;
+mod again;
 mod allow;
 mod apply;
 mod background;
@@ -56,6 +57,7 @@ mod grow;
 mod index_work;
 mod insert;
 mod keep;
+mod lent;
 pub mod limits;
 mod load;
 mod log_of;

@@ -161,6 +161,9 @@ pub struct Status {
     pub queued_bytes: u64,
     /// Why writing has stopped, if it has.
     pub read_only: Option<Error>,
+    /// Why no checkpoint can be taken, if vectors that are used where a snapshot has them since the start cannot be
+    /// copied: they have rotted there, and a restart goes by the checkpoint before; or there is no room.
+    pub no_checkpoint: Option<Error>,
     /// Collections that are not served because their data is damaged.
     pub quarantined: usize,
     /// Why the tables were built anew at this start, if they were.

@@ -10,6 +10,7 @@ use storage::{Backups, Blobs, DataFolder, Disk, Log, Lsn, Plans, Tables};
 use crate::backup::Restores;
 use crate::catalog::Catalog;
 use crate::error::Error;
+use crate::lent::Uncopied;
 use crate::options::{Event, Options};
 use crate::sync::{AtomicBool, AtomicU64, Condvar, Mutex};
 use crate::view::View;
@@ -30,6 +31,8 @@ pub(crate) struct Shared {
     pub(crate) scratch: Scratch,
     /// Snapshot files that are damaged: the next checkpoint writes others in their place.
     pub(crate) damaged: Mutex<HashSet<String>>,
+    /// Why vectors cannot be copied from where snapshots have them: there are no checkpoints then.
+    pub(crate) uncopied: Uncopied,
     /// Backups that were made here.
     pub(crate) backups: Backups,
     /// Backups that records of the log restore.
@@ -125,6 +128,7 @@ impl Shared {
             catalog,
             scratch,
             damaged: Mutex::default(),
+            uncopied: Uncopied::default(),
             stopped: OnceLock::new(),
             disk_failed: AtomicBool::new(false),
             apply_failed: AtomicBool::new(false),

@@ -72,6 +72,7 @@ fn a_snapshot_is_let_go_of_and_what_rots_in_it_before_is_not_taken_over() {
     let engine = open(dir.path());
     engine.purge("c", OldBackups::Keep).unwrap();
     assert_eq!(mapped(dir.path()), [""; 0]);
+    assert!(engine.status().no_checkpoint.is_none());
     drop(engine);
 
     // What has rotted is not written into a new one under a good checksum, and stops nothing.
@@ -81,7 +82,11 @@ fn a_snapshot_is_let_go_of_and_what_rots_in_it_before_is_not_taken_over() {
     let found = engine.examine(&mut |_, _| true).unwrap();
     assert!(!found.mended && found.damaged.len() == 1, "{found:?}");
     assert!(engine.purge("c", OldBackups::Keep).is_err());
-    assert!(engine.status().read_only.is_none());
+    // Whoever looks is told, and what a restart would do.
+    let status = engine.status();
+    assert!(status.read_only.is_none());
+    let told = status.no_checkpoint.unwrap().to_string();
+    assert!(told.contains("`c`") && told.contains("restart"), "{told}");
     // A change that would copy it stops all writing, and is there after the next start.
     let met = engine.upsert("c", vec![point(40, 40)], Ack::Applied);
     assert!(matches!(met, Err(engine::Error::ReadOnly(_))), "{met:?}");

@@ -18,8 +18,8 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::get("/readyz", "readyz", || web::to(ready))
             .about(
                 "Whether everything on this node is recovered, the models, if any, are loaded, and writes are taken. \
-                 Where a collection's shards are short of something that other nodes may have, or the log that nodes share \
-                 was purged, the answer names it.",
+                 Where a collection's shards are short of something that other nodes may have, the log that nodes share \
+                 was purged, or no checkpoint can be taken before a restart, the answer says so.",
             ),
         Operation::get("/metrics", "metrics", || web::to(metrics))
             .about("Metrics in the text format of Prometheus."),
@@ -39,10 +39,10 @@ async fn ready(app: Data<App>) -> Result<HttpResponse, Refusal> {
     }))
 }
 
-/// What is missing elsewhere, if it stands.
+/// What it is short of, if it stands.
 fn stands(app: &App) -> Result<Vec<String>, Refusal> {
-    let engine = app.recovered()?;
-    if let Some(why) = engine.status().read_only {
+    let status = app.recovered()?.status();
+    if let Some(why) = status.read_only {
         return Err(Refusal::damaged(why.to_string()).and("Searches go on"));
     }
     if app.faces.is_loading() {
@@ -50,6 +50,9 @@ fn stands(app: &App) -> Result<Vec<String>, Refusal> {
     }
     let mut short: Vec<String> = app.purged().into_iter().collect();
     short.extend(app.shards().map_or(Ok(Vec::new()), Shards::short_of)?);
+    // Why holds the name of a collection, and anybody may ask this.
+    let told = "no checkpoint can be taken: the log says why, and what a restart mends";
+    short.extend(status.no_checkpoint.map(|_| told.to_owned()));
     Ok(short)
 }
 
