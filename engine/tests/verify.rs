@@ -73,11 +73,12 @@ fn a_flipped_byte_of_log_checkpoint_or_snapshot_is_found_and_its_file_is_named()
     let whole = copied(whole.path());
     let is_checked = |path: &PathBuf| {
         let path = path.to_str().unwrap();
-        path.ends_with(".log") || path.ends_with(".snap") || path.contains("manifest-")
+        let ends = |ending| path.ends_with(ending);
+        ends(".log") || ends(".snap") || ends("/witness") || path.contains("manifest-")
     };
     let all = files(whole.path()).into_iter();
     let all: Vec<_> = all.filter(|(path, _)| is_checked(path)).collect();
-    assert!(all.len() >= 5, "{}", all.len());
+    assert!(all.len() >= 6, "{}", all.len());
     for (path, bytes) in all {
         for at in (0..bytes.len()).step_by(bytes.len() / 8 + 1) {
             flip(&path, at);
@@ -141,6 +142,55 @@ fn a_torn_tail_is_shown_before_it_is_cut() {
     let (_, after) = repair(dir.path(), &found, Loss::Refused).unwrap();
     assert!(after.is_whole(), "{:?}", after.findings);
     expect_filled(dir.path(), 30);
+}
+
+/// What could tell is gone, so it is not called whole; a start would go on, and that is all that repairing does.
+#[test]
+fn a_log_or_witness_that_is_gone_is_named_though_nothing_else_knows_of_what_was_in_it() {
+    let whole = tempfile::tempdir().unwrap();
+    kill(filled(whole.path(), 10));
+    let expect = |gone: &[&str], points: &[usize]| {
+        let dir = copied(whole.path());
+        for path in gone.iter().map(|gone| dir.path().join(gone)) {
+            match path.is_dir() {
+                true => fs::remove_dir_all(&path).unwrap(),
+                false => fs::remove_file(&path).unwrap(),
+            }
+        }
+        let found = verify(dir.path()).unwrap();
+        assert!(!found.is_whole() && !found.loses_nothing(), "{gone:?}");
+        for gone in gone.iter().filter(|gone| gone.starts_with("log")) {
+            let gone = dir.path().join(gone).display().to_string();
+            let is_named = found.findings.iter().any(|it| it.what.starts_with(&gone));
+            assert!(is_named, "{gone}: {:?}", found.findings);
+        }
+        let served: Vec<_> = found.collections.iter().map(|it| it.points).collect();
+        assert_eq!(served, points, "{gone:?}");
+        let (done, after) = repair(dir.path(), &found, Loss::Refused).unwrap();
+        assert!(after.is_whole(), "{done:?} {:?}", after.findings);
+    };
+    expect(&["log/witness"], &[10]);
+    // Without log and tables nobody knows that there was anything.
+    expect(&["log", "tables"], &[]);
+}
+
+#[test]
+fn a_torn_write_is_not_called_unknown_to_all_where_no_witness_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    kill(filled(dir.path(), 10));
+    let dir = copied(dir.path());
+    let segment = last_of(dir.path(), "log", ".log");
+    let mut bytes = fs::read(&segment).unwrap();
+    bytes.extend([7; 5]);
+    fs::write(&segment, &bytes).unwrap();
+    let torn = || {
+        let found = verify(dir.path()).unwrap().findings.into_iter();
+        let mut torn = found.filter(|it| it.remedy == Remedy::Start);
+        torn.next().unwrap().what
+    };
+    assert!(torn().ends_with("nobody was told of"), "{}", torn());
+    fs::remove_file(dir.path().join("log/witness")).unwrap();
+    assert!(torn().ends_with("may have been told"), "{}", torn());
 }
 
 #[test]

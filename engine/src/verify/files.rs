@@ -6,8 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use storage::{
-    BackupReader, Backups, CollectionEntry, Disk, Lsn, Manifests, OsDisk, Shelf, SnapshotReader,
-    examine_log, read_rows,
+    BackupReader, Backups, CollectionEntry, Disk, LogState, Lsn, Manifests, OsDisk, Shelf,
+    SnapshotReader, examine_log, read_rows,
 };
 
 use super::{Remedy, Verdict};
@@ -58,24 +58,44 @@ pub(super) fn read(
         return Ok(seen);
     }
     match examine_log(&OsDisk, &dir.join("log"), store) {
-        Ok(log) => {
-            verdict.log = Some((log.first, log.last));
-            if let Some(cut) = log.torn {
-                let what = format!(
-                    "{}: torn at byte {}: {} bytes of a write that nobody was told of",
-                    cut.path.display(),
-                    cut.offset,
-                    cut.bytes
-                );
-                verdict.find(what, Remedy::Start);
-            }
-        }
+        Ok(log) => tell_log(&dir.join("log"), &log, verdict),
         Err(error) => {
             let error = error.into();
             verdict.find(&error, seen.remedy(&error));
         }
     }
     Ok(seen)
+}
+
+/// What is in a log that can be read, and what is missing of it.
+fn tell_log(dir: &Path, log: &LogState, verdict: &mut Verdict) {
+    verdict.log = Some((log.first, log.last));
+    let dir = dir.display();
+    if log.segments == 0 {
+        let what = format!("{dir}: no log is there, and every start leaves one");
+        verdict.find(what, Remedy::LookWhatIsThere);
+    }
+    if let Err(why) = log.witness {
+        let what = format!(
+            "{dir}/witness: {why}, so nothing says how far the log was synced, and whether records after LSN {} are \
+             missing",
+            log.last
+        );
+        verdict.find(what, Remedy::LookWhatIsThere);
+    }
+    if let Some(cut) = &log.torn {
+        let told = match log.witness {
+            Ok(_) => "a write that nobody was told of",
+            Err(_) => "a last write, of which somebody may have been told",
+        };
+        let what = format!(
+            "{}: torn at byte {}: {} bytes of {told}",
+            cut.path.display(),
+            cut.offset,
+            cut.bytes
+        );
+        verdict.find(what, Remedy::Start);
+    }
 }
 
 /// Every checksum of the backups that lie in the folder, for as long as `go_on` says so.

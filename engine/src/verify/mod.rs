@@ -64,6 +64,8 @@ pub struct Finding {
 pub enum Remedy {
     /// Nothing is lost; a start mends it, and so does `repair`.
     Start,
+    /// Something is gone that would tell whether all is there: a start goes on with what is.
+    LookWhatIsThere,
     /// A checkpoint or its snapshot cannot be used. Nothing is lost as long as a start is not
     /// refused and no collection kept from being served: the next checkpoint takes its place.
     Spare,
@@ -107,6 +109,11 @@ impl fmt::Display for Remedy {
         out.write_str(match self {
             Remedy::Start => {
                 "nothing is lost: the next start mends it, and so does `doppel repair`"
+            }
+            Remedy::LookWhatIsThere => {
+                "after a power cut, or a first start that was cut short, it may be so and nothing is lost; else it was \
+                 removed: look whether what was written last is there, or restore a backup. A start goes on with \
+                 what is there and makes it anew, and so does `doppel repair`"
             }
             Remedy::Spare => {
                 "a start does without it where something else has the same; a later checkpoint \

@@ -62,7 +62,8 @@ impl Verdict {
         if self.is_whole() || refused || (gives_up && loss == Loss::Refused) {
             return Vec::new();
         }
-        let mends = self.findings.iter().any(|it| it.remedy.loses_nothing());
+        let mut all = self.findings.iter();
+        let mends = all.any(|it| it.remedy.loses_nothing() || it.remedy == Remedy::LookWhatIsThere);
         let steps = [
             (gives_up, Step::GiveUp),
             // They may know more than the log does then.

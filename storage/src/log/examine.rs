@@ -32,8 +32,10 @@ pub struct LogState {
     pub segments: usize,
     /// Their bytes.
     pub bytes: u64,
-    /// A torn tail that the next start cuts; nobody was told that it is durable.
+    /// A torn tail that the next start cuts; where there is a witness, nobody was told that it is durable.
     pub torn: Option<Cut>,
+    /// How far the log was surely synced, or why nothing says so.
+    pub witness: Result<Lsn, &'static str>,
 }
 
 /// Reads every frame and every record of the log in `dir`.
@@ -46,8 +48,8 @@ pub fn examine_log(disk: &dyn Disk, dir: &Path, store: u128) -> Result<LogState,
         unfinished,
     } = list_segments(disk, dir, store)?;
     let (next, torn) = check_segments(disk, &segments)?;
-    let said = Witness::read(disk, dir, store)?;
-    if said >= next {
+    let witness = Witness::read(disk, dir, store)?;
+    if let Some(said) = witness.ok().filter(|said| *said >= next) {
         let place = lost_place(dir, &segments, unfinished.as_deref(), torn.as_ref());
         return Err(lost(place, next, said));
     }
@@ -69,6 +71,7 @@ pub fn examine_log(disk: &dyn Disk, dir: &Path, store: u128) -> Result<LogState,
         segments: segments.len(),
         bytes,
         torn,
+        witness,
     })
 }
 

@@ -68,7 +68,7 @@ impl FileLog {
         } = list_segments(&*disk, dir, store)?;
         let (next, cut) = check_segments(&*disk, &segments)?;
         let said = Witness::read(&*disk, dir, store)?;
-        if said >= next {
+        if let Some(said) = said.ok().filter(|said| *said >= next) {
             let place = lost_place(dir, &segments, unfinished.as_deref(), cut.as_ref());
             return Err(lost(place, next, said));
         }

@@ -28,17 +28,23 @@ impl Witness {
         dir.join(FILE)
     }
 
-    /// What the witness in `dir` says: the log was synced at least up to here.
-    pub(super) fn read(disk: &dyn Disk, dir: &Path, store: u128) -> Result<Lsn, Error> {
+    /// What the witness in `dir` says: the log was synced at least up to here; or why it says nothing.
+    pub(super) fn read(
+        disk: &dyn Disk,
+        dir: &Path,
+        store: u128,
+    ) -> Result<Result<Lsn, &'static str>, Error> {
         let path = Self::path(dir);
         let file = match disk.open(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Lsn(0)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Ok(Err("it is missing"));
+            }
             file => file.map_err(Error::io(&path, "open"))?,
         };
         let mut bytes = [0; LEN];
         file.read_at(&mut bytes, 0)
             .map_err(Error::io(&path, "read"))?;
-        Ok(decode(&bytes, store).unwrap_or(Lsn(0)))
+        Ok(decode(&bytes, store).ok_or("it is torn or damaged"))
     }
 
     /// Opens the witness in `dir`, or makes it.
