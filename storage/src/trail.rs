@@ -47,23 +47,45 @@ impl Trail {
         })
     }
 
-    /// Adds a line.
+    /// Adds a line, whole or not at all.
     ///
     /// # Errors
     /// It cannot be written, or no new file be made.
     pub fn append(&mut self, line: &[u8]) -> io::Result<()> {
-        // What a failed write has left of a line is ended first, so that it spoils no other.
+        self.append_by(line, |mut file, bytes| file.write_all(bytes))
+    }
+
+    fn append_by(
+        &mut self,
+        line: &[u8],
+        write: impl FnOnce(&File, &[u8]) -> io::Result<()>,
+    ) -> io::Result<()> {
         self.look()?;
-        let start: &[u8] = if self.torn { b"\n" } else { b"" };
-        let line = [start, line, b"\n"].concat();
-        if self.bytes > 0 && self.bytes + line.len() as u64 > self.most {
+        let bytes = self.bytes + u64::from(self.torn) + line.len() as u64 + 1;
+        if self.bytes > 0 && bytes > self.most {
             self.close()?;
         }
-        self.torn = true;
-        self.file.write_all(&line)?;
+        // What a process that was killed has left of a line is ended first.
+        let start: &[u8] = if self.torn { b"\n" } else { b"" };
+        let line = [start, line, b"\n"].concat();
+        if let Err(error) = write(&self.file, &line) {
+            self.take_back();
+            return Err(error);
+        }
         self.torn = false;
         self.bytes += line.len() as u64;
         Ok(())
+    }
+
+    /// A full disk has taken a part of a line: it goes again. Where not even that can be done, the next line
+    /// begins on one of its own.
+    fn take_back(&mut self) {
+        let cut = || match self.file.metadata()?.len() > self.bytes {
+            true => self.file.set_len(self.bytes),
+            false => Ok(()),
+        };
+        let stays = cut().is_err();
+        self.torn |= stays;
     }
 
     /// Whether the file still has its name: who else carries it off, empties it or removes it finds what
@@ -201,6 +223,38 @@ mod tests {
         fs::write(&last, "torn").unwrap();
         open().append(b"new").unwrap();
         assert_eq!(read(&last), "torn\nnew\n");
+    }
+
+    #[test]
+    fn of_a_line_for_which_the_disk_has_no_room_nothing_stays_and_the_next_is_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut trail = Trail::open(dir.path(), "trail", 1 << 20, 2).unwrap();
+        let last = dir.path().join("trail.jsonl");
+        let read = || fs::read_to_string(&last).unwrap();
+        let full = |room: usize| {
+            move |mut file: &File, bytes: &[u8]| {
+                file.write_all(&bytes[..room])?;
+                Err(io::ErrorKind::StorageFull.into())
+            }
+        };
+        trail.append(b"one").unwrap();
+        for room in 0..4 {
+            let refused = trail.append_by(b"two", full(room)).unwrap_err();
+            assert_eq!(refused.kind(), io::ErrorKind::StorageFull);
+            assert_eq!(read(), "one\n", "{room}");
+        }
+        trail.append(b"three").unwrap();
+        assert_eq!(read(), "one\nthree\n");
+        // What a process that was killed has left is ended with the first line that there is room for.
+        drop(trail);
+        fs::write(&last, "one\ntw").unwrap();
+        let mut trail = Trail::open(dir.path(), "trail", 1 << 20, 2).unwrap();
+        for room in 0..5 {
+            trail.append_by(b"three", full(room)).unwrap_err();
+            assert_eq!(read(), "one\ntw", "{room}");
+        }
+        trail.append(b"four").unwrap();
+        assert_eq!(read(), "one\ntw\nfour\n");
     }
 
     #[test]
