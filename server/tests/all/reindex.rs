@@ -3,6 +3,8 @@
 
 use crate::common;
 
+use std::path::Path;
+
 use common::Server;
 use engine::{Engine, IndexChange, Options};
 use serde_json::{Value, json};
@@ -97,22 +99,24 @@ fn what_cannot_be_built_is_refused_and_nothing_is_begun() {
     assert_eq!(links(&server), 16);
 }
 
+/// Begins a rebuild as a server that is stopped in the middle leaves it: in the log, with some points copied.
+fn begin(data: &Path) {
+    let engine = Engine::open(Options::new(data)).unwrap();
+    let change = IndexChange {
+        m: Some(5),
+        ..IndexChange::default()
+    };
+    engine.begin_reindex("stars", "", change).unwrap();
+    let from = Default::default();
+    engine.continue_reindex("stars", "", from, 7).unwrap();
+    engine.shutdown().unwrap();
+}
+
 #[test]
 fn what_was_begun_goes_on_after_a_restart() {
     let mut server = Server::start();
     fill(&server);
-    server.restart_after(|data| {
-        let engine = Engine::open(Options::new(data)).unwrap();
-        let change = IndexChange {
-            m: Some(5),
-            ..IndexChange::default()
-        };
-        engine.begin_reindex("stars", "", change).unwrap();
-        engine
-            .continue_reindex("stars", "", Default::default(), 7)
-            .unwrap();
-        engine.shutdown().unwrap();
-    });
+    server.restart_after(begin);
     let jobs = server.get("/admin/jobs").ok();
     assert_eq!(jobs["jobs"][0]["kind"], "reindex", "{jobs}");
     let job = ended(&server, &jobs["jobs"][0]["id"]);
@@ -129,13 +133,7 @@ fn a_rebuild_goes_on_after_a_restart_as_the_job_that_it_was_and_others_are_told_
     let mut server = Server::start();
     fill(&server);
     server.restart_after(|data| {
-        let engine = Engine::open(Options::new(data)).unwrap();
-        let change = IndexChange {
-            m: Some(5),
-            ..IndexChange::default()
-        };
-        engine.begin_reindex("stars", "", change).unwrap();
-        engine.shutdown().unwrap();
+        begin(data);
         let noted = json!({"newest": 7_001, "jobs": [
             {"id": 7_000, "kind": "reindex", "collection": "stars", "started_s": 86_400},
             {"id": 7_001, "kind": "backup", "collection": "", "started_s": 86_401},
