@@ -322,6 +322,12 @@ impl App {
         .await
     }
 
+    /// An error where writing has stopped: what would only write later is refused as a write is.
+    pub(crate) fn takes_writes(&self) -> Result<(), Refusal> {
+        let stopped = self.recovered()?.status().read_only;
+        stopped.map_or(Ok(()), |why| Err(why.into()))
+    }
+
     /// Changes the keys, which lie in the data folder: only once that is open.
     pub(crate) async fn change_keys<T, F>(&self, change: F) -> Result<T, Refusal>
     where

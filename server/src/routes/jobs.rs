@@ -85,7 +85,10 @@ async fn list(app: Data<App>) -> Outcome<JobList> {
 }
 
 async fn begin_all(app: Data<App>, request: HttpRequest, payload: Payload) -> Outcome<JobOut> {
-    let body = http::json(request.headers(), payload, app.max_body_bytes()).await?;
+    let body: BeginAll = http::json(request.headers(), payload, app.max_body_bytes()).await?;
+    if body.writes() {
+        app.takes_writes()?;
+    }
     let job = app.into_inner().begin(move |app, engine| {
         let of = Arc::clone(engine);
         match body {
@@ -121,6 +124,9 @@ async fn begin(
     let body: Begin = http::json(request.headers(), payload, app.max_body_bytes()).await?;
     // Here, where it is known who asks.
     let backups = body.backups()?;
+    if body.writes() {
+        app.takes_writes()?;
+    }
     let job = app.into_inner().begin(move |app, engine| {
         // An alias is told by the name of its collection, and what is not there is refused at once.
         let name = engine.describe(&name)?.name;

@@ -111,6 +111,7 @@ async fn start(
     payload: Payload,
 ) -> Outcome<JobOut> {
     let name = named(name.into_inner())?;
+    app.takes_writes()?;
     let body: ReembedBody = http::json(request.headers(), payload, app.max_body_bytes()).await?;
     let job = app.into_inner().begin(move |app, engine| {
         let info = engine.describe(&name)?;

@@ -49,6 +49,7 @@ async fn start(
 ) -> Result<Answer<JobOut>, Refusal> {
     let name = named(name.into_inner())?;
     let body: ReindexBody = http::json(request.headers(), payload, app.max_body_bytes()).await?;
+    app.takes_writes()?;
     let job = app.into_inner().begin(move |app, engine| {
         let info = engine.describe(&name)?;
         let vector = of_one(&info, body.using.as_deref())?;

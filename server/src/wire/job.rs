@@ -31,6 +31,11 @@ impl Begin {
             Self::Backup(_) | Self::WarmUp(_) => Ok(OldBackups::Keep),
         }
     }
+
+    /// Whether nothing comes of it where writing has stopped.
+    pub(crate) fn writes(&self) -> bool {
+        matches!(self, Self::Purge(_))
+    }
 }
 
 /// The body of `POST /admin/jobs`.
@@ -43,6 +48,13 @@ pub(crate) enum BeginAll {
     Compact(Nothing),
     /// Checkpoints and backups are read and compared with their checksums.
     Verify(Nothing),
+}
+
+impl BeginAll {
+    /// Whether nothing comes of it where writing has stopped.
+    pub(crate) fn writes(&self) -> bool {
+        matches!(self, Self::Compact(_))
+    }
 }
 
 /// No settings.

@@ -40,6 +40,7 @@ mod shards;
 mod shards_apart;
 mod shards_open;
 mod snapshots;
+mod stopped;
 mod tls;
 mod together;
 mod watched;
