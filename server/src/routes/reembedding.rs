@@ -76,18 +76,17 @@ pub(super) fn operations() -> Vec<Operation> {
 }
 
 async fn models(app: Data<App>) -> Outcome<ModelList> {
+    // First: models come up after the data, so while a start recovers there is nothing to tell.
+    let without_model = without_models(&app).await?;
     let models = app.faces.models().into_iter();
     Ok(Answer(ModelList {
         models: models.map(ModelOut::from).collect(),
-        without_model: without_models(&app).await?,
+        without_model,
     }))
 }
 
-/// Nothing while a start recovers; a key sees its own collections.
+/// A key sees its own collections.
 async fn without_models(app: &App) -> Result<Vec<WithoutModel>, Refusal> {
-    if app.engine().is_none() {
-        return Ok(Vec::new());
-    }
     let mut collections = app.look(Engine::collections).await?;
     if let Some(own) = Grant::current().limits().collections {
         collections.retain(|info| own.contains(&info.name));
@@ -111,8 +110,8 @@ async fn start(
     payload: Payload,
 ) -> Outcome<JobOut> {
     let name = named(name.into_inner())?;
-    app.takes_writes()?;
     let body: ReembedBody = http::json(request.headers(), payload, app.max_body_bytes()).await?;
+    app.takes_writes()?;
     let job = app.into_inner().begin(move |app, engine| {
         let info = engine.describe(&name)?;
         let pool = app.faces.pool(Some(body.model()))?;
