@@ -1,15 +1,26 @@
 //! How many connections are open. Beyond those that the settings let in there is room for a few more,
 //! on which only probes and operators are answered, and all others are told to come back: whoever asks
-//! whether the server is well need not wait until somebody leaves. Connections of other nodes are none of
-//! these: what they ask has places of its own.
+//! whether the server is well need not wait until somebody leaves. And where all places are taken, the
+//! connection that has asked nothing for the longest has to leave for each that comes, so that strangers who
+//! hold ever new ones keep nobody waiting. Connections of other nodes are none of these: what they ask has
+//! places of its own.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::future::{Future, pending};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll};
+
+use parking_lot::Mutex;
+use tokio::sync::Notify;
 
 /// All connections.
 #[derive(Clone)]
 pub(crate) struct Connections {
     open: Arc<AtomicUsize>,
+    /// Those that have asked nothing yet, the oldest first, and some that have by now, or are closed.
+    silent: Arc<Mutex<VecDeque<Weak<Taken>>>>,
     most: usize,
 }
 
@@ -22,21 +33,64 @@ struct Taken {
     beyond: AtomicBool,
     /// Whether it takes none of the places.
     apart: AtomicBool,
+    /// Whether it has brought a request.
+    has_asked: AtomicBool,
+    /// That it is to make room.
+    leave: Notify,
+}
+
+/// Whether a connection has to make room, of one that has asked nothing yet.
+pub(crate) struct Leaving(Option<Pin<Box<dyn Future<Output = ()>>>>);
+
+impl Leaving {
+    /// Ready when it has to, once.
+    pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let Some(leaving) = &mut self.0 else {
+            return Poll::Pending;
+        };
+        let polled = leaving.as_mut().poll(context);
+        if polled.is_ready() {
+            self.0 = None;
+        }
+        polled
+    }
 }
 
 impl Connections {
     pub(crate) fn new(most: usize) -> Self {
-        let open = Arc::default();
-        Self { open, most }
+        Self {
+            open: Arc::default(),
+            silent: Arc::default(),
+            most,
+        }
     }
 
     pub(crate) fn enter(&self) -> Admitted {
-        let before = self.open.fetch_add(1, Ordering::Relaxed);
-        Admitted(Arc::new(Taken {
+        let is_beyond = self.open.fetch_add(1, Ordering::Relaxed) >= self.most;
+        let taken = Arc::new(Taken {
             connections: self.clone(),
-            beyond: AtomicBool::new(before >= self.most),
+            beyond: AtomicBool::new(is_beyond),
             apart: AtomicBool::new(false),
-        }))
+            has_asked: AtomicBool::new(false),
+            leave: Notify::new(),
+        });
+        let mut silent = self.silent.lock();
+        let is_silent = |it: &Taken| !it.has_asked.load(Ordering::Relaxed);
+        let oldest = loop {
+            match silent
+                .front()
+                .map(|it| it.upgrade().filter(|it| is_silent(it)))
+            {
+                Some(None) => drop(silent.pop_front()),
+                oldest => break oldest.flatten(),
+            }
+        };
+        if let Some(oldest) = oldest.filter(|_| is_beyond) {
+            silent.pop_front();
+            oldest.leave.notify_one();
+        }
+        silent.push_back(Arc::downgrade(&taken));
+        Admitted(taken)
     }
 }
 
@@ -47,6 +101,7 @@ impl Admitted {
             connections,
             beyond,
             apart,
+            ..
         } = &*self.0;
         if apart.load(Ordering::Relaxed) {
             return false;
@@ -55,6 +110,23 @@ impl Admitted {
             && connections.open.load(Ordering::Relaxed) > connections.most;
         beyond.store(is, Ordering::Relaxed);
         is
+    }
+
+    /// It has brought a request, and need not make room for others any more.
+    pub(crate) fn has_asked(&self) {
+        self.0.has_asked.store(true, Ordering::Relaxed);
+    }
+
+    /// To be asked whether it has to make room for another.
+    pub(crate) fn leaving(&self) -> Leaving {
+        let taken = Arc::clone(&self.0);
+        Leaving(Some(Box::pin(async move {
+            taken.leave.notified().await;
+            if taken.has_asked.load(Ordering::Relaxed) {
+                // In the last moment.
+                pending::<()>().await;
+            }
+        })))
     }
 
     /// It is of another node, as it has shown.
@@ -75,6 +147,10 @@ impl Drop for Taken {
 
 #[cfg(test)]
 mod tests {
+    use std::future::poll_fn;
+
+    use futures_util::FutureExt;
+
     use super::*;
 
     #[test]
@@ -91,6 +167,32 @@ mod tests {
         assert!(!three.is_beyond() && !four.is_beyond());
         let five = connections.enter();
         assert!(five.is_beyond() && !three.is_beyond());
+    }
+
+    #[test]
+    fn who_has_asked_nothing_for_the_longest_leaves_for_each_that_comes_when_all_places_are_taken()
+    {
+        let connections = Connections::new(4);
+        let has_to_leave = |it: &Admitted| {
+            let mut leaving = it.leaving();
+            poll_fn(|context| leaving.poll(context))
+                .now_or_never()
+                .is_some()
+        };
+        let all: Vec<_> = (0..4).map(|_| connections.enter()).collect();
+        all[1].has_asked();
+        let gone = connections.enter();
+        assert!(has_to_leave(&all[0]), "the first of all");
+        drop(gone);
+        let others: Vec<_> = (0..3).map(|_| connections.enter()).collect();
+        let leaving: Vec<_> = all.iter().chain(&others).map(has_to_leave).collect();
+        assert_eq!(leaving, [false, false, true, true, true, false, false]);
+        // Where there is room, or all have asked, nobody has to.
+        drop((all, others));
+        let all: Vec<_> = (0..4).map(|_| connections.enter()).collect();
+        all.iter().for_each(Admitted::has_asked);
+        let other = connections.enter();
+        assert!(!all.iter().any(has_to_leave) && !has_to_leave(&other));
     }
 
     #[test]

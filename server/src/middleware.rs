@@ -124,6 +124,9 @@ pub(crate) async fn guard(
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let app = app(&request).clone();
     let connection = request.conn_data::<Admitted>();
+    if let Some(connection) = connection {
+        connection.has_asked();
+    }
     if let Some(connection) = connection.filter(|_| shards::is_of_a_node(&app, &request)) {
         connection.is_of_a_node();
     }

@@ -8,7 +8,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use common::{Server, fake, until};
 use serde_json::{Value, json};
@@ -247,4 +247,37 @@ fn probes_are_answered_where_connections_have_run_out_and_all_else_is_told_to_co
             .0
             .starts_with("HTTP/1.1 200")
     });
+}
+
+/// Ever new connections that say nothing, or only begin to: several times as many as there are places.
+#[test]
+fn who_asks_how_the_server_is_does_not_wait_for_strangers_who_say_nothing() {
+    let settings = [("server.max_connections", "20"), ("server.workers", "1")];
+    let server = Server::start_with(&settings, fake());
+    let mut kept = Kept::open(&server);
+    assert!(kept.ask("/collections").0.starts_with("HTTP/1.1 200"));
+    let strangers = |says: &[u8]| {
+        let all = (0..300).map(|_| {
+            let mut stranger = TcpStream::connect(server.addr()).unwrap();
+            stranger.write_all(says).unwrap_or_default();
+            stranger
+        });
+        all.collect::<Vec<_>>()
+    };
+    for says in [&b""[..], b"GET /livez HTTP/1.1\r\nhost: local"] {
+        let held = strangers(says);
+        let asked = Instant::now();
+        for path in ["/livez", "/readyz", "/metrics"] {
+            let (head, _) = Kept::open(&server).ask(path);
+            assert!(head.starts_with("HTTP/1.1 200"), "{path}: {head}");
+        }
+        // Four times five seconds, if each were waited for.
+        let waited = asked.elapsed();
+        assert!(waited < Duration::from_secs(10), "{waited:?}");
+        assert!(
+            kept.ask("/collections").0.starts_with("HTTP/1.1 200"),
+            "one that asks stays"
+        );
+        drop(held);
+    }
 }
