@@ -457,6 +457,8 @@ impl Running {
     /// # Errors
     /// The data folder cannot be closed. What was acknowledged is safe nevertheless.
     pub fn stop(self) -> Result<(), Error> {
+        // What they are at ends while requests are answered.
+        self.opening.iter().for_each(|(app, _)| app.jobs.stop());
         self.runtime.block_on(self.handle.stop(true));
         let served = joined(self.serving);
         for (app, _) in &self.opening {

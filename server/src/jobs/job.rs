@@ -1,8 +1,9 @@
 //! One job: how far it is, how it is asked to end, and how it has ended.
 
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -25,6 +26,8 @@ pub(crate) struct Job {
     of: AtomicU64,
     cancelled: AtomicBool,
     stopped: AtomicBool,
+    notes: Arc<Notes>,
+    counts: Mutex<BTreeMap<String, u64>>,
     /// Why one that was interrupted does not go on yet.
     waits: Mutex<Option<String>>,
     end: OnceLock<(Duration, End)>,
@@ -58,8 +61,10 @@ impl From<engine::Error> for Halt {
 }
 
 impl Job {
-    pub(super) fn new(noted: Noted) -> Self {
+    pub(super) fn new(noted: Noted, notes: &Arc<Notes>) -> Self {
         Self {
+            notes: Arc::clone(notes),
+            counts: Mutex::new(noted.counts),
             id: noted.id,
             kind: noted.kind,
             collection: noted.collection,
@@ -80,7 +85,19 @@ impl Job {
             kind: self.kind.clone(),
             collection: self.collection.clone(),
             started_s: self.started_s,
+            counts: self.counts(),
         }
+    }
+
+    /// What it had done when that was noted last; of one that goes on, also before the start.
+    pub(crate) fn counts(&self) -> BTreeMap<String, u64> {
+        self.counts.lock().clone()
+    }
+
+    /// Notes what it has done so far, so that it can tell of all of it if it goes on after a restart.
+    pub(crate) fn counted(&self, counts: BTreeMap<String, u64>) {
+        self.notes.counted(self.id, &counts);
+        *self.counts.lock() = counts;
     }
 
     /// Why it does not go on yet, of one that a restart has interrupted.
@@ -176,7 +193,7 @@ impl Job {
         ended.unwrap_or_else(|| self.started.elapsed())
     }
 
-    pub(super) fn run(&self, notes: &Notes, work: impl FnOnce(&Job) -> Result<Value, Halt>) {
+    pub(super) fn run(&self, work: impl FnOnce(&Job) -> Result<Value, Halt>) {
         let outcome = catch_unwind(AssertUnwindSafe(|| work(self)));
         let end = match outcome {
             Ok(Ok(result)) => End::Completed(result),
@@ -200,7 +217,7 @@ impl Job {
             End::Failed(why) => tracing::warn!(job, kind, why, "a job has failed"),
         }
         // Before anybody sees it: a start after a kill would tell of it as of one that was interrupted.
-        notes.ended(self.id);
+        self.notes.ended(self.id);
         self.ends(end);
     }
 

@@ -86,8 +86,10 @@ impl Jobs {
         let waiting = known.find(|job| job.is(kind, &collection) && job.wakes());
         let waiting = waiting.cloned();
         let waits = waiting.is_some();
-        let job =
-            waiting.unwrap_or_else(|| Arc::new(Job::new(self.named(&mut state, kind, collection))));
+        let job = waiting.unwrap_or_else(|| {
+            let noted = self.named(&mut state, kind, collection);
+            Arc::new(Job::new(noted, &self.notes))
+        });
         let (running, notes) = (Arc::clone(&job), Arc::clone(&self.notes));
         let (told, noted) = channel::<()>();
         let thread = thread::Builder::new()
@@ -95,7 +97,7 @@ impl Jobs {
             .spawn(move || {
                 notes.begun(running.noted());
                 drop(told);
-                running.run(&notes, work);
+                running.run(work);
             })
             .map_err(|error| {
                 if waits {
@@ -124,6 +126,7 @@ impl Jobs {
             kind: kind.to_owned(),
             collection,
             started_s: now_ms / 1_000,
+            counts: BTreeMap::new(),
         }
     }
 
@@ -138,7 +141,7 @@ impl Jobs {
                 Some(at) => before.swap_remove(at),
                 None => self.named(&mut state, it.kind, it.collection),
             };
-            let job = Job::new(noted);
+            let job = Job::new(noted, &self.notes);
             job.waits_at(it.progress);
             Arc::new(job)
         });
@@ -146,7 +149,7 @@ impl Jobs {
         self.notes
             .are(waiting.iter().map(|job| job.noted()).collect());
         let over = before.into_iter().map(|noted| {
-            let job = Job::new(noted);
+            let job = Job::new(noted, &self.notes);
             job.ends(End::Failed(STOPPED.to_owned()));
             Arc::new(job)
         });
@@ -177,15 +180,17 @@ impl Jobs {
         self.state.lock().jobs.get(&id).cloned()
     }
 
-    /// Ends all of them and takes no more.
+    /// Has all of them end at their next step, and takes no more.
+    pub(crate) fn stop(&self) {
+        let mut state = self.state.lock();
+        state.closed = true;
+        state.jobs.values().for_each(|job| job.stop());
+    }
+
+    /// The same, and waits until they have ended.
     pub(crate) fn close(&self) {
-        let threads = {
-            let mut state = self.state.lock();
-            state.closed = true;
-            let jobs = state.jobs.values();
-            jobs.for_each(|job| job.stop());
-            std::mem::take(&mut state.threads)
-        };
+        self.stop();
+        let threads = std::mem::take(&mut self.state.lock().threads);
         for thread in threads {
             // What a job panics with is caught in it.
             drop(thread.join());
@@ -336,6 +341,37 @@ mod tests {
         let fourth = Jobs::new(dir.path());
         fourth.recall(Vec::new());
         assert!(fourth.list().is_empty());
+    }
+
+    #[test]
+    fn what_a_job_has_counted_is_there_when_it_goes_on_and_not_for_another() {
+        let (dir, first) = jobs();
+        let counts = |faces| BTreeMap::from([("faces".to_owned(), faces)]);
+        let begun = first.start("test", "a".into(), move |job| {
+            assert!(job.counts().is_empty());
+            job.counted(counts(4));
+            job.counted(counts(7));
+            endless(job)
+        });
+        let begun = begun.unwrap();
+        while begun.counts() != counts(7) {
+            thread::yield_now();
+        }
+        for _ in 0..2 {
+            // As after a kill: nobody has told it to end.
+            let second = Jobs::new(dir.path());
+            let waiting = second.recall(vec![again("a")]).remove(0);
+            assert_eq!((waiting.id, waiting.counts()), (begun.id, counts(7)));
+            let on = second.start("test", "a".into(), endless).unwrap();
+            assert_eq!(on.counts(), counts(7));
+            second.close();
+        }
+        first.close();
+        let third = Jobs::new(dir.path());
+        let other = third
+            .start("test", "a".into(), |_| Ok(json!(null)))
+            .unwrap();
+        assert!(other.counts().is_empty());
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! What a data folder holds of jobs, so that a start knows of them: the newest id, so that one from before names no
-//! other job after it, and the jobs that have begun and not ended. Not what came of one: there may be names of
-//! people in it.
+//! other job after it, and the jobs that have begun and not ended, with what they have counted. Not what came of one:
+//! there may be names of people in it.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 pub(super) const FILE: &str = "JOBS";
 
 /// The notes of a data folder.
+#[derive(Debug)]
 pub(super) struct Notes {
     path: PathBuf,
     /// As the file was at the first look.
@@ -35,6 +37,9 @@ pub(super) struct Noted {
     pub(super) collection: String,
     /// Seconds since 1970.
     pub(super) started_s: u64,
+    /// What it has done so far, for what goes on to tell of all of it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) counts: BTreeMap<String, u64>,
 }
 
 impl Notes {
@@ -63,6 +68,15 @@ impl Notes {
             kept.newest = kept.newest.max(job.id);
             kept.jobs.retain(|it| it.id != job.id);
             kept.jobs.push(job);
+        });
+    }
+
+    /// Notes durably what a job has done so far, if it has begun.
+    pub(super) fn counted(&self, id: u64, counts: &BTreeMap<String, u64>) {
+        self.change(|kept| {
+            for job in kept.jobs.iter_mut().filter(|it| it.id == id) {
+                job.counts.clone_from(counts);
+            }
         });
     }
 

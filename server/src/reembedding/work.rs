@@ -2,9 +2,9 @@
 //! on the old one, else from the photo where it is kept, else from the
 //! crop. A face that is in neither is told, and keeps what it has.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use embedder::{Analysis, Choice, Mapper, Want, overlap};
 use engine::{
@@ -31,6 +31,10 @@ const PATIENCE: Duration = Duration::from_millis(50);
 const SAME_FACE: f32 = 0.5;
 /// How often the collection is gone through for what has come in meanwhile.
 const PASSES: usize = 100;
+/// How often it is noted what was done: so much of it a kill may leave untold.
+const NOTED_EVERY: Duration = Duration::from_secs(1);
+/// What is noted.
+const COUNTED: [&str; 3] = ["of_vectors", "of_photos", "of_crops"];
 
 /// Why a face has no new vector.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,17 +55,35 @@ impl Missing {
 }
 
 /// What came of it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Filled {
-    pub(super) of_vectors: usize,
-    pub(super) of_photos: usize,
-    pub(super) of_crops: usize,
+    pub(super) of_vectors: u64,
+    pub(super) of_photos: u64,
+    pub(super) of_crops: u64,
     missing: Vec<(PointId, Missing)>,
 }
 
 impl Filled {
+    /// What the job had counted before the server was started again.
+    fn before(counts: &BTreeMap<String, u64>) -> Self {
+        let count = |name: &str| counts.get(name).copied().unwrap_or_default();
+        let [of_vectors, of_photos, of_crops] = COUNTED.map(count);
+        Self {
+            of_vectors,
+            of_photos,
+            of_crops,
+            missing: Vec::new(),
+        }
+    }
+
+    fn counts(&self) -> BTreeMap<String, u64> {
+        let counts = [self.of_vectors, self.of_photos, self.of_crops];
+        let named = COUNTED.map(str::to_owned).into_iter().zip(counts);
+        named.collect()
+    }
+
     /// Vectors that were made.
-    pub(super) fn embedded(&self) -> usize {
+    pub(super) fn embedded(&self) -> u64 {
         self.of_vectors + self.of_photos + self.of_crops
     }
 
@@ -92,6 +114,8 @@ pub(super) struct Work<'a> {
     room_bytes: u64,
     runtime: Runtime,
     filled: Filled,
+    /// When that was noted last.
+    noted: Instant,
     /// Those that cannot have a new vector: they are looked at once.
     given_up: HashSet<PointId>,
 }
@@ -116,7 +140,8 @@ impl<'a> Work<'a> {
             room,
             room_bytes: room.bytes(),
             runtime,
-            filled: Filled::default(),
+            filled: Filled::before(&job.counts()),
+            noted: Instant::now(),
             given_up: HashSet::new(),
         })
     }
@@ -130,6 +155,16 @@ impl<'a> Work<'a> {
     /// meanwhile too, and then has it ended, which is told who had to be given up. Where more points turn out
     /// to lack it, they have come or changed in between, and it is all done again.
     pub(super) fn fill_and(
+        &mut self,
+        end: impl Fn(&HashSet<PointId>) -> Result<Retired, engine::Error>,
+    ) -> Result<Retired, Halt> {
+        let ended = self.fill_until(end);
+        // One that a stop has ended goes on from there.
+        self.job.counted(self.filled.counts());
+        ended
+    }
+
+    fn fill_until(
         &mut self,
         end: impl Fn(&HashSet<PointId>) -> Result<Retired, engine::Error>,
     ) -> Result<Retired, Halt> {
@@ -153,7 +188,7 @@ impl<'a> Work<'a> {
     }
 
     /// Goes through the collection once; says how many vectors it has made.
-    fn pass(&mut self) -> Result<usize, Halt> {
+    fn pass(&mut self) -> Result<u64, Halt> {
         let before = self.filled.embedded();
         let (mut from, mut done) = (None, 0);
         loop {
@@ -181,7 +216,11 @@ impl<'a> Work<'a> {
         }
     }
 
-    fn report(&self, done: usize) -> Result<(), Halt> {
+    fn report(&mut self, done: usize) -> Result<(), Halt> {
+        if self.noted.elapsed() >= NOTED_EVERY {
+            self.job.counted(self.filled.counts());
+            self.noted = Instant::now();
+        }
         let all = self.engine.count(self.collection)?;
         let (done, all) = (done.min(all) as u64, all as u64);
         self.room.keep_part(self.room_bytes, all - done, all);
@@ -351,7 +390,7 @@ impl<'a> Work<'a> {
         Ok((refills, unseen))
     }
 
-    fn write(&self, refills: Vec<Refill>) -> Result<usize, Halt> {
+    fn write(&self, refills: Vec<Refill>) -> Result<u64, Halt> {
         if refills.is_empty() {
             return Ok(0);
         }
@@ -364,14 +403,14 @@ impl<'a> Work<'a> {
     fn patiently(
         &self,
         write: impl Fn(&Engine, (&str, &Move)) -> Result<usize, engine::Error>,
-    ) -> Result<usize, Halt> {
+    ) -> Result<u64, Halt> {
         loop {
             match write(self.engine, (self.collection, self.wanted)) {
                 Err(engine::Error::Busy(_)) => {
                     self.job.go_on()?;
                     thread::sleep(PATIENCE);
                 }
-                outcome => return Ok(outcome?),
+                outcome => return Ok(outcome? as u64),
             }
         }
     }

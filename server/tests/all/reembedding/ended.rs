@@ -1,5 +1,7 @@
 //! Moves that are over, or are given up, and what can follow them.
 
+use std::net::TcpStream;
+
 use super::*;
 
 /// What a head was made of is not lost by not saying so; while it is there, other heads follow.
@@ -178,5 +180,41 @@ fn a_move_that_waits_to_go_on_keeps_its_id_and_can_be_cancelled() {
     assert_eq!(jobs["jobs"].as_array().unwrap().len(), 1, "{jobs}");
     // It is gone on with when the same is asked for, as another.
     let result = reembed(&server, &json!({"model": "fake-72"}));
+    assert_eq!(result["old_vector"], "removed", "{result}");
+}
+
+#[test]
+fn a_move_that_a_stop_has_interrupted_tells_in_the_end_of_all_that_it_has_done() {
+    let (models, seen, go) = one_that_waits();
+    let mut server = Server::start_with(&[], models);
+    server.with_faces("f");
+    for id in 1..=20 {
+        add(&server, id, &[]);
+    }
+    let job = server.post(REEMBED, &json!({"model": "fake-72"})).ok();
+    // One more than are looked at together: the first are written.
+    for _ in 0..9 {
+        seen.recv().unwrap();
+        go.send(()).unwrap();
+    }
+    let (addr, mut before) = (server.addr(), 0);
+    std::thread::scope(|scope| {
+        // The next are looked at when the job has been told to stop.
+        scope.spawn(move || {
+            while TcpStream::connect(addr).is_ok() {
+                std::thread::yield_now();
+            }
+            drop(go);
+        });
+        server.restart_as_after(two_fakes(), |data| {
+            let noted = storage::read_whole(&data.join("JOBS")).unwrap().unwrap();
+            let noted: Value = serde_json::from_slice(&noted).unwrap();
+            before = noted["jobs"][0]["counts"]["of_crops"].as_u64().unwrap();
+        });
+    });
+    assert!((8..20).contains(&before), "{before}");
+    let result = ended(&server, &job["id"])["result"].clone();
+    assert_eq!(result["embedded"], 20, "{result}");
+    assert_eq!(result["of_crops"], 20, "{result}");
     assert_eq!(result["old_vector"], "removed", "{result}");
 }
