@@ -141,24 +141,33 @@ impl Doppel {
     /// # Errors
     /// The index refuses.
     pub fn tuned(&self, recall: f32, k: usize) -> Result<usize> {
-        Ok(self.ef_of(&self.index.tune(recall, k)?))
+        let tuned = self.index.tune(recall, k)?;
+        let options = SearchOptions {
+            ef: tuned.ef,
+            exact: tuned.exact,
+            ..SearchOptions::default()
+        };
+        Ok(self.goes_by(&options, k))
     }
 
     /// Has searches that are given no `ef` go as far as was measured to be needed, as a server does soon
-    /// after points came in; returns what they go by.
+    /// after points came in.
     ///
     /// # Errors
     /// The index refuses.
-    pub fn settle(&self) -> Result<usize> {
-        let ef = self.ef_of(&self.index.settle_now()?);
-        Ok(ef.max(hnsw::limits::DEFAULT_EF))
+    pub fn settle(&self) -> Result<()> {
+        Ok(self.index.settle_now().map(drop)?)
     }
 
-    fn ef_of(&self, tuned: &hnsw::Tuned) -> usize {
-        match tuned.exact {
-            true => self.index.len(),
-            false => tuned.ef,
-        }
+    /// The `ef` that a search for `k` uses where it is given none.
+    pub fn usual(&self, k: usize) -> usize {
+        self.goes_by(&SearchOptions::default(), k)
+    }
+
+    /// Where a walk would be as much work as looking at all points, for its `ef` or its `k`, these are looked at.
+    fn goes_by(&self, options: &SearchOptions<'_>, k: usize) -> usize {
+        let ef = self.index.ef_for(options, k);
+        ef.unwrap_or_else(|| self.index.len())
     }
 
     /// Bytes held in RAM, by the index's own count.
@@ -215,5 +224,26 @@ impl Doppel {
                 false => None,
             },
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vectors::faces;
+
+    #[test]
+    fn where_many_are_wanted_of_few_a_scan_is_told_and_no_ef() {
+        let mut doppel = Doppel::new(16, Metric::Euclid, &Options::default()).unwrap();
+        let vectors = faces(1, 1_500, 16);
+        let rows: Vec<(usize, &[f32])> = vectors.iter().map(Vec::as_slice).enumerate().collect();
+        rows.chunks(16)
+            .for_each(|rows| doppel.insert(rows).unwrap());
+        doppel.settle().unwrap();
+        assert!(doppel.usual(1) < 1_500 && doppel.tuned(0.9, 1).unwrap() < 1_500);
+        assert_eq!(
+            (doppel.usual(100), doppel.tuned(0.9, 100).unwrap()),
+            (1_500, 1_500)
+        );
     }
 }

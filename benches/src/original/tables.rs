@@ -13,6 +13,7 @@ use super::quality::{Places, Quality};
 use crate::ann::catalogue::Choice;
 use crate::ann::clock::median;
 use crate::ann::dataset::Dataset;
+use crate::ann::doppel::Doppel;
 use crate::ann::system::{Ask, System};
 use crate::ann::venv::Venv;
 
@@ -81,7 +82,8 @@ pub fn print(
             };
             let settled = match &system {
                 System::Doppel(doppel) => {
-                    format!(" (settled on {})", measure.told(doppel.settle()?))
+                    doppel.settle()?;
+                    format!(" (settled on {})", measure.settled(doppel))
                 }
                 System::Peer(_) => String::new(),
             };
@@ -134,6 +136,19 @@ impl Measure<'_> {
         match ef >= self.data.base.len() {
             true => "a scan".to_owned(),
             false => format!("`ef` {ef}"),
+        }
+    }
+
+    /// What searches that are given no `ef` go by.
+    fn settled(&self, doppel: &Doppel) -> String {
+        let all = self.data.base.len();
+        let scanned = KS.into_iter().filter(|k| doppel.usual(*k) >= all);
+        let scanned: Vec<String> = scanned.map(|k| k.to_string()).collect();
+        let usual = self.told(doppel.usual(KS[0]));
+        match scanned.len() {
+            0 => usual,
+            all if all == KS.len() => usual,
+            _ => format!("{usual}, a scan for k = {}", scanned.join(", ")),
         }
     }
 
