@@ -107,6 +107,9 @@ pub(crate) const BATCH_OPERATIONS: usize = 1_000;
 pub(crate) const LOOKS_AT_WORK: usize = 64;
 /// Connections beyond those of the settings, for probes and operators.
 pub(crate) const CONNECTIONS_BEYOND: usize = 64;
+/// Connections that may wait to be accepted, if the system lets so many (Linux: `net.core.somaxconn`). Of more at
+/// once each has to try again, a second later.
+pub(crate) const CONNECTING: i32 = 4_096;
 /// Requests of operators at work at once.
 pub(crate) const OPERATORS_AT_WORK: usize = 16;
 /// Jobs that are at work at once.

@@ -114,6 +114,7 @@ fn start_for(config: Config, embedding: Embedding, purpose: Purpose) -> Result<R
     let root = config.api_key.as_ref().map(config::ApiKey::as_str);
     let keys = Ring::open(root, &config.data_dir).map_err(Error::Keys)?;
     let listener = TcpListener::bind(config.listen).map_err(listen)?;
+    rustix::net::listen(&listener, limits::CONNECTING).map_err(|error| listen(error.into()))?;
     let addr = listener.local_addr().map_err(listen)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
