@@ -77,6 +77,7 @@ const WANT: Want = Want {
     faces: Choice::All,
     vectors: true,
     crop: false,
+    smallest: 0,
 };
 
 /// Runs one of the commands.
@@ -207,8 +208,9 @@ fn verify(dir: &Path) -> Result<Exit> {
 
 fn bench(arguments: &BenchArgs) -> Result<Exit> {
     let (dir, mut manifest) = chosen(&arguments.models, arguments.model.as_deref())?;
-    let rounded = settings(&arguments.models)?.embedding.rounded;
-    (manifest.embedders_mut()).for_each(|it| it.use_rounded = rounded);
+    let settings = settings(&arguments.models)?.embedding;
+    (manifest.embedders_mut()).for_each(|it| it.use_rounded = settings.rounded);
+    manifest.detector.smallest = settings.smallest_face;
     let mut embedder = OnnxEmbedder::load_as(&dir, 1, manifest)?;
     let mut text = format!("{}, milliseconds on one core\n", embedder.model().name);
     writeln!(

@@ -23,6 +23,8 @@ pub struct Embedding {
     pub batch_wait_ms: u64,
     /// Whether the model runs with numbers of 8 bits, where the processor adds them up exactly.
     pub rounded: bool,
+    /// Pixels of the smallest faces that large photos are looked through for.
+    pub smallest_face: u32,
     /// Percent of quality that a face must have to be kept.
     pub min_quality_percent: u8,
     /// Another server that looks at the photos; absent: this one does.
@@ -53,6 +55,7 @@ impl Embedding {
             batch: r.number("embedding.batch", 4, limits::BATCH)?,
             batch_wait_ms: r.number("embedding.batch_wait_ms", 0, limits::BATCH_WAIT_MS)?,
             rounded: r.boolean("embedding.rounded", true)?,
+            smallest_face: r.number("embedding.smallest_face", 40, limits::FACE_PIXELS)?,
             min_quality_percent: r.number("embedding.min_quality_percent", 0, limits::PERCENT)?,
             remote: Remote::read(r)?,
         })

@@ -31,6 +31,8 @@ pub(crate) const INTRA_THREADS: RangeInclusive<u64> = 1..=64;
 pub(crate) const BATCH: RangeInclusive<u64> = 1..=64;
 /// Milliseconds that a worker waits for more photos.
 pub(crate) const BATCH_WAIT_MS: RangeInclusive<u64> = 0..=1000;
+/// Pixels of a face's longer side; no photo that is read has a larger side than the most.
+pub(crate) const FACE_PIXELS: RangeInclusive<u64> = 20..=16_384;
 /// A part of something.
 pub(crate) const PERCENT: RangeInclusive<u64> = 0..=100;
 /// MiB of log between two checkpoints.

@@ -89,6 +89,28 @@ impl Span {
     }
 }
 
+/// A piece of the photo (left, top, width, height, in its pixels) as an image of `size`.
+pub(crate) fn piece(
+    photo: &RgbImage,
+    [left, top, width, height]: [f64; 4],
+    size: (u32, u32),
+) -> Result<RgbImage, Error> {
+    // A sum that is rounded may come to lie a hair outside.
+    let inside = |from: f64, side: f64, of: u32| {
+        let of = f64::from(of);
+        match from + side > of {
+            true => (of - from).min(side) - 1e-6,
+            false => side,
+        }
+    };
+    let (width, height) = (
+        inside(left, width, photo.width()),
+        inside(top, height, photo.height()),
+    );
+    let options = bilinear().crop(left, top, width, height);
+    resized_with(photo, size.0, size.1, &options)
+}
+
 /// Bilinear, widened when an image shrinks so that no pixel is passed over.
 fn bilinear() -> ResizeOptions {
     ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear))

@@ -10,12 +10,12 @@ use crate::align::aligned;
 use crate::crop::{Square, cut, jpeg, resized};
 use crate::decode::decode;
 use crate::detect::{Detection, INPUT_SIDE};
-use crate::detector::{Detector, Found};
+use crate::detector::Detector;
 use crate::embed::numbers;
 use crate::error::Error;
+use crate::finder::Found;
 use crate::manifest::{Crop, Input, Manifest};
 use crate::models::locate_detector;
-use crate::photo::Photo;
 use crate::quality::{self, Quality};
 use crate::runtime::environment;
 use crate::types::{Analysis, Choice, Face, Timings, Want};
@@ -81,8 +81,9 @@ impl Cropper {
             faces: Choice::Largest,
             vectors: true,
             crop: false,
+            smallest: 0,
         };
-        let crops = self.prepare(image, want)?.crops;
+        let crops = self.prepare(image, want, &|| true)?.crops;
         let crops = crops.iter().zip(&self.inputs).next();
         Ok(crops.and_then(|(crops, input)| Some(numbers(crops.first()?, input))))
     }
@@ -102,68 +103,64 @@ impl Cropper {
         wanted.fold(f32::from(quality::SIDE), f32::max)
     }
 
-    /// Finds the faces of a photo and cuts them out as each network sees them.
-    pub(crate) fn prepare(&mut self, image: &[u8], want: Want) -> Result<Prepared, Error> {
+    /// Finds the faces of a photo and cuts them out as each network sees them, as long as anybody waits for it.
+    pub(crate) fn prepare(
+        &mut self,
+        image: &[u8],
+        want: Want,
+        is_awaited: &dyn Fn() -> bool,
+    ) -> Result<Prepared, Error> {
         let started = Instant::now();
-        let mut photo = Photo::open(image)?;
-        let mut decoding = started.elapsed();
-        let (turn, mut found) = self.detector.find(&photo.pixels)?;
+        let mut found = self.detector.find(image, want, is_awaited)?;
         if want.faces == Choice::Largest {
-            found.truncate(1);
+            found.faces.truncate(1);
         }
-        let detecting = started.elapsed() - decoding;
-        if photo.is_too_coarse(&found, self.pixels_of(want)) {
-            let again = Instant::now();
-            let reduction = photo.reduction();
-            photo = Photo::open_whole(image)?;
-            decoding += again.elapsed();
-            found = found.iter().map(|face| face.scaled(reduction)).collect();
+        let (all, decoding) = (started.elapsed(), found.decoding);
+        if (found.photo).is_too_coarse(&found.faces, self.pixels_of(want)) {
+            if !is_awaited() {
+                return Err(Error::NotAwaited);
+            }
+            found.finer(image, u32::MAX)?;
         }
-        let mut prepared = self.cut_out(&photo, &(turn, found), want)?;
+        let mut prepared = self.cut_out(&found, want)?;
         prepared.analysis.timings = Timings {
-            decode: decoding,
-            detect: detecting,
-            embed: started.elapsed() - decoding - detecting,
+            decode: found.decoding,
+            detect: all.saturating_sub(decoding),
+            embed: (started.elapsed() - all).saturating_sub(found.decoding - decoding),
         };
         Ok(prepared)
     }
 
     /// The faces as they are told of, and their crops.
-    fn cut_out(&self, photo: &Photo, (turn, found): &Found, want: Want) -> Result<Prepared, Error> {
-        let turned = turn.map(|turn| turn.of(&photo.pixels));
-        let upright = turned.as_ref().unwrap_or(&photo.pixels);
-        let reduction = photo.reduction();
+    fn cut_out(&self, found: &Found, want: Want) -> Result<Prepared, Error> {
+        let pixels = &found.photo.pixels;
         let inputs = self.inputs.iter().filter(|_| want.vectors);
         let crops = inputs.map(|input| {
-            let crops = found.iter();
-            let crops = crops.map(|face| crop_of(upright, face, input));
+            let crops = found.faces.iter();
+            let crops = crops.map(|face| crop_of(pixels, face, input));
             crops.collect::<Result<Vec<_>, _>>()
         });
         let crops = crops.collect::<Result<Vec<_>, _>>()?;
         let mut faces = Vec::new();
-        for face in found {
+        for face in &found.faces {
             let crop_jpeg = match want.crop {
                 true => {
                     let square = Square::around(face.bounding_box, THUMBNAIL_MARGIN);
-                    jpeg(&cut(upright, square, THUMBNAIL_SIDE)?)?
+                    jpeg(&cut(pixels, square, THUMBNAIL_SIDE)?)?
                 }
                 false => Vec::new(),
             };
-            let place = match turn {
-                Some(turn) => turn.undone(face, photo.pixels.dimensions()),
-                None => *face,
-            };
-            let place = place.scaled(reduction);
+            let place = found.photo.place_of(face);
             faces.push(Face {
                 bounding_box: place.bounding_box,
                 landmarks: place.landmarks,
                 confidence: face.confidence,
-                quality: Quality::of(upright, face)?,
+                quality: Quality::of(pixels, face)?,
                 vector: Vec::new(),
                 crop_jpeg,
             });
         }
-        let (width, height) = photo.size;
+        let (width, height) = found.photo.size;
         Ok(Prepared {
             analysis: Analysis {
                 width,

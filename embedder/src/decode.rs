@@ -52,10 +52,7 @@ pub(crate) fn decode_reduced(bytes: &[u8], least_side: u32) -> Result<Option<Pho
     };
     let mut image = DynamicImage::from(pixels);
     image.apply_orientation(orientation);
-    Ok(Some(Photo {
-        pixels: image.into_rgb8(),
-        size,
-    }))
+    Ok(Some(Photo::of(image.into_rgb8(), size)))
 }
 
 /// The most that a PNG's chunks beside its pixels unpack to: they are, before its size can be asked for.
@@ -143,9 +140,7 @@ fn damaged(error: image::ImageError) -> Error {
     let what = error.to_string().trim_end().to_owned();
     match error {
         image::ImageError::Unsupported(_) => Error::UnsupportedForm(what),
-        image::ImageError::Limits(_) => Error::Damaged(format!(
-            "it needs more memory to be decoded than its size and its file account for ({what})"
-        )),
+        image::ImageError::Limits(_) => Error::TooMuchMemory(what),
         _ => Error::Damaged(what),
     }
 }

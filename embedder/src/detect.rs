@@ -13,7 +13,7 @@ pub(crate) const INPUT_SIDE: u32 = 640;
 /// Cells per grid are the input's side over these.
 pub(crate) const STRIDES: [u16; 3] = [8, 16, 32];
 /// Two boxes that overlap by more than this are one face.
-const SAME_FACE_OVERLAP: f32 = 0.3;
+pub(crate) const SAME_FACE_OVERLAP: f32 = 0.3;
 
 /// A face found, in pixels of the network's input.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -113,13 +113,39 @@ pub(crate) fn distinct(mut found: Vec<Detection>) -> Vec<Detection> {
 
 /// How much two boxes (`x, y, width, height`) have in common: 0 to 1, intersection over union.
 pub fn overlap(a: [f32; 4], b: [f32; 4]) -> f32 {
+    let shared = intersection(a, b);
+    shared / (a[2] * a[3] + b[2] * b[3] - shared).max(f32::MIN_POSITIVE)
+}
+
+/// Which part of the second of two boxes lies in the first: 0 to 1.
+pub(crate) fn shared_part(a: [f32; 4], b: [f32; 4]) -> f32 {
+    intersection(a, b) / (b[2] * b[3]).max(f32::MIN_POSITIVE)
+}
+
+fn intersection(a: [f32; 4], b: [f32; 4]) -> f32 {
     let shared =
         |at: usize| ((a[at] + a[at + 2]).min(b[at] + b[at + 2]) - a[at].max(b[at])).max(0.0);
-    let intersection = shared(0) * shared(1);
-    intersection / (a[2] * a[3] + b[2] * b[3] - intersection).max(f32::MIN_POSITIVE)
+    shared(0) * shared(1)
 }
 
 impl Detection {
+    /// The longer side of its box.
+    pub(crate) fn longer(&self) -> f32 {
+        let [_, _, width, height] = self.bounding_box;
+        width.max(height)
+    }
+
+    /// The same so much further to the right and down.
+    pub(crate) fn moved(mut self, right: f32, down: f32) -> Self {
+        self.bounding_box[0] += right;
+        self.bounding_box[1] += down;
+        for [x, y] in &mut self.landmarks {
+            *x += right;
+            *y += down;
+        }
+        self
+    }
+
     /// In pixels of a picture that is `scale` times the size.
     pub(crate) fn scaled(mut self, scale: f32) -> Self {
         self.bounding_box.iter_mut().for_each(|x| *x *= scale);

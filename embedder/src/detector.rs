@@ -7,28 +7,20 @@ use ort::environment::Environment;
 use ort::session::Session;
 use ort::value::TensorRef;
 
-use crate::crop::fitted;
 use crate::detect::{Detection, Grid, INPUT_SIDE, Input, STRIDES, distinct, faces_of};
 use crate::error::Error;
-use crate::limits::MAX_FACES;
+use crate::finder::{Finder, Found};
 use crate::manifest;
 use crate::runtime::session;
-use crate::turn::Turn;
+use crate::types::Want;
 
 /// The detector of a manifest, ready to run.
 pub(crate) struct Detector {
     session: Session,
     threshold: f32,
     enlarge: f32,
+    smallest: u32,
 }
-
-/// Least confidence of a face that lies as it should: on its side or head one is found too, but less
-/// surely (0.89 at most in 234 photos of lfw-dev that were turned, 0.90 in 99 of 100 upright ones), and
-/// its vector is like nobody's.
-const UPRIGHT: f32 = 0.9;
-
-/// How the photo must be turned for its faces to be upright, if it must, and the faces in pixels of it as it is then.
-pub(crate) type Found = (Option<Turn>, Vec<Detection>);
 
 impl Detector {
     pub(crate) fn load(
@@ -41,10 +33,29 @@ impl Detector {
             session: session(environment, model, threads)?,
             threshold: manifest.threshold,
             enlarge: manifest.enlarge,
+            smallest: manifest.smallest,
         })
     }
 
-    /// The faces of a picture that is no larger than the network sees, the most prominent first.
+    /// The faces of an image file, as far as it takes to find those that are wanted; nothing more is done once
+    /// nobody waits for them.
+    pub(crate) fn find(
+        &mut self,
+        image: &[u8],
+        want: Want,
+        is_awaited: &dyn Fn() -> bool,
+    ) -> Result<Found, Error> {
+        let (enlarge, smallest) = (self.enlarge, self.smallest.max(want.smallest));
+        let mut finder = Finder {
+            look: &mut |picture: &RgbImage| self.look(picture),
+            enlarge,
+            smallest,
+            is_awaited,
+        };
+        finder.find(image, want)
+    }
+
+    /// The faces of a picture that is no larger than the network sees, the likeliest first.
     pub(crate) fn look(&mut self, picture: &RgbImage) -> Result<Vec<Detection>, Error> {
         let input = Input::of(picture);
         let shape = [1, 3, i64::from(INPUT_SIDE), i64::from(INPUT_SIDE)];
@@ -69,30 +80,6 @@ impl Detector {
             };
             found.extend(faces_of(&grid, self.threshold));
         }
-        let mut faces = distinct(found);
-        let size = picture.dimensions();
-        faces.sort_by(|a, b| b.prominence(size).total_cmp(&a.prominence(size)));
-        faces.truncate(MAX_FACES);
-        Ok(faces)
-    }
-
-    /// The faces of a photo as it is or, where none of them is surely upright, turned the way in which
-    /// the surest is found. Only what the network sees is turned for that, not the photo, which may be huge.
-    pub(crate) fn find(&mut self, photo: &RgbImage) -> Result<Found, Error> {
-        let surest = |faces: &[Detection]| faces.iter().map(|it| it.confidence).fold(0.0, f32::max);
-        let (resized, scale) = fitted(photo, INPUT_SIDE, self.enlarge)?;
-        let picture = resized.as_ref().unwrap_or(photo);
-        let (mut best, mut faces) = (None, self.look(picture)?);
-        for turn in Turn::ALL {
-            if surest(&faces) >= UPRIGHT {
-                break;
-            }
-            let found = self.look(&turn.of(picture))?;
-            if surest(&found) > surest(&faces) {
-                (best, faces) = (Some(turn), found);
-            }
-        }
-        let faces = faces.into_iter().map(|face| face.scaled(1.0 / scale));
-        Ok((best, faces.collect()))
+        Ok(distinct(found))
     }
 }

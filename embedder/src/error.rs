@@ -50,6 +50,12 @@ pub enum Error {
         /// The most allowed.
         limit: u64,
     },
+    /// More memory than a photo of its size and file takes; with what its decoder says.
+    #[error(
+        "the image is too large: it needs more memory to be decoded than the size and the file that it says to have \
+         account for ({0})"
+    )]
+    TooMuchMemory(String),
     /// More bytes than allowed.
     #[error("the image file of {got} bytes is too large, at most {limit} are allowed")]
     TooManyBytes {

@@ -28,6 +28,9 @@ pub(crate) const HEIC_META_BYTES: usize = 256 << 10;
 pub(crate) const HEIC_NESTED: u8 = 3;
 /// Bytes of a photo's colour profile; those of printers have half a million.
 pub(crate) const PROFILE_BYTES: u64 = 4 << 20;
+/// Parts of a photo that are looked at one by one for small faces: as many as the largest photos have at about
+/// half their size.
+pub(crate) const MAX_PARTS: usize = 80;
 /// Faces answered for one photo.
 pub const MAX_FACES: usize = 100;
 /// Faces that go through the model at once.

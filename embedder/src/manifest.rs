@@ -63,6 +63,10 @@ pub struct Detector {
     /// How many times its size a small photo is enlarged at most, as far as the input has room.
     #[serde(default = "as_it_is")]
     pub enlarge: f32,
+    /// Pixels of the smallest faces that large photos are looked through for, in parts: those whose faces are all
+    /// asked for, but for portraits, and those in which none is found surely.
+    #[serde(default = "forty")]
+    pub smallest: u32,
 }
 
 /// A network that makes vectors out of square crops of faces.
@@ -219,6 +223,10 @@ pub enum Values {
 
 fn as_it_is() -> f32 {
     1.0
+}
+
+fn forty() -> u32 {
+    40
 }
 
 /// The pipelines that come with doppel, the default first.

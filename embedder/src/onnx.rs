@@ -74,8 +74,10 @@ impl OnnxEmbedder {
             faces,
             vectors: true,
             crop: false,
+            smallest: 0,
         };
-        let crops = self.cropper.prepare(image, want)?.crops.into_iter().next();
+        let prepared = self.cropper.prepare(image, want, &|| true)?;
+        let crops = prepared.crops.into_iter().next();
         crops.unwrap_or_default().iter().map(png).collect()
     }
 
@@ -111,7 +113,8 @@ impl FaceEmbedder for OnnxEmbedder {
         self.analyze_awaited(photos, &|_| true)
     }
 
-    /// It is asked before a photo is decoded, and before its faces go through the networks.
+    /// It is asked before a photo is decoded, before each of its parts is looked at, and before its faces go
+    /// through the networks.
     fn analyze_awaited(
         &mut self,
         photos: &[(&[u8], Want)],
@@ -120,7 +123,7 @@ impl FaceEmbedder for OnnxEmbedder {
         let photos = photos.iter().enumerate();
         let mut prepared: Vec<_> = photos
             .map(|(at, (image, want))| match is_awaited(at) {
-                true => self.cropper.prepare(image, *want),
+                true => self.cropper.prepare(image, *want, &|| is_awaited(at)),
                 false => Err(Error::NotAwaited),
             })
             .collect();

@@ -124,6 +124,9 @@ pub struct Want {
     pub vectors: bool,
     /// Whether to cut them out.
     pub crop: bool,
+    /// Pixels of the smallest faces that are wanted. Smaller ones may be found all the same; those smaller than
+    /// the model's own `smallest` are not looked for.
+    pub smallest: u32,
 }
 
 /// A photo's faces.

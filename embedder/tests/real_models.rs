@@ -67,15 +67,20 @@ fn tilted(photo: &RgbImage) -> RgbImage {
 }
 
 fn seen(embedder: &mut OnnxEmbedder, photo: &RgbImage) -> Analysis {
-    let mut file = Vec::new();
-    photo
-        .write_to(&mut Cursor::new(&mut file), ImageFormat::Png)
-        .unwrap();
     let want = Want {
         faces: Choice::Largest,
         vectors: true,
         crop: true,
+        smallest: 0,
     };
+    seen_as(embedder, photo, want)
+}
+
+fn seen_as(embedder: &mut OnnxEmbedder, photo: &RgbImage, want: Want) -> Analysis {
+    let mut file = Vec::new();
+    photo
+        .write_to(&mut Cursor::new(&mut file), ImageFormat::Bmp)
+        .unwrap();
     embedder.analyze(&file, want).unwrap()
 }
 
@@ -123,6 +128,7 @@ fn a_photo_that_nobody_waits_for_is_left_undone_and_the_others_of_its_batch_are_
         faces: Choice::Largest,
         vectors: true,
         crop: false,
+        smallest: 0,
     };
     // The first never, the second until it is decoded, the third all the time.
     let asked = Cell::new(0);
@@ -274,4 +280,53 @@ fn a_model_of_two_networks_gives_the_vectors_of_both() {
     let apart = joined.iter().zip(due.concat()).map(|(a, b)| (a - b).abs());
     let apart = apart.fold(0.0, f32::max);
     assert!(apart < 1e-5, "{apart}");
+}
+
+#[test]
+fn faces_of_60_pixels_in_ten_megapixels_are_found_and_known_and_only_looked_for_if_wanted() {
+    let (mut embedder, people) = match (models_and_photo(), people()) {
+        (Ok((embedder, _)), Ok(people)) => (embedder, people),
+        (Err(why), _) | (_, Err(why)) => return eprintln!("skipped: {why}"),
+    };
+    let mut photo = RgbImage::from_pixel(3_600, 2_800, image::Rgb([90, 110, 130]));
+    let some = people.iter().step_by(people.len().div_ceil(12));
+    let mut vectors = Vec::new();
+    for (at, person) in (0_u32..).zip(some) {
+        let portrait = photos_of(person).remove(0);
+        let face = seen(&mut embedder, &portrait).faces.remove(0);
+        let [_, _, width, height] = face.bounding_box;
+        let side = f64::from(portrait.width()) * 60.0 / f64::from(width.max(height));
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a small number"
+        )]
+        let side = side.round() as u32;
+        let small = resize(&portrait, side, side, FilterType::CatmullRom);
+        // Wherever the ends of parts are.
+        let (x, y) = (at % 4 * 860 + at * 37, at / 4 * 900 + at * 53);
+        image::imageops::replace(&mut photo, &small, x.into(), y.into());
+        vectors.push(face.vector);
+    }
+    let mut all = |smallest: u32| {
+        let want = Want {
+            faces: Choice::All,
+            vectors: true,
+            crop: false,
+            smallest,
+        };
+        seen_as(&mut embedder, &photo, want).faces
+    };
+    let faces = all(0);
+    // There may be bystanders in the photos.
+    let found = vectors.len()..=vectors.len() + 3;
+    assert!(found.contains(&faces.len()), "{}", faces.len());
+    let threshold = Manifest::builtin().calibration.unwrap().threshold;
+    let is_known = |vector: &&Vec<f32>| {
+        let mut faces = faces.iter();
+        faces.any(|face| cosine(&face.vector, vector) >= threshold)
+    };
+    let known = vectors.iter().filter(is_known).count();
+    assert!(known + 1 >= vectors.len(), "{known} of {}", vectors.len());
+    assert!(all(400).len() < vectors.len());
 }

@@ -272,6 +272,7 @@ mod tests {
                         faces: Choice::Largest,
                         vectors: true,
                         crop: false,
+                        smallest: 0,
                     },
                     head: None,
                     queued: Instant::now(),

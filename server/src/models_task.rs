@@ -301,6 +301,7 @@ impl Task {
         for network in manifest.embedders_mut() {
             network.use_rounded = self.config.embedding.rounded;
         }
+        manifest.detector.smallest = self.config.embedding.smallest_face;
         Arc::new(move || {
             let embedder = OnnxEmbedder::load_as(&dir, threads, manifest.clone())?;
             Ok(Box::new(embedder) as Box<dyn FaceEmbedder>)

@@ -263,9 +263,10 @@ impl From<embedder::Error> for Refusal {
         match error {
             Error::Unsupported { .. } | Error::UnsupportedForm(_) => Self::content_type(message),
             Error::NotAnImage { .. } | Error::Damaged(_) => Self::photo(message),
-            Error::TooLarge { .. } | Error::TooLargeWhole { .. } | Error::TooManyBytes { .. } => {
-                Self::too_large(message)
-            }
+            Error::TooLarge { .. }
+            | Error::TooLargeWhole { .. }
+            | Error::TooMuchMemory(_)
+            | Error::TooManyBytes { .. } => Self::too_large(message),
             Error::NotInstalled(_) => Self::not_set_up(message),
             Error::Remote { status: 503, .. } => Self::busy(message),
             Error::Remote { status, .. } => {

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use embedder::limits::MAX_SIDE;
 use embedder::{
     Analysis, Base, Choice, Error, Face, FaceEmbedder, Flaws, ModelInfo, Quality, Timings, Want,
 };
@@ -235,6 +236,10 @@ impl RemoteEmbedder {
         let mut body = json!({
             "image": BASE64_STANDARD.encode(image), "faces": faces, "model": self.model.name,
         });
+        // Beyond any photo's it is no size that a face must have, but says not to look closer: as that server is set to.
+        if (1..=MAX_SIDE).contains(&want.smallest) {
+            body["min_face_size"] = want.smallest.into();
+        }
         let embeds = want.vectors || want.crop;
         let looked: Looked = match embeds {
             true => {

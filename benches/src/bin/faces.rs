@@ -57,6 +57,7 @@ const WANT: Want = Want {
     faces: Choice::Largest,
     vectors: true,
     crop: false,
+    smallest: 0,
 };
 
 /// Milliseconds.

@@ -16,6 +16,7 @@ const WANT: Want = Want {
     faces: Choice::Largest,
     vectors: true,
     crop: false,
+    smallest: 0,
 };
 
 /// All `.jpg` files below a folder, in the order of their paths.

@@ -386,6 +386,7 @@ fn read_picture(bytes: &[u8]) {
         faces: Choice::All,
         vectors: true,
         crop: true,
+        smallest: 0,
     };
     drop(FakeEmbedder::new().analyze(bytes, want));
 }

@@ -175,6 +175,7 @@ fn vectors_of(n: u64) -> Result<Vec<Vec<f32>>> {
         faces: Choice::Largest,
         vectors: true,
         crop: false,
+        smallest: 0,
     };
     let mut vectors = Vec::new();
     for mut model in [FakeEmbedder::new(), FakeEmbedder::other()] {

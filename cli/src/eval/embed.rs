@@ -76,6 +76,7 @@ fn one(embedder: &mut OnnxEmbedder, path: &Path) -> Result<Embedded> {
         faces: Choice::Largest,
         vectors: true,
         crop: false,
+        smallest: 0,
     };
     let analysis = embedder.analyze(&bytes, want).with_context(shown)?;
     let face = analysis.faces.into_iter().next();

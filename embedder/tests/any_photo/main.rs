@@ -205,6 +205,7 @@ fn analyze(file: &[u8]) -> Result<usize, Error> {
         faces: Choice::All,
         vectors: true,
         crop: true,
+        smallest: 0,
     };
     Ok(FakeEmbedder::new().analyze(file, want)?.faces.len())
 }
@@ -286,9 +287,14 @@ fn tiff_of(side: u32) -> Vec<u8> {
 
 /// A PNG of 16 bits a colour, with transparency, whose header says another size.
 fn deep_png_of(side: u32) -> Vec<u8> {
-    let mut file = encoded(DynamicImage::from(photo()).into_rgba16(), ImageFormat::Png);
-    file[16..20].copy_from_slice(&side.to_be_bytes());
-    file[20..24].copy_from_slice(&side.to_be_bytes());
+    let deep = DynamicImage::from(photo()).into_rgba16();
+    png_of(encoded(deep, ImageFormat::Png), (side, side))
+}
+
+/// A PNG whose header says another size.
+fn png_of(mut file: Vec<u8>, (width, height): (u32, u32)) -> Vec<u8> {
+    file[16..20].copy_from_slice(&width.to_be_bytes());
+    file[20..24].copy_from_slice(&height.to_be_bytes());
     let mut crc = flate2::Crc::new();
     crc.update(&file[12..29]);
     file[29..33].copy_from_slice(&crc.sum().to_be_bytes());
@@ -363,6 +369,18 @@ fn a_small_file_that_declares_eight_thousand_pixels_a_side_is_refused_but_for_a_
 
 #[test]
 fn a_frame_of_a_gif_takes_no_more_than_the_picture_that_it_says_to_be_in() {
-    let told = analyze(&gif_of(10, 8_000)).unwrap_err().to_string();
-    assert!(told.contains("limit"), "{told}");
+    for side in [8_000, u16::MAX] {
+        let refused = analyze(&gif_of(10, side)).unwrap_err();
+        assert!(matches!(refused, Error::TooMuchMemory(_)), "{refused}");
+        assert!(refused.to_string().contains("too large"), "{refused}");
+    }
+}
+
+#[test]
+fn a_png_of_one_endless_row_is_too_large_and_not_damaged() {
+    for size in [(55_000_000, 1), (1, 55_000_000), (20_000, 20_000)] {
+        let refused = analyze(&png_of(encoded(photo(), ImageFormat::Png), size)).unwrap_err();
+        let large = matches!(refused, Error::TooLarge { .. } | Error::TooMuchMemory(_));
+        assert!(large, "{size:?}: {refused}");
+    }
 }

@@ -157,6 +157,8 @@ async fn only_face(
         faces: Choice::All,
         vectors: true,
         crop: true,
+        // An example is of one person: somebody far behind them is no second.
+        smallest: u32::MAX,
     };
     let makers = makers(app, info, None)?;
     let looked = look(&makers, vec![photo], want).await?;

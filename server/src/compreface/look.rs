@@ -23,6 +23,7 @@ pub(super) async fn faces(
         faces: Choice::All,
         vectors: vectors || ask.embedding,
         crop: false,
+        smallest: 0,
     };
     let mut seen = pool.analyze(photo, want).await?;
     let faces = &mut seen.analysis.faces;

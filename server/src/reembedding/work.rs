@@ -338,6 +338,7 @@ impl<'a> Work<'a> {
             faces,
             vectors: true,
             crop: false,
+            smallest: 0,
         };
         let (mut refills, mut unseen) = (Vec::new(), HashSet::new());
         let mut waiting = pictures;

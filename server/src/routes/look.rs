@@ -86,6 +86,7 @@ async fn seen(app: &App, look: Look, vectors: bool) -> Result<(Seen, ModelInfo),
         faces: look.faces,
         vectors,
         crop: look.with_crop,
+        smallest: look.sieve.smallest(),
     };
     let pool = app.faces.pool(look.model.as_deref())?;
     let mut seen = pool.analyze(look.bytes, want).await?;
@@ -134,6 +135,7 @@ async fn compare(app: Data<App>, request: HttpRequest, payload: Payload) -> Outc
         faces: Choice::Largest,
         vectors: true,
         crop: false,
+        smallest: compare.sieve.smallest(),
     };
     let outcomes = pool.analyze_all(compare.images.to_vec(), want).await?;
     let mut faces = Vec::with_capacity(2);

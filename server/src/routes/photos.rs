@@ -106,6 +106,7 @@ async fn add(
         faces: add.faces,
         vectors: true,
         crop: add.keep_crop,
+        smallest: add.sieve.smallest(),
     };
     let again = duplicates::same_bytes(add.photos.iter().map(|photo| &photo.bytes));
     let single = add.photos.len() == 1;
@@ -357,6 +358,7 @@ async fn search(
         faces: search.faces,
         vectors: true,
         crop: false,
+        smallest: search.sieve.smallest(),
     };
     let seen = pool.analyze(search.bytes.clone(), want).await?;
     let Seen { analysis, queued } = with_faces(seen, &search.sieve)?;

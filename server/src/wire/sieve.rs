@@ -51,6 +51,16 @@ impl Sieve {
         self
     }
 
+    /// Pixels of the smallest faces that come through, so that smaller ones are not looked for.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "it is 0 or more, and no photo has as many pixels as the type has numbers"
+    )]
+    pub(crate) fn smallest(&self) -> u32 {
+        self.size as u32
+    }
+
     /// Whether a face is good enough.
     pub(crate) fn keeps(&self, face: &embedder::Face) -> bool {
         let [_, _, width, height] = face.bounding_box;

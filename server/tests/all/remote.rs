@@ -6,7 +6,7 @@ use std::sync::mpsc::channel;
 use std::sync::{Arc, Barrier};
 
 use common::{Before, Server, faceless, fake, made, photo};
-use embedder::{FaceEmbedder, FakeEmbedder};
+use embedder::{Analysis, FaceEmbedder, FakeEmbedder, ModelInfo, Want};
 use engine::{CollectionChange, Engine, Options};
 use parking_lot::Mutex;
 use serde_json::json;
@@ -287,4 +287,43 @@ fn a_move_to_a_head_that_runs_only_on_the_other_server_goes_by_pictures_and_says
         why.contains("fake-64 is a head on fake-128") && why.contains("folder of models"),
         "{result}"
     );
+}
+
+/// Takes note of how small the faces are that are wanted.
+struct Noting(FakeEmbedder, Arc<Mutex<Vec<u32>>>);
+
+impl FaceEmbedder for Noting {
+    fn model(&self) -> &ModelInfo {
+        self.0.model()
+    }
+
+    fn analyze_all(&mut self, photos: &[(&[u8], Want)]) -> Vec<Result<Analysis, embedder::Error>> {
+        let smallest = photos.iter().map(|(_, want)| want.smallest);
+        self.1.lock().extend(smallest);
+        self.0.analyze_all(photos)
+    }
+}
+
+#[test]
+fn faces_smaller_than_a_request_wants_are_not_looked_for_also_on_another_server() {
+    let noted = Arc::new(Mutex::new(Vec::new()));
+    let notes = Arc::clone(&noted);
+    let noting = made(move || Box::new(Noting(FakeEmbedder::new(), Arc::clone(&notes))));
+    let far = Server::start_with(&[("api_key", KEY)], noting);
+    let server = keeping(&format!("http://{}", far.addr()), KEY);
+    server.with_faces("f");
+    let image = photo(4);
+    let (image, least) = (("image", &image[..]), ("min_face_size", &b"20.5"[..]));
+    for path in [
+        FACES,
+        "/collections/f/faces/search",
+        "/faces/detect",
+        "/faces/embed",
+    ] {
+        server.form(path, &[image, least]).ok();
+        server.form(path, &[image]).ok();
+        assert_eq!(std::mem::take(&mut *noted.lock()), [20, 0], "{path}");
+    }
+    server.form("/faces/compare", &[image, image, least]).ok();
+    assert_eq!(*noted.lock(), [20, 20]);
 }
