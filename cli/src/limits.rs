@@ -27,6 +27,8 @@ pub(crate) const IN_FLIGHT: u16 = 4;
 pub(crate) const BATCH_POINTS: usize = 500;
 /// Points that are written together into a Parquet file, and so are in memory at once.
 pub(crate) const ROWS_OF_A_GROUP: usize = 1_000;
+/// Columns of a table that are named where its titles are wrong.
+pub(crate) const COLUMNS_TOLD: usize = 10;
 /// Numbers of a vector.
 pub(crate) const VECTOR_NUMBERS: u32 = 65_536;
 /// Ids asked for at once.

@@ -5,6 +5,8 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::limits;
+
 const MAGIC: &[u8] = b"\x93NUMPY";
 /// The bytes of a header as it is written here, all told: room for any count of rows.
 const HEADER_BYTES: usize = 128;
@@ -68,7 +70,10 @@ impl<R: Read> Rows<R> {
         let shape = shape.map(|(shape, _)| shape.split(',').filter(|side| !side.is_empty()));
         let sides: Vec<usize> = shape
             .context("it has no shape")?
-            .map(str::parse)
+            .map(|side| {
+                side.parse()
+                    .with_context(|| format!("its shape has {side} in it"))
+            })
             .collect::<Result<_, _>>()?;
         let &[left, dim] = sides.as_slice() else {
             bail!(
@@ -76,6 +81,11 @@ impl<R: Read> Rows<R> {
                 sides.len()
             );
         };
+        let most = limits::VECTOR_NUMBERS;
+        ensure!(
+            u32::try_from(dim).is_ok_and(|dim| (1..=most).contains(&dim)),
+            "its rows are of {dim} numbers, vectors of 1 to {most}"
+        );
         Ok(Self {
             input,
             number,
@@ -221,5 +231,7 @@ mod tests {
         assert!(other("False", "True ").contains("C order"));
         assert!(other("NUMPY", "numpy").contains("no .npy"));
         assert!(other("(2, 2)", "(2,  )").contains("two dimensions"));
+        assert!(other("(2, 2)", "(2, 0)").contains("of 0 numbers"));
+        assert!(other("(2, 2), }", "(2,70000)").contains("70000 numbers, vectors of 1 to"));
     }
 }

@@ -430,7 +430,8 @@ fn what_is_wrong_with_a_file_of_vectors_is_told_with_row_and_column() {
     let refused = |name: &str, bytes: &[u8]| {
         let path = dir.path().join(name);
         fs::write(&path, bytes).unwrap();
-        let output = run(&server, &["import", path.to_str().unwrap(), "-c", "one"]);
+        let into = if name == "y.jsonl" { "one" } else { "two" };
+        let output = run(&server, &["import", path.to_str().unwrap(), "-c", into]);
         assert_eq!(output.status.code(), Some(1));
         String::from_utf8_lossy(&output.stderr).into_owned()
     };
@@ -441,5 +442,54 @@ fn what_is_wrong_with_a_file_of_vectors_is_told_with_row_and_column() {
     let forged = b"{\"id\": 1, \"vector\": [1], \"payload\": {\"about_person\": 3}}\n";
     let forged = refused("y.jsonl", forged);
     assert!(forged.contains("about_person"), "{forged}");
+    assert!(forged.contains("y.jsonl, row 1"), "{forged}");
+    assert!(forged.contains("`one` was made for it"), "{forged}");
+    let uneven = b"{\"id\": 5, \"vector\": [1, 2]}\n\n{\"id\": 6, \"vector\": [1]}\n";
+    let uneven = refused("z.jsonl", uneven);
+    assert!(uneven.contains("row 3: a vector of 1 numbers"), "{uneven}");
+    let no_id = refused("v.jsonl", b"{\"id\": -3, \"vector\": [1]}\n");
+    assert!(no_id.contains("row 1: it is no point: -3"), "{no_id}");
+    // None of them has left a collection that nobody has asked for.
+    let there = run(&server, &["export", "none.jsonl", "-c", "two"]).stderr;
+    let there = String::from_utf8_lossy(&there);
+    assert!(there.contains("`two` does not exist"), "{there}");
+    server.stop().unwrap();
+}
+
+#[test]
+fn vectors_come_back_bit_for_bit_however_often_and_with_the_model_that_made_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = real_server(dir.path());
+    let at = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let go = |arguments: &[&str]| told(&run(&server, arguments));
+    let mut seed = 7_u32;
+    let mut number = || {
+        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        f64::from(seed) / 4e9 - 0.5
+    };
+    let mut line = |id: u32| {
+        let vector: Vec<f64> = (0..128).map(|_| number()).collect();
+        format!(
+            "{}\n",
+            json!({"id": id, "vector": vector, "model": "fake-128"})
+        )
+    };
+    let lines: String = (0..400).map(&mut line).collect();
+    fs::write(at("in.jsonl"), lines).unwrap();
+    go(&["import", &at("in.jsonl"), "-c", "a"]);
+    go(&["export", &at("a.jsonl"), "-c", "a"]);
+    go(&["export", &at("a.parquet"), "-c", "a"]);
+    let a = fs::read_to_string(at("a.jsonl")).unwrap();
+    assert_eq!(a.matches(",\"model\":\"fake-128\"}\n").count(), 400);
+    for (from, to) in [("a.jsonl", "b"), ("a.parquet", "c")] {
+        go(&["import", &at(from), "-c", to]);
+        go(&["export", &at(&format!("{to}.jsonl")), "-c", to]);
+        let again = fs::read_to_string(at(&format!("{to}.jsonl"))).unwrap();
+        assert!(again == a, "{from}: vectors have changed");
+    }
+    fs::write(at("other.jsonl"), a.replace("fake-128", "other")).unwrap();
+    let refused = run(&server, &["import", &at("other.jsonl"), "-c", "a"]);
+    let why = String::from_utf8_lossy(&refused.stderr);
+    assert!(why.contains("of `fake-128`, not of `other`"), "{why}");
     server.stop().unwrap();
 }

@@ -45,22 +45,26 @@ impl Client {
         Ok(answer.collections.into_iter().map(|c| c.name).collect())
     }
 
-    /// Makes a collection for faces unless there is one of that name; where a model is named, it
-    /// must be that collection's.
-    pub(crate) fn ensure_collection(&self, name: &str, model: Option<&str>) -> Result<(), Error> {
+    /// Makes a collection for faces unless there is one of that name, and says whether it has; where a
+    /// model is named, it must be that collection's.
+    pub(crate) fn ensure_collection(&self, name: &str, model: Option<&str>) -> Result<bool, Error> {
         let path = collection_path(name);
         match self.http.get::<wire::Described>(&path) {
             Err(Error::Refused { status: 404, .. }) => {}
-            there => return there?.is_of(name, model),
+            there => return there?.is_of(name, model).map(|()| false),
         }
         let model = match model {
             Some(model) => model.to_owned(),
             None => self.default_model()?,
         };
-        let body = json!({"embedder": model});
-        match self.http.put::<Value>(&path, &body) {
-            Err(Error::Refused { status: 409, .. }) => Ok(()),
-            other => other.map(drop),
+        self.make(&path, &json!({"embedder": model}))
+    }
+
+    /// Whether it was made; not where somebody else has made it meanwhile.
+    fn make(&self, path: &str, body: &Value) -> Result<bool, Error> {
+        match self.http.put::<Value>(path, body) {
+            Err(Error::Refused { status: 409, .. }) => Ok(false),
+            other => other.map(|_| true),
         }
     }
 
@@ -77,28 +81,27 @@ impl Client {
         default.ok_or_else(|| Error::Unexpected("the server has no default model".into()))
     }
 
-    /// Makes a collection for vectors of so many numbers unless there is one of that name; where a
-    /// model is named, it has made the vectors, and must be that collection's.
+    /// Makes a collection for vectors of so many numbers unless there is one of that name, and says whether
+    /// it has; where a model is named, it has made the vectors, and must be that collection's.
     pub(crate) fn ensure_vectors(
         &self,
         name: &str,
         dim: Option<usize>,
         model: Option<&str>,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         if model.is_some() {
             return self.ensure_collection(name, model);
         }
         let path = collection_path(name);
         match self.http.get::<Value>(&path) {
             Err(Error::Refused { status: 404, .. }) => {}
-            other => return other.map(drop),
+            other => return other.map(|_| false),
         }
         let dim = dim.ok_or_else(|| Error::NoSize(name.to_owned()))?;
-        let body = json!({"vectors": {"size": dim, "distance": "Cosine"}});
-        match self.http.put::<Value>(&path, &body) {
-            Err(Error::Refused { status: 409, .. }) => Ok(()),
-            other => other.map(drop),
-        }
+        self.make(
+            &path,
+            &json!({"vectors": {"size": dim, "distance": "Cosine"}}),
+        )
     }
 
     /// The names of a collection's vectors, "" for one without a name; and the model that has made

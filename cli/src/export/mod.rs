@@ -8,6 +8,7 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::client::{Client, Error, Record};
@@ -49,7 +50,11 @@ pub(crate) fn run(arguments: &ExportArgs, client: &Client) -> Result<Exit> {
 /// Where points go.
 enum Sink {
     /// Each in a line of its own, with all that it has.
-    Lines(BufWriter<File>),
+    Lines {
+        file: BufWriter<File>,
+        /// What has made the only vector of each.
+        model: Option<String>,
+    },
     /// Their vectors as a table, and their ids beside it, one in a line.
     Table {
         rows: Writer<BufWriter<File>>,
@@ -63,7 +68,11 @@ impl Sink {
     /// Files that are there already are not overwritten.
     fn create(path: &Path, client: &Client, collection: &str) -> Result<Self> {
         match path.extension().and_then(|end| end.to_str()) {
-            Some("jsonl") => Ok(Self::Lines(created(path)?)),
+            Some("jsonl") => {
+                let (_, model) = client.vectors_of(collection)?;
+                let file = created(path)?;
+                Ok(Self::Lines { file, model })
+            }
             Some("npy") => {
                 let ids = created(&ids_beside(path))?;
                 let rows = Writer::new(created(path)?)?;
@@ -80,8 +89,9 @@ impl Sink {
 
     fn put(&mut self, point: &Record, using: Option<&str>) -> Result<()> {
         match self {
-            Self::Lines(file) => {
-                serde_json::to_writer(&mut *file, point)?;
+            Self::Lines { file, model } => {
+                let model = model.as_deref();
+                serde_json::to_writer(&mut *file, &Line { point, model })?;
                 file.write_all(b"\n")?;
             }
             Self::Rows(rows) => rows.put(point)?,
@@ -96,7 +106,7 @@ impl Sink {
 
     fn finish(self) -> Result<()> {
         match self {
-            Self::Lines(mut file) => Ok(file.flush()?),
+            Self::Lines { mut file, .. } => Ok(file.flush()?),
             Self::Rows(rows) => rows.finish(),
             Self::Table { rows, mut ids } => {
                 ids.flush()?;
@@ -104,6 +114,15 @@ impl Sink {
             }
         }
     }
+}
+
+/// A point with the model that has made its vector.
+#[derive(Serialize)]
+struct Line<'a> {
+    #[serde(flatten)]
+    point: &'a Record,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model: Option<&'a str>,
 }
 
 /// The file with the ids of a table.

@@ -28,7 +28,13 @@ pub(crate) struct NewPoint {
     vector: Value,
     #[serde(default)]
     payload: Option<Map<String, Value>>,
+    /// What has made the vector, as lines of an export say.
+    #[serde(default, skip_serializing)]
+    model: Option<String>,
 }
+
+/// A point, its row and what it says of its person.
+type Row = (usize, NewPoint, Option<About>);
 
 /// Points, each with its row, or its line in a file of lines.
 type Points = Box<dyn Iterator<Item = (usize, Result<NewPoint>)>>;
@@ -65,25 +71,30 @@ pub(super) fn import(
         ..Report::default()
     };
     let (mut points, told) = read(path, ids).with_context(|| path.display().to_string())?;
-    let model = model.or(told.as_deref());
+    let mut of = model.map(str::to_owned).or(told);
     let (mut seen, mut people) = (Seen::new(), People::of(client, collection));
     let before = so_far.put().count();
-    let mut is_there = dry_run;
+    let (mut is_there, mut is_new, mut is_first) = (dry_run, false, true);
     loop {
         let batch = batch(&mut points, &mut seen, &mut report)?;
-        if batch.is_empty() {
+        let Some((_, first, _)) = batch.first() else {
             break;
+        };
+        if std::mem::take(&mut is_first) {
+            of = of.or_else(|| first.model.clone());
+        }
+        if model.is_none() {
+            of_one_model(&batch, of.as_deref()).with_context(|| report.source.clone())?;
         }
         if !is_there {
-            let mut vectors = batch
-                .iter()
-                .filter_map(|(point, _)| point.vector.as_array());
-            client.ensure_vectors(collection, vectors.next().map(Vec::len), model)?;
+            // Before a collection is made for what it would refuse.
+            let dim = of_one_size(&batch).with_context(|| report.source.clone())?;
+            is_new = client.ensure_vectors(collection, dim, of.as_deref())?;
             is_there = true;
         }
-        let all: Vec<PhotoId> = batch.iter().map(|(point, _)| point.id).collect();
+        let all: Vec<PhotoId> = batch.iter().map(|(_, point, _)| point.id).collect();
         let known = client.known_ids(collection, &all)?;
-        let points = batch.iter().map(|(point, _)| point);
+        let points = batch.iter().map(|(_, point, _)| point);
         let new: Vec<_> = points.filter(|it| !known.contains(&it.id)).collect();
         report.already_there += batch.len() - new.len();
         if dry_run {
@@ -91,14 +102,21 @@ pub(super) fn import(
         }
         if !new.is_empty() {
             // Another import may have put some meanwhile.
-            let there = put(client, collection, &new)?;
+            let there = put(client, collection, &new).map_err(|error| {
+                let error = told_with_row(error, &report.source, &batch);
+                match is_new && report.imported == 0 {
+                    // Not removed: others may have put points in meanwhile.
+                    true => error.context(format!("`{collection}` was made for it and is empty")),
+                    false => error,
+                }
+            })?;
             report.already_there += there;
             let put = new.len() - there;
             report.imported += put;
             so_far.add(iter::repeat_n(None, put));
         }
         // Of those that were there too: an import before this one may have ended in between.
-        for (point, about) in &batch {
+        for (_, point, about) in &batch {
             if let Some(about) = about {
                 let id = serde_json::to_value(point.id)?;
                 people.restore((&id, !known.contains(&point.id)), about)?;
@@ -125,12 +143,62 @@ fn put(client: &Client, collection: &str, points: &[&NewPoint]) -> Result<usize,
     }
 }
 
-/// The next points and what they say of their people, without those whose id a row before them has.
-fn batch(
-    points: &mut Points,
-    seen: &mut Seen,
-    report: &mut Report,
-) -> Result<Vec<(NewPoint, Option<About>)>> {
+/// How many numbers the vectors have that are not told by name; nothing where there are none.
+fn of_one_size(batch: &[Row]) -> Result<Option<usize>> {
+    let sizes = batch.iter();
+    let sizes = sizes.filter_map(|(row, point, _)| Some((row, point.vector.as_array()?.len())));
+    let mut first = None;
+    for (row, size) in sizes {
+        match *first.get_or_insert(size) {
+            first if first == size => {}
+            first => bail!("row {row}: a vector of {size} numbers, those before it have {first}"),
+        }
+    }
+    Ok(first)
+}
+
+/// Refuses rows that say to be of another model.
+fn of_one_model(batch: &[Row], of: Option<&str>) -> Result<()> {
+    let other = |model: &Option<String>| model.is_some() && model.as_deref() != of;
+    let other = batch.iter().find(|(_, point, _)| other(&point.model));
+    match other {
+        Some((
+            row,
+            NewPoint {
+                model: Some(model), ..
+            },
+            _,
+        )) => bail!(
+            "row {row}: its vector is of `{model}`, those before it {}",
+            of.map_or("of none that is named".to_owned(), |of| format!(
+                "of `{of}`"
+            ))
+        ),
+        _ => Ok(()),
+    }
+}
+
+/// What the server has refused, with the row that it is about, or those that were sent together.
+fn told_with_row(error: Error, source: &str, batch: &[Row]) -> anyhow::Error {
+    let Error::Refused { message, .. } = &error else {
+        return error.into();
+    };
+    let is_of = |id: &PhotoId| {
+        let named = format!("point {id}");
+        let mut after = message.split(named.as_str()).skip(1);
+        after.any(|rest| !rest.starts_with(|next: char| next.is_alphanumeric() || next == '-'))
+    };
+    let named = batch.iter().find(|(_, point, _)| is_of(&point.id));
+    let rows = match (named, batch.first(), batch.last()) {
+        (Some((row, ..)), ..) => format!("{source}, row {row}"),
+        (None, Some((first, ..)), Some((last, ..))) => format!("{source}, rows {first} to {last}"),
+        _ => source.to_owned(),
+    };
+    anyhow::Error::from(error).context(rows)
+}
+
+/// The next points with their rows and what they say of their people, without those whose id a row before them has.
+fn batch(points: &mut Points, seen: &mut Seen, report: &mut Report) -> Result<Vec<Row>> {
     let mut batch = Vec::new();
     while batch.len() < limits::BATCH_POINTS
         && let Some((row, point)) = points.next()
@@ -139,7 +207,7 @@ fn batch(
         report.rows += 1;
         if seen.is_new(&point.id) {
             let about = point.payload.as_mut().and_then(About::taken_from);
-            batch.push((point, about));
+            batch.push((row, point, about));
         } else {
             report.repeat(row);
         }
@@ -188,6 +256,7 @@ fn read(path: &Path, ids: Option<&Path>) -> Result<(Points, Option<String>)> {
             id,
             vector: finite(row?)?.into(),
             payload: None,
+            model: None,
         })
     });
     Ok((Box::new((1..).zip(points)), None))
@@ -205,6 +274,7 @@ impl TryFrom<columns::Point> for NewPoint {
             id,
             vector: point.vector,
             payload: Some(point.payload),
+            model: None,
         })
     }
 }
@@ -234,8 +304,7 @@ fn id(line: &str) -> Result<PhotoId> {
     let text = line.trim();
     let number = text.parse().map(Value::Number);
     let id = number.unwrap_or_else(|_| Value::String(text.to_owned()));
-    serde_json::from_value(id)
-        .with_context(|| format!("`{text}` is no id: an unsigned integer or a UUID"))
+    PhotoId::try_from(id).map_err(anyhow::Error::msg)
 }
 
 /// Rows of a count and as many numbers (corpus-texmex.irisa.fr).
@@ -312,6 +381,58 @@ mod tests {
         let read = |line: &str| point(Ok(line.to_owned())).unwrap().vector;
         assert_eq!(read(r#"{"id": 1, "vector": null}"#), serde_json::json!({}));
         assert_eq!(read(r#"{"id": 1, "vector": [2]}"#), serde_json::json!([2]));
+    }
+
+    #[test]
+    fn what_the_server_refuses_is_told_with_its_row() {
+        let row = |row: usize, id: &str| {
+            let point = format!(r#"{{"id": {id}, "vector": [1]}}"#);
+            (row, point_of(&point), None)
+        };
+        let uuid = "\"0f9a4b1c-2d3e-4f50-8a6b-7c8d9e0f1a2b\"";
+        let batch = [row(4, "1"), row(7, "12"), row(9, uuid)];
+        let told = |message: &str| {
+            let message = message.to_owned();
+            let error = Error::Refused {
+                status: 400,
+                message,
+            };
+            format!("{:#}", told_with_row(error, "in.jsonl", &batch))
+        };
+        for (message, due) in [
+            ("wrong vector: point 12: expected", "in.jsonl, row 7: "),
+            ("point 1 has too much", "in.jsonl, row 4: "),
+            (
+                "point 0f9a4b1c-2d3e-4f50-8a6b-7c8d9e0f1a2b: no",
+                "in.jsonl, row 9: ",
+            ),
+            ("point 123: no", "in.jsonl, rows 4 to 9: "),
+            ("no room", "in.jsonl, rows 4 to 9: "),
+        ] {
+            let told = told(message);
+            assert!(told.starts_with(due) && told.contains(message), "{told}");
+        }
+    }
+
+    #[test]
+    fn rows_of_two_models_are_refused_and_such_as_say_nothing_are_not() {
+        let row = |row: usize, model: &str| {
+            let point = format!(r#"{{"id": {row}, "vector": [1]{model}}}"#);
+            (row, point_of(&point), None)
+        };
+        let (none, a, b) = ("", r#", "model": "a""#, r#", "model": "b""#);
+        assert!(of_one_model(&[row(1, a), row(2, a), row(3, none)], Some("a")).is_ok());
+        let told = |batch: &[Row], of| of_one_model(batch, of).unwrap_err().to_string();
+        let two = told(&[row(1, a), row(2, b)], Some("a"));
+        assert!(
+            two.contains("row 2") && two.contains("`b`") && two.contains("`a`"),
+            "{two}"
+        );
+        assert!(told(&[row(1, none), row(2, b)], None).contains("none that is named"));
+    }
+
+    fn point_of(line: &str) -> NewPoint {
+        point(Ok(line.to_owned())).unwrap()
     }
 
     #[test]

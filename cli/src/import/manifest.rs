@@ -8,12 +8,12 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Map, Value};
-use uuid::Uuid;
 
 use super::lines::lines;
 use super::photo::{About, Found, Photo, PhotoId, id_of};
 use super::source::Entries;
 use super::table;
+use crate::limits;
 
 /// The photos that a file lists, one after the other.
 pub(super) fn photos(path: &Path) -> Result<Entries> {
@@ -37,12 +37,42 @@ pub(super) fn photos(path: &Path) -> Result<Entries> {
         .transpose()
         .with_context(|| shown.clone())?
         .unwrap_or_default();
+    check(&titles).with_context(|| format!("{shown}, row 1"))?;
     Ok(Box::new((2..).zip(rows).map(move |(number, row)| {
         let row = row.with_context(|| shown.clone())?;
         let photo = cells(&titles, row).and_then(|about| photo(&folder, number, about));
         let photo = photo.with_context(|| format!("{shown}, row {number}"));
         photo.map(Found::Photo)
     })))
+}
+
+/// Refuses titles that say nothing of where photos are, or one thing twice.
+fn check(titles: &[String]) -> Result<()> {
+    if !titles.iter().any(|title| title == "path") {
+        bail!(
+            "no column is called `path`, which says where a photo is: the first row names the columns, here {}",
+            told(titles)
+        );
+    }
+    let twice = titles.iter().enumerate();
+    let twice = twice.filter(|(at, title)| !title.is_empty() && titles[..*at].contains(title));
+    let twice: Vec<_> = twice.map(|(_, title)| title.clone()).collect();
+    if !twice.is_empty() {
+        bail!("more than one column is called {}", told(&twice));
+    }
+    Ok(())
+}
+
+fn told(titles: &[String]) -> String {
+    let some = titles.iter().take(limits::COLUMNS_TOLD);
+    let some: Vec<_> = some
+        .map(|title| format!("`{}`", title.chars().take(40).collect::<String>()))
+        .collect();
+    match titles.len() - some.len() {
+        0 if some.is_empty() => "none".to_owned(),
+        0 => some.join(", "),
+        more => format!("{} and {more} more", some.join(", ")),
+    }
 }
 
 /// A row as an object. Cells that are numbers, `true` or `false` are that; empty ones are nothing.
@@ -77,7 +107,7 @@ fn photo(folder: &Path, row: usize, mut about: Map<String, Value>) -> Result<Pho
     };
     let id = match about.remove("id") {
         None | Some(Value::Null) => id_of(&file),
-        Some(id) => parsed(&id)?,
+        Some(id) => PhotoId::try_from(id).map_err(anyhow::Error::msg)?,
     };
     Ok(Photo {
         path: folder.join(&file),
@@ -91,15 +121,6 @@ fn photo(folder: &Path, row: usize, mut about: Map<String, Value>) -> Result<Pho
         row: Some(row),
         bytes: 0,
     })
-}
-
-fn parsed(id: &Value) -> Result<PhotoId> {
-    let id = match id {
-        Value::Number(number) => number.as_u64().map(PhotoId::Number),
-        Value::String(text) => Uuid::try_parse(text).ok().map(PhotoId::Uuid),
-        _ => None,
-    };
-    id.context("`id` must be an unsigned integer or a UUID")
 }
 
 #[cfg(test)]
@@ -155,7 +176,19 @@ mod tests {
         let mistakes = [
             ("l.csv", "path,id\na/1.jpg,x\n", "row 2"),
             ("l.csv", "path\na/1.jpg,more\n", "2 cells"),
-            ("l.csv", "file\na/1.jpg\n", "`path` is missing"),
+            ("l.csv", "file,x\na/1.jpg,\n", "no column is called `path`"),
+            ("l.csv", "file,x\n", "here `file`, `x`"),
+            ("l.csv", "", "no column is called `path`"),
+            (
+                "l.csv",
+                "path,a,b,a\n1,2,3,4\n",
+                "row 1: more than one column is called `a`",
+            ),
+            (
+                "l.jsonl",
+                "{\"path\": \"a/1.jpg\", \"id\": -1}\n",
+                "-1 is no id",
+            ),
             ("l.jsonl", "{\"path\": \"a/1.jpg\"}\n[]\n", "line 2"),
             (
                 "l.jsonl",

@@ -1,5 +1,6 @@
 //! A photo that can be imported, and what is known of it.
 
+use std::fmt;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -30,10 +31,32 @@ pub(crate) struct Photo {
 
 /// The id that a photo's face gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, try_from = "Value")]
 pub(crate) enum PhotoId {
     Number(u64),
     Uuid(Uuid),
+}
+
+impl TryFrom<Value> for PhotoId {
+    type Error = String;
+
+    fn try_from(id: Value) -> Result<Self, String> {
+        let known = match &id {
+            Value::Number(number) => number.as_u64().map(Self::Number),
+            Value::String(text) => Uuid::try_parse(text).ok().map(Self::Uuid),
+            _ => None,
+        };
+        known.ok_or_else(|| format!("{id} is no id: an unsigned integer or a UUID"))
+    }
+}
+
+impl fmt::Display for PhotoId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(number) => number.fmt(f),
+            Self::Uuid(id) => id.fmt(f),
+        }
+    }
 }
 
 /// What else is known of a photo.

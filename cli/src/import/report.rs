@@ -242,8 +242,11 @@ impl Report {
         );
         if !self.dry_run {
             let (seconds, rate) = (self.seconds, self.photos_per_second);
-            writeln!(text, "{seconds:>9.1}  seconds, {rate:.1} photos a second")
-                .expect("writing to a string never fails");
+            writeln!(
+                text,
+                "{seconds:>9.1}  seconds, {rate:.1} photos looked at a second"
+            )
+            .expect("writing to a string never fails");
         }
         for told in self.list_mistakes.told() {
             writeln!(text, "{told}").expect("writing to a string never fails");
@@ -374,7 +377,7 @@ mod tests {
         2  refused: no face found
         1  files skipped: not a photo
        10  photos of 3 people in faces
-      2.0  seconds, 3.5 photos a second\n";
+      2.0  seconds, 3.5 photos looked at a second\n";
         assert_eq!(report().text(), expected);
     }
 

@@ -1,6 +1,6 @@
 //! Numbers that are very large, very small, nothing at all, or the same in every vector.
 
-use hnsw::{Index, Metric};
+use hnsw::{Index, Metric, Quantization};
 
 use crate::common::{
     KINDS, METRICS, Random, apart, assert_best, build, faces, options, ranked, recall, rough,
@@ -141,5 +141,20 @@ fn constant_numbers(offset: f32) {
         let recall = recall(&index, &queries, 10, 0);
         eprintln!("{quantization:?} constants {offset}: {recall}");
         assert!(recall >= 0.95, "{quantization:?}: {recall}");
+    }
+}
+
+#[test]
+fn a_vector_that_was_normalised_comes_back_as_it_is_bit_for_bit() {
+    let mut random = Random(133);
+    for dim in [2, 3, 64, 128, 512, 1_000] {
+        let index = Index::new(rough(dim, Metric::Cosine, Quantization::None)).unwrap();
+        for _ in 0..200 {
+            let once = index.prepare(&random.vector(dim)).unwrap();
+            assert_eq!(index.prepare(&once).unwrap(), once);
+            // One that is a little longer is not taken for such.
+            let longer: Vec<f32> = once.iter().map(|x| x * 1.000_001).collect();
+            assert_ne!(index.prepare(&longer).unwrap(), longer);
+        }
     }
 }
