@@ -88,7 +88,7 @@ function removeFace(item, path, name, gone) {
 
 function removePerson(grid, collection, person) {
   grid.hidden = true;
-  const path = at(collection, `/faces?wait=true&person=${encodeURIComponent(person)}`);
+  const path = at(collection, `/faces?wait=true&of_several=keep&person=${encodeURIComponent(person)}`);
   undoable(t("removed", shown(person)), async (closing) => {
     await ask("DELETE", path, undefined, { keepalive: closing });
     if (grid.isConnected) location.hash = link(collection);

@@ -17,7 +17,7 @@ use crate::engine::{Engine, rename_missing};
 use crate::error::Error;
 use crate::filter::{Condition, Filter, KeyPath, Scalar, Test};
 use crate::payload::{IndexKind, PayloadChange, change_record};
-use crate::people::{Person, named};
+use crate::people::{Person, is_of_one, named};
 use crate::point::{Ack, PERSON, Payload, Point, Written};
 
 /// The payload key.
@@ -155,10 +155,7 @@ impl Engine {
         fresh: &str,
     ) -> Result<Written, Error> {
         let deciding = self.alone(target);
-        let ids = self.theirs_alone(target, name)?;
-        if ids.is_empty() {
-            return Err(Error::NoPerson(name.chars().take(80).collect()));
-        }
+        let ids = self.theirs(target, name)?;
         if let Some(Some(best)) = change.best
             && ids.binary_search(&best).is_err()
         {
@@ -286,8 +283,7 @@ impl Engine {
             let payload = self.shared().tables.payload(target.id, &id)?;
             let payload = payload.map(|bytes| convert::payload(&bytes)).transpose()?;
             let payload = payload.unwrap_or_default();
-            let alone = payload.get(PERSON).and_then(Value::as_str) == Some(name);
-            if let (true, Some(about)) = (alone, About::of(&payload)) {
+            if let (true, Some(about)) = (is_of_one(&payload, name), About::of(&payload)) {
                 return Ok(Some(about));
             }
         }

@@ -30,7 +30,7 @@ pub enum Error {
     #[error("point {0} does not exist")]
     NoPoint(storage::PointId),
     /// No point has this name under `person`.
-    #[error("person `{0}` does not exist, or has no face that is theirs alone")]
+    #[error("person `{0}` does not exist")]
     NoPerson(String),
     /// It does not fit what is there.
     #[error("{0}")]

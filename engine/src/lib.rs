@@ -109,7 +109,7 @@ pub use hnsw::give_back_freed;
 pub use manage::{AliasChange, CollectionChange};
 pub use options::{CollectionInfo, Event, OpenLog, Options, Progress, RecoveryStep, Status};
 pub use payload::{IndexInfo, IndexKind, PayloadChange, only, without};
-pub use people::{People, Person, Taken};
+pub use people::{OfSeveral, People, Person, Taken};
 pub use point::{
     Ack, Chosen, Face, FaceImage, NewFace, Order, OrderFrom, PERSON, Page, Payload, Point, Query,
     ScoredPoint, SearchTimes, Select, StoredFace, StoredPoint, Which, Written,

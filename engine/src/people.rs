@@ -7,7 +7,8 @@
 
 use std::ops::Bound::{Included, Unbounded};
 
-use storage::PointId;
+use serde_json::Value;
+use storage::{PointId, Record};
 
 use crate::about::{ABOUT_PERSON, About};
 use crate::collection::{Collection, State};
@@ -41,6 +42,18 @@ pub enum Taken {
     Refuse,
     /// Both become one person.
     Merge,
+}
+
+/// What becomes of points of several people where one of these is taken out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OfSeveral {
+    /// Where there are such points, nothing is taken out.
+    #[default]
+    Refuse,
+    /// They stay, under all their names.
+    Keep,
+    /// They go too.
+    Delete,
 }
 
 /// People in the order of their names, and the name that the next page starts with.
@@ -144,13 +157,10 @@ impl Engine {
         ack: Ack,
     ) -> Result<(Written, usize), Error> {
         let deciding = self.alone(target);
-        let mut ids = self.theirs_alone(target, from)?;
-        if ids.is_empty() {
-            return Err(Error::NoPerson(from.chars().take(80).collect()));
-        }
+        let mut ids = self.theirs(target, from)?;
         let others = self.decide(target, &named(to))?;
         if taken == Taken::Refuse && !others.is_empty() {
-            let to: String = to.chars().take(80).collect();
+            let to = short(to);
             return Err(Error::Conflict(format!(
                 "there is a person `{to}` already: say that both are to be merged"
             )));
@@ -178,6 +188,68 @@ impl Engine {
 }
 
 impl Engine {
+    /// Takes out all points of a person, and says how many those are; 0 where nobody has the name.
+    ///
+    /// # Errors
+    /// Some are of others too, and it is not said what becomes of those.
+    pub fn delete_person(
+        &self,
+        collection: &str,
+        name: &str,
+        of_several: OfSeveral,
+        ack: Ack,
+    ) -> Result<(Written, usize), Error> {
+        let target = self.holder(collection)?;
+        let deleted = self.decided(|| {
+            let deciding = self.alone(&target);
+            let all = self.decide(&target, &named(name))?;
+            let ids = match of_several {
+                OfSeveral::Delete => all,
+                OfSeveral::Refuse | OfSeveral::Keep => {
+                    let points = all.len();
+                    let alone = self.of_one(&target, name, all)?;
+                    let several = points - alone.len();
+                    if several > 0 && of_several == OfSeveral::Refuse {
+                        return Err(Error::Conflict(format!(
+                            "{several} of the {points} points of `{}` are of others too: say with `of_several` \
+                             whether those are to `keep` or to `delete`",
+                            short(name)
+                        )));
+                    }
+                    alone
+                }
+            };
+            let count = ids.len();
+            let record = Record::Delete {
+                collection: target.id,
+                ids,
+            };
+            let written = match count {
+                0 => self.nothing_written(),
+                _ => self.write(deciding.basis, record, ack)?,
+            };
+            Ok((written, count))
+        });
+        deleted.map_err(|error| rename_missing(error, collection))
+    }
+
+    /// The points that a person has to themselves, one at least.
+    pub(crate) fn theirs(&self, target: &Collection, name: &str) -> Result<Vec<PointId>, Error> {
+        let alone = self.theirs_alone(target, name)?;
+        if !alone.is_empty() {
+            return Ok(alone);
+        }
+        match self.decide(target, &named(name))?.as_slice() {
+            [] => Err(Error::NoPerson(short(name))),
+            [first, ..] => Err(Error::Conflict(format!(
+                "all points of `{}` are of others too, as point {first} is: a name, and what is known of somebody, \
+                 is changed on points that are theirs alone; give such points one name first, by setting their \
+                 `{PERSON}`",
+                short(name)
+            ))),
+        }
+    }
+
     /// The points of which a person is the only one, in the order of their ids; to be called while
     /// no other write of the collection can come in between.
     pub(crate) fn theirs_alone(
@@ -185,16 +257,35 @@ impl Engine {
         target: &Collection,
         name: &str,
     ) -> Result<Vec<PointId>, Error> {
+        let all = self.decide(target, &named(name))?;
+        self.of_one(target, name, all)
+    }
+
+    /// Of the points of a person those that are of nobody else.
+    fn of_one(
+        &self,
+        target: &Collection,
+        name: &str,
+        all: Vec<PointId>,
+    ) -> Result<Vec<PointId>, Error> {
         let mut alone = Vec::new();
-        for id in self.decide(target, &named(name))? {
+        for id in all {
             let payload = self.shared().tables.payload(target.id, &id)?;
             let payload = payload.map(|bytes| crate::convert::payload(&bytes));
             let payload = payload.transpose()?.unwrap_or_default();
-            if payload.get(PERSON).and_then(|it| it.as_str()) == Some(name) {
+            if is_of_one(&payload, name) {
                 alone.push(id);
             }
         }
         Ok(alone)
+    }
+}
+
+/// Whether a point is of one person, whom it may name in a list.
+pub(crate) fn is_of_one(payload: &crate::point::Payload, name: &str) -> bool {
+    match payload.get(PERSON) {
+        Some(Value::Array(names)) => names.iter().all(|it| it == name) && !names.is_empty(),
+        person => person.and_then(Value::as_str) == Some(name),
     }
 }
 
@@ -204,6 +295,11 @@ pub(crate) fn named(person: &str) -> Filter {
         key: KeyPath::of(PERSON),
         test: Test::Value(Scalar::Text(person.to_owned())),
     })
+}
+
+/// A name as it is told.
+fn short(name: &str) -> String {
+    name.chars().take(80).collect()
 }
 
 /// A name as a search takes it: neither case nor `_` in place of a space matters.

@@ -8,8 +8,8 @@ use std::time::Instant;
 use actix_web::web;
 use config::Config;
 use engine::{
-    Ack, Chosen, CollectionInfo, Engine, PayloadChange, PointId, Query, ScoredPoint, Vectors,
-    Written,
+    Ack, Chosen, CollectionInfo, Engine, OfSeveral, PayloadChange, PointId, Query, ScoredPoint,
+    Vectors, Written,
 };
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
@@ -403,6 +403,23 @@ impl App {
         let outcome = outcome.await;
         self.metrics.wrote("delete", &outcome);
         outcome
+    }
+
+    /// Takes out the points of a person, and says how many.
+    pub(crate) async fn delete_person(
+        &self,
+        collection: String,
+        (person, of_several): (String, OfSeveral),
+        ack: Ack,
+    ) -> Result<(Written, usize), Refusal> {
+        let outcome =
+            self.write(move |engine| engine.delete_person(&collection, &person, of_several, ack));
+        let (outcome, count) = outcome.await.map_or_else(
+            |refusal| (Err(refusal), 0),
+            |(written, count)| (Ok(written), count),
+        );
+        self.metrics.wrote("delete", &outcome);
+        Ok((outcome?, count))
     }
 
     /// Takes points out, and says how many if a filter said which.

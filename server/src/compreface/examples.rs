@@ -6,8 +6,8 @@ use actix_web::web::{self, Bytes, Data, Json, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use embedder::{Choice, Want};
 use engine::{
-    Ack, Chosen, CollectionInfo, Condition, Filter, PERSON, Point, PointId, Select, StoredPoint,
-    Vectors, Which,
+    Ack, Chosen, CollectionInfo, Condition, Filter, OfSeveral, PERSON, Point, PointId, Select,
+    StoredPoint, Vectors, Which,
 };
 use schemars::JsonSchema;
 use serde_json::{Value, json};
@@ -260,8 +260,8 @@ async fn delete_of(app: Data<App>, request: HttpRequest) -> Result<Json<Value>, 
     let of_name = name.clone();
     let count = app.read(move |engine| engine.count_where(&of_name, &examples));
     let count = count.await?;
-    let all = Chosen::Filter(of(&subject));
-    app.delete_chosen(name, all, Ack::Applied).await?;
+    app.delete_person(name, (subject, OfSeveral::Keep), Ack::Applied)
+        .await?;
     Ok(Json(json!({"deleted": count})))
 }
 

@@ -4,7 +4,7 @@
 use actix_web::web::{self, Data, Json, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use engine::{
-    Ack, Chosen, Condition, Filter, KeyPath, PERSON, Point, Scalar, Taken, Test, Vectors,
+    Ack, Condition, Filter, KeyPath, OfSeveral, PERSON, Point, Scalar, Taken, Test, Vectors,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -117,8 +117,9 @@ async fn delete(app: Data<App>, path: Path<String>) -> Answer {
     let _deciding = app.subjects.lock().await;
     let known = known(&app, &collection, &name).await?;
     let known = known.ok_or_else(|| Fault::no_subject(&name))?;
-    let theirs = Chosen::Filter(of(&known));
-    app.delete_chosen(collection, theirs, Ack::Applied).await?;
+    // What others own too is theirs.
+    let theirs = (known.clone(), OfSeveral::Keep);
+    app.delete_person(collection, theirs, Ack::Applied).await?;
     Ok(Json(json!({"subject": known})))
 }
 

@@ -10,7 +10,7 @@ use crate::api::Operation;
 use crate::app::App;
 use crate::http;
 use crate::refusal::Refusal;
-use crate::wire::delete::{DeleteFaces, Deleted, PersonParams};
+use crate::wire::delete::{DeleteFaces, Deleted, Gone, PersonParams};
 use crate::wire::envelope::Answer;
 use crate::wire::face::{KeptFace, KeptFaces};
 use crate::wire::id::Id;
@@ -53,7 +53,8 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::delete(ALL, "deletePerson", || web::to(delete_person))
             .about("Takes out all faces of a person.")
             .params::<PersonParams>()
-            .answers::<Deleted>(deleted.clone()),
+            .answers::<Deleted>(deleted.clone())
+            .refuses(&[409]),
         Operation::post(
             "/collections/{collection}/faces/delete",
             "deleteFaces",
@@ -62,7 +63,8 @@ pub(super) fn operations() -> Vec<Operation> {
         .about("Takes out faces by ids, by whose they are, or by a filter.")
         .params::<WriteParams>()
         .takes::<DeleteFaces>(json!({"points": [1, 2]}))
-        .answers::<Deleted>(deleted),
+        .answers::<Deleted>(deleted)
+        .refuses(&[409]),
     ]
 }
 
@@ -162,9 +164,7 @@ async fn delete_person(
     let name = named(name.into_inner())?;
     let params: PersonParams = http::query(request.query_string())?;
     let ack = params.ack();
-    let chosen = Chosen::Filter(params.filter());
-    let (written, count) = app.delete_chosen(name, chosen, ack).await?;
-    Ok(Answer(Deleted::new(written, ack, count)))
+    gone(&app, name, params.gone(), ack).await
 }
 
 /// `POST /collections/{c}/faces/delete`: faces by ids, by person or by filter.
@@ -177,9 +177,20 @@ async fn delete_chosen(
     let name = named(name.into_inner())?;
     let params: WriteParams = http::query(request.query_string())?;
     let body: DeleteFaces = http::json(request.headers(), payload, app.max_body_bytes()).await?;
-    let chosen = body.try_into()?;
-    let (written, count) = app.delete_chosen(name, chosen, params.ack()).await?;
-    Ok(Answer(Deleted::new(written, params.ack(), count)))
+    gone(&app, name, body.try_into()?, params.ack()).await
+}
+
+async fn gone(app: &App, name: String, gone: Gone, ack: Ack) -> Outcome<Deleted> {
+    let (written, count) = match gone {
+        Gone::Chosen(chosen) => app.delete_chosen(name, chosen, ack).await?,
+        Gone::Person(person, of_several) => {
+            let deleted = app.delete_person(name, (person, of_several), ack);
+            deleted
+                .await
+                .map(|(written, count)| (written, Some(count)))?
+        }
+    };
+    Ok(Answer(Deleted::new(written, ack, count)))
 }
 
 pub(super) async fn is_face(app: &App, name: String, id: PointId) -> Result<bool, Refusal> {

@@ -1,6 +1,6 @@
 //! Faces that are to go: by their ids, by whose they are, or by a filter.
 
-use engine::{Ack, Chosen, Condition, Filter, KeyPath, PERSON, Scalar, Test, Written};
+use engine::{Ack, Chosen, Written};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -12,11 +12,43 @@ use super::point::Updated;
 use super::{list, schema};
 use crate::refusal::Refusal;
 
+/// What becomes of faces that are of others too: where there are such, nothing is taken out (`refuse`,
+/// if it is not said); they stay under all their names (`keep`); they go too (`delete`).
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum OfSeveral {
+    Refuse,
+    Keep,
+    Delete,
+}
+
+impl From<OfSeveral> for engine::OfSeveral {
+    fn from(of_several: OfSeveral) -> Self {
+        match of_several {
+            OfSeveral::Refuse => Self::Refuse,
+            OfSeveral::Keep => Self::Keep,
+            OfSeveral::Delete => Self::Delete,
+        }
+    }
+}
+
+fn told(of_several: Option<OfSeveral>) -> engine::OfSeveral {
+    of_several.map(Into::into).unwrap_or_default()
+}
+
+/// Faces that are to go.
+#[derive(Debug)]
+pub(crate) enum Gone {
+    Chosen(Chosen),
+    Person(String, engine::OfSeveral),
+}
+
 /// Parameters of `DELETE /collections/{c}/faces`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PersonParams {
     person: String,
+    of_several: Option<OfSeveral>,
     wait: Option<bool>,
     #[serde(rename = "ordering")]
     #[schemars(transform = schema::no_effect)]
@@ -34,8 +66,8 @@ impl PersonParams {
         }
     }
 
-    pub(crate) fn filter(self) -> Filter {
-        of(self.person)
+    pub(crate) fn gone(self) -> Gone {
+        Gone::Person(self.person, told(self.of_several))
     }
 }
 
@@ -48,31 +80,28 @@ pub(crate) struct DeleteFaces {
     points: Option<Vec<Id>>,
     person: Option<String>,
     filter: Option<WireFilter>,
+    /// Of a `person`.
+    of_several: Option<OfSeveral>,
 }
 
-impl TryFrom<DeleteFaces> for Chosen {
+impl TryFrom<DeleteFaces> for Gone {
     type Error = Refusal;
 
     fn try_from(body: DeleteFaces) -> Result<Self, Refusal> {
+        if body.of_several.is_some() && body.person.is_none() {
+            return Err(Refusal::wrong("`of_several` goes with `person`"));
+        }
         match (body.points, body.person, body.filter) {
-            (None, Some(person), None) => Ok(Chosen::Filter(of(person))),
+            (None, Some(person), None) => Ok(Gone::Person(person, told(body.of_several))),
             (None, None, Some(filter)) if filter.0.is_empty() => Err(Refusal::wrong(
                 "an empty `filter` would take out every face: delete the collection instead",
             )),
-            (points, None, filter) => chosen(points, filter),
+            (points, None, filter) => chosen(points, filter).map(Gone::Chosen),
             _ => Err(Refusal::wrong(
                 "give one of `points`, `person` and `filter`",
             )),
         }
     }
-}
-
-/// The points that are of a person.
-fn of(person: String) -> Filter {
-    Filter::must(Condition::Key {
-        key: KeyPath::of(PERSON),
-        test: Test::Value(Scalar::Text(person)),
-    })
 }
 
 /// The answer: as to any write, and how many there were if ids did not say.

@@ -87,3 +87,62 @@ fn a_renamed_person_is_another_only_when_nobody_has_the_name_or_both_are_merged(
     assert_eq!(gone.ok()["deleted"], 3);
     assert_eq!(people(&server, "")["people"], json!([]));
 }
+
+#[test]
+fn somebody_who_is_only_named_together_with_others_is_told_why_nothing_can_be_said_of_them() {
+    let server = Server::start();
+    fill(&server);
+    let both = json!({"payload": {"person": ["Ada", "Eve"]}, "points": [28]});
+    server.post("/collections/stars/points/payload", &both).ok();
+    let listed = people(&server, "?search=Eve");
+    assert_eq!(listed["people"][0]["faces"], 1);
+    let ignored = json!({"name": "Eve", "ignored": true});
+    let renamed = json!({"from": "Eve", "to": "Eva"});
+    for refused in [
+        server.json("PATCH", PEOPLE, &ignored),
+        server.post(RENAME, &renamed),
+    ] {
+        let why = refused.refused(409);
+        assert!(why.contains("point 28") && why.contains("set"), "{why}");
+    }
+    // As the answer says.
+    let one = json!({"payload": {"person": "Eve"}, "points": [28]});
+    server.post("/collections/stars/points/payload", &one).ok();
+    assert_eq!(server.json("PATCH", PEOPLE, &ignored).ok()["ignored"], true);
+    assert_eq!(server.post(RENAME, &renamed).ok()["changed"], 1);
+}
+
+#[test]
+fn faces_that_are_of_others_too_go_with_a_person_only_if_that_is_said() {
+    let server = Server::start();
+    fill(&server);
+    let both = json!({"payload": {"person": ["Ada", "Bob"]}, "points": [28]});
+    server.post("/collections/stars/points/payload", &both).ok();
+    let count = || {
+        let all = json!({"exact": true});
+        server.post("/collections/stars/points/count", &all).ok()["count"].clone()
+    };
+    let theirs = "/collections/stars/faces?person=Ada";
+    let delete = "/collections/stars/faces/delete";
+    let why = server.delete(theirs).refused(409);
+    assert!(why.contains("1 of the 3 points"), "{why}");
+    assert!(why.contains("`of_several`"), "{why}");
+    server.post(delete, &json!({"person": "Ada"})).refused(409);
+    let nobodys = json!({"points": [4], "of_several": "keep"});
+    server.post(delete, &nobodys).refused(400);
+    server
+        .delete(&format!("{theirs}&of_several=x"))
+        .refused(400);
+    assert_eq!(count(), 4);
+    let kept = server.delete(&format!("{theirs}&of_several=keep")).ok();
+    assert_eq!((&kept["deleted"], count()), (&json!(2), json!(2)));
+    assert_eq!(people(&server, "?search=Ada")["people"][0]["faces"], 1);
+    let one = json!({"payload": {"person": ["Bob"]}, "points": [16]});
+    server.post("/collections/stars/points/payload", &one).ok();
+    let renamed = json!({"from": "Bob", "to": "Rob"});
+    assert_eq!(server.post(RENAME, &renamed).ok()["changed"], 1);
+    let gone = json!({"person": "Ada", "of_several": "delete"});
+    let gone = server.post(delete, &gone).ok();
+    assert_eq!((&gone["deleted"], count()), (&json!(1), json!(1)));
+    assert_eq!(server.delete(theirs).ok()["deleted"], 0);
+}
