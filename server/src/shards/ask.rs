@@ -84,7 +84,7 @@ impl Shards {
     pub(super) async fn ask(&self, shard: u32, call: Call, kind: Kind) -> Result<Told, Failed> {
         let path = format!("/shards/{shard}{}", call.path);
         let call = Arc::new(Call { path, ..call });
-        let urls = self.serving(shard, kind);
+        let urls = self.serving(shard);
         let failed = |refusal, begun| Failed {
             shard,
             refusal,

@@ -107,7 +107,7 @@ pub(crate) async fn gone(app: &App, sharded: &Sharded) {
         let mut left = having(&answers);
         // Who does not answer may still have it.
         let silent = answers.failed.iter().map(|it| it.shard);
-        left.extend(silent.filter(|shard| !own.serving(*shard, Kind::Read).is_empty()));
+        left.extend(silent.filter(|shard| !own.serving(*shard).is_empty()));
         if left.is_empty() {
             return;
         }

@@ -15,7 +15,6 @@ use parking_lot::{Mutex, RwLock};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::peer::Kind;
 /// How long a node is known that says nothing.
 pub(crate) const LEASE: Duration = Duration::from_secs(5);
 /// How long one that has not answered is asked after the others: until it is gone, if it hangs.
@@ -118,8 +117,9 @@ impl Nodes {
     }
 
     /// Where a shard is served, in the order in which they are to be asked: here, if it is open here, then elsewhere by
-    /// turns, and last where there was no answer a moment ago. Writes go last where a shard takes none.
-    pub(super) fn serving(&self, shard: u32, own: Option<&Stands>, kind: Kind) -> Vec<String> {
+    /// turns, and last where there was no answer a moment ago. After all others where the shard takes no writes, reads
+    /// too: they are to find what was written elsewhere.
+    pub(super) fn serving(&self, shard: u32, own: Option<&Stands>) -> Vec<String> {
         let others = Arc::clone(&self.others.read());
         let others = others
             .iter()
@@ -135,15 +135,13 @@ impl Nodes {
         }
         let mut failed = self.failed.lock();
         failed.retain(|_, at| at.elapsed() < AVOIDED);
-        urls.sort_by_key(|(url, stopped)| {
-            (kind == Kind::Write && *stopped, failed.contains_key(url))
-        });
+        urls.sort_by_key(|(url, stopped)| (*stopped, failed.contains_key(url)));
         urls.into_iter().map(|(url, _)| url).collect()
     }
 
     /// Why no other node takes writes of a shard, in words for each that serves it; nothing where one does.
     pub(super) fn closed(&self, shard: u32) -> Option<Vec<String>> {
-        let disagreeing = self.disagreeing.lock();
+        let disagreeing = self.disagreeing();
         let others = Arc::clone(&self.others.read());
         let mut all = others
             .iter()
@@ -187,7 +185,9 @@ impl Nodes {
 
     /// Those of so many shards that nobody serves: neither this node, nor another that takes its key.
     pub(super) fn unserved(&self, count: u32, own: &BTreeMap<u32, u64>) -> Vec<u32> {
-        let (others, disagreeing) = (self.others.read(), self.disagreeing.lock());
+        // Never both locks at once: whoever looks who is there takes them too.
+        let others = Arc::clone(&self.others.read());
+        let disagreeing = self.disagreeing();
         let there = others
             .iter()
             .filter(|node| !is_shut_out(&disagreeing, &node.url));
@@ -229,6 +229,7 @@ impl Nodes {
             );
         }
         *known = now;
+        drop(known);
         *self.others.write() = Arc::new(others);
     }
 
@@ -298,7 +299,7 @@ mod tests {
     fn who_serves_a_shard_is_asked_here_first_then_elsewhere_by_turns() {
         let nodes = nodes(&[("a", &[0, 1], &[]), ("b", &[1], &[])]);
         let own = open();
-        let read = |shard, own| nodes.serving(shard, own, Kind::Read);
+        let read = |shard, own| nodes.serving(shard, own);
         assert_eq!(read(0, Some(&own)), ["own", "a"]);
         let first = [read(1, None), read(1, None)].map(|urls| urls[0].clone());
         assert_ne!(first[0], first[1]);
@@ -306,14 +307,13 @@ mod tests {
     }
 
     #[test]
-    fn writes_go_last_where_a_shard_takes_none_and_why_is_known_if_nobody_does() {
+    fn who_takes_no_writes_is_asked_last_and_why_is_known_if_nobody_does() {
         let nodes = nodes(&[("a", &[0, 1], &[1]), ("b", &[0, 2], &[0])]);
         let stopped = Stands {
             stopped: Some("damaged".to_owned()),
             ..open()
         };
-        assert_eq!(nodes.serving(0, Some(&stopped), Kind::Write)[0], "a");
-        assert_eq!(nodes.serving(0, Some(&stopped), Kind::Read)[0], "own");
+        assert_eq!(nodes.serving(0, Some(&stopped)), ["a", "own", "b"]);
         assert_eq!(nodes.closed(0), None);
         assert_eq!(
             nodes.closed(1).unwrap(),
@@ -356,7 +356,7 @@ mod tests {
     fn who_has_not_answered_is_asked_last() {
         let nodes = nodes(&[("a", &[0], &[])]);
         nodes.has_failed("own");
-        assert_eq!(nodes.serving(0, Some(&open()), Kind::Read), ["a", "own"]);
+        assert_eq!(nodes.serving(0, Some(&open())), ["a", "own"]);
     }
 
     #[test]
@@ -370,5 +370,28 @@ mod tests {
         assert!(!nodes.is_alive("a"));
         nodes.has_answered("a");
         assert!(nodes.is_alive("a"));
+    }
+
+    #[test]
+    fn who_looks_who_is_there_and_who_asks_do_not_wait_for_each_other() {
+        let nodes = std::sync::Arc::new(nodes(&[("a", &[0], &[])]));
+        let (done, ended) = std::sync::mpsc::channel();
+        for asks in [true, false, true] {
+            let (nodes, done) = (std::sync::Arc::clone(&nodes), done.clone());
+            std::thread::spawn(move || {
+                for _ in 0..20_000 {
+                    if asks {
+                        nodes.unserved(3, &BTreeMap::new());
+                        nodes.closed(0);
+                    } else {
+                        nodes.set_others(Vec::new());
+                    }
+                }
+                done.send(()).unwrap();
+            });
+        }
+        for _ in 0..3 {
+            ended.recv_timeout(Duration::from_secs(60)).unwrap();
+        }
     }
 }

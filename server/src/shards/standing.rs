@@ -8,7 +8,6 @@ use jetstream::Leases;
 
 use super::Shards;
 use super::nodes::{LEASE, NODE_KEY, Node, Stands};
-use super::peer::Kind;
 use crate::app::App;
 use crate::refusal::Refusal;
 use crate::shared_log;
@@ -19,9 +18,9 @@ const RENEWED: Duration = Duration::from_secs(1);
 const TOLD: usize = 400;
 
 impl Shards {
-    /// Where a shard is asked for this, in this order.
-    pub(super) fn serving(&self, shard: u32, kind: Kind) -> Vec<String> {
-        self.nodes.serving(shard, self.own(shard).as_ref(), kind)
+    /// Where a shard is asked, in this order.
+    pub(super) fn serving(&self, shard: u32) -> Vec<String> {
+        self.nodes.serving(shard, self.own(shard).as_ref())
     }
 
     /// How a shard stands here, if it is open here.

@@ -35,8 +35,8 @@ fn what_a_node_is_ready_for_it_does_at_the_first_request() {
         let server = with_settings(&nats, "all", KEY, |settings| {
             Server::start_in(dir, settings, crate::common::fake())
         });
-        until(|| server.get("/readyz").status == 200);
-        assert_eq!(server.get("/readyz").text(), "ready", "round {round}");
+        // A lease of the round before may say something else for a moment.
+        until(|| server.get("/readyz").text() == "ready");
         if round == 0 {
             create(&server, "c").ok();
         }
