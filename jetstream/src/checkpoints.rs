@@ -207,12 +207,13 @@ impl Checkpoints {
         })
     }
 
-    /// The first message of the stream, where nobody can begin: neither is there a checkpoint that goes up to it, nor
-    /// all that comes before. Whoever trims it leaves more, so somebody else has purged it.
+    /// The first message of the stream, and how far one must have applied it to go on with that, where nobody can begin:
+    /// neither is there a checkpoint that goes up to it, nor all that comes before. Whoever trims it leaves more, so
+    /// somebody else has purged it.
     ///
     /// # Errors
     /// No server answers in time.
-    pub fn purged(&self) -> Result<Option<u64>, Error> {
+    pub fn purged(&self) -> Result<Option<(u64, Lsn)>, Error> {
         self.runtime().block_on(async {
             let info = self.stream.get_info().await;
             let info = info.map_err(|error| Error::Unreachable(error.to_string()))?;
@@ -226,7 +227,8 @@ impl Checkpoints {
             if begins {
                 self.begun.store(first, Ordering::Relaxed);
             }
-            Ok((!begins).then_some(first))
+            let needed = Lsn(reaches.0.saturating_sub(1));
+            Ok((!begins).then_some((first, needed)))
         })
     }
 

@@ -4,7 +4,7 @@ use storage::Error;
 
 use crate::group::Assembler;
 use crate::log::part;
-use crate::position::position;
+use crate::position::{behind, position};
 
 /// Knows the stream up to its end as it was when it was opened.
 pub(crate) fn known(
@@ -25,7 +25,14 @@ pub(crate) fn known(
             known.take(sequence, &must(sequence)?)?;
         }
         let found = start <= end && known.last >= position(start, 0);
-        if found || start <= first {
+        if found {
+            return Ok(known);
+        }
+        if start <= first {
+            // Purged up to within a group, of which nothing but its end is left: no record is behind what is there.
+            if first > 1 && first <= end && part(Some(&must(first)?)) > 0 {
+                known.last = behind(end);
+            }
             return Ok(known);
         }
         let before = must(start - 1)?;
@@ -82,5 +89,9 @@ mod tests {
         assert_eq!(last(&begun, 1), (4, position(1, 0)));
         let gone = (1, position(1, (1 << 16) - 1));
         assert_eq!(last(&[(1, 0, 1)], 2), gone, "all is purged");
+        let cut = [(1, 0, 1), (2, 0, 3), (2, 1, 3), (2, 2, 3)];
+        let all = (4, position(4, (1 << 16) - 1));
+        assert_eq!(last(&cut, 3), all, "within a group");
+        assert_eq!(last(&cut, 2), (4, position(4, 0)));
     }
 }

@@ -4,7 +4,6 @@
 //!
 //! Invariant: nothing is found amiss because servers start, elect or have not caught up: it must have been so for a while.
 
-use std::fmt::Display;
 use std::time::{Duration, Instant};
 
 use async_nats::jetstream::Context;
@@ -21,8 +20,8 @@ pub(crate) struct Lookout {
     context: Context,
     name: String,
     number: u128,
-    /// When it was made, by the servers' clocks.
-    created: i128,
+    /// Whether it may be another than before: nothing was heard of it for a moment.
+    suspect: bool,
     /// The last message that was read, and its checksum if that is known.
     read: (u64, Option<u32>),
     /// Since when something is amiss.
@@ -38,12 +37,11 @@ impl Lookout {
         number: u128,
         read: (u64, Option<u32>),
     ) -> Self {
-        let info = stream.cached_info();
         Self {
             context,
-            name: info.config.name.clone(),
+            name: stream.cached_info().config.name.clone(),
             number,
-            created: info.created.unix_timestamp_nanos(),
+            suspect: false,
             read,
             since: None,
             looked: Instant::now(),
@@ -69,6 +67,11 @@ impl Lookout {
         self.looked = Instant::now();
     }
 
+    /// Nothing was heard of the stream for a moment: what is there then is to be what was read.
+    pub(crate) fn suspect(&mut self) {
+        self.suspect = true;
+    }
+
     /// When to look, where nothing comes.
     pub(crate) fn due(&self) -> Duration {
         let rest = if self.since.is_some() {
@@ -85,7 +88,10 @@ impl Lookout {
         let found = match timeout(ANSWER, find(&self.context, &self.name)).await {
             Ok(Ok(found)) => found,
             // Who does not answer says nothing.
-            Ok(Err(_)) | Err(_) => return None,
+            Ok(Err(_)) | Err(_) => {
+                self.since = None;
+                return None;
+            }
         };
         let amiss = match found {
             None => Some(format!(
@@ -113,34 +119,24 @@ impl Lookout {
         if let Some(why) = self.range(info) {
             return Some(why);
         }
-        let created = info.created.unix_timestamp_nanos();
-        if created == self.created {
+        let (read, sum) = self.read;
+        if !self.suspect || read == 0 {
+            self.suspect = false;
             return None;
         }
         // What was put back by its servers' own means with all that was in it goes on.
-        let (read, sum) = self.read;
-        let anew = |what: &dyn Display| {
-            Some(format!(
-                "the stream `{name}` was made anew, and {what} whether it goes on behind message {read}, up to which \
-                 this node has read it"
-            ))
-        };
         match message_at(stream, read).await {
-            _ if read == 0 => {}
             Ok(Some(there)) if sum.is_none() || message::sum(&there) == sum => {}
             Ok(Some(_)) => {
                 return Some(format!(
-                    "message {read} of the stream `{name}`, which was made anew, is another than this node has read"
+                    "message {read} of the stream `{name}` is another than this node has read: the stream was made anew"
                 ));
             }
-            Ok(None) => return anew(&"nothing in it tells"),
+            // Purged: what comes behind it says what it stands behind.
+            Ok(None) => {}
             Err(_) => return None,
         }
-        tracing::warn!(
-            stream = name,
-            "the stream was made anew, with what it had before"
-        );
-        self.created = created;
+        self.suspect = false;
         None
     }
 

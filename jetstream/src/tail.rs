@@ -81,6 +81,7 @@ async fn deliver(
             Given::Up => return,
             Given::Over(why) => {
                 tracing::debug!(why, next, "the stream is asked anew");
+                known.suspect();
                 if known.due().is_zero() && ends(&mut known, &sender).await {
                     return;
                 }

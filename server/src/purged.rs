@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use config::Nats;
-use engine::Engine;
+use engine::{Engine, Lsn};
 use jetstream::{Checkpoints, Sums};
 
 use crate::app::App;
@@ -21,6 +21,7 @@ pub(crate) fn watch(app: &App, engine: &Engine, nats: &Nats) {
         return;
     }
     let (mut store, mut before) = (None, None);
+    let mut made_up = MadeUp::default();
     while app.stopping.rests(PURGED_TICK) {
         let purged = match look(&mut store, nats) {
             Ok(purged) => purged,
@@ -31,24 +32,30 @@ pub(crate) fn watch(app: &App, engine: &Engine, nats: &Nats) {
             }
         };
         // A server may list what there is a moment late.
-        match (purged, std::mem::replace(&mut before, purged)) {
-            (Some(first), Some(known)) if first == known => told(app, first),
-            (None, _) if app.purged().is_some() => {
+        let known = std::mem::replace(&mut before, purged);
+        let Some((first, needed)) = purged else {
+            if app.purged().is_some() {
                 tracing::info!("a checkpoint in the store makes up for what was purged of the log");
                 app.is_purged(None);
             }
-            _ => continue,
+            continue;
+        };
+        // Who has not applied what is gone has nothing to say of it; reading finds that out.
+        if known != purged || engine.status().applied_lsn < needed {
+            continue;
         }
-        if let (Some(first), Some(store)) = (purged, &store)
-            && let Err(error) = make_up(app, engine, (nats, store), first)
-        {
-            tracing::warn!(%error, "no checkpoint makes up for what was purged of the log yet");
+        told(app, first);
+        if let Some(store) = &store {
+            made_up.go_on(app, engine, (nats, store), first);
         }
     }
 }
 
-/// The first message there is, if nobody could begin with it.
-fn look(store: &mut Option<Checkpoints>, nats: &Nats) -> Result<Option<u64>, storage::Error> {
+/// The first message there is, and how far one must have applied the log, if nobody could begin with it.
+fn look(
+    store: &mut Option<Checkpoints>,
+    nats: &Nats,
+) -> Result<Option<(u64, Lsn)>, storage::Error> {
     let store = match store {
         Some(store) => store,
         none => none.insert(Checkpoints::open(&settings(nats))?),
@@ -69,25 +76,55 @@ fn told(app: &App, first: u64) {
     app.is_purged(Some(what));
 }
 
-fn make_up(
-    app: &App,
-    engine: &Engine,
-    (nats, store): (&Nats, &Checkpoints),
-    first: u64,
-) -> Result<(), engine::Error> {
-    if nats.checkpoint_interval_s == 0 || !may_put(app, engine)? {
-        return Ok(());
+/// What this node has done about it.
+#[derive(Default)]
+struct MadeUp {
+    /// Its own checkpoint was taken for the log that begins with this message.
+    own: Option<u64>,
+    /// Why it has come to nothing, as it was told last.
+    failed: Option<String>,
+}
+
+impl MadeUp {
+    fn go_on(&mut self, app: &App, engine: &Engine, on: (&Nats, &Checkpoints), first: u64) {
+        let failed = self.make_up(app, engine, on, first).err();
+        let failed = failed.map(|error| error.to_string());
+        if let Some(why) = failed
+            .as_ref()
+            .filter(|why| self.failed.as_ref() != Some(*why))
+        {
+            tracing::warn!(
+                why,
+                "no checkpoint makes up for what was purged of the log yet"
+            );
+        }
+        self.failed = failed;
     }
-    // What this node itself begins with next time.
-    engine.checkpoint()?;
-    let node = format!("{:032x}", engine.store());
-    let task = format!("purged-{first}");
-    if Sums::open(&settings(nats))?.claim(&task, &node, TAKES)? {
-        let lsn = put(app, engine, store)?;
-        tracing::info!(
-            lsn,
-            "a checkpoint was put into the store, for what was purged of the log"
-        );
+
+    fn make_up(
+        &mut self,
+        app: &App,
+        engine: &Engine,
+        (nats, store): (&Nats, &Checkpoints),
+        first: u64,
+    ) -> Result<(), engine::Error> {
+        if self.own != Some(first) {
+            // What this node itself begins with next time.
+            engine.checkpoint()?;
+            self.own = Some(first);
+        }
+        if nats.checkpoint_interval_s == 0 || !may_put(app, engine)? {
+            return Ok(());
+        }
+        let node = format!("{:032x}", engine.store());
+        let task = format!("purged-{first}");
+        if Sums::open(&settings(nats))?.claim(&task, &node, TAKES)? {
+            let lsn = put(app, engine, store)?;
+            tracing::info!(
+                lsn,
+                "a checkpoint was put into the store, for what was purged of the log"
+            );
+        }
+        Ok(())
     }
-    Ok(())
 }
