@@ -438,7 +438,11 @@ impl Source<'_> {
         let mut broken = self.apart.clone().or_else(|| self.log.broken());
         let mut read = Lsn(from.0.saturating_sub(1));
         // Where the log does not go on from here, what this node has copied of it.
-        for record in self.log.read_from(from)? {
+        let records = match self.apart {
+            Some(_) => self.log.copied_from(from),
+            None => self.log.read_from(from)?,
+        };
+        for record in records {
             let is_there = record.is_ok();
             let decoded = record.and_then(|(lsn, encoded)| {
                 bytes += encoded.len();

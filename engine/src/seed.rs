@@ -179,6 +179,15 @@ pub(crate) fn plant(
         let fetched = fetch(reaches, newest_but, &mut |bytes| incoming.write(bytes));
         let planted = match fetched {
             Ok(None) => break,
+            Ok(Some(head)) if head.lsn < log.copied_to() => {
+                let (lsn, has) = (head.lsn.0, log.copied_to().0);
+                tracing::info!(
+                    lsn,
+                    has,
+                    "a checkpoint in the store has less than this node"
+                );
+                break;
+            }
             Ok(Some(head)) => read(&head, incoming, folder, log),
             Err(error) => Err(error.into()),
         };

@@ -10,6 +10,8 @@ pub const MAX_FRAME_RECORDS: usize = 1 << 16;
 pub const BLOB_FILE_BYTES: u64 = 256 << 20;
 /// Bytes of one crop or photo.
 pub const MAX_BLOB_BYTES: usize = 64 << 20;
+/// Bytes of one file of a node's copy of the log: what comes then is not kept until the next checkpoint.
+pub const COPY_FILE_BYTES: u64 = 1 << 30;
 /// Bytes of a manifest.
 pub const MAX_MANIFEST_BYTES: u64 = 256 << 20;
 /// Bytes of changes that share one transaction of the tables.

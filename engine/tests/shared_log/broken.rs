@@ -292,3 +292,21 @@ fn a_node_that_had_read_all_that_was_purged_goes_on_and_others_are_told_how() {
     let fresh = Engine::open(seeded(&cluster, &fresh, &store)).unwrap();
     expect_same(&[&one, &fresh]);
 }
+
+#[test]
+fn a_node_that_has_more_than_the_checkpoint_in_the_store_does_not_begin_with_that() {
+    let cluster = Cluster::new();
+    let (dir, one) = cluster.node();
+    let store = Kept::default();
+    one.create_collection("c", spec()).unwrap();
+    one.upsert("c", vec![point(1, 1)], Ack::Applied).unwrap();
+    keep(&store, &one);
+    for n in 2..9 {
+        one.upsert("c", vec![point(n, n)], Ack::Applied).unwrap();
+    }
+    // Killed before its first checkpoint, and its servers have lost the end.
+    let left = killed(dir.path());
+    let short = shortened(&cluster, 4);
+    let again = Engine::open(seeded(&short, &left, &store)).unwrap();
+    serves(&again, 8, "it ends at LSN");
+}

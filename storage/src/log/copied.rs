@@ -3,6 +3,7 @@
 //!
 //! Invariant: while the log has a record, the log says what it is; the copy only goes on where the log does not.
 
+use std::iter::Peekable;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -124,7 +125,7 @@ impl Log for CopiedLog {
         let from = from.max(Lsn(1));
         let last = Lsn(from.0 - 1);
         let stage = match self.log.first_lsn() <= from {
-            true => Stage::Log(self.log.read_from(from)?),
+            true => self.read_log(from)?,
             false => Stage::Before(self.copy.lock().behind_of(last)),
         };
         Ok(Box::new(Reading {
@@ -134,8 +135,17 @@ impl Log for CopiedLog {
         }))
     }
 
+    fn copied_from(&self, from: Lsn) -> Records<'_> {
+        let last = Lsn(from.0.saturating_sub(1));
+        Box::new(self.copy.lock().behind_of(last).map(Ok))
+    }
+
+    fn copied_to(&self) -> Lsn {
+        self.end
+    }
+
     fn release_below(&mut self, lsn: Lsn) -> Result<(), Error> {
-        self.copy.get_mut().release_below(lsn)?;
+        self.copy.get_mut().release_below(lsn);
         self.log.release_below(lsn)
     }
 
@@ -160,10 +170,19 @@ struct Reading<'a> {
 enum Stage<'a> {
     /// What the log has not any more.
     Before(Chain),
-    Log(Records<'a>),
+    /// And what was copied of it, to be compared.
+    Log(Records<'a>, Peekable<Chain>),
     /// What the log has not, and what is wrong with it.
     Behind(Chain, Option<Error>),
     Done,
+}
+
+impl CopiedLog {
+    fn read_log(&self, from: Lsn) -> Result<Stage<'_>, Error> {
+        let last = Lsn(from.0.saturating_sub(1));
+        let copied = self.copy.lock().behind_of(last);
+        Ok(Stage::Log(self.log.read_from(from)?, copied.peekable()))
+    }
 }
 
 impl Reading<'_> {
@@ -179,12 +198,15 @@ impl Iterator for Reading<'_> {
         loop {
             let next = match &mut self.stage {
                 Stage::Before(chain) | Stage::Behind(chain, _) => chain.next().map(Ok),
-                Stage::Log(records) => records.next(),
+                Stage::Log(records, copied) => match records.next() {
+                    Some(Ok((lsn, record))) => Some(as_copied(lsn, record, copied)),
+                    other => other,
+                },
                 Stage::Done => return None,
             };
             match (next, std::mem::replace(&mut self.stage, Stage::Done)) {
                 (Some(Ok((lsn, record))), stage) => {
-                    if let Stage::Log(_) = stage {
+                    if let Stage::Log(..) = stage {
                         self.note(lsn, &record);
                     }
                     self.last = lsn;
@@ -192,25 +214,50 @@ impl Iterator for Reading<'_> {
                     return Some(Ok((lsn, record)));
                 }
                 // The log is not as it must be: what was applied of it before it came to be so is behind.
-                (Some(Err(error @ Error::Shared(_))), Stage::Log(_)) => {
+                (Some(Err(error @ Error::Shared(_))), Stage::Log(..)) => {
                     self.stage = self.behind(Some(error));
                 }
                 (Some(Err(error)), _) => return Some(Err(error)),
                 (None, Stage::Before(_)) => {
                     let from = self.last.next();
-                    if self.of.log.first_lsn() > from {
-                        return None;
+                    let first = self.of.log.first_lsn();
+                    if first > from {
+                        return Some(Err(Error::Unreachable(format!(
+                            "the log begins at LSN {first} now, and is wanted from {from} on: it was trimmed or purged while \
+                             this node was starting, which is to begin again"
+                        ))));
                     }
-                    match self.of.log.read_from(from) {
-                        Ok(records) => self.stage = Stage::Log(records),
+                    match self.of.read_log(from) {
+                        Ok(stage) => self.stage = stage,
                         Err(error) => return Some(Err(error)),
                     }
                 }
-                (None, Stage::Log(_)) => self.stage = self.behind(None),
+                (None, Stage::Log(..)) => self.stage = self.behind(None),
                 (None, Stage::Behind(_, error)) => return error.map(Err),
                 (None, Stage::Done) => return None,
             }
         }
+    }
+}
+
+/// A record of the log, unless this node has copied another at this place.
+fn as_copied(
+    lsn: Lsn,
+    record: Vec<u8>,
+    copied: &mut Peekable<Chain>,
+) -> Result<(Lsn, Vec<u8>), Error> {
+    match copied.peek() {
+        Some((at, own)) if *at < lsn || (*at == lsn && *own != record) => {
+            Err(Error::Shared(format!(
+                "it has another record at LSN {at} than this node has applied: the servers were put back to what they had \
+                 before, and written to since"
+            )))
+        }
+        Some((at, _)) if *at == lsn => {
+            copied.next();
+            Ok((lsn, record))
+        }
+        _ => Ok((lsn, record)),
     }
 }
 
@@ -328,7 +375,49 @@ mod tests {
         std::fs::remove_file(path).unwrap();
         let one = copied(log.another(), dir.path(), all[0].0);
         assert!(one.first_lsn() > all[0].0.next(), "they do not meet");
-        assert_eq!(records(&one, all[0].0.next()), all[1..4]);
+        let copied = one.copied_from(all[0].0.next());
+        let copied: Vec<_> = copied.map(Result::unwrap).collect();
+        assert_eq!(copied, all[1..4]);
+        let last = one.read_from(all[0].0.next()).unwrap().last().unwrap();
+        assert!(matches!(last, Err(Error::Unreachable(_))), "{last:?}");
+    }
+
+    #[test]
+    fn a_log_that_is_trimmed_between_its_opening_and_its_reading_is_not_read_with_a_gap() {
+        let (dir, log, all) = filled();
+        std::fs::remove_dir_all(dir.path().join("copy")).unwrap();
+        let one = copied(log.another(), dir.path(), all[0].0);
+        log.trim_below(all[4].0);
+        let read: Vec<_> = one.read_from(all[0].0.next()).unwrap().collect();
+        assert!(matches!(read[..], [Err(Error::Unreachable(_))]), "{read:?}");
+    }
+
+    #[test]
+    fn a_log_that_was_put_back_and_written_to_since_is_told_from_what_was_applied() {
+        let (dir, _, all) = filled();
+        let mut other = MemoryLog::shared_as(LOG);
+        let mut anew: Vec<_> = all.iter().map(|(_, record)| record.clone()).collect();
+        anew[4] = b"another".to_vec();
+        anew.push(b"and more".to_vec());
+        other.append(&anew).unwrap();
+        let one = copied(other, dir.path(), all[0].0);
+        let mut read: Vec<_> = one.read_from(all[0].0.next()).unwrap().collect();
+        let last = read.pop().unwrap();
+        assert!(matches!(last, Err(Error::Shared(_))), "{last:?}");
+        let read: Vec<_> = read.into_iter().map(Result::unwrap).collect();
+        assert_eq!(read, all[1..], "what this node had applied");
+    }
+
+    #[test]
+    fn what_is_read_again_after_a_hole_in_the_copy_is_found_behind_it() {
+        let (dir, log, all) = filled();
+        let path = dir.path().join("copy/0000000000.copy");
+        let whole = std::fs::read(&path).unwrap();
+        std::fs::write(&path, &whole[..whole.len() - 1]).unwrap();
+        let one = copied(log.another(), dir.path(), Lsn(0));
+        assert_eq!(records(&one, Lsn(1)), all);
+        drop(one);
+        assert_eq!(records(&severed(dir.path(), Lsn(0)), Lsn(1)), all);
     }
 
     #[test]

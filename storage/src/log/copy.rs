@@ -18,7 +18,7 @@ use crate::bytes::{Take, checksum};
 use crate::disk::{Disk, DiskFile, make_dir};
 use crate::error::Error;
 use crate::ids::Lsn;
-use crate::limits::MAX_RECORD_BYTES;
+use crate::limits::{COPY_FILE_BYTES, MAX_RECORD_BYTES};
 use crate::sections::{checked_header, header};
 
 const MAGIC: &[u8; 8] = b"doppelCP";
@@ -105,7 +105,7 @@ impl Copy {
     /// All that stands in it right behind this record, one behind the other.
     pub(crate) fn behind_of(&self, last: Lsn) -> Chain {
         let begins = |kept: &Kept| kept.behind.is_some_and(|behind| behind <= last);
-        let first = self.files.iter().rposition(begins);
+        let first = self.files.iter().position(begins);
         let files = first
             .and_then(|at| self.files.get(at..))
             .unwrap_or_default();
@@ -115,6 +115,7 @@ impl Copy {
             files: files.map(|it| it.path.clone()).collect(),
             open: None,
             last,
+            is_first: true,
         }
     }
 
@@ -170,6 +171,11 @@ impl Copy {
             self.out = Some(Out { path, file, end });
         }
         if let Some(out) = &mut self.out {
+            if out.end + bytes.len() as u64 > COPY_FILE_BYTES {
+                return Err(io::Error::other(
+                    "there has been no checkpoint for too long",
+                ));
+            }
             out.file.write_at(bytes, out.end)?;
             out.end += bytes.len() as u64;
         }
@@ -183,7 +189,7 @@ impl Copy {
     }
 
     /// Removes the files that have nothing at or behind this position.
-    pub(crate) fn release_below(&mut self, lsn: Lsn) -> Result<(), Error> {
+    pub(crate) fn release_below(&mut self, lsn: Lsn) {
         let out = self.out.as_ref().map(|out| out.path.clone());
         // What is in a file ends where the next begins, if one has begun, or with the last record.
         let mut ends = self.last;
@@ -197,16 +203,9 @@ impl Copy {
         for path in &gone {
             match self.disk.remove(path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(Error::io(path, "remove")(error));
+                    tracing::warn!(%error, file = %path.display(), "a part of the copy of the log stays for now");
                 }
                 _ => self.files.retain(|kept| kept.path != *path),
-            }
-        }
-        match gone.is_empty() {
-            true => Ok(()),
-            false => {
-                let synced = self.disk.sync_dir(&self.dir);
-                synced.map_err(Error::io(&self.dir, "sync the folder"))
             }
         }
     }
@@ -218,6 +217,8 @@ pub(crate) struct Chain {
     files: VecDeque<PathBuf>,
     open: Option<(Box<dyn DiskFile>, u64)>,
     last: Lsn,
+    /// Nothing was read yet.
+    is_first: bool,
 }
 
 impl Iterator for Chain {
@@ -240,12 +241,17 @@ impl Iterator for Chain {
             if entry.lsn <= self.last {
                 continue;
             }
-            if entry.before > self.last {
-                self.files.clear();
+            // Where it begins may be behind a record without being one.
+            let follows = match self.is_first {
+                true => entry.before <= self.last,
+                false => entry.before == self.last,
+            };
+            if !follows {
+                // Something is missing here; what was read again after that may be in a later file.
                 self.open = None;
-                return None;
+                continue;
             }
-            self.last = entry.lsn;
+            (self.last, self.is_first) = (entry.lsn, false);
             return Some((entry.lsn, bytes));
         }
     }

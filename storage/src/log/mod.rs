@@ -100,6 +100,17 @@ pub trait Log: Send {
     /// All kept records at or after a position, up to the last that is known here.
     fn read_from(&self, from: Lsn) -> Result<Records<'_>, Error>;
 
+    /// What this node has copied of a shared log behind a position, as far as one record stands behind the other.
+    fn copied_from(&self, from: Lsn) -> Records<'_> {
+        let _ = from;
+        Box::new(std::iter::empty())
+    }
+
+    /// Up to where it has copied it when it was opened.
+    fn copied_to(&self) -> Lsn {
+        Lsn(0)
+    }
+
     /// Lets go of records below a position, as far as whole files allow; a shared log keeps what
     /// other nodes may need.
     fn release_below(&mut self, lsn: Lsn) -> Result<(), Error>;
