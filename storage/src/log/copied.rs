@@ -124,6 +124,12 @@ impl Log for CopiedLog {
     fn read_from(&self, from: Lsn) -> Result<Records<'_>, Error> {
         let from = from.max(Lsn(1));
         let last = Lsn(from.0 - 1);
+        let mut copy = self.copy.lock();
+        if last > copy.last() {
+            // It begins with what came from elsewhere, and what is kept stands behind that.
+            copy.begin(last);
+        }
+        drop(copy);
         let stage = match self.log.first_lsn() <= from {
             true => self.read_log(from)?,
             false => Stage::Before(self.copy.lock().behind_of(last)),
@@ -406,6 +412,19 @@ mod tests {
         assert!(matches!(last, Err(Error::Shared(_))), "{last:?}");
         let read: Vec<_> = read.into_iter().map(Result::unwrap).collect();
         assert_eq!(read, all[1..], "what this node had applied");
+    }
+
+    #[test]
+    fn a_copy_of_who_began_with_what_came_from_elsewhere_begins_behind_that() {
+        let (dir, log, all) = filled();
+        std::fs::remove_dir_all(dir.path().join("copy")).unwrap();
+        let mut one = copied(log.another(), dir.path(), Lsn(0));
+        assert_eq!(one.read_from(all[6].0.next()).unwrap().count(), 0);
+        one.append(&[b"behind".to_vec()]).unwrap();
+        drop(one);
+        assert_eq!(records(&severed(dir.path(), Lsn(0)), Lsn(1)), []);
+        let behind = records(&severed(dir.path(), all[6].0), all[6].0.next());
+        assert_eq!(behind.len(), 1);
     }
 
     #[test]
