@@ -116,7 +116,8 @@ impl Checkpointer {
             last = Instant::now();
             let is_news = again.tried(failed.as_ref().map(Error::to_string), last);
             // What keeps vectors from being copied has been told.
-            let untold = failed.filter(|_| is_news && self.shared.uncopied.why().is_none());
+            let told = self.shared.uncopied.why().map(|why| why.to_string());
+            let untold = failed.filter(|it| is_news && told != Some(it.to_string()));
             if let Some(error) = untold {
                 tracing::error!(%error, "the checkpoint failed");
             }

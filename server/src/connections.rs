@@ -2,18 +2,25 @@
 //! on which only probes and operators are answered, and all others are told to come back: whoever asks
 //! whether the server is well need not wait until somebody leaves. And where all places are taken, the
 //! connection that has asked nothing for the longest has to leave for each that comes, so that strangers who
-//! hold ever new ones keep nobody waiting. Connections of other nodes are none of these: what they ask has
-//! places of its own.
+//! hold ever new ones keep nobody waiting. Who has one of the places further on, or has come a moment ago, need
+//! not, as long as there are enough of those: it may be about to ask. Connections of other nodes are none of
+//! these: what they ask has places of its own.
 
 use std::collections::VecDeque;
-use std::future::{Future, pending};
+use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
+
+use crate::limits::CONNECTIONS_BEYOND;
+
+/// For how long it is nobody's business that a connection has asked nothing.
+const NEW: Duration = Duration::from_secs(1);
 
 /// All connections.
 #[derive(Clone)]
@@ -33,6 +40,7 @@ struct Taken {
     beyond: AtomicBool,
     /// Whether it takes none of the places.
     apart: AtomicBool,
+    since: Instant,
     /// Whether it has brought a request.
     has_asked: AtomicBool,
     /// That it is to make room.
@@ -40,17 +48,26 @@ struct Taken {
 }
 
 /// Whether a connection has to make room, of one that has asked nothing yet.
-pub(crate) struct Leaving(Option<Pin<Box<dyn Future<Output = ()>>>>);
+pub(crate) struct Leaving {
+    of: Arc<Taken>,
+    told: Option<Pin<Box<dyn Future<Output = ()>>>>,
+}
 
 impl Leaving {
+    /// Whether it may still have to.
+    pub(crate) fn is_possible(&self) -> bool {
+        self.told.is_some() && !self.of.has_asked.load(Ordering::Relaxed)
+    }
+
     /// Ready when it has to, once.
     pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        let Some(leaving) = &mut self.0 else {
+        if !self.is_possible() {
             return Poll::Pending;
-        };
-        let polled = leaving.as_mut().poll(context);
+        }
+        let told = self.told.as_mut();
+        let polled = told.map_or(Poll::Pending, |told| told.as_mut().poll(context));
         if polled.is_ready() {
-            self.0 = None;
+            self.told = None;
         }
         polled
     }
@@ -66,11 +83,18 @@ impl Connections {
     }
 
     pub(crate) fn enter(&self) -> Admitted {
-        let is_beyond = self.open.fetch_add(1, Ordering::Relaxed) >= self.most;
+        self.enter_at(Instant::now())
+    }
+
+    fn enter_at(&self, now: Instant) -> Admitted {
+        let open = self.open.fetch_add(1, Ordering::Relaxed);
+        let is_beyond = open >= self.most;
+        let is_crowded = open >= self.most + CONNECTIONS_BEYOND / 2;
         let taken = Arc::new(Taken {
             connections: self.clone(),
             beyond: AtomicBool::new(is_beyond),
             apart: AtomicBool::new(false),
+            since: now,
             has_asked: AtomicBool::new(false),
             leave: Notify::new(),
         });
@@ -85,7 +109,11 @@ impl Connections {
                 oldest => break oldest.flatten(),
             }
         };
-        if let Some(oldest) = oldest.filter(|_| is_beyond) {
+        let has_to = |it: &Taken| {
+            let is_new = now.saturating_duration_since(it.since) < NEW;
+            is_crowded || (is_beyond && !is_new && !it.beyond.load(Ordering::Relaxed))
+        };
+        if let Some(oldest) = oldest.filter(|it| has_to(it)) {
             silent.pop_front();
             oldest.leave.notify_one();
         }
@@ -120,13 +148,10 @@ impl Admitted {
     /// To be asked whether it has to make room for another.
     pub(crate) fn leaving(&self) -> Leaving {
         let taken = Arc::clone(&self.0);
-        Leaving(Some(Box::pin(async move {
-            taken.leave.notified().await;
-            if taken.has_asked.load(Ordering::Relaxed) {
-                // In the last moment.
-                pending::<()>().await;
-            }
-        })))
+        Leaving {
+            of: Arc::clone(&self.0),
+            told: Some(Box::pin(async move { taken.leave.notified().await })),
+        }
     }
 
     /// It is of another node, as it has shown.
@@ -169,30 +194,44 @@ mod tests {
         assert!(five.is_beyond() && !three.is_beyond());
     }
 
+    fn has_to_leave(it: &Admitted) -> bool {
+        let mut leaving = it.leaving();
+        let polled = poll_fn(|context| leaving.poll(context)).now_or_never();
+        polled.is_some()
+    }
+
     #[test]
     fn who_has_asked_nothing_for_the_longest_leaves_for_each_that_comes_when_all_places_are_taken()
     {
         let connections = Connections::new(4);
-        let has_to_leave = |it: &Admitted| {
-            let mut leaving = it.leaving();
-            poll_fn(|context| leaving.poll(context))
-                .now_or_never()
-                .is_some()
-        };
-        let all: Vec<_> = (0..4).map(|_| connections.enter()).collect();
+        let (then, now) = (Instant::now(), Instant::now() + NEW);
+        let all: Vec<_> = (0..4).map(|_| connections.enter_at(then)).collect();
         all[1].has_asked();
-        let gone = connections.enter();
+        let gone = connections.enter_at(now);
         assert!(has_to_leave(&all[0]), "the first of all");
         drop(gone);
-        let others: Vec<_> = (0..3).map(|_| connections.enter()).collect();
+        let others: Vec<_> = (0..3).map(|_| connections.enter_at(now)).collect();
         let leaving: Vec<_> = all.iter().chain(&others).map(has_to_leave).collect();
-        assert_eq!(leaving, [false, false, true, true, true, false, false]);
-        // Where there is room, or all have asked, nobody has to.
+        assert_eq!(leaving, [false, false, true, true, false, false, false]);
+    }
+
+    #[test]
+    fn who_has_just_come_or_is_beyond_may_still_ask_while_there_is_room_beyond() {
+        let connections = Connections::new(4);
+        let (then, now) = (Instant::now(), Instant::now() + NEW);
+        let all: Vec<_> = (0..4).map(|_| connections.enter_at(now)).collect();
+        let others: Vec<_> = (0..3).map(|_| connections.enter_at(now)).collect();
+        assert!(!all.iter().chain(&others).any(has_to_leave), "all are new");
         drop((all, others));
-        let all: Vec<_> = (0..4).map(|_| connections.enter()).collect();
+        // All places are of clients that have asked.
+        let all: Vec<_> = (0..4).map(|_| connections.enter_at(then)).collect();
         all.iter().for_each(Admitted::has_asked);
-        let other = connections.enter();
-        assert!(!all.iter().any(has_to_leave) && !has_to_leave(&other));
+        let half = CONNECTIONS_BEYOND / 2;
+        let others: Vec<_> = (0..half).map(|_| connections.enter_at(then)).collect();
+        let late = connections.enter_at(now);
+        let leaving: Vec<_> = others.iter().map(has_to_leave).collect();
+        assert!(leaving[0] && !leaving[1..].contains(&true), "half is taken");
+        assert!(!all.iter().any(has_to_leave) && !has_to_leave(&late));
     }
 
     #[test]

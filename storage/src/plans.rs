@@ -270,6 +270,8 @@ impl Plans {
         }
         let synced = self.disk.sync_dir(&self.dir);
         synced.map_err(Error::io(&self.dir, "sync the folder"))?;
+        // There is room again.
+        self.given_up = self.off;
         Ok(self.used)
     }
 

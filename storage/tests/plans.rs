@@ -185,7 +185,17 @@ fn files_grow_to_their_limit_and_no_further_and_what_is_in_them_is_found() {
     // Starts that are cut short, again and again, add no more than there is room for.
     assert!(after.keep(&key(0), &worked_out(0)).is_err());
     assert!(bytes() <= MOST);
-    // With a checkpoint there is room again.
+    // With the end of the replay there is room again,
+    after.end_replay().unwrap();
+    after.keep(&key(30), &worked_out(30)).unwrap();
+    assert_eq!(found(&mut open(&disk)), [30]);
+    // and with a checkpoint.
+    let mut plans = open_with(&disk, MOST);
+    plans.end_replay().unwrap();
+    let mut more = 0;
+    while plans.keep(&key(more), &worked_out(more)).is_ok() {
+        more += 1;
+    }
     plans.rotate();
     assert!(
         plans.keep(&key(30), &worked_out(30)).is_err(),

@@ -43,6 +43,8 @@ pub(crate) struct Connection {
     at_work: AtWork,
     admitted: Admitted,
     leaving: Leaving,
+    /// Whether something was read that nobody has looked at yet.
+    has_read: bool,
     /// When something was read last.
     heard: Instant,
     /// Since when nothing of what is to be written is taken.
@@ -64,6 +66,7 @@ impl Connection {
         let peer = io.peer_addr().ok();
         let mut leaving = admitted.leaving();
         let begun = tokio::select! {
+            biased;
             begun = timeout(limits::HEAD_TIMEOUT, begin(io, tls)) => begun,
             () = poll_fn(|context| leaving.poll(context)) => return Err(ErrorKind::ConnectionAborted.into()),
         };
@@ -74,6 +77,7 @@ impl Connection {
             at_work: AtWork::new(),
             admitted,
             leaving,
+            has_read: false,
             heard: Instant::now(),
             stalled: None,
             full: false,
@@ -164,6 +168,7 @@ impl AsyncRead for Connection {
             let bytes = self.first.len().min(buffer.remaining());
             let given: Vec<u8> = self.first.drain(..bytes).collect();
             buffer.put_slice(&given);
+            self.has_read = true;
             return Poll::Ready(Ok(()));
         }
         let before = buffer.filled().len();
@@ -171,6 +176,7 @@ impl AsyncRead for Connection {
         if matches!(read, Poll::Ready(Ok(()))) {
             if buffer.filled().len() > before {
                 self.heard = Instant::now();
+                self.has_read = true;
             } else if buffer.remaining() > 0 && self.has_gone() {
                 return Poll::Ready(Err(ErrorKind::ConnectionAborted.into()));
             }
@@ -178,7 +184,10 @@ impl AsyncRead for Connection {
         if read.is_ready() || self.stalled.is_some() {
             return read;
         }
-        if self.leaving.poll(context).is_ready() {
+        if std::mem::take(&mut self.has_read) && self.leaving.is_possible() {
+            // It may be a request: that is looked at before anybody has to leave.
+            context.waker().wake_by_ref();
+        } else if self.leaving.poll(context).is_ready() {
             return Poll::Ready(Err(ErrorKind::ConnectionAborted.into()));
         }
         let (since, limit) = match self.at_work.state() {

@@ -269,3 +269,33 @@ async fn a_client_that_answers_pings_but_lets_no_byte_of_its_answer_through_is_g
     assert!((limit..limit + Duration::from_secs(2)).contains(&after));
     drop(answer);
 }
+
+#[tokio::test]
+async fn what_was_read_is_looked_at_before_its_connection_has_to_leave_for_another() {
+    for asks in [false, true] {
+        let connections = Connections::new(1);
+        let admitted = connections.enter();
+        let (mut client, server) = pair().await;
+        client.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+        let accepted = Connection::accept(server, None, admitted.clone()).await;
+        let (mut connection, ..) = accepted.unwrap();
+        // So many that the oldest has to leave.
+        let _others: Vec<_> = (0..64).map(|_| connections.enter()).collect();
+        let mut bytes = [0; 64];
+        let mut poll = |context: &mut Context<'_>| {
+            let mut buffer = ReadBuf::new(&mut bytes);
+            Pin::new(&mut connection).poll_read(context, &mut buffer)
+        };
+        let mut reads = 0;
+        while let Poll::Ready(read) = poll_fn(|context| Poll::Ready(poll(context))).await {
+            assert!(read.is_ok(), "{read:?}");
+            reads += 1;
+        }
+        assert!(reads > 0);
+        if asks {
+            admitted.has_asked();
+        }
+        let next = poll_fn(|context| Poll::Ready(poll(context))).await;
+        assert_eq!(next.is_ready(), !asks, "{next:?}");
+    }
+}

@@ -69,6 +69,9 @@ async fn start(
         min_faces: wanted.min_faces,
         write: wanted.write,
     };
+    if plan.write {
+        app.takes_writes()?;
+    }
     let job = app.into_inner().begin(move |app, engine| {
         let engine = Arc::clone(engine);
         app.jobs.start("cluster", info.name, move |job| {

@@ -32,6 +32,10 @@ fn after_a_disk_error_writes_are_refused_with_507_and_searches_go_on() {
         ("/admin/collections/v/jobs", json!({"kind": "purge"})),
         ("/admin/collections/v/reindex", json!({})),
         ("/admin/collections/v/reembed", json!({"model": "fake-72"})),
+        (
+            "/admin/collections/v/cluster",
+            json!({"threshold": 0.5, "write": true}),
+        ),
     ];
     for (path, body) in jobs {
         assert_eq!(server.post(path, &body).refused(507), message, "{path}");
