@@ -22,8 +22,10 @@ pub struct CopiedLog {
     copy: Mutex<Copy>,
     /// Where the node begins.
     kept: Lsn,
-    /// Up to where the copy goes on from there.
+    /// Up to where the copy goes on from there,
     end: Lsn,
+    /// and with whole groups: logs begin between two.
+    whole: Lsn,
     /// Why nothing comes behind that: the log ended before it when it was opened.
     short: Option<String>,
 }
@@ -40,7 +42,11 @@ impl CopiedLog {
         (store, kept): (u128, Lsn),
     ) -> Result<Self, Error> {
         let mut copy = Copy::open(disk, dir, (store, log.shared().unwrap_or_default()))?;
-        let end = copy.behind_of(kept).last().map_or(kept, |(lsn, _)| lsn);
+        let (mut chain, mut end) = (copy.behind_of(kept), kept);
+        for (lsn, _) in chain.by_ref() {
+            end = lsn;
+        }
+        let whole = chain.whole();
         copy.begin(end);
         let last = log.last_lsn();
         let short = (end > last && end > kept).then(|| ends_early(last, end));
@@ -49,6 +55,7 @@ impl CopiedLog {
             copy: Mutex::new(copy),
             kept,
             end,
+            whole,
             short,
         })
     }
@@ -68,7 +75,7 @@ impl Log for CopiedLog {
         let lsns = self.log.append(records)?;
         let written = lsns.iter().copied();
         let written = written.zip(records.iter().map(Vec::as_slice));
-        self.copy.get_mut().keep(written);
+        self.copy.get_mut().keep_groups(written);
         Ok(lsns)
     }
 
@@ -77,7 +84,7 @@ impl Log for CopiedLog {
         let read = followed
             .iter()
             .map(|(lsn, record)| (*lsn, record.as_slice()));
-        self.copy.get_mut().keep(read);
+        self.copy.get_mut().keep_groups(read);
         Ok(followed)
     }
 
@@ -114,7 +121,7 @@ impl Log for CopiedLog {
 
     fn first_lsn(&self) -> Lsn {
         let first = self.log.first_lsn();
-        match first <= self.end.next() {
+        match first <= self.whole.next() {
             true => first.min(self.kept.next()),
             false => first,
         }
@@ -224,10 +231,10 @@ impl Iterator for Reading<'_> {
                     self.stage = self.behind(Some(error));
                 }
                 (Some(Err(error)), _) => return Some(Err(error)),
-                (None, Stage::Before(_)) => {
+                (None, Stage::Before(chain)) => {
                     let from = self.last.next();
                     let first = self.of.log.first_lsn();
-                    if first > from {
+                    if first > chain.whole().next() {
                         return Some(Err(Error::Unreachable(format!(
                             "the log begins at LSN {first} now, and is wanted from {from} on: it was trimmed or purged while \
                              this node was starting, which is to begin again"
@@ -274,7 +281,7 @@ impl Reading<'_> {
         if lsn > copy.last() {
             let last = self.last.max(copy.last());
             copy.begin(last);
-            copy.keep(std::iter::once((lsn, record)));
+            copy.keep_one(lsn, record);
         }
     }
 }
@@ -386,6 +393,38 @@ mod tests {
         assert_eq!(copied, all[1..4]);
         let last = one.read_from(all[0].0.next()).unwrap().last().unwrap();
         assert!(matches!(last, Err(Error::Unreachable(_))), "{last:?}");
+    }
+
+    #[test]
+    fn a_copy_that_ends_within_a_group_does_not_meet_a_log_that_begins_behind_that_group() {
+        let (dir, log, all) = filled();
+        // Behind the first record of a group: all that was written with it is gone.
+        log.trim_below(all[4].0.next());
+        let meets = || {
+            let one = copied(log.another(), dir.path(), all[0].0);
+            one.first_lsn() <= all[0].0.next()
+        };
+        assert!(meets());
+        let path = dir.path().join("copy/0000000001.copy");
+        let whole = std::fs::read(&path).unwrap();
+        let entry = |at: usize| 24 + all[at].1.len();
+        let (first, both) = (64 + entry(4), 64 + entry(4) + entry(5));
+        for (len, is_whole) in [(64, false), (first, false), (both - 1, false), (both, true)] {
+            std::fs::write(&path, &whole[..len]).unwrap();
+            assert_eq!(meets(), is_whole, "{len} bytes");
+        }
+        // Of what was read from the log one by one nothing says that it ends a group.
+        let (dir, log, all) = filled();
+        std::fs::remove_dir_all(dir.path().join("copy")).unwrap();
+        let read = copied(log.another(), dir.path(), all[0].0);
+        assert_eq!(read.read_from(all[0].0.next()).unwrap().count(), 6);
+        drop(read);
+        log.trim_below(all[6].0.next());
+        let one = copied(log.another(), dir.path(), all[0].0);
+        assert!(
+            one.first_lsn() > all[0].0.next(),
+            "more may have come with the last"
+        );
     }
 
     #[test]

@@ -6,7 +6,7 @@
 //! synced: they outlive the process, however that ends, and after a power cut they may end earlier.
 //!
 //! A file is a header (magic, version, store, the number of the log, behind which record it begins), and then entries,
-//! each a checksum (CRC32C) of the rest of it, a length, the position of its record, that of the one before, and the
+//! each a checksum (CRC32C) of the rest of it, a length and whether its group ends with it, the position of its record, that of the one before, and the
 //! record.
 
 use std::collections::VecDeque;
@@ -27,6 +27,8 @@ const VERSION: u32 = 1;
 const HEADER: usize = 64;
 /// Bytes of an entry before its record.
 const HEAD: usize = 4 + 4 + 8 + 8;
+/// The bit of a length that says: with this record its group ends.
+const ENDS: u32 = 1 << 31;
 
 /// The files of one folder.
 pub(crate) struct Copy {
@@ -115,6 +117,7 @@ impl Copy {
             files: files.map(|it| it.path.clone()).collect(),
             open: None,
             last,
+            whole: last,
             is_first: true,
         }
     }
@@ -129,14 +132,27 @@ impl Copy {
         self.last
     }
 
-    /// Keeps records, the first right behind the last. Where the disk does not let it, nothing more is kept until the
-    /// next file.
-    pub(crate) fn keep<'a>(&mut self, records: impl Iterator<Item = (Lsn, &'a [u8])>) {
+    /// Keeps whole groups of records, the first right behind the last. Where the disk does not let it, nothing more is
+    /// kept until the next file.
+    pub(crate) fn keep_groups<'a>(&mut self, records: impl Iterator<Item = (Lsn, &'a [u8])>) {
+        self.keep(records, ENDS);
+    }
+
+    /// The same with one record of a group, of which more may come.
+    pub(crate) fn keep_one(&mut self, lsn: Lsn, record: &[u8]) {
+        self.keep(std::iter::once((lsn, record)), 0);
+    }
+
+    fn keep<'a>(&mut self, records: impl Iterator<Item = (Lsn, &'a [u8])>, ends: u32) {
         let mut bytes = Vec::new();
         let begins = self.last;
-        for (lsn, record) in records {
+        let mut records = records.peekable();
+        while let Some((lsn, record)) = records.next() {
             let start = bytes.len();
-            let len = u32::try_from(record.len()).unwrap_or(u32::MAX);
+            let mut len = u32::try_from(record.len()).unwrap_or(u32::MAX);
+            if records.peek().is_none() {
+                len |= ends;
+            }
             bytes.extend_from_slice(&[0; 4]);
             bytes.extend_from_slice(&len.to_le_bytes());
             bytes.extend_from_slice(&lsn.0.to_le_bytes());
@@ -217,6 +233,7 @@ pub(crate) struct Chain {
     files: VecDeque<PathBuf>,
     open: Option<(Box<dyn DiskFile>, u64)>,
     last: Lsn,
+    whole: Lsn,
     /// Nothing was read yet.
     is_first: bool,
 }
@@ -251,14 +268,29 @@ impl Iterator for Chain {
                 self.open = None;
                 continue;
             }
+            // Positions in a group stand one behind the other, and a group that another comes behind has ended.
+            if entry.lsn != self.last.next() {
+                self.whole = self.last;
+            }
+            if entry.ends {
+                self.whole = entry.lsn;
+            }
             (self.last, self.is_first) = (entry.lsn, false);
             return Some((entry.lsn, bytes));
         }
     }
 }
 
+impl Chain {
+    /// Up to where what was read is of groups of which surely nothing is missing.
+    pub(crate) fn whole(&self) -> Lsn {
+        self.whole
+    }
+}
+
 struct Entry {
     lsn: Lsn,
+    ends: bool,
     before: Lsn,
 }
 
@@ -269,9 +301,11 @@ fn entry(file: &dyn DiskFile, at: u64) -> Option<(Entry, Vec<u8>)> {
         return None;
     }
     let mut take = Take::new(&head);
-    let (crc, len) = (take.u32()?, take.u32()? as usize);
+    let (crc, len) = (take.u32()?, take.u32()?);
+    let (len, ends) = ((len & !ENDS) as usize, len & ENDS != 0);
     let entry = Entry {
         lsn: Lsn(take.u64()?),
+        ends,
         before: Lsn(take.u64()?),
     };
     if len > MAX_RECORD_BYTES {
