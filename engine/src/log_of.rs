@@ -88,6 +88,9 @@ fn open_either(
 
 /// The log must go on where the checkpoint ends; what is wrong with a shared one that does not.
 pub(crate) fn check_continuity(log: &dyn Log, checkpoint: Lsn) -> Result<Option<String>, Error> {
+    if let Some(why) = log.rewritten() {
+        return Ok(Some(why));
+    }
     let (first, last) = (log.first_lsn(), log.last_lsn());
     let shared = log.shared().is_some() && checkpoint > Lsn(0);
     if first > checkpoint.next() {

@@ -260,7 +260,7 @@ async fn delete_of(app: Data<App>, request: HttpRequest) -> Result<Json<Value>, 
     let of_name = name.clone();
     let count = app.read(move |engine| engine.count_where(&of_name, &examples));
     let count = count.await?;
-    app.delete_person(name, (subject, OfSeveral::Keep), Ack::Applied)
+    app.delete_person(name, (subject, OfSeveral::Refuse), Ack::Applied)
         .await?;
     Ok(Json(json!({"deleted": count})))
 }

@@ -117,8 +117,8 @@ async fn delete(app: Data<App>, path: Path<String>) -> Answer {
     let _deciding = app.subjects.lock().await;
     let known = known(&app, &collection, &name).await?;
     let known = known.ok_or_else(|| Fault::no_subject(&name))?;
-    // What others own too is theirs.
-    let theirs = (known.clone(), OfSeveral::Keep);
+    // What others own too is not for this to decide.
+    let theirs = (known.clone(), OfSeveral::Refuse);
     app.delete_person(collection, theirs, Ack::Applied).await?;
     Ok(Json(json!({"subject": known})))
 }

@@ -122,6 +122,12 @@ impl Copy {
         }
     }
 
+    /// All that stands in it, from its beginning on.
+    pub(crate) fn all(&self) -> Chain {
+        let begins = self.files.iter().find_map(|kept| kept.behind);
+        self.behind_of(begins.unwrap_or_default())
+    }
+
     /// From now on what comes behind this record is kept.
     pub(crate) fn begin(&mut self, last: Lsn) {
         self.last = last;
@@ -204,17 +210,20 @@ impl Copy {
         self.given_up = false;
     }
 
-    /// Removes the files that have nothing at or behind this position.
+    /// Removes the files that have nothing at or behind this position, but for the newest: what was applied last is held
+    /// against the log at the next start.
     pub(crate) fn release_below(&mut self, lsn: Lsn) {
         let out = self.out.as_ref().map(|out| out.path.clone());
         // What is in a file ends where the next begins, if one has begun, or with the last record.
         let mut ends = self.last;
         let mut gone = Vec::new();
+        let mut is_newest = true;
         for kept in self.files.iter().rev() {
-            if ends < lsn && out.as_ref() != Some(&kept.path) {
+            if ends < lsn && out.as_ref() != Some(&kept.path) && !is_newest {
                 gone.push(kept.path.clone());
             }
             ends = kept.behind.unwrap_or(ends);
+            is_newest &= kept.behind.is_none();
         }
         for path in &gone {
             match self.disk.remove(path) {

@@ -111,6 +111,11 @@ pub trait Log: Send {
         Lsn(0)
     }
 
+    /// How a shared log is another, up to where this node begins, than the one that it has followed.
+    fn rewritten(&self) -> Option<String> {
+        None
+    }
+
     /// Lets go of records below a position, as far as whole files allow; a shared log keeps what
     /// other nodes may need.
     fn release_below(&mut self, lsn: Lsn) -> Result<(), Error>;

@@ -313,6 +313,25 @@ fn what_comes_in_on_one_side_is_found_on_the_other() {
 }
 
 #[test]
+fn a_subject_whose_examples_are_of_others_too_is_not_told_to_be_gone() {
+    let server = open();
+    let shared = example(&server, "Ana", 6);
+    example(&server, "Ana", 9);
+    let body = json!({"points": [shared], "payload": {"person": ["Ana", "Bob"]}});
+    server
+        .post("/collections/faces/points/payload?wait=true", &body)
+        .ok();
+    for path in [format!("{SUBJECTS}/Ana"), format!("{FACES}?subject=Ana")] {
+        let told = fault(&delete(&server, &path), 400, 0);
+        assert!(told.contains("1 of the 2 points"), "{told}");
+    }
+    let path = "/collections/faces/faces?person=Ana&of_several=keep";
+    server.delete(path).ok();
+    let count = server.post("/collections/faces/points/count", &json!({}));
+    assert_eq!(count.ok()["count"], 1, "the one of both");
+}
+
+#[test]
 fn what_is_not_safe_is_off_and_says_so() {
     let server = open();
     example(&server, "Ana", 4);
