@@ -44,6 +44,7 @@ pub fn begin(
         varz::check_before(settings)?;
         let store = checkpoints::make(&context, settings).await?;
         let made = async {
+            checkpoints::wait_known(&context, settings).await?;
             checkpoints::put(&store, at, about, bytes).await?;
             make(&context, settings, at).await
         };

@@ -301,6 +301,23 @@ pub(crate) async fn make(context: &Context, settings: &Settings) -> Result<Objec
     made.map_err(|error| failed("cannot be made", &error))
 }
 
+/// Waits until the server that is asked has heard of a store that was just made: before, it takes no pieces for it.
+pub(crate) async fn wait_known(context: &Context, settings: &Settings) -> Result<(), Error> {
+    let bucket = bucket(settings);
+    let piece = format!("$O.{bucket}.C.known");
+    stream::patiently(async || {
+        let failed = |error: &dyn Display| failed("takes nothing", error);
+        let sent = context.publish(piece.clone(), "".into()).await;
+        let taken = sent.map_err(|error| failed(&error))?.await;
+        taken.map_err(|error| failed(&error))?;
+        let objects = context.get_stream(format!("OBJ_{bucket}")).await;
+        let objects = objects.map_err(|error| failed(&error))?;
+        let removed = objects.purge().filter(&piece).await;
+        removed.map(drop).map_err(|error| failed(&error))
+    })
+    .await
+}
+
 /// Puts a checkpoint in.
 pub(crate) async fn put(
     store: &ObjectStore,

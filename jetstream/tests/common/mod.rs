@@ -48,6 +48,13 @@ impl Nats {
             eprintln!("skipped: DOPPEL_NATS_SERVER names no server of NATS");
             return None;
         };
+        // Another test may have taken a port that was free.
+        let nats = (0..3).find_map(|_| Self::started(binary.clone(), count, (sync, more)));
+        assert!(nats.is_some(), "it stays unhealthy");
+        nats
+    }
+
+    fn started(binary: PathBuf, count: usize, (sync, more): (&str, &str)) -> Option<Self> {
         let dir = tempfile::tempdir().unwrap();
         let ports = free_ports(count * 3);
         let routes = ports.iter().take(count);
@@ -86,23 +93,25 @@ impl Nats {
             servers,
         };
         (0..count).for_each(|n| nats.restart(n));
-        nats.wait_healthy();
-        Some(nats)
+        nats.is_healthy_within(Duration::from_secs(30))
+            .then_some(nats)
     }
 
     /// Waits until JetStream works on all servers that run.
     pub(crate) fn wait_healthy(&self) {
+        let is_healthy = self.is_healthy_within(Duration::from_secs(60));
+        assert!(is_healthy, "it stays unhealthy");
+    }
+
+    fn is_healthy_within(&self, patience: Duration) -> bool {
         let started = Instant::now();
-        let running = self.servers.iter().filter(|it| it.child.is_some());
-        for server in running {
-            while !healthy(server.monitor) {
-                assert!(
-                    started.elapsed() < Duration::from_secs(60),
-                    "it stays unhealthy"
-                );
+        let mut running = self.servers.iter().filter(|it| it.child.is_some());
+        running.all(|server| {
+            while !healthy(server.monitor) && started.elapsed() < patience {
                 thread::sleep(Duration::from_millis(20));
             }
-        }
+            healthy(server.monitor)
+        })
     }
 
     pub(crate) fn restart(&mut self, n: usize) {
