@@ -47,7 +47,8 @@ fn nodes_that_start_together_find_what_one_of_them_makes() {
             drop(JetStreamLog::open(&settings).unwrap());
             drop(Checkpoints::open(&settings).unwrap());
             drop(Sums::open(&settings).unwrap());
-            let leases = Leases::open(&settings, Duration::from_secs(5)).unwrap();
+            // Longer than the slowest of them takes: what is said must not end before all have tried.
+            let leases = Leases::open(&settings, Duration::from_secs(120)).unwrap();
             // What was just made may have no leader yet.
             loop {
                 if let Ok(said) = leases.say_alone("one", "who is first") {
