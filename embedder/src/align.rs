@@ -6,6 +6,7 @@ use image::{Rgb, RgbImage};
 
 use crate::crop::{Square, cut};
 use crate::error::Error;
+use crate::pixels::{float, floor};
 
 /// How many pixels of the photo become one of the input before the photo is scaled down first:
 /// between four pixels alone, details of more than two would be passed over.
@@ -80,7 +81,7 @@ pub(crate) fn aligned(
         return Ok(Some(resampled(photo, &similarity, size)));
     }
     let square = seen(&similarity, size);
-    let pixels = whole(square.side / coarseness).clamp(1, 4 * size);
+    let pixels = floor(square.side / coarseness).clamp(1, 4 * size);
     let piece = cut(photo, square, pixels)?;
     let scale = float(pixels) / square.side;
     let moved = landmarks.map(|[x, y]| [(x - square.left) * scale, (y - square.top) * scale]);
@@ -128,18 +129,9 @@ fn resampled(photo: &RgbImage, similarity: &Similarity, size: u32) -> RgbImage {
 fn at(photo: &RgbImage, x: f32, y: f32) -> [u8; 3] {
     let within = x >= 0.0 && y >= 0.0 && x < float(photo.width()) && y < float(photo.height());
     match within {
-        true => photo.get_pixel(whole(x), whole(y)).0,
+        true => photo.get_pixel(floor(x), floor(y)).0,
         false => [0; 3],
     }
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a place within a picture"
-)]
-fn whole(x: f32) -> u32 {
-    x as u32
 }
 
 #[expect(
@@ -149,14 +141,6 @@ fn whole(x: f32) -> u32 {
 )]
 fn byte(x: f32) -> u8 {
     x.round() as u8
-}
-
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "sides of photos have few digits"
-)]
-fn float(x: u32) -> f32 {
-    x as f32
 }
 
 #[cfg(test)]
@@ -273,10 +257,10 @@ mod tests {
                 scale,
                 [middle; 2],
             );
-            let photo = spotted(&landmarks, whole(2.0 * middle), 2.0 * scale);
+            let photo = spotted(&landmarks, floor(2.0 * middle), 2.0 * scale);
             let face = aligned(&photo, &landmarks, &PLACES, 64).unwrap().unwrap();
             for [x, y] in PLACES {
-                let bright = face.get_pixel(whole(x), whole(y))[0];
+                let bright = face.get_pixel(floor(x), floor(y))[0];
                 assert!(bright > 200, "{degrees} {scale}: {x} {y} {bright}");
             }
             let lit = face.pixels().filter(|pixel| pixel[0] > 127).count();

@@ -14,6 +14,7 @@ use crate::error::Error;
 use crate::limits::MAX_FACES;
 use crate::parts::{LARGE, Part, SEEN, is_closer, merged, parts};
 use crate::photo::Photo;
+use crate::pixels::{float, floor};
 use crate::turn::Turn;
 use crate::types::{Choice, Want};
 
@@ -249,23 +250,6 @@ impl Found {
 
 fn surest(faces: &[Detection]) -> f32 {
     faces.iter().map(|it| it.confidence).fold(0.0, f32::max)
-}
-
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "sides of photos have few digits"
-)]
-fn float(n: u32) -> f32 {
-    n as f32
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a side of a photo"
-)]
-fn floor(x: f32) -> u32 {
-    x as u32
 }
 
 #[cfg(test)]

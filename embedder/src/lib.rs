@@ -29,6 +29,7 @@ mod network;
 mod onnx;
 mod parts;
 mod photo;
+mod pixels;
 mod quality;
 mod reduced;
 mod runtime;

@@ -11,6 +11,7 @@ use crate::crop::piece;
 use crate::detect::{Detection, INPUT_SIDE, SAME_FACE_OVERLAP, overlap, shared_part};
 use crate::error::Error;
 use crate::limits::MAX_PARTS;
+use crate::pixels::{float, floor};
 
 /// Pixels of a face's longer side, in what the detector sees, from which on it is found.
 pub(crate) const SEEN: u32 = 20;
@@ -88,15 +89,6 @@ fn level((width, height): (u32, u32), scale: f32) -> Vec<Part> {
 
 fn scaled(side: u32, scale: f32) -> u32 {
     floor(float(side) * scale)
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a place in a photo"
-)]
-fn floor(x: f32) -> u32 {
-    x as u32
 }
 
 /// As few as cover a side, evenly apart.
@@ -200,14 +192,6 @@ pub(crate) fn merged(
         }
     }
     kept
-}
-
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "sides of photos have few digits"
-)]
-fn float(n: u32) -> f32 {
-    n as f32
 }
 
 #[cfg(test)]

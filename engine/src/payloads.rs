@@ -76,18 +76,28 @@ impl Engine {
         let written = self.decided(|| {
             let deciding = self.alone(&target);
             let ids = self.decide(&target, filter)?;
-            let count = ids.len();
-            let record = Record::Delete {
-                collection: target.id,
-                ids,
-            };
-            let written = match count {
-                0 => self.nothing_written(),
-                _ => self.write(deciding.basis, record, ack)?,
-            };
-            Ok((written, count))
+            self.delete_decided(&target, ids, (deciding.basis, ack))
         });
         written.map_err(|error| rename_missing(error, collection))
+    }
+
+    /// Removes points that were decided on, and says how many those are.
+    pub(crate) fn delete_decided(
+        &self,
+        target: &Collection,
+        ids: Vec<PointId>,
+        (basis, ack): (Basis, Ack),
+    ) -> Result<(Written, usize), Error> {
+        let count = ids.len();
+        let record = Record::Delete {
+            collection: target.id,
+            ids,
+        };
+        let written = match count {
+            0 => self.nothing_written(),
+            _ => self.write(basis, record, ack)?,
+        };
+        Ok((written, count))
     }
 
     /// Takes vectors away from all points that a filter lets through.

@@ -8,7 +8,7 @@
 use std::ops::Bound::{Included, Unbounded};
 
 use serde_json::Value;
-use storage::{PointId, Record};
+use storage::PointId;
 
 use crate::about::{ABOUT_PERSON, About};
 use crate::collection::{Collection, State};
@@ -219,16 +219,7 @@ impl Engine {
                     alone
                 }
             };
-            let count = ids.len();
-            let record = Record::Delete {
-                collection: target.id,
-                ids,
-            };
-            let written = match count {
-                0 => self.nothing_written(),
-                _ => self.write(deciding.basis, record, ack)?,
-            };
-            Ok((written, count))
+            self.delete_decided(&target, ids, (deciding.basis, ack))
         });
         deleted.map_err(|error| rename_missing(error, collection))
     }
