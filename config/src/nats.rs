@@ -23,6 +23,8 @@ pub struct Nats {
     pub monitors: Vec<String>,
     /// Seconds after which a node puts a checkpoint into the store, if none has; 0 is never.
     pub checkpoint_interval_s: u64,
+    /// Where checkpoints lie: `file:///folder` or `s3://bucket/folder`; absent: beside the stream.
+    pub checkpoints: Option<String>,
     /// Seconds after which nodes compare what they hold; 0 is never.
     pub compare_interval_s: u64,
     /// Whether servers may acknowledge before they sync.
@@ -67,6 +69,12 @@ impl Nats {
         let replicas = r.number("nats.replicas", 3, limits::REPLICAS)?;
         let checkpoint_interval_s =
             r.number("nats.checkpoint_interval_s", 3600, limits::STORE_INTERVAL_S)?;
+        let checkpoints = r.text(
+            "nats.checkpoints",
+            "",
+            "a folder such as file:///mnt/checkpoints or s3://bucket/folder, without a user or password",
+            store,
+        )?;
         let compare_interval_s =
             r.number("nats.compare_interval_s", 3600, limits::STORE_INTERVAL_S)?;
         let lazy_sync = r.boolean("nats.lazy_sync", false)?;
@@ -96,6 +104,7 @@ impl Nats {
             replicas,
             monitors,
             checkpoint_interval_s,
+            checkpoints,
             compare_interval_s,
             lazy_sync,
             credentials,
@@ -118,6 +127,20 @@ fn addresses(text: &str, schemes: &[&str]) -> Option<Vec<String>> {
     all.iter().all(fits).then_some(all)
 }
 
+/// Where checkpoints lie; nothing of an empty text.
+fn store(text: &str) -> Option<Option<String>> {
+    if text.is_empty() {
+        return Some(None);
+    }
+    let plain = !text.contains(['@', '?', '#', ' ', '\\']) && !text.contains("..");
+    let place = match (text.strip_prefix("file://"), text.strip_prefix("s3://")) {
+        (Some(folder), _) => folder.len() > 1 && folder.starts_with('/'),
+        (_, Some(bucket)) => !bucket.is_empty() && !bucket.starts_with('/'),
+        _ => false,
+    };
+    (plain && place).then(|| Some(text.to_owned()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -130,6 +153,26 @@ mod tests {
         assert_eq!(of(""), Some(Vec::new()));
         for wrong in ["a:4222", "http://a:1", "nats://me:secret@a:1", "nats://"] {
             assert_eq!(of(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn checkpoints_lie_in_a_folder_from_the_root_on_or_in_a_bucket() {
+        assert_eq!(store(""), Some(None));
+        for right in ["file:///mnt/it", "s3://bucket", "s3://bucket/a/b"] {
+            assert_eq!(store(right), Some(Some(right.to_owned())));
+        }
+        for wrong in [
+            "/mnt/it",
+            "file://mnt/it",
+            "file:///",
+            "s3://",
+            "s3:///it",
+            "s3://key:secret@bucket",
+            "https://bucket.s3.amazonaws.com",
+            "file:///mnt/../etc",
+        ] {
+            assert_eq!(store(wrong), None, "{wrong}");
         }
     }
 }

@@ -8,12 +8,14 @@ use std::io::Read;
 
 use async_nats::jetstream::{self, Context, stream::Config};
 use storage::{Error, Lsn};
+use uuid::Uuid;
 
 use crate::limits::ANSWER;
 use crate::log::runtime;
 use crate::position::{behind, sequence};
 use crate::settings::Settings;
-use crate::{checkpoints, connection, stream, varz};
+use crate::store::Store;
+use crate::{connection, stream, varz};
 
 /// Where a log begins whose nodes begin with a backup that was made at this position of another: all that
 /// clients may have seen is before it.
@@ -35,28 +37,24 @@ pub fn begin(
     let begun = runtime.block_on(async {
         let mut context = jetstream::new(connection::connect(settings).await?);
         context.set_timeout(ANSWER * 5);
-        let objects = format!("OBJ_{}", checkpoints::bucket(settings));
-        for name in [&settings.stream, &objects] {
-            if stream::find(&context, name).await?.is_some() {
-                return Err(there(name));
-            }
+        if stream::find(&context, &settings.stream).await?.is_some() {
+            let removed = format!("`nats stream rm {}`", settings.stream);
+            return Err(there(&settings.stream, &removed));
+        }
+        if let Some((remains, removed)) = Store::remains(&context, settings).await? {
+            return Err(there(&remains, &removed));
         }
         varz::check_before(settings)?;
-        let store = checkpoints::make(&context, settings).await?;
+        let number = Uuid::new_v4();
+        let store = Store::make(&context, settings, number.as_u128()).await?;
         let made = async {
-            checkpoints::wait_known(&context, settings).await?;
-            checkpoints::put(&store, at, about, bytes).await?;
-            make(&context, settings, at).await
+            store.put(at, about, bytes).await?;
+            make(&context, settings, number, at).await
         };
         let made = made.await;
         if made.is_err() {
             // With what is left of it nothing could begin again.
-            let removed = context
-                .delete_object_store(checkpoints::bucket(settings))
-                .await;
-            if let Err(error) = removed {
-                tracing::warn!(%error, objects, "what is left is to be removed by hand");
-            }
+            store.clear(&context, settings).await;
         }
         made
     });
@@ -64,14 +62,14 @@ pub fn begin(
     begun
 }
 
-async fn make(context: &Context, settings: &Settings, at: Lsn) -> Result<(), Error> {
+async fn make(context: &Context, settings: &Settings, number: Uuid, at: Lsn) -> Result<(), Error> {
     // What nodes have said of places in an earlier log of this name says nothing of this one.
     let _ = context
         .delete_key_value(format!("{}-sums", settings.stream))
         .await;
     let config = Config {
         first_sequence: Some(sequence(at) + 1),
-        ..stream::wanted(settings)
+        ..stream::wanted(settings, number)
     };
     let made = context.create_stream(config).await;
     made.map(drop).map_err(|error| {
@@ -82,9 +80,9 @@ async fn make(context: &Context, settings: &Settings, at: Lsn) -> Result<(), Err
     })
 }
 
-fn there(name: &str) -> Error {
+fn there(name: &str, removed: &str) -> Error {
     Error::Shared(format!(
-        "the stream `{name}` is there already, and a log can only begin where there is none: name another one \
-         (`nats.stream`), or remove this one with all that is in it (`nats stream rm {name}`)"
+        "`{name}` is there already, and a log can only begin where there is none of its name: name another stream \
+         (`nats.stream`), or remove that one with all that is in it ({removed})"
     ))
 }

@@ -1,32 +1,23 @@
-//! What nodes begin with, in an object store beside the stream; and trimming the stream below it.
+//! What nodes begin with, in a store; and trimming the stream below it.
 //!
 //! Invariant: a message goes only when two checkpoints are in the store that have all up to it, so that
-//! whoever begins with either finds all that follows. The store's own checksum of an object is checked
-//! when it is read, and the object has its own beside.
+//! whoever begins with either finds all that follows.
 
-use std::collections::HashMap;
-use std::fmt::Display;
-use std::io::{self, Read};
-use std::pin::Pin;
+use std::io::Read;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context as Task, Poll};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use async_nats::Client;
-use async_nats::jetstream::object_store::{Config, ObjectInfo, ObjectMetadata, ObjectStore};
+use async_nats::jetstream;
 use async_nats::jetstream::stream::Stream;
-use async_nats::jetstream::{self, Context, stream::StorageType};
-use futures_util::StreamExt;
 use storage::{Error, Lsn};
-use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 use tokio::runtime::Runtime;
-use tokio::time::timeout;
-use uuid::Uuid;
 
-use crate::limits::{ANSWER, PIECE, READ_PATIENCE};
+use crate::limits::ANSWER;
 use crate::log::{message_at, part, runtime};
 use crate::position::{kept_from, sequence};
 use crate::settings::Settings;
+use crate::store::{Elsewhere, Store};
 use crate::stream::{self, Absent};
 use crate::{connection, varz};
 
@@ -34,12 +25,8 @@ use crate::{connection, varz};
 pub struct Checkpoints {
     /// Given up in `drop` alone.
     runtime: Option<Runtime>,
-    /// Of the log.
-    name: String,
     client: Client,
-    store: ObjectStore,
-    /// What the store lies in.
-    objects: Stream,
+    store: Store,
     stream: Stream,
     /// The first message of the stream that was found to be reached by a checkpoint.
     begun: AtomicU64,
@@ -48,18 +35,25 @@ pub struct Checkpoints {
 /// One of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Checkpoint {
-    name: String,
+    pub(crate) name: String,
     /// All up to here is in it.
     pub lsn: Lsn,
-    /// Its bytes.
-    pub bytes: usize,
+    /// Its bytes, as it lies there.
+    pub bytes: u64,
     /// How long ago it was made, by this machine's clock.
     pub age: Duration,
-    /// What its maker said about it.
-    pub about: String,
 }
 
-const PREFIX: &str = "checkpoint-";
+/// Whether there is a store where the settings say, as far as this machine can tell by itself.
+///
+/// # Errors
+/// There is no such folder, or the environment does not say how S3 is reached.
+pub fn check_store(settings: &Settings) -> Result<(), Error> {
+    let Some(url) = &settings.checkpoints else {
+        return Ok(());
+    };
+    Elsewhere::open(url, &settings.stream).map(drop)
+}
 
 impl Checkpoints {
     /// Connects, and finds or makes the store.
@@ -72,28 +66,15 @@ impl Checkpoints {
             let client = connection::connect(settings).await?;
             let mut context = jetstream::new(client.clone());
             context.set_timeout(ANSWER * 5);
-            let (stream, _) = stream::open(&context, settings, Absent::Gone).await?;
-            let bucket = bucket(settings);
-            let (store, objects) = stream::patiently(async || {
-                let store = match context.get_object_store(&bucket).await {
-                    Ok(store) => store,
-                    Err(_) => make(&context, settings).await?,
-                };
-                let objects = context.get_stream(format!("OBJ_{bucket}")).await;
-                let objects = objects.map_err(|error| failed("cannot be found", &error))?;
-                Ok((store, objects))
-            })
-            .await?;
-            Ok::<_, Error>((client, store, objects, stream))
+            let (stream, number) = stream::open(&context, settings, Absent::Gone).await?;
+            let store = Store::open(&context, settings, number).await?;
+            Ok::<_, Error>((client, store, stream))
         });
-        let (client, store, objects, stream) = opened?;
-        stream::check_beside(&objects.cached_info().config, settings, Duration::ZERO)?;
+        let (client, store, stream) = opened?;
         Ok(Self {
             runtime: Some(runtime),
-            name: settings.stream.clone(),
             client,
             store,
-            objects,
             stream,
             begun: AtomicU64::new(0),
         })
@@ -106,44 +87,17 @@ impl Checkpoints {
 
     /// All there are, the newest first.
     pub fn all(&self) -> Result<Vec<Checkpoint>, Error> {
-        self.runtime().block_on(self.list())
+        self.runtime().block_on(self.store.list())
     }
 
-    async fn list(&self) -> Result<Vec<Checkpoint>, Error> {
-        let list = self.store.list().await;
-        let mut list = list.map_err(|error| failed("cannot be listed", &error))?;
-        let (mut all, now) = (Vec::new(), now());
-        while let Some(info) = list.next().await {
-            let info = info.map_err(|error| failed("cannot be listed", &error))?;
-            all.extend(checkpoint(&info, now));
-        }
-        all.sort_by(|a, b| (b.lsn, &b.name).cmp(&(a.lsn, &a.name)));
-        Ok(all)
-    }
-
-    /// Hands on its bytes.
+    /// Hands on its bytes, and gives what its maker said about it.
     pub fn fetch(
         &self,
         which: &Checkpoint,
         take: &mut dyn FnMut(&[u8]) -> Result<(), Error>,
-    ) -> Result<(), Error> {
-        self.runtime().block_on(async {
-            let stands = |_| failed("cannot be read", &"nothing comes");
-            let object = timeout(READ_PATIENCE, self.store.get(&which.name)).await;
-            let object = object.map_err(stands)?;
-            let mut object = object.map_err(|error| failed("cannot be read", &error))?;
-            let mut piece = vec![0; PIECE];
-            loop {
-                let got = timeout(READ_PATIENCE, object.read(&mut piece)).await;
-                match got
-                    .map_err(stands)?
-                    .map_err(|error| failed("cannot be read", &error))?
-                {
-                    0 => return Ok(()),
-                    got => take(piece.get(..got).unwrap_or_default())?,
-                }
-            }
-        })
+    ) -> Result<String, Error> {
+        let fetched = self.store.fetch(&which.name, take);
+        self.runtime().block_on(fetched)
     }
 
     /// Puts one in: all of `bytes`, or nothing that anybody sees.
@@ -153,7 +107,7 @@ impl Checkpoints {
         about: String,
         bytes: impl Read + Send + Unpin,
     ) -> Result<(), Error> {
-        self.runtime().block_on(put(&self.store, lsn, about, bytes))
+        self.runtime().block_on(self.store.put(lsn, about, bytes))
     }
 
     /// Asks again whether the servers that keep the log sync before they acknowledge.
@@ -166,45 +120,10 @@ impl Checkpoints {
         varz::check(settings, &stream::keepers(&info, &self.client))
     }
 
-    /// Removes what is left of uploads that were broken off: pieces that no checkpoint names, and to which
-    /// nothing was added for so long, by the servers' clocks, before the last piece of all. Returns of how many
-    /// uploads there were any.
+    /// Removes what is left of uploads that were broken off: what no checkpoint names, and to which nothing was added for
+    /// so long. Returns of how many uploads there was any.
     pub fn sweep(&self, quiet: Duration) -> Result<usize, Error> {
-        self.runtime().block_on(async {
-            let stays = |error: &dyn Display| failed("cannot be looked through", error);
-            // Before the names: an upload that ends meanwhile is named.
-            let info = self.objects.get_info().await;
-            let newest = info.map_err(|error| stays(&error))?.state.last_timestamp;
-            let pieces = format!("$O.{}-checkpoints.C.", self.name);
-            let mut subjects = self
-                .objects
-                .info_with_subjects(format!("{pieces}>"))
-                .await
-                .map_err(|error| stays(&error))?;
-            let mut left = HashMap::new();
-            while let Some(subject) = subjects.next().await {
-                let (subject, _) = subject.map_err(|error| stays(&error))?;
-                let upload = subject.strip_prefix(&pieces).map(str::to_owned);
-                left.extend(upload.map(|upload| (upload, subject)));
-            }
-            let mut named = self.store.list().await.map_err(|error| stays(&error))?;
-            while let Some(info) = named.next().await {
-                left.remove(&info.map_err(|error| stays(&error))?.nuid);
-            }
-            let mut removed = 0;
-            for subject in left.into_values() {
-                let last = self.objects.get_last_raw_message_by_subject(&subject).await;
-                let Ok(last) = last else { continue };
-                let added = second(last.time.unix_timestamp());
-                if added + quiet > second(newest.unix_timestamp()) {
-                    continue;
-                }
-                let purge = self.objects.purge().filter(subject).await;
-                purge.map_err(|error| stays(&error))?;
-                removed += 1;
-            }
-            Ok(removed)
-        })
+        self.runtime().block_on(self.store.sweep(quiet))
     }
 
     /// The first message of the stream, and how far one must have applied it to go on with that, where nobody can begin:
@@ -222,7 +141,7 @@ impl Checkpoints {
                 return Ok(None);
             }
             let reaches = kept_from(first);
-            let all = self.list().await?;
+            let all = self.store.list().await?;
             let begins = all.iter().any(|it| reaches <= it.lsn.next());
             if begins {
                 self.begun.store(first, Ordering::Relaxed);
@@ -236,7 +155,7 @@ impl Checkpoints {
     /// after that one. Returns from where on the stream is kept then.
     pub fn trim(&self, apart: Duration) -> Result<Lsn, Error> {
         self.runtime().block_on(async {
-            let all = self.list().await?;
+            let all = self.store.list().await?;
             let Some((newest, rest)) = all.split_first() else {
                 return Ok(Lsn(1));
             };
@@ -246,8 +165,7 @@ impl Checkpoints {
             };
             let (kept, gone) = rest.split_at(at + 1);
             for old in gone {
-                let gone = self.store.delete(&old.name).await;
-                gone.map_err(|error| failed("lets nothing go", &error))?;
+                self.store.remove(&old.name).await?;
             }
             let Some(oldest) = kept.last() else {
                 return Ok(Lsn(1));
@@ -280,103 +198,5 @@ impl Drop for Checkpoints {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
-    }
-}
-
-/// The name of the store.
-pub(crate) fn bucket(settings: &Settings) -> String {
-    format!("{}-checkpoints", settings.stream)
-}
-
-/// Makes the store.
-pub(crate) async fn make(context: &Context, settings: &Settings) -> Result<ObjectStore, Error> {
-    let config = Config {
-        bucket: bucket(settings),
-        description: Some("what nodes of doppel begin with".into()),
-        storage: StorageType::File,
-        num_replicas: settings.replicas,
-        ..Config::default()
-    };
-    let made = context.create_object_store(config).await;
-    made.map_err(|error| failed("cannot be made", &error))
-}
-
-/// Waits until the server that is asked has heard of a store that was just made: before, it takes no pieces for it.
-pub(crate) async fn wait_known(context: &Context, settings: &Settings) -> Result<(), Error> {
-    let bucket = bucket(settings);
-    let piece = format!("$O.{bucket}.C.known");
-    stream::patiently(async || {
-        let failed = |error: &dyn Display| failed("takes nothing", error);
-        let sent = context.publish(piece.clone(), "".into()).await;
-        let taken = sent.map_err(|error| failed(&error))?.await;
-        taken.map_err(|error| failed(&error))?;
-        let objects = context.get_stream(format!("OBJ_{bucket}")).await;
-        let objects = objects.map_err(|error| failed(&error))?;
-        let removed = objects.purge().filter(&piece).await;
-        removed.map(drop).map_err(|error| failed(&error))
-    })
-    .await
-}
-
-/// Puts a checkpoint in.
-pub(crate) async fn put(
-    store: &ObjectStore,
-    lsn: Lsn,
-    about: String,
-    bytes: impl Read + Send + Unpin,
-) -> Result<(), Error> {
-    let name = format!("{PREFIX}{:020}-{}", lsn.0, Uuid::new_v4().simple());
-    let meta = ObjectMetadata {
-        name,
-        description: Some(about),
-        chunk_size: Some(PIECE),
-        ..ObjectMetadata::default()
-    };
-    let put = store.put(meta, &mut Blocking(bytes)).await;
-    put.map_err(|error| failed("takes nothing", &error))?;
-    Ok(())
-}
-
-fn failed(what: &str, error: &dyn Display) -> Error {
-    Error::Unreachable(format!("the store of checkpoints {what}: {error}"))
-}
-
-/// What is no checkpoint is left alone.
-fn checkpoint(info: &ObjectInfo, now: Duration) -> Option<Checkpoint> {
-    let (lsn, _) = info.name.strip_prefix(PREFIX)?.split_once('-')?;
-    Some(Checkpoint {
-        name: info.name.clone(),
-        lsn: Lsn(lsn.parse().ok()?),
-        bytes: info.size,
-        age: now.saturating_sub(second(info.modified?.unix_timestamp())),
-        about: info.description.clone().unwrap_or_default(),
-    })
-}
-
-/// How long ago that was, by this machine's clock.
-pub(crate) fn since(unix: i64) -> Duration {
-    now().saturating_sub(second(unix))
-}
-
-fn now() -> Duration {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    now.unwrap_or_default()
-}
-
-fn second(unix: i64) -> Duration {
-    Duration::from_secs(u64::try_from(unix).unwrap_or_default())
-}
-
-/// A file of this machine, read where it is asked for: nothing else runs on that thread.
-struct Blocking<R>(R);
-
-impl<R: Read + Unpin> AsyncRead for Blocking<R> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        _: &mut Task<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let got = self.0.read(buffer.initialize_unfilled());
-        Poll::Ready(got.map(|got| buffer.advance(got)))
     }
 }

@@ -21,13 +21,14 @@ mod lookout;
 mod message;
 mod position;
 mod settings;
+mod store;
 mod stream;
 mod sums;
 mod tail;
 mod varz;
 
 pub use begin::{begin, begins_at};
-pub use checkpoints::{Checkpoint, Checkpoints};
+pub use checkpoints::{Checkpoint, Checkpoints, check_store};
 pub use leases::Leases;
 pub use log::JetStreamLog;
 pub use position::messages_between;

@@ -56,5 +56,9 @@ pub(crate) const GROUP_BYTES: usize = 256 << 20;
 pub(crate) const SAID_FOR: Duration = Duration::from_secs(86_400);
 /// Bytes of a checkpoint that are sent at once.
 pub(crate) const PIECE: usize = 256 << 10;
+/// The same, to and from a folder or S3, which takes 10,000 of them for an object: 160 GB.
+pub(crate) const PART: usize = 16 << 20;
+/// Those that are on their way at once.
+pub(crate) const PARTS_AT_ONCE: usize = 2;
 /// Bytes of what a server tells about itself.
 pub(crate) const VARZ_BYTES: u64 = 4 << 20;

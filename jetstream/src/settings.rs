@@ -16,6 +16,8 @@ pub struct Settings {
     pub monitors: Vec<String>,
     /// Whether servers that acknowledge before they sync are good enough.
     pub lazy_sync: bool,
+    /// Where checkpoints lie: `file:///folder` or `s3://bucket/folder`; absent: beside the stream.
+    pub checkpoints: Option<String>,
     /// How this node shows who it is, and knows who they are.
     pub access: Access,
 }

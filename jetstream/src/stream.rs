@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use crate::limits::{AGAIN, GONE_PATIENCE, OPEN_PATIENCE};
 use crate::settings::Settings;
+use crate::store::Store;
 use crate::varz;
 
 /// Under which the stream's metadata has the number that tells this log from all others.
@@ -92,21 +93,24 @@ async fn find_or_make(
     if found.is_some() || absent == Absent::Gone {
         return Ok(found);
     }
-    for beside in [
-        format!("OBJ_{}-checkpoints", settings.stream),
-        format!("KV_{}-sums", settings.stream),
-    ] {
-        if find(context, &beside).await?.is_some() {
-            // Or another node has made both by now.
-            let found = find(context, &settings.stream).await?;
-            return found
-                .map(Some)
-                .ok_or_else(|| lost(&settings.stream, &beside));
-        }
+    let sums = format!("KV_{}-sums", settings.stream);
+    let sums = find(context, &sums).await?.map(|_| {
+        let removed = format!("`nats stream rm {sums}`");
+        (sums.clone(), removed)
+    });
+    let remains = Store::remains(context, settings).await?.or(sums);
+    if let Some((beside, removed)) = remains {
+        // Or another node has made both by now.
+        let found = find(context, &settings.stream).await?;
+        return found
+            .map(Some)
+            .ok_or_else(|| lost(&settings.stream, &beside, &removed));
     }
     // Nothing is made for a start that is refused.
     varz::check_before(settings)?;
-    let made = context.create_stream(wanted(settings)).await;
+    let made = context
+        .create_stream(wanted(settings, Uuid::new_v4()))
+        .await;
     // Another node may have been first.
     if made.is_ok() {
         tracing::info!(stream = settings.stream, "the stream was made");
@@ -117,11 +121,11 @@ async fn find_or_make(
     }
 }
 
-fn lost(stream: &str, beside: &str) -> Error {
+fn lost(stream: &str, beside: &str, removed: &str) -> Error {
     Error::Shared(format!(
         "the stream `{stream}` is not there, but `{beside}` is, which was made beside it: the log was lost, or is just \
          being begun. Begin it with what a node has (docs/SCALING.md, \"When the log is damaged\"); for one that has \
-         nothing, name another stream or remove that one (`nats stream rm {beside}`)"
+         nothing, name another stream or remove that one ({removed})"
     ))
 }
 
@@ -159,7 +163,8 @@ pub(crate) fn subject(stream: &str) -> String {
     format!("{stream}.log")
 }
 
-pub(crate) fn wanted(settings: &Settings) -> Config {
+/// As it is made, for a log with this number.
+pub(crate) fn wanted(settings: &Settings, number: Uuid) -> Config {
     Config {
         name: settings.stream.clone(),
         description: Some("doppel's log: only doppel may write to it".into()),
@@ -174,7 +179,7 @@ pub(crate) fn wanted(settings: &Settings) -> Config {
         max_message_size: -1,
         max_age: Duration::ZERO,
         deny_delete: true,
-        metadata: HashMap::from([(NUMBER.into(), Uuid::new_v4().simple().to_string())]),
+        metadata: HashMap::from([(NUMBER.into(), number.simple().to_string())]),
         ..Config::default()
     }
 }
@@ -260,6 +265,7 @@ mod tests {
             replicas: 3,
             monitors: Vec::new(),
             lazy_sync: false,
+            checkpoints: None,
             access: Access::default(),
         }
     }
@@ -287,10 +293,10 @@ mod tests {
 
     #[test]
     fn a_stream_as_it_is_made_is_taken_and_one_that_may_lose_records_is_not() {
-        let config = wanted(&settings());
+        let config = wanted(&settings(), Uuid::new_v4());
         assert!(check(&config).is_ok() && number(&config).is_ok());
         let refused = |change: &dyn Fn(&mut Config)| {
-            let mut config = wanted(&settings());
+            let mut config = wanted(&settings(), Uuid::new_v4());
             change(&mut config);
             check(&config).unwrap_err().to_string()
         };

@@ -6,9 +6,9 @@ use async_nats::jetstream::kv::CreateErrorKind;
 use storage::{Error, Lsn};
 
 use crate::bucket::{Bucket, Purpose};
-use crate::checkpoints::since;
 use crate::limits::SAID_FOR;
 use crate::settings::Settings;
+use crate::store::since;
 
 /// What is said by whom.
 pub struct Sums(Bucket);

@@ -45,6 +45,7 @@ fn certificates_and_a_password_are_asked_for_and_shown() {
         replicas: 1,
         monitors: nats.monitors(),
         lazy_sync: false,
+        checkpoints: None,
         access: Access {
             credentials: None,
             user: Some(("doppel".to_owned(), "correct-horse".to_owned())),
@@ -152,6 +153,7 @@ fn a_file_of_credentials_is_shown_to_servers_that_know_accounts_only() {
         replicas: 1,
         monitors: nats.monitors(),
         lazy_sync: false,
+        checkpoints: None,
         access: Access {
             credentials: Some(path),
             ..Access::default()

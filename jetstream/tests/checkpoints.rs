@@ -19,18 +19,20 @@ fn settings(nats: &Nats) -> Settings {
         replicas: nats.count(),
         monitors: nats.monitors(),
         lazy_sync: false,
+        checkpoints: None,
         access: Access::default(),
     }
 }
 
-fn fetched(store: &Checkpoints, which: &jetstream::Checkpoint) -> Vec<u8> {
+/// What is said of it, and its bytes.
+fn fetched(store: &Checkpoints, which: &jetstream::Checkpoint) -> (String, Vec<u8>) {
     let mut all = Vec::new();
     let mut take = |bytes: &[u8]| {
         all.extend(bytes);
         Ok(())
     };
-    store.fetch(which, &mut take).unwrap();
-    all
+    let about = store.fetch(which, &mut take).unwrap();
+    (about, all)
 }
 
 #[test]
@@ -94,10 +96,13 @@ fn two_checkpoints_are_kept_and_the_stream_from_the_older_on() {
         assert_eq!(kept_from, expected);
     }
     let all = store.all().unwrap();
-    let told: Vec<_> = all.iter().map(|it| (it.lsn, it.about.as_str())).collect();
-    assert_eq!(told, [(lsns[2], "number 2"), (lsns[1], "number 1")]);
-    assert!(fetched(&store, &all[0]) == large[2..]);
-    assert!(fetched(&store, &all[1]) == large[1..]);
+    let told: Vec<_> = all.iter().map(|it| it.lsn).collect();
+    assert_eq!(told, [lsns[2], lsns[1]]);
+    for (n, it) in [(2, &all[0]), (1, &all[1])] {
+        let (about, bytes) = fetched(&store, it);
+        assert_eq!(about, format!("number {n}"));
+        assert!(bytes == large[n..]);
+    }
     drop(log);
     let log = JetStreamLog::open(&settings).unwrap();
     assert!(log.first_lsn() > Lsn(1) && log.first_lsn() <= lsns[1].next());
@@ -196,7 +201,7 @@ fn what_is_left_of_an_upload_that_broke_off_is_removed_and_what_is_whole_is_not(
     assert_eq!(store.sweep(hour).unwrap(), 0);
     assert_eq!(store.sweep(Duration::ZERO).unwrap(), 1);
     assert_eq!(store.sweep(Duration::ZERO).unwrap(), 0);
-    assert!(fetched(&store, &store.all().unwrap()[0]) == whole);
+    assert!(fetched(&store, &store.all().unwrap()[0]).1 == whole);
 }
 
 #[test]

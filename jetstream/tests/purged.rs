@@ -17,6 +17,7 @@ fn settings(nats: &Nats) -> Settings {
         replicas: nats.count(),
         monitors: nats.monitors(),
         lazy_sync: false,
+        checkpoints: None,
         access: Access::default(),
     }
 }

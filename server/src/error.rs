@@ -41,6 +41,9 @@ pub enum Error {
          DOPPEL_NATS__SERVERS"
     )]
     NoServers,
+    /// Checkpoints cannot lie where the settings say.
+    #[error("the store of checkpoints (`nats.checkpoints`) cannot be used: {0}")]
+    CheckpointStore(String),
     /// A certificate or a key cannot be used.
     #[error("TLS cannot be set up: {0}")]
     Tls(String),
@@ -89,6 +92,7 @@ mod tests {
             Error::System { .. } => "cannot open the audit trail",
             Error::Keys(_) => "the API keys cannot be read",
             Error::Tls(_) => "TLS cannot be set up",
+            Error::CheckpointStore(_) => "the store of checkpoints",
             Error::NoServers => "the settings name no servers of NATS",
             Error::Ended => "the server ended by itself",
         }
@@ -119,6 +123,7 @@ mod tests {
             Error::system("open the audit trail")(std::io::ErrorKind::NotFound.into()),
             Error::Keys(text()),
             Error::Tls(text()),
+            Error::CheckpointStore(text()),
             Error::NoServers,
             Error::Ended,
         ];

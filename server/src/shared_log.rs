@@ -59,12 +59,12 @@ pub(crate) fn fetcher(nats: &Nats) -> FetchSeed {
         let Some(wanted) = fitting.nth(newest_but) else {
             return Ok(None);
         };
-        let about: About = serde_json::from_str(&wanted.about).map_err(|error| {
+        let about = store.fetch(&wanted, take)?;
+        let about: About = serde_json::from_str(&about).map_err(|error| {
             storage::Error::Shared(format!(
                 "a checkpoint's description cannot be read: {error}"
             ))
         })?;
-        store.fetch(&wanted, take)?;
         Ok(Some(SeedHead {
             lsn: Lsn(about.lsn),
             made: Lsn(about.made.unwrap_or(about.lsn)),
@@ -84,11 +84,18 @@ pub fn begin_log(config: &Config, backup: &Path, behind: u64) -> Result<u64, Err
         return Err(Error::NoServers);
     };
     tls::check_nats(nats)?;
+    check_store(nats)?;
     let (mut head, bytes) = engine::seed_of(backup)?;
     head.lsn = jetstream::begins_at(head.made.max(Lsn(behind)));
     let begun = jetstream::begin(&settings(nats), head.lsn, About::written(&head), bytes);
     begun.map_err(engine::Error::from)?;
     Ok(head.lsn.0)
+}
+
+/// Refuses a store of checkpoints that is not there, as far as this machine can tell by itself.
+pub(crate) fn check_store(nats: &Nats) -> Result<(), Error> {
+    jetstream::check_store(&settings(nats))
+        .map_err(|error| Error::CheckpointStore(error.to_string()))
 }
 
 /// Puts checkpoints into the store, as long as the server runs; of several nodes the first that finds
@@ -197,6 +204,7 @@ pub(crate) fn settings(nats: &Nats) -> Settings {
         replicas: nats.replicas,
         monitors: nats.monitors.clone(),
         lazy_sync: nats.lazy_sync,
+        checkpoints: nats.checkpoints.clone(),
         access: Access {
             credentials: nats.credentials.clone(),
             user: user.map(|(name, password)| (name.clone(), ApiKey::as_str(password).to_owned())),

@@ -126,6 +126,9 @@ fn start_for(config: Config, embedding: Embedding, purpose: Purpose) -> Result<R
     let remote = remote.transpose()?;
     if let Some(nats) = &config.nats {
         tls::check_nats(nats)?;
+        if purpose == Purpose::Serving {
+            shared_log::check_store(nats)?;
+        }
     }
     let mut app = App::new(config, Metrics::new(), keys, audit, remote);
     app.without_log = purpose == Purpose::OneCommand;

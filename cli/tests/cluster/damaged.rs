@@ -120,6 +120,7 @@ fn alone(nats: &Nats, dir: &Path, more: &[&str]) -> Place {
         port: free_ports(1)[0],
         checkpoints_s: 60,
         more: more.map(|it| format!("nats.{it}")).collect(),
+        env: Vec::new(),
     }
 }
 

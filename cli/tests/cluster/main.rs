@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod damaged;
+mod elsewhere;
 #[path = "../../../jetstream/tests/common/mod.rs"]
 mod nats;
 mod node;
@@ -70,6 +71,7 @@ impl Cluster {
             // A node that is cut off shall find what it missed in the stream.
             checkpoints_s: if apart { 3_600 } else { 4 },
             more: more.to_vec(),
+            env: Vec::new(),
         });
         let places: Vec<_> = places.collect();
         let nodes = places
@@ -131,6 +133,7 @@ impl Cluster {
             port: free_ports(1)[0],
             checkpoints_s: 4,
             more: Vec::new(),
+            env: Vec::new(),
         };
         self.nodes.push(Some(Node::ready(&place)));
         self.places.push(place);

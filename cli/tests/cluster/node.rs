@@ -20,6 +20,8 @@ pub(crate) struct Place {
     pub(crate) checkpoints_s: u32,
     /// More settings, as `key=value`.
     pub(crate) more: Vec<String>,
+    /// What stands in its environment beside what stands in the test's.
+    pub(crate) env: Vec<(String, String)>,
 }
 
 pub(crate) struct Node {
@@ -31,15 +33,14 @@ pub(crate) struct Node {
 pub(crate) type Answer = (u16, Option<u64>, Value);
 
 impl Node {
-    /// Starts it; it may not be ready yet.
-    pub(crate) fn start(place: &Place) -> Self {
+    fn command(place: &Place) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_doppel"));
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("DOPPEL_") {
                 command.env_remove(name);
             }
         }
-        let child = command
+        command
             .args(["serve", "--no-install", "--log-level", "warn"])
             .arg("--data-dir")
             .arg(&place.dir)
@@ -62,9 +63,14 @@ impl Node {
             .arg("nats.compare_interval_s=6")
             .arg("--models-dir")
             .arg(place.models.clone().unwrap_or(place.dir.join("no-models")))
-            .args(place.more.iter().flat_map(|it| ["--set", it]))
-            .stdout(Stdio::piped())
-            .spawn();
+            .envs(place.env.iter().map(|(name, value)| (name, value)))
+            .args(place.more.iter().flat_map(|it| ["--set", it]));
+        command
+    }
+
+    /// Starts it; it may not be ready yet.
+    pub(crate) fn start(place: &Place) -> Self {
+        let child = Self::command(place).stdout(Stdio::piped()).spawn();
         let mut child = child.unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let url = loop {
@@ -75,6 +81,13 @@ impl Node {
         };
         thread::spawn(move || lines.for_each(drop));
         Self { child, url }
+    }
+
+    /// What a start says that comes to nothing.
+    pub(crate) fn refused(place: &Place) -> String {
+        let ended = Self::command(place).output().unwrap();
+        assert!(!ended.status.success());
+        String::from_utf8_lossy(&ended.stderr).into_owned()
     }
 
     pub(crate) fn ready(place: &Place) -> Self {

@@ -59,6 +59,7 @@ impl Cluster {
             port: self.ports[n],
             checkpoints_s: 4,
             more: more.map(str::to_owned).to_vec(),
+            env: Vec::new(),
         })
     }
 

@@ -33,6 +33,7 @@ pub(crate) fn reached(nats: &Nats) -> Settings {
         replicas: 1,
         monitors: nats.monitors(),
         lazy_sync: false,
+        checkpoints: None,
         access: Access::default(),
     }
 }

@@ -47,8 +47,10 @@ const MAY_USE: [(&str, &[&str]); 12] = [
 
 /// A library and the only crates it may appear in, tests aside: what a crate is the home of can be
 /// replaced by changing that crate alone.
-const HOMES: [(&str, &[&str]); 27] = [
+const HOMES: [(&str, &[&str]); 29] = [
     ("async-nats", &["jetstream"]),
+    ("object_store", &["jetstream"]),
+    ("reqwest", &["jetstream"]),
     ("candle-core", &["train"]),
     ("prost", &["train"]),
     ("sled", &["storage"]),

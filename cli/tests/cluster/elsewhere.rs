@@ -1,0 +1,204 @@
+//! Checkpoints in a bucket of S3, which nodes read from the environment how to reach: a stand-in of moto, which `cargo
+//! xtask ci` installs beside the server of NATS.
+
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use ureq::Agent;
+
+use crate::POINTS;
+use crate::nats::{ALWAYS, Nats, free_ports};
+use crate::node::{self, Client, Node, Place};
+
+const BUCKET: &str = "doppel";
+
+struct S3 {
+    child: Child,
+    port: u16,
+    agent: Agent,
+}
+
+impl S3 {
+    /// Nothing where there is no such program.
+    fn start() -> Option<Self> {
+        let nats = std::env::var_os("DOPPEL_NATS_SERVER").map(PathBuf::from)?;
+        let moto = nats.with_file_name("moto_server");
+        if !moto.exists() {
+            eprintln!("skipped: there is no {}", moto.display());
+            return None;
+        }
+        let agent = Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(Duration::from_secs(10)))
+            .build();
+        let agent = agent.new_agent();
+        // Another test may have taken a port that was free.
+        (0..3).find_map(|_| {
+            let port = free_ports(1)[0];
+            let child = Command::new(&moto)
+                .args(["-H", "127.0.0.1", "-p", &port.to_string()])
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn();
+            let s3 = Self {
+                child: child.unwrap(),
+                port,
+                agent: agent.clone(),
+            };
+            let until = Instant::now() + Duration::from_secs(60);
+            while Instant::now() < until {
+                let made = s3.agent.put(s3.url(BUCKET)).send_empty();
+                if made.is_ok_and(|answer| answer.status() == 200) {
+                    return Some(s3);
+                }
+                thread::sleep(Duration::from_millis(50));
+            }
+            None
+        })
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}/{path}", self.port)
+    }
+
+    /// The names in the bucket.
+    fn names(&self) -> Vec<String> {
+        let listed = self.agent.get(self.url(&format!("{BUCKET}?list-type=2")));
+        let listed = listed.call().unwrap().body_mut().read_to_string().unwrap();
+        let names = listed.split("<Key>").skip(1);
+        let names = names.map(|rest| rest.split('<').next().unwrap_or_default().to_owned());
+        names.collect()
+    }
+
+    fn env(&self) -> Vec<(String, String)> {
+        let all = [
+            ("AWS_ACCESS_KEY_ID", "nobody".to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", "nothing".to_owned()),
+            ("AWS_REGION", "us-east-1".to_owned()),
+            (
+                "AWS_ENDPOINT_URL",
+                self.url("").trim_end_matches('/').to_owned(),
+            ),
+            ("AWS_ALLOW_HTTP", "true".to_owned()),
+        ];
+        all.map(|(name, value)| (name.to_owned(), value)).into()
+    }
+
+    fn stop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for S3 {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let until = Instant::now() + Duration::from_secs(120);
+    while !is_so() {
+        assert!(Instant::now() < until, "never: {what}");
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn a_node_begins_with_a_checkpoint_in_s3_which_outlives_the_servers_of_the_log() {
+    let (Some(nats), Some(mut s3)) = (Nats::start(1, ALWAYS), S3::start()) else {
+        return;
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let env = s3.env();
+    let place = |nats: &Nats, n: usize| Place {
+        dir: node::dir(dir.path(), n),
+        servers: nats.urls(),
+        monitors: nats.monitors(),
+        models: None,
+        port: free_ports(1)[0],
+        checkpoints_s: 2,
+        more: ["nats.replicas=1", "nats.checkpoints=s3://doppel/of/faces"]
+            .map(str::to_owned)
+            .into(),
+        env: env.clone(),
+    };
+    let first = Node::ready(&place(&nats, 0));
+    let client = Client::new(60);
+    let body = json!({"vectors": {"size": 4, "distance": "Euclid"}});
+    let made = client.call("PUT", &first.url, "/collections/c", Some(&body), None);
+    assert_eq!(made.unwrap().0, 200);
+    let mut written = 0;
+    let mut put = |url: &str| {
+        let point = json!({"id": written, "vector": [written, 1, 2, 3]});
+        let body = json!({"points": [point]});
+        let (status, lsn, said) = client.call("PUT", url, POINTS, Some(&body), None).unwrap();
+        assert_eq!(status, 200, "{said}");
+        written += 1;
+        lsn.unwrap()
+    };
+    let metric = |url: &str, name: &str| {
+        let text = client.text(&format!("{url}/metrics"));
+        let line = text.lines().find(|line| line.starts_with(name));
+        let value = line.and_then(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
+        value.unwrap_or_default()
+    };
+    // Until the stream is trimmed below the older of two: who begins now cannot do without.
+    let names = || s3.names();
+    let mut known = Vec::new();
+    until("four checkpoints, one after another", || {
+        put(&first.url);
+        known.extend(names());
+        known.sort();
+        known.dedup();
+        known.len() >= 4
+    });
+    assert!(
+        known
+            .iter()
+            .all(|name| name.starts_with("of/faces/doppel/"))
+    );
+    assert!(names().len() <= 3, "{:?}", names());
+    let last = put(&first.url);
+    let second = Node::ready(&place(&nats, 1));
+    let counted = |url: &str| {
+        let (status, _, body) = client
+            .call(
+                "POST",
+                url,
+                "/collections/c/points/count",
+                Some(&json!({})),
+                Some(last),
+            )
+            .unwrap();
+        assert_eq!(status, 200, "{body}");
+        body["result"]["count"].as_u64().unwrap()
+    };
+    let had = counted(&first.url);
+    assert_eq!(counted(&second.url), had);
+    let sums = [&first.url, &second.url].map(|url| {
+        let path = "/admin/collections/c/checksum";
+        client.call("GET", url, path, None, Some(last)).unwrap().2["result"]["content"].clone()
+    });
+    assert!(sums[0].is_string() && sums[0] == sums[1], "{sums:?}");
+    assert!(metric(&second.url, "doppel_log_applied_lsn") > 0.0);
+    // The servers are gone with all that was on them, and what is in the bucket is not taken for the log of others.
+    drop((first, second, nats));
+    let others = Nats::start(1, ALWAYS).unwrap();
+    let refused = Node::refused(&place(&others, 2));
+    assert!(
+        refused.contains("the log was lost") && refused.contains("s3://doppel/of/faces/doppel"),
+        "{refused}"
+    );
+    // Where it cannot be asked nothing is made either.
+    s3.stop();
+    let waits = Node::start(&place(&others, 3));
+    until("it is told what is waited for", || {
+        let told = client.text(&format!("{}/readyz", waits.url));
+        told.contains("the store of checkpoints cannot be listed")
+    });
+}

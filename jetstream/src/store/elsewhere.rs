@@ -1,0 +1,218 @@
+//! Checkpoints in a folder (`file:///mnt/checkpoints`) or in a bucket of S3 (`s3://bucket/folder`), each log's in a
+//! folder of its own: its stream's name and then its number. So logs of one name never begin with each other's.
+
+use std::fmt::Display;
+use std::fs;
+use std::io::Read;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use object_store::aws::AmazonS3Builder;
+use object_store::local::LocalFileSystem;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt, RetryConfig, WriteMultipart};
+use rustls::crypto::ring;
+use storage::Error;
+
+use super::{checkpoint, failed, head, now};
+use crate::checkpoints::Checkpoint;
+use crate::limits::{PART, PARTS_AT_ONCE, PIECE, READ_PATIENCE};
+
+/// The store of the logs of one name.
+pub(crate) struct Elsewhere {
+    /// As the settings name it, with the stream's name.
+    shown: String,
+    store: Arc<dyn ObjectStore>,
+    folder: Path,
+    /// The same, where it is on this machine.
+    local: Option<PathBuf>,
+    number: u128,
+}
+
+impl Elsewhere {
+    /// Finds it; nobody is asked yet.
+    ///
+    /// # Errors
+    /// There is no such folder, or the environment does not say how S3 is reached.
+    pub(crate) fn open(url: &str, stream: &str) -> Result<Self, Error> {
+        let shown = format!("{}/{stream}", url.trim_end_matches('/'));
+        let wrong = |error: &dyn Display| Error::Shared(format!("`{url}`: {error}"));
+        if let Some(folder) = url.strip_prefix("file://") {
+            let store = LocalFileSystem::new_with_prefix(folder).map_err(|error| {
+                wrong(&format_args!(
+                    "this is no folder that can be used (make it, or mount it): {error}"
+                ))
+            })?;
+            return Ok(Self {
+                shown,
+                store: Arc::new(store.with_fsync(true)),
+                folder: Path::from(stream),
+                local: Some(PathBuf::from(folder).join(stream)),
+                number: 0,
+            });
+        }
+        let place = url.strip_prefix("s3://").unwrap_or(url);
+        let (bucket, folder) = place.split_once('/').unwrap_or((place, ""));
+        // Whoever makes the first connection of the process says how; it may have been made already.
+        let _ = ring::default_provider().install_default();
+        let again = RetryConfig {
+            max_retries: 5,
+            retry_timeout: READ_PATIENCE,
+            ..RetryConfig::default()
+        };
+        let store = AmazonS3Builder::from_env()
+            .with_bucket_name(bucket)
+            .with_retry(again);
+        let store = store.build().map_err(|error| wrong(&error))?;
+        let folder = folder.split('/').filter(|it| !it.is_empty());
+        Ok(Self {
+            shown,
+            store: Arc::new(store),
+            folder: folder.chain([stream]).collect(),
+            local: None,
+            number: 0,
+        })
+    }
+
+    /// That of the log with this number.
+    pub(crate) fn of(mut self, number: u128) -> Self {
+        let own = format!("{number:032x}");
+        self.local = self.local.map(|local| local.join(&own));
+        self.folder = self.folder.join(own);
+        self.number = number;
+        self
+    }
+
+    /// Where checkpoints of any log of this name are, if there are any.
+    pub(crate) async fn remains(&self) -> Result<Option<String>, Error> {
+        let first = self.store.list(Some(&self.folder)).next().await;
+        let first = first.transpose();
+        let first = first.map_err(|error| failed("cannot be listed", &error))?;
+        Ok(first.map(|_| self.shown.clone()))
+    }
+
+    pub(crate) async fn list(&self) -> Result<Vec<Checkpoint>, Error> {
+        let mut list = self.store.list(Some(&self.folder));
+        let (mut all, now) = (Vec::new(), now());
+        while let Some(object) = list.next().await {
+            let object = object.map_err(|error| failed("cannot be listed", &error))?;
+            let name = object.location.filename().unwrap_or_default();
+            let modified = object.last_modified.timestamp();
+            all.extend(checkpoint(name, object.size, modified, now));
+        }
+        Ok(all)
+    }
+
+    pub(crate) async fn fetch(
+        &self,
+        name: &str,
+        take: &mut dyn FnMut(&[u8]) -> Result<(), Error>,
+    ) -> Result<String, Error> {
+        let unread = |error: &dyn Display| failed("cannot be read", error);
+        let path = self.path(name);
+        let object = self.store.head(&path).await;
+        let (mut at, end) = (0, object.map_err(|error| unread(&error))?.size);
+        let (mut begun, mut about) = (Vec::new(), None);
+        while at < end {
+            let next = end.min(at + PART as u64);
+            let piece = self.store.get_range(&path, at..next).await;
+            let piece = piece.map_err(|error| unread(&error))?;
+            at = next;
+            if about.is_some() {
+                take(&piece)?;
+                continue;
+            }
+            begun.extend_from_slice(&piece);
+            let wrong = |why| Error::Shared(format!("the checkpoint {}/{name}: {why}", self.shown));
+            if let Some((said, length)) = head::decode(&begun, self.number).map_err(wrong)? {
+                take(begun.get(length..).unwrap_or_default())?;
+                (begun, about) = (Vec::new(), Some(said));
+            }
+        }
+        about.ok_or_else(|| unread(&"it ends within its head"))
+    }
+
+    /// It is seen when it is whole and, in a folder, synced.
+    pub(crate) async fn put(
+        &self,
+        name: &str,
+        about: &str,
+        mut bytes: impl Read + Send,
+    ) -> Result<(), Error> {
+        let untaken = |error: &dyn Display| failed("takes nothing", error);
+        let upload = self.store.put_multipart(&self.path(name)).await;
+        let upload = upload.map_err(|error| untaken(&error))?;
+        let mut upload = WriteMultipart::new_with_chunk_size(upload, PART);
+        upload.write(&head::encode(self.number, about));
+        let mut piece = vec![0; PIECE];
+        let sent = loop {
+            if let Err(error) = upload.wait_for_capacity(PARTS_AT_ONCE).await {
+                break Err(untaken(&error));
+            }
+            match bytes.read(&mut piece) {
+                Ok(0) => break Ok(()),
+                Ok(got) => upload.write(piece.get(..got).unwrap_or_default()),
+                Err(error) => break Err(untaken(&error)),
+            }
+        };
+        match sent {
+            Ok(()) => match upload.finish().await {
+                Ok(_) => Ok(()),
+                Err(error) => Err(untaken(&error)),
+            },
+            Err(error) => {
+                // What stays of it is nothing that anybody takes for a checkpoint.
+                let _ = upload.abort().await;
+                Err(error)
+            }
+        }
+    }
+
+    pub(crate) async fn remove(&self, name: &str) -> Result<(), Error> {
+        let gone = self.store.delete(&self.path(name)).await;
+        gone.map_err(|error| failed("lets nothing go", &error))
+    }
+
+    /// Removes all of them.
+    pub(crate) async fn clear(&self) {
+        let removed = async {
+            for one in self.list().await? {
+                self.remove(&one.name).await?;
+            }
+            Ok::<_, Error>(())
+        };
+        if let Err(error) = removed.await {
+            let folder = &self.shown;
+            tracing::warn!(%error, folder, "what is left of it is to be removed by hand");
+        }
+    }
+
+    /// In a folder what was not whole lies under the name with `#` and a number. S3 tells nobody of parts: a rule of the
+    /// bucket removes them.
+    pub(crate) fn sweep(&self, quiet: Duration) -> Result<usize, Error> {
+        let Some(local) = self.local.as_ref().filter(|local| local.exists()) else {
+            return Ok(0);
+        };
+        let stays = |error: &dyn Display| failed("cannot be looked through", error);
+        let mut removed = 0;
+        for entry in fs::read_dir(local).map_err(|error| stays(&error))? {
+            let entry = entry.map_err(|error| stays(&error))?;
+            if !entry.file_name().to_string_lossy().contains('#') {
+                continue;
+            }
+            let modified = entry.metadata().and_then(|it| it.modified());
+            let rests = modified.ok().and_then(|at| at.elapsed().ok());
+            if rests.is_some_and(|rests| rests >= quiet) {
+                fs::remove_file(entry.path()).map_err(|error| stays(&error))?;
+                removed += 1;
+            }
+        }
+        Ok(removed)
+    }
+
+    fn path(&self, name: &str) -> Path {
+        self.folder.clone().join(name)
+    }
+}
