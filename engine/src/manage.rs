@@ -105,11 +105,42 @@ impl Engine {
             self.write(deciding.basis, Record::DropCollection { id }, Ack::Applied)?;
             return Ok(true);
         };
-        if collection.name != name {
-            return Err(Error::BadRequest(format!(
-                "`{name}` is an alias of collection `{}`: delete the alias, or name the collection",
-                collection.name
-            )));
+        called_by_its_name(&collection.name, name)?;
+        let record = Record::DropCollection { id: collection.id };
+        self.write(deciding.basis, record, Ack::Applied)?;
+        Ok(true)
+    }
+
+    /// Drops a collection that has no points; `false` if there was none. Whoever has been told that points of
+    /// theirs were put in and are found loses none.
+    ///
+    /// # Errors
+    /// It has points, is not served, or is called by an alias.
+    pub fn drop_empty_collection(&self, name: &str) -> Result<bool, Error> {
+        check_name(name)?;
+        self.decided(|| self.drop_empty_once(name))
+    }
+
+    fn drop_empty_once(&self, name: &str) -> Result<bool, Error> {
+        // Of one that is damaged, or spread over shards, it is not known here.
+        let collection = match self.holder(name) {
+            Err(Error::NoCollection(_)) => return Ok(false),
+            collection => collection?,
+        };
+        called_by_its_name(&collection.name, name)?;
+        let deciding = self.alone(&collection);
+        self.shared().wait_applied()?;
+        let _naming = self.naming.lock();
+        let is_there = self.shared().catalog.by_id(collection.id).is_some();
+        match collection.len() {
+            0 if is_there => {}
+            // Somebody was first.
+            _ if !is_there => return Ok(false),
+            points => {
+                return Err(Error::Conflict(format!(
+                    "collection `{name}` has {points} points, and is to be dropped only if it has none"
+                )));
+            }
         }
         let record = Record::DropCollection { id: collection.id };
         self.write(deciding.basis, record, Ack::Applied)?;
@@ -307,6 +338,16 @@ impl Engine {
             )));
         }
         Ok(())
+    }
+}
+
+/// Refuses an alias, so that nobody drops what they did not name.
+fn called_by_its_name(own: &str, name: &str) -> Result<(), Error> {
+    match own == name {
+        true => Ok(()),
+        false => Err(Error::BadRequest(format!(
+            "`{name}` is an alias of collection `{own}`: delete the alias, or name the collection"
+        ))),
     }
 }
 

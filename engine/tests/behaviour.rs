@@ -105,6 +105,34 @@ fn mistakes_are_refused_and_change_nothing() {
 }
 
 #[test]
+fn a_collection_that_is_dropped_only_if_it_is_empty_never_takes_a_point_with_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = open(dir.path());
+    let made = || engine.create_collection("c", CollectionSpec::new(4, Metric::Euclid));
+    assert!(!engine.drop_empty_collection("c").unwrap());
+    let (mut kept, mut dropped) = (0, 0);
+    for round in 0..40 {
+        made().unwrap();
+        let (put, went) = std::thread::scope(|scope| {
+            let put = scope.spawn(|| engine.upsert("c", vec![point(1, round)], Ack::Applied));
+            let went = scope.spawn(|| engine.drop_empty_collection("c"));
+            (put.join().unwrap(), went.join().unwrap())
+        });
+        match (put, went) {
+            (Ok(_), Err(Error::Conflict(why))) => {
+                assert!(why.contains("has 1 points"), "{why}");
+                assert_eq!(contents(&engine, "c").len(), 1);
+                kept += 1;
+                engine.drop_collection("c").unwrap();
+            }
+            (Err(Error::NoCollection(_)), Ok(true)) => dropped += 1,
+            other => panic!("round {round}: {other:?}"),
+        }
+    }
+    assert_eq!(kept + dropped, 40);
+}
+
+#[test]
 fn a_dropped_collection_is_gone_and_its_name_can_be_given_again() {
     let dir = tempfile::tempdir().unwrap();
     let engine = filled(dir.path(), 20);

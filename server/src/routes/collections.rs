@@ -18,7 +18,7 @@ use crate::wire::collection::{
     Collections, CreateCollection, Described, Exists, Named, UpdateCollection,
 };
 use crate::wire::envelope::Answer;
-use crate::wire::params::{ReadParams, WriteParams};
+use crate::wire::params::{DropParams, ReadParams, WriteParams};
 
 type Outcome<T> = Result<Answer<T>, Refusal>;
 
@@ -48,8 +48,9 @@ pub(super) fn operations() -> Vec<Operation> {
             .answers::<bool>(json!(true)),
         Operation::delete(ONE, "deleteCollection", || web::to(drop))
             .about("Drops a collection with all its points; false if there was none.")
-            .params::<WriteParams>()
-            .answers::<bool>(json!(true)),
+            .params::<DropParams>()
+            .answers::<bool>(json!(true))
+            .refuses(&[409]),
         Operation::get(
             "/collections/{collection}/exists",
             "collectionExists",
@@ -169,7 +170,12 @@ async fn update(
 
 async fn drop(app: Data<App>, request: HttpRequest, name: Path<String>) -> Outcome<bool> {
     let name = named(name.into_inner())?;
-    let _: WriteParams = http::query(request.query_string())?;
+    let params: DropParams = http::query(request.query_string())?;
+    if params.only_empty() {
+        shards::whole(&app, &name, "`only_empty`")?;
+        let dropped = app.write(move |engine| engine.drop_empty_collection(&name));
+        return Ok(Answer(dropped.await?));
+    }
     let spread = shards::of(&app, &name)?;
     if let Some(spread) = &spread {
         shards::adopted(&app, spread).await?;

@@ -26,6 +26,28 @@ pub(crate) struct WriteParams {
     _timeout: Option<u64>,
 }
 
+/// Parameters of a collection's end.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DropParams {
+    /// Ours: the collection goes only if it has no points; 409 if it has some.
+    only_empty: Option<bool>,
+    #[serde(rename = "wait")]
+    _wait: Option<bool>,
+    #[serde(rename = "ordering")]
+    #[schemars(transform = schema::no_effect)]
+    _ordering: Option<Ordering>,
+    #[serde(rename = "timeout")]
+    #[schemars(transform = schema::no_effect)]
+    _timeout: Option<u64>,
+}
+
+impl DropParams {
+    pub(crate) fn only_empty(&self) -> bool {
+        self.only_empty.unwrap_or_default()
+    }
+}
+
 /// Orderings of writes that the dialect knows.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
