@@ -125,7 +125,8 @@ A photo is known by its path below DIR: running the same command again goes on w
 skips what is there, and reports all of it. Keep DIR the same. Until an import is complete, what it
 has put in is noted in $XDG_STATE_HOME/doppel/imports (~/.local/state/doppel/imports).
 
-Exit codes: 0 all photos are in, 3 some were refused (the report says which), 1 it stopped early.";
+Exit codes: 0 all photos are in, 3 some were refused or could not be read (the report says which), 1 it
+stopped early.";
 
 const BACKUP_HELP: &str = "\
 The file holds everything: vectors, index, payloads, faces and pictures, as they were at one moment.

@@ -26,6 +26,7 @@ pub(crate) struct Rows<R> {
     number: Number,
     left: usize,
     dim: usize,
+    ended: bool,
 }
 
 impl<R: Read> Rows<R> {
@@ -91,7 +92,19 @@ impl<R: Read> Rows<R> {
             number,
             left,
             dim,
+            ended: false,
         })
+    }
+
+    /// Refuses what lies behind the last row: the header is of fewer rows than there are.
+    fn end(&mut self) -> Result<()> {
+        let mut more = Vec::new();
+        self.input.by_ref().take(1).read_to_end(&mut more)?;
+        ensure!(
+            more.is_empty(),
+            "there is more behind the last row that its header tells of"
+        );
+        Ok(())
     }
 
     fn row(&mut self) -> Result<Vec<f32>> {
@@ -129,12 +142,16 @@ impl<R: Read> Iterator for Rows<R> {
     type Item = Result<Vec<f32>>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.left = self.left.checked_sub(1)?;
-        let row = self.row();
-        if row.is_err() {
-            self.left = 0;
+        if self.ended {
+            return None;
         }
-        Some(row)
+        let row = match self.left {
+            0 => self.end().err().map(Err),
+            _ => Some(self.row()),
+        };
+        self.left = self.left.saturating_sub(1);
+        self.ended = !matches!(row, Some(Ok(_)));
+        row
     }
 }
 
@@ -217,6 +234,11 @@ mod tests {
         let short = Rows::open(&bytes[..bytes.len() - 1]).unwrap();
         let rows: Vec<_> = short.collect();
         assert!(rows.len() == 2 && rows[0].is_ok() && rows[1].is_err());
+        let long = [&bytes[..], b"x"].concat();
+        let rows: Vec<_> = Rows::open(long.as_slice()).unwrap().collect();
+        assert!(rows.len() == 3 && rows[1].is_ok());
+        let behind = rows[2].as_ref().unwrap_err().to_string();
+        assert!(behind.contains("behind the last row"), "{behind}");
         let other = |from: &str, to: &str| {
             let text: Vec<u8> = bytes.clone();
             let at = text

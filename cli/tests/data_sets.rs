@@ -112,6 +112,19 @@ fn mistakes_in_celebas_lists_are_told_with_file_and_line() {
         "{told}"
     );
     assert_eq!(told["unlisted"], 1, "{told}");
+    fs::remove_file(folder.path().join("Img/img_align_celeba/000002.jpg")).unwrap();
+    let without = report(&server.doppel(&[&import[..], &["--dry-run", "--json"]].concat()));
+    let absent = json!({"count": 1, "first": ["000002.jpg"]});
+    assert_eq!(
+        (&without["absent"], &without["unlisted"]),
+        (&absent, &json!(0))
+    );
+    let text = common::text(&server.doppel(&[&import[..], &["--dry-run"]].concat()));
+    assert!(
+        text.contains("1  photos that lists name are not there (000002.jpg)"),
+        "{text}"
+    );
+    fs::write(folder.path().join("Img/img_align_celeba/000002.jpg"), "b").unwrap();
     let text = common::text(&server.doppel(&import));
     for words in [
         "1  mistakes in lists",
@@ -135,12 +148,32 @@ fn a_list_of_photos_comes_in_with_its_columns_under_its_ids() {
     let rows = format!("path,person,id,year\na.jpg,Ada,{id},1843\nb.jpg,Bob,8,\n");
     fs::write(&list, rows).unwrap();
     let path = list.to_str().unwrap();
-    let told = report(&server.doppel(&["import", path, "--collection", "stars", "--json"]));
+    let import = ["import", path, "--collection", "stars", "--json"];
+    let output = server.doppel(&import);
+    // A photo that is named and not there is one that did not come in.
+    assert_eq!(common::code(&output), 3);
+    let told = report(&output);
     assert_eq!(
-        (&told["imported"], &told["skipped"]),
-        (&json!(1), &json!(1))
+        ["photos", "imported", "refused", "skipped"].map(|key| told[key].clone()),
+        [2, 1, 1, 0].map(|count| json!(count))
     );
-    assert_eq!(told["skipped_files"][0]["file"], "b.jpg");
+    let missing = &told["refused_photos"][0];
+    assert_eq!(
+        (&missing["file"], &missing["row"]),
+        (&json!("b.jpg"), &json!(3))
+    );
+    let reason = missing["reason"].as_str().unwrap();
+    assert!(
+        reason.contains("cannot be read") && told["reasons"][reason] == 1,
+        "{told}"
+    );
+    let dry = server.doppel(&[&import[..4], &["--dry-run"]].concat());
+    assert_eq!(common::code(&dry), 3);
+    let dry = common::text(&dry);
+    assert!(
+        dry.contains("0  photos would be imported") && dry.contains("1  refused: cannot be read"),
+        "{dry}"
+    );
     let state = server.state();
     let image = state.images.values().next().unwrap();
     assert_eq!(

@@ -30,7 +30,7 @@ pub(crate) enum Error {
     },
     /// A collection cannot be made without the size of its vectors.
     #[error(
-        "there is no collection `{0}`, and nothing says how many numbers its vectors have: the first rows have none, or several by name; make the collection first, or name the model that made them with --model"
+        "there is no collection `{0}`, and nothing says how many numbers its vectors have: the rows have none, or several by name; make the collection first, or name the model that made them with --model"
     )]
     NoSize(String),
     /// The server stayed busy for longer than a command waits.

@@ -81,27 +81,37 @@ impl Client {
         default.ok_or_else(|| Error::Unexpected("the server has no default model".into()))
     }
 
-    /// Makes a collection for vectors of so many numbers unless there is one of that name, and says whether
-    /// it has; where a model is named, it has made the vectors, and must be that collection's.
+    /// Makes a collection for points with one vector, of a name (empty: of none) and so many numbers, unless there
+    /// is one of that name, and says whether it has; where a model is named, it has made the vectors, and must be
+    /// that collection's.
     pub(crate) fn ensure_vectors(
         &self,
         name: &str,
-        dim: Option<usize>,
+        only: Option<(&str, usize)>,
         model: Option<&str>,
     ) -> Result<bool, Error> {
-        if model.is_some() {
-            return self.ensure_collection(name, model);
-        }
         let path = collection_path(name);
-        match self.http.get::<Value>(&path) {
+        match self.http.get::<wire::Described>(&path) {
             Err(Error::Refused { status: 404, .. }) => {}
-            other => return other.map(|_| false),
+            there => return there?.is_of(name, model).map(|()| false),
         }
-        let dim = dim.ok_or_else(|| Error::NoSize(name.to_owned()))?;
-        self.make(
-            &path,
-            &json!({"vectors": {"size": dim, "distance": "Cosine"}}),
-        )
+        let settings = match (only, model) {
+            (_, Some(model)) => json!({"embedder": model}),
+            (Some((_, dim)), None) => json!({"size": dim, "distance": "Cosine"}),
+            (None, None) => return Err(Error::NoSize(name.to_owned())),
+        };
+        let body = match (only, model) {
+            (Some((vector, _)), _) if !vector.is_empty() => json!({"vectors": {vector: settings}}),
+            (_, Some(_)) => settings,
+            (_, None) => json!({"vectors": settings}),
+        };
+        self.make(&path, &body)
+    }
+
+    /// Drops a collection if it has no points.
+    pub(crate) fn drop_empty(&self, name: &str) -> Result<bool, Error> {
+        let path = collection_path(name);
+        self.http.delete(&format!("{path}?only_empty=true"))
     }
 
     /// The names of a collection's vectors, "" for one without a name; and the model that has made

@@ -23,6 +23,7 @@ const MODEL: &str = "doppel.model";
 mod tests {
     use std::fs::File;
 
+    use parquet::basic::{Compression, GzipLevel};
     use serde_json::{Value, json};
 
     use super::*;
@@ -86,6 +87,31 @@ mod tests {
             seen += 1;
         }
         assert_eq!(seen, count);
+    }
+
+    #[test]
+    fn pages_are_unpacked_with_gzip_too_and_with_what_is_not_known_are_refused_by_name() {
+        let gzip = Compression::GZIP(GzipLevel::default());
+        for packed in [Compression::UNCOMPRESSED, gzip, Compression::SNAPPY] {
+            assert!(read::check(packed).is_ok(), "{packed:?}");
+        }
+        let told = read::check(Compression::LZ4_RAW).unwrap_err().to_string();
+        assert!(told.contains("LZ4_RAW") && told.contains("gzip"), "{told}");
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("points.parquet");
+        let file = File::create_new(&path).unwrap();
+        let mut writer = Writer::packed(file, &[String::new()], None, gzip).unwrap();
+        let point = json!({"id": 7, "vector": [1.5, -2.0], "payload": {"a": "b"}});
+        writer
+            .put(&serde_json::from_value(point.clone()).unwrap())
+            .unwrap();
+        writer.finish().unwrap();
+        let mut rows = Rows::open(File::open(&path).unwrap()).unwrap();
+        let row = rows.next().unwrap().unwrap();
+        assert_eq!(
+            (row.vector, json!(row.payload)),
+            (point["vector"].clone(), point["payload"].clone())
+        );
     }
 
     #[test]

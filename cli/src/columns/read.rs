@@ -3,6 +3,7 @@
 use std::fs::File;
 
 use anyhow::{Context, Result, bail, ensure};
+use parquet::basic::Compression;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::reader::RowIter;
 use parquet::record::{Field, Row};
@@ -43,6 +44,12 @@ impl Rows {
             !names.is_empty(),
             "it has no column `{VECTOR}`, nor `{VECTOR}.NAME`: a list of numbers"
         );
+        for group in reader.metadata().row_groups() {
+            for column in group.columns() {
+                check(column.compression())
+                    .with_context(|| format!("column `{}`", column.column_path()))?;
+            }
+        }
         let unnamed = names == [""];
         let told = about.key_value_metadata().into_iter().flatten();
         let mut told = told.filter(|pair| pair.key == MODEL);
@@ -100,6 +107,17 @@ impl Iterator for Rows {
     fn next(&mut self) -> Option<Self::Item> {
         let row = self.rows.next()?;
         Some(row.map_err(Into::into).and_then(|row| self.point(row)))
+    }
+}
+
+/// Refuses what cannot be unpacked here.
+pub(super) fn check(compression: Compression) -> Result<()> {
+    match compression {
+        Compression::UNCOMPRESSED
+        | Compression::SNAPPY
+        | Compression::GZIP(_)
+        | Compression::ZSTD(_) => Ok(()),
+        other => bail!("it is packed with {other}: plain, snappy, gzip and zstd are read"),
     }
 }
 

@@ -29,6 +29,16 @@ pub(crate) struct Writer<W: Write + Send> {
 impl<W: Write + Send> Writer<W> {
     /// A file for points that may have the vectors of these names; `model` has made the only one.
     pub(crate) fn new(out: W, names: &[String], model: Option<&str>) -> Result<Self> {
+        Self::packed(out, names, model, Compression::SNAPPY)
+    }
+
+    /// The same, packed in some way.
+    pub(super) fn packed(
+        out: W,
+        names: &[String],
+        model: Option<&str>,
+        compression: Compression,
+    ) -> Result<Self> {
         let vectors: BTreeMap<_, _> = names.iter().map(|it| (it.clone(), Vec::new())).collect();
         let mut columns = vec![text(ID, LogicalType::String)?];
         for name in vectors.keys() {
@@ -38,7 +48,7 @@ impl<W: Write + Send> Writer<W> {
         let schema = Type::group_type_builder("points").with_fields(columns);
         let model = model.map(|model| vec![KeyValue::new(MODEL.to_owned(), model.to_owned())]);
         let properties = WriterProperties::builder()
-            .set_compression(Compression::SNAPPY)
+            .set_compression(compression)
             // Ids and numbers are all different.
             .set_dictionary_enabled(false)
             .set_key_value_metadata(model)

@@ -17,9 +17,20 @@ use crate::npy::Writer;
 use crate::{columns, out};
 pub(crate) use arguments::ExportArgs;
 
-/// Exports what a server holds.
+/// Exports what a server holds. Of an export that fails no file stays, so that the same command can be run again.
 pub(crate) fn run(arguments: &ExportArgs, client: &Client) -> Result<Exit> {
-    let mut sink = Sink::create(&arguments.file, client, &arguments.collection)?;
+    let mut made = Made::default();
+    let outcome = export(arguments, client, &mut made);
+    if outcome.is_err() {
+        made.remove();
+    }
+    out::print(&outcome?)?;
+    Ok(Exit::Success)
+}
+
+/// Says what was written.
+fn export(arguments: &ExportArgs, client: &Client, made: &mut Made) -> Result<String> {
+    let mut sink = Sink::create(&arguments.file, client, (&arguments.collection, made))?;
     if let Some(folder) = &arguments.crops {
         fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     }
@@ -43,8 +54,29 @@ pub(crate) fn run(arguments: &ExportArgs, client: &Client) -> Result<Exit> {
     if let Some(folder) = &arguments.crops {
         text += &format!("{crops} crops in {}\n", folder.display());
     }
-    out::print(&text)?;
-    Ok(Exit::Success)
+    Ok(text)
+}
+
+/// The files that an export has made.
+#[derive(Default)]
+struct Made(Vec<PathBuf>);
+
+impl Made {
+    /// Makes a file; one that is there already is not overwritten.
+    fn create(&mut self, path: &Path) -> Result<BufWriter<File>> {
+        let file = File::create_new(path);
+        let file = file.with_context(|| format!("cannot make {}", path.display()))?;
+        self.0.push(path.to_owned());
+        Ok(BufWriter::new(file))
+    }
+
+    fn remove(self) {
+        for path in self.0 {
+            if let Err(error) = fs::remove_file(&path) {
+                eprintln!("cannot remove {}: {error}", path.display());
+            }
+        }
+    }
 }
 
 /// Where points go.
@@ -65,22 +97,21 @@ enum Sink {
 }
 
 impl Sink {
-    /// Files that are there already are not overwritten.
-    fn create(path: &Path, client: &Client, collection: &str) -> Result<Self> {
+    fn create(path: &Path, client: &Client, (collection, made): (&str, &mut Made)) -> Result<Self> {
         match path.extension().and_then(|end| end.to_str()) {
             Some("jsonl") => {
                 let (_, model) = client.vectors_of(collection)?;
-                let file = created(path)?;
+                let file = made.create(path)?;
                 Ok(Self::Lines { file, model })
             }
             Some("npy") => {
-                let ids = created(&ids_beside(path))?;
-                let rows = Writer::new(created(path)?)?;
+                let ids = made.create(&ids_beside(path))?;
+                let rows = Writer::new(made.create(path)?)?;
                 Ok(Self::Table { rows, ids })
             }
             Some("parquet") => {
                 let (names, model) = client.vectors_of(collection)?;
-                let rows = columns::Writer::new(created(path)?, &names, model.as_deref())?;
+                let rows = columns::Writer::new(made.create(path)?, &names, model.as_deref())?;
                 Ok(Self::Rows(Box::new(rows)))
             }
             _ => bail!("the file's name must end in .jsonl, .parquet or .npy"),
@@ -130,16 +161,11 @@ fn ids_beside(table: &Path) -> PathBuf {
     table.with_extension("ids.txt")
 }
 
-fn created(path: &Path) -> Result<BufWriter<File>> {
-    let file = File::create_new(path);
-    let file = file.with_context(|| format!("cannot make {}", path.display()))?;
-    Ok(BufWriter::new(file))
-}
-
 /// The only vector of a point, or the one of a name.
 fn vector_of(point: &Record, using: Option<&str>) -> Result<Vec<f32>> {
     let vector = match (&point.vector, using) {
         (Some(Value::Object(named)), Some(name)) => named.get(name),
+        (Some(Value::Object(named)), None) if named.is_empty() => None,
         (Some(Value::Object(_)), None) => bail!("it has vectors by name: say which with --using"),
         (vector, None) => vector.as_ref(),
         (_, Some(name)) => bail!("it has no vector `{name}`"),
@@ -189,6 +215,7 @@ mod tests {
             (&named, Some("voice"), "no such vector"),
             (&point(json!([1])), Some("face"), "no vector `face`"),
             (&point(Value::Null), None, "no such vector"),
+            (&point(json!({})), None, "no such vector"),
         ] {
             let error = vector_of(point, using).unwrap_err().to_string();
             assert!(error.contains(word), "{error}");

@@ -196,6 +196,7 @@ fn refused(file: &str, status: Option<u16>, reason: String) -> Outcome {
     let file = file.to_owned();
     Outcome::Refused(Refused {
         file,
+        row: None,
         status,
         reason,
     })

@@ -1,180 +1,225 @@
-//! Vectors that somebody has made already, with their ids: a table (`.npy`, `.fvecs`), or points in
-//! Parquet or in lines of JSON. Read row by row; what is there already is not sent again.
+//! Vectors that somebody has made already, with their ids. A file is gone through twice: once to see that all
+//! of it makes sense, before anything is sent, then row by row; what is there already is not sent again.
 
-use std::fs::File;
-use std::io::{BufReader, Read};
-use std::iter;
-use std::path::Path;
+use std::collections::BTreeMap;
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail, ensure};
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
 
-use super::lines::{lines, read_line};
-use super::people::{About, People};
-use super::photo::PhotoId;
+use super::people::People;
+use super::points::{NewPoint, Row, Rows, Source};
+use super::progress::Progress;
 use super::report::Rows as Report;
 use super::seen::Seen;
 use super::sofar::SoFar;
 use crate::client::{Client, Error};
-use crate::{columns, limits, npy};
+use crate::limits;
 
-/// A vector with its id, as the server takes it.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct NewPoint {
-    id: PhotoId,
-    vector: Value,
-    #[serde(default)]
-    payload: Option<Map<String, Value>>,
-    /// What has made the vector, as lines of an export say.
-    #[serde(default, skip_serializing)]
+/// What is known of a file once all of it was seen.
+#[derive(Debug, Default)]
+struct Survey {
+    /// How many numbers the vectors of each name have; the empty name is that of one without.
+    sizes: BTreeMap<String, usize>,
+    /// What has made the vectors, if that is said.
     model: Option<String>,
 }
 
-/// A point, its row and what it says of its person.
-type Row = (usize, NewPoint, Option<About>);
-
-/// Points, each with its row, or its line in a file of lines.
-type Points = Box<dyn Iterator<Item = (usize, Result<NewPoint>)>>;
-
-/// Whether a file holds vectors, and not a list of photos.
-pub(super) fn are_in(path: &Path) -> Result<bool> {
-    match path.extension().and_then(|end| end.to_str()) {
-        Some("npy" | "fvecs" | "parquet") => Ok(true),
-        Some("jsonl") => {
-            let mut line = String::new();
-            let file =
-                File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
-            read_line(&mut BufReader::new(file), &mut line)
-                .with_context(|| path.display().to_string())?;
-            let first: Option<Map<String, Value>> = serde_json::from_str(&line).ok();
-            Ok(first.is_some_and(|first| first.contains_key("vector")))
-        }
-        _ => Ok(false),
+impl Survey {
+    /// The only vector that points have, by its name, and its size.
+    fn only(&self) -> Option<(&str, usize)> {
+        let mut sizes = self.sizes.iter();
+        let first = sizes.next().map(|(name, size)| (name.as_str(), *size));
+        first.filter(|_| sizes.next().is_none())
     }
 }
 
-/// Sends a file's vectors; says what became of them.
+/// Sends a file's vectors, and tells a report what became of them, also where it fails.
 pub(super) fn import(
     client: &Client,
-    (collection, model): (&str, Option<&str>),
-    (path, ids): (&Path, Option<&Path>),
-    (dry_run, so_far): (bool, &mut SoFar),
-) -> Result<Report> {
+    (source, model): (&Source, Option<&str>),
+    dry_run: bool,
+    (report, so_far): (&mut Report, &mut SoFar),
+) -> Result<()> {
     let start = Instant::now();
-    let mut report = Report {
-        source: path.display().to_string(),
-        collection: collection.to_owned(),
-        dry_run,
-        ..Report::default()
-    };
-    let (mut points, told) = read(path, ids).with_context(|| path.display().to_string())?;
-    let mut of = model.map(str::to_owned).or(told);
-    let (mut seen, mut people) = (Seen::new(), People::of(client, collection));
     let before = so_far.put().count();
-    let (mut is_there, mut is_new, mut is_first) = (dry_run, false, true);
-    loop {
-        let batch = batch(&mut points, &mut seen, &mut report)?;
-        let Some((_, first, _)) = batch.first() else {
-            break;
-        };
-        if std::mem::take(&mut is_first) {
-            of = of.or_else(|| first.model.clone());
+    let outcome = match survey(source, model, report) {
+        Ok(survey) if report.rows > 0 => {
+            let told = (&mut *report, &mut *so_far);
+            send(client, source, (&survey, dry_run), told)
         }
-        if model.is_none() {
-            of_one_model(&batch, of.as_deref()).with_context(|| report.source.clone())?;
-        }
-        if !is_there {
-            // Before a collection is made for what it would refuse.
-            let dim = of_one_size(&batch).with_context(|| report.source.clone())?;
-            is_new = client.ensure_vectors(collection, dim, of.as_deref())?;
-            is_there = true;
-        }
-        let all: Vec<PhotoId> = batch.iter().map(|(_, point, _)| point.id).collect();
-        let known = client.known_ids(collection, &all)?;
-        let points = batch.iter().map(|(_, point, _)| point);
-        let new: Vec<_> = points.filter(|it| !known.contains(&it.id)).collect();
-        report.already_there += batch.len() - new.len();
-        if dry_run {
-            continue;
-        }
-        if !new.is_empty() {
-            // Another import may have put some meanwhile.
-            let there = put(client, collection, &new).map_err(|error| {
-                let error = told_with_row(error, &report.source, &batch);
-                match is_new && report.imported == 0 {
-                    // Not removed: others may have put points in meanwhile.
-                    true => error.context(format!("`{collection}` was made for it and is empty")),
-                    false => error,
-                }
-            })?;
-            report.already_there += there;
-            let put = new.len() - there;
-            report.imported += put;
-            so_far.add(iter::repeat_n(None, put));
-        }
-        // Of those that were there too: an import before this one may have ended in between.
-        for (_, point, about) in &batch {
-            if let Some(about) = about {
-                let id = serde_json::to_value(point.id)?;
-                people.restore((&id, !known.contains(&point.id)), about)?;
-            }
-        }
-    }
+        surveyed => surveyed.map(drop).context("nothing was sent"),
+    };
     if !dry_run {
         report.take_over(before);
     }
-    report.people = people.restored;
     report.seconds = start.elapsed().as_secs_f64();
-    Ok(report)
+    let outcome = outcome.map_err(|error| after(error, report.imported));
+    report.complete = outcome.is_ok();
+    report.error = outcome.as_ref().err().map(crate::told);
+    outcome
 }
 
-/// Puts points in, and says how many were there; where they are too many for the server, or for its memory, in
-/// halves.
-fn put(client: &Client, collection: &str, points: &[&NewPoint]) -> Result<usize, Error> {
+/// Says of an import that has failed what it has done.
+fn after(error: anyhow::Error, imported: usize) -> anyhow::Error {
+    match imported {
+        0 => error,
+        count => error.context(format!(
+            "stopped after {count} vectors went in; run the same command again to go on"
+        )),
+    }
+}
+
+/// The first go: refuses a file in which something is wrong.
+fn survey(source: &Source, model: Option<&str>, report: &mut Report) -> Result<Survey> {
+    let (rows, told) = source.rows()?;
+    if let (Some(model), Some(told)) = (model, &told)
+        && model != told
+    {
+        bail!(
+            "{} says that `{told}` has made its vectors, --model that it was `{model}`",
+            source.shown()
+        );
+    }
+    let is_said = model.is_some();
+    let mut survey = Survey {
+        sizes: BTreeMap::new(),
+        model: model.map(str::to_owned).or(told),
+    };
+    for row in rows {
+        let row = row?;
+        report.rows += 1;
+        if report.rows == 1 && survey.model.is_none() {
+            survey.model = row.point.model.clone();
+        }
+        let at = || format!("{}, row {}", source.shown(), row.number);
+        is_of(&row.point, survey.model.as_deref(), is_said).with_context(at)?;
+        has_size(&row.point.vector, &mut survey.sizes).with_context(at)?;
+        if row.point.is_bare() {
+            report.without_vector.add(row.number);
+        }
+    }
+    Ok(survey)
+}
+
+/// Refuses a point that says to be of another model.
+fn is_of(point: &NewPoint, of: Option<&str>, is_said: bool) -> Result<()> {
+    let Some(own) = point.model.as_deref().filter(|own| Some(*own) != of) else {
+        return Ok(());
+    };
+    match of {
+        Some(of) if is_said => bail!("its vector is of `{own}`, and --model says `{of}`"),
+        Some(of) => bail!("its vector is of `{own}`, those before it of `{of}`"),
+        None => bail!("its vector is of `{own}`, those before it of none that is named"),
+    }
+}
+
+/// Refuses a vector of which some number is none, or that has another size than those before it.
+fn has_size(vector: &Value, sizes: &mut BTreeMap<String, usize>) -> Result<()> {
+    let mut check = |name: &str, numbers: &[Value]| {
+        if let Some(at) = numbers.iter().position(|it| !it.is_number()) {
+            bail!("number {} of its vector is `{}`", at + 1, numbers[at]);
+        }
+        let size = numbers.len();
+        match *sizes.entry(name.to_owned()).or_insert(size) {
+            first if first == size => Ok(()),
+            first => bail!("a vector of {size} numbers, those before it have {first}"),
+        }
+    };
+    match vector {
+        Value::Array(numbers) => check("", numbers),
+        Value::Object(named) => {
+            let named = named.iter();
+            let mut named = named.filter_map(|(name, it)| Some((name, it.as_array()?)));
+            named.try_for_each(|(name, numbers)| check(name, numbers))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The second go.
+fn send(
+    client: &Client,
+    source: &Source,
+    (survey, dry_run): (&Survey, bool),
+    (report, so_far): (&mut Report, &mut SoFar),
+) -> Result<()> {
+    let collection = report.collection.clone();
+    let is_new = match dry_run {
+        true => false,
+        false => client.ensure_vectors(&collection, survey.only(), survey.model.as_deref())?,
+    };
+    let (mut rows, _) = source.rows()?;
+    let (mut seen, mut people) = (Seen::new(), People::of(client, &collection));
+    let mut progress = Progress::new(report.rows, "vectors");
+    let mut sent = || -> Result<()> {
+        loop {
+            let batch = batch(&mut rows, &mut seen, report)?;
+            if batch.is_empty() {
+                return Ok(());
+            }
+            let all: Vec<_> = batch.iter().map(|row| row.point.id).collect();
+            let known = client.known_ids(&collection, &all)?;
+            let points = batch.iter().map(|row| &row.point);
+            let new: Vec<_> = points.filter(|it| !known.contains(&it.id)).collect();
+            report.already_there += batch.len() - new.len();
+            progress.known(batch.len() - new.len());
+            if dry_run {
+                continue;
+            }
+            let put = put(client, &collection, &new, &mut |put, there| {
+                // Another import may have put some meanwhile.
+                report.already_there += there;
+                report.imported += put;
+                so_far.add(std::iter::repeat_n(None, put));
+                progress.done(put + there);
+            });
+            put.map_err(|error| told_with_row(error, &source.shown(), &batch))?;
+            // Of those that were there too: an import before this one may have ended in between.
+            for row in &batch {
+                if let Some(about) = &row.about {
+                    let id = serde_json::to_value(row.point.id)?;
+                    let restored = people.restore((&id, !known.contains(&row.point.id)), about);
+                    report.people = people.restored;
+                    restored.with_context(|| format!("{}, row {}", source.shown(), row.number))?;
+                }
+            }
+        }
+    };
+    let sent = sent();
+    progress.finish();
+    match sent {
+        Err(error) if is_new && report.imported == 0 => Err(taken_back(client, &collection, error)),
+        sent => sent,
+    }
+}
+
+/// Drops the collection that was made for a file of which nothing came in; not where others have put points in.
+fn taken_back(client: &Client, collection: &str, error: anyhow::Error) -> anyhow::Error {
+    match client.drop_empty(collection) {
+        Ok(_) | Err(Error::Refused { status: 409, .. }) => error,
+        Err(_) => error.context(format!("`{collection}` was made for it and is empty")),
+    }
+}
+
+/// Puts points in; where they are too many for the server, or for its memory, in halves. Each time, `done` is told
+/// how many went in and how many were there.
+fn put(
+    client: &Client,
+    collection: &str,
+    points: &[&NewPoint],
+    done: &mut dyn FnMut(usize, usize),
+) -> Result<(), Error> {
+    if points.is_empty() {
+        return Ok(());
+    }
     match client.put_points(collection, points) {
         Err(error) if points.len() > 1 && error.is_of_size() => {
             let (first, second) = points.split_at(points.len() / 2);
-            Ok(put(client, collection, first)? + put(client, collection, second)?)
+            put(client, collection, first, done)?;
+            put(client, collection, second, done)
         }
-        outcome => outcome,
-    }
-}
-
-/// How many numbers the vectors have that are not told by name; nothing where there are none.
-fn of_one_size(batch: &[Row]) -> Result<Option<usize>> {
-    let sizes = batch.iter();
-    let sizes = sizes.filter_map(|(row, point, _)| Some((row, point.vector.as_array()?.len())));
-    let mut first = None;
-    for (row, size) in sizes {
-        match *first.get_or_insert(size) {
-            first if first == size => {}
-            first => bail!("row {row}: a vector of {size} numbers, those before it have {first}"),
-        }
-    }
-    Ok(first)
-}
-
-/// Refuses rows that say to be of another model.
-fn of_one_model(batch: &[Row], of: Option<&str>) -> Result<()> {
-    let other = |model: &Option<String>| model.is_some() && model.as_deref() != of;
-    let other = batch.iter().find(|(_, point, _)| other(&point.model));
-    match other {
-        Some((
-            row,
-            NewPoint {
-                model: Some(model), ..
-            },
-            _,
-        )) => bail!(
-            "row {row}: its vector is of `{model}`, those before it {}",
-            of.map_or("of none that is named".to_owned(), |of| format!(
-                "of `{of}`"
-            ))
-        ),
-        _ => Ok(()),
+        outcome => outcome.map(|there| done(points.len() - there, there)),
     }
 }
 
@@ -183,211 +228,46 @@ fn told_with_row(error: Error, source: &str, batch: &[Row]) -> anyhow::Error {
     let Error::Refused { message, .. } = &error else {
         return error.into();
     };
-    let is_of = |id: &PhotoId| {
-        let named = format!("point {id}");
+    let is_of = |row: &&Row| {
+        let named = format!("point {}", row.point.id);
         let mut after = message.split(named.as_str()).skip(1);
         after.any(|rest| !rest.starts_with(|next: char| next.is_alphanumeric() || next == '-'))
     };
-    let named = batch.iter().find(|(_, point, _)| is_of(&point.id));
-    let rows = match (named, batch.first(), batch.last()) {
-        (Some((row, ..)), ..) => format!("{source}, row {row}"),
-        (None, Some((first, ..)), Some((last, ..))) => format!("{source}, rows {first} to {last}"),
+    let rows = match (batch.iter().find(is_of), batch.first(), batch.last()) {
+        (Some(row), ..) => format!("{source}, row {}", row.number),
+        (None, Some(first), Some(last)) => {
+            format!("{source}, rows {} to {}", first.number, last.number)
+        }
         _ => source.to_owned(),
     };
     anyhow::Error::from(error).context(rows)
 }
 
-/// The next points with their rows and what they say of their people, without those whose id a row before them has.
-fn batch(points: &mut Points, seen: &mut Seen, report: &mut Report) -> Result<Vec<Row>> {
+/// The next rows, without those whose id a row before them has.
+fn batch(rows: &mut Rows, seen: &mut Seen, report: &mut Report) -> Result<Vec<Row>> {
     let mut batch = Vec::new();
     while batch.len() < limits::BATCH_POINTS
-        && let Some((row, point)) = points.next()
+        && let Some(row) = rows.next().transpose()?
     {
-        let mut point = point.with_context(|| format!("{}, row {row}", report.source))?;
-        report.rows += 1;
-        if seen.is_new(&point.id) {
-            let about = point.payload.as_mut().and_then(About::taken_from);
-            batch.push((row, point, about));
-        } else {
-            report.repeat(row);
+        match seen.is_new(&row.point.id) {
+            true => batch.push(row),
+            false => report.repeat(row.number),
         }
     }
     Ok(batch)
 }
 
-/// The points of a file, and the model that it says to have made them.
-fn read(path: &Path, ids: Option<&Path>) -> Result<(Points, Option<String>)> {
-    let file = File::open(path)?;
-    if path.extension().is_some_and(|end| end == "parquet") {
-        ensure!(
-            ids.is_none(),
-            "--ids is for tables: rows have their own ids"
-        );
-        let rows = columns::Rows::open(file)?;
-        let model = rows.model().map(str::to_owned);
-        let rows = rows.map(|row| row?.try_into());
-        return Ok((Box::new((1..).zip(rows)), model));
-    }
-    let input = BufReader::new(file);
-    let rows: Box<dyn Iterator<Item = Result<Vec<f32>>>> =
-        match path.extension().and_then(|end| end.to_str()) {
-            Some("npy") => Box::new(npy::Rows::open(input)?),
-            Some("fvecs") => Box::new(Fvecs { input }),
-            _ => {
-                ensure!(
-                    ids.is_none(),
-                    "--ids is for tables: lines have their own ids"
-                );
-                let lines = lines(input).map(|(number, line)| (number, point(line)));
-                return Ok((Box::new(lines), None));
-            }
-        };
-    let mut ids: Box<dyn Iterator<Item = Result<PhotoId>>> = match ids {
-        Some(path) => {
-            let file =
-                File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
-            Box::new(lines(BufReader::new(file)).map(|(_, line)| id(&line?)))
-        }
-        None => Box::new((0..).map(|row| Ok(PhotoId::Number(row)))),
-    };
-    let points = rows.map(move |row| {
-        let id = ids.next().context("there are fewer ids than rows")??;
-        Ok(NewPoint {
-            id,
-            vector: finite(row?)?.into(),
-            payload: None,
-            model: None,
-        })
-    });
-    Ok((Box::new((1..).zip(points)), None))
-}
-
-impl TryFrom<columns::Point> for NewPoint {
-    type Error = anyhow::Error;
-
-    fn try_from(point: columns::Point) -> Result<Self> {
-        let id = match &point.id {
-            Value::String(text) => id(text)?,
-            other => id(&other.to_string())?,
-        };
-        Ok(Self {
-            id,
-            vector: point.vector,
-            payload: Some(point.payload),
-            model: None,
-        })
-    }
-}
-
-/// A null is no vector, as an export tells of a point that has none.
-fn point(line: Result<String>) -> Result<NewPoint> {
-    let mut point: NewPoint = serde_json::from_str(&line?).context("it is no point")?;
-    if point.vector.is_null() {
-        point.vector = Value::Object(Map::new());
-    }
-    Ok(point)
-}
-
-/// JSON has no other numbers: what they are would be lost on the way.
-fn finite(row: Vec<f32>) -> Result<Vec<f32>> {
-    match row.iter().position(|number| !number.is_finite()) {
-        None => Ok(row),
-        Some(at) => bail!(
-            "column {} is {}, but must be a number of 32 bits",
-            at + 1,
-            row[at]
-        ),
-    }
-}
-
-fn id(line: &str) -> Result<PhotoId> {
-    let text = line.trim();
-    let number = text.parse().map(Value::Number);
-    let id = number.unwrap_or_else(|_| Value::String(text.to_owned()));
-    PhotoId::try_from(id).map_err(anyhow::Error::msg)
-}
-
-/// Rows of a count and as many numbers (corpus-texmex.irisa.fr).
-struct Fvecs<R> {
-    input: R,
-}
-
-impl<R: Read> Fvecs<R> {
-    fn row(&mut self) -> Result<Option<Vec<f32>>> {
-        let mut count = [0; 4];
-        match self.input.read(&mut count[..1])? {
-            0 => return Ok(None),
-            _ => self
-                .input
-                .read_exact(&mut count[1..])
-                .context("it ends within a row")?,
-        }
-        let count = u32::from_le_bytes(count);
-        if count == 0 || count > limits::VECTOR_NUMBERS {
-            bail!("a row of {count} numbers");
-        }
-        let mut bytes = vec![0; usize::try_from(count)? * 4];
-        self.input
-            .read_exact(&mut bytes)
-            .context("it ends within a row")?;
-        Ok(Some(
-            bytes
-                .as_chunks()
-                .0
-                .iter()
-                .map(|b| f32::from_le_bytes(*b))
-                .collect(),
-        ))
-    }
-}
-
-impl<R: Read> Iterator for Fvecs<R> {
-    type Item = Result<Vec<f32>>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        self.row().transpose()
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::points::point_of;
     use super::*;
 
     #[test]
-    fn rows_of_fvecs_say_how_long_they_are() {
-        let row = |numbers: &[f32]| {
-            let count = u32::try_from(numbers.len()).unwrap().to_le_bytes();
-            let numbers = numbers.iter().flat_map(|number| number.to_le_bytes());
-            count.into_iter().chain(numbers).collect::<Vec<u8>>()
-        };
-        let bytes = [row(&[1.0, 2.0]), row(&[3.0, 4.5])].concat();
-        let read = |bytes: &[u8]| Fvecs { input: bytes }.collect::<Result<Vec<_>>>();
-        assert_eq!(read(&bytes).unwrap(), [[1.0, 2.0], [3.0, 4.5]]);
-        assert!(read(&bytes[..bytes.len() - 1]).is_err() && read(&bytes[..14]).is_err());
-        assert!(read(&[255; 8]).is_err());
-    }
-
-    #[test]
-    fn a_number_that_is_none_is_told_with_its_column() {
-        assert_eq!(finite(vec![1.0, -2.5]).unwrap(), [1.0, -2.5]);
-        for (bad, word) in [(f32::NAN, "column 2 is NaN"), (f32::INFINITY, "inf")] {
-            let told = finite(vec![1.0, bad, bad]).unwrap_err().to_string();
-            assert!(told.contains(word), "{told}");
-        }
-    }
-
-    #[test]
-    fn a_point_may_go_without_a_vector() {
-        let read = |line: &str| point(Ok(line.to_owned())).unwrap().vector;
-        assert_eq!(read(r#"{"id": 1, "vector": null}"#), serde_json::json!({}));
-        assert_eq!(read(r#"{"id": 1, "vector": [2]}"#), serde_json::json!([2]));
-    }
-
-    #[test]
     fn what_the_server_refuses_is_told_with_its_row() {
-        let row = |row: usize, id: &str| {
-            let point = format!(r#"{{"id": {id}, "vector": [1]}}"#);
-            (row, point_of(&point), None)
+        let row = |number: usize, id: &str| Row {
+            number,
+            point: point_of(&format!(r#"{{"id": {id}, "vector": [1]}}"#)),
+            about: None,
         };
         let uuid = "\"0f9a4b1c-2d3e-4f50-8a6b-7c8d9e0f1a2b\"";
         let batch = [row(4, "1"), row(7, "12"), row(9, uuid)];
@@ -415,33 +295,17 @@ mod tests {
     }
 
     #[test]
-    fn rows_of_two_models_are_refused_and_such_as_say_nothing_are_not() {
-        let row = |row: usize, model: &str| {
-            let point = format!(r#"{{"id": {row}, "vector": [1]{model}}}"#);
-            (row, point_of(&point), None)
-        };
-        let (none, a, b) = ("", r#", "model": "a""#, r#", "model": "b""#);
-        assert!(of_one_model(&[row(1, a), row(2, a), row(3, none)], Some("a")).is_ok());
-        let told = |batch: &[Row], of| of_one_model(batch, of).unwrap_err().to_string();
-        let two = told(&[row(1, a), row(2, b)], Some("a"));
-        assert!(
-            two.contains("row 2") && two.contains("`b`") && two.contains("`a`"),
-            "{two}"
-        );
-        assert!(told(&[row(1, none), row(2, b)], None).contains("none that is named"));
-    }
-
-    fn point_of(line: &str) -> NewPoint {
-        point(Ok(line.to_owned())).unwrap()
-    }
-
-    #[test]
-    fn ids_are_numbers_or_uuids() {
-        assert_eq!(id(" 17 ").unwrap(), PhotoId::Number(17));
-        assert!(matches!(
-            id("0f9a4b1c-2d3e-4f50-8a6b-7c8d9e0f1a2b").unwrap(),
-            PhotoId::Uuid(_)
-        ));
-        assert!(id("-1").is_err() && id("ada").is_err());
+    fn a_row_of_another_model_is_refused_and_one_that_says_nothing_is_not() {
+        let of = |model: &str| point_of(&format!(r#"{{"id": 1, "vector": [1]{model}}}"#));
+        let (none, a, b) = (of(""), of(r#", "model": "a""#), of(r#", "model": "b""#));
+        assert!(is_of(&a, Some("a"), false).is_ok() && is_of(&none, Some("a"), true).is_ok());
+        for (point, model, is_said, words) in [
+            (&b, Some("a"), false, ["`b`", "before it of `a`"]),
+            (&b, Some("a"), true, ["`b`", "--model says `a`"]),
+            (&b, None, false, ["`b`", "none that is named"]),
+        ] {
+            let told = is_of(point, model, is_said).unwrap_err().to_string();
+            assert!(words.iter().all(|it| told.contains(it)), "{told}");
+        }
     }
 }

@@ -6,8 +6,8 @@ use std::collections::VecDeque;
 use anyhow::Result;
 
 use super::batch;
-use super::photo::{Found, Photo};
-use super::report::{NAMED_BEFORE, Skipped};
+use super::photo::{Found, OnDisk, Photo};
+use super::report::{NAMED_BEFORE, Refused, Skipped};
 use super::seen::Seen;
 use super::source::Entries;
 use crate::client::Client;
@@ -21,6 +21,8 @@ pub(super) enum Next {
     Known(usize),
     /// A file that turned out to be none that can be sent.
     Skipped(Skipped),
+    /// A photo that is named and cannot be read.
+    Refused(Refused),
 }
 
 /// Photos that a collection lacks.
@@ -61,8 +63,9 @@ impl<'a> Fresh<'a> {
                 continue;
             }
             match photo.sized() {
-                Found::Photo(photo) => photos.push(photo),
-                Found::Skipped(file) => self.waiting.push_back(Next::Skipped(file)),
+                OnDisk::Photo(photo) => photos.push(photo),
+                OnDisk::Skipped(file) => self.waiting.push_back(Next::Skipped(file)),
+                OnDisk::Refused(photo) => self.waiting.push_back(Next::Refused(photo)),
             }
         }
         if photos.is_empty() {

@@ -6,6 +6,9 @@ use anyhow::{Result, ensure};
 
 use crate::limits;
 
+/// What some programs begin a file with, to say that it is UTF-8.
+pub(super) const MARK: char = '\u{feff}';
+
 /// Puts the next line behind `text`, with its end; says whether there was one.
 pub(super) fn read_line(input: &mut impl BufRead, text: &mut String) -> Result<bool> {
     let before = text.len();
@@ -28,7 +31,11 @@ pub(super) fn lines(mut input: impl BufRead) -> impl Iterator<Item = (usize, Res
         while !ended {
             let mut line = String::new();
             number += 1;
-            match read_line(&mut input, &mut line) {
+            let read = read_line(&mut input, &mut line);
+            if number == 1 && line.starts_with(MARK) {
+                line.remove(0);
+            }
+            match read {
                 Ok(true) if line.trim().is_empty() => {}
                 Ok(true) => {
                     line.truncate(line.trim_end_matches(['\r', '\n']).len());
@@ -54,6 +61,13 @@ mod tests {
         let found = lines("a\r\n\n  \nb".as_bytes()).map(|(at, line)| (at, line.unwrap()));
         let found: Vec<_> = found.collect();
         assert_eq!(found, [(1, "a".to_owned()), (4, "b".to_owned())]);
+    }
+
+    #[test]
+    fn a_mark_of_the_encoding_is_no_part_of_the_first_line() {
+        let found = lines("\u{feff}a\n\u{feff}b".as_bytes()).map(|(_, line)| line.unwrap());
+        assert_eq!(found.collect::<Vec<_>>(), ["a", "\u{feff}b"]);
+        assert_eq!(lines("\u{feff}\n".as_bytes()).count(), 0);
     }
 
     #[test]

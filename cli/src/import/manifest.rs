@@ -102,6 +102,8 @@ fn photo(folder: &Path, row: usize, mut about: Map<String, Value>) -> Result<Pho
     };
     let person = match about.remove("person") {
         None | Some(Value::Null) => None,
+        // A cell of blanks is as empty as one without.
+        Some(Value::String(person)) if person.trim().is_empty() => None,
         Some(Value::String(person)) => Some(person),
         Some(other) => bail!("`person` is {other}, but must be a name"),
     };
@@ -151,7 +153,8 @@ mod tests {
     fn a_table_and_lines_of_objects_say_the_same() {
         let table =
             "path,person,id,year,active,note\na/1.jpg,Ada,7,1843,true,\na/2.jpg,,,,,\"x, y\"\n";
-        let lines = "{\"path\": \"a/1.jpg\", \"person\": \"Ada\", \"id\": 7, \"year\": 1843, \
+        // With a mark of the encoding, as some editors write.
+        let lines = "\u{feff}{\"path\": \"a/1.jpg\", \"person\": \"Ada\", \"id\": 7, \"year\": 1843, \
                      \"active\": true}\n\n{\"path\": \"a/2.jpg\", \"note\": \"x, y\"}\n";
         let (table, lines) = (
             list("l.csv", table).unwrap(),
@@ -168,6 +171,16 @@ mod tests {
                 (id_of("a/2.jpg"), None)
             );
             assert_eq!(photos[1].about.payload("f")["note"], "x, y");
+        }
+    }
+
+    #[test]
+    fn a_name_of_blanks_is_nobodys() {
+        let table = "path,person\na/1.jpg,  \na/2.jpg,Ada\n";
+        let lines = "{\"path\": \"a/1.jpg\", \"person\": \"\"}\n{\"path\": \"a/2.jpg\", \"person\": \"Ada\"}\n";
+        for (name, text) in [("l.csv", table), ("l.jsonl", lines)] {
+            let people = list(name, text).unwrap().into_iter().map(|it| it.person);
+            assert_eq!(people.collect::<Vec<_>>(), [None, Some("Ada".to_owned())]);
         }
     }
 

@@ -13,6 +13,7 @@ mod manifest;
 mod mistakes;
 mod people;
 mod photo;
+mod points;
 mod progress;
 mod report;
 mod seen;
@@ -38,7 +39,7 @@ use batch::{Outcome, Target};
 use fresh::{Fresh, Next};
 pub(crate) use photo::PhotoId;
 use progress::Progress;
-use report::Report;
+use report::{Report, Rows};
 use send::Heard;
 use sofar::SoFar;
 use source::Source;
@@ -46,7 +47,7 @@ pub(crate) use walk::is_photo;
 
 /// Imports through a server that is running.
 pub(crate) fn run(arguments: &ImportArgs, client: &Client) -> Result<Exit> {
-    if arguments.folder.is_file() && embeddings::are_in(&arguments.folder)? {
+    if arguments.folder.is_file() && points::are_in(&arguments.folder)? {
         return vectors(arguments, client);
     }
     let source = Source::open(&arguments.folder, arguments.names.as_deref())?;
@@ -89,14 +90,20 @@ fn so_far(arguments: &ImportArgs, client: &Client) -> SoFar {
 }
 
 fn vectors(arguments: &ImportArgs, client: &Client) -> Result<Exit> {
-    let (source, ids) = (&arguments.folder, arguments.ids.as_deref());
-    let collection = &arguments.collection;
-    let target = (collection.as_str(), arguments.model.as_deref());
+    let source = points::Source::new(&arguments.folder, arguments.ids.as_deref());
+    let mut report = Rows {
+        source: source.shown(),
+        collection: arguments.collection.clone(),
+        dry_run: arguments.dry_run,
+        ..Rows::default()
+    };
     let mut so_far = so_far(arguments, client);
-    let dry_run = arguments.dry_run;
-    let report = embeddings::import(client, target, (source, ids), (dry_run, &mut so_far))?;
+    let of = (&source, arguments.model.as_deref());
+    let told = (&mut report, &mut so_far);
+    let outcome = embeddings::import(client, of, arguments.dry_run, told);
     publish(arguments, |out| report.write_json(out), || report.text())?;
-    if !dry_run {
+    outcome?;
+    if !arguments.dry_run {
         so_far.complete();
     }
     Ok(Exit::Success)
@@ -116,6 +123,7 @@ fn import(
                 Next::Batch(_) => {}
                 Next::Known(photos) => report.already_there += photos,
                 Next::Skipped(file) => report.skip_photo(&file)?,
+                Next::Refused(photo) => report.refuse(&photo)?,
             }
         }
         return Ok(());
@@ -128,7 +136,7 @@ fn import(
         keep_photo: arguments.keep_photos,
     };
     let start = Instant::now();
-    let mut progress = Progress::new(report.photos);
+    let mut progress = Progress::new(report.photos, "photos");
     let sent = send::all(&target, fresh, arguments.in_flight, |heard| {
         match heard {
             Heard::Known(photos) => {
@@ -140,7 +148,10 @@ fn import(
                 report.skip_photo(&file)?;
             }
             Heard::Photo(outcome) => {
-                progress.photo(matches!(outcome, Outcome::Refused(_)));
+                match outcome {
+                    Outcome::Refused(_) => progress.refused(),
+                    _ => progress.done(1),
+                }
                 match outcome {
                     Outcome::Imported => {
                         report.imported += 1;

@@ -6,7 +6,9 @@
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use anyhow::{Result, bail};
 use serde_json::{Map, Value, json};
+use uuid::Uuid;
 
 use crate::client::{Client, Error};
 use crate::limits;
@@ -28,11 +30,21 @@ pub(super) struct About {
 impl About {
     /// Takes it out of a payload; what is there under the key and of another make stays, for the server
     /// to say what is wrong. Nobody is known by a point that is nobody's.
-    pub(super) fn taken_from(payload: &mut Map<String, Value>) -> Option<Self> {
-        let id = payload.get(ABOUT_PERSON)?.get("id")?.as_str()?.to_owned();
-        let about = payload.remove(ABOUT_PERSON)?;
-        Some(Self {
-            name: payload.get(PERSON)?.as_str()?.to_owned(),
+    ///
+    /// # Errors
+    /// The person's id is none.
+    pub(super) fn taken_from(payload: &mut Map<String, Value>) -> Result<Option<Self>> {
+        let id = payload.get(ABOUT_PERSON).and_then(|it| it["id"].as_str());
+        let Some(id) = id.map(str::to_owned) else {
+            return Ok(None);
+        };
+        if Uuid::try_parse(&id).is_err() {
+            bail!("`{ABOUT_PERSON}.id` is `{id}`, but must be a UUID");
+        }
+        let about = payload.remove(ABOUT_PERSON).unwrap_or_default();
+        let name = payload.get(PERSON).and_then(Value::as_str);
+        Ok(name.map(|name| Self {
+            name: name.to_owned(),
             id,
             ignored: about["ignored"] == true,
             best: about["best"].clone(),
@@ -40,7 +52,7 @@ impl About {
                 attributes @ Value::Object(_) => attributes.clone(),
                 _ => json!({}),
             },
-        })
+        }))
     }
 }
 
@@ -149,25 +161,35 @@ fn pass_over<T>(outcome: Result<T, Error>, refusals: &[u16]) -> Result<Option<T>
 mod tests {
     use super::*;
 
+    const ID: &str = "0f9a4b1c-2d3e-4f50-8a6b-7c8d9e0f1a2b";
+
     fn taken(payload: Value) -> (Option<About>, Value) {
         let mut payload = payload.as_object().unwrap().clone();
-        let about = About::taken_from(&mut payload);
+        let about = About::taken_from(&mut payload).unwrap();
         (about, Value::Object(payload))
     }
 
     #[test]
     fn what_is_known_of_a_person_is_taken_out_and_what_is_of_another_make_stays() {
-        let told = json!({"id": "x", "ignored": true, "best": 3, "attributes": {"born": 1815}});
+        let told = json!({"id": ID, "ignored": true, "best": 3, "attributes": {"born": 1815}});
         let (about, left) = taken(json!({"person": "Ada", "about_person": told, "a": 1}));
         let about = about.unwrap();
         assert_eq!(left, json!({"person": "Ada", "a": 1}));
-        assert_eq!((about.name.as_str(), about.id.as_str()), ("Ada", "x"));
+        assert_eq!((about.name.as_str(), about.id.as_str()), ("Ada", ID));
         assert_eq!((about.ignored, about.best), (true, json!(3)));
         assert_eq!(about.attributes, json!({"born": 1815}));
-        let (nobodys, left) = taken(json!({"about_person": {"id": "x"}}));
+        let (nobodys, left) = taken(json!({"about_person": {"id": ID}}));
         assert_eq!((nobodys, left), (None, json!({})));
         for other in [json!({"person": "Ada"}), json!({"about_person": "a text"})] {
             assert_eq!(taken(other.clone()), (None, other));
         }
+    }
+
+    #[test]
+    fn an_id_of_a_person_that_is_none_is_told() {
+        let mut payload = json!({"person": "Ada", "about_person": {"id": "x"}});
+        let payload = payload.as_object_mut().unwrap();
+        let told = About::taken_from(payload).unwrap_err().to_string();
+        assert_eq!(told, "`about_person.id` is `x`, but must be a UUID");
     }
 }

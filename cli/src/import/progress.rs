@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-const BAR: &str = "{bar:32} {pos}/{len} photos  {per_sec}  {eta} left{msg}";
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
 pub(crate) struct Progress {
@@ -20,6 +19,7 @@ enum Display {
 }
 
 struct Lines {
+    what: &'static str,
     total: usize,
     done: usize,
     start: Instant,
@@ -27,16 +27,20 @@ struct Lines {
 }
 
 impl Progress {
-    pub(crate) fn new(total: usize) -> Self {
+    /// Of so many photos, or vectors.
+    pub(crate) fn new(total: usize, what: &'static str) -> Self {
         let now = Instant::now();
         let lines = Lines {
+            what,
             total,
             done: 0,
             start: now,
             last: now,
         };
         let display = if stderr().is_terminal() {
-            let style = ProgressStyle::with_template(BAR).expect("the template is well formed");
+            let bar =
+                format!("{{bar:32}} {{pos}}/{{len}} {what}  {{per_sec}}  {{eta}} left{{msg}}");
+            let style = ProgressStyle::with_template(&bar).expect("the template is well formed");
             let bar = ProgressBar::new(u64::try_from(total).unwrap_or(u64::MAX));
             bar.enable_steady_tick(Duration::from_millis(200));
             Display::Bar(bar.with_style(style))
@@ -49,23 +53,27 @@ impl Progress {
         }
     }
 
-    pub(crate) fn photo(&mut self, refused: bool) {
-        self.refused += usize::from(refused);
+    /// So many more are in.
+    pub(crate) fn done(&mut self, count: usize) {
         match &mut self.display {
-            Display::Bar(bar) => {
-                bar.inc(1);
-                if refused {
-                    bar.set_message(format!("  ({} refused)", self.refused));
-                }
-            }
+            Display::Bar(bar) => bar.inc(u64::try_from(count).unwrap_or(u64::MAX)),
             Display::Lines(lines) => {
-                lines.done += 1;
+                lines.done += count;
                 if lines.last.elapsed() >= LINE_EVERY {
                     lines.last = Instant::now();
                     eprintln!("{}", lines.text(lines.start.elapsed(), self.refused));
                 }
             }
         }
+    }
+
+    /// One cannot come in.
+    pub(crate) fn refused(&mut self) {
+        self.refused += 1;
+        if let Display::Bar(bar) = &self.display {
+            bar.set_message(format!("  ({} refused)", self.refused));
+        }
+        self.done(1);
     }
 
     /// So many need not be sent.
@@ -88,8 +96,8 @@ impl Lines {
         let count = |n: usize| f64::from(u32::try_from(n).unwrap_or(u32::MAX));
         let rate = count(self.done) / elapsed.as_secs_f64().max(0.001);
         let left_s = count(self.total.saturating_sub(self.done)) / rate.max(0.001);
-        let (done, total) = (self.done, self.total);
-        format!("{done}/{total} photos, {rate:.1} a second, {left_s:.0} s left, {refused} refused")
+        let (done, total, what) = (self.done, self.total, self.what);
+        format!("{done}/{total} {what}, {rate:.1} a second, {left_s:.0} s left, {refused} refused")
     }
 }
 
@@ -101,6 +109,7 @@ mod tests {
     fn a_plain_line_says_how_far_how_fast_and_how_long_still() {
         let now = Instant::now();
         let lines = Lines {
+            what: "photos",
             total: 100,
             done: 40,
             start: now,

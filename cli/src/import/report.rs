@@ -33,6 +33,9 @@ const BEFORE: &str = "of these before it was stopped";
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
 pub(crate) struct Refused {
     pub(crate) file: String,
+    /// Where a list names it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) row: Option<usize>,
     /// The server's status; absent when the file could not be read here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) status: Option<u16>,
@@ -76,6 +79,8 @@ pub(crate) struct Report {
     pub(crate) skipped: usize,
     /// Photos of CelebA that its list of identities does not name.
     pub(crate) unlisted: usize,
+    /// Photos that CelebA's lists name and that are not there.
+    pub(crate) absent: Absent,
     /// What is wrong with CelebA's lists and was passed over.
     pub(crate) list_mistakes: Mistakes,
     pub(crate) seconds: f64,
@@ -91,15 +96,23 @@ pub(crate) struct Report {
     pub(super) repeated: FirstRows,
 }
 
+/// Photos that are named and not there.
+#[derive(Debug, Default, Clone, Serialize)]
+pub(crate) struct Absent {
+    pub(super) count: usize,
+    /// Some of them.
+    pub(super) first: Vec<String>,
+}
+
 /// The first of some rows, to be told to people.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize)]
 pub(super) struct FirstRows {
-    first: Vec<usize>,
     count: usize,
+    first: Vec<usize>,
 }
 
 impl FirstRows {
-    fn add(&mut self, row: usize) {
+    pub(super) fn add(&mut self, row: usize) {
         self.count += 1;
         if self.first.len() < limits::ROWS_TOLD {
             self.first.push(row);
@@ -198,7 +211,9 @@ impl Report {
             writeln!(text, "{count:>9}  {what}").expect("writing to a string never fails");
         };
         if self.dry_run {
-            let new = self.photos.saturating_sub(self.already_there);
+            let new = self
+                .photos
+                .saturating_sub(self.already_there + self.refused);
             line(
                 new,
                 &format!("photos would be imported into {}", self.collection),
@@ -228,6 +243,15 @@ impl Report {
         if self.unlisted > 0 {
             let what = "photos that the list of identities does not name";
             line(self.unlisted, what);
+        }
+        if self.absent.count > 0 {
+            let some = self.absent.first.join(", ");
+            let more = match self.absent.count - self.absent.first.len() {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            let what = format!("photos that lists name are not there ({some}{more})");
+            line(self.absent.count, &what);
         }
         if self.list_mistakes.count > 0 {
             line(
@@ -268,7 +292,12 @@ pub(crate) struct Rows {
     pub(crate) collection: String,
     /// Nothing was sent: it only says what would be.
     pub(crate) dry_run: bool,
-    /// Vectors in the file.
+    /// Every row was tried; `false` where something is wrong with the file, or the import stopped early.
+    pub(crate) complete: bool,
+    /// Why it is not complete.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) error: Option<String>,
+    /// Vectors in the file, up to what is wrong with it.
     pub(crate) rows: usize,
     pub(crate) imported: usize,
     /// How many of them by a part of this import that was stopped.
@@ -278,6 +307,8 @@ pub(crate) struct Rows {
     pub(crate) duplicates: usize,
     /// The first of these.
     pub(crate) duplicate_rows: Vec<usize>,
+    /// Rows that have no vector: points by their payload alone.
+    pub(super) without_vector: FirstRows,
     /// People of whom it was said what the file knows of them.
     pub(crate) people: usize,
     pub(crate) seconds: f64,
@@ -306,7 +337,9 @@ impl Rows {
             writeln!(text, "{count:>9}  {what}").expect("writing to a string never fails");
         };
         let collection = &self.collection;
-        let new = self.rows - self.already_there - self.duplicates;
+        let new = self
+            .rows
+            .saturating_sub(self.already_there + self.duplicates);
         match self.dry_run {
             true => line(new, &format!("vectors would be imported into {collection}")),
             false => line(self.imported, &format!("imported into {collection}")),
@@ -321,6 +354,10 @@ impl Rows {
             rows.count = self.duplicates;
             let what = "left out: a row before has the same id";
             line(self.duplicates, &format!("{what}{}", rows.told()));
+        }
+        if self.without_vector.count > 0 {
+            let rows = self.without_vector.told();
+            line(self.without_vector.count, &format!("have no vector{rows}"));
         }
         if self.people > 0 {
             line(self.people, "people, with what is known of them");
@@ -361,6 +398,7 @@ mod tests {
         for file in ["Ada/1.jpg", "Ada/2.jpg"] {
             let refused = Refused {
                 file: file.to_owned(),
+                row: None,
                 status: Some(422),
                 reason: "no face found".to_owned(),
             };
@@ -400,6 +438,7 @@ mod tests {
         for number in 0..limits::REASONS + 5 {
             let refused = Refused {
                 file: String::new(),
+                row: None,
                 status: None,
                 reason: format!("reason {number}"),
             };

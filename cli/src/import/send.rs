@@ -74,5 +74,6 @@ fn done(target: &Target<'_>, next: Next) -> Result<Vec<Heard>> {
         }
         Next::Known(count) => vec![Heard::Known(count)],
         Next::Skipped(file) => vec![Heard::Skipped(file)],
+        Next::Refused(photo) => vec![Heard::Photo(Outcome::Refused(photo))],
     })
 }

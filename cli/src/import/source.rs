@@ -10,6 +10,7 @@ use super::celeba::{self, Lists};
 use super::manifest;
 use super::mistakes::Mistakes;
 use super::photo::Found;
+use super::report::Absent;
 use super::walk::Walk;
 
 /// The files that a source names, one after the other. Whoever meets a mistake goes no further.
@@ -48,6 +49,14 @@ impl Source {
         match self {
             Self::Celeba(lists) => lists.mistakes.clone(),
             Self::Folder(_) | Self::List(_) => Mistakes::default(),
+        }
+    }
+
+    /// The photos that its lists name and that are not there.
+    pub(super) fn absent(&self) -> Absent {
+        match self {
+            Self::Celeba(lists) => lists.absent.clone(),
+            Self::Folder(_) | Self::List(_) => Absent::default(),
         }
     }
 

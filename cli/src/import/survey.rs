@@ -15,6 +15,7 @@ use crate::limits;
 pub(super) fn survey(source: &Source, report: &mut Report) -> Result<()> {
     let mut people = People::default();
     report.list_mistakes = source.mistakes();
+    report.absent = source.absent();
     for found in source.entries()? {
         match found? {
             Found::Photo(photo) => {

@@ -5,7 +5,7 @@ use std::io::BufRead;
 
 use anyhow::{Context, Result, bail};
 
-use super::lines::read_line;
+use super::lines::{MARK, read_line};
 
 /// The rows of a table, one after the other; nothing comes after a mistake.
 pub(super) fn rows(input: impl BufRead) -> impl Iterator<Item = Result<Vec<String>>> {
@@ -43,7 +43,7 @@ impl<R: BufRead> Rows<R> {
         let mut text = String::new();
         loop {
             let more = read_line(&mut self.input, &mut text)?;
-            if self.number == 1 && text.starts_with('\u{feff}') {
+            if self.number == 1 && text.starts_with(MARK) {
                 text.remove(0);
             }
             if text.is_empty() && !more {

@@ -193,7 +193,8 @@ fn person(below: &[String]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::report::Skipped;
+    use super::super::photo::OnDisk;
+    use super::super::report::{Refused, Skipped};
     use super::*;
 
     fn folder_with(files: &[&str]) -> tempfile::TempDir {
@@ -207,18 +208,28 @@ mod tests {
     }
 
     fn found(folder: &Path) -> (Vec<Photo>, Vec<Skipped>) {
-        let (mut photos, mut skipped) = (Vec::new(), Vec::new());
+        let (photos, skipped, refused) = all(folder);
+        assert!(refused.is_empty(), "{refused:?}");
+        (photos, skipped)
+    }
+
+    fn all(folder: &Path) -> (Vec<Photo>, Vec<Skipped>, Vec<Refused>) {
+        let (mut photos, mut skipped, mut refused) = (Vec::new(), Vec::new(), Vec::new());
         for found in Walk::of(folder) {
-            let found = match found.unwrap() {
-                Found::Photo(photo) => photo.sized(),
-                skipped => skipped,
+            let photo = match found.unwrap() {
+                Found::Photo(photo) => photo,
+                Found::Skipped(file) => {
+                    skipped.push(file);
+                    continue;
+                }
             };
-            match found {
-                Found::Photo(photo) => photos.push(photo),
-                Found::Skipped(file) => skipped.push(file),
+            match photo.sized() {
+                OnDisk::Photo(photo) => photos.push(photo),
+                OnDisk::Skipped(file) => skipped.push(file),
+                OnDisk::Refused(photo) => refused.push(photo),
             }
         }
-        (photos, skipped)
+        (photos, skipped, refused)
     }
 
     fn people(files: &[&str]) -> Vec<(String, Option<String>)> {
@@ -281,10 +292,11 @@ mod tests {
         link("1.jpg", "Ada/2.jpg");
         link("../Ada", "Ada/loop.jpg");
         link("nowhere.jpg", "Ada/broken.jpg");
-        let (photos, skipped) = found(folder.path());
+        let (photos, skipped, refused) = all(folder.path());
         let files: Vec<_> = photos.iter().map(|photo| &photo.file).collect();
         assert_eq!(files, ["Ada/1.jpg", "Ada/2.jpg"]);
-        assert_eq!(skipped.len(), 2);
+        assert_eq!((skipped.len(), &*skipped[0].file), (1, "Ada/loop.jpg"));
+        assert_eq!((refused.len(), &*refused[0].file), (1, "Ada/broken.jpg"));
     }
 
     #[test]

@@ -1,44 +1,18 @@
-//! Vectors and points through the real binary, against a server of this process: what goes out comes in
-//! again with all that is known of it, and what is wrong with a file is told.
+//! Points through the real binary, against a server of this process: what goes out comes in again with all
+//! that is known of it, people too.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "../common/mod.rs"]
 mod common;
+mod served;
+mod vectors;
 
 use std::fs;
 use std::path::Path;
-use std::process::Output;
-use std::sync::Arc;
 
 use common::doppel;
-use config::{Config, Flag, Sources};
-use embedder::FakeEmbedder;
 use serde_json::{Value, json};
-use server::{Embedding, Factory};
-
-fn report(output: &Output) -> Value {
-    let complaint = String::from_utf8_lossy(&output.stderr);
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{complaint}"))
-}
-
-/// A server of this process, with the stand-in for the models.
-fn real_server(dir: &Path) -> server::Running {
-    let at = |name: &str| dir.join(name).to_str().unwrap().to_owned();
-    let flags = vec![
-        Flag::new("test", "data_dir", at("data")),
-        Flag::new("test", "models_dir", at("models")),
-        Flag::new("test", "models.install_on_start", "false"),
-        Flag::new("test", "listen", "127.0.0.1:0"),
-    ];
-    let sources = Sources {
-        flags,
-        ..Sources::default()
-    };
-    let factory: Arc<Factory> = Arc::new(|| Ok(Box::new(FakeEmbedder::new())));
-    let config = Config::load(&sources).unwrap();
-    let running = server::start_with(config, Embedding::Made(vec![factory])).unwrap();
-    running.wait_ready().unwrap();
-    running
-}
+use served::{real_server, report, run, told};
 
 #[test]
 fn vectors_that_come_in_go_out_again_with_their_ids() {
@@ -137,13 +111,6 @@ fn vectors_that_come_in_go_out_again_with_their_ids() {
     server.stop().unwrap();
 }
 
-/// What a command that succeeds prints.
-fn told(output: &Output) -> String {
-    let complaint = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{complaint}");
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
-
 #[test]
 fn faces_are_grouped_named_and_listed_in_a_folder_of_ready_made_vectors() {
     let folder = tempfile::tempdir().unwrap();
@@ -194,12 +161,6 @@ fn faces_are_grouped_named_and_listed_in_a_folder_of_ready_made_vectors() {
         (&true.into(), &1815.into())
     );
     assert!(told(&run(&["people", "list"])).contains("Ada Lovelace"));
-}
-
-/// Runs `doppel` against a server.
-fn run(server: &server::Running, arguments: &[&str]) -> Output {
-    let url = format!("http://{}", server.addr());
-    doppel(&[("DOPPEL_URL", &url)], arguments)
 }
 
 #[test]
@@ -348,148 +309,5 @@ fn the_face_that_was_chosen_for_a_person_is_chosen_again_where_it_is_there() {
     );
     let why = String::from_utf8_lossy(&refused.stderr);
     assert!(why.contains("has no face"), "{why}");
-    server.stop().unwrap();
-}
-
-#[test]
-fn a_row_that_has_the_id_of_a_row_before_it_is_left_out_and_told() {
-    let dir = tempfile::tempdir().unwrap();
-    let server = real_server(dir.path());
-    let file = dir.path().join("in.jsonl");
-    let lines = "{\"id\": 7, \"vector\": [1, 0]}\n\n{\"id\": 8, \"vector\": [0, 1]}\n\
-                 {\"id\": 7, \"vector\": [0, 1]}\n{\"id\": 9, \"vector\": null}\n";
-    fs::write(&file, lines).unwrap();
-    let import = ["import", file.to_str().unwrap(), "-c", "one"];
-    let told_of = |output: &Output| {
-        let report = report(output);
-        ["rows", "imported", "already_there", "duplicates"].map(|key| report[key].clone())
-    };
-    let first = run(&server, &[&import[..], &["--json"]].concat());
-    assert_eq!(told_of(&first), [4, 3, 0, 1].map(|n| json!(n)));
-    assert_eq!(report(&first)["duplicate_rows"], json!([4]));
-    let again = told(&run(&server, &import));
-    assert!(
-        again.contains("1  left out: a row before has the same id (row 4)"),
-        "{again}"
-    );
-    let out = dir.path().join("out.jsonl");
-    told(&run(
-        &server,
-        &["export", out.to_str().unwrap(), "-c", "one"],
-    ));
-    let first = fs::read_to_string(out).unwrap();
-    assert!(
-        first.starts_with("{\"id\":7,\"vector\":[1.0,0.0]"),
-        "the first of both stays: {first}"
-    );
-    server.stop().unwrap();
-}
-
-#[test]
-fn of_imports_of_one_file_of_vectors_at_once_each_point_is_counted_once() {
-    let dir = tempfile::tempdir().unwrap();
-    let server = real_server(dir.path());
-    let file = dir.path().join("in.npy");
-    let rows: Vec<[f32; 2]> = (0..3_000_u16).map(|n| [1.0, f32::from(n)]).collect();
-    fs::write(&file, npy(&rows)).unwrap();
-    let import = ["import", file.to_str().unwrap(), "-c", "one", "--json"];
-    let reports: Vec<Value> = std::thread::scope(|scope| {
-        let imports: Vec<_> = (0..3)
-            .map(|_| scope.spawn(|| report(&run(&server, &import))))
-            .collect();
-        imports.into_iter().map(|it| it.join().unwrap()).collect()
-    });
-    let of =
-        |key: &str| -> Vec<u64> { reports.iter().map(|it| it[key].as_u64().unwrap()).collect() };
-    let (imported, there) = (of("imported"), of("already_there"));
-    assert_eq!(imported.iter().sum::<u64>(), 3_000, "{imported:?}");
-    for (imported, there) in imported.into_iter().zip(there) {
-        assert_eq!(imported + there, 3_000);
-    }
-    server.stop().unwrap();
-}
-
-/// The bytes of a table of two columns.
-fn npy(rows: &[[f32; 2]]) -> Vec<u8> {
-    let shape = format!("({}, 2)", rows.len());
-    let header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}");
-    let mut bytes = b"\x93NUMPY\x01\0\x76\0".to_vec();
-    bytes.extend(format!("{header:<117}\n").as_bytes());
-    bytes.extend(
-        rows.as_flattened()
-            .iter()
-            .flat_map(|number| number.to_le_bytes()),
-    );
-    bytes
-}
-
-#[test]
-fn what_is_wrong_with_a_file_of_vectors_is_told_with_row_and_column() {
-    let dir = tempfile::tempdir().unwrap();
-    let server = real_server(dir.path());
-    let refused = |name: &str, bytes: &[u8]| {
-        let path = dir.path().join(name);
-        fs::write(&path, bytes).unwrap();
-        let into = if name == "y.jsonl" { "one" } else { "two" };
-        let output = run(&server, &["import", path.to_str().unwrap(), "-c", into]);
-        assert_eq!(output.status.code(), Some(1));
-        String::from_utf8_lossy(&output.stderr).into_owned()
-    };
-    let why = refused("x.npy", &npy(&[[1.0, 2.0], [3.0, f32::NAN]]));
-    assert!(why.contains("x.npy, row 2: column 2 is NaN"), "{why}");
-    let nothing = refused("x.jsonl", b"{\"id\": 1, \"vector\": null}\n");
-    assert!(nothing.contains("how many numbers"), "{nothing}");
-    let forged = b"{\"id\": 1, \"vector\": [1], \"payload\": {\"about_person\": 3}}\n";
-    let forged = refused("y.jsonl", forged);
-    assert!(forged.contains("about_person"), "{forged}");
-    assert!(forged.contains("y.jsonl, row 1"), "{forged}");
-    assert!(forged.contains("`one` was made for it"), "{forged}");
-    let uneven = b"{\"id\": 5, \"vector\": [1, 2]}\n\n{\"id\": 6, \"vector\": [1]}\n";
-    let uneven = refused("z.jsonl", uneven);
-    assert!(uneven.contains("row 3: a vector of 1 numbers"), "{uneven}");
-    let no_id = refused("v.jsonl", b"{\"id\": -3, \"vector\": [1]}\n");
-    assert!(no_id.contains("row 1: it is no point: -3"), "{no_id}");
-    // None of them has left a collection that nobody has asked for.
-    let there = run(&server, &["export", "none.jsonl", "-c", "two"]).stderr;
-    let there = String::from_utf8_lossy(&there);
-    assert!(there.contains("`two` does not exist"), "{there}");
-    server.stop().unwrap();
-}
-
-#[test]
-fn vectors_come_back_bit_for_bit_however_often_and_with_the_model_that_made_them() {
-    let dir = tempfile::tempdir().unwrap();
-    let server = real_server(dir.path());
-    let at = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
-    let go = |arguments: &[&str]| told(&run(&server, arguments));
-    let mut seed = 7_u32;
-    let mut number = || {
-        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        f64::from(seed) / 4e9 - 0.5
-    };
-    let mut line = |id: u32| {
-        let vector: Vec<f64> = (0..128).map(|_| number()).collect();
-        format!(
-            "{}\n",
-            json!({"id": id, "vector": vector, "model": "fake-128"})
-        )
-    };
-    let lines: String = (0..400).map(&mut line).collect();
-    fs::write(at("in.jsonl"), lines).unwrap();
-    go(&["import", &at("in.jsonl"), "-c", "a"]);
-    go(&["export", &at("a.jsonl"), "-c", "a"]);
-    go(&["export", &at("a.parquet"), "-c", "a"]);
-    let a = fs::read_to_string(at("a.jsonl")).unwrap();
-    assert_eq!(a.matches(",\"model\":\"fake-128\"}\n").count(), 400);
-    for (from, to) in [("a.jsonl", "b"), ("a.parquet", "c")] {
-        go(&["import", &at(from), "-c", to]);
-        go(&["export", &at(&format!("{to}.jsonl")), "-c", to]);
-        let again = fs::read_to_string(at(&format!("{to}.jsonl"))).unwrap();
-        assert!(again == a, "{from}: vectors have changed");
-    }
-    fs::write(at("other.jsonl"), a.replace("fake-128", "other")).unwrap();
-    let refused = run(&server, &["import", &at("other.jsonl"), "-c", "a"]);
-    let why = String::from_utf8_lossy(&refused.stderr);
-    assert!(why.contains("of `fake-128`, not of `other`"), "{why}");
     server.stop().unwrap();
 }
