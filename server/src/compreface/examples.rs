@@ -1,13 +1,14 @@
 //! Examples: the faces of subjects, put in, listed and taken out.
 
 use std::collections::BTreeMap;
+use std::slice;
 
 use actix_web::web::{self, Bytes, Data, Json, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use embedder::{Choice, Want};
 use engine::{
-    Ack, Chosen, CollectionInfo, Condition, Filter, OfSeveral, PERSON, Point, PointId, Select,
-    StoredPoint, Vectors, Which,
+    ABOUT_PERSON, Ack, CollectionInfo, Condition, Filter, INSERTED_AT_S, OfSeveral, PERSON, Point,
+    PointId, Select, StoredPoint, Vectors, Which,
 };
 use schemars::JsonSchema;
 use serde_json::{Value, json};
@@ -22,7 +23,6 @@ use crate::app::App;
 use crate::http;
 use crate::limits;
 use crate::makers::{clean, kept, look, makers, moved, searcher};
-use crate::wire::face::person_of;
 use crate::wire::id::Id;
 use crate::wire::sieve::Sieve;
 
@@ -146,27 +146,33 @@ async fn add(
     Ok(HttpResponse::Created().json(json!({"image_id": id.to_string(), "subject": sent})))
 }
 
-/// The one face of a photo with the vectors of all models of the collection.
+/// The one face of a photo with the vectors of all models of the collection. Somebody far behind a person is
+/// no second, so small faces are looked for only where there is no other: what is recognized can be enrolled.
 async fn only_face(
     app: &App,
     info: &CollectionInfo,
     photo: Bytes,
     least: f32,
 ) -> Result<(embedder::Face, Vectors), Fault> {
-    let want = Want {
-        faces: Choice::All,
-        vectors: true,
-        crop: true,
-        // An example is of one person: somebody far behind them is no second.
-        smallest: u32::MAX,
-    };
     let makers = makers(app, info, None)?;
-    let looked = look(&makers, vec![photo], want).await?;
-    let (seen, vectors) = looked.into_iter().next().ok_or_else(Fault::no_face)??;
-    let faces = seen.analysis.faces.into_iter().zip(vectors);
-    let mut faces = faces.filter(|(face, _)| face.confidence >= least);
-    let only = faces.next().ok_or_else(Fault::no_face)?;
-    if faces.next().is_some() {
+    let mut found = Vec::new();
+    for smallest in [u32::MAX, 0] {
+        let want = Want {
+            faces: Choice::All,
+            vectors: true,
+            crop: true,
+            smallest,
+        };
+        let looked = look(&makers, vec![photo.clone()], want).await?;
+        let (seen, vectors) = looked.into_iter().next().ok_or_else(Fault::no_face)??;
+        found = seen.analysis.faces.into_iter().zip(vectors).collect();
+        found.retain(|(face, _)| face.confidence >= least);
+        if !found.is_empty() {
+            break;
+        }
+    }
+    let only = found.pop().ok_or_else(Fault::no_face)?;
+    if !found.is_empty() {
         return Err(Fault::too_many_faces());
     }
     let percent = app.config.embedding.min_quality_percent;
@@ -178,16 +184,20 @@ async fn only_face(
     }
 }
 
-/// Takes out what stood for a subject while it had no examples.
+/// Takes out what stood for a subject while it had no examples, and nothing that has more than the name: others
+/// may have points without a vector.
 async fn has_examples_now(app: &App, info: &CollectionInfo, subject: &str) -> Result<(), Fault> {
-    let mut alone = of(subject);
-    alone.must_not.push(has_vector(app, info)?);
-    let (name, filter) = (info.name.clone(), alone.clone());
-    let count = app.read(move |engine| engine.count_where(&name, &filter));
-    if count.await? > 0 {
-        let alone = Chosen::Filter(alone);
-        app.delete_chosen(info.name.clone(), alone, Ack::Applied)
-            .await?;
+    let (name, mut bare) = (info.name.clone(), of(subject));
+    bare.must_not.push(has_vector(app, info)?);
+    let select = Select {
+        payload: true,
+        vectors: Which::None,
+    };
+    let bare = app.read(move |engine| engine.page_where(&name, &bare, 0, limits::PAGE, &select));
+    let bare = bare.await?.into_iter();
+    let alone: Vec<_> = bare.filter(is_mere_name).map(|point| point.id).collect();
+    if !alone.is_empty() {
+        app.delete(info.name.clone(), alone, Ack::Applied).await?;
     }
     Ok(())
 }
@@ -206,13 +216,14 @@ async fn list(app: Data<App>, request: HttpRequest) -> Result<Json<Value>, Fault
     let size: usize = size.unwrap_or(PAGE);
     let name = collection(&app)?;
     let info = app.describe(&name).await?;
-    let mut filter = match params.raw("subject") {
-        None => somebodys(),
+    let only = match params.raw("subject") {
+        None => None,
         Some(subject) => {
             let known = known(&app, &name, subject).await?;
-            of(&known.unwrap_or_else(|| subject.to_owned()))
+            Some(known.unwrap_or_else(|| subject.to_owned()))
         }
     };
+    let mut filter = only.as_deref().map_or_else(somebodys, of);
     filter.must.push(has_vector(&app, &info)?);
     let select = Select {
         payload: true,
@@ -227,21 +238,45 @@ async fn list(app: Data<App>, request: HttpRequest) -> Result<Json<Value>, Fault
         ))
     });
     let (total, points) = found.await?;
-    let faces: Vec<_> = points.iter().map(told).collect();
+    let of_point = |point: &StoredPoint| {
+        let mut subjects = subjects_of(point);
+        subjects.retain(|it| only.as_ref().is_none_or(|only| it == only));
+        let id = Id(point.id);
+        subjects.into_iter().map(move |it| told(id, &it))
+    };
+    let faces: Vec<_> = points.iter().flat_map(of_point).collect();
     Ok(Json(json!({
         "faces": faces, "total_pages": total.div_ceil(size), "total_elements": total,
         "page_number": page, "page_size": size,
     })))
 }
 
-/// An example as it is told.
-fn told(point: &StoredPoint) -> Value {
-    json!({"image_id": Id(point.id).to_string(), "subject": subject_of(point)})
+/// Whether a point without a vector is what stands for a subject without examples.
+fn is_mere_name(point: &StoredPoint) -> bool {
+    const OWN: [&str; 3] = [PERSON, ABOUT_PERSON, INSERTED_AT_S];
+    let payload = point.payload.as_ref();
+    payload.is_some_and(|payload| {
+        payload.get(PERSON).is_some_and(Value::is_string)
+            && payload.keys().all(|key| OWN.contains(&key.as_str()))
+    })
 }
 
-pub(super) fn subject_of(point: &StoredPoint) -> String {
-    let person = point.payload.as_ref().and_then(person_of);
-    person.unwrap_or_default()
+/// An example as it is told of a subject.
+fn told(id: Id, subject: &str) -> Value {
+    json!({"image_id": id.to_string(), "subject": subject})
+}
+
+/// Whose example a point is: of several, where it was given several people by doppel's own API.
+pub(super) fn subjects_of(point: &StoredPoint) -> Vec<String> {
+    let person = point.payload.as_ref().and_then(|it| it.get(PERSON));
+    let names = match person {
+        Some(Value::Array(names)) => names.as_slice(),
+        Some(name) => slice::from_ref(name),
+        None => &[],
+    };
+    let names = names.iter().filter_map(Value::as_str);
+    let names = names.filter(|name| !name.is_empty());
+    names.map(str::to_owned).collect()
 }
 
 async fn delete_of(app: Data<App>, request: HttpRequest) -> Result<Json<Value>, Fault> {
@@ -267,9 +302,9 @@ async fn delete_of(app: Data<App>, request: HttpRequest) -> Result<Json<Value>, 
 
 async fn delete(app: Data<App>, path: Path<String>) -> Result<Json<Value>, Fault> {
     let id = id_of(&path)?;
-    let deleted = take_out(&app, vec![id.0]).await?;
-    let deleted = deleted.first().ok_or_else(|| Fault::no_example(id))?;
-    Ok(Json(told(deleted)))
+    let mut deleted = take_out(&app, vec![id.0]).await?;
+    let deleted = deleted.pop().ok_or_else(|| Fault::no_example(id))?;
+    Ok(Json(deleted))
 }
 
 async fn delete_some(
@@ -283,7 +318,7 @@ async fn delete_some(
     ids.sort_unstable();
     ids.dedup();
     let deleted = take_out(&app, ids).await?;
-    Ok(Json(deleted.iter().map(told).collect()))
+    Ok(Json(deleted.into()))
 }
 
 pub(super) fn id_of(text: &str) -> Result<Id, Fault> {
@@ -303,21 +338,30 @@ pub(super) async fn find(app: &App, ids: Vec<PointId>) -> Result<Vec<StoredPoint
     let mut points = points.await?;
     points.retain(|point| {
         let has_one = |vectors: &Vectors| !vectors.is_empty();
-        point.vectors.as_ref().is_some_and(has_one) && !subject_of(point).is_empty()
+        point.vectors.as_ref().is_some_and(has_one) && !subjects_of(point).is_empty()
     });
     Ok(points)
 }
 
-/// Takes out examples and returns those that were there. Of a subject who would lose the last, one
-/// stays as a mere name.
-async fn take_out(app: &App, ids: Vec<PointId>) -> Result<Vec<StoredPoint>, Fault> {
+/// Takes out examples and tells those that were there. Of a subject who would lose the last, one
+/// stays as a mere name. What is of others too is not for one of them to take out.
+async fn take_out(app: &App, ids: Vec<PointId>) -> Result<Vec<Value>, Fault> {
     let name = collection(app)?;
     let _deciding = app.subjects.lock().await;
     let found = find(app, ids).await?;
     let mut of_subjects: BTreeMap<String, Vec<PointId>> = BTreeMap::new();
+    let mut gone = Vec::with_capacity(found.len());
     for point in &found {
-        let theirs = of_subjects.entry(subject_of(point)).or_default();
-        theirs.push(point.id);
+        let id = Id(point.id);
+        let [subject] = <[String; 1]>::try_from(subjects_of(point)).map_err(|subjects| {
+            let (of, several) = (subjects.len(), subjects.join("`, `"));
+            Fault::argument(format!(
+                "image {id} is of {of} subjects, `{several}`: DELETE /collections/{name}/faces/{id} takes it out, PATCH \
+                 says of whom alone it is"
+            ))
+        })?;
+        gone.push(told(id, &subject));
+        of_subjects.entry(subject).or_default().push(point.id);
     }
     let (mut stay, mut go) = (Vec::new(), Vec::new());
     for (subject, theirs) in of_subjects {
@@ -340,5 +384,5 @@ async fn take_out(app: &App, ids: Vec<PointId>) -> Result<Vec<StoredPoint>, Faul
         app.upsert(name.clone(), some.collect(), Ack::Applied)
             .await?;
     }
-    Ok(found)
+    Ok(gone)
 }

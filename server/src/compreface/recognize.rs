@@ -6,7 +6,7 @@ use engine::{CollectionInfo, Query, Select, Which};
 use serde_json::json;
 
 use super::collection;
-use super::examples::{find, id_of, subject_of};
+use super::examples::{find, id_of, subjects_of};
 use super::fault::Fault;
 use super::look;
 use super::params::{Ask, LookParams, Params, RecognizeParams, prediction_count};
@@ -86,7 +86,7 @@ pub(super) fn scale(app: &App, info: &CollectionInfo) -> Result<Similarity, Faul
     }
 }
 
-/// The nearest examples, best first: a subject may come more than once.
+/// The nearest examples, best first: a subject may come more than once, and one of several comes for each of them.
 pub(super) async fn nearest(
     app: &App,
     info: &CollectionInfo,
@@ -116,11 +116,15 @@ pub(super) async fn nearest(
         Ok(hits) => hits.into_iter(),
         Err(refusal) => return Err(moved(app, info, refusal).await.into()),
     };
-    let alike = hits.map(|hit| Alike {
-        subject: subject_of(&hit.point),
-        similarity: scale.at(hit.score),
+    let alike = hits.flat_map(|hit| {
+        let similarity = scale.at(hit.score);
+        let subjects = subjects_of(&hit.point).into_iter();
+        subjects.map(move |subject| Alike {
+            subject,
+            similarity,
+        })
     });
-    Ok(alike.collect())
+    Ok(alike.take(count).collect())
 }
 
 /// An example that is not there is like nobody.
@@ -141,7 +145,8 @@ async fn verify(
     let own = example
         .as_ref()
         .and_then(|it| it.vectors.as_ref()?.get(&using));
-    let subject = example.as_ref().map(subject_of).unwrap_or_default();
+    let subjects = example.as_ref().map(subjects_of).unwrap_or_default();
+    let subject = subjects.join(", ");
     let faces = seen.analysis.faces.iter().map(|face| {
         let mut told = Face::new(face, &seen.analysis.timings, &ask);
         told.subject = Some(subject.clone());

@@ -1,9 +1,10 @@
 //! Photos and vectors that are recognized, detected and verified.
 
+use embedder::{Analysis, FaceEmbedder, FakeEmbedder, ModelInfo, Want};
 use serde_json::{Value, json};
 
 use super::{ANY, FACES, RECOGNIZE, done, example, fault, open, photo_to, post, upload};
-use crate::common::{Server, faceless, group, photo};
+use crate::common::{Server, faceless, group, made, photo};
 
 #[test]
 fn faces_are_recognized_detected_and_verified_with_what_was_asked_of_them() {
@@ -157,4 +158,39 @@ fn the_same_by_vectors(server: &Server, ana: &str, embedding: &Value) {
         5,
     );
     fault(&post(server, path, &json!({"source": other})), 400, 5);
+}
+
+/// Of faces as small as these it finds, where it is not to look closer, only one in three.
+struct Far(FakeEmbedder);
+
+impl FaceEmbedder for Far {
+    fn model(&self) -> &ModelInfo {
+        self.0.model()
+    }
+
+    fn analyze_all(&mut self, photos: &[(&[u8], Want)]) -> Vec<Result<Analysis, embedder::Error>> {
+        let mut outcomes = self.0.analyze_all(photos);
+        for (outcome, (_, want)) in outcomes.iter_mut().zip(photos) {
+            if let (Ok(analysis), u32::MAX) = (outcome, want.smallest) {
+                let seen = analysis.faces.len() / 3;
+                analysis.faces.truncate(seen);
+            }
+        }
+        outcomes
+    }
+}
+
+#[test]
+fn a_small_face_that_is_recognized_can_be_enrolled_and_one_far_behind_a_person_is_no_second() {
+    let settings = [("compreface.collection", "faces")];
+    let server = Server::start_with(&settings, made(|| Box::new(Far(FakeEmbedder::new()))));
+    example(&server, "Ana", 4);
+    let found = done(photo_to(&server, RECOGNIZE, &photo(4)), 200);
+    assert_eq!(found["result"][0]["subjects"][0]["subject"], "Ana");
+    let path = format!("{FACES}?subject=Bob");
+    fault(&photo_to(&server, &path, &group(&[28, 9])), 400, 31);
+    fault(&photo_to(&server, &path, &faceless()), 400, 28);
+    done(photo_to(&server, &path, &group(&[28, 9, 14])), 201);
+    let found = done(photo_to(&server, RECOGNIZE, &photo(28)), 200);
+    assert_eq!(found["result"][0]["subjects"][0]["subject"], "Bob");
 }

@@ -313,6 +313,25 @@ fn what_comes_in_on_one_side_is_found_on_the_other() {
 }
 
 #[test]
+fn the_first_example_of_a_subject_takes_no_points_out_that_have_more_than_the_name() {
+    let server = open();
+    done(post(&server, SUBJECTS, &json!({"subject": "Ana"})), 201);
+    let points = json!({"points": [
+        {"id": 1, "vector": {}, "payload": {"person": "Ana", "note": "a vector may come"}},
+        {"id": 2, "vector": {}, "payload": {"person": ["Ana", "Bob"]}},
+    ]});
+    let path = "/collections/faces/points?wait=true";
+    server.json("PUT", path, &points).ok();
+    let count = || {
+        let count = server.post("/collections/faces/points/count", &json!({}));
+        count.ok()["count"].clone()
+    };
+    assert_eq!(count(), 3);
+    example(&server, "Ana", 6);
+    assert_eq!(count(), 3, "the mere name is gone, and nothing else");
+}
+
+#[test]
 fn a_subject_whose_examples_are_of_others_too_is_not_told_to_be_gone() {
     let server = open();
     let shared = example(&server, "Ana", 6);
@@ -329,6 +348,52 @@ fn a_subject_whose_examples_are_of_others_too_is_not_told_to_be_gone() {
     server.delete(path).ok();
     let count = server.post("/collections/faces/points/count", &json!({}));
     assert_eq!(count.ok()["count"], 1, "the one of both");
+}
+
+#[test]
+fn a_face_of_several_people_is_listed_and_recognized_under_the_name_of_each() {
+    let server = open();
+    let shared = example(&server, "Ana", 6);
+    let own = example(&server, "Ana", 28);
+    let body = json!({"points": [shared], "payload": {"person": ["Ana", "Bob"]}});
+    server
+        .post("/collections/faces/points/payload?wait=true", &body)
+        .ok();
+    let listed = |query: &str| {
+        let faces = get(&server, &format!("{FACES}{query}"))["faces"].clone();
+        let faces = faces.as_array().unwrap().iter().map(|it| {
+            let text = |key: &str| it[key].as_str().unwrap().to_owned();
+            (text("image_id"), text("subject"))
+        });
+        let mut faces: Vec<_> = faces.collect();
+        faces.sort();
+        faces
+    };
+    let told = |id: &str, subject: &str| (id.to_owned(), subject.to_owned());
+    let (of_ana, of_bob) = (told(&shared, "Ana"), told(&shared, "Bob"));
+    let mut all = vec![of_ana.clone(), of_bob.clone(), told(&own, "Ana")];
+    all.sort();
+    assert_eq!(listed(""), all);
+    assert_eq!(listed("?subject=bob"), [of_bob]);
+    assert_eq!(listed("?subject=Ana").len(), 2);
+    let recognized = |query: &str| {
+        let path = format!("{RECOGNIZE}{query}");
+        let found = done(photo_to(&server, &path, &photo(6)), 200);
+        let subjects = found["result"][0]["subjects"].as_array().unwrap().clone();
+        let subjects = subjects.iter().map(|it| it["subject"].clone());
+        subjects.collect::<Vec<_>>()
+    };
+    assert_eq!(recognized(""), ["Ana"]);
+    assert_eq!(recognized("?prediction_count=3"), ["Ana", "Bob", "Ana"]);
+    let path = format!("{FACES}/{shared}");
+    let alike = done(photo_to(&server, &format!("{path}/verify"), &photo(6)), 200);
+    assert_eq!(alike["result"][0]["subject"], "Ana, Bob");
+    // Neither can take the other's out.
+    let why = fault(&delete(&server, &path), 400, 36);
+    assert!(why.contains("of 2 subjects, `Ana`, `Bob`"), "{why}");
+    let both = json!([own, shared]);
+    fault(&post(&server, &format!("{FACES}/delete"), &both), 400, 36);
+    assert_eq!(listed(""), all, "all of it is there still");
 }
 
 #[test]
