@@ -36,8 +36,8 @@ export async function showFaces(body, collection, person) {
   };
   const tools = make("div", { class: "tools" }, adder(collection, person, () => load()));
   if (person !== "") {
-    tools.append(button(t("renameOrMerge"), () => rename(collection, person)), await ignoring(collection, person),
-      button(t("removePerson"), () => removePerson(grid, collection, person), "button quiet danger"));
+    const remove = button(t("removePerson"), () => removePerson(remove, grid, collection, person), "button quiet danger");
+    tools.append(button(t("renameOrMerge"), () => rename(collection, person)), await ignoring(collection, person), remove);
   }
   body.append(trail(collection, person), make("h2", {}, person === "" ? t("facesUnnamed") : shown(person)), tools,
     make("ul", { class: "files", id: "files" }), nobody, grid, more);
@@ -86,9 +86,28 @@ function removeFace(item, path, name, gone) {
   }, () => { item.hidden = false; });
 }
 
-function removePerson(grid, collection, person) {
+/// Asks first what becomes of faces that are of others too, where there are such.
+async function removePerson(control, grid, collection, person) {
+  const several = { must: [...of(person).must, { key: "person", values_count: { gt: 1 } }] };
+  const counted = await doing(control, () => ask("POST", at(collection, "/points/count"), { filter: several }));
+  if (counted === undefined) return;
+  if (counted.count === 0) {
+    removeTheirs(grid, collection, person, "keep");
+    return;
+  }
+  control.focus();
+  const choose = (ofSeveral) => {
+    box.close();
+    removeTheirs(grid, collection, person, ofSeveral);
+  };
+  const box = dialog(t("removePerson"), make("p", {}, t("ofSeveral", counted.count)), make("div", { class: "row" },
+    button(t("cancel"), () => box.close()), button(t("keepShared"), () => choose("keep"), "button"),
+    button(t("removeShared"), () => choose("delete"), "button quiet danger")));
+}
+
+function removeTheirs(grid, collection, person, ofSeveral) {
   grid.hidden = true;
-  const path = at(collection, `/faces?wait=true&of_several=keep&person=${encodeURIComponent(person)}`);
+  const path = at(collection, `/faces?wait=true&of_several=${ofSeveral}&person=${encodeURIComponent(person)}`);
   undoable(t("removed", shown(person)), async (closing) => {
     await ask("DELETE", path, undefined, { keepalive: closing });
     if (grid.isConnected) location.hash = link(collection);
@@ -150,18 +169,20 @@ function rename(collection, person) {
 
 /// Says whose a face is; nobody's where no name is left.
 function assign(collection, id, person, gone) {
+  // One of several people is not chosen for anybody.
+  const own = typeof person === "string" ? person : "";
   const save = async (to) => {
-    if (to === (person ?? "")) return;
+    if (to === own) return;
     await ask("PATCH", at(collection, `/faces/${encodeURIComponent(id)}?wait=true`), { person: to === "" ? null : to });
     moved(to, gone);
   };
-  naming(t("whoIsIt"), collection, person ?? "", { required: false, save });
+  naming(t("whoIsIt"), collection, own, { required: false, save });
 }
 
 /// A face is another's from now on, or nobody's.
 function moved(to, gone) {
   gone();
-  announce(t("movedTo", [to ?? ""].flat().map((name) => (name === "" ? t("unnamed") : shown(String(name)))).join(", ")));
+  announce(t("movedTo", shown(to)));
 }
 
 // What is known of the person is on all of their faces, and is not edited on one: it goes with the name.

@@ -37,7 +37,8 @@ export function cutOut(image, face, { width, height }, side = 320) {
   return canvas;
 }
 
-export const shown = (name) => (name ? name.replaceAll("_", " ") : t("unnamed"));
+/// A name as people read it; the names of all where a face is of several.
+export const shown = (name) => [name ?? ""].flat().map((it) => String(it).replaceAll("_", " ")).filter((it) => it !== "").join(", ") || t("unnamed");
 
 /// A picture of the server, or the first letters of the name where none is kept.
 export function picture(path, name, alt = shown(name)) {

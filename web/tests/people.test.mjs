@@ -112,3 +112,48 @@ test("a face whose data is edited is of whom they name, with all that is known o
   assert.equal(after.id, undefined);
   assert.deepEqual((await known(person)).attributes, { born: 1815 });
 });
+
+test("who deletes a person is asked what becomes of the faces that are of others too", async () => {
+  fill(server.url, "shared");
+  const [person, other] = people().map(named);
+  const count = async (name) => {
+    const filter = { must: [{ key: "person", match: { value: name } }] };
+    const response = await fetch(`${server.url}/collections/shared/points/count`, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ filter }) });
+    return (await response.json()).result.count;
+  };
+  // The page goes back to the people once the person is gone.
+  const until = async (name, due) => {
+    await page.waitForURL(/#\/collections\/shared$/);
+    assert.equal(await count(name), due);
+  };
+  const page = await at(`#/collections/shared/${encodeURIComponent(person)}`);
+  const faces = page.locator("#faces .card");
+  await faces.nth(2).waitFor();
+  const before = await count(other);
+  const { points } = await (await fetch(`${server.url}/collections/shared/points/scroll`, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ filter: { must: [{ key: "person", match: { value: person } }] }, limit: 1 }) })).json().then((it) => it.result);
+  await send("POST", "/collections/shared/points/payload?wait=true", { points: [points[0].id], payload: { person: [person, other] } });
+  assert.equal(await count(other), before + 1);
+  const remove = () => page.locator("button", { hasText: "Delete this person" }).click();
+  await remove();
+  await page.locator("dialog p", { hasText: "One of the faces is of others too" }).waitFor();
+  assert.deepEqual(await serious(page), []);
+  await page.locator("dialog button", { hasText: "Cancel" }).click();
+  await page.locator("dialog").waitFor({ state: "detached" });
+  assert.equal(await faces.first().isVisible(), true);
+  assert.equal(await page.evaluate(() => document.activeElement.textContent), "Delete this person");
+  await remove();
+  await page.locator("dialog button", { hasText: "Keep those" }).click();
+  await until(person, 1);
+  assert.equal(await count(other), before + 1);
+  await page.goto(`${server.url}/#/collections/shared/${encodeURIComponent(person)}`);
+  await faces.first().waitFor();
+  await remove();
+  await page.locator("dialog button", { hasText: "Delete those too" }).click();
+  await until(person, 0);
+  assert.equal(await count(other), before);
+  // Where nothing is shared nothing is asked.
+  await page.goto(`${server.url}/#/collections/shared/${encodeURIComponent(other)}`);
+  await faces.first().waitFor();
+  await remove();
+  await until(other, 0);
+});
