@@ -21,6 +21,7 @@ use crate::collection::{Collection, FrozenCollection};
 use crate::commit::Work;
 use crate::convert;
 use crate::error::Error;
+use crate::log_of::note_bookmark;
 use crate::options::{Event, Progress};
 use crate::recover::verify_snapshots;
 use crate::sections;
@@ -329,13 +330,15 @@ impl Checkpointer {
         if let Err(error) = shared.plans.lock().release() {
             tracing::warn!(%error, "what inserts had worked out before a checkpoint stays for now");
         }
-        {
+        let stands = {
             let mut log = shared.log.lock();
             log.release_below(manifests.release_below())?;
-            shared
-                .progress
-                .log_bytes
-                .store(log.bytes(), Ordering::Relaxed);
+            shared.looked_at(&**log);
+            log.bookmark()
+        };
+        let noted = stands.map(|stands| note_bookmark(shared.folder.dir(), stands));
+        if let Some(Err(error)) = noted {
+            tracing::warn!(%error, "how the log that nodes share stands is not noted");
         }
         remove_unnamed(shared, manifests)?;
         shared.restores.release_below(manifests.release_below())?;

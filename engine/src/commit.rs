@@ -258,7 +258,7 @@ impl Committer<'_> {
         }
         let appended = self.with_log(|log| log.append(frames));
         appended.map_err(|error| match error.into() {
-            passing @ (Error::Overtaken | Error::Unreachable(_)) => passing,
+            passing @ (Error::Overtaken | Error::Unreachable(_) | Error::Busy(_)) => passing,
             error if shared.log_is_shared => {
                 shared.latch_log(error.to_string());
                 Error::LogBroken(error.to_string())
@@ -273,8 +273,7 @@ impl Committer<'_> {
     fn with_log<T>(&self, work: impl FnOnce(&mut dyn Log) -> T) -> T {
         let mut log = self.shared.log.lock();
         let done = work(&mut **log);
-        let bytes = &self.shared.progress.log_bytes;
-        bytes.store(log.bytes(), Ordering::Relaxed);
+        self.shared.looked_at(&**log);
         done
     }
 

@@ -97,7 +97,7 @@ impl Engine {
             })?,
             stop,
         };
-        Ok(Engine {
+        let engine = Engine {
             shared,
             report: recovered.report,
             proposals: Mutex::new(Some(proposals)),
@@ -105,7 +105,12 @@ impl Engine {
             moving: RwLock::new(()),
             checkpointer: Mutex::new(Some(checkpointer)),
             threads: Mutex::new(Some(threads)),
-        })
+        };
+        if engine.report.planted {
+            // Before anybody counts on it: what this node has begun with is its own only then.
+            engine.checkpoint()?;
+        }
+        Ok(engine)
     }
 
     pub(crate) fn shared(&self) -> &Shared {
@@ -305,11 +310,14 @@ impl Engine {
     pub fn status(&self) -> Status {
         let progress = &self.shared.progress;
         let lsn = |number: &AtomicU64| Lsn(number.load(Ordering::Acquire));
+        let log = self.shared.log_stands.lock().clone();
         Status {
             durable_lsn: lsn(&progress.durable),
             applied_lsn: lsn(&progress.applied),
             checkpoint_lsn: lsn(&progress.checkpoint),
-            log_bytes: progress.log_bytes.load(Ordering::Relaxed),
+            log_bytes: log.bytes,
+            log_waits: log.waits,
+            copy: log.copy,
             queued_bytes: progress.queued_bytes.load(Ordering::Relaxed),
             read_only: self.shared.read_only(),
             no_checkpoint: self.shared.uncopied.why(),

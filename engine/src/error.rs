@@ -133,6 +133,7 @@ impl From<storage::Error> for Error {
         match error {
             storage::Error::Latched(reason) => Error::ReadOnly(reason),
             storage::Error::Overtaken => Error::Overtaken,
+            storage::Error::Waits(why) => Error::Busy(why),
             unreachable @ storage::Error::Unreachable(_) => {
                 Error::Unreachable(unreachable.to_string())
             }

@@ -1,14 +1,16 @@
 //! The log of a data folder: its own files, or one that several nodes follow.
 //!
 //! A folder stays with the log it began with: what its snapshots and tables hold came from there, and
-//! positions of another log mean something else. A file in it, `FOLLOWS`, names the shared log, and how far the
-//! node had applied it where the log was found to end before that: so that no later start takes it for whole.
+//! positions of another log mean something else. A file in it, `FOLLOWS`, names the shared log, how far the
+//! node had applied it where the log was found to end before that, so that no later start takes it for whole, and how it
+//! stood at the last checkpoint: so that each start sees whether it is the same, also where it was purged.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use storage::{
-    CopiedLog, DataFolder, FileLog, Log, Lsn, SeveredLog, ends_early, read_whole, replace_whole,
+    Bookmark, CopiedLog, DataFolder, FileLog, Log, Lsn, SeveredLog, ends_early, read_whole,
+    replace_whole,
 };
 
 use crate::error::Error;
@@ -27,7 +29,8 @@ pub(crate) fn open_log(
     }
     let (gone, last) = (log.broken(), kept.unwrap_or(Lsn(0)));
     let disk = Arc::clone(folder.disk());
-    let copied = CopiedLog::open(log, disk, folder.copy(), (folder.store(), last))?;
+    let stood = followed(folder.dir())?.and_then(|it| it.stood);
+    let copied = CopiedLog::open(log, disk, folder.copy(), (folder.store(), last), stood)?;
     match gone {
         // Not even the copy has anything.
         Some(why) if copied.last_lsn() == Lsn(0) => Err(Error::Corrupt(format!(
@@ -87,17 +90,30 @@ fn open_either(
 }
 
 /// The log must go on where the checkpoint ends; what is wrong with a shared one that does not.
-pub(crate) fn check_continuity(log: &dyn Log, checkpoint: Lsn) -> Result<Option<String>, Error> {
+/// `waits`: it is no start where what is between was purged, as it may come to be in the store.
+pub(crate) fn check_continuity(
+    log: &dyn Log,
+    checkpoint: Lsn,
+    waits: bool,
+) -> Result<Option<String>, Error> {
     if let Some(why) = log.rewritten() {
         return Ok(Some(why));
     }
     let (first, last) = (log.first_lsn(), log.last_lsn());
     let shared = log.shared().is_some() && checkpoint > Lsn(0);
     if first > checkpoint.next() {
+        let has = checkpoint.max(log.copied_to());
+        let between = format!(
+            "begins at LSN {first} now, and this node has all up to {has}: what is between was purged, and no checkpoint \
+             in the store goes up to there"
+        );
         return match log.shared() {
-            Some(_) if checkpoint > Lsn(0) => Ok(Some(format!(
-                "the shared log: it begins at LSN {first} now, and this node has all up to {checkpoint}: what is \
-                 between was purged, and no checkpoint in the store goes up to there"
+            Some(_) if has > Lsn(0) && waits => Err(Error::Busy(format!(
+                "the shared log {between}; a node that runs and has it puts one there within a minute; if none does, this \
+                 one serves what it has"
+            ))),
+            Some(_) if has > Lsn(0) => Ok(Some(format!(
+                "the shared log: it {between}; started again this node goes on once another has put one there"
             ))),
             // Nodes that have all put a checkpoint there.
             Some(_) => Err(Error::Busy(format!(
@@ -164,6 +180,37 @@ struct Followed {
     number: u128,
     /// It was applied up to here at least.
     applied: Lsn,
+    /// How it stood at the last checkpoint.
+    stood: Option<Bookmark>,
+}
+
+impl Followed {
+    fn read(content: &[u8]) -> Option<Self> {
+        let (number, rest) = content.split_first_chunk::<16>()?;
+        let (applied, rest) = match rest {
+            [] => (0, rest),
+            rest => {
+                let (applied, rest) = rest.split_first_chunk::<8>()?;
+                (u64::from_le_bytes(*applied), rest)
+            }
+        };
+        let stood = match rest {
+            [] => None,
+            rest => Some(Bookmark::from_bytes(rest)?),
+        };
+        Some(Self {
+            number: u128::from_le_bytes(*number),
+            applied: Lsn(applied),
+            stood,
+        })
+    }
+
+    fn write(&self, dir: &Path) -> Result<(), Error> {
+        let mut content = self.number.to_le_bytes().to_vec();
+        content.extend(self.applied.0.to_le_bytes());
+        content.extend(self.stood.into_iter().flat_map(Bookmark::to_bytes));
+        Ok(replace_whole(&mark(dir), &content)?)
+    }
 }
 
 /// The log that the folder follows, if that is a shared one.
@@ -172,18 +219,7 @@ fn followed(dir: &Path) -> Result<Option<Followed>, Error> {
     let Some(content) = read_whole(&path)? else {
         return Ok(None);
     };
-    let read = || {
-        let (number, rest) = content.split_first_chunk::<16>()?;
-        let applied = match rest {
-            [] => 0,
-            rest => u64::from_le_bytes(rest.try_into().ok()?),
-        };
-        Some(Followed {
-            number: u128::from_le_bytes(*number),
-            applied: Lsn(applied),
-        })
-    };
-    let read = read();
+    let read = Followed::read(&content);
     read.map(Some)
         .ok_or_else(|| Error::Corrupt(format!("{}: it names no log", path.display())))
 }
@@ -195,8 +231,25 @@ pub(crate) fn applied_once(dir: &Path) -> Result<Lsn, Error> {
 
 /// Has the folder remember which log it follows, and how far it had been applied.
 pub(crate) fn note_applied(dir: &Path, number: u128, applied: Lsn) -> Result<(), Error> {
-    let content = [&number.to_le_bytes()[..], &applied.0.to_le_bytes()].concat();
-    Ok(replace_whole(&mark(dir), &content)?)
+    let stood = followed(dir)?.and_then(|it| it.stood);
+    Followed {
+        number,
+        applied,
+        stood,
+    }
+    .write(dir)
+}
+
+/// Has it remember how that log stands.
+pub(crate) fn note_bookmark(dir: &Path, bookmark: Bookmark) -> Result<(), Error> {
+    match followed(dir)? {
+        Some(followed) if followed.stood != Some(bookmark) => Followed {
+            stood: Some(bookmark),
+            ..followed
+        }
+        .write(dir),
+        _ => Ok(()),
+    }
 }
 
 /// What a folder has of its own would be lost to a log that does not have it.

@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::payload::IndexInfo;
 use crate::seed::FetchSeed;
 use crate::spec::CollectionSpec;
-use storage::{Disk, Log, Lsn, OsDisk};
+use storage::{CopyState, Disk, Log, Lsn, OsDisk};
 
 /// Settings of an engine.
 #[derive(Clone)]
@@ -37,6 +37,9 @@ pub struct Options {
     /// Whether a folder that follows a shared log is read as far as its last checkpoint goes, where that log is
     /// not given or cannot be reached; it takes no writes then. Such a folder is refused if not said.
     pub without_log: bool,
+    /// Whether a start is refused as busy where the shared log begins behind all that the folder has and no seed goes up
+    /// to there: one may come. What the folder has is served if not said, and nothing is written.
+    pub waits_for_seed: bool,
     /// Whether what is there at a mark is kept until somebody asks for it.
     pub compares: bool,
     /// Called from the engine's threads with what they have just done; must be quick.
@@ -57,6 +60,7 @@ impl Options {
             shared_log: None,
             seed: None,
             without_log: false,
+            waits_for_seed: false,
             compares: false,
             observer: None,
         }
@@ -157,6 +161,10 @@ pub struct Status {
     pub checkpoint_lsn: Lsn,
     /// Bytes of the log.
     pub log_bytes: u64,
+    /// Why nothing can be written to it for now, if that is so: it was purged, and what came before is not known here.
+    pub log_waits: Option<String>,
+    /// How this node's copy of a shared log is.
+    pub copy: CopyState,
     /// Bytes of records that are accepted but not applied.
     pub queued_bytes: u64,
     /// Why writing has stopped, if it has.

@@ -45,6 +45,8 @@ pub(crate) struct Report {
     pub(crate) seconds: f64,
     pub(crate) replayed: u64,
     pub(crate) recalled: u64,
+    /// Whether the node has begun with what another had.
+    pub(crate) planted: bool,
     /// Where the shared log could not be read to its end: up to where all is here, and what had been applied.
     pub(crate) copy: Option<(Lsn, Lsn)>,
 }
@@ -66,15 +68,15 @@ pub(crate) fn recover(options: Options) -> Result<Recovered, Error> {
         tracing::warn!(reason, "a checkpoint cannot be used as it is");
     }
     let kept = opened.manifests.newest().map(|newest| newest.lsn);
-    let log = open_log(&options, &folder, kept)?;
+    let mut log = open_log(&options, &folder, kept)?;
     let is_shared = log.shared().is_some();
     let (suspect, tidy) = (!opened.usable, opened.complete);
     let (mut manifests, base) = choose_base(opened, &*log)?;
-    let planted = plant(&options, &folder, &*log, &mut manifests)?;
+    let planted = plant(&options, &folder, &mut *log, &mut manifests)?;
     let base = base.filter(|_| planted.is_none());
     let checkpoint = base.as_ref().map_or(Lsn(0), |manifest| manifest.lsn);
     let begins = planted.as_ref().map_or(checkpoint, |planted| planted.lsn);
-    let apart = check_continuity(&*log, begins)?;
+    let apart = check_continuity(&*log, begins, options.waits_for_seed)?;
     let expected = Expectation {
         store: folder.store(),
         at_least: checkpoint,
@@ -142,6 +144,7 @@ pub(crate) fn recover(options: Options) -> Result<Recovered, Error> {
         seconds: started.elapsed().as_secs_f64(),
         replayed,
         recalled,
+        planted: planted.is_some(),
         copy,
     };
     Ok(Recovered {
@@ -477,10 +480,7 @@ impl Source<'_> {
         followers.apply(group)?;
         Ok(Followed {
             replayed: count,
-            end: match broken {
-                Some(_) => read,
-                None => self.log.last_lsn(),
-            },
+            end: read,
             broken,
         })
     }

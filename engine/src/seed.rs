@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use storage::{
-    BackupReader, CollectionId, DataFolder, Disk, DiskFile, Incoming, Log, Lsn, Manifests, Origin,
-    OsDisk, Record, Restored, Tables,
+    BackupReader, Bookmark, CollectionId, DataFolder, Disk, DiskFile, History, Incoming, Log, Lsn,
+    Manifests, Origin, OsDisk, Record, Restored, Tables,
 };
 
 use crate::backup::write_to;
@@ -28,6 +28,8 @@ pub struct SeedHead {
     pub lsn: Lsn,
     /// Where its bytes say that they were made; elsewhere than `lsn` where a log begins with it.
     pub made: Lsn,
+    /// How the log stood there, where that is known.
+    pub bookmark: Option<Bookmark>,
     /// The number of the next collection.
     pub next_collection: u64,
     /// The numbers of its collections, in the order of the backup.
@@ -79,6 +81,7 @@ pub fn seed_of(backup: &Path) -> Result<(SeedHead, impl io::Read + Send + Unpin 
     let head = SeedHead {
         lsn: reader.origin.lsn,
         made: reader.origin.lsn,
+        bookmark: None,
         next_collection: collections + 1,
         collections: (1..=collections).collect(),
     };
@@ -117,9 +120,11 @@ impl Engine {
         if view.left_out {
             return Err(Error::Busy("an index is being built anew".into()));
         }
+        let bookmark = shared.log.lock().bookmark();
         let head = SeedHead {
             lsn: view.state.lsn,
             made: view.state.lsn,
+            bookmark: bookmark.filter(|it| it.last == view.state.lsn),
             next_collection: view.state.next_collection,
             collections: view.state.collections.iter().map(|it| it.0.id.0).collect(),
         };
@@ -156,17 +161,22 @@ pub(crate) struct Planted {
 pub(crate) fn plant(
     options: &Options,
     folder: &DataFolder,
-    log: &dyn Log,
+    log: &mut dyn Log,
     manifests: &mut Manifests,
 ) -> Result<Option<Planted>, Error> {
     let Some(fetch) = options.seed.as_ref().filter(|_| log.shared().is_some()) else {
         return Ok(None);
     };
-    // Who can do without the log does not look for what lies beside it either.
-    if options.without_log && log.broken().is_some() {
+    let checkpoint = manifests.newest().map(|newest| newest.lsn);
+    // What this node has and the log has not is nobody's to remove.
+    if log.rewritten().is_some() {
         return Ok(None);
     }
-    let checkpoint = manifests.newest().map(|newest| newest.lsn);
+    // Who can do without the log wants what is in the folder.
+    let has_any = checkpoint.is_some() || log.copied_to() > Lsn(0);
+    if options.without_log && (has_any || log.broken().is_some()) {
+        return Ok(None);
+    }
     if checkpoint.is_some_and(|lsn| log.first_lsn() <= lsn.next()) {
         return Ok(None);
     }
@@ -200,6 +210,7 @@ pub(crate) fn plant(
                     "the folder begins anew, with a checkpoint from the store"
                 );
                 empty(folder, manifests)?;
+                log.begin_copy(planted.lsn);
                 return Ok(Some(planted));
             }
             Err(error) => {
@@ -220,7 +231,7 @@ fn read(
     head: &SeedHead,
     incoming: Incoming,
     folder: &DataFolder,
-    log: &dyn Log,
+    log: &mut dyn Log,
 ) -> Result<Planted, Error> {
     let reader = BackupReader::open(&**folder.disk(), &incoming.path())?;
     reader.verify()?;
@@ -237,6 +248,11 @@ fn read(
         return Err(Error::Corrupt(
             "the checkpoint in the store is not what its description says".into(),
         ));
+    }
+    if let Some(bookmark) = &head.bookmark
+        && let History::Another(why) = log.remember(bookmark)?
+    {
+        return Err(storage::Error::Shared(format!("the checkpoint in the store: {why}")).into());
     }
     let restored = (0u32..).zip(configs).zip(&head.collections);
     let restored = restored.map(|((part, config), id)| Restored {
@@ -267,7 +283,6 @@ fn empty(folder: &DataFolder, manifests: &mut Manifests) -> Result<(), Error> {
     manifests.remove_all()?;
     Tables::remove(&folder.tables())?;
     clear(folder, &folder.snapshots())?;
-    clear(folder, &folder.copy())?;
     clear(folder, &folder.blobs())
 }
 

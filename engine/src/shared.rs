@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 
 use hnsw::Scratch;
-use storage::{Backups, Blobs, DataFolder, Disk, Log, Lsn, Plans, Tables};
+use storage::{Backups, Blobs, CopyState, DataFolder, Disk, Log, Lsn, Plans, Tables};
 
 use crate::backup::Restores;
 use crate::catalog::Catalog;
@@ -22,6 +22,8 @@ pub(crate) struct Shared {
     pub(crate) folder: DataFolder,
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) log: Mutex<Box<dyn Log>>,
+    /// How it stood when it was last looked at: who only wants to know does not wait for it.
+    pub(crate) log_stands: Mutex<LogStands>,
     /// Whether other nodes write to the log too.
     pub(crate) log_is_shared: bool,
     pub(crate) tables: Tables,
@@ -52,6 +54,25 @@ pub(crate) struct Shared {
     apply_failed: AtomicBool,
 }
 
+/// How the log is.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct LogStands {
+    pub(crate) bytes: u64,
+    pub(crate) copy: CopyState,
+    /// Why nothing can be written to it for now.
+    pub(crate) waits: Option<String>,
+}
+
+impl LogStands {
+    fn of(log: &dyn Log) -> Self {
+        Self {
+            bytes: log.bytes(),
+            copy: log.copy_state(),
+            waits: log.waits(),
+        }
+    }
+}
+
 /// How far the log and its followers are.
 #[derive(Default)]
 pub(crate) struct Progress {
@@ -63,8 +84,6 @@ pub(crate) struct Progress {
     /// The last record whose writer was answered though it need not be applied yet.
     pub(crate) answered: AtomicU64,
     pub(crate) queued_bytes: AtomicU64,
-    /// Of the log, when it was last looked at.
-    pub(crate) log_bytes: AtomicU64,
     /// Since the last checkpoint.
     pub(crate) appended_bytes: AtomicU64,
     /// Held for a moment when `applied` goes on, for those who wait for it.
@@ -118,10 +137,8 @@ impl Shared {
             folder,
             disk,
             log_is_shared: log.shared().is_some(),
-            progress: Progress {
-                log_bytes: AtomicU64::new(log.bytes()),
-                ..Progress::default()
-            },
+            progress: Progress::default(),
+            log_stands: Mutex::new(LogStands::of(&*log)),
             log: Mutex::new(log),
             tables,
             blobs,
@@ -133,6 +150,11 @@ impl Shared {
             disk_failed: AtomicBool::new(false),
             apply_failed: AtomicBool::new(false),
         }
+    }
+
+    /// Keeps how the log is, for who wants to know.
+    pub(crate) fn looked_at(&self, log: &dyn Log) {
+        *self.log_stands.lock() = LogStands::of(log);
     }
 
     /// Where recovery has brought everything.

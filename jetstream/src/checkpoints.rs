@@ -151,6 +151,18 @@ impl Checkpoints {
         })
     }
 
+    /// The number of the last message, if there is none any more: who opens the stream now cannot read what it was.
+    ///
+    /// # Errors
+    /// No server answers in time.
+    pub fn emptied(&self) -> Result<Option<u64>, Error> {
+        let info = self.runtime().block_on(self.stream.get_info());
+        let state = info
+            .map_err(|error| Error::Unreachable(error.to_string()))?
+            .state;
+        Ok((state.messages == 0 && state.last_sequence > 0).then_some(state.last_sequence))
+    }
+
     /// Keeps the newest and those up to the first that is this much older, and of the stream what comes
     /// after that one. Returns from where on the stream is kept then.
     pub fn trim(&self, apart: Duration) -> Result<Lsn, Error> {

@@ -4,7 +4,7 @@
 //! message came in between, the writer was told so and began anew: what it had written before is no
 //! group, for whoever reads it. So all readers see the same records at the same positions.
 
-use storage::{Error, Lsn};
+use storage::{Bookmark, Error, Lsn};
 
 use crate::limits::{GROUP_BYTES, GROUP_RECORDS};
 use crate::message::Message;
@@ -23,6 +23,8 @@ pub(crate) struct Assembler {
     pub(crate) sum: Option<u32>,
     /// The last record of a group that is whole.
     pub(crate) last: Lsn,
+    /// Whether that is only a position which it is not behind: it was not seen itself.
+    pub(crate) is_last_guessed: bool,
     begun: Option<Begun>,
 }
 
@@ -43,7 +45,38 @@ impl Assembler {
             seen,
             sum: (seen == 0).then_some(0),
             last: behind(seen),
+            is_last_guessed: seen > 0,
             begun: None,
+        }
+    }
+
+    /// One that goes on where a log begins behind a position: there is no message before.
+    pub(crate) fn beginning(log: u128, seen: u64) -> Self {
+        Self {
+            sum: Some(0),
+            is_last_guessed: false,
+            ..Self::after(log, seen)
+        }
+    }
+
+    /// What is to be known of all that was taken by who goes on behind it.
+    pub(crate) fn bookmark(&self) -> Option<Bookmark> {
+        let is_known = self.seen > 0 && !self.is_last_guessed && self.begun.is_none();
+        let known = self.sum.filter(|_| is_known);
+        known.map(|sum| Bookmark {
+            message: self.seen,
+            sum,
+            last: self.last,
+        })
+    }
+
+    /// Nothing but beginnings of groups was seen behind what is known by this.
+    pub(crate) fn recall(&mut self, bookmark: &Bookmark) {
+        if self.is_last_guessed {
+            (self.last, self.is_last_guessed) = (bookmark.last, false);
+        }
+        if self.seen == bookmark.message {
+            self.sum.get_or_insert(bookmark.sum);
         }
     }
 
@@ -86,7 +119,7 @@ impl Assembler {
             .map(|(place, record)| (position(sequence, place), record))
             .collect();
         if let Some((last, _)) = group.last() {
-            self.last = *last;
+            (self.last, self.is_last_guessed) = (*last, false);
         }
         Ok(group)
     }
@@ -100,7 +133,7 @@ impl Assembler {
     pub(crate) fn wrote(&mut self, sequence: u64, sum: u32, last: Lsn) {
         self.passed(sequence, sum);
         self.begun = None;
-        self.last = last;
+        (self.last, self.is_last_guessed) = (last, false);
     }
 
     fn passed(&mut self, sequence: u64, sum: u32) {

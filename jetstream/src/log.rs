@@ -14,13 +14,13 @@ use async_nats::jetstream::context::PublishErrorKind;
 use async_nats::jetstream::stream::{RawMessageErrorKind, Stream};
 use async_nats::jetstream::{self, Context, ErrorCode};
 use async_nats::{Client, HeaderMap};
-use storage::{Error, Log, Lsn, RECORD_HEAD, Records};
+use storage::{Bookmark, Error, History, Log, Lsn, RECORD_HEAD, Records};
 use tokio::runtime::Runtime;
 use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
 use crate::group::{self, Assembler};
-use crate::known::known;
+use crate::known::{self, known};
 use crate::limits::{
     AGAIN, ANSWER, APPEND_PATIENCE, AT_ONCE, HANDED_ON, LEAST_PAYLOAD, LOOK, LOOK_IN, MOST_PAYLOAD,
     OPEN_PATIENCE, OVERHEAD, READ_PATIENCE,
@@ -46,6 +46,8 @@ pub struct JetStreamLog {
     lookout: Lookout,
     tail: Tail,
     assembler: Assembler,
+    /// How it stood before the first message there was when it was opened, if that is remembered.
+    before: Option<Bookmark>,
     /// What is wrong with what comes next.
     broken: Option<String>,
 }
@@ -100,7 +102,8 @@ impl JetStreamLog {
         let end = info.state.last_sequence;
         let handle = runtime.handle();
         let read = |sequence| runtime.block_on(message_at(&stream, sequence));
-        let known = known(number, (info.state.first_sequence, end), &read);
+        let begins = info.config.first_sequence.unwrap_or(1).max(1);
+        let known = known(number, begins, (info.state.first_sequence, end), &read);
         let (known, broken) = match known {
             Ok(known) => (known, None),
             // Where the last record before that is shows when it is read.
@@ -121,6 +124,7 @@ impl JetStreamLog {
             lookout: again,
             tail,
             assembler: known,
+            before: None,
             broken,
             runtime: Some(runtime),
         })
@@ -129,6 +133,11 @@ impl JetStreamLog {
     fn runtime(&self) -> &Runtime {
         let runtime = self.runtime.as_ref();
         runtime.expect("it is there until the log is dropped")
+    }
+
+    fn read_at(&self, sequence: u64) -> Result<Option<Vec<u8>>, Error> {
+        let read = message_at(&self.stream, sequence);
+        self.runtime().block_on(read)
     }
 
     fn whole(&self) -> Result<(), Error> {
@@ -232,6 +241,9 @@ impl Log for JetStreamLog {
             return Ok(Vec::new());
         }
         self.whole()?;
+        if let Some(why) = self.waits() {
+            return Err(Error::Waits(why));
+        }
         let body = group::encode(records)?;
         let parts: Vec<&[u8]> = body.chunks(self.part_bytes()?).collect();
         let group = Uuid::new_v4().as_u128();
@@ -290,6 +302,26 @@ impl Log for JetStreamLog {
         self.assembler.is_within_group()
     }
 
+    fn bookmark(&self) -> Option<Bookmark> {
+        self.assembler.bookmark()
+    }
+
+    fn remember(&mut self, bookmark: &Bookmark) -> Result<History, Error> {
+        let first = self.kept.first.load(Ordering::Relaxed);
+        let read = |sequence| self.read_at(sequence);
+        let history = known::history(bookmark, (first, self.assembler.seen), &read)?;
+        if history == History::Same && bookmark.message + 1 == first {
+            self.assembler.recall(bookmark);
+            self.before = Some(*bookmark);
+        }
+        Ok(history)
+    }
+
+    fn waits(&self) -> Option<String> {
+        let is_unknown = self.assembler.sum.is_none();
+        is_unknown.then(|| known::unknown(self.assembler.seen))
+    }
+
     fn piece_bytes(&self) -> usize {
         // Servers that take too little refuse the group itself, and say why.
         self.part_bytes()
@@ -315,7 +347,11 @@ impl Log for JetStreamLog {
     }
 
     fn first_lsn(&self) -> Lsn {
-        kept_from(self.kept.first.load(Ordering::Relaxed))
+        let first = self.kept.first.load(Ordering::Relaxed);
+        let reaches = kept_from(first);
+        // What lies between the last record and that was the beginning of no group.
+        let remembered = self.before.filter(|it| it.message + 1 == first);
+        remembered.map_or(reaches, |it| reaches.min(it.last.next()))
     }
 
     fn read_from(&self, from: Lsn) -> Result<Records<'_>, Error> {
@@ -332,9 +368,9 @@ impl Log for JetStreamLog {
         let there = self.runtime().block_on(message_at(&self.stream, start))?;
         start = start.saturating_sub(part(there.as_deref()));
         let first = info.state.first_sequence;
-        if start < first && sequence(from) + 1 >= first {
+        if start < first && from >= self.first_lsn() {
             // What was purged up to within the group that is known, or to its end: that is applied whole.
-            start = sequence(from) + 1;
+            start = first.max(sequence(from) + 1);
         }
         if start < first {
             return Err(Error::Unreachable(format!(

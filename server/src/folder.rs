@@ -1,7 +1,7 @@
 //! Opening the data folder of a server, or of one of its shards: as soon as those are there whom it takes.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use engine::{Engine, Event, Options};
 use migrations::Prepared;
@@ -13,11 +13,16 @@ use crate::{limits, shared_log};
 /// Recovers as soon as those are there whom it takes, such as the servers of the log; nothing if it was told to stop
 /// before. Who has a server for one command is told at once.
 pub(crate) fn recover_in_time(app: &App) -> Result<Option<Engine>, Error> {
+    let mut busy_since = None;
     loop {
-        let error = match recover(app) {
+        let waits = busy_since.is_none_or(|it: Instant| it.elapsed() < limits::SEED_PATIENCE);
+        let error = match recover(app, waits && !app.without_log) {
             Ok(engine) => return Ok(Some(engine)),
             Err(error) => error,
         };
+        if let Error::Engine(engine::Error::Busy(_)) = &error {
+            busy_since.get_or_insert_with(Instant::now);
+        }
         match error.passes() {
             Some(why) if !app.without_log => {
                 if app.recovery().waits(why) {
@@ -32,11 +37,14 @@ pub(crate) fn recover_in_time(app: &App) -> Result<Option<Engine>, Error> {
     }
 }
 
-fn recover(app: &App) -> Result<Engine, Error> {
+fn recover(app: &App, waits_for_seed: bool) -> Result<Engine, Error> {
     if let Prepared::Migrated { from } = migrations::prepare(&app.config.data_dir)? {
         tracing::info!(from, "the data folder was brought to this program's format");
     }
-    let engine = Engine::open(options(app))?;
+    let engine = Engine::open(Options {
+        waits_for_seed,
+        ..options(app)
+    })?;
     migrations::opened(&app.config.data_dir)?;
     Ok(engine)
 }

@@ -23,7 +23,7 @@ pub(crate) fn watch(app: &App, engine: &Engine, nats: &Nats) {
     let (mut store, mut before) = (None, None);
     let mut made_up = MadeUp::default();
     while app.stopping.rests(PURGED_TICK) {
-        let purged = match look(&mut store, nats) {
+        let purged = match look(engine, &mut store, nats) {
             Ok(purged) => purged,
             Err(error) => {
                 tracing::debug!(%error, "whether the log was purged is not seen");
@@ -51,8 +51,10 @@ pub(crate) fn watch(app: &App, engine: &Engine, nats: &Nats) {
     }
 }
 
-/// The first message there is, and how far one must have applied the log, if nobody could begin with it.
+/// The first message there is, and how far one must have applied the log, if nobody could begin with it. A stream is not
+/// left without any.
 fn look(
+    engine: &Engine,
     store: &mut Option<Checkpoints>,
     nats: &Nats,
 ) -> Result<Option<(u64, Lsn)>, storage::Error> {
@@ -60,7 +62,26 @@ fn look(
         Some(store) => store,
         none => none.insert(Checkpoints::open(&settings(nats))?),
     };
+    if let Some(last) = store.emptied()? {
+        write_behind(engine, last);
+    }
     store.purged()
+}
+
+/// Puts something behind a last message that is gone: who does not know it can write again when it has read that.
+fn write_behind(engine: &Engine, last: u64) {
+    let status = engine.status();
+    if status.read_only.is_some() || status.log_waits.is_some() {
+        return;
+    }
+    match engine.mark() {
+        Ok(lsn) => tracing::info!(
+            last,
+            lsn = lsn.0,
+            "the shared log is empty: this node has put a mark into it"
+        ),
+        Err(error) => tracing::warn!(last, %error, "the shared log is empty, and takes no mark"),
+    }
 }
 
 fn told(app: &App, first: u64) {

@@ -10,6 +10,7 @@ use config::{ApiKey, Config, Nats};
 use engine::{Engine, FetchSeed, Lsn, OpenLog, SeedFile, SeedHead};
 use jetstream::{Access, Checkpoints, JetStreamLog, Settings, Sums};
 use serde::{Deserialize, Serialize};
+use storage::Bookmark;
 
 use crate::app::App;
 use crate::error::Error;
@@ -22,6 +23,9 @@ struct About {
     /// Where the backup in it was made, if elsewhere: a log has begun with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     made: Option<u64>,
+    /// The log's last message up to there, and its checksum.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    message: Option<(u64, u32)>,
     next_collection: u64,
     collections: Vec<u64>,
 }
@@ -31,6 +35,7 @@ impl About {
         let about = Self {
             lsn: head.lsn.0,
             made: (head.made != head.lsn).then_some(head.made.0),
+            message: head.bookmark.map(|it| (it.message, it.sum)),
             next_collection: head.next_collection,
             collections: head.collections.clone(),
         };
@@ -68,6 +73,11 @@ pub(crate) fn fetcher(nats: &Nats) -> FetchSeed {
         Ok(Some(SeedHead {
             lsn: Lsn(about.lsn),
             made: Lsn(about.made.unwrap_or(about.lsn)),
+            bookmark: about.message.map(|(message, sum)| Bookmark {
+                message,
+                sum,
+                last: Lsn(about.lsn),
+            }),
             next_collection: about.next_collection,
             collections: about.collections,
         }))

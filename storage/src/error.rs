@@ -67,6 +67,9 @@ pub enum Error {
     /// Other nodes have appended to the log first, so nothing was written.
     #[error("other nodes have written to the log meanwhile")]
     Overtaken,
+    /// Nothing can be appended to the log for now, so nothing was written.
+    #[error("{0}")]
+    Waits(String),
     /// The log could not be reached in time; what was to be appended may be there or not.
     #[error("the log cannot be reached: {0}")]
     Unreachable(String),

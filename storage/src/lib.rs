@@ -51,9 +51,9 @@ pub use folder::{DataFolder, FORMAT_VERSION, FolderLock, read_format, write_form
 pub use ids::{CollectionId, Lsn, PointId, VectorId};
 pub use incoming::Incoming;
 pub use log::{
-    CopiedLog, Cut, FileLog, GivenUp, Log, LogState, MemoryLog, RECORD_HEAD, Records, SeveredLog,
-    ends_early, examine_log, forget_given_up, give_up_damaged, keeps_log_contract,
-    keeps_shared_log_contract,
+    Bookmark, CopiedLog, CopyState, Cut, FileLog, GivenUp, History, Log, LogState, MemoryLog,
+    RECORD_HEAD, Records, SeveredLog, ends_early, examine_log, forget_given_up, give_up_damaged,
+    keeps_log_contract, keeps_shared_log_contract,
 };
 pub use manifest::{CollectionEntry, Manifest, Manifests, OpenedManifests, SnapshotRef};
 pub use payload::{decode_payload, encode_payload};

@@ -48,7 +48,7 @@ fn shortened(cluster: &Cluster, records: usize) -> Cluster {
 }
 
 /// What a node leaves that is killed now.
-fn killed(dir: &Path) -> tempfile::TempDir {
+pub(super) fn killed(dir: &Path) -> tempfile::TempDir {
     fn copy(from: &Path, to: &Path) {
         std::fs::create_dir_all(to).unwrap();
         for entry in from.read_dir().unwrap() {
@@ -282,6 +282,18 @@ fn a_node_that_had_read_all_that_was_purged_goes_on_and_others_are_told_how() {
     // Who had not has what it had,
     let late = Engine::open(cluster.options(&behind)).unwrap();
     serves(&late, 1, "what is between was purged");
+    // unless it is to wait for a checkpoint,
+    let waits = Options {
+        waits_for_seed: true,
+        ..cluster.options(&behind)
+    };
+    drop(late);
+    let told = Engine::open(waits).err().unwrap();
+    assert!(matches!(told, Error::Busy(_)), "{told}");
+    assert!(
+        told.to_string().contains("what is between was purged"),
+        "{told}"
+    );
     // and who has nothing waits for a checkpoint.
     let fresh = tempfile::tempdir().unwrap();
     let told = Engine::open(cluster.options(&fresh)).err().unwrap();
@@ -309,4 +321,83 @@ fn a_node_that_has_more_than_the_checkpoint_in_the_store_does_not_begin_with_tha
     let short = shortened(&cluster, 4);
     let again = Engine::open(seeded(&short, &left, &store)).unwrap();
     serves(&again, 8, "it ends at LSN");
+}
+
+#[test]
+fn a_node_without_a_checkpoint_that_is_behind_what_was_purged_has_what_it_had_applied() {
+    let cluster = Cluster::new();
+    let (dir, one) = cluster.node();
+    one.create_collection("c", spec()).unwrap();
+    one.upsert("c", vec![point(1, 1)], Ack::Applied).unwrap();
+    let (behind, had) = (killed(dir.path()), one.durable_lsn());
+    for n in 2..5 {
+        one.upsert("c", vec![point(n, n)], Ack::Applied).unwrap();
+    }
+    cluster.0.lock().trim_below(one.durable_lsn().next());
+    // The commands, which ask the log too where they are told of it, and take nothing from the store.
+    let store = Kept::default();
+    keep(&store, &one);
+    let command = Options {
+        without_log: true,
+        ..seeded(&cluster, &behind, &store)
+    };
+    let command = Engine::open(command).unwrap();
+    assert_eq!(command.status().applied_lsn, had);
+    let backup = command.create_backup(None).unwrap();
+    assert_eq!(backup.lsn, Some(had));
+    drop(command);
+    for _ in 0..2 {
+        let late = Engine::open(cluster.options(&behind)).unwrap();
+        serves(&late, 1, "what is between was purged");
+        assert_eq!(late.status().applied_lsn, had);
+    }
+    let again = Engine::open(seeded(&cluster, &behind, &store)).unwrap();
+    expect_same(&[&one, &again]);
+}
+
+#[test]
+fn what_a_node_has_begun_with_is_its_own_before_anybody_can_ask_it() {
+    let cluster = Cluster::new();
+    let dir = filled(&cluster);
+    let one = Engine::open(cluster.options(&dir)).unwrap();
+    let store = Kept::default();
+    let lsn = keep(&store, &one);
+    cluster.0.lock().trim_below(lsn.next());
+    let fresh = tempfile::tempdir().unwrap();
+    let begun = Engine::open(seeded(&cluster, &fresh, &store)).unwrap();
+    assert_eq!(begun.status().checkpoint_lsn, lsn);
+    // The second of its checkpoints is none that is waited for.
+    let restores = fresh.path().join("restores");
+    wait_for(|| restores.read_dir().unwrap().count() == 0);
+    let left = killed(fresh.path());
+    drop(begun);
+    let verdict = engine::verify(left.path()).unwrap();
+    assert!(verdict.is_whole(), "{verdict:?}");
+    let copy = Engine::open(without_log(left.path())).unwrap();
+    assert_eq!(contents(&copy, "c").len(), 2);
+    drop(copy);
+    // And goes on from it, though the store is gone too.
+    let again = Engine::open(cluster.options(&left)).unwrap();
+    again.upsert("c", vec![point(3, 3)], Ack::Applied).unwrap();
+    expect_same(&[&one, &again]);
+}
+
+#[test]
+fn a_node_whose_copy_cannot_be_kept_works_and_says_so() {
+    let cluster = Cluster::new();
+    let dir = filled(&cluster);
+    let copy = dir.path().join("copy");
+    std::fs::remove_dir_all(&copy).unwrap();
+    std::fs::write(&copy, "no folder").unwrap();
+    let one = Engine::open(cluster.options(&dir)).unwrap();
+    assert!(one.status().copy.has_given_up);
+    one.upsert("c", vec![point(3, 3)], Ack::Applied).unwrap();
+    std::fs::remove_file(&copy).unwrap();
+    one.checkpoint().unwrap();
+    one.upsert("c", vec![point(4, 4)], Ack::Applied).unwrap();
+    let copied = one.status().copy;
+    assert!(!copied.has_given_up && copied.bytes > 64, "{copied:?}");
+    let left = killed(dir.path());
+    let left = Engine::open(without_log(left.path())).unwrap();
+    assert_eq!(contents(&left, "c").len(), 4);
 }

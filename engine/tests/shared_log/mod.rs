@@ -3,6 +3,7 @@
 
 mod broken;
 mod insert;
+mod remembered;
 mod unfinished;
 
 use std::io::Read;

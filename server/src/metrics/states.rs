@@ -45,7 +45,7 @@ pub(crate) struct Work {
 /// A gauge of the engine: name, help, and where its value is read.
 type EngineGauge = (&'static str, &'static str, fn(&Status) -> f64);
 
-const ENGINE: [EngineGauge; 11] = [
+const ENGINE: [EngineGauge; 13] = [
     (
         "doppel_log_durable_lsn",
         "The last record that is on disk.",
@@ -64,6 +64,16 @@ const ENGINE: [EngineGauge; 11] = [
     ("doppel_log_bytes", "Size of the log.", |status| {
         whole(status.log_bytes)
     }),
+    (
+        "doppel_log_copy_bytes",
+        "Size of what this node keeps of the shared log since its checkpoints.",
+        |status| whole(status.copy.bytes),
+    ),
+    (
+        "doppel_log_waits",
+        "1: the shared log was purged, and this node takes no writes before another has written.",
+        |status| flag(status.log_waits.is_some()),
+    ),
     (
         "doppel_log_queued_bytes",
         "Records that are accepted but not applied.",

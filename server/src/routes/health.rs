@@ -19,7 +19,8 @@ pub(super) fn operations() -> Vec<Operation> {
             .about(
                 "Whether everything on this node is recovered, the models, if any, are loaded, and writes are taken. \
                  Where a collection's shards are short of something that other nodes may have, the log that nodes share \
-                 was purged, or no checkpoint can be taken before a restart, the answer says so.",
+                 was purged, this node cannot keep its copy of it, or no checkpoint can be taken before a restart, the answer \
+                 says so.",
             ),
         Operation::get("/metrics", "metrics", || web::to(metrics))
             .about("Metrics in the text format of Prometheus."),
@@ -39,16 +40,26 @@ async fn ready(app: Data<App>) -> Result<HttpResponse, Refusal> {
     }))
 }
 
+/// Which files are meant is in the log: anybody may ask this.
+const UNCOPIED: &str =
+    "no copy of the shared log is kept here before the next checkpoint: this node's log says why";
+
 /// What it is short of, if it stands.
 fn stands(app: &App) -> Result<Vec<String>, Refusal> {
     let status = app.recovered()?.status();
     if let Some(why) = status.read_only {
         return Err(Refusal::damaged(why.to_string()).and("Searches go on"));
     }
+    if let Some(why) = status.log_waits {
+        return Err(Refusal::busy(why).and("Searches go on"));
+    }
     if app.faces.is_loading() {
         return Err(Refusal::busy("starting: the face models are being loaded"));
     }
     let mut short: Vec<String> = app.purged().into_iter().collect();
+    if status.copy.has_given_up {
+        short.push(UNCOPIED.to_owned());
+    }
     short.extend(app.shards().map_or(Ok(Vec::new()), Shards::short_of)?);
     // Why holds the name of a collection, and anybody may ask this.
     let told = "no checkpoint can be taken: the log says why, and what a restart mends";

@@ -69,7 +69,9 @@ impl Shards {
                 }
                 (None, Some(why)) => short.push(format!("shard {shard} is not served here: {why}")),
                 (Some(engine), _) => {
-                    let stopped = engine.status().read_only;
+                    let status = engine.status();
+                    let stopped = status.read_only.map(|why| why.to_string());
+                    let stopped = stopped.or(status.log_waits);
                     short.extend(
                         stopped.map(|why| format!("shard {shard} takes no writes here: {why}")),
                     );

@@ -121,6 +121,8 @@ fn metrics_tell_what_happened() {
         "doppel_log_durable_lsn".into(),
         "doppel_log_applied_lsn".into(),
         "doppel_log_bytes".into(),
+        "doppel_log_copy_bytes 0".into(),
+        "doppel_log_waits 0".into(),
         "doppel_checkpoint_lsn".into(),
         "doppel_read_only 0".into(),
         "doppel_recovery_duration_seconds".into(),

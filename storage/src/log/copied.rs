@@ -11,8 +11,9 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use super::copy::{Chain, Copy};
-use super::{Log, Records};
+use super::bookmark::{Bookmark, History};
+use super::copy::{Chain, CopyFiles};
+use super::{CopyState, Log, Records};
 use crate::disk::Disk;
 use crate::error::Error;
 use crate::ids::Lsn;
@@ -23,7 +24,7 @@ const COMPARED: usize = 64;
 /// A shared log, of which a copy is kept.
 pub struct CopiedLog {
     log: Box<dyn Log>,
-    copy: Mutex<Copy>,
+    copy: Mutex<CopyFiles>,
     /// Where the node begins.
     kept: Lsn,
     /// Up to where the copy goes on from there,
@@ -34,27 +35,46 @@ pub struct CopiedLog {
     short: Option<String>,
     /// How the log is another than the one that this node has followed up to where it begins.
     rewritten: Option<String>,
+    /// How the log stands as this node has followed it, whatever it has come to be.
+    followed: Option<Bookmark>,
+    /// A bookmark has told that all that is kept is of this log: nothing needs to be compared.
+    is_same: bool,
 }
 
 impl CopiedLog {
-    /// A shared log whose copy lies in a folder, of a node that has everything up to `kept`.
+    /// A shared log whose copy lies in a folder, of a node that has everything up to `kept`, and remembers, beside what the
+    /// copy does, how the log stood. Where the folder cannot be read there is no copy, and none is kept before the next
+    /// checkpoint.
     ///
     /// # Errors
-    /// The folder cannot be made or listed.
+    /// Nobody who keeps the log answers.
     pub fn open(
-        log: Box<dyn Log>,
+        mut log: Box<dyn Log>,
         disk: Arc<dyn Disk>,
         dir: PathBuf,
         (store, kept): (u128, Lsn),
+        remembered: Option<Bookmark>,
     ) -> Result<Self, Error> {
-        let mut copy = Copy::open(disk, dir, (store, log.shared().unwrap_or_default()))?;
-        let (mut chain, mut end) = (copy.behind_of(kept), kept);
-        for (lsn, _) in chain.by_ref() {
-            end = lsn;
-        }
-        let whole = chain.whole();
+        let mut copy = CopyFiles::open(disk, dir, (store, log.shared().unwrap_or_default()));
+        let known = copy.read_through(kept, log.seen(), COMPARED);
+        let (end, whole) = (known.end, known.whole);
         copy.begin(end);
-        let rewritten = rewritten(&*log, copy.all(), kept)?;
+        let later = |one: Option<Bookmark>, other: Option<Bookmark>| {
+            one.into_iter().chain(other).max_by_key(|it| it.message)
+        };
+        let followed = later(remembered, known.followed);
+        let remembered = remembered.filter(|it| it.message <= log.seen());
+        let latest = later(remembered, known.bookmark);
+        let history = match &latest {
+            Some(bookmark) if log.broken().is_none() => log.remember(bookmark)?,
+            _ => History::Untold,
+        };
+        let is_same = history == History::Same && latest.is_some_and(|it| it.last >= end);
+        let rewritten = match history {
+            History::Another(why) => Some(Error::Shared(why).to_string()),
+            _ if is_same => None,
+            _ => rewritten(&*log, known.before)?,
+        };
         let last = log.last_lsn();
         let short = (end > last && end > kept).then(|| ends_early(last, end));
         Ok(Self {
@@ -65,6 +85,8 @@ impl CopiedLog {
             whole,
             short,
             rewritten,
+            followed,
+            is_same,
         })
     }
 }
@@ -83,7 +105,8 @@ impl Log for CopiedLog {
         let lsns = self.log.append(records)?;
         let written = lsns.iter().copied();
         let written = written.zip(records.iter().map(Vec::as_slice));
-        self.copy.get_mut().keep_groups(written);
+        self.followed = self.log.bookmark().or(self.followed);
+        self.copy.get_mut().keep_groups(written, self.followed);
         Ok(lsns)
     }
 
@@ -92,8 +115,21 @@ impl Log for CopiedLog {
         let read = followed
             .iter()
             .map(|(lsn, record)| (*lsn, record.as_slice()));
-        self.copy.get_mut().keep_groups(read);
+        self.followed = self.log.bookmark().or(self.followed);
+        self.copy.get_mut().keep_groups(read, self.followed);
         Ok(followed)
+    }
+
+    fn bookmark(&self) -> Option<Bookmark> {
+        self.followed
+    }
+
+    fn remember(&mut self, bookmark: &Bookmark) -> Result<History, Error> {
+        self.log.remember(bookmark)
+    }
+
+    fn waits(&self) -> Option<String> {
+        self.log.waits()
     }
 
     fn seen(&self) -> u64 {
@@ -165,6 +201,22 @@ impl Log for CopiedLog {
         self.end
     }
 
+    fn begin_copy(&mut self, behind: Lsn) {
+        self.followed = self.log.bookmark();
+        let copy = self.copy.get_mut();
+        copy.begin_anew(behind);
+        copy.keep_groups(std::iter::empty(), self.followed);
+        (self.kept, self.end, self.whole) = (behind, behind, behind);
+    }
+
+    fn copy_state(&self) -> CopyState {
+        let copy = self.copy.lock();
+        CopyState {
+            bytes: copy.bytes(),
+            has_given_up: copy.has_given_up(),
+        }
+    }
+
     fn rewritten(&self) -> Option<String> {
         self.rewritten.clone()
     }
@@ -195,8 +247,8 @@ struct Reading<'a> {
 enum Stage<'a> {
     /// What the log has not any more.
     Before(Chain),
-    /// And what was copied of it, to be compared.
-    Log(Records<'a>, Peekable<Chain>),
+    /// And what was copied of it, to be compared, unless that is known to be the same.
+    Log(Records<'a>, Option<Peekable<Chain>>),
     /// What the log has not, and what is wrong with it.
     Behind(Chain, Option<Error>),
     Done,
@@ -205,8 +257,9 @@ enum Stage<'a> {
 impl CopiedLog {
     fn read_log(&self, from: Lsn) -> Result<Stage<'_>, Error> {
         let last = Lsn(from.0.saturating_sub(1));
-        let copied = self.copy.lock().behind_of(last);
-        Ok(Stage::Log(self.log.read_from(from)?, copied.peekable()))
+        let compared = || self.copy.lock().behind_of(last).peekable();
+        let copied = (!self.is_same).then(compared);
+        Ok(Stage::Log(self.log.read_from(from)?, copied))
     }
 }
 
@@ -224,7 +277,10 @@ impl Iterator for Reading<'_> {
             let next = match &mut self.stage {
                 Stage::Before(chain) | Stage::Behind(chain, _) => chain.next().map(Ok),
                 Stage::Log(records, copied) => match records.next() {
-                    Some(Ok((lsn, record))) => Some(as_copied(lsn, record, copied)),
+                    Some(Ok((lsn, record))) => match copied {
+                        Some(copied) => Some(as_copied(lsn, record, copied)),
+                        None => Some(Ok((lsn, record))),
+                    },
                     other => other,
                 },
                 Stage::Done => return None,
@@ -265,28 +321,29 @@ impl Iterator for Reading<'_> {
     }
 }
 
-/// How the log has other records than those that this node has copied last up to a position. What the log does not
-/// have any more, or cannot read, says nothing.
-fn rewritten(log: &dyn Log, copied: Chain, kept: Lsn) -> Result<Option<String>, Error> {
-    let mut last = VecDeque::new();
-    for own in copied.take_while(|(lsn, _)| *lsn <= kept) {
-        if last.len() == COMPARED {
-            last.pop_front();
-        }
-        last.push_back(own);
+/// How the log has other records than the last that this node has copied before where it begins, each with whether its
+/// group ends with it. What the log does not have any more, or cannot read, says nothing.
+fn rewritten(
+    log: &dyn Log,
+    mut copied: VecDeque<(Lsn, Vec<u8>, bool)>,
+) -> Result<Option<String>, Error> {
+    copied.retain(|(lsn, ..)| *lsn >= log.first_lsn() && *lsn <= log.last_lsn());
+    if log.first_lsn() > Lsn(1) {
+        // Others of its group may be the last that is gone.
+        while copied.pop_front().is_some_and(|(.., ends)| !ends) {}
     }
-    last.retain(|(lsn, _)| *lsn >= log.first_lsn() && *lsn <= log.last_lsn());
-    let Some((first, _)) = last.front().filter(|_| log.broken().is_none()) else {
+    let Some((first, ..)) = copied.front().filter(|_| log.broken().is_none()) else {
         return Ok(None);
     };
     let records = log.read_from(*first)?;
-    let mut last = last.into_iter().peekable();
+    let copied = copied.into_iter().map(|(lsn, record, _)| (lsn, record));
+    let mut copied = copied.peekable();
     for record in records {
         let Ok((lsn, record)) = record else { break };
-        if last.peek().is_none() {
+        if copied.peek().is_none() {
             break;
         }
-        if let Err(error) = as_copied(lsn, record, &mut last) {
+        if let Err(error) = as_copied(lsn, record, &mut copied) {
             return Ok(Some(error.to_string()));
         }
     }

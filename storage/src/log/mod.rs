@@ -1,8 +1,10 @@
 //! The log: the ordered, durable list of records that everything else follows.
 
+mod bookmark;
 mod contract;
 mod copied;
 mod copy;
+mod entries;
 mod examine;
 mod file;
 mod frame;
@@ -10,6 +12,7 @@ mod memory;
 mod severed;
 mod witness;
 
+pub use bookmark::{Bookmark, History};
 pub use contract::{keeps_log_contract, keeps_shared_log_contract};
 pub use copied::{CopiedLog, ends_early};
 pub use examine::{GivenUp, LogState, examine_log, forget_given_up, give_up_damaged};
@@ -24,6 +27,15 @@ use crate::ids::Lsn;
 
 /// Records in order, each with its position.
 pub type Records<'a> = Box<dyn Iterator<Item = Result<(Lsn, Vec<u8>), Error>> + 'a>;
+
+/// How a node's copy of a shared log is.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct CopyState {
+    /// Bytes of its files.
+    pub bytes: u64,
+    /// Its disk does not take it: nothing is kept until the next checkpoint.
+    pub has_given_up: bool,
+}
 
 /// What a record takes at most beside itself, among others that are written with it.
 pub const RECORD_HEAD: usize = 8;
@@ -40,6 +52,7 @@ pub trait Log: Send {
     ///
     /// # Errors
     /// [`Error::Overtaken`]: others were first, and nothing was written; follow them and try again.
+    /// [`Error::Waits`]: nothing was written, because of what [`Log::waits`] says.
     /// [`Error::Unreachable`]: whether they are there is not known yet; [`Log::follow`] brings them
     /// if they are. After any other error nothing more is taken until the log is opened anew, and
     /// whether the records are there is then seen.
@@ -67,6 +80,27 @@ pub trait Log: Send {
     /// piece, between which and the next one others may come. More are tried as one nevertheless.
     fn piece_bytes(&self) -> usize {
         usize::MAX
+    }
+
+    /// How a shared log stands where it was read last, for who opens it anew; nothing where that is not known, or a group is
+    /// not whole yet.
+    fn bookmark(&self) -> Option<Bookmark> {
+        None
+    }
+
+    /// Is told how it stood once, before anything is read or written; says whether it is the same.
+    ///
+    /// # Errors
+    /// Whoever keeps the log does not answer.
+    fn remember(&mut self, bookmark: &Bookmark) -> Result<History, Error> {
+        let _ = bookmark;
+        Ok(History::Untold)
+    }
+
+    /// Why nothing can be appended for now, if that is so: it is not known what is before. It can be when something has
+    /// been read.
+    fn waits(&self) -> Option<String> {
+        None
     }
 
     /// The number that tells a log that several nodes follow from all others; `None` for the log of
@@ -109,6 +143,16 @@ pub trait Log: Send {
     /// Up to where it has copied it when it was opened.
     fn copied_to(&self) -> Lsn {
         Lsn(0)
+    }
+
+    /// Does without that copy, and begins another behind a position: the node begins with what came from elsewhere.
+    fn begin_copy(&mut self, behind: Lsn) {
+        let _ = behind;
+    }
+
+    /// How that copy is.
+    fn copy_state(&self) -> CopyState {
+        CopyState::default()
     }
 
     /// How a shared log is another, up to where this node begins, than the one that it has followed.

@@ -43,6 +43,15 @@ impl Server {
         Self::of(tempfile::tempdir().unwrap(), settings, embedding)
     }
 
+    /// In the folder of one that was stopped; it may wait for others.
+    pub(crate) fn starting_in(
+        dir: tempfile::TempDir,
+        settings: &[(&'static str, &str)],
+        embedding: Embedding,
+    ) -> Self {
+        Self::of(dir, settings, embedding)
+    }
+
     /// In the folder of one that was stopped.
     pub(crate) fn start_in(
         dir: tempfile::TempDir,

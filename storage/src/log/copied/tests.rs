@@ -8,7 +8,7 @@ const LOG: u128 = 5;
 
 fn copied(log: impl Log + 'static, dir: &std::path::Path, kept: Lsn) -> CopiedLog {
     let dir = dir.join("copy");
-    CopiedLog::open(Box::new(log), Arc::new(OsDisk), dir, (7, kept)).unwrap()
+    CopiedLog::open(Box::new(log), Arc::new(OsDisk), dir, (7, kept), None).unwrap()
 }
 
 fn severed(dir: &std::path::Path, kept: Lsn) -> CopiedLog {
@@ -258,4 +258,214 @@ fn what_checkpoints_need_no_more_goes_and_what_is_read_again_comes_back() {
         records(&severed(dir.path(), all[1].0), all[1].0.next()),
         all[2..]
     );
+}
+
+/// A log that knows how it stands, and is told how it stood.
+struct Marked {
+    log: MemoryLog,
+    told: Arc<Mutex<Option<Bookmark>>>,
+    says: History,
+}
+
+impl Log for Marked {
+    fn append(&mut self, records: &[Vec<u8>]) -> Result<Vec<Lsn>, Error> {
+        self.log.append(records)
+    }
+    fn follow(&mut self, wait: Duration) -> Result<Vec<(Lsn, Vec<u8>)>, Error> {
+        self.log.follow(wait)
+    }
+    fn bookmark(&self) -> Option<Bookmark> {
+        let last = self.log.last_lsn();
+        Some(Bookmark {
+            message: last.0,
+            sum: 77,
+            last,
+        })
+    }
+    fn remember(&mut self, bookmark: &Bookmark) -> Result<History, Error> {
+        *self.told.lock() = Some(*bookmark);
+        Ok(self.says.clone())
+    }
+    fn shared(&self) -> Option<u128> {
+        self.log.shared()
+    }
+    fn last_lsn(&self) -> Lsn {
+        self.log.last_lsn()
+    }
+    fn first_lsn(&self) -> Lsn {
+        self.log.first_lsn()
+    }
+    fn read_from(&self, from: Lsn) -> Result<Records<'_>, Error> {
+        self.log.read_from(from)
+    }
+    fn release_below(&mut self, lsn: Lsn) -> Result<(), Error> {
+        self.log.release_below(lsn)
+    }
+    fn rotate(&mut self) -> Result<(), Error> {
+        self.log.rotate()
+    }
+    fn bytes(&self) -> u64 {
+        self.log.bytes()
+    }
+}
+
+/// Opens it anew; gives what it was told.
+fn marked(
+    log: &MemoryLog,
+    dir: &std::path::Path,
+    (kept, says): (Lsn, History),
+) -> (CopiedLog, Option<Bookmark>) {
+    let told = Arc::new(Mutex::new(None));
+    let log = Marked {
+        log: log.another(),
+        told: Arc::clone(&told),
+        says,
+    };
+    let opened = copied(log, dir, kept);
+    let told = *told.lock();
+    (opened, told)
+}
+
+#[test]
+fn a_log_is_told_how_it_stood_when_it_was_read_last_and_what_it_says_to_that_holds() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = MemoryLog::shared_as(LOG);
+    let same = || (Lsn(0), History::Same);
+    let (mut one, told) = marked(&log, dir.path(), same());
+    assert_eq!(told, None);
+    one.follow(Duration::ZERO).unwrap();
+    let mut stood = vec![one.bookmark().unwrap()];
+    for n in 0..4u8 {
+        one.append(&[vec![n], vec![n; 3]]).unwrap();
+        stood.push(one.bookmark().unwrap());
+    }
+    let all = records(&one, Lsn(1));
+    drop(one);
+    let (again, told) = marked(&log, dir.path(), same());
+    assert_eq!(told, Some(stood[4]));
+    assert_eq!(
+        (again.rewritten(), records(&again, Lsn(1))),
+        (None, all.clone())
+    );
+    drop(again);
+    let another = History::Another("it is another".into());
+    let (again, _) = marked(&log, dir.path(), (Lsn(0), another));
+    assert_eq!(again.rewritten().unwrap(), "the shared log: it is another");
+    drop(again);
+    // What the log has not read yet says nothing of it.
+    let mut short = MemoryLog::shared_as(LOG);
+    let first: Vec<_> = all[..3].iter().map(|(_, record)| record.clone()).collect();
+    short.append(&first).unwrap();
+    let (again, told) = marked(&short, dir.path(), same());
+    assert_eq!(told, Some(stood[1]));
+    drop(again);
+    // Of a copy that is cut what is left of it tells.
+    let path = dir.path().join("copy/0000000000.copy");
+    let whole = std::fs::read(&path).unwrap();
+    for cut in [whole.len() - 1, whole.len() - 44] {
+        std::fs::write(&path, &whole[..cut]).unwrap();
+        let (_, told) = marked(&log, dir.path(), same());
+        assert_eq!(told, Some(stood[3]), "{cut}");
+    }
+}
+
+#[test]
+fn what_was_read_one_by_one_is_whole_where_a_bookmark_is_behind_it() {
+    let (dir, log, all) = filled();
+    std::fs::remove_dir_all(dir.path().join("copy")).unwrap();
+    let (mut one, _) = marked(&log, dir.path(), (all[0].0, History::Same));
+    assert_eq!(one.read_from(all[0].0.next()).unwrap().count(), 6);
+    one.follow(Duration::ZERO).unwrap();
+    drop(one);
+    log.trim_below(all[6].0.next());
+    let (one, _) = marked(&log, dir.path(), (all[0].0, History::Same));
+    assert!(one.first_lsn() <= all[0].0.next());
+    assert_eq!(records(&one, all[0].0.next()), all[1..]);
+}
+
+#[test]
+fn a_start_that_writes_nothing_leaves_no_more_files_than_there_were() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = MemoryLog::shared_as(LOG);
+    for _ in 0..4 {
+        let (mut one, _) = marked(&log, dir.path(), (Lsn(0), History::Same));
+        one.follow(Duration::ZERO).unwrap();
+        assert_eq!(OsDisk.list(&dir.path().join("copy")).unwrap().len(), 1);
+    }
+}
+
+#[test]
+fn a_copy_is_begun_anew_by_who_begins_with_what_came_from_elsewhere() {
+    let (dir, log, all) = filled();
+    let (mut one, _) = marked(&log, dir.path(), (Lsn(0), History::Same));
+    one.begin_copy(all[5].0);
+    assert_eq!(one.copied_to(), all[5].0);
+    one.append(&[b"behind".to_vec()]).unwrap();
+    drop(one);
+    assert_eq!(records(&severed(dir.path(), Lsn(0)), Lsn(1)), []);
+    let behind = records(&severed(dir.path(), all[5].0), all[5].0.next());
+    assert_eq!(behind.len(), 1);
+    let (_, told) = marked(&log, dir.path(), (all[5].0, History::Same));
+    assert_eq!(told.unwrap().last, log.another().last_lsn());
+}
+
+#[test]
+fn a_folder_that_is_none_costs_the_copy_until_a_checkpoint_finds_it_mended() {
+    let (dir, log, all) = filled();
+    let path = dir.path().join("copy");
+    let bytes = |one: &CopiedLog| {
+        let names = OsDisk.list(&path).unwrap().into_iter();
+        let there = names.map(|name| path.join(name).metadata().unwrap().len());
+        (one.copy_state().bytes, there.sum::<u64>())
+    };
+    let one = copied(log.another(), dir.path(), Lsn(0));
+    let (told, there) = bytes(&one);
+    assert!(told == there && told > 64);
+    drop(one);
+    std::fs::remove_dir_all(&path).unwrap();
+    std::fs::write(&path, "no folder").unwrap();
+    let mut one = copied(log.another(), dir.path(), Lsn(0));
+    assert!(one.copy_state().has_given_up);
+    assert_eq!(records(&one, Lsn(1)), all);
+    let next = |one: &mut CopiedLog| one.append(&[b"next".to_vec()]).unwrap()[0];
+    next(&mut one);
+    // A checkpoint tries again, in vain, and then not.
+    one.rotate().unwrap();
+    next(&mut one);
+    assert!(one.copy_state().has_given_up && path.is_file());
+    std::fs::remove_file(&path).unwrap();
+    one.rotate().unwrap();
+    let kept = next(&mut one);
+    assert!(!one.copy_state().has_given_up);
+    let (told, there) = bytes(&one);
+    assert!(told == there && told > 64);
+    let before = one.log.read_from(Lsn(1)).unwrap().map(Result::unwrap);
+    let before = before.map(|(lsn, _)| lsn).filter(|lsn| *lsn < kept).last();
+    drop(one);
+    let left = records(&severed(dir.path(), before.unwrap()), kept);
+    assert_eq!(left, [(kept, b"next".to_vec())]);
+}
+
+#[test]
+fn a_copy_that_a_bookmark_has_told_to_be_of_the_log_is_read_once() {
+    let file = |dir: &tempfile::TempDir| dir.path().join("copy/0000000000.copy");
+    let filled = |dir: &tempfile::TempDir, byte: u8| {
+        let log = MemoryLog::shared_as(LOG);
+        let (mut one, _) = marked(&log, dir.path(), (Lsn(0), History::Same));
+        for n in 0..3 {
+            one.append(&[vec![byte; n]]).unwrap();
+        }
+        log
+    };
+    let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let log = filled(&dir, 1);
+    filled(&other, 2);
+    for (says, is_read) in [(History::Same, false), (History::Untold, true)] {
+        let whole = std::fs::read(file(&dir)).unwrap();
+        let (one, _) = marked(&log, dir.path(), (Lsn(0), says));
+        std::fs::copy(file(&other), file(&dir)).unwrap();
+        let read: Vec<_> = one.read_from(Lsn(1)).unwrap().collect();
+        assert_eq!(read.iter().any(Result::is_err), is_read, "{read:?}");
+        std::fs::write(file(&dir), whole).unwrap();
+    }
 }
