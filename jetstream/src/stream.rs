@@ -124,8 +124,8 @@ async fn find_or_make(
 fn lost(stream: &str, beside: &str, removed: &str) -> Error {
     Error::Shared(format!(
         "the stream `{stream}` is not there, but `{beside}` is, which was made beside it: the log was lost, or is just \
-         being begun. Begin it with what a node has (docs/SCALING.md, \"When the log is damaged\"); for one that has \
-         nothing, name another stream or remove that one ({removed})"
+         being begun. Begin another with what a node, or a checkpoint in there, has (docs/SCALING.md, \"When the log is \
+         damaged\"); for one that has nothing, name another stream or remove that one ({removed})"
     ))
 }
 

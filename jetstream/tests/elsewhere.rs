@@ -110,12 +110,14 @@ fn what_was_not_whole_is_no_checkpoint_and_goes_once_it_rests() {
     store.put(lsn, String::new(), &b"whole"[..]).unwrap();
     // Its process was killed.
     let (own, there) = files(folder.path());
-    let name = format!("checkpoint-{:020}-0123456789abcdef0123456789abcdef#1", 99);
-    let left = File::create(own.join(name)).unwrap();
+    let name = format!("checkpoint-{:020}-0123456789abcdef0123456789abcdef", 99);
+    let left = ["#1", ".about"].map(|end| File::create(own.join(format!("{name}{end}"))).unwrap());
     assert_eq!(store.all().unwrap().len(), 1);
     assert_eq!(store.sweep(HOUR).unwrap(), 0, "it may go on");
-    left.set_modified(SystemTime::now() - HOUR * 2).unwrap();
-    assert_eq!(store.sweep(HOUR).unwrap(), 1);
+    for file in left {
+        file.set_modified(SystemTime::now() - HOUR * 2).unwrap();
+    }
+    assert_eq!(store.sweep(HOUR).unwrap(), 2);
     assert_eq!(files(folder.path()).1, there);
     assert_eq!(fetched(&store, &store.all().unwrap()[0]).1, b"whole");
 }
@@ -131,7 +133,13 @@ fn a_checkpoint_that_is_damaged_or_of_another_log_is_not_taken() {
     let lsn = log.append(&[vec![1]]).unwrap()[0];
     let about = "what is said of it".to_owned();
     store.put(lsn, about, &b"its bytes"[..]).unwrap();
-    let file = files(folder.path()).1.remove(0);
+    let all = files(folder.path()).1;
+    let about = |all: &[PathBuf]| {
+        let mut all = all.iter();
+        let about = all.find(|it| it.extension().is_some());
+        about.unwrap().clone()
+    };
+    let file = about(&all);
     let whole = fs::read(&file).unwrap();
     let which = store.all().unwrap().remove(0);
     let refused = |bytes: &[u8]| {
@@ -141,12 +149,17 @@ fn a_checkpoint_that_is_damaged_or_of_another_log_is_not_taken() {
     };
     let mut bent = whole.clone();
     bent[30] ^= 1;
-    assert!(refused(&bent).contains("damaged"));
-    assert!(refused(&whole[..20]).contains("within its head"));
-    assert!(refused(b"").contains("within its head"));
-    assert!(refused(b"something that somebody has put there").contains("no checkpoint"));
-    // A log of the same name that was made on other servers has the folder to itself, and nothing in it.
+    for damaged in [
+        &bent,
+        &whole[..20],
+        b"",
+        b"something that somebody has put there",
+    ] {
+        assert!(refused(damaged).contains("damaged"));
+    }
     fs::write(&file, &whole).unwrap();
+    assert_eq!(fetched(&store, &which).1, b"its bytes");
+    // A log of the same name that was made on other servers has the folder to itself, and nothing in it.
     let others = Nats::start(1, ALWAYS).unwrap();
     let other = Settings {
         servers: others.urls(),
@@ -159,21 +172,51 @@ fn a_checkpoint_that_is_damaged_or_of_another_log_is_not_taken() {
         checkpoints: settings.checkpoints.clone(),
         ..other
     };
-    assert_eq!(Checkpoints::open(&other).unwrap().all().unwrap(), []);
+    let other = Checkpoints::open(&other).unwrap();
+    assert_eq!(other.all().unwrap(), []);
     // Nor is one taken that was moved there.
-    let moved = store.all().unwrap().remove(0);
-    let strange = Checkpoints::open(&other).unwrap();
-    strange.put(lsn, String::new(), &b""[..]).unwrap();
-    let mine = strange.all().unwrap().remove(0);
+    other.put(lsn, String::new(), &b""[..]).unwrap();
     let logs = fs::read_dir(folder.path().join("log")).unwrap();
     let logs = logs.map(|it| it.unwrap().path());
-    let strange_file = logs.flat_map(|it| fs::read_dir(it).unwrap());
-    let strange_file = strange_file.map(|it| it.unwrap().path());
-    let strange_file = strange_file.filter(|it| *it != file).collect::<Vec<_>>();
-    fs::copy(&file, &strange_file[0]).unwrap();
-    let told = strange.fetch(&mine, &mut |_| Ok(())).unwrap_err();
+    let of_other = logs
+        .filter(|it| !file.starts_with(it))
+        .flat_map(|it| fs::read_dir(it).unwrap());
+    let of_other: Vec<_> = of_other.map(|it| it.unwrap().path()).collect();
+    fs::copy(&file, about(&of_other)).unwrap();
+    let its = other.all().unwrap().remove(0);
+    let told = other.fetch(&its, &mut |_| Ok(())).unwrap_err();
     assert!(told.to_string().contains("of the log"), "{told}");
-    assert_eq!(fetched(&store, &moved).1, b"its bytes");
+}
+
+#[test]
+fn where_the_folder_goes_nothing_is_made_in_its_place() {
+    let (Some(nats), folder) = (Nats::start(1, ALWAYS), tempfile::tempdir().unwrap()) else {
+        return;
+    };
+    let root = folder.path().join("mounted");
+    fs::create_dir(&root).unwrap();
+    let settings = Settings {
+        checkpoints: Some(format!("file://{}", root.display())),
+        ..settings(&nats, &folder)
+    };
+    let mut log = JetStreamLog::open(&settings).unwrap();
+    let store = Checkpoints::open(&settings).unwrap();
+    let lsn = log.append(&[vec![1]]).unwrap()[0];
+    store.put(lsn, String::new(), &b"one"[..]).unwrap();
+    let away = folder.path().join("away");
+    fs::rename(&root, &away).unwrap();
+    let refused = [
+        store.put(lsn, String::new(), &b"other"[..]).err(),
+        store.all().err(),
+        store.trim(Duration::ZERO).err(),
+        store.sweep(HOUR).err(),
+    ];
+    for told in refused {
+        assert!(told.unwrap().to_string().contains("is not there"));
+    }
+    assert!(!root.exists());
+    fs::rename(&away, &root).unwrap();
+    assert_eq!(store.all().unwrap().len(), 1);
 }
 
 #[test]

@@ -64,13 +64,13 @@ impl S3 {
         format!("http://127.0.0.1:{}/{path}", self.port)
     }
 
-    /// The names in the bucket.
+    /// The names of the checkpoints in the bucket.
     fn names(&self) -> Vec<String> {
         let listed = self.agent.get(self.url(&format!("{BUCKET}?list-type=2")));
         let listed = listed.call().unwrap().body_mut().read_to_string().unwrap();
         let names = listed.split("<Key>").skip(1);
         let names = names.map(|rest| rest.split('<').next().unwrap_or_default().to_owned());
-        names.collect()
+        names.filter(|name| !name.ends_with(".about")).collect()
     }
 
     fn env(&self) -> Vec<(String, String)> {
@@ -194,9 +194,50 @@ fn a_node_begins_with_a_checkpoint_in_s3_which_outlives_the_servers_of_the_log()
         refused.contains("the log was lost") && refused.contains("s3://doppel/of/faces/doppel"),
         "{refused}"
     );
+    // Each is a backup, with which another log begins.
+    let newest = names()
+        .into_iter()
+        .rfind(|name| !name.ends_with(".about"))
+        .unwrap();
+    let lsn = newest.split('-').nth(1).unwrap().to_owned();
+    let file = dir.path().join("checkpoint");
+    let mut object = s3
+        .agent
+        .get(s3.url(&format!("{BUCKET}/{newest}")))
+        .call()
+        .unwrap();
+    std::fs::write(&file, object.body_mut().read_to_vec().unwrap()).unwrap();
+    let again = Place {
+        more: [
+            "nats.replicas=1",
+            "nats.checkpoints=s3://doppel/of/faces",
+            "nats.stream=again",
+        ]
+        .map(str::to_owned)
+        .into(),
+        ..place(&others, 3)
+    };
+    Node::begin_log(&again, &file, &lsn);
+    let begun = Node::ready(&again);
+    let (_, seen, body) = client
+        .call(
+            "POST",
+            &begun.url,
+            "/collections/c/points/count",
+            Some(&json!({})),
+            None,
+        )
+        .unwrap();
+    let there = body["result"]["count"].as_u64().unwrap();
+    assert!(there > 0 && there <= had, "{there} of {had}");
+    assert!(
+        seen.unwrap() > lsn.parse().unwrap(),
+        "behind what clients have seen"
+    );
+    drop(begun);
     // Where it cannot be asked nothing is made either.
     s3.stop();
-    let waits = Node::start(&place(&others, 3));
+    let waits = Node::start(&place(&others, 4));
     until("it is told what is waited for", || {
         let told = client.text(&format!("{}/readyz", waits.url));
         told.contains("the store of checkpoints cannot be listed")

@@ -83,6 +83,27 @@ impl Node {
         Self { child, url }
     }
 
+    /// Begins the log of this place with a backup, behind an LSN.
+    pub(crate) fn begin_log(place: &Place, backup: &Path, behind: &str) {
+        let more = place.more.iter().filter_map(|it| it.split_once('='));
+        let more = more.map(|(key, value)| {
+            let name = key.to_uppercase().replace('.', "__");
+            (format!("DOPPEL_{name}"), value.to_owned())
+        });
+        let begun = Command::new(env!("CARGO_BIN_EXE_doppel"))
+            .arg("restore")
+            .arg(backup)
+            .args(["--begin-log", "--behind", behind])
+            .env("DOPPEL_NATS__SERVERS", place.servers.join(","))
+            .env("DOPPEL_NATS__MONITORS", place.monitors.join(","))
+            .envs(more)
+            .envs(place.env.iter().map(|(name, value)| (name, value)))
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&begun.stderr);
+        assert!(begun.status.success(), "{said}");
+    }
+
     /// What a start says that comes to nothing.
     pub(crate) fn refused(place: &Place) -> String {
         let ended = Self::command(place).output().unwrap();

@@ -1,6 +1,10 @@
-//! Checkpoints in a folder (`file:///mnt/checkpoints`) or in a bucket of S3 (`s3://bucket/folder`), each log's in a
+//! Checkpoints in a folder (`file:///mnt/checkpoints/faces`) or in a bucket of S3 (`s3://bucket/folder`), each log's in a
 //! folder of its own: its stream's name and then its number. So logs of one name never begin with each other's.
+//!
+//! Each is a backup as `doppel backup` makes one, with which also another log can begin; beside it, under its name with
+//! `.about`, lies what its maker said of it (`about`). That is there before it, and as long as it is.
 
+use std::collections::HashSet;
 use std::fmt::Display;
 use std::fs;
 use std::io::Read;
@@ -8,17 +12,20 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::StreamExt;
+use futures_util::TryStreamExt;
 use object_store::aws::AmazonS3Builder;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt, RetryConfig, WriteMultipart};
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, RetryConfig, WriteMultipart};
 use rustls::crypto::ring;
 use storage::Error;
 
-use super::{checkpoint, failed, head, now};
+use super::{about, checkpoint, failed, now, second};
 use crate::checkpoints::Checkpoint;
 use crate::limits::{PART, PARTS_AT_ONCE, PIECE, READ_PATIENCE};
+
+/// What follows a checkpoint's name where it is said what it is.
+const ABOUT: &str = ".about";
 
 /// The store of the logs of one name.
 pub(crate) struct Elsewhere {
@@ -26,8 +33,8 @@ pub(crate) struct Elsewhere {
     shown: String,
     store: Arc<dyn ObjectStore>,
     folder: Path,
-    /// The same, where it is on this machine.
-    local: Option<PathBuf>,
+    /// The folder of the settings and that of the log, where they are on this machine.
+    local: Option<(PathBuf, PathBuf)>,
     number: u128,
 }
 
@@ -49,7 +56,7 @@ impl Elsewhere {
                 shown,
                 store: Arc::new(store.with_fsync(true)),
                 folder: Path::from(stream),
-                local: Some(PathBuf::from(folder).join(stream)),
+                local: Some((folder.into(), PathBuf::from(folder).join(stream))),
                 number: 0,
             });
         }
@@ -79,30 +86,41 @@ impl Elsewhere {
     /// That of the log with this number.
     pub(crate) fn of(mut self, number: u128) -> Self {
         let own = format!("{number:032x}");
-        self.local = self.local.map(|local| local.join(&own));
+        self.local = self.local.map(|(root, local)| (root, local.join(&own)));
         self.folder = self.folder.join(own);
         self.number = number;
         self
     }
 
+    /// Refuses a folder that is gone, as one on a file server is when that is: in its place another would be made.
+    fn there(&self) -> Result<(), Error> {
+        match &self.local {
+            Some((root, _)) if !root.is_dir() => Err(failed("is not there", &root.display())),
+            _ => Ok(()),
+        }
+    }
+
     /// Where checkpoints of any log of this name are, if there are any.
     pub(crate) async fn remains(&self) -> Result<Option<String>, Error> {
-        let first = self.store.list(Some(&self.folder)).next().await;
-        let first = first.transpose();
-        let first = first.map_err(|error| failed("cannot be listed", &error))?;
+        let first = self.objects().await?.into_iter().next();
         Ok(first.map(|_| self.shown.clone()))
     }
 
+    async fn objects(&self) -> Result<Vec<ObjectMeta>, Error> {
+        self.there()?;
+        let all = self.store.list(Some(&self.folder)).try_collect().await;
+        all.map_err(|error| failed("cannot be listed", &error))
+    }
+
     pub(crate) async fn list(&self) -> Result<Vec<Checkpoint>, Error> {
-        let mut list = self.store.list(Some(&self.folder));
-        let (mut all, now) = (Vec::new(), now());
-        while let Some(object) = list.next().await {
-            let object = object.map_err(|error| failed("cannot be listed", &error))?;
-            let name = object.location.filename().unwrap_or_default();
+        let now = now();
+        let all = self.objects().await?.into_iter().filter_map(|object| {
+            let name = object.location.filename()?;
             let modified = object.last_modified.timestamp();
-            all.extend(checkpoint(name, object.size, modified, now));
-        }
-        Ok(all)
+            let is_whole = !name.ends_with(ABOUT);
+            is_whole.then(|| checkpoint(name, object.size, modified, now))?
+        });
+        Ok(all.collect())
     }
 
     pub(crate) async fn fetch(
@@ -111,27 +129,25 @@ impl Elsewhere {
         take: &mut dyn FnMut(&[u8]) -> Result<(), Error>,
     ) -> Result<String, Error> {
         let unread = |error: &dyn Display| failed("cannot be read", error);
+        let head = self.store.get(&self.about(name)).await;
+        let head = head.map_err(|error| unread(&error))?.bytes().await;
+        let head = head.map_err(|error| unread(&error))?;
+        let about = about::decode(&head, self.number).map_err(|why| {
+            let shown = &self.shown;
+            Error::Shared(format!(
+                "what is said of the checkpoint {shown}/{name}: {why}"
+            ))
+        })?;
         let path = self.path(name);
         let object = self.store.head(&path).await;
         let (mut at, end) = (0, object.map_err(|error| unread(&error))?.size);
-        let (mut begun, mut about) = (Vec::new(), None);
         while at < end {
             let next = end.min(at + PART as u64);
             let piece = self.store.get_range(&path, at..next).await;
-            let piece = piece.map_err(|error| unread(&error))?;
+            take(&piece.map_err(|error| unread(&error))?)?;
             at = next;
-            if about.is_some() {
-                take(&piece)?;
-                continue;
-            }
-            begun.extend_from_slice(&piece);
-            let wrong = |why| Error::Shared(format!("the checkpoint {}/{name}: {why}", self.shown));
-            if let Some((said, length)) = head::decode(&begun, self.number).map_err(wrong)? {
-                take(begun.get(length..).unwrap_or_default())?;
-                (begun, about) = (Vec::new(), Some(said));
-            }
         }
-        about.ok_or_else(|| unread(&"it ends within its head"))
+        Ok(about)
     }
 
     /// It is seen when it is whole and, in a folder, synced.
@@ -139,13 +155,25 @@ impl Elsewhere {
         &self,
         name: &str,
         about: &str,
-        mut bytes: impl Read + Send,
+        bytes: impl Read + Send,
     ) -> Result<(), Error> {
+        self.there()?;
+        let head = about::encode(self.number, about).into();
+        let said = self.store.put(&self.about(name), head).await;
+        said.map_err(|error| failed("takes nothing", &error))?;
+        let put = self.put_bytes(name, bytes).await;
+        if put.is_err() {
+            // What stays of it is nothing that anybody takes for a checkpoint.
+            let _ = self.store.delete(&self.about(name)).await;
+        }
+        put
+    }
+
+    async fn put_bytes(&self, name: &str, mut bytes: impl Read + Send) -> Result<(), Error> {
         let untaken = |error: &dyn Display| failed("takes nothing", error);
         let upload = self.store.put_multipart(&self.path(name)).await;
         let upload = upload.map_err(|error| untaken(&error))?;
         let mut upload = WriteMultipart::new_with_chunk_size(upload, PART);
-        upload.write(&head::encode(self.number, about));
         let mut piece = vec![0; PIECE];
         let sent = loop {
             if let Err(error) = upload.wait_for_capacity(PARTS_AT_ONCE).await {
@@ -163,7 +191,6 @@ impl Elsewhere {
                 Err(error) => Err(untaken(&error)),
             },
             Err(error) => {
-                // What stays of it is nothing that anybody takes for a checkpoint.
                 let _ = upload.abort().await;
                 Err(error)
             }
@@ -171,8 +198,12 @@ impl Elsewhere {
     }
 
     pub(crate) async fn remove(&self, name: &str) -> Result<(), Error> {
-        let gone = self.store.delete(&self.path(name)).await;
-        gone.map_err(|error| failed("lets nothing go", &error))
+        self.there()?;
+        for path in [self.path(name), self.about(name)] {
+            let gone = self.store.delete(&path).await;
+            gone.map_err(|error| failed("lets nothing go", &error))?;
+        }
+        Ok(())
     }
 
     /// Removes all of them.
@@ -189,10 +220,27 @@ impl Elsewhere {
         }
     }
 
-    /// In a folder what was not whole lies under the name with `#` and a number. S3 tells nobody of parts: a rule of the
-    /// bucket removes them.
-    pub(crate) fn sweep(&self, quiet: Duration) -> Result<usize, Error> {
-        let Some(local) = self.local.as_ref().filter(|local| local.exists()) else {
+    /// What is said of no checkpoint, and in a folder what was not whole, which lies under the name with `#` and a number.
+    /// S3 tells nobody of parts: a rule of the bucket removes them.
+    pub(crate) async fn sweep(&self, quiet: Duration) -> Result<usize, Error> {
+        let (objects, now) = (self.objects().await?, now());
+        let names: HashSet<_> = objects.iter().map(|it| it.location.as_ref()).collect();
+        let mut removed = 0;
+        for object in &objects {
+            let of = object.location.as_ref().strip_suffix(ABOUT);
+            let rests = now.saturating_sub(second(object.last_modified.timestamp()));
+            if of.is_some_and(|of| !names.contains(of)) && rests >= quiet {
+                let gone = self.store.delete(&object.location).await;
+                gone.map_err(|error| failed("lets nothing go", &error))?;
+                removed += 1;
+            }
+        }
+        Ok(removed + self.sweep_local(quiet)?)
+    }
+
+    fn sweep_local(&self, quiet: Duration) -> Result<usize, Error> {
+        let local = self.local.as_ref().map(|(_, local)| local);
+        let Some(local) = local.filter(|local| local.exists()) else {
             return Ok(0);
         };
         let stays = |error: &dyn Display| failed("cannot be looked through", error);
@@ -210,6 +258,11 @@ impl Elsewhere {
             }
         }
         Ok(removed)
+    }
+
+    /// Where what is said of one lies.
+    fn about(&self, name: &str) -> Path {
+        self.path(&format!("{name}{ABOUT}"))
     }
 
     fn path(&self, name: &str) -> Path {

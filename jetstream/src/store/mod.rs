@@ -1,9 +1,9 @@
 //! Where checkpoints lie: in JetStream's object store beside the stream (`beside`), or where the settings say, in a
 //! folder or a bucket of S3 (`elsewhere`), which is a system of its own and outlives the servers that keep the log.
 
+mod about;
 mod beside;
 mod elsewhere;
-mod head;
 
 use std::fmt::Display;
 use std::io::Read;
@@ -127,7 +127,7 @@ impl Store {
     pub(crate) async fn sweep(&self, quiet: Duration) -> Result<usize, Error> {
         match self {
             Self::Beside(store) => store.sweep(quiet).await,
-            Self::Elsewhere(store) => store.sweep(quiet),
+            Self::Elsewhere(store) => store.sweep(quiet).await,
         }
     }
 }

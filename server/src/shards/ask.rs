@@ -122,7 +122,7 @@ impl Shards {
         loop {
             if let Some(url) = urls.next() {
                 waiting.push(url.clone());
-                asked.push(self.ask_node(url, &call, Kind::Read));
+                asked.push(self.read_at(shard, url, &call));
             }
             let (url, answer) = tokio::select! {
                 answer = asked.next() => match answer {
@@ -216,6 +216,18 @@ impl Shards {
                 let gone = "it has not answered, and has not said any more that it is there";
                 return Err(Lost::Unknown(gone.to_owned()));
             }
+        }
+    }
+
+    async fn read_at(
+        &self,
+        shard: u32,
+        url: String,
+        call: &Arc<Call>,
+    ) -> (String, Result<Said, Lost>) {
+        match self.found_here(shard, &url, call).await {
+            Some(answer) => (url, answer),
+            None => self.ask_node(url, call, Kind::Read).await,
         }
     }
 

@@ -5,7 +5,7 @@
 //! on whichever nodes serve the shard. A point is in the part that a hash of its id says (`place`). Whoever
 //! serves a shard makes the parts that the entries ask for and removes the others (`parts`), so that an
 //! entry is all that is decided. Any node takes any request, asks one node for each shard over HTTP
-//! (`ask`), itself too, and puts the answers together (`answer`, `merge`). Who serves what, nodes say in a
+//! (`ask`), itself too but for searches (`here`), and puts the answers together (`answer`, `merge`). Who serves what, nodes say in a
 //! bucket of leases (`nodes`).
 //!
 //! A shard is a whole server of its own within this one, at `/shards/{shard}`, for nodes only (`served`).
@@ -14,12 +14,14 @@ mod answer;
 mod ask;
 mod create;
 mod heard;
+mod here;
 mod merge;
 mod nodes;
 mod parts;
 mod peer;
 mod place;
 mod reads;
+mod resolve;
 mod served;
 mod split;
 mod standing;

@@ -177,6 +177,11 @@ impl Nodes {
         lately || self.url == url
     }
 
+    /// Whether this node is reached there.
+    pub(super) fn is_this(&self, url: &str) -> bool {
+        self.url == url
+    }
+
     /// Whether nobody who is there is reached at this address.
     pub(super) fn is_gone(&self, url: &str) -> bool {
         let others = self.others.read();

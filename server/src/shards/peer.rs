@@ -17,6 +17,7 @@ use ureq::tls::{Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig};
 use ureq::{Agent, Timeout};
 
 use super::reads::Readers;
+use super::resolve;
 use crate::error::Error;
 use crate::gate::Gate;
 use crate::memory::{Memory, Promise};
@@ -163,7 +164,7 @@ impl Peers {
             .thread_name("shards")
             .build();
         Ok(Self {
-            agent: agent.new_agent(),
+            agent: resolve::agent(agent.clone()),
             readers: Arc::new(Readers::new(agent, at_one)),
             key: format!("Bearer {}", settings.key.as_str()),
             reads: Gate::new("reads of shards", reads),
@@ -292,7 +293,7 @@ fn asked(
 }
 
 /// Reads an answer, which has room for as much again as there is, and then for what it becomes.
-fn read(mut answer: impl Read, memory: &Memory) -> Result<(Value, Room), Lost> {
+pub(super) fn read(mut answer: impl Read, memory: &Memory) -> Result<(Value, Room), Lost> {
     let (mut bytes, mut piece, mut room) = (Vec::new(), vec![0; PIECE], None::<Promise>);
     let promise = |bytes: u64, room: &mut Option<Promise>| {
         let promised = memory.promise_body(bytes, false, room);

@@ -12,6 +12,7 @@ use ureq::Agent;
 use ureq::config::Config;
 
 use super::peer::THERE;
+use super::resolve;
 use crate::gate::Gate;
 
 /// How long a node is remembered that nobody reads from.
@@ -71,7 +72,7 @@ impl Readers {
         }
         nodes.retain(|_, it| it.used.elapsed() < FORGOTTEN);
         let reader = Reader {
-            agent: self.settings.new_agent(),
+            agent: resolve::agent(self.settings.clone()),
             places: Gate::new("reads at a node", self.places),
             ended: Arc::default(),
         };

@@ -116,7 +116,7 @@ async fn within(
 }
 
 /// Refuses what is about a part that is not there, unless that is asked.
-fn has_part(app: &App, path: &str) -> Result<(), Refusal> {
+pub(super) fn has_part(app: &App, path: &str) -> Result<(), Refusal> {
     let mut words = path.split('/').skip(3);
     let (Some("collections"), Some(part)) = (words.next(), words.next()) else {
         return Ok(());
