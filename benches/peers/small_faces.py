@@ -9,6 +9,9 @@ what lies beside faces, enlarged up to eight times; on it are 24 faces of one si
 one, for `faces=largest`. It prints how many are found, how near their vectors come to those of the same faces as
 they were, how many are told to be of poor quality, what else is taken for a face, and the time.
 
+Then the same photos lie: they are turned by 90, 180 and 270 degrees (clockwise) and say nothing of it. `--baseline BINARY` has
+another build look at those too. Last come photos without a face.
+
 It needs Pillow.
 """
 
@@ -30,6 +33,8 @@ import urllib.request
 from PIL import Image
 
 SIZES = (30, 40, 50, 60, 75, 100, 130, 200, 300)
+TURNED = (40, 60, 100)
+TURNS = {90: Image.Transpose.ROTATE_270, 180: Image.Transpose.ROTATE_180, 270: Image.Transpose.ROTATE_90}
 COLUMNS, ROWS = 6, 4
 NEVER = 16_384
 SAME = 0.3
@@ -46,7 +51,10 @@ def arguments():
     parser.add_argument("--width", type=int, default=4_000)
     parser.add_argument("--height", type=int, default=3_000)
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
+    parser.add_argument("--turned", type=int, nargs="*", default=TURNED, help="sizes in photos that lie")
+    parser.add_argument("--baseline", help="another build that looks at the photos that lie")
     parser.add_argument("--smallest-face", type=int, help="another `embedding.smallest_face` than the default")
+    parser.add_argument("--at-least", action="store_true", help="ask for faces of 0.7 times that size (of the shorter side) or more")
     parser.add_argument("--seed", type=int, default=20_261_130)
     return parser.parse_args()
 
@@ -54,8 +62,8 @@ def arguments():
 class Server:
     """A `doppel serve` of its own on a free port."""
 
-    def __init__(self, options, folder, smallest):
-        command = [options.doppel, "serve", "--listen", "127.0.0.1:0", "--no-install", "--data-dir", folder]
+    def __init__(self, binary, options, folder, smallest):
+        command = [binary, "serve", "--listen", "127.0.0.1:0", "--no-install", "--data-dir", folder]
         command += ["--models-dir", options.models_dir, "--set", "embedding.workers=1"]
         if smallest:
             command += ["--set", f"embedding.smallest_face={smallest}"]
@@ -76,8 +84,11 @@ class Server:
         except urllib.error.URLError:
             return False
 
-    def look(self, photo, route="embed", faces="all"):
-        body = json.dumps({"image": base64.b64encode(photo).decode(), "faces": faces}).encode()
+    def look(self, photo, route="embed", faces="all", least=None):
+        asked = {"image": base64.b64encode(photo).decode(), "faces": faces}
+        if least:
+            asked["min_face_size"] = least
+        body = json.dumps(asked).encode()
         request = urllib.request.Request(f"{self.url}/faces/{route}", body, {"content-type": "application/json"})
         try:
             with self.opener.open(request, timeout=120) as answer:
@@ -151,6 +162,17 @@ def jpeg(photo):
     return file.getvalue()
 
 
+def turned(photo, boxes, degrees):
+    """A photo that lies, and where what was in these places is then."""
+    across, down = photo.size
+    places = {
+        90: lambda x, y, width, height: (down - y - height, x, height, width),
+        180: lambda x, y, width, height: (across - x - width, down - y - height, width, height),
+        270: lambda x, y, width, height: (y, across - x - width, height, width),
+    }
+    return jpeg(photo.transpose(TURNS[degrees])), [places[degrees](*box) for box in boxes]
+
+
 def group(some, size, options, chance, known):
     """A photo with a face in each cell of a grid, and where they are."""
     photo, boxes = ground(known, options, chance), []
@@ -161,7 +183,7 @@ def group(some, size, options, chance, known):
         top = at // COLUMNS * down + chance.randrange(max(1, down - piece.height))
         photo.paste(piece, (left, top))
         boxes.append((left + x, top + y, width, height))
-    return jpeg(photo), boxes
+    return photo, boxes
 
 
 def alone(person, size, options, chance, known):
@@ -169,7 +191,7 @@ def alone(person, size, options, chance, known):
     piece, (x, y, width, height) = person.sized(size)
     left, top = chance.randrange(photo.width - piece.width), chance.randrange(photo.height - piece.height)
     photo.paste(piece, (left, top))
-    return jpeg(photo), (left + x, top + y, width, height)
+    return photo, (left + x, top + y, width, height)
 
 
 def overlap(a, b):
@@ -190,9 +212,9 @@ class Tally:
         self.shown = self.found = self.flagged = self.others = self.single = self.singles = 0
         self.cosines, self.times = [], []
 
-    def group(self, server, photo, boxes, some):
-        faces, _ = server.look(photo)
-        _, spent = server.look(photo, "detect")
+    def group(self, server, photo, boxes, some, least=None):
+        faces, _ = server.look(photo, least=least)
+        _, spent = server.look(photo, "detect", least=least)
         self.times.append(spent * 1e3)
         hits = 0
         for person, box in zip(some, boxes):
@@ -215,42 +237,81 @@ class Tally:
         row = (f"{self.found} of {self.shown}", median, poor, self.others, f"{self.single} of {self.singles}")
         return " | ".join(map(str, row)) + f" | {statistics.median(self.times):.0f}"
 
+    def briefly(self):
+        """Without what the quality says."""
+        told = self.told().split(" | ")
+        return " | ".join(told[:2] + told[3:])
+
+
+def upright(servers, known, options, chance):
+    print("| pixels of a face | | found | cosine | small or blurred | others taken for faces | found alone | ms |")
+    print("| --: | --- | --: | --: | --: | --: | --: | --: |")
+    for size in options.sizes:
+        tallies = {name: Tally() for name in servers}
+        least = round(0.7 * size) if options.at_least else None
+        for number in range(options.groups):
+            some = known[number * COLUMNS * ROWS :][: COLUMNS * ROWS]
+            photo, boxes = group(some, size, options, chance, known)
+            file = jpeg(photo)
+            for name, server in servers.items():
+                tallies[name].group(server, file, boxes, some, least)
+        for person in known[: options.alone]:
+            photo, box = alone(person, size, options, chance, known)
+            file = jpeg(photo)
+            for name, server in servers.items():
+                tallies[name].alone(server, file, box)
+        for name, tally in tallies.items():
+            print(f"| {size} | {name} | {tally.told()} |", flush=True)
+
+
+def lying(servers, known, options, chance):
+    print("\n| pixels of a face | turned by | | found | cosine | others taken for faces | found alone | ms |")
+    print("| --: | --: | --- | --: | --: | --: | --: | --: |")
+    for size in options.turned:
+        some = known[: COLUMNS * ROWS]
+        together, boxes = group(some, size, options, chance, known)
+        singles = [alone(person, size, options, chance, known) for person in known[: options.alone]]
+        for degrees in TURNS:
+            tallies = {name: Tally() for name in servers}
+            photo, places = turned(together, boxes, degrees)
+            single = [turned(photo, [box], degrees) for photo, box in singles]
+            for name, server in servers.items():
+                tallies[name].group(server, photo, places, some)
+                for one, [box] in single:
+                    tallies[name].alone(server, one, box)
+            for name, tally in tallies.items():
+                print(f"| {size} | {degrees} | {name} | {tally.briefly()} |", flush=True)
+
+
+def empty(servers, known, options, chance):
+    print("\n| photos without a face | | taken for faces, of these surely (0.9) | ms, all faces | ms, largest |")
+    print("| --: | --- | --: | --: | --: |")
+    photos = [jpeg(ground(known, options, chance)) for _ in range(options.empty)]
+    for name, server in servers.items():
+        all_faces = [server.look(photo, "detect") for photo in photos]
+        largest = [server.look(photo, "detect", "largest") for photo in photos]
+        faces = [face for faces, _ in all_faces for face in faces]
+        sure = sum(face["confidence"] >= 0.9 for face in faces)
+        times = [statistics.median(spent * 1e3 for _, spent in some) for some in (all_faces, largest)]
+        print(f"| {len(photos)} | {name} | {len(faces)}, {sure} | {times[0]:.0f} | {times[1]:.0f} |")
+
 
 def main():
     options = arguments()
     chance = random.Random(options.seed)
     with tempfile.TemporaryDirectory() as folder:
         servers = {
-            "one look": Server(options, f"{folder}/one", NEVER),
-            "closer": Server(options, f"{folder}/closer", options.smallest_face),
+            "one look": Server(options.doppel, options, f"{folder}/one", NEVER),
+            "closer": Server(options.doppel, options, f"{folder}/closer", options.smallest_face),
         }
         known = people(servers["one look"], options, chance)
         print(f"{options.width} x {options.height} pixels, seed {options.seed}\n")
-        print("| pixels of a face | | found | cosine | small or blurred | others taken for faces | found alone | ms |")
-        print("| --: | --- | --: | --: | --: | --: | --: | --: |")
-        for size in options.sizes:
-            tallies = {name: Tally() for name in servers}
-            for number in range(options.groups):
-                some = known[number * COLUMNS * ROWS :][: COLUMNS * ROWS]
-                photo, boxes = group(some, size, options, chance, known)
-                for name, server in servers.items():
-                    tallies[name].group(server, photo, boxes, some)
-            for person in known[: options.alone]:
-                photo, box = alone(person, size, options, chance, known)
-                for name, server in servers.items():
-                    tallies[name].alone(server, photo, box)
-            for name, tally in tallies.items():
-                print(f"| {size} | {name} | {tally.told()} |", flush=True)
-        print("\n| photos without a face | | taken for faces, of these surely (0.9) | ms, all faces | ms, largest |")
-        print("| --: | --- | --: | --: | --: |")
-        empty = [jpeg(ground(known, options, chance)) for _ in range(options.empty)]
-        for name, server in servers.items():
-            all_faces = [server.look(photo, "detect") for photo in empty]
-            largest = [server.look(photo, "detect", "largest") for photo in empty]
-            faces = [face for faces, _ in all_faces for face in faces]
-            sure = sum(face["confidence"] >= 0.9 for face in faces)
-            times = [statistics.median(spent * 1e3 for _, spent in some) for some in (all_faces, largest)]
-            print(f"| {len(empty)} | {name} | {len(faces)}, {sure} | {times[0]:.0f} | {times[1]:.0f} |")
+        upright(servers, known, options, chance)
+        if options.baseline:
+            servers["baseline"] = Server(options.baseline, options, f"{folder}/baseline", options.smallest_face)
+        # Of their own, whatever came before.
+        lying(servers, known, options, random.Random(options.seed + 1))
+        empty(servers, known, options, random.Random(options.seed + 2))
         for server in servers.values():
             server.process.terminate()
             server.process.wait()

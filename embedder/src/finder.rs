@@ -2,7 +2,8 @@
 //! is surely upright, and at its parts, closer, where small faces may have been passed over.
 //!
 //! The closer look takes a time for each part, so it is for those who ask for all faces of what is no portrait, and for
-//! photos whose first look has found none surely.
+//! photos whose first look has found none surely. Only where the parts show nothing sure either are they tried on their
+//! sides and head too.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,7 @@ use image::RgbImage;
 use crate::crop::fitted;
 use crate::detect::{Detection, INPUT_SIDE};
 use crate::error::Error;
-use crate::limits::MAX_FACES;
+use crate::limits::{MAX_FACES, MAX_PARTS, MAX_TURNED_PARTS};
 use crate::parts::{LARGE, Part, SEEN, is_closer, merged, parts};
 use crate::photo::Photo;
 use crate::pixels::{float, floor};
@@ -28,6 +29,9 @@ const UPRIGHT: f32 = 0.9;
 const CLOSE: f32 = 128.0;
 /// The same of a sure face that makes a photo a portrait: a quarter of its longer side, where it is large.
 const PORTRAIT: f32 = 160.0;
+
+/// How a photo is to be turned, if at all, and how sure the surest face is then.
+type Way = (Option<Turn>, f32);
 
 /// Looks for faces.
 pub(crate) struct Finder<'a> {
@@ -92,12 +96,12 @@ impl Finder<'_> {
         // Faces that lie as they should may be too small to have been found surely, or at all.
         found.faces = upright;
         self.look_closer(found, image)?;
-        let way = match surest(&faces) > surest(&found.faces) {
-            true => turn,
+        let hint = match surest(&faces) > surest(&found.faces) {
+            true => (turn, surest(&faces)),
             false => self.way_of_the_surest(found)?,
         };
-        if way.is_some() {
-            found.turn(way);
+        if let (Some(way), _) = self.way_of_the_parts(found, hint)? {
+            found.turn(Some(way));
             found.faces = self.whole(&found.photo.pixels)?;
             self.look_closer(found, image)?;
         }
@@ -131,16 +135,16 @@ impl Finder<'_> {
         Ok((best, faces))
     }
 
-    /// The turn in which the surest face is found more surely than it is, if there is one. A large one was seen
-    /// in all ways before.
-    fn way_of_the_surest(&mut self, found: &Found) -> Result<Option<Turn>, Error> {
+    /// The turn in which the surest face is found more surely than it is, if there is one, and how surely it is found
+    /// then. A large one was seen in all ways before.
+    fn way_of_the_surest(&mut self, found: &Found) -> Result<Way, Error> {
         let scale = self.whole_scale(found.photo.size) * found.photo.reduction();
+        let (mut best, mut confidence) = (None, surest(&found.faces));
         let faces = found.faces.iter();
         let face = faces.max_by(|a, b| a.confidence.total_cmp(&b.confidence));
         let Some(face) = face.filter(|face| face.longer() * scale < LARGE) else {
-            return Ok(None);
+            return Ok((best, confidence));
         };
-        let (mut best, mut confidence) = (None, face.confidence);
         let pixels = &found.photo.pixels;
         let part = Part::around(face, pixels.dimensions(), self.scale_of(&found.photo));
         let picture = part.picture(pixels)?;
@@ -153,7 +157,38 @@ impl Finder<'_> {
                 (best, confidence) = (Some(turn), turned);
             }
         }
-        Ok(best)
+        Ok((best, confidence))
+    }
+
+    /// The turn in which parts show a face more surely than it has been seen, where that is not sure already: the first
+    /// in which one is sure, else the surest. What is asked is only which way the photo lies, so there are fewer parts,
+    /// and where that makes them coarser its smallest faces say nothing.
+    fn way_of_the_parts(&mut self, found: &Found, seen: Way) -> Result<Way, Error> {
+        let (mut best, mut confidence) = seen;
+        if confidence >= UPRIGHT {
+            return Ok(seen);
+        }
+        let photo = &found.photo;
+        let scale = self.whole_scale(photo.size) * photo.reduction();
+        let size = photo.pixels.dimensions();
+        for part in parts(size, (self.scale_of(photo), scale), MAX_TURNED_PARTS) {
+            let picture = part.picture(&photo.pixels)?;
+            for turn in Turn::ALL {
+                if !(self.is_awaited)() {
+                    return Err(Error::NotAwaited);
+                }
+                let faces = (self.look)(&turn.of(&picture))?.into_iter();
+                let faces = faces.map(|face| turn.undone(&face, picture.dimensions()));
+                let whole: Vec<_> = part.whole(faces.collect()).collect();
+                if surest(&whole) > confidence {
+                    (best, confidence) = (Some(turn), surest(&whole));
+                }
+                if confidence >= UPRIGHT {
+                    return Ok((best, confidence));
+                }
+            }
+        }
+        Ok((best, confidence))
     }
 
     /// Adds what is found in parts of the photo, decoded as far as that takes.
@@ -165,7 +200,8 @@ impl Finder<'_> {
         let photo = &found.photo;
         let scale = self.whole_scale(photo.size) * photo.reduction();
         let mut in_parts = Vec::new();
-        for part in parts(photo.pixels.dimensions(), self.scale_of(photo), scale) {
+        let size = photo.pixels.dimensions();
+        for part in parts(size, (self.scale_of(photo), scale), MAX_PARTS) {
             if !(self.is_awaited)() {
                 return Err(Error::NotAwaited);
             }

@@ -31,6 +31,9 @@ pub(crate) const PROFILE_BYTES: u64 = 4 << 20;
 /// Parts of a photo that are looked at one by one for small faces: as many as the largest photos have at about
 /// half their size.
 pub(crate) const MAX_PARTS: usize = 80;
+/// The same where it is only to be found out which way a photo lies, which each is looked at in three ways for: as
+/// many as photos of 24 megapixels have.
+pub(crate) const MAX_TURNED_PARTS: usize = 24;
 /// Faces answered for one photo.
 pub const MAX_FACES: usize = 100;
 /// Faces that go through the model at once.

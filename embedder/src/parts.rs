@@ -10,7 +10,6 @@ use image::RgbImage;
 use crate::crop::piece;
 use crate::detect::{Detection, INPUT_SIDE, SAME_FACE_OVERLAP, overlap, shared_part};
 use crate::error::Error;
-use crate::limits::MAX_PARTS;
 use crate::pixels::{float, floor};
 
 /// Pixels of a face's longer side, in what the detector sees, from which on it is found.
@@ -52,8 +51,12 @@ struct Span {
 
 /// The parts of a photo of this size at `finest`, and at coarser scales for faces too large for those, as far as
 /// they show more than a look at `whole`, the scale at which the photo was looked at; both are pixels a pixel of
-/// the photo. Coarser where there would be too many.
-pub(crate) fn parts(size: (u32, u32), mut finest: f32, whole: f32) -> Vec<Part> {
+/// the photo. Coarser where there would be more than `most`.
+pub(crate) fn parts(
+    size: (u32, u32),
+    (mut finest, whole): (f32, f32),
+    most: usize,
+) -> Vec<Part> {
     if !is_closer(finest, whole) {
         return Vec::new();
     }
@@ -62,7 +65,7 @@ pub(crate) fn parts(size: (u32, u32), mut finest: f32, whole: f32) -> Vec<Part> 
             Some(scale / LEVEL).filter(|scale| *scale > whole * WORTHWHILE)
         });
         let parts: Vec<_> = levels.flat_map(|scale| level(size, scale)).collect();
-        if parts.len() <= MAX_PARTS {
+        if parts.len() <= most {
             return parts;
         }
         finest *= 0.95;
@@ -199,7 +202,7 @@ mod tests {
     use image::Rgb;
 
     use super::*;
-    use crate::limits::{MAX_PIXELS, MAX_SIDE};
+    use crate::limits::{MAX_PARTS, MAX_PIXELS, MAX_SIDE, MAX_TURNED_PARTS};
 
     fn face(x: f32, y: f32, side: f32, confidence: f32) -> Detection {
         Detection {
@@ -239,7 +242,7 @@ mod tests {
             (1_700, 20),
             (8_191, 8_191),
         ] {
-            let parts = parts(size, 0.5, whole(size));
+            let parts = parts(size, (0.5, whole(size)), MAX_PARTS);
             assert!(!parts.is_empty() && parts.len() <= MAX_PARTS, "{size:?}");
             let (mut side, mut seed) = (40.0, 7_u32);
             while side * whole(size) < float(SEEN) {
@@ -274,16 +277,22 @@ mod tests {
                 }
                 let size = (*width, *height);
                 for finest in [0.5, 1.0] {
-                    let parts = parts(size, finest, whole(size));
+                    let parts = parts(size, (finest, whole(size)), MAX_PARTS);
                     assert!(parts.len() <= MAX_PARTS, "{size:?} has {}", parts.len());
+                    let fewer = super::parts(size, (finest, whole(size)), MAX_TURNED_PARTS);
+                    assert!(fewer.len() <= MAX_TURNED_PARTS, "{size:?} has {}", fewer.len());
+                    assert_eq!(fewer.is_empty(), parts.is_empty(), "{size:?}");
                     let closest = parts.iter().map(|it| it.scale).fold(0.0, f32::max);
                     let due = is_closer(finest, whole(size)) && width.min(height) > &1;
                     assert!(closest > 0.47 || !due, "{size:?}: {closest}");
                 }
             }
         }
-        assert!(parts((1_280, 960), 0.5, 0.5).is_empty());
-        assert_eq!(parts((4_000, 3_000), 0.5, 0.16).len(), 12);
+        assert!(parts((1_280, 960), (0.5, 0.5), MAX_PARTS).is_empty());
+        assert_eq!(parts((4_000, 3_000), (0.5, 0.16), MAX_PARTS).len(), 12);
+        // What is asked of fewer parts is asked of all of a photo of 24 megapixels.
+        let large = parts((6_000, 4_000), (0.5, 0.1), MAX_PARTS);
+        assert!(large.len() <= MAX_TURNED_PARTS, "{}", large.len());
     }
 
     #[test]
@@ -295,7 +304,7 @@ mod tests {
             }
         }
         let mut seen = 0;
-        for part in parts((3_000, 2_000), 0.5, whole((3_000, 2_000))) {
+        for part in parts((3_000, 2_000), (0.5, whole((3_000, 2_000))), MAX_PARTS) {
             let picture = part.picture(&photo).unwrap();
             assert!(picture.width() <= INPUT_SIDE && picture.height() <= INPUT_SIDE);
             let lit = picture.enumerate_pixels().filter(|(.., p)| p[0] > 125);
@@ -316,7 +325,7 @@ mod tests {
 
     #[test]
     fn what_an_edge_between_parts_has_cut_is_left_out_and_what_the_photo_ends_at_is_not() {
-        let parts = parts((4_000, 3_000), 0.5, 0.16);
+        let parts = parts((4_000, 3_000), (0.5, 0.16), MAX_PARTS);
         let (first, second) = (&parts[0], &parts[1]);
         let at_left = face(0.0, 100.0, 50.0, 0.9);
         assert_eq!(first.whole(vec![at_left]).count(), 1);

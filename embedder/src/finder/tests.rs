@@ -81,7 +81,22 @@ struct Seen {
     reduction: f32,
 }
 
+/// The same of what is surely upright alone: of what lies it sees nothing.
+fn look_upright(picture: &RgbImage) -> Vec<Detection> {
+    let found = look(picture).into_iter();
+    found.filter(|face| face.confidence >= UPRIGHT).collect()
+}
+
 fn seen(photo: &RgbImage, faces: Choice, smallest: u32, format: ImageFormat) -> Seen {
+    seen_by(look, photo, (faces, smallest), format)
+}
+
+fn seen_by(
+    look: fn(&RgbImage) -> Vec<Detection>,
+    photo: &RgbImage,
+    (faces, smallest): (Choice, u32),
+    format: ImageFormat,
+) -> Seen {
     let mut bytes = Vec::new();
     photo
         .write_to(&mut Cursor::new(&mut bytes), format)
@@ -193,7 +208,52 @@ fn a_small_face_is_found_where_there_is_no_large_one_upright_or_lying() {
         40,
         ImageFormat::Bmp,
     );
-    assert_eq!((none.boxes.len(), none.looks), (0, 4 + PARTS));
+    assert_eq!((none.boxes.len(), none.looks), (0, 4 + PARTS + 3 * PARTS));
+}
+
+#[test]
+fn small_faces_of_a_photo_that_lies_are_found_where_as_they_lie_nothing_is_seen_of_them() {
+    // In the first part or in the last one, whose right is the photo's.
+    for (faces, parts) in [
+        ([(300, 480, 48), (1_500, 100, 48)], 1),
+        ([(1_400, 480, 48), (1_500, 100, 48)], PARTS),
+    ] {
+        for (way, ways) in [
+            (Turn::ThreeQuarters, 1),
+            (Turn::Quarter, 2),
+            (Turn::Half, 3),
+        ] {
+            let mut photo = RgbImage::new(WIDE.0, WIDE.1);
+            faces.map(|face| draw(&mut photo, face, Some(way)));
+            let want = (Choice::Largest, 40);
+            let found = seen_by(look_upright, &photo, want, ImageFormat::Bmp);
+            assert_eq!(found.boxes.len(), 2, "{way:?}: {:?}", found.boxes);
+            for face in faces {
+                let is_there = found.boxes.iter().any(|it| is_of(*it, face));
+                assert!(is_there, "{way:?}, {face:?}: {:?}", found.boxes);
+            }
+            let probed = 3 * (parts - 1) + ways;
+            assert_eq!(found.looks, 4 + PARTS + probed + 1 + PARTS, "{way:?}");
+        }
+    }
+}
+
+#[test]
+fn what_is_unsure_in_any_way_is_taken_as_it_is_surest() {
+    let mut photo = RgbImage::new(WIDE.0, WIDE.1);
+    draw(&mut photo, (840, 480, 48), Some(Turn::Half));
+    let dim = |picture: &RgbImage| {
+        let found = look_upright(picture).into_iter();
+        let found = found.map(|face| Detection {
+            confidence: 0.7,
+            ..face
+        });
+        found.collect()
+    };
+    let want = (Choice::All, 40);
+    let found = seen_by(dim, &photo, want, ImageFormat::Bmp);
+    assert!(is_of(found.boxes[0], (840, 480, 48)), "{:?}", found.boxes);
+    assert_eq!(found.looks, 4 + PARTS + 3 * PARTS + 1 + PARTS);
 }
 
 #[test]
