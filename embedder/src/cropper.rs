@@ -166,6 +166,7 @@ impl Cropper {
                 width,
                 height,
                 faces,
+                left_out: found.left_out,
                 timings: Timings::default(),
             },
             crops,

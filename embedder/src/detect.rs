@@ -135,6 +135,12 @@ impl Detection {
         width.max(height)
     }
 
+    /// The shorter side of its box.
+    pub(crate) fn shorter(&self) -> f32 {
+        let [_, _, width, height] = self.bounding_box;
+        width.min(height)
+    }
+
     /// The same so much further to the right and down.
     pub(crate) fn moved(mut self, right: f32, down: f32) -> Self {
         self.bounding_box[0] += right;

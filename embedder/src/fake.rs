@@ -12,6 +12,7 @@ use crate::detect::Detection;
 use crate::embed::normalise;
 use crate::error::Error;
 use crate::joint::joined;
+use crate::limits::MAX_FACES;
 use crate::quality::Quality;
 use crate::types::{Analysis, Base, Choice, Face, FaceEmbedder, Mapper, ModelInfo, Timings, Want};
 
@@ -181,14 +182,19 @@ fn seen(image: &[u8], want: Want, shades: (u32, u32)) -> Result<Analysis, Error>
         let left = f32::from(u16::try_from(at * (width / across)).unwrap_or(u16::MAX));
         faces.extend(face_in(&tile.to_image(), left, (want, shades))?);
     }
-    if matches!(want.faces, Choice::Largest) {
-        faces.truncate(1);
-    }
+    let left_out = match want.faces {
+        Choice::Largest => {
+            faces.truncate(1);
+            0
+        }
+        Choice::All => faces.split_off(faces.len().min(MAX_FACES)).len(),
+    };
     timings.embed = started.elapsed() - timings.decode;
     Ok(Analysis {
         width,
         height,
         faces,
+        left_out,
         timings,
     })
 }

@@ -12,7 +12,7 @@ use image::RgbImage;
 use crate::crop::fitted;
 use crate::detect::{Detection, INPUT_SIDE};
 use crate::error::Error;
-use crate::limits::{MAX_FACES, MAX_PARTS, MAX_TURNED_PARTS};
+use crate::limits::{MAX_FACES, MAX_FACES_OF_PART, MAX_PARTS, MAX_TURNED_PARTS};
 use crate::parts::{LARGE, Part, SEEN, is_closer, merged, parts};
 use crate::photo::Photo;
 use crate::pixels::{float, floor};
@@ -51,6 +51,8 @@ pub(crate) struct Found {
     pub(crate) photo: Photo,
     /// In its pixels, the most prominent first.
     pub(crate) faces: Vec<Detection>,
+    /// How many more there were, of the size that is wanted.
+    pub(crate) left_out: usize,
     /// Whether parts of the photo were looked at.
     is_of_parts: bool,
     /// How long the photo was decoded.
@@ -64,12 +66,14 @@ impl Finder<'_> {
         let mut found = Found {
             photo: Photo::open(image)?,
             faces: Vec::new(),
+            left_out: 0,
             is_of_parts: false,
             decoding: Duration::ZERO,
         };
         found.decoding = started.elapsed();
         self.look_at(&mut found, image, want)?;
         found.sort();
+        found.limit(want);
         Ok(found)
     }
 
@@ -206,7 +210,7 @@ impl Finder<'_> {
                 return Err(Error::NotAwaited);
             }
             let faces = (self.look)(&part.picture(&photo.pixels)?)?;
-            in_parts.extend(part.whole(faces).take(MAX_FACES));
+            in_parts.extend(part.whole(faces).take(MAX_FACES_OF_PART));
         }
         found.is_of_parts = true;
         found.faces = merged(std::mem::take(&mut found.faces), scale, in_parts);
@@ -263,7 +267,16 @@ impl Found {
             by_size.then(b.prominence(size).total_cmp(&a.prominence(size)))
         };
         self.faces.sort_by(order);
-        self.faces.truncate(MAX_FACES);
+    }
+
+    /// No more than are told, and how many are not.
+    fn limit(&mut self, want: Want) {
+        let left_out = self.faces.split_off(self.faces.len().min(MAX_FACES));
+        if want.faces == Choice::All {
+            let least = float(want.smallest) / self.photo.reduction();
+            let is_wanted = |face: &&Detection| face.shorter() >= least;
+            self.left_out = left_out.iter().filter(is_wanted).count();
+        }
     }
 
     fn turn(&mut self, turn: Option<Turn>) {

@@ -138,6 +138,8 @@ pub struct Analysis {
     pub height: u32,
     /// The largest first.
     pub faces: Vec<Face>,
+    /// Faces of the size that was wanted that were found beyond [`MAX_FACES`](crate::limits::MAX_FACES), of which no more is told.
+    pub left_out: usize,
     /// How long each stage took.
     pub timings: Timings,
 }

@@ -69,6 +69,9 @@ struct Looked {
     #[serde(default)]
     sha256: String,
     faces: Vec<LookedFace>,
+    /// A server from before it was told has none.
+    #[serde(default)]
+    faces_left_out: usize,
     width: u32,
     height: u32,
 }
@@ -259,6 +262,7 @@ impl RemoteEmbedder {
             width: looked.width,
             height: looked.height,
             faces: faces.collect::<Result<_, _>>()?,
+            left_out: looked.faces_left_out,
             timings: Timings {
                 embed: started.elapsed(),
                 ..Timings::default()

@@ -314,24 +314,40 @@ fn of_many_faces_in_parts_those_of_the_size_of_the_largest_come_first_and_no_mor
         landmarks: [[20.0, 310.0]; 5],
         confidence: 0.7,
     };
-    let looks = Cell::new(0);
-    let mut finder = Finder {
-        look: &mut |_: &RgbImage| {
-            looks.set(looks.get() + 1);
-            Ok(if looks.get() > 4 {
-                grid(12.0)
-            } else {
-                vec![corner]
-            })
-        },
-        enlarge: 1.0,
-        smallest: 40,
-        is_awaited: &|| true,
-    };
-    let found = finder.find(&bytes, want(Choice::Largest)).unwrap();
-    assert_eq!(found.faces.len(), MAX_FACES);
-    // Of 31 pixels of 640, at the edge, before those of 24 of the photo's in its middle.
-    assert!(found.faces[0].longer() > 80.0, "{:?}", found.faces[0]);
+    // Of 24 pixels of the photo.
+    for (faces, smallest, are_told) in [
+        (Choice::All, 0, true),
+        (Choice::All, 24, true),
+        (Choice::All, 25, false),
+        (Choice::Largest, 0, false),
+    ] {
+        let looks = Cell::new(0);
+        let mut finder = Finder {
+            look: &mut |_: &RgbImage| {
+                looks.set(looks.get() + 1);
+                Ok(if looks.get() > 4 {
+                    grid(12.0)
+                } else {
+                    vec![corner]
+                })
+            },
+            enlarge: 1.0,
+            smallest: 40,
+            is_awaited: &|| true,
+        };
+        let want = Want {
+            smallest,
+            ..want(faces)
+        };
+        let found = finder.find(&bytes, want).unwrap();
+        assert_eq!(found.faces.len(), MAX_FACES);
+        // Of 31 pixels of 640, at the edge, before those of 24 of the photo's in its middle.
+        assert!(found.faces[0].longer() > 80.0, "{:?}", found.faces[0]);
+        // The 250 of a part are six rows of 40 and 10; the other part begins 14 columns later.
+        let due = 6 * 54 + 20 + 1 - MAX_FACES;
+        let left_out = if are_told { due } else { 0 };
+        assert_eq!(found.left_out, left_out, "{faces:?} {smallest}");
+    }
 }
 
 #[test]

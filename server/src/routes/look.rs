@@ -1,6 +1,8 @@
 //! Photos that are looked at and forgotten: where the faces are, what their vectors are, whether
 //! two are one person.
 
+use std::num::NonZeroUsize;
+
 use actix_web::HttpRequest;
 use actix_web::web::{self, Data, Payload};
 use base64::Engine;
@@ -104,6 +106,7 @@ async fn detect(app: Data<App>, request: HttpRequest, payload: Payload) -> Outco
     let analysis = seen(&app, look, false).await?.0.analysis;
     Ok(Answer(Detected {
         faces: analysis.faces.iter().map(Place::from).collect(),
+        faces_left_out: NonZeroUsize::new(analysis.left_out),
         width: analysis.width,
         height: analysis.height,
     }))
@@ -123,6 +126,7 @@ async fn embed(app: Data<App>, request: HttpRequest, payload: Payload) -> Outcom
         model: model.name,
         sha256: model.sha256,
         faces: faces.collect(),
+        faces_left_out: NonZeroUsize::new(analysis.left_out),
         width: analysis.width,
         height: analysis.height,
     }))

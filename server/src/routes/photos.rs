@@ -1,6 +1,7 @@
 //! Photos in: their faces kept, or their look-alikes out.
 
 use std::collections::HashSet;
+use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
 use actix_web::HttpRequest;
@@ -21,8 +22,8 @@ use crate::makers::{clean, expect_maker, kept, look, makers, moved, searcher};
 use crate::refusal::Refusal;
 use crate::wire::envelope::Answer;
 use crate::wire::face::{
-    Added, AddedFace, Among, Duplicate, Found, FoundFace, Hit, ImageError, KnownFace, Meaning,
-    Place, Timings, person_of,
+    Added, AddedFace, Among, Duplicate, Found, FoundFace, Hit, ImageError, KnownFace, LeftOut,
+    Meaning, Place, Timings, person_of,
 };
 use crate::wire::id::Id;
 use crate::wire::params::{ReadParams, WriteParams};
@@ -127,6 +128,7 @@ async fn add(
     for ((index, photo), outcome) in photos.into_iter().zip(outcomes) {
         let taken = async {
             let seen = sifted(outcome?, &sieve)?;
+            let left_out = NonZeroUsize::new(seen.0.analysis.left_out);
             let original = match add.keep_photo {
                 true => Some(clean(&app, photo.bytes.clone()).await?),
                 false => None,
@@ -134,7 +136,12 @@ async fn add(
             let faces = named_faces(seen, photo.id);
             let earlier = again.get(&index).and_then(|first| gathered.face_of(*first));
             let twins = twins(&app, &info, (using, add.duplicates), &faces, earlier).await?;
-            Ok((faces, twins, original))
+            Ok(Taken {
+                faces,
+                twins,
+                original,
+                left_out,
+            })
         };
         match taken.await {
             Ok(taken) => gathered.take(index, photo, taken),
@@ -216,6 +223,16 @@ async fn twins(
     Ok(twins)
 }
 
+/// What is kept of a photo.
+struct Taken {
+    faces: Faces,
+    /// For each face another of the same picture, if there is one.
+    twins: Vec<Option<Duplicate>>,
+    /// The photo, if it is kept too.
+    original: Option<Vec<u8>>,
+    left_out: Option<NonZeroUsize>,
+}
+
 /// What one request's photos come to.
 #[derive(Default)]
 struct Gathered {
@@ -268,9 +285,14 @@ impl Gathered {
         &mut self,
         image_index: usize,
         photo: Photo,
-        (faces, twins, original): (Faces, Vec<Option<Duplicate>>, Option<Vec<u8>>),
+        taken: Taken,
     ) {
-        for ((id, face, vectors), duplicate_of) in faces.into_iter().zip(twins) {
+        self.added.left_out.extend(taken.left_out.map(|faces_left_out| LeftOut {
+            image_index,
+            faces_left_out,
+        }));
+        let original = taken.original;
+        for ((id, face, vectors), duplicate_of) in taken.faces.into_iter().zip(taken.twins) {
             self.added.faces.push(AddedFace {
                 place: Place::from(&face),
                 id,
@@ -384,6 +406,7 @@ async fn search(
     }
     Ok(Answer(Found {
         faces,
+        faces_left_out: NonZeroUsize::new(analysis.left_out),
         model: model.name.clone(),
         likeness_among: meaning.scale.map(|(_, among)| among),
         width: analysis.width,

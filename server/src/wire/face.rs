@@ -1,5 +1,7 @@
 //! Faces as they travel: what is told about those of a photo and about one that is kept.
 
+use std::num::NonZeroUsize;
+
 use embedder::{Calibration, Scale};
 use engine::{PERSON, Payload, ScoredPoint, StoredFace, StoredPoint};
 use schemars::JsonSchema;
@@ -105,6 +107,18 @@ pub(crate) struct Added {
     /// Photos whose ids were there, where these were to stay.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) known: Vec<KnownFace>,
+    /// Photos with more faces than are kept of one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) left_out: Vec<LeftOut>,
+}
+
+/// A photo of which not all faces were kept.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct LeftOut {
+    /// The photo, by its place in the request.
+    pub(crate) image_index: usize,
+    /// Faces that were found beyond the 100 that are kept of a photo at most.
+    pub(crate) faces_left_out: NonZeroUsize,
 }
 
 /// A face that was there already.
@@ -150,6 +164,9 @@ pub(crate) struct ImageError {
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Found {
     pub(crate) faces: Vec<FoundFace>,
+    /// Faces that were found beyond the 100 that are looked for of a photo at most; absent where all are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) faces_left_out: Option<NonZeroUsize>,
     /// The model whose vectors are compared.
     pub(crate) model: String,
     /// Whose cosines `likeness` goes by.

@@ -1,5 +1,7 @@
 //! Photos that are looked at and not kept, as they travel: what is detected, embedded, compared.
 
+use std::num::NonZeroUsize;
+
 use actix_web::web::Bytes;
 use embedder::Choice;
 use schemars::JsonSchema;
@@ -182,6 +184,9 @@ impl TryFrom<Form> for Compare {
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Detected {
     pub(crate) faces: Vec<Place>,
+    /// Faces that were found beyond the 100 that are told of a photo at most; absent where all are told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) faces_left_out: Option<NonZeroUsize>,
     /// Pixels of the upright photo.
     pub(crate) width: u32,
     pub(crate) height: u32,
@@ -195,6 +200,9 @@ pub(crate) struct Embedded {
     /// Hex SHA-256 of its published weights.
     pub(crate) sha256: String,
     pub(crate) faces: Vec<EmbeddedFace>,
+    /// Faces that were found beyond the 100 that are told of a photo at most; absent where all are told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) faces_left_out: Option<NonZeroUsize>,
     pub(crate) width: u32,
     pub(crate) height: u32,
 }

@@ -6,7 +6,7 @@ use crate::common;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use common::{Server, fake, photo};
+use common::{Server, fake, group, photo};
 use serde_json::{Value, json};
 
 const SEARCH: &str = "/collections/stars/faces/search";
@@ -374,4 +374,32 @@ fn a_picture_that_is_known_is_not_sent_again() {
     let answers =
         &document["paths"]["/collections/{collection}/faces/{id}/image"]["get"]["responses"];
     assert!(answers["304"].is_object() && answers["200"]["headers"]["etag"].is_object());
+}
+
+#[test]
+fn of_more_faces_than_are_told_it_is_told_how_many_more_there_are() {
+    let server = Server::start();
+    server.with_faces("stars");
+    let path = "/collections/stars/faces";
+    let crowd: Vec<_> = (0..117).map(|n| 4 + n % 20).collect();
+    let (crowd, few) = (BASE64_STANDARD.encode(group(&crowd)), BASE64_STANDARD.encode(photo(4)));
+    for path in [path, "/faces/detect", "/faces/embed", SEARCH] {
+        let told = |image: &str| {
+            let body = json!({"image": image, "faces": "all"});
+            let mut told = server.post(path, &body).ok();
+            if let Some(of_photo) = told.get_mut("left_out") {
+                assert_eq!(of_photo[0]["image_index"], 0);
+                told["faces_left_out"] = of_photo[0]["faces_left_out"].take();
+            }
+            told
+        };
+        let many = told(&crowd);
+        assert_eq!(many["faces"].as_array().unwrap().len(), 100, "{path}");
+        assert_eq!(many["faces_left_out"], 17, "{path}");
+        let all = told(&few);
+        assert!(all.get("faces_left_out").is_none() && all.get("left_out").is_none(), "{path}");
+    }
+    // Nobody asked for more than one.
+    let largest = server.post("/faces/detect", &json!({"image": crowd, "faces": "largest"})).ok();
+    assert!(largest.get("faces_left_out").is_none());
 }

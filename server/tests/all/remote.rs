@@ -5,7 +5,7 @@ use crate::common;
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Barrier};
 
-use common::{Before, Server, faceless, fake, made, photo};
+use common::{Before, Server, faceless, fake, group, made, photo};
 use embedder::{Analysis, FaceEmbedder, FakeEmbedder, ModelInfo, Want};
 use engine::{CollectionChange, Engine, Options};
 use parking_lot::Mutex;
@@ -326,4 +326,7 @@ fn faces_smaller_than_a_request_wants_are_not_looked_for_also_on_another_server(
     }
     server.form("/faces/compare", &[image, image, least]).ok();
     assert_eq!(*noted.lock(), [20, 20]);
+    let crowd = group(&[4; 103]);
+    let told = server.form("/faces/detect", &[("image", &crowd)]).ok();
+    assert_eq!(told["faces_left_out"], 3, "as the other server says");
 }
