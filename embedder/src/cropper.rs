@@ -13,7 +13,7 @@ use crate::detect::{Detection, INPUT_SIDE};
 use crate::detector::Detector;
 use crate::embed::numbers;
 use crate::error::Error;
-use crate::finder::Found;
+use crate::finder::{Found, Patience};
 use crate::manifest::{Crop, Input, Manifest};
 use crate::models::locate_detector;
 use crate::quality::{self, Quality};
@@ -83,7 +83,7 @@ impl Cropper {
             crop: false,
             smallest: 0,
         };
-        let crops = self.prepare(image, want, &|| true)?.crops;
+        let crops = self.prepare(image, want, Patience::ENDLESS)?.crops;
         let crops = crops.iter().zip(&self.inputs).next();
         Ok(crops.and_then(|(crops, input)| Some(numbers(crops.first()?, input))))
     }
@@ -108,18 +108,16 @@ impl Cropper {
         &mut self,
         image: &[u8],
         want: Want,
-        is_awaited: &dyn Fn() -> bool,
+        patience: Patience<'_>,
     ) -> Result<Prepared, Error> {
         let started = Instant::now();
-        let mut found = self.detector.find(image, want, is_awaited)?;
+        let mut found = self.detector.find(image, want, patience)?;
         if want.faces == Choice::Largest {
             found.faces.truncate(1);
         }
         let (all, decoding) = (started.elapsed(), found.decoding);
         if (found.photo).is_too_coarse(&found.faces, self.pixels_of(want)) {
-            if !is_awaited() {
-                return Err(Error::NotAwaited);
-            }
+            patience.check()?;
             found.finer(image, u32::MAX)?;
         }
         let mut prepared = self.cut_out(&found, want)?;

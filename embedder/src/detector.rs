@@ -9,7 +9,7 @@ use ort::value::TensorRef;
 
 use crate::detect::{Detection, Grid, INPUT_SIDE, Input, STRIDES, distinct, faces_of};
 use crate::error::Error;
-use crate::finder::{Finder, Found};
+use crate::finder::{Finder, Found, Patience};
 use crate::manifest;
 use crate::runtime::session;
 use crate::types::Want;
@@ -43,14 +43,14 @@ impl Detector {
         &mut self,
         image: &[u8],
         want: Want,
-        is_awaited: &dyn Fn() -> bool,
+        patience: Patience<'_>,
     ) -> Result<Found, Error> {
         let (enlarge, smallest) = (self.enlarge, self.smallest.max(want.smallest));
         let mut finder = Finder {
             look: &mut |picture: &RgbImage| self.look(picture),
             enlarge,
             smallest,
-            is_awaited,
+            patience,
         };
         finder.find(image, want)
     }

@@ -81,6 +81,9 @@ pub enum Error {
     /// Whoever sent the photo has gone, so that no more was made of it.
     #[error("nobody waits for the photo any more")]
     NotAwaited,
+    /// It takes much longer than the photos it came with, so that nothing was made of it yet.
+    #[error("the photo takes longer than those it came with: it is to be looked at alone")]
+    TakesLong,
     /// The models or the runtime failed.
     #[error("the face models failed: {0}")]
     Model(String),

@@ -143,20 +143,23 @@ impl FaceEmbedder for FakeEmbedder {
     }
 
     fn analyze_all(&mut self, photos: &[(&[u8], Want)]) -> Vec<Result<Analysis, Error>> {
-        self.analyze_awaited(photos, &|_| true)
+        let photos = photos.iter();
+        photos.map(|(image, want)| self.seen(image, *want)).collect()
     }
 
     fn analyze_awaited(
         &mut self,
         photos: &[(&[u8], Want)],
         is_awaited: &dyn Fn(usize) -> bool,
-    ) -> Vec<Result<Analysis, Error>> {
-        let photos = photos.iter().enumerate();
-        let outcomes = photos.map(|(at, (image, want))| match is_awaited(at) {
-            true => self.seen(image, *want),
-            false => Err(Error::NotAwaited),
-        });
-        outcomes.collect()
+        tell: &mut dyn FnMut(usize, Result<Analysis, Error>),
+    ) {
+        for (at, (image, want)) in photos.iter().enumerate() {
+            let outcome = match is_awaited(at) {
+                true => self.seen(image, *want),
+                false => Err(Error::NotAwaited),
+            };
+            tell(at, outcome);
+        }
     }
 }
 

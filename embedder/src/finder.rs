@@ -41,8 +41,31 @@ pub(crate) struct Finder<'a> {
     pub(crate) enlarge: f32,
     /// Pixels of the smallest faces that are looked for.
     pub(crate) smallest: u32,
-    /// Whether anybody still waits for what is found.
+    pub(crate) patience: Patience<'a>,
+}
+
+/// How long those who want a photo looked at wait for it.
+#[derive(Clone, Copy)]
+pub(crate) struct Patience<'a> {
+    /// Whether anybody still does.
     pub(crate) is_awaited: &'a dyn Fn() -> bool,
+    /// Whether others wait with it, for whom a photo that takes a closer look is left.
+    pub(crate) is_short: bool,
+}
+
+impl Patience<'_> {
+    /// Whatever it takes.
+    pub(crate) const ENDLESS: Self = Self {
+        is_awaited: &|| true,
+        is_short: false,
+    };
+
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        match (self.is_awaited)() {
+            true => Ok(()),
+            false => Err(Error::NotAwaited),
+        }
+    }
 }
 
 /// What is found.
@@ -91,6 +114,9 @@ impl Finder<'_> {
             found.turn(turn);
             found.faces = faces;
             return Ok(());
+        }
+        if self.patience.is_short {
+            return Err(Error::TakesLong);
         }
         if surest(&faces) >= UPRIGHT {
             found.turn(turn);
@@ -178,9 +204,7 @@ impl Finder<'_> {
         for part in parts(size, (self.scale_of(photo), scale), MAX_TURNED_PARTS) {
             let picture = part.picture(&photo.pixels)?;
             for turn in Turn::ALL {
-                if !(self.is_awaited)() {
-                    return Err(Error::NotAwaited);
-                }
+                self.patience.check()?;
                 let faces = (self.look)(&turn.of(&picture))?.into_iter();
                 let faces = faces.map(|face| turn.undone(&face, picture.dimensions()));
                 let whole: Vec<_> = part.whole(faces.collect()).collect();
@@ -197,18 +221,14 @@ impl Finder<'_> {
 
     /// Adds what is found in parts of the photo, decoded as far as that takes.
     fn look_closer(&mut self, found: &mut Found, image: &[u8]) -> Result<(), Error> {
-        if !(self.is_awaited)() {
-            return Err(Error::NotAwaited);
-        }
+        self.patience.check()?;
         found.finer(image, self.least_side(found.photo.size))?;
         let photo = &found.photo;
         let scale = self.whole_scale(photo.size) * photo.reduction();
         let mut in_parts = Vec::new();
         let size = photo.pixels.dimensions();
         for part in parts(size, (self.scale_of(photo), scale), MAX_PARTS) {
-            if !(self.is_awaited)() {
-                return Err(Error::NotAwaited);
-            }
+            self.patience.check()?;
             let faces = (self.look)(&part.picture(&photo.pixels)?)?;
             in_parts.extend(part.whole(faces).take(MAX_FACES_OF_PART));
         }

@@ -6,7 +6,9 @@ use std::time::Instant;
 use crate::crop::png;
 use crate::cropper::{Cropper, Prepared};
 use crate::error::Error;
+use crate::finder::Patience;
 use crate::joint::{Part, joined};
+use crate::limits::FACES_AT_ONCE;
 use crate::manifest::Manifest;
 use crate::models::{Installed, NetworkFiles, locate};
 use crate::network::Network;
@@ -76,17 +78,87 @@ impl OnnxEmbedder {
             crop: false,
             smallest: 0,
         };
-        let prepared = self.cropper.prepare(image, want, &|| true)?;
+        let prepared = self.cropper.prepare(image, want, Patience::ENDLESS)?;
         let crops = prepared.crops.into_iter().next();
         crops.unwrap_or_default().iter().map(png).collect()
     }
 
+    /// Finds the faces of all photos, where patience is short but for those that take a closer look, and embeds them, as
+    /// many together as the networks take at once. Each photo is told as soon as nothing more is to be done of it.
+    fn look(
+        &mut self,
+        photos: &[(&[u8], Want)],
+        (is_awaited, is_short): (&dyn Fn(usize) -> bool, bool),
+        tell: &mut dyn FnMut(usize, Result<Analysis, Error>),
+    ) {
+        let mut with_faces = Vec::new();
+        for (at, (image, want)) in photos.iter().enumerate() {
+            let patience = Patience {
+                is_awaited: &|| is_awaited(at),
+                is_short,
+            };
+            let prepared = patience.check();
+            let prepared = prepared.and_then(|()| self.cropper.prepare(image, *want, patience));
+            match prepared {
+                Ok(prepared) if prepared.crops.iter().all(Vec::is_empty) => {
+                    tell(at, Ok(prepared.analysis));
+                }
+                Ok(prepared) => with_faces.push((at, prepared)),
+                Err(error) => tell(at, Err(error)),
+            }
+        }
+        // Whose photo shows few waits for no crowd.
+        with_faces.sort_by_key(|(_, photo)| photo.analysis.faces.len());
+        while !with_faces.is_empty() {
+            let mut faces = 0;
+            let fit = with_faces.iter().take_while(|(_, photo)| {
+                faces += photo.analysis.faces.len();
+                faces <= FACES_AT_ONCE
+            });
+            let some = with_faces.drain(..fit.count().max(1));
+            let some = some.filter_map(|(at, photo)| match is_awaited(at) {
+                true => Some((at, photo)),
+                false => {
+                    tell(at, Err(Error::NotAwaited));
+                    None
+                }
+            });
+            let some = some.collect();
+            self.embed(some, tell);
+        }
+    }
+
+    /// The vectors of photos whose faces go through the networks together.
+    fn embed(
+        &mut self,
+        photos: Vec<(usize, Prepared)>,
+        tell: &mut dyn FnMut(usize, Result<Analysis, Error>),
+    ) {
+        let started = Instant::now();
+        let vectors = self.vectors(&photos);
+        let taken = started.elapsed();
+        let mut vectors = vectors.map(Vec::into_iter);
+        for (at, Prepared { mut analysis, .. }) in photos {
+            let outcome = match &mut vectors {
+                Ok(vectors) => {
+                    for (face, vector) in analysis.faces.iter_mut().zip(vectors) {
+                        face.vector = vector;
+                    }
+                    analysis.timings.embed += taken;
+                    Ok(analysis)
+                }
+                Err(error) => Err(Error::Model(error.to_string())),
+            };
+            tell(at, outcome);
+        }
+    }
+
     /// The vectors of all faces, in their order.
-    fn vectors(&mut self, prepared: &[Result<Prepared, Error>]) -> Result<Vec<Vec<f32>>, Error> {
+    fn vectors(&mut self, prepared: &[(usize, Prepared)]) -> Result<Vec<Vec<f32>>, Error> {
         let mut by_network = Vec::new();
         for (at, network) in self.networks.iter_mut().enumerate() {
-            let crops = prepared.iter().flatten();
-            let crops = crops.filter_map(|photo| photo.crops.get(at)).flatten();
+            let crops = prepared.iter();
+            let crops = crops.filter_map(|(_, photo)| photo.crops.get(at)).flatten();
             let vectors = network.embed(&crops.cloned().collect::<Vec<_>>())?;
             by_network.push((vectors, network.weight));
         }
@@ -110,49 +182,21 @@ impl FaceEmbedder for OnnxEmbedder {
     }
 
     fn analyze_all(&mut self, photos: &[(&[u8], Want)]) -> Vec<Result<Analysis, Error>> {
-        self.analyze_awaited(photos, &|_| true)
+        let mut outcomes: Vec<_> = photos.iter().map(|_| Err(Error::NotAwaited)).collect();
+        self.look(photos, (&|_| true, false), &mut |at, outcome| {
+            outcomes[at] = outcome;
+        });
+        outcomes
     }
 
-    /// It is asked before a photo is decoded, before each of its parts is looked at, and before its faces go
-    /// through the networks.
+    /// Whether somebody waits is asked before a photo is decoded, before each of its parts is looked at, and before
+    /// its faces go through the networks. A closer look takes long.
     fn analyze_awaited(
         &mut self,
         photos: &[(&[u8], Want)],
         is_awaited: &dyn Fn(usize) -> bool,
-    ) -> Vec<Result<Analysis, Error>> {
-        let photos = photos.iter().enumerate();
-        let mut prepared: Vec<_> = photos
-            .map(|(at, (image, want))| match is_awaited(at) {
-                true => self.cropper.prepare(image, *want, &|| is_awaited(at)),
-                false => Err(Error::NotAwaited),
-            })
-            .collect();
-        for (at, photo) in prepared.iter_mut().enumerate() {
-            if photo.is_ok() && !is_awaited(at) {
-                *photo = Err(Error::NotAwaited);
-            }
-        }
-        let started = Instant::now();
-        let vectors = self.vectors(&prepared);
-        let taken = started.elapsed();
-        let mut vectors = vectors.map(Vec::into_iter);
-        let outcomes = prepared.into_iter().map(|prepared| {
-            let Prepared {
-                mut analysis,
-                crops,
-            } = prepared?;
-            if crops.iter().all(Vec::is_empty) {
-                return Ok(analysis);
-            }
-            let vectors = vectors
-                .as_mut()
-                .map_err(|error| Error::Model(error.to_string()))?;
-            for (face, vector) in analysis.faces.iter_mut().zip(vectors) {
-                face.vector = vector;
-            }
-            analysis.timings.embed += taken;
-            Ok(analysis)
-        });
-        outcomes.collect()
+        tell: &mut dyn FnMut(usize, Result<Analysis, Error>),
+    ) {
+        self.look(photos, (is_awaited, photos.len() > 1), tell);
     }
 }

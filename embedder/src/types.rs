@@ -27,15 +27,19 @@ pub trait FaceEmbedder: Send {
         decode::memory_bytes(image)
     }
 
-    /// What `analyze_all` does, of photos that nobody may wait for any more, which `is_awaited` says of each by its place:
-    /// where something can still be left undone, such a photo comes to [`Error::NotAwaited`].
+    /// What `analyze_all` does, for people who wait: each photo's outcome is told by its place, once, as soon as it is there.
+    /// Of several photos one that takes much longer than the others comes to [`Error::TakesLong`] and is to be looked at
+    /// alone. Where something can still be left undone of a photo that nobody waits for any more, which `is_awaited` says
+    /// by its place, it comes to [`Error::NotAwaited`].
     fn analyze_awaited(
         &mut self,
         photos: &[(&[u8], Want)],
         is_awaited: &dyn Fn(usize) -> bool,
-    ) -> Vec<Result<Analysis, Error>> {
+        tell: &mut dyn FnMut(usize, Result<Analysis, Error>),
+    ) {
         let _ = is_awaited;
-        self.analyze_all(photos)
+        let outcomes = self.analyze_all(photos).into_iter().enumerate();
+        outcomes.for_each(|(at, outcome)| tell(at, outcome));
     }
 
     /// What comes of one photo.

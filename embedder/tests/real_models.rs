@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
@@ -141,12 +142,58 @@ fn a_photo_that_nobody_waits_for_is_left_undone_and_the_others_of_its_batch_are_
         (file.as_slice(), want),
         (file.as_slice(), want),
     ];
-    let outcomes = embedder.analyze_awaited(&photos, &is_awaited);
-    let left = outcomes[..2].iter();
-    let left = left.map(|outcome| matches!(outcome, Err(embedder::Error::NotAwaited)));
-    assert_eq!(left.collect::<Vec<_>>(), [true, true], "{outcomes:?}");
-    let face = &outcomes[2].as_ref().unwrap().faces[0];
+    let mut outcomes = BTreeMap::new();
+    embedder.analyze_awaited(&photos, &is_awaited, &mut |at, outcome| {
+        assert!(outcomes.insert(at, outcome).is_none(), "{at} is told twice");
+    });
+    let left = [0, 1].map(|at| matches!(outcomes[&at], Err(embedder::Error::NotAwaited)));
+    assert_eq!(left, [true, true], "{outcomes:?}");
+    let face = &outcomes[&2].as_ref().unwrap().faces[0];
     assert!(cosine(&face.vector, &alone.vector) > 0.999);
+}
+
+#[test]
+fn of_photos_that_come_together_portraits_are_told_first_and_what_takes_longer_is_left() {
+    let (mut embedder, photo) = match models_and_photo() {
+        Ok(both) => both,
+        Err(why) => return eprintln!("skipped: {why}"),
+    };
+    let jpeg = |photo: &RgbImage| {
+        let mut file = Vec::new();
+        photo
+            .write_to(&mut Cursor::new(&mut file), ImageFormat::Jpeg)
+            .unwrap();
+        file
+    };
+    let alone = seen(&mut embedder, &photo).faces.remove(0);
+    let (mut several, mut large) = (RgbImage::new(600, 600), RgbImage::new(3_000, 2_000));
+    for (x, y) in [(0, 0), (300, 0), (0, 300), (300, 300)] {
+        image::imageops::replace(&mut several, &photo, x, y);
+    }
+    image::imageops::replace(&mut large, &photo, 900, 700);
+    let files = [&large, &several, &photo].map(jpeg);
+    let want = Want {
+        faces: Choice::All,
+        vectors: true,
+        crop: false,
+        smallest: 0,
+    };
+    let photos: Vec<_> = files.iter().map(|file| (file.as_slice(), want)).collect();
+    let mut told = Vec::new();
+    embedder.analyze_awaited(&photos, &|_| true, &mut |at, outcome| told.push((at, outcome)));
+    assert_eq!(told.iter().map(|(at, _)| *at).collect::<Vec<_>>(), [0, 2, 1]);
+    assert!(matches!(told[0].1, Err(embedder::Error::TakesLong)), "{told:?}");
+    let faces = |at: usize| &told[at].1.as_ref().unwrap().faces;
+    assert!(cosine(&faces(1)[0].vector, &alone.vector) > 0.98);
+    assert_eq!(faces(2).len(), 4);
+    // Alone it is looked at to the end.
+    let mut last = None;
+    embedder.analyze_awaited(&photos[..1], &|_| true, &mut |_, outcome| last = Some(outcome));
+    let faces = last.unwrap().unwrap().faces;
+    assert!(cosine(&faces[0].vector, &alone.vector) > 0.9);
+    let all = embedder.analyze_all(&photos);
+    let counts = all.iter().map(|it| it.as_ref().unwrap().faces.len());
+    assert_eq!(counts.collect::<Vec<_>>(), [1, 4, 1]);
 }
 
 #[test]

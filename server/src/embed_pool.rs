@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 use tracing::Span;
 
 use crate::embed_queue::Queue;
-use crate::embed_worker::{Batching, Job, Worker};
+use crate::embed_worker::{Batching, Desk, Job, Worker};
 use crate::gate::Gate;
 use crate::http::Room;
 use crate::memory::Memory;
@@ -76,12 +76,14 @@ impl Pool {
         for (number, embedder) in embedders.into_iter().enumerate() {
             let worker = Worker {
                 embedder,
-                jobs: Arc::clone(&jobs),
+                desk: Desk {
+                    jobs: Arc::clone(&jobs),
+                    metrics: metrics.clone(),
+                    slow,
+                },
                 batching,
                 busy: Arc::clone(&busy),
                 factory: Arc::clone(factory),
-                metrics: metrics.clone(),
-                slow,
                 memory: memory.clone(),
             };
             let thread = thread::Builder::new().name(format!("embed-{number}"));

@@ -1,5 +1,8 @@
 //! Photos that wait for a worker, first come, first served, and so many at most. Whose client has gone is passed
 //! over, and where all places are taken makes room for the next.
+//!
+//! Those that take long, which shows when they are looked at, come back and wait in a line of their own. Who comes for
+//! work is given one of each line in turn, so that neither waits for all of the other.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -20,16 +23,48 @@ pub(crate) struct Queue<T> {
 
 struct Line<T> {
     waiting: VecDeque<T>,
+    /// Those that take long.
+    long: VecDeque<T>,
+    /// Whether one of those is the next, if there is one.
+    is_turn_of_long: bool,
     closed: bool,
+}
+
+/// What there is to do.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Next<T> {
+    /// It may be looked at together with others.
+    Quick(T),
+    /// It takes long, as was seen before, and is looked at alone.
+    Long(T),
 }
 
 impl<T: Awaited> Line<T> {
     fn first(&mut self) -> Option<T> {
-        loop {
-            let first = self.waiting.pop_front()?;
-            if first.is_awaited() {
-                return Some(first);
-            }
+        first_of(&mut self.waiting)
+    }
+
+    fn next(&mut self) -> Option<Next<T>> {
+        let quick = |line: &mut Self| line.first().map(Next::Quick);
+        let long = |line: &mut Self| first_of(&mut line.long).map(Next::Long);
+        let next = match self.is_turn_of_long {
+            true => long(self).or_else(|| quick(self)),
+            false => quick(self).or_else(|| long(self)),
+        };
+        self.is_turn_of_long = matches!(next, Some(Next::Quick(_)));
+        next
+    }
+
+    fn len(&self) -> usize {
+        self.waiting.len() + self.long.len()
+    }
+}
+
+fn first_of<T: Awaited>(line: &mut VecDeque<T>) -> Option<T> {
+    loop {
+        let first = line.pop_front()?;
+        if first.is_awaited() {
+            return Some(first);
         }
     }
 }
@@ -39,6 +74,8 @@ impl<T: Awaited> Queue<T> {
         Self {
             line: Mutex::new(Line {
                 waiting: VecDeque::new(),
+                long: VecDeque::new(),
+                is_turn_of_long: false,
                 closed: false,
             }),
             changed: Condvar::new(),
@@ -49,10 +86,11 @@ impl<T: Awaited> Queue<T> {
     /// Puts one at the end; gives it back where all places are taken by such as are awaited.
     pub(crate) fn push(&self, job: T) -> Result<(), T> {
         let mut line = self.line.lock();
-        if line.waiting.len() >= self.places {
+        if line.len() >= self.places {
             line.waiting.retain(Awaited::is_awaited);
+            line.long.retain(Awaited::is_awaited);
         }
-        if line.waiting.len() >= self.places {
+        if line.len() >= self.places {
             return Err(job);
         }
         line.waiting.push_back(job);
@@ -61,19 +99,25 @@ impl<T: Awaited> Queue<T> {
         Ok(())
     }
 
-    /// The first, once there is one; nothing when the queue is closed and empty.
-    pub(crate) fn next(&self) -> Option<T> {
+    /// Puts one back that takes long; it had a place before.
+    pub(crate) fn put_off(&self, job: T) {
+        self.line.lock().long.push_back(job);
+        self.changed.notify_one();
+    }
+
+    /// What comes next, once there is something; nothing when the queue is closed and empty.
+    pub(crate) fn next(&self) -> Option<Next<T>> {
         let mut line = self.line.lock();
         loop {
-            match line.first() {
-                Some(job) => return Some(job),
+            match line.next() {
+                Some(next) => return Some(next),
                 None if line.closed => return None,
                 None => self.changed.wait(&mut line),
             }
         }
     }
 
-    /// The first, if there is one until then.
+    /// The first that does not take long, if there is one until then.
     pub(crate) fn next_until(&self, until: Instant) -> Option<T> {
         let mut line = self.line.lock();
         loop {
@@ -86,13 +130,18 @@ impl<T: Awaited> Queue<T> {
         }
     }
 
-    /// The first, if there is one now.
+    /// The first that does not take long, if there is one now.
     pub(crate) fn next_now(&self) -> Option<T> {
         self.line.lock().first()
     }
 
     /// How many wait.
     pub(crate) fn len(&self) -> usize {
+        self.line.lock().len()
+    }
+
+    /// How many of them do not take long, as far as is known.
+    pub(crate) fn quick(&self) -> usize {
         self.line.lock().waiting.len()
     }
 
@@ -112,7 +161,7 @@ mod tests {
 
     use super::*;
 
-    #[derive(Clone)]
+    #[derive(Debug, Clone)]
     struct Asked(usize, Arc<AtomicBool>);
 
     impl Asked {
@@ -146,9 +195,54 @@ mod tests {
         }
         assert_eq!(queue.len(), 3);
         all[3].goes();
-        let numbers = [queue.next_now(), queue.next(), queue.next_now()];
+        let numbers = [
+            queue.next_now(),
+            queue.next().map(alone),
+            queue.next_now(),
+        ];
         let numbers = numbers.map(|asked| asked.map(|it| it.0));
         assert_eq!(numbers, [Some(1), Some(4), None]);
+    }
+
+    fn alone(next: Next<Asked>) -> Asked {
+        match next {
+            Next::Quick(asked) | Next::Long(asked) => asked,
+        }
+    }
+
+    #[test]
+    fn what_takes_long_and_what_does_not_come_in_turn_and_only_the_latter_with_others() {
+        let queue = Queue::new(9);
+        let all: Vec<_> = (0..9).map(Asked::new).collect();
+        all[..4].iter().for_each(|it| queue.put_off(it.clone()));
+        for asked in &all[4..] {
+            queue.push(asked.clone()).unwrap_or_else(|_| panic!());
+        }
+        assert!(queue.push(Asked::new(9)).is_err(), "those have places too");
+        assert_eq!((queue.len(), queue.quick()), (9, 5));
+        all[1].goes();
+        let told = |next: Option<Next<Asked>>| {
+            next.map(|next| match next {
+                Next::Quick(asked) => (asked.0, "quick"),
+                Next::Long(asked) => (asked.0, "long"),
+            })
+        };
+        assert_eq!(told(queue.next()), Some((4, "quick")));
+        assert_eq!(queue.next_now().map(|it| it.0), Some(5));
+        assert_eq!(told(queue.next()), Some((0, "long")));
+        assert_eq!(told(queue.next()), Some((6, "quick")));
+        assert_eq!(told(queue.next()), Some((2, "long")));
+        all[7].goes();
+        assert_eq!(told(queue.next()), Some((8, "quick")));
+        assert!(queue.next_now().is_none() && queue.next_until(Instant::now()).is_none());
+        assert_eq!(told(queue.next()), Some((3, "long")));
+        // Whoever comes last may still come.
+        queue.put_off(Asked::new(10));
+        queue.put_off(Asked::new(11));
+        queue.close();
+        assert_eq!(told(queue.next()), Some((10, "long")));
+        assert_eq!(told(queue.next()), Some((11, "long")));
+        assert_eq!(told(queue.next()), None);
     }
 
     #[test]
@@ -161,7 +255,7 @@ mod tests {
             queue.push(Asked::new(7)).unwrap_or_else(|_| panic!());
             assert_eq!(first.join().unwrap().map(|it| it.0), Some(7));
             let others = [
-                scope.spawn(|| queue.next()),
+                scope.spawn(|| queue.next().map(alone)),
                 scope.spawn(|| queue.next_until(late)),
             ];
             queue.close();
@@ -169,7 +263,7 @@ mod tests {
         });
         queue.push(Asked::new(8)).unwrap_or_else(|_| panic!());
         assert_eq!(
-            queue.next().map(|it| it.0),
+            queue.next().map(|it| alone(it).0),
             Some(8),
             "what waits is still taken"
         );

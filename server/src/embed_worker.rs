@@ -1,6 +1,8 @@
 //! One thread of the pool: takes photos, several where several wait, and has its embedder look at
-//! them together. Work is shared out evenly first: a worker leaves the others what is theirs.
+//! them together. Work is shared out evenly first: a worker leaves the others what is theirs. Each is answered once it
+//! is done; one that takes longer than the others of its batch is put off and looked at alone.
 
+use std::cell::RefCell;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -13,7 +15,7 @@ use tokio::sync::oneshot;
 use tracing::Span;
 
 use crate::embed_pool::{Factory, Seen};
-use crate::embed_queue::{Awaited, Queue};
+use crate::embed_queue::{Awaited, Next, Queue};
 use crate::memory::{Memory, Promise};
 use crate::metrics::Metrics;
 use crate::refusal::Refusal;
@@ -87,33 +89,35 @@ impl Batching {
 /// A thread's own things.
 pub(crate) struct Worker {
     pub(crate) embedder: Box<dyn FaceEmbedder>,
-    pub(crate) jobs: Arc<Queue<Job>>,
+    pub(crate) desk: Desk,
     pub(crate) batching: Batching,
     /// How many workers have photos.
     pub(crate) busy: Arc<AtomicUsize>,
     pub(crate) factory: Arc<Factory>,
+    pub(crate) memory: Memory,
+}
+
+/// Where photos come from, and what came of them goes.
+pub(crate) struct Desk {
+    pub(crate) jobs: Arc<Queue<Job>>,
     pub(crate) metrics: Metrics,
     pub(crate) slow: Slow,
-    pub(crate) memory: Memory,
 }
 
 impl Worker {
     pub(crate) fn run(mut self) {
-        while let Some(first) = self.jobs.next() {
+        while let Some(next) = self.desk.jobs.next() {
             self.busy.fetch_add(1, Ordering::Relaxed);
-            let batch = self.batch(first);
+            let batch = match next {
+                Next::Quick(first) => self.batch(first),
+                Next::Long(job) => vec![job],
+            };
             let waited: Vec<_> = batch.iter().map(|job| job.queued.elapsed()).collect();
             let jobs = batch.into_iter().zip(waited).collect();
             let (_room, jobs) = self.with_room(jobs);
-            let (batch, waited): (Vec<_>, Vec<_>) = jobs.into_iter().unzip();
-            if !batch.is_empty() {
-                self.metrics.photos_together(batch.len());
-            }
-            let outcomes = self.look(&batch);
-            for ((job, queued), outcome) in batch.into_iter().zip(waited).zip(outcomes) {
-                let Some(outcome) = outcome else { continue };
-                let outcome = outcome.and_then(|analysis| job.through_head(analysis));
-                self.answer((job, queued), outcome);
+            if !jobs.is_empty() {
+                self.desk.metrics.photos_together(jobs.len());
+                self.look(jobs);
             }
             self.busy.fetch_sub(1, Ordering::Relaxed);
         }
@@ -131,10 +135,97 @@ impl Worker {
             let sizes = (bytes, job.body_bytes);
             match self.memory.promise_photo(sizes, &mut room, until) {
                 Ok(()) => with_room.push((job, waited)),
-                Err(refusal) => self.answer((job, waited), Err(refusal)),
+                Err(refusal) => self.desk.answer((job, waited), Err(refusal)),
             }
         }
         (room, with_room)
+    }
+
+    /// A photo, and of those that wait this worker's share. Where no other worker is free for
+    /// those that come next, a moment is given to them.
+    fn batch(&self, first: Job) -> Vec<Job> {
+        let mut batch = vec![first];
+        while batch.len() < self.batching.share(batch.len() + self.desk.jobs.quick()) {
+            match self.desk.jobs.next_now() {
+                Some(job) => batch.push(job),
+                None => break,
+            }
+        }
+        if self.busy.load(Ordering::Relaxed) < self.batching.workers {
+            return batch;
+        }
+        let until = Instant::now() + self.batching.wait;
+        while batch.len() < self.batching.photos {
+            match self.desk.jobs.next_until(until) {
+                Some(job) => batch.push(job),
+                None => break,
+            }
+        }
+        batch
+    }
+
+    /// Has the embedder look at photos; each is answered as soon as it has been. One that takes longer than the others
+    /// waits anew. Photos that make the models' code panic cost their own answers, not a worker: of several each that was
+    /// not answered yet is then looked at alone.
+    fn look(&mut self, jobs: Vec<Waited>) {
+        let are_several = jobs.len() > 1;
+        let mut left = self.look_at(jobs);
+        if are_several {
+            let alone = left.into_iter().flat_map(|job| self.look_at(vec![job]));
+            left = alone.collect();
+        }
+        for job in left {
+            let outcome = Err(Refusal::internal("the photo broke the embedder"));
+            self.desk.answer(job, outcome);
+        }
+    }
+
+    /// Those that are left without an answer as the embedder broke down; it is loaded anew then.
+    fn look_at(&mut self, jobs: Vec<Waited>) -> Vec<Waited> {
+        let images: Vec<_> = jobs.iter().map(|(job, _)| job.image.clone()).collect();
+        let photos = images.iter().zip(&jobs);
+        let photos: Vec<(&[u8], Want)> = photos.map(|(it, (job, _))| (&**it, job.want)).collect();
+        let jobs: Vec<_> = jobs.into_iter().map(Some).collect();
+        let jobs = RefCell::new(jobs);
+        let is_awaited = |at: usize| {
+            let jobs = jobs.borrow();
+            let job = jobs.get(at).and_then(Option::as_ref);
+            job.is_some_and(|(job, _)| job.is_awaited())
+        };
+        let desk = &self.desk;
+        let mut tell = |at: usize, outcome: Result<Analysis, embedder::Error>| {
+            let job = jobs.borrow_mut().get_mut(at).and_then(Option::take);
+            if let Some(job) = job {
+                desk.take(job, outcome);
+            }
+        };
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            self.embedder.analyze_awaited(&photos, &is_awaited, &mut tell);
+        }));
+        if outcome.is_ok() {
+            return Vec::new();
+        }
+        self.desk.metrics.panicked();
+        match (self.factory)() {
+            Ok(embedder) => self.embedder = embedder,
+            Err(error) => tracing::error!(%error, "the embedder cannot be loaded anew"),
+        }
+        jobs.into_inner().into_iter().flatten().collect()
+    }
+}
+
+impl Desk {
+    /// What has come of a photo is its answer, unless its client has gone or it is to be looked at alone.
+    fn take(&self, (job, queued): Waited, outcome: Result<Analysis, embedder::Error>) {
+        match outcome {
+            Err(embedder::Error::NotAwaited) => {}
+            Err(embedder::Error::TakesLong) => self.jobs.put_off(job),
+            outcome => {
+                let outcome = outcome.map_err(Refusal::from);
+                let outcome = outcome.and_then(|analysis| job.through_head(analysis));
+                self.answer((job, queued), outcome);
+            }
+        }
     }
 
     fn answer(&self, (job, queued): Waited, outcome: Result<Analysis, Refusal>) {
@@ -147,73 +238,6 @@ impl Worker {
         }
         let seen = outcome.map(|analysis| Seen { analysis, queued });
         drop(job.answer.send(seen));
-    }
-
-    /// A photo, and of those that wait this worker's share. Where no other worker is free for
-    /// those that come next, a moment is given to them.
-    fn batch(&self, first: Job) -> Vec<Job> {
-        let mut batch = vec![first];
-        while batch.len() < self.batching.share(batch.len() + self.jobs.len()) {
-            match self.jobs.next_now() {
-                Some(job) => batch.push(job),
-                None => break,
-            }
-        }
-        if self.busy.load(Ordering::Relaxed) < self.batching.workers {
-            return batch;
-        }
-        let until = Instant::now() + self.batching.wait;
-        while batch.len() < self.batching.photos {
-            match self.jobs.next_until(until) {
-                Some(job) => batch.push(job),
-                None => break,
-            }
-        }
-        batch
-    }
-
-    /// What comes of each; nothing of one whose client has gone before all was done. Photos that make the
-    /// models' code panic cost their own answers, not a worker: of several each is then looked at alone.
-    fn look(&mut self, batch: &[Job]) -> Vec<Option<Result<Analysis, Refusal>>> {
-        if batch.is_empty() {
-            return Vec::new();
-        }
-        if let Some(outcomes) = self.look_at(batch) {
-            return outcomes;
-        }
-        let broken = || Some(Err(Refusal::internal("the photo broke the embedder")));
-        if batch.len() == 1 {
-            return vec![broken()];
-        }
-        let alone = batch.iter().map(|job| {
-            let outcomes = self.look_at(std::slice::from_ref(job));
-            outcomes
-                .and_then(|mut one| one.pop())
-                .unwrap_or_else(broken)
-        });
-        alone.collect()
-    }
-
-    /// `None` where the embedder broke down; it is loaded anew then.
-    fn look_at(&mut self, jobs: &[Job]) -> Option<Vec<Option<Result<Analysis, Refusal>>>> {
-        let photos: Vec<(&[u8], Want)> = jobs.iter().map(|job| (&*job.image, job.want)).collect();
-        let is_awaited = |at: usize| jobs.get(at).is_some_and(Job::is_awaited);
-        let outcome = catch_unwind(AssertUnwindSafe(|| {
-            self.embedder.analyze_awaited(&photos, &is_awaited)
-        }));
-        if let Ok(outcomes) = outcome {
-            let outcomes = outcomes.into_iter().map(|outcome| match outcome {
-                Err(embedder::Error::NotAwaited) => None,
-                outcome => Some(outcome.map_err(Refusal::from)),
-            });
-            return Some(outcomes.collect());
-        }
-        self.metrics.panicked();
-        match (self.factory)() {
-            Ok(embedder) => self.embedder = embedder,
-            Err(error) => tracing::error!(%error, "the embedder cannot be loaded anew"),
-        }
-        None
     }
 }
 
@@ -250,7 +274,11 @@ mod tests {
         let memory = Memory::new((Memory::used_bytes() >> 20) + 256, &metrics);
         let worker = Worker {
             embedder: make().unwrap(),
-            jobs: Arc::new(Queue::new(1)),
+            desk: Desk {
+                jobs: Arc::new(Queue::new(1)),
+                metrics,
+                slow: Slow::new(0),
+            },
             batching: Batching {
                 photos: 8,
                 wait: Duration::ZERO,
@@ -258,8 +286,6 @@ mod tests {
             },
             busy: Arc::default(),
             factory: Arc::new(make),
-            metrics,
-            slow: Slow::new(0),
             memory,
         };
         let _others = worker.memory.hold(512 << 20);

@@ -7,6 +7,7 @@
 //! wrong on the way is told as 502 or 503, what is wrong with the photo as the other server has told it.
 
 use std::panic::resume_unwind;
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -319,22 +320,42 @@ impl FaceEmbedder for RemoteEmbedder {
     }
 
     fn analyze_all(&mut self, photos: &[(&[u8], Want)]) -> Vec<Result<Analysis, Error>> {
+        let mut outcomes: Vec<_> = photos.iter().map(|_| Err(Error::NotAwaited)).collect();
+        self.analyze_awaited(photos, &|_| true, &mut |at, outcome| outcomes[at] = outcome);
+        outcomes
+    }
+
+    /// All at once, each told when its answer comes.
+    fn analyze_awaited(
+        &mut self,
+        photos: &[(&[u8], Want)],
+        _: &dyn Fn(usize) -> bool,
+        tell: &mut dyn FnMut(usize, Result<Analysis, Error>),
+    ) {
         if let [(image, want)] = photos {
-            return vec![self.look(image, *want)];
+            return tell(0, self.look(image, *want));
         }
         let this = &*self;
+        let (told, outcomes) = mpsc::channel();
         thread::scope(|scope| {
-            let looks = photos.iter().map(|(image, want)| {
-                let look = || this.look(image, *want);
+            let looks = photos.iter().enumerate().map(|(at, (image, want))| {
+                let told = told.clone();
+                let look = move || drop(told.send((at, this.look(image, *want))));
                 let thread = thread::Builder::new().name("remote".to_owned());
-                thread.spawn_scoped(scope, look)
+                (at, thread.spawn_scoped(scope, look))
             });
             let looks: Vec<_> = looks.collect();
-            let ends = looks.into_iter().map(|look| match look {
-                Ok(look) => look.join().unwrap_or_else(|panic| resume_unwind(panic)),
-                Err(error) => Err(this.remote.away(&format!("no thread for it: {error}"))),
-            });
-            ends.collect()
-        })
+            drop(told);
+            outcomes.iter().for_each(|(at, outcome)| tell(at, outcome));
+            for (at, look) in looks {
+                match look {
+                    Ok(look) => look.join().unwrap_or_else(|panic| resume_unwind(panic)),
+                    Err(error) => {
+                        let why = format!("no thread for it: {error}");
+                        tell(at, Err(this.remote.away(&why)));
+                    }
+                }
+            }
+        });
     }
 }

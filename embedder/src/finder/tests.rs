@@ -109,7 +109,7 @@ fn seen_by(
         },
         enlarge: 1.0,
         smallest,
-        is_awaited: &|| true,
+        patience: Patience::ENDLESS,
     };
     let found = finder.find(&bytes, want(faces)).unwrap();
     let boxes = found.faces.iter();
@@ -333,7 +333,7 @@ fn of_many_faces_in_parts_those_of_the_size_of_the_largest_come_first_and_no_mor
             },
             enlarge: 1.0,
             smallest: 40,
-            is_awaited: &|| true,
+            patience: Patience::ENDLESS,
         };
         let want = Want {
             smallest,
@@ -365,9 +365,44 @@ fn parts_are_looked_at_only_as_long_as_somebody_waits() {
         },
         enlarge: 1.0,
         smallest: 40,
-        is_awaited: &|| waits.replace(waits.get() - 1) > 0,
+        patience: Patience {
+            is_awaited: &|| waits.replace(waits.get() - 1) > 0,
+            is_short: false,
+        },
     };
     let outcome = finder.find(&bytes, want(Choice::All)).map(|it| it.faces);
     assert!(matches!(outcome, Err(Error::NotAwaited)), "{outcome:?}");
     assert_eq!(looks.get(), 4 + 1);
+}
+
+#[test]
+fn a_photo_that_takes_a_closer_look_is_left_where_others_wait_with_it_and_no_other_is() {
+    let (mut portrait, mut group) = (RgbImage::new(WIDE.0, WIDE.1), RgbImage::new(WIDE.0, WIDE.1));
+    draw(&mut portrait, (600, 250, 500), None);
+    draw(&mut group, (600, 250, 100), None);
+    let small = RgbImage::new(1_280, 900);
+    for (photo, due) in [(portrait, Some(1)), (group, None), (small, Some(0))] {
+        let mut bytes = Vec::new();
+        let mut file = Cursor::new(&mut bytes);
+        photo.write_to(&mut file, ImageFormat::Bmp).unwrap();
+        let looks = Cell::new(0);
+        let mut finder = Finder {
+            look: &mut |picture: &RgbImage| {
+                looks.set(looks.get() + 1);
+                Ok(look(picture))
+            },
+            enlarge: 1.0,
+            smallest: 40,
+            patience: Patience {
+                is_short: true,
+                ..Patience::ENDLESS
+            },
+        };
+        match (finder.find(&bytes, want(Choice::All)), due) {
+            (Ok(found), Some(due)) => assert_eq!(found.faces.len(), due),
+            (Err(Error::TakesLong), None) => {}
+            (outcome, due) => panic!("{due:?}: {:?}", outcome.map(|it| it.faces)),
+        }
+        assert!(looks.get() <= 4, "{}", looks.get());
+    }
 }

@@ -4,6 +4,7 @@ use crate::common;
 
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
+use std::time::Duration;
 
 use common::{Server, made, photo};
 use embedder::{Analysis, FaceEmbedder, FakeEmbedder, ModelInfo, Want};
@@ -67,4 +68,108 @@ fn photos_that_wait_go_through_the_model_together_and_a_bad_one_costs_only_its_o
     });
     let counts: Vec<_> = counts.try_iter().collect();
     assert_eq!(counts, [3, 1, 1, 1], "together, and then each alone");
+}
+
+/// Tells that it has a photo that takes long, and waits; with others it leaves such a photo for later.
+struct Patient {
+    began: mpsc::Sender<Vec<u8>>,
+    go: Arc<Mutex<mpsc::Receiver<()>>>,
+    long: Vec<Vec<u8>>,
+    then: FakeEmbedder,
+}
+
+impl FaceEmbedder for Patient {
+    fn model(&self) -> &ModelInfo {
+        self.then.model()
+    }
+
+    fn analyze_all(&mut self, photos: &[(&[u8], Want)]) -> Vec<Result<Analysis, embedder::Error>> {
+        for (image, _) in photos {
+            if self.long.iter().any(|long| long == image) {
+                self.began.send(image.to_vec()).expect("the test listens");
+                let go = self.go.lock().expect("no other worker has panicked");
+                go.recv().expect("the test says when");
+            }
+        }
+        self.then.analyze_all(photos)
+    }
+
+    fn analyze_awaited(
+        &mut self,
+        photos: &[(&[u8], Want)],
+        is_awaited: &dyn Fn(usize) -> bool,
+        tell: &mut dyn FnMut(usize, Result<Analysis, embedder::Error>),
+    ) {
+        let are_several = photos.len() > 1;
+        for (at, photo) in photos.iter().enumerate() {
+            let outcome = match is_awaited(at) {
+                true if are_several && self.long.iter().any(|long| long == photo.0) => {
+                    Err(embedder::Error::TakesLong)
+                }
+                true => self.analyze(photo.0, photo.1),
+                false => Err(embedder::Error::NotAwaited),
+            };
+            tell(at, outcome);
+        }
+    }
+}
+
+#[test]
+fn a_portrait_that_comes_with_group_photos_is_answered_before_they_are() {
+    let (began, begun) = mpsc::channel();
+    let (go, wait) = mpsc::channel();
+    let wait = Arc::new(Mutex::new(wait));
+    let long: Vec<_> = [4, 8, 12].map(photo).into();
+    let (first, groups) = (long[0].clone(), [long[1].clone(), long[2].clone()]);
+    let embedding = made(move || {
+        Box::new(Patient {
+            began: began.clone(),
+            go: wait.clone(),
+            long: long.clone(),
+            then: FakeEmbedder::new(),
+        })
+    });
+    let settings = [("embedding.workers", "1"), ("embedding.batch", "8")];
+    let server = Server::start_with(&settings, embedding);
+    let (told, answers) = mpsc::channel();
+    let queued = |length: usize| {
+        let line = format!("doppel_pipeline_queue_length {length}\n");
+        common::until(|| server.get("/metrics").text().contains(&line));
+    };
+    thread::scope(|scope| {
+        let ask = |name: &'static str, image: Vec<u8>| {
+            let (server, told) = (&server, told.clone());
+            scope.spawn(move || {
+                server.form("/faces/detect", &[("image", &image)]).ok();
+                told.send(name).expect("the test listens");
+            });
+        };
+        // Who is asked when something is wrong ends, and with it the test.
+        let go = go;
+        let minute = Duration::from_secs(60);
+        let two_answered = || {
+            let mut two = [(); 2].map(|()| answers.recv_timeout(minute).unwrap_or("nobody"));
+            two.sort_unstable();
+            two
+        };
+        ask("first", first);
+        begun.recv_timeout(minute).unwrap();
+        for (at, image) in groups.iter().enumerate() {
+            ask("group", image.clone());
+            queued(at + 1);
+        }
+        ask("portrait", photo(16));
+        queued(3);
+        // The three are taken together.
+        go.send(()).unwrap();
+        assert_eq!(two_answered(), ["first", "portrait"]);
+        // One of the groups is looked at now; a portrait that comes waits for no other.
+        assert_eq!(begun.recv_timeout(minute).unwrap(), groups[0]);
+        ask("late", photo(20));
+        queued(2);
+        go.send(()).unwrap();
+        assert_eq!(two_answered(), ["group", "late"]);
+        go.send(()).unwrap();
+        assert_eq!(answers.recv_timeout(minute), Ok("group"));
+    });
 }

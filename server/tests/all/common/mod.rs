@@ -356,20 +356,24 @@ impl<F: FnMut(&[u8]) + Send> FaceEmbedder for Before<F> {
     }
 
     fn analyze_all(&mut self, photos: &[(&[u8], Want)]) -> Vec<Result<Analysis, embedder::Error>> {
-        self.analyze_awaited(photos, &|_| true)
+        for (image, _) in photos {
+            (self.act)(image);
+        }
+        self.then.analyze_all(photos)
     }
 
     fn analyze_awaited(
         &mut self,
         photos: &[(&[u8], Want)],
         is_awaited: &dyn Fn(usize) -> bool,
-    ) -> Vec<Result<Analysis, embedder::Error>> {
+        tell: &mut dyn FnMut(usize, Result<Analysis, embedder::Error>),
+    ) {
         for (at, (image, _)) in photos.iter().enumerate() {
             if is_awaited(at) {
                 (self.act)(image);
             }
         }
-        self.then.analyze_awaited(photos, is_awaited)
+        self.then.analyze_awaited(photos, is_awaited, tell);
     }
 }
 
