@@ -14,6 +14,13 @@ use crate::manifest;
 use crate::runtime::session;
 use crate::types::Want;
 
+/// Pixels of the smallest faces that are looked for where those of `wanted` pixels are: a fifth fewer, for of those
+/// that are seen no larger than they must be some are missed; and none that are smaller than a model's `own`, which
+/// say how much a photo may cost.
+fn looked_for(own: u32, wanted: u32) -> u32 {
+    own.max(wanted / 5 * 4)
+}
+
 /// The detector of a manifest, ready to run.
 pub(crate) struct Detector {
     session: Session,
@@ -45,7 +52,7 @@ impl Detector {
         want: Want,
         patience: Patience<'_>,
     ) -> Result<Found, Error> {
-        let (enlarge, smallest) = (self.enlarge, self.smallest.max(want.smallest));
+        let (enlarge, smallest) = (self.enlarge, looked_for(self.smallest, want.smallest));
         let mut finder = Finder {
             look: &mut |picture: &RgbImage| self.look(picture),
             enlarge,
@@ -81,5 +88,20 @@ impl Detector {
             found.extend(faces_of(&grid, self.threshold));
         }
         Ok(distinct(found))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fifth_less_than_is_asked_for_is_looked_for_and_never_less_than_by_default() {
+        let due = [(0, 40), (40, 40), (50, 40), (60, 48), (125, 100)];
+        for (wanted, smallest) in due {
+            assert_eq!(looked_for(40, wanted), smallest);
+        }
+        assert_eq!(looked_for(16_384, 100), 16_384, "it is turned off");
+        assert!(looked_for(40, u32::MAX) > crate::limits::MAX_SIDE);
     }
 }

@@ -59,12 +59,16 @@ pub(crate) const MODEL_BYTES: u64 = 4 << 30;
 /// its kind.
 ///
 /// # Errors
-/// It is too large.
+/// It is too large, or nothing.
 pub(crate) fn check_size(
     (width, height): (u32, u32),
     whole_bytes: Option<u64>,
 ) -> Result<(), Error> {
     let pixels = u64::from(width) * u64::from(height);
+    if pixels == 0 {
+        let what = format!("it says to be {width} x {height} pixels");
+        return Err(Error::Damaged(what));
+    }
     if width > MAX_SIDE || height > MAX_SIDE || pixels > MAX_PIXELS {
         return Err(Error::TooLarge {
             width,

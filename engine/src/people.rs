@@ -272,10 +272,13 @@ impl Engine {
     }
 }
 
-/// Whether a point is of one person, whom it may name in a list.
+/// Whether a point is of one person, whom it may name in a list; a null in it is nobody.
 pub(crate) fn is_of_one(payload: &crate::point::Payload, name: &str) -> bool {
     match payload.get(PERSON) {
-        Some(Value::Array(names)) => names.iter().all(|it| it == name) && !names.is_empty(),
+        Some(Value::Array(names)) => {
+            let mut names = names.iter().filter(|it| !it.is_null()).peekable();
+            names.peek().is_some() && names.all(|it| it == name)
+        }
         person => person.and_then(Value::as_str) == Some(name),
     }
 }

@@ -3,6 +3,8 @@
 //! pairs are told wrongly, that threshold lies now here, now there, and a fold of a hundred pairs with
 //! it; halves that are drawn often say more of what is between two models.
 
+use std::fmt;
+
 use serde::Serialize;
 
 use super::lfw::Pair;
@@ -15,8 +17,8 @@ const DRAWS: u64 = 200;
 pub(crate) struct Verification {
     /// Mean over the folds.
     pub(crate) accuracy: f64,
-    /// Standard error of that mean.
-    pub(crate) standard_error: f64,
+    /// Standard error of that mean; of one fold there is none.
+    pub(crate) standard_error: Option<f64>,
     pub(crate) folds: usize,
     pub(crate) pairs: usize,
     /// Mean over halves of the pairs, drawn by chance, each with the threshold that is best on the other.
@@ -41,14 +43,37 @@ impl Verification {
                 ratio(right.iter().filter(|right| **right).count(), right.len())
             })
             .collect();
-        let (accuracy, standard_error) = mean_and_error(&accuracies);
         Self {
-            accuracy,
-            standard_error,
+            accuracy: mean(&accuracies),
+            standard_error: standard_error(&accuracies),
             folds: accuracies.len(),
             pairs: pairs.len(),
             halves: halves(pairs, cosines),
         }
+    }
+}
+
+impl fmt::Display for Verification {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            accuracy,
+            folds,
+            pairs,
+            halves,
+            ..
+        } = self;
+        if *pairs == 0 {
+            return out.write_str("none, as there are no pairs");
+        }
+        write!(out, "{accuracy:.4} ")?;
+        match self.standard_error {
+            Some(error) => write!(out, "+- {error:.4} ({pairs} pairs in {folds} folds)")?,
+            None => write!(
+                out,
+                "({pairs} pairs in one fold, from cosine 0 on: no other fold says from which)"
+            )?,
+        }
+        write!(out, ", {halves:.4} (halves)")
     }
 }
 
@@ -67,7 +92,7 @@ fn halves(pairs: &[Pair], cosines: &[f32]) -> f64 {
             .filter(|(cosine, same)| (*cosine >= threshold) == *same);
         ratio(right.count(), told.len())
     });
-    mean_and_error(&accuracies.collect::<Vec<_>>()).0
+    mean(&accuracies.collect::<Vec<_>>())
 }
 
 /// The next number below a bound, by chance (xorshift, Marsaglia 2003); always the same ones.
@@ -99,15 +124,16 @@ pub(super) fn best_threshold(mut scored: Vec<(f32, bool)>) -> f32 {
     best.get(best.len() / 2).copied().unwrap_or(0.0)
 }
 
-fn mean_and_error(values: &[f64]) -> (f64, f64) {
-    let count = count(values.len()).max(1.0);
-    let mean = values.iter().sum::<f64>() / count;
-    let variance = values
-        .iter()
-        .map(|value| (value - mean).powi(2))
-        .sum::<f64>()
-        / (count - 1.0).max(1.0);
-    (mean, (variance / count).sqrt())
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / count(values.len()).max(1.0)
+}
+
+/// Of the mean of two values or more.
+fn standard_error(values: &[f64]) -> Option<f64> {
+    let (mean, others) = (mean(values), values.len().checked_sub(1)?);
+    let squares = values.iter().map(|value| (value - mean).powi(2));
+    let variance = squares.sum::<f64>() / count(others);
+    (others > 0).then(|| (variance / count(values.len())).sqrt())
 }
 
 pub(super) fn ratio(part: usize, whole: usize) -> f64 {
@@ -169,8 +195,31 @@ mod tests {
 
     #[test]
     fn the_error_of_a_mean_is_that_of_its_sample() {
-        let (mean, error) = mean_and_error(&[0.9, 1.0, 0.95, 0.95]);
-        assert!((mean - 0.95).abs() < 1e-12);
+        let values = [0.9, 1.0, 0.95, 0.95];
+        assert!((mean(&values) - 0.95).abs() < 1e-12);
+        let error = standard_error(&values).unwrap();
         assert!((error - (0.005_f64 / 3.0 / 4.0).sqrt()).abs() < 1e-12);
+        assert_eq!([standard_error(&[0.9]), standard_error(&[])], [None; 2]);
+        assert_eq!(standard_error(&[0.9, 0.9]), Some(0.0));
+    }
+
+    #[test]
+    fn one_fold_is_told_without_a_deviation_and_with_what_its_threshold_is() {
+        let pair = |(same, fold)| Pair {
+            a: 0,
+            b: 0,
+            same,
+            fold,
+        };
+        let told = |pairs: [(bool, usize); 4]| {
+            Verification::of(&pairs.map(pair), &[0.9, 0.1, 0.8, 0.2]).to_string()
+        };
+        let one = told([(true, 0), (false, 0), (true, 0), (false, 0)]);
+        let due = "0.5000 (4 pairs in one fold, from cosine 0 on: no other fold says from which), 1.0000 (halves)";
+        assert_eq!(one, due);
+        let two = told([(true, 0), (false, 0), (true, 1), (false, 1)]);
+        assert_eq!(two, "1.0000 +- 0.0000 (4 pairs in 2 folds), 1.0000 (halves)");
+        let none = Verification::of(&[], &[]).to_string();
+        assert_eq!(none, "none, as there are no pairs");
     }
 }

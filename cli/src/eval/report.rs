@@ -164,17 +164,7 @@ impl Report {
         for photo in &self.missed {
             writeln!(out, "              {photo}")?;
         }
-        let Verification {
-            accuracy,
-            standard_error,
-            folds,
-            pairs,
-            halves,
-        } = &self.verification;
-        writeln!(
-            out,
-            "verification  {accuracy:.4} +- {standard_error:.4} ({pairs} pairs in {folds} folds), {halves:.4} (halves)"
-        )?;
+        writeln!(out, "verification  {}", self.verification)?;
         writeln!(
             out,
             "rank-1        {:.4} ({} photos)",

@@ -377,6 +377,20 @@ fn a_frame_of_a_gif_takes_no_more_than_the_picture_that_it_says_to_be_in() {
 }
 
 #[test]
+fn a_gif_whose_picture_has_no_pixels_is_damaged() {
+    for frame in [0, 4] {
+        for refused in [
+            analyze(&gif_of(0, frame)).map(|_| ()),
+            memory_bytes(&gif_of(0, frame)).map(|_| ()),
+        ] {
+            let refused = refused.unwrap_err();
+            assert!(matches!(refused, Error::Damaged(_)), "{refused}");
+            assert!(refused.to_string().contains("0 x 0"), "{refused}");
+        }
+    }
+}
+
+#[test]
 fn a_png_of_one_endless_row_is_too_large_and_not_damaged() {
     for size in [(55_000_000, 1), (1, 55_000_000), (20_000, 20_000)] {
         let refused = analyze(&png_of(encoded(photo(), ImageFormat::Png), size)).unwrap_err();

@@ -137,7 +137,8 @@ fn faces_that_are_of_others_too_go_with_a_person_only_if_that_is_said() {
     let kept = server.delete(&format!("{theirs}&of_several=keep")).ok();
     assert_eq!((&kept["deleted"], count()), (&json!(2), json!(2)));
     assert_eq!(people(&server, "?search=Ada")["people"][0]["faces"], 1);
-    let one = json!({"payload": {"person": ["Bob"]}, "points": [16]});
+    // A null is nobody.
+    let one = json!({"payload": {"person": ["Bob", null]}, "points": [16]});
     server.post("/collections/stars/points/payload", &one).ok();
     let renamed = json!({"from": "Bob", "to": "Rob"});
     assert_eq!(server.post(RENAME, &renamed).ok()["changed"], 1);
