@@ -144,7 +144,9 @@ impl FaceEmbedder for FakeEmbedder {
 
     fn analyze_all(&mut self, photos: &[(&[u8], Want)]) -> Vec<Result<Analysis, Error>> {
         let photos = photos.iter();
-        photos.map(|(image, want)| self.seen(image, *want)).collect()
+        photos
+            .map(|(image, want)| self.seen(image, *want))
+            .collect()
     }
 
     fn analyze_awaited(

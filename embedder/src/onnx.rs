@@ -115,14 +115,16 @@ impl OnnxEmbedder {
                 faces += photo.analysis.faces.len();
                 faces <= FACES_AT_ONCE
             });
-            let some = with_faces.drain(..fit.count().max(1));
-            let some = some.filter_map(|(at, photo)| match is_awaited(at) {
-                true => Some((at, photo)),
-                false => {
-                    tell(at, Err(Error::NotAwaited));
-                    None
-                }
-            });
+            let fit = fit.count().max(1);
+            let some = with_faces
+                .drain(..fit)
+                .filter_map(|(at, photo)| match is_awaited(at) {
+                    true => Some((at, photo)),
+                    false => {
+                        tell(at, Err(Error::NotAwaited));
+                        None
+                    }
+                });
             let some = some.collect();
             self.embed(some, tell);
         }

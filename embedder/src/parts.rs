@@ -52,11 +52,7 @@ struct Span {
 /// The parts of a photo of this size at `finest`, and at coarser scales for faces too large for those, as far as
 /// they show more than a look at `whole`, the scale at which the photo was looked at; both are pixels a pixel of
 /// the photo. Coarser where there would be more than `most`.
-pub(crate) fn parts(
-    size: (u32, u32),
-    (mut finest, whole): (f32, f32),
-    most: usize,
-) -> Vec<Part> {
+pub(crate) fn parts(size: (u32, u32), (mut finest, whole): (f32, f32), most: usize) -> Vec<Part> {
     if !is_closer(finest, whole) {
         return Vec::new();
     }
@@ -280,7 +276,11 @@ mod tests {
                     let parts = parts(size, (finest, whole(size)), MAX_PARTS);
                     assert!(parts.len() <= MAX_PARTS, "{size:?} has {}", parts.len());
                     let fewer = super::parts(size, (finest, whole(size)), MAX_TURNED_PARTS);
-                    assert!(fewer.len() <= MAX_TURNED_PARTS, "{size:?} has {}", fewer.len());
+                    assert!(
+                        fewer.len() <= MAX_TURNED_PARTS,
+                        "{size:?} has {}",
+                        fewer.len()
+                    );
                     assert_eq!(fewer.is_empty(), parts.is_empty(), "{size:?}");
                     let closest = parts.iter().map(|it| it.scale).fold(0.0, f32::max);
                     let due = is_closer(finest, whole(size)) && width.min(height) > &1;

@@ -180,15 +180,25 @@ fn of_photos_that_come_together_portraits_are_told_first_and_what_takes_longer_i
     };
     let photos: Vec<_> = files.iter().map(|file| (file.as_slice(), want)).collect();
     let mut told = Vec::new();
-    embedder.analyze_awaited(&photos, &|_| true, &mut |at, outcome| told.push((at, outcome)));
-    assert_eq!(told.iter().map(|(at, _)| *at).collect::<Vec<_>>(), [0, 2, 1]);
-    assert!(matches!(told[0].1, Err(embedder::Error::TakesLong)), "{told:?}");
+    embedder.analyze_awaited(&photos, &|_| true, &mut |at, outcome| {
+        told.push((at, outcome))
+    });
+    assert_eq!(
+        told.iter().map(|(at, _)| *at).collect::<Vec<_>>(),
+        [0, 2, 1]
+    );
+    assert!(
+        matches!(told[0].1, Err(embedder::Error::TakesLong)),
+        "{told:?}"
+    );
     let faces = |at: usize| &told[at].1.as_ref().unwrap().faces;
     assert!(cosine(&faces(1)[0].vector, &alone.vector) > 0.98);
     assert_eq!(faces(2).len(), 4);
     // Alone it is looked at to the end.
     let mut last = None;
-    embedder.analyze_awaited(&photos[..1], &|_| true, &mut |_, outcome| last = Some(outcome));
+    embedder.analyze_awaited(&photos[..1], &|_| true, &mut |_, outcome| {
+        last = Some(outcome)
+    });
     let faces = last.unwrap().unwrap().faces;
     assert!(cosine(&faces[0].vector, &alone.vector) > 0.9);
     let all = embedder.analyze_all(&photos);

@@ -195,11 +195,7 @@ mod tests {
         }
         assert_eq!(queue.len(), 3);
         all[3].goes();
-        let numbers = [
-            queue.next_now(),
-            queue.next().map(alone),
-            queue.next_now(),
-        ];
+        let numbers = [queue.next_now(), queue.next().map(alone), queue.next_now()];
         let numbers = numbers.map(|asked| asked.map(|it| it.0));
         assert_eq!(numbers, [Some(1), Some(4), None]);
     }

@@ -200,7 +200,8 @@ impl Worker {
             }
         };
         let outcome = catch_unwind(AssertUnwindSafe(|| {
-            self.embedder.analyze_awaited(&photos, &is_awaited, &mut tell);
+            self.embedder
+                .analyze_awaited(&photos, &is_awaited, &mut tell);
         }));
         if outcome.is_ok() {
             return Vec::new();

@@ -218,7 +218,10 @@ mod tests {
         let due = "0.5000 (4 pairs in one fold, from cosine 0 on: no other fold says from which), 1.0000 (halves)";
         assert_eq!(one, due);
         let two = told([(true, 0), (false, 0), (true, 1), (false, 1)]);
-        assert_eq!(two, "1.0000 +- 0.0000 (4 pairs in 2 folds), 1.0000 (halves)");
+        assert_eq!(
+            two,
+            "1.0000 +- 0.0000 (4 pairs in 2 folds), 1.0000 (halves)"
+        );
         let none = Verification::of(&[], &[]).to_string();
         assert_eq!(none, "none, as there are no pairs");
     }

@@ -1,5 +1,7 @@
 //! The faces of a photo, of which nothing is kept.
 
+use std::num::NonZeroUsize;
+
 use actix_web::HttpRequest;
 use actix_web::web::{self, Data, Json, Payload};
 use serde_json::json;
@@ -41,5 +43,10 @@ async fn detect(
     let faces = faces.map(|face| Face::new(face, &seen.analysis.timings, &ask));
     let result = faces.collect();
     let beside = Beside::new(pool.model(), ask);
-    Ok(Json(told::Result { result, beside }))
+    let faces_left_out = NonZeroUsize::new(seen.analysis.left_out);
+    Ok(Json(told::Result {
+        result,
+        faces_left_out,
+        beside,
+    }))
 }

@@ -1,5 +1,7 @@
 //! Whose example each face of a photo is like, and how like the faces of a photo are to one example.
 
+use std::num::NonZeroUsize;
+
 use actix_web::HttpRequest;
 use actix_web::web::{self, Data, Json, Path, Payload};
 use engine::{CollectionInfo, Query, Select, Which};
@@ -71,7 +73,12 @@ async fn recognize(app: Data<App>, request: HttpRequest, payload: Payload) -> An
         result.push(told);
     }
     let beside = Beside::new(pool.model(), ask);
-    Ok(Json(told::Result { result, beside }))
+    let faces_left_out = NonZeroUsize::new(seen.analysis.left_out);
+    Ok(Json(told::Result {
+        result,
+        faces_left_out,
+        beside,
+    }))
 }
 
 /// What the cosines of a collection mean.
@@ -156,5 +163,10 @@ async fn verify(
     });
     let result = faces.collect();
     let beside = Beside::new(pool.model(), ask);
-    Ok(Json(told::Result { result, beside }))
+    let faces_left_out = NonZeroUsize::new(seen.analysis.left_out);
+    Ok(Json(told::Result {
+        result,
+        faces_left_out,
+        beside,
+    }))
 }

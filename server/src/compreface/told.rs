@@ -2,6 +2,7 @@
 //! for.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 
 use embedder::{ModelInfo, Timings};
 use serde::Serialize;
@@ -133,6 +134,9 @@ impl Beside {
 #[derive(Debug, Serialize)]
 pub(super) struct Result<T> {
     pub(super) result: Vec<T>,
+    /// Ours: faces of the photo beyond the 100 that are told of one at most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) faces_left_out: Option<NonZeroUsize>,
     #[serde(flatten)]
     pub(super) beside: Beside,
 }

@@ -281,16 +281,13 @@ impl Gathered {
             .map(|face| face.id)
     }
 
-    fn take(
-        &mut self,
-        image_index: usize,
-        photo: Photo,
-        taken: Taken,
-    ) {
-        self.added.left_out.extend(taken.left_out.map(|faces_left_out| LeftOut {
-            image_index,
-            faces_left_out,
-        }));
+    fn take(&mut self, image_index: usize, photo: Photo, taken: Taken) {
+        self.added
+            .left_out
+            .extend(taken.left_out.map(|faces_left_out| LeftOut {
+                image_index,
+                faces_left_out,
+            }));
         let original = taken.original;
         for ((id, face, vectors), duplicate_of) in taken.faces.into_iter().zip(taken.twins) {
             self.added.faces.push(AddedFace {

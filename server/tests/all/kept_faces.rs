@@ -382,7 +382,10 @@ fn of_more_faces_than_are_told_it_is_told_how_many_more_there_are() {
     server.with_faces("stars");
     let path = "/collections/stars/faces";
     let crowd: Vec<_> = (0..117).map(|n| 4 + n % 20).collect();
-    let (crowd, few) = (BASE64_STANDARD.encode(group(&crowd)), BASE64_STANDARD.encode(photo(4)));
+    let (crowd, few) = (
+        BASE64_STANDARD.encode(group(&crowd)),
+        BASE64_STANDARD.encode(photo(4)),
+    );
     for path in [path, "/faces/detect", "/faces/embed", SEARCH] {
         let told = |image: &str| {
             let body = json!({"image": image, "faces": "all"});
@@ -397,9 +400,17 @@ fn of_more_faces_than_are_told_it_is_told_how_many_more_there_are() {
         assert_eq!(many["faces"].as_array().unwrap().len(), 100, "{path}");
         assert_eq!(many["faces_left_out"], 17, "{path}");
         let all = told(&few);
-        assert!(all.get("faces_left_out").is_none() && all.get("left_out").is_none(), "{path}");
+        assert!(
+            all.get("faces_left_out").is_none() && all.get("left_out").is_none(),
+            "{path}"
+        );
     }
     // Nobody asked for more than one.
-    let largest = server.post("/faces/detect", &json!({"image": crowd, "faces": "largest"})).ok();
+    let largest = server
+        .post(
+            "/faces/detect",
+            &json!({"image": crowd, "faces": "largest"}),
+        )
+        .ok();
     assert!(largest.get("faces_left_out").is_none());
 }

@@ -246,6 +246,67 @@ fn photos_of_a_batch_are_looked_at_by_the_other_server_at_the_same_time() {
 }
 
 #[test]
+fn a_photo_is_answered_as_soon_as_the_other_server_has_whatever_went_there_with_it() {
+    let [first, slow, quick] = [4, 8, 12].map(photo);
+    let ((began, begun), (go, wait)) = (channel(), channel::<()>());
+    let (wait, held) = (Arc::new(Mutex::new(wait)), [first.clone(), slow.clone()]);
+    let patient = move || -> Box<dyn FaceEmbedder> {
+        let (began, wait, held) = (began.clone(), Arc::clone(&wait), held.clone());
+        let act = move |image: &[u8]| {
+            if held.iter().any(|it| it == image) {
+                began.send(()).unwrap();
+                wait.lock().recv().unwrap();
+            }
+        };
+        Box::new(Before {
+            act,
+            then: FakeEmbedder::new(),
+        })
+    };
+    let settings = [
+        ("api_key", KEY),
+        ("embedding.workers", "2"),
+        ("embedding.batch", "1"),
+    ];
+    let far = Server::start_with(&settings, made(patient));
+    let url = format!("http://{}", far.addr());
+    let settings = [
+        ("embedding.remote_url", url.as_str()),
+        ("embedding.remote_key", KEY),
+        ("embedding.workers", "1"),
+    ];
+    let server = Server::start_with(&settings, Embedding::Models);
+    common::until(|| server.get("/readyz").status == 200);
+    let (told, answers) = channel();
+    std::thread::scope(|scope| {
+        // Whoever still waits when something is wrong ends, and with it the test.
+        let go = go;
+        let ask = |name: &'static str, image: &[u8]| {
+            let (server, told, image) = (&server, told.clone(), image.to_vec());
+            scope.spawn(move || {
+                server.form("/faces/detect", &[("image", &image)]).ok();
+                told.send(name).unwrap();
+            });
+        };
+        let minute = std::time::Duration::from_secs(60);
+        let answered = || answers.recv_timeout(minute).unwrap_or("nobody");
+        ask("first", &first);
+        begun.recv_timeout(minute).unwrap();
+        for (waiting, name, image) in [(1, "slow", &slow), (2, "quick", &quick)] {
+            ask(name, image);
+            let line = format!("doppel_pipeline_queue_length {waiting}\n");
+            common::until(|| server.get("/metrics").text().contains(&line));
+        }
+        go.send(()).unwrap();
+        let mut two = [answered(), answered()];
+        two.sort_unstable();
+        assert_eq!(two, ["first", "quick"]);
+        go.send(()).unwrap();
+        assert_eq!(answered(), "slow");
+    });
+}
+
+#[test]
 fn a_face_is_sent_along_cut_out_where_that_is_asked() {
     let server = Server::start();
     let image = ("image", &photo(4)[..]);

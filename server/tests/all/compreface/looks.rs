@@ -194,3 +194,13 @@ fn a_small_face_that_is_recognized_can_be_enrolled_and_one_far_behind_a_person_i
     let found = done(photo_to(&server, RECOGNIZE, &photo(28)), 200);
     assert_eq!(found["result"][0]["subjects"][0]["subject"], "Bob");
 }
+
+#[test]
+fn of_more_faces_than_are_told_it_is_told_how_many_more_there_are() {
+    let server = open();
+    for path in [RECOGNIZE, "/api/v1/detection/detect"] {
+        let told = done(photo_to(&server, path, &group(&[4; 104])), 200);
+        assert_eq!(told["result"].as_array().unwrap().len(), 100, "{path}");
+        assert_eq!(told["faces_left_out"], 4, "{path}");
+    }
+}
