@@ -224,7 +224,9 @@ fn small_faces_of_a_photo_that_lies_are_found_where_as_they_lie_nothing_is_seen_
             (Turn::Half, 3),
         ] {
             let mut photo = RgbImage::new(WIDE.0, WIDE.1);
-            faces.map(|face| draw(&mut photo, face, Some(way)));
+            for face in faces {
+                draw(&mut photo, face, Some(way));
+            }
             let want = (Choice::Largest, 40);
             let found = seen_by(look_upright, &photo, want, ImageFormat::Bmp);
             assert_eq!(found.boxes.len(), 2, "{way:?}: {:?}", found.boxes);
