@@ -24,6 +24,10 @@ use crate::types::{Choice, Want};
 /// its vector is like nobody's.
 const UPRIGHT: f32 = 0.9;
 
+/// By how much surer than what is seen of a photo as it came a face must be that shows it to lie, where it is not sure:
+/// most photos are upright, and in any way something is found now and then that is no face.
+const SURER: f32 = 0.2;
+
 /// Pixels of a face's longer side, in what the detector sees of the whole photo, at which the one that is asked for is
 /// taken however sure it is.
 const CLOSE: f32 = 128.0;
@@ -190,14 +194,18 @@ impl Finder<'_> {
         Ok((best, confidence))
     }
 
-    /// The turn in which parts show a face more surely than it has been seen, where that is not sure already: the first
-    /// in which one is sure, else the surest. What is asked is only which way the photo lies, so there are fewer parts,
+    /// The turn in which parts show a face more surely than has been seen, where that is not sure already: the first
+    /// in which one is sure, else the surest, which is much surer than what is seen without a turn. What is asked is only which way the photo lies, so there are fewer parts,
     /// and where that makes them coarser its smallest faces say nothing.
     fn way_of_the_parts(&mut self, found: &Found, seen: Way) -> Result<Way, Error> {
         let (mut best, mut confidence) = seen;
         if confidence >= UPRIGHT {
             return Ok(seen);
         }
+        let least = match best {
+            None => (confidence + SURER).min(UPRIGHT),
+            Some(_) => confidence,
+        };
         let photo = &found.photo;
         let scale = self.whole_scale(photo.size) * photo.reduction();
         let size = photo.pixels.dimensions();
@@ -208,8 +216,9 @@ impl Finder<'_> {
                 let faces = (self.look)(&turn.of(&picture))?.into_iter();
                 let faces = faces.map(|face| turn.undone(&face, picture.dimensions()));
                 let whole: Vec<_> = part.whole(faces.collect()).collect();
-                if surest(&whole) > confidence {
-                    (best, confidence) = (Some(turn), surest(&whole));
+                let turned = surest(&whole);
+                if turned > confidence && turned >= least {
+                    (best, confidence) = (Some(turn), turned);
                 }
                 if confidence >= UPRIGHT {
                     return Ok((best, confidence));

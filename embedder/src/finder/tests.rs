@@ -259,6 +259,47 @@ fn what_is_unsure_in_any_way_is_taken_as_it_is_surest() {
 }
 
 #[test]
+fn a_face_that_is_unsure_stays_as_it_is_if_what_another_way_shows_is_hardly_surer() {
+    let (upright, lying) = ((300, 480, 44), (1_400, 480, 52));
+    let mut photo = RgbImage::new(WIDE.0, WIDE.1);
+    draw(&mut photo, upright, None);
+    draw(&mut photo, lying, Some(Turn::Half));
+    let seen_so = |confidence: f32| {
+        let bytes = encoded(&photo);
+        let mut look = |picture: &RgbImage| {
+            let found = look_upright(picture).into_iter().map(|face| Detection {
+                confidence: if face.longer() > 24.0 {
+                    confidence
+                } else {
+                    0.65
+                },
+                ..face
+            });
+            Ok(found.collect())
+        };
+        let mut finder = Finder {
+            look: &mut look,
+            enlarge: 1.0,
+            smallest: 40,
+            patience: Patience::ENDLESS,
+        };
+        let found = finder.find(&bytes, want(Choice::All)).unwrap();
+        assert_eq!(found.faces.len(), 1);
+        found.photo.place_of(&found.faces[0]).bounding_box
+    };
+    assert!(is_of(seen_so(0.8), upright));
+    assert!(is_of(seen_so(0.88), lying));
+    assert!(is_of(seen_so(0.92), lying));
+}
+
+fn encoded(photo: &RgbImage) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut file = Cursor::new(&mut bytes);
+    photo.write_to(&mut file, ImageFormat::Bmp).unwrap();
+    bytes
+}
+
+#[test]
 fn a_large_face_that_lies_has_its_photo_turned_before_the_parts_are_looked_at() {
     let mut photo = RgbImage::new(WIDE.0, WIDE.1);
     let faces = [(600, 250, 400), (100, 100, 48)];
