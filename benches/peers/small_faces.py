@@ -9,7 +9,7 @@ what lies beside faces, enlarged up to eight times; on it are 24 faces of one si
 one, for `faces=largest`. It prints how many are found, how near their vectors come to those of the same faces as
 they were, how many are told to be of poor quality, what else is taken for a face, and the time.
 
-Then the same photos lie: they are turned by 90, 180 and 270 degrees (clockwise) and say nothing of it. `--baseline BINARY` has
+Then photos lie: they are turned by 90, 180 and 270 degrees (clockwise) and say nothing of it; by 0, to compare. `--baseline BINARY` has
 another build look at those too. Last come photos without a face.
 
 It needs Pillow.
@@ -34,7 +34,7 @@ from PIL import Image
 
 SIZES = (30, 40, 50, 60, 75, 100, 130, 200, 300)
 TURNED = (40, 60, 100)
-TURNS = {90: Image.Transpose.ROTATE_270, 180: Image.Transpose.ROTATE_180, 270: Image.Transpose.ROTATE_90}
+TURNS = {0: None, 90: Image.Transpose.ROTATE_270, 180: Image.Transpose.ROTATE_180, 270: Image.Transpose.ROTATE_90}
 COLUMNS, ROWS = 6, 4
 NEVER = 16_384
 SAME = 0.3
@@ -166,11 +166,13 @@ def turned(photo, boxes, degrees):
     """A photo that lies, and where what was in these places is then."""
     across, down = photo.size
     places = {
+        0: lambda *box: box,
         90: lambda x, y, width, height: (down - y - height, x, height, width),
         180: lambda x, y, width, height: (across - x - width, down - y - height, width, height),
         270: lambda x, y, width, height: (y, across - x - width, height, width),
     }
-    return jpeg(photo.transpose(TURNS[degrees])), [places[degrees](*box) for box in boxes]
+    lying = photo.transpose(TURNS[degrees]) if degrees else photo
+    return jpeg(lying), [places[degrees](*box) for box in boxes]
 
 
 def group(some, size, options, chance, known):
