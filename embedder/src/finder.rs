@@ -25,8 +25,11 @@ use crate::types::{Choice, Want};
 const UPRIGHT: f32 = 0.9;
 
 /// By how much surer than what is seen of a photo as it came a face must be that shows it to lie, where it is not sure:
-/// most photos are upright, and in any way something is found now and then that is no face.
+/// most photos are upright.
 const SURER: f32 = 0.2;
+/// How sure it must be at least: in any way something is found now and then that is no face. (Of ten faces of 40
+/// pixels seen upright eight had 0.79 to 0.88, one 0.69, and one was not found.)
+const SURE_TO_LIE: f32 = 0.75;
 
 /// Pixels of a face's longer side, in what the detector sees of the whole photo, at which the one that is asked for is
 /// taken however sure it is.
@@ -203,7 +206,7 @@ impl Finder<'_> {
             return Ok(seen);
         }
         let least = match best {
-            None => (confidence + SURER).min(UPRIGHT),
+            None => (confidence + SURER).clamp(SURE_TO_LIE, UPRIGHT),
             Some(_) => confidence,
         };
         let photo = &found.photo;

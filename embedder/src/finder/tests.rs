@@ -247,7 +247,7 @@ fn what_is_unsure_in_any_way_is_taken_as_it_is_surest() {
     let dim = |picture: &RgbImage| {
         let found = look_upright(picture).into_iter();
         let found = found.map(|face| Detection {
-            confidence: 0.7,
+            confidence: 0.8,
             ..face
         });
         found.collect()
