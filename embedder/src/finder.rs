@@ -28,7 +28,7 @@ const UPRIGHT: f32 = 0.9;
 /// most photos are upright.
 const SURER: f32 = 0.2;
 /// How sure it must be at least: in any way something is found now and then that is no face. (Of ten faces of 40
-/// pixels seen upright eight had 0.79 to 0.88, one 0.69, and one was not found.)
+/// pixels seven had 0.79 to 0.88, one 0.69, and two were not found.)
 const SURE_TO_LIE: f32 = 0.75;
 
 /// Pixels of a face's longer side, in what the detector sees of the whole photo, at which the one that is asked for is
