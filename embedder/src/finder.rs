@@ -138,9 +138,15 @@ impl Finder<'_> {
             false => self.way_of_the_surest(found)?,
         };
         if let (Some(way), _) = self.way_of_the_parts(found, hint)? {
+            let upright = std::mem::take(&mut found.faces);
             found.turn(Some(way));
             found.faces = self.whole(&found.photo.pixels)?;
             self.look_closer(found, image)?;
+            // One that lies, or a pattern, says less of the photo than many faces that are less sure.
+            if weight(&found.faces) <= weight(&upright) {
+                found.photo.turn_back();
+                found.faces = upright;
+            }
         }
         Ok(())
     }
@@ -197,9 +203,10 @@ impl Finder<'_> {
         Ok((best, confidence))
     }
 
-    /// The turn in which parts show a face more surely than has been seen, where that is not sure already: the first
-    /// in which one is sure, else the surest, which is much surer than what is seen without a turn. What is asked is only which way the photo lies, so there are fewer parts,
-    /// and where that makes them coarser its smallest faces say nothing.
+    /// The turn in which parts show a face more surely than has been seen, where that is not sure already: the first in
+    /// which one is sure, else the surest, which is much surer than what is seen without a turn. What is asked is only
+    /// which way the photo may lie, so there are fewer parts, and where that makes them coarser its smallest faces say
+    /// nothing.
     fn way_of_the_parts(&mut self, found: &Found, seen: Way) -> Result<Way, Error> {
         let (mut best, mut confidence) = seen;
         if confidence >= UPRIGHT {
@@ -303,11 +310,15 @@ impl Found {
 
     /// No more than are told, and how many are not.
     fn limit(&mut self, want: Want) {
+        let least = float(want.smallest) / self.photo.reduction();
+        let is_wanted = |face: &Detection| face.shorter() >= least;
+        if want.faces == Choice::All {
+            // The others take no place of theirs.
+            self.faces.sort_by_key(|face| !is_wanted(face));
+        }
         let left_out = self.faces.split_off(self.faces.len().min(MAX_FACES));
         if want.faces == Choice::All {
-            let least = float(want.smallest) / self.photo.reduction();
-            let is_wanted = |face: &&Detection| face.shorter() >= least;
-            self.left_out = left_out.iter().filter(is_wanted).count();
+            self.left_out = left_out.iter().filter(|face| is_wanted(face)).count();
         }
     }
 
@@ -331,6 +342,15 @@ impl Found {
 
 fn surest(faces: &[Detection]) -> f32 {
     faces.iter().map(|it| it.confidence).fold(0.0, f32::max)
+}
+
+/// How much faces say for the way in which they were seen: each by how much surer it is than a half, squared, so that one
+/// that is sure outweighs a few that hardly are.
+fn weight(faces: &[Detection]) -> f32 {
+    let weights = faces
+        .iter()
+        .map(|it| (it.confidence - 0.5).max(0.0).powi(2));
+    weights.sum()
 }
 
 #[cfg(test)]

@@ -36,8 +36,10 @@ pub(crate) const MAX_PARTS: usize = 80;
 pub(crate) const MAX_TURNED_PARTS: usize = 24;
 /// Faces answered for one photo.
 pub const MAX_FACES: usize = 100;
-/// Faces that a part of a photo has at most, the surest; each is compared with those of the other parts.
+/// Faces that a part of a photo has at most, the surest; so that one with thousands leaves room for the others.
 pub(crate) const MAX_FACES_OF_PART: usize = 250;
+/// The same of all parts; each is compared with all others.
+pub(crate) const MAX_FACES_OF_PARTS: usize = 4_000;
 /// Faces that go through the model at once.
 pub(crate) const FACES_AT_ONCE: usize = 16;
 /// Vectors that go through a head at once.

@@ -10,6 +10,7 @@ use image::RgbImage;
 use crate::crop::piece;
 use crate::detect::{Detection, INPUT_SIDE, SAME_FACE_OVERLAP, overlap, shared_part};
 use crate::error::Error;
+use crate::limits::MAX_FACES_OF_PARTS;
 use crate::pixels::{float, floor};
 
 /// Pixels of a face's longer side, in what the detector sees, from which on it is found.
@@ -181,6 +182,7 @@ pub(crate) fn merged(
     };
     for (mut some, are_seen_close) in [(large, false), (in_parts, true), (small, false)] {
         some.sort_by(|a, b| b.confidence.total_cmp(&a.confidence));
+        some.truncate(MAX_FACES_OF_PARTS);
         for face in some {
             let is_known = |other: &Detection| {
                 is_again(other, &face) || (are_seen_close && is_piece(other, &face))
@@ -293,6 +295,21 @@ mod tests {
         // What is asked of fewer parts is asked of all of a photo of 24 megapixels.
         let large = parts((6_000, 4_000), (0.5, 0.1), MAX_PARTS);
         assert!(large.len() <= MAX_TURNED_PARTS, "{}", large.len());
+    }
+
+    #[test]
+    fn of_more_faces_than_can_be_compared_the_surest_are_kept() {
+        let faces = (0..20_000_u32).map(|n| {
+            let (x, y) = (float(n % 200) * 10.0, float(n / 200) * 10.0);
+            face(x, y, 9.0, 0.6 + float(n) / 100_000.0)
+        });
+        let kept = merged(Vec::new(), 1.0, faces.collect());
+        assert_eq!(kept.len(), MAX_FACES_OF_PARTS);
+        assert!(
+            kept.iter().all(|it| it.confidence >= 0.759),
+            "{:?}",
+            kept.last()
+        );
     }
 
     #[test]

@@ -55,6 +55,13 @@ impl Photo {
         self.turn = Some(turn);
     }
 
+    /// As it was before it was turned.
+    pub(crate) fn turn_back(&mut self) {
+        if let Some(turn) = self.turn.take() {
+            self.pixels = turn.back().of(&self.pixels);
+        }
+    }
+
     /// Decodes it again where it has fewer pixels than that on its longer side and there are more; tells how many
     /// times as many there are now, on a side.
     pub(crate) fn refine(&mut self, bytes: &[u8], least_side: u32) -> Result<f32, Error> {

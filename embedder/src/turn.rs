@@ -17,6 +17,15 @@ pub(crate) enum Turn {
 impl Turn {
     pub(crate) const ALL: [Self; 3] = [Self::Quarter, Self::ThreeQuarters, Self::Half];
 
+    /// The turn that undoes it.
+    pub(crate) fn back(self) -> Self {
+        match self {
+            Self::Quarter => Self::ThreeQuarters,
+            Self::Half => Self::Half,
+            Self::ThreeQuarters => Self::Quarter,
+        }
+    }
+
     pub(crate) fn of(self, photo: &RgbImage) -> RgbImage {
         match self {
             Self::Quarter => rotate90(photo),
@@ -64,6 +73,7 @@ mod tests {
         photo.put_pixel(3, 2, Rgb([255; 3]));
         for turn in Turn::ALL {
             let turned = turn.of(&photo);
+            assert_eq!(turn.back().of(&turned), photo, "{turn:?}");
             let (x, y, _) = turned.enumerate_pixels().find(|(.., p)| p[0] > 0).unwrap();
             let (x, y) = (
                 f32::from(u16::try_from(x).unwrap()),

@@ -292,6 +292,55 @@ fn a_face_that_is_unsure_stays_as_it_is_if_what_another_way_shows_is_hardly_sure
     assert!(is_of(seen_so(0.92), lying));
 }
 
+#[test]
+fn many_faces_that_are_unsure_are_not_given_up_for_a_surer_one_that_lies() {
+    let upright = (0..12).map(|n| (60 + n % 4 * 180, 100 + n / 4 * 300, 44));
+    let mut photo = RgbImage::new(WIDE.0, WIDE.1);
+    upright
+        .clone()
+        .for_each(|face| draw(&mut photo, face, None));
+    for way in Turn::ALL {
+        draw(&mut photo, (1_400, 480, 52), Some(way));
+        let dim = |picture: &RgbImage| {
+            let found = look_upright(picture).into_iter().map(|face| Detection {
+                confidence: if face.longer() > 24.0 { 0.95 } else { 0.8 },
+                ..face
+            });
+            found.collect()
+        };
+        let found = seen_by(dim, &photo, (Choice::All, 40), ImageFormat::Bmp);
+        assert_eq!(found.boxes.len(), 12, "{way:?}: {:?}", found.boxes);
+        for face in upright.clone() {
+            let is_there = found.boxes.iter().any(|it| is_of(*it, face));
+            assert!(is_there, "{way:?}: {face:?} in {:?}", found.boxes);
+        }
+    }
+}
+
+#[test]
+fn faces_below_the_size_that_is_wanted_take_no_place_of_others() {
+    let face = |side: f32| Detection {
+        bounding_box: [0.0, 0.0, side, side],
+        landmarks: [[0.0; 2]; 5],
+        confidence: 0.9,
+    };
+    let mut found = Found {
+        photo: Photo::of(RgbImage::new(100, 100), (200, 200)),
+        faces: [vec![face(10.0); MAX_FACES], vec![face(15.0); 3]].concat(),
+        left_out: 0,
+        is_of_parts: true,
+        decoding: Duration::ZERO,
+    };
+    let want = Want {
+        smallest: 30,
+        ..want(Choice::All)
+    };
+    found.limit(want);
+    let wanted = found.faces.iter().filter(|it| it.longer() > 12.0);
+    assert_eq!((wanted.count(), found.left_out), (3, 0));
+    assert_eq!(found.faces.len(), MAX_FACES);
+}
+
 fn encoded(photo: &RgbImage) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut file = Cursor::new(&mut bytes);
@@ -335,10 +384,7 @@ fn a_jpeg_is_decoded_as_far_as_small_faces_need_it() {
 
 #[test]
 fn of_many_faces_in_parts_those_of_the_size_of_the_largest_come_first_and_no_more_than_are_told() {
-    let mut bytes = Vec::new();
-    let photo = RgbImage::new(WIDE.0, WIDE.1);
-    let mut file = Cursor::new(&mut bytes);
-    photo.write_to(&mut file, ImageFormat::Bmp).unwrap();
+    let bytes = encoded(&RgbImage::new(WIDE.0, WIDE.1));
     let grid = |side: f32| {
         let boxes = (0..1_000_u32).map(move |n| Detection {
             bounding_box: [
