@@ -14,7 +14,9 @@ use crate::error::Error;
 use crate::joint::joined;
 use crate::limits::MAX_FACES;
 use crate::quality::Quality;
-use crate::types::{Analysis, Base, Choice, Face, FaceEmbedder, Mapper, ModelInfo, Timings, Want};
+use crate::types::{
+    Analysis, Base, Choice, Face, FaceEmbedder, Mapper, ModelInfo, Timings, Waiting, Want,
+};
 
 /// Below this mean brightness a photo has no face.
 const DARK: f32 = 8.0;
@@ -152,13 +154,13 @@ impl FaceEmbedder for FakeEmbedder {
     fn analyze_awaited(
         &mut self,
         photos: &[(&[u8], Want)],
-        is_awaited: &dyn Fn(usize) -> bool,
+        waiting: &dyn Fn(usize) -> Waiting,
         tell: &mut dyn FnMut(usize, Result<Analysis, Error>),
     ) {
         for (at, (image, want)) in photos.iter().enumerate() {
-            let outcome = match is_awaited(at) {
-                true => self.seen(image, *want),
-                false => Err(Error::NotAwaited),
+            let outcome = match waiting(at) {
+                Waiting::Over => Err(Error::NotAwaited),
+                Waiting::WithOthers | Waiting::Alone => self.seen(image, *want),
             };
             tell(at, outcome);
         }

@@ -17,7 +17,7 @@ use crate::parts::{LARGE, Part, SEEN, is_closer, merged, parts};
 use crate::photo::Photo;
 use crate::pixels::{float, floor};
 use crate::turn::Turn;
-use crate::types::{Choice, Want};
+use crate::types::{Choice, Waiting, Want};
 
 /// Least confidence of a face that lies as it should: on its side or head one is found too, but less
 /// surely (0.89 at most in 234 photos of lfw-dev that were turned, 0.90 in 99 of 100 upright ones), and
@@ -51,26 +51,27 @@ pub(crate) struct Finder<'a> {
     pub(crate) patience: Patience<'a>,
 }
 
-/// How long those who want a photo looked at wait for it.
+/// How long those who want a photo looked at wait for it: says who does.
 #[derive(Clone, Copy)]
-pub(crate) struct Patience<'a> {
-    /// Whether anybody still does.
-    pub(crate) is_awaited: &'a dyn Fn() -> bool,
-    /// Whether others wait with it, for whom a photo that takes a closer look is left.
-    pub(crate) is_short: bool,
-}
+pub(crate) struct Patience<'a>(pub(crate) &'a dyn Fn() -> Waiting);
 
 impl Patience<'_> {
     /// Whatever it takes.
-    pub(crate) const ENDLESS: Self = Self {
-        is_awaited: &|| true,
-        is_short: false,
-    };
+    pub(crate) const ENDLESS: Self = Self(&|| Waiting::Alone);
 
     pub(crate) fn check(&self) -> Result<(), Error> {
-        match (self.is_awaited)() {
-            true => Ok(()),
-            false => Err(Error::NotAwaited),
+        match (self.0)() {
+            Waiting::Over => Err(Error::NotAwaited),
+            Waiting::WithOthers | Waiting::Alone => Ok(()),
+        }
+    }
+
+    /// Whether it is enough for a closer look, for which others may not have to wait.
+    fn check_long(&self) -> Result<(), Error> {
+        match (self.0)() {
+            Waiting::WithOthers => Err(Error::TakesLong),
+            Waiting::Over => Err(Error::NotAwaited),
+            Waiting::Alone => Ok(()),
         }
     }
 }
@@ -108,23 +109,26 @@ impl Finder<'_> {
     }
 
     fn look_at(&mut self, found: &mut Found, image: &[u8], want: Want) -> Result<(), Error> {
+        let may_be_closer = self.least_side(found.photo.size) > 0;
+        // Who says how small a face may be has them looked for beside any other.
+        let is_always_closer = want.faces == Choice::All && want.smallest > 0;
+        if may_be_closer && is_always_closer {
+            self.patience.check_long()?;
+        }
         let upright = self.whole(&found.photo.pixels)?;
         let (turn, faces) = self.surest_way(&found.photo.pixels, upright.clone())?;
         let scale = self.whole_scale(found.photo.size) * found.photo.reduction();
         let is_enough = |face: &Detection| match want.faces {
             Choice::Largest => face.confidence >= UPRIGHT || face.longer() * scale >= CLOSE,
-            // Who says how small a face may be has them looked for beside any other.
-            Choice::All if want.smallest > 0 => false,
+            Choice::All if is_always_closer => false,
             Choice::All => face.confidence >= UPRIGHT && face.longer() * scale >= PORTRAIT,
         };
-        if faces.iter().any(is_enough) || self.least_side(found.photo.size) == 0 {
+        if faces.iter().any(is_enough) || !may_be_closer {
             found.turn(turn);
             found.faces = faces;
             return Ok(());
         }
-        if self.patience.is_short {
-            return Err(Error::TakesLong);
-        }
+        self.patience.check_long()?;
         if surest(&faces) >= UPRIGHT {
             found.turn(turn);
             found.faces = faces;

@@ -54,4 +54,6 @@ pub use network::vectors_of;
 pub use onnx::OnnxEmbedder;
 pub use quality::{Flaws, Quality};
 pub use thumbnail::thumbnail;
-pub use types::{Analysis, Base, Choice, Face, FaceEmbedder, Mapper, ModelInfo, Timings, Want};
+pub use types::{
+    Analysis, Base, Choice, Face, FaceEmbedder, Mapper, ModelInfo, Timings, Waiting, Want,
+};

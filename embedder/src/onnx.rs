@@ -13,7 +13,7 @@ use crate::manifest::Manifest;
 use crate::models::{Installed, NetworkFiles, locate};
 use crate::network::Network;
 use crate::runtime::{adds_bytes_exactly, environment};
-use crate::types::{Analysis, Choice, FaceEmbedder, Mapper, ModelInfo, Want};
+use crate::types::{Analysis, Choice, FaceEmbedder, Mapper, ModelInfo, Waiting, Want};
 
 /// The installed models, ready to run.
 pub struct OnnxEmbedder {
@@ -83,20 +83,18 @@ impl OnnxEmbedder {
         crops.unwrap_or_default().iter().map(png).collect()
     }
 
-    /// Finds the faces of all photos, where patience is short but for those that take a closer look, and embeds them, as
-    /// many together as the networks take at once. Each photo is told as soon as nothing more is to be done of it.
+    /// Finds the faces of all photos, as far as those who wait have the patience, and embeds them, as many together as the
+    /// networks take at once. Each photo is told as soon as nothing more is to be done of it.
     fn look(
         &mut self,
         photos: &[(&[u8], Want)],
-        (is_awaited, is_short): (&dyn Fn(usize) -> bool, bool),
+        waiting: &dyn Fn(usize) -> Waiting,
         tell: &mut dyn FnMut(usize, Result<Analysis, Error>),
     ) {
         let mut with_faces = Vec::new();
         for (at, (image, want)) in photos.iter().enumerate() {
-            let patience = Patience {
-                is_awaited: &|| is_awaited(at),
-                is_short,
-            };
+            let who = || waiting(at);
+            let patience = Patience(&who);
             let prepared = patience.check();
             let prepared = prepared.and_then(|()| self.cropper.prepare(image, *want, patience));
             match prepared {
@@ -118,12 +116,12 @@ impl OnnxEmbedder {
             let fit = fit.count().max(1);
             let some = with_faces
                 .drain(..fit)
-                .filter_map(|(at, photo)| match is_awaited(at) {
-                    true => Some((at, photo)),
-                    false => {
+                .filter_map(|(at, photo)| match waiting(at) {
+                    Waiting::Over => {
                         tell(at, Err(Error::NotAwaited));
                         None
                     }
+                    Waiting::WithOthers | Waiting::Alone => Some((at, photo)),
                 });
             let some = some.collect();
             self.embed(some, tell);
@@ -185,20 +183,20 @@ impl FaceEmbedder for OnnxEmbedder {
 
     fn analyze_all(&mut self, photos: &[(&[u8], Want)]) -> Vec<Result<Analysis, Error>> {
         let mut outcomes: Vec<_> = photos.iter().map(|_| Err(Error::NotAwaited)).collect();
-        self.look(photos, (&|_| true, false), &mut |at, outcome| {
+        self.look(photos, &|_| Waiting::Alone, &mut |at, outcome| {
             outcomes[at] = outcome;
         });
         outcomes
     }
 
-    /// Whether somebody waits is asked before a photo is decoded, before each of its parts is looked at, and before
-    /// its faces go through the networks. A closer look takes long.
+    /// Who waits is asked before a photo is decoded, before each of its parts is looked at, and before its faces go
+    /// through the networks. A closer look takes long.
     fn analyze_awaited(
         &mut self,
         photos: &[(&[u8], Want)],
-        is_awaited: &dyn Fn(usize) -> bool,
+        waiting: &dyn Fn(usize) -> Waiting,
         tell: &mut dyn FnMut(usize, Result<Analysis, Error>),
     ) {
-        self.look(photos, (is_awaited, photos.len() > 1), tell);
+        self.look(photos, waiting, tell);
     }
 }

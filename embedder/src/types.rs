@@ -28,16 +28,16 @@ pub trait FaceEmbedder: Send {
     }
 
     /// What `analyze_all` does, for people who wait: each photo's outcome is told by its place, once, as soon as it is there.
-    /// Of several photos one that takes much longer than the others comes to [`Error::TakesLong`] and is to be looked at
-    /// alone. Where something can still be left undone of a photo that nobody waits for any more, which `is_awaited` says
-    /// by its place, it comes to [`Error::NotAwaited`].
+    /// Who waits for a photo, `waiting` says by its place: where others do too, one that takes much longer than most comes
+    /// to [`Error::TakesLong`] and is to be looked at later; where nobody does and something can still be left undone of
+    /// it, to [`Error::NotAwaited`].
     fn analyze_awaited(
         &mut self,
         photos: &[(&[u8], Want)],
-        is_awaited: &dyn Fn(usize) -> bool,
+        waiting: &dyn Fn(usize) -> Waiting,
         tell: &mut dyn FnMut(usize, Result<Analysis, Error>),
     ) {
-        let _ = is_awaited;
+        let _ = waiting;
         let outcomes = self.analyze_all(photos).into_iter().enumerate();
         outcomes.for_each(|(at, outcome)| tell(at, outcome));
     }
@@ -48,6 +48,17 @@ pub trait FaceEmbedder: Send {
         let outcome = outcomes.pop();
         outcome.unwrap_or_else(|| Err(Error::Model("one photo has no outcome".into())))
     }
+}
+
+/// Who waits for a photo while it is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Waiting {
+    /// Nobody any more.
+    Over,
+    /// Somebody, and others for other photos.
+    WithOthers,
+    /// Nobody else, so it is looked at whatever it takes.
+    Alone,
 }
 
 /// What tells vectors of one model from those of another.

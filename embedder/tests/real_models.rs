@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
-use embedder::{Analysis, Choice, FaceEmbedder, Manifest, OnnxEmbedder, Want};
+use embedder::{Analysis, Choice, FaceEmbedder, Manifest, OnnxEmbedder, Waiting, Want};
 use image::imageops::{FilterType, blur, resize, rotate90, rotate180, rotate270};
 use image::{ImageFormat, RgbImage};
 
@@ -133,9 +133,12 @@ fn a_photo_that_nobody_waits_for_is_left_undone_and_the_others_of_its_batch_are_
     };
     // The first never, the second until it is decoded, the third all the time.
     let asked = Cell::new(0);
-    let is_awaited = |at: usize| {
+    let waiting = |at: usize| {
         asked.set(asked.get() + usize::from(at == 1));
-        at == 2 || at == 1 && asked.get() == 1
+        match at == 2 || at == 1 && asked.get() == 1 {
+            true => Waiting::WithOthers,
+            false => Waiting::Over,
+        }
     };
     let photos = [
         (&b"no photo"[..], want),
@@ -143,7 +146,7 @@ fn a_photo_that_nobody_waits_for_is_left_undone_and_the_others_of_its_batch_are_
         (file.as_slice(), want),
     ];
     let mut outcomes = BTreeMap::new();
-    embedder.analyze_awaited(&photos, &is_awaited, &mut |at, outcome| {
+    embedder.analyze_awaited(&photos, &waiting, &mut |at, outcome| {
         assert!(outcomes.insert(at, outcome).is_none(), "{at} is told twice");
     });
     let left = [0, 1].map(|at| matches!(outcomes[&at], Err(embedder::Error::NotAwaited)));
@@ -180,7 +183,7 @@ fn of_photos_that_come_together_portraits_are_told_first_and_what_takes_longer_i
     };
     let photos: Vec<_> = files.iter().map(|file| (file.as_slice(), want)).collect();
     let mut told = Vec::new();
-    embedder.analyze_awaited(&photos, &|_| true, &mut |at, outcome| {
+    embedder.analyze_awaited(&photos, &|_| Waiting::WithOthers, &mut |at, outcome| {
         told.push((at, outcome))
     });
     assert_eq!(
@@ -196,7 +199,7 @@ fn of_photos_that_come_together_portraits_are_told_first_and_what_takes_longer_i
     assert_eq!(faces(2).len(), 4);
     // Alone it is looked at to the end.
     let mut last = None;
-    embedder.analyze_awaited(&photos[..1], &|_| true, &mut |_, outcome| {
+    embedder.analyze_awaited(&photos[..1], &|_| Waiting::Alone, &mut |_, outcome| {
         last = Some(outcome)
     });
     let faces = last.unwrap().unwrap().faces;

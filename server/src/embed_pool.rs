@@ -151,8 +151,12 @@ impl Pool {
         let width = images.len().clamp(1, self.workers.at_once);
         let places = u32::try_from(width).expect("places are few");
         let _places = self.workers.places.enter_many(places)?;
-        let outcomes = stream::iter(images).map(|image| self.work(image, want));
-        Ok(outcomes.buffered(width).collect().await)
+        let works = stream::iter(images).enumerate();
+        let works = works.map(|(at, image)| async move { (at, self.work(image, want).await) });
+        // One that is put off keeps no others from coming after it.
+        let mut outcomes: Vec<_> = works.buffer_unordered(width).collect().await;
+        outcomes.sort_unstable_by_key(|(at, _)| *at);
+        Ok(outcomes.into_iter().map(|(_, outcome)| outcome).collect())
     }
 
     /// Whoever holds a place finds room in the queue.

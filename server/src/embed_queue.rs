@@ -2,7 +2,7 @@
 //! over, and where all places are taken makes room for the next.
 //!
 //! Those that take long, which shows when they are looked at, come back and wait in a line of their own. Who comes for
-//! work is given one of each line in turn, so that neither waits for all of the other.
+//! work is given one of each line in turn, so that neither waits for all of the other. To come back is no turn.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -102,7 +102,13 @@ impl<T: Awaited> Queue<T> {
     /// Puts one back that takes long; it had a place before.
     pub(crate) fn put_off(&self, job: T) {
         self.line.lock().long.push_back(job);
-        self.changed.notify_one();
+        // Not all who wait take it.
+        self.changed.notify_all();
+    }
+
+    /// Who was given some that do not take long has put all of them off: the next of those is due as before.
+    pub(crate) fn had_no_turn(&self) {
+        self.line.lock().is_turn_of_long = false;
     }
 
     /// What comes next, once there is something; nothing when the queue is closed and empty.
@@ -154,8 +160,8 @@ impl<T: Awaited> Queue<T> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::{Arc, mpsc};
     use std::thread;
     use std::time::Duration;
 
@@ -263,5 +269,40 @@ mod tests {
             Some(8),
             "what waits is still taken"
         );
+    }
+
+    #[test]
+    fn one_that_is_put_off_is_told_to_who_takes_it_though_another_waits_longer() {
+        let queue = Queue::new(9);
+        let late = Instant::now() + Duration::from_secs(600);
+        let (told, heard) = mpsc::channel();
+        thread::scope(|scope| {
+            // So that they wait in this order, which they do not say.
+            let moment = Duration::from_millis(100);
+            let quick = scope.spawn(|| queue.next_until(late).map(|it| it.0));
+            thread::sleep(moment);
+            scope.spawn(|| told.send(queue.next().map(|it| alone(it).0)));
+            thread::sleep(moment);
+            queue.put_off(Asked::new(1));
+            let first = heard.recv_timeout(Duration::from_secs(60));
+            queue.close();
+            assert_eq!(first, Ok(Some(1)));
+            assert_eq!(quick.join().unwrap(), None);
+        });
+    }
+
+    #[test]
+    fn those_that_are_all_put_off_had_no_turn() {
+        let queue = Queue::new(9);
+        for number in 0..3 {
+            queue.push(Asked::new(number)).unwrap_or_else(|_| panic!());
+        }
+        let Some(Next::Quick(first)) = queue.next() else {
+            panic!("none is long yet")
+        };
+        queue.put_off(first);
+        queue.had_no_turn();
+        assert!(matches!(queue.next(), Some(Next::Quick(Asked(1, _)))));
+        assert!(matches!(queue.next(), Some(Next::Long(Asked(0, _)))));
     }
 }

@@ -1,6 +1,6 @@
 //! One thread of the pool: takes photos, several where several wait, and has its embedder look at
 //! them together. Work is shared out evenly first: a worker leaves the others what is theirs. Each is answered once it
-//! is done; one that takes longer than the others of its batch is put off and looked at alone.
+//! is done; one that takes long is put off as long as others wait, and then looked at alone.
 
 use std::cell::RefCell;
 use std::mem;
@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use actix_web::web::Bytes;
-use embedder::{Analysis, FaceEmbedder, Mapper, Want};
+use embedder::{Analysis, FaceEmbedder, Mapper, Waiting, Want};
 use tokio::sync::oneshot;
 use tracing::Span;
 
@@ -108,16 +108,16 @@ impl Worker {
     pub(crate) fn run(mut self) {
         while let Some(next) = self.desk.jobs.next() {
             self.busy.fetch_add(1, Ordering::Relaxed);
-            let batch = match next {
-                Next::Quick(first) => self.batch(first),
-                Next::Long(job) => vec![job],
+            let (batch, is_long) = match next {
+                Next::Quick(first) => (self.batch(first), false),
+                Next::Long(job) => (vec![job], true),
             };
             let waited: Vec<_> = batch.iter().map(|job| job.queued.elapsed()).collect();
             let jobs = batch.into_iter().zip(waited).collect();
             let (_room, jobs) = self.with_room(jobs);
             if !jobs.is_empty() {
                 self.desk.metrics.photos_together(jobs.len());
-                self.look(jobs);
+                self.look(jobs, is_long);
             }
             self.busy.fetch_sub(1, Ordering::Relaxed);
         }
@@ -164,14 +164,16 @@ impl Worker {
         batch
     }
 
-    /// Has the embedder look at photos; each is answered as soon as it has been. One that takes longer than the others
-    /// waits anew. Photos that make the models' code panic cost their own answers, not a worker: of several each that was
+    /// Has the embedder look at photos; each is answered as soon as it has been. One that takes long waits anew where
+    /// others wait, once. Photos that make the models' code panic cost their own answers, not a worker: of several each that was
     /// not answered yet is then looked at alone.
-    fn look(&mut self, jobs: Vec<Waited>) {
+    fn look(&mut self, jobs: Vec<Waited>, is_long: bool) {
         let are_several = jobs.len() > 1;
-        let mut left = self.look_at(jobs);
+        let mut left = self.look_at(jobs, is_long);
         if are_several {
-            let alone = left.into_iter().flat_map(|job| self.look_at(vec![job]));
+            let alone = left
+                .into_iter()
+                .flat_map(|job| self.look_at(vec![job], is_long));
             left = alone.collect();
         }
         for job in left {
@@ -181,28 +183,41 @@ impl Worker {
     }
 
     /// Those that are left without an answer as the embedder broke down; it is loaded anew then.
-    fn look_at(&mut self, jobs: Vec<Waited>) -> Vec<Waited> {
+    fn look_at(&mut self, jobs: Vec<Waited>, is_long: bool) -> Vec<Waited> {
+        // All are kept, of a batch that is small, until the last is looked at; `_room` of `run` is held as long.
         let images: Vec<_> = jobs.iter().map(|(job, _)| job.image.clone()).collect();
         let photos = images.iter().zip(&jobs);
         let photos: Vec<(&[u8], Want)> = photos.map(|(it, (job, _))| (&**it, job.want)).collect();
         let jobs: Vec<_> = jobs.into_iter().map(Some).collect();
         let jobs = RefCell::new(jobs);
-        let is_awaited = |at: usize| {
-            let jobs = jobs.borrow();
-            let job = jobs.get(at).and_then(Option::as_ref);
-            job.is_some_and(|(job, _)| job.is_awaited())
-        };
         let desk = &self.desk;
+        let waiting = |at: usize| {
+            let jobs = jobs.borrow();
+            let is_awaited = |job: &&Waited| job.0.is_awaited();
+            let job = jobs.get(at).and_then(Option::as_ref);
+            if job.filter(is_awaited).is_none() {
+                return Waiting::Over;
+            }
+            let awaited = jobs.iter().flatten().filter(is_awaited);
+            match !is_long && (awaited.count() > 1 || desk.jobs.quick() > 0) {
+                true => Waiting::WithOthers,
+                false => Waiting::Alone,
+            }
+        };
+        let (all, mut put_off) = (photos.len(), 0);
         let mut tell = |at: usize, outcome: Result<Analysis, embedder::Error>| {
             let job = jobs.borrow_mut().get_mut(at).and_then(Option::take);
+            put_off += usize::from(matches!(outcome, Err(embedder::Error::TakesLong)));
             if let Some(job) = job {
                 desk.take(job, outcome);
             }
         };
         let outcome = catch_unwind(AssertUnwindSafe(|| {
-            self.embedder
-                .analyze_awaited(&photos, &is_awaited, &mut tell);
+            self.embedder.analyze_awaited(&photos, &waiting, &mut tell);
         }));
+        if put_off == all {
+            self.desk.jobs.had_no_turn();
+        }
         if outcome.is_ok() {
             return Vec::new();
         }
@@ -216,17 +231,26 @@ impl Worker {
 }
 
 impl Desk {
-    /// What has come of a photo is its answer, unless its client has gone or it is to be looked at alone.
+    /// What has come of a photo is its answer, unless its client has gone or it is to be looked at later.
     fn take(&self, (job, queued): Waited, outcome: Result<Analysis, embedder::Error>) {
         match outcome {
             Err(embedder::Error::NotAwaited) => {}
             Err(embedder::Error::TakesLong) => self.jobs.put_off(job),
             outcome => {
                 let outcome = outcome.map_err(Refusal::from);
-                let outcome = outcome.and_then(|analysis| job.through_head(analysis));
+                let outcome = outcome.and_then(|analysis| self.through_head(&job, analysis));
                 self.answer((job, queued), outcome);
             }
         }
+    }
+
+    /// A head that panics costs the photo its answer and no more: a session of its own is not the worker's.
+    fn through_head(&self, job: &Job, analysis: Analysis) -> Result<Analysis, Refusal> {
+        let mapped = catch_unwind(AssertUnwindSafe(|| job.through_head(analysis)));
+        mapped.unwrap_or_else(|_| {
+            self.metrics.panicked();
+            Err(Refusal::internal("the photo broke the head"))
+        })
     }
 
     fn answer(&self, (job, queued): Waited, outcome: Result<Analysis, Refusal>) {
@@ -244,7 +268,7 @@ impl Desk {
 
 #[cfg(test)]
 mod tests {
-    use embedder::{Choice, FakeEmbedder, ModelInfo};
+    use embedder::{Choice, Face, FakeEmbedder, Flaws, ModelInfo, Quality, Timings};
 
     use super::*;
 
@@ -268,16 +292,12 @@ mod tests {
         }
     }
 
-    #[test]
-    fn photos_that_are_looked_at_together_wait_for_memory_together() {
-        let make = || Ok(Box::new(Large(FakeEmbedder::new())) as Box<dyn FaceEmbedder>);
-        let metrics = Metrics::new();
-        let memory = Memory::new((Memory::used_bytes() >> 20) + 256, &metrics);
-        let worker = Worker {
-            embedder: make().unwrap(),
+    fn worker(make: fn() -> Box<dyn FaceEmbedder>, memory: Memory, metrics: &Metrics) -> Worker {
+        Worker {
+            embedder: make(),
             desk: Desk {
-                jobs: Arc::new(Queue::new(1)),
-                metrics,
+                jobs: Arc::new(Queue::new(9)),
+                metrics: metrics.clone(),
                 slow: Slow::new(0),
             },
             batching: Batching {
@@ -286,32 +306,41 @@ mod tests {
                 workers: 1,
             },
             busy: Arc::default(),
-            factory: Arc::new(make),
+            factory: Arc::new(move || Ok(make())),
             memory,
+        }
+    }
+
+    type Told = oneshot::Receiver<Result<Seen, Refusal>>;
+
+    fn waited() -> (Waited, Told) {
+        let (answer, told) = oneshot::channel();
+        let job = Job {
+            image: Bytes::new(),
+            want: Want {
+                faces: Choice::Largest,
+                vectors: true,
+                crop: false,
+                smallest: 0,
+            },
+            head: None,
+            queued: Instant::now(),
+            body_bytes: 0,
+            request: Span::none(),
+            answer,
         };
+        ((job, Duration::ZERO), told)
+    }
+
+    #[test]
+    fn photos_that_are_looked_at_together_wait_for_memory_together() {
+        let metrics = Metrics::new();
+        let memory = Memory::new((Memory::used_bytes() >> 20) + 256, &metrics);
+        let worker = worker(|| Box::new(Large(FakeEmbedder::new())), memory, &metrics);
         let _others = worker.memory.hold(512 << 20);
-        let (waited, answers): (Vec<_>, Vec<_>) = (0..8)
-            .map(|_| {
-                let (answer, told) = oneshot::channel();
-                let job = Job {
-                    image: Bytes::new(),
-                    want: Want {
-                        faces: Choice::Largest,
-                        vectors: true,
-                        crop: false,
-                        smallest: 0,
-                    },
-                    head: None,
-                    queued: Instant::now(),
-                    body_bytes: 0,
-                    request: Span::none(),
-                    answer,
-                };
-                ((job, Duration::ZERO), told)
-            })
-            .unzip();
+        let (jobs, answers): (Vec<_>, Vec<_>) = (0..8).map(|_| waited()).unzip();
         let started = Instant::now();
-        let (_, with_room) = worker.with_room(waited);
+        let (_, with_room) = worker.with_room(jobs);
         // As long as one would.
         assert!(started.elapsed() < Duration::from_secs(6), "{started:?}");
         assert!(with_room.is_empty());
@@ -321,6 +350,113 @@ mod tests {
             };
             assert!(refusal.is_busy(), "{refusal}");
         }
+    }
+
+    /// Each photo has a face, and is left where others would have to wait for it.
+    struct Slowly(FakeEmbedder);
+
+    impl FaceEmbedder for Slowly {
+        fn model(&self) -> &ModelInfo {
+            self.0.model()
+        }
+
+        fn analyze_all(
+            &mut self,
+            photos: &[(&[u8], Want)],
+        ) -> Vec<Result<Analysis, embedder::Error>> {
+            photos.iter().map(|_| Ok(one_face())).collect()
+        }
+
+        fn analyze_awaited(
+            &mut self,
+            photos: &[(&[u8], Want)],
+            waiting: &dyn Fn(usize) -> Waiting,
+            tell: &mut dyn FnMut(usize, Result<Analysis, embedder::Error>),
+        ) {
+            for at in 0..photos.len() {
+                let outcome = match waiting(at) {
+                    Waiting::Over => Err(embedder::Error::NotAwaited),
+                    Waiting::WithOthers => Err(embedder::Error::TakesLong),
+                    Waiting::Alone => Ok(one_face()),
+                };
+                tell(at, outcome);
+            }
+        }
+    }
+
+    fn one_face() -> Analysis {
+        let quality = Quality {
+            score: 1.0,
+            sharpness: 1.0,
+            yaw: 0.0,
+            pitch: 0.0,
+            roll: 0.0,
+            flaws: Flaws::default(),
+        };
+        let face = Face {
+            bounding_box: [0.0, 0.0, 9.0, 9.0],
+            landmarks: [[0.0; 2]; 5],
+            confidence: 1.0,
+            quality,
+            vector: vec![1.0; 128],
+            crop_jpeg: Vec::new(),
+        };
+        Analysis {
+            width: 9,
+            height: 9,
+            faces: vec![face],
+            left_out: 0,
+            timings: Timings::default(),
+        }
+    }
+
+    fn slow_worker() -> Worker {
+        let metrics = Metrics::new();
+        let memory = Memory::new((Memory::used_bytes() >> 20) + 4_096, &metrics);
+        worker(|| Box::new(Slowly(FakeEmbedder::new())), memory, &metrics)
+    }
+
+    #[test]
+    fn what_takes_long_is_put_off_as_long_as_others_wait_and_once() {
+        let mut worker = slow_worker();
+        let answered = |told: &mut Told| matches!(told.try_recv(), Ok(Ok(_)));
+        // Of those that are together the last is looked at, where no other waits.
+        let (jobs, mut told): (Vec<_>, Vec<_>) = (0..3).map(|_| waited()).unzip();
+        worker.look(jobs, false);
+        let answers: Vec<_> = told.iter_mut().map(answered).collect();
+        assert_eq!(answers, [false, false, true]);
+        assert_eq!((worker.desk.jobs.len(), worker.desk.jobs.quick()), (2, 0));
+        // One alone is put off for what waits in the queue, and has no turn by that.
+        let (portrait, _told) = waited();
+        let pushed = worker.desk.jobs.push(portrait.0);
+        pushed.unwrap_or_else(|_| panic!("there is a place"));
+        let (group, mut told) = waited();
+        worker.look(vec![group], false);
+        assert!(!answered(&mut told));
+        assert_eq!((worker.desk.jobs.len(), worker.desk.jobs.quick()), (4, 1));
+        // One that was put off is looked at, whoever waits.
+        let (group, mut told) = waited();
+        worker.look(vec![group], true);
+        assert!(answered(&mut told));
+        // For those who have gone nothing is put off.
+        let (gone, told) = waited();
+        drop(told);
+        let (last, mut told) = waited();
+        assert!(worker.desk.jobs.next_now().is_some());
+        worker.look(vec![last, gone], false);
+        assert!(answered(&mut told));
+    }
+
+    #[test]
+    fn a_head_that_panics_costs_its_photo_an_answer_and_is_told() {
+        let mut worker = slow_worker();
+        let ((mut job, waits), mut told) = waited();
+        job.head = Some(FakeEmbedder::head_after(|| panic!("as the test wants")));
+        worker.look(vec![(job, waits)], false);
+        let Ok(Err(refusal)) = told.try_recv() else {
+            panic!("it is told")
+        };
+        assert!(refusal.to_string().contains("broke the head"), "{refusal}");
     }
 
     #[test]

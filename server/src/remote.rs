@@ -15,7 +15,8 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use embedder::limits::MAX_SIDE;
 use embedder::{
-    Analysis, Base, Choice, Error, Face, FaceEmbedder, Flaws, ModelInfo, Quality, Timings, Want,
+    Analysis, Base, Choice, Error, Face, FaceEmbedder, Flaws, ModelInfo, Quality, Timings, Waiting,
+    Want,
 };
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -321,7 +322,9 @@ impl FaceEmbedder for RemoteEmbedder {
 
     fn analyze_all(&mut self, photos: &[(&[u8], Want)]) -> Vec<Result<Analysis, Error>> {
         let mut outcomes: Vec<_> = photos.iter().map(|_| Err(Error::NotAwaited)).collect();
-        self.analyze_awaited(photos, &|_| true, &mut |at, outcome| outcomes[at] = outcome);
+        self.analyze_awaited(photos, &|_| Waiting::Alone, &mut |at, outcome| {
+            outcomes[at] = outcome;
+        });
         outcomes
     }
 
@@ -329,7 +332,7 @@ impl FaceEmbedder for RemoteEmbedder {
     fn analyze_awaited(
         &mut self,
         photos: &[(&[u8], Want)],
-        _: &dyn Fn(usize) -> bool,
+        _: &dyn Fn(usize) -> Waiting,
         tell: &mut dyn FnMut(usize, Result<Analysis, Error>),
     ) {
         if let [(image, want)] = photos {

@@ -441,12 +441,9 @@ fn of_many_faces_in_parts_those_of_the_size_of_the_largest_come_first_and_no_mor
 
 #[test]
 fn parts_are_looked_at_only_as_long_as_somebody_waits() {
-    let mut bytes = Vec::new();
-    let photo = RgbImage::new(WIDE.0, WIDE.1);
-    let mut file = Cursor::new(&mut bytes);
-    photo.write_to(&mut file, ImageFormat::Bmp).unwrap();
-    // Before it is decoded again, and before each part.
-    let (looks, waits) = (Cell::new(0), Cell::new(2));
+    let bytes = encoded(&RgbImage::new(WIDE.0, WIDE.1));
+    // Before the closer look, before it is decoded again, and before each part.
+    let (looks, waits) = (Cell::new(0), Cell::new(3));
     let mut finder = Finder {
         look: &mut |_: &RgbImage| {
             looks.set(looks.get() + 1);
@@ -454,10 +451,10 @@ fn parts_are_looked_at_only_as_long_as_somebody_waits() {
         },
         enlarge: 1.0,
         smallest: 40,
-        patience: Patience {
-            is_awaited: &|| waits.replace(waits.get() - 1) > 0,
-            is_short: false,
-        },
+        patience: Patience(&|| match waits.replace(waits.get() - 1) {
+            1.. => Waiting::Alone,
+            _ => Waiting::Over,
+        }),
     };
     let outcome = finder.find(&bytes, want(Choice::All)).map(|it| it.faces);
     assert!(matches!(outcome, Err(Error::NotAwaited)), "{outcome:?}");
@@ -470,10 +467,15 @@ fn a_photo_that_takes_a_closer_look_is_left_where_others_wait_with_it_and_no_oth
     draw(&mut portrait, (600, 250, 500), None);
     draw(&mut group, (600, 250, 100), None);
     let small = RgbImage::new(1_280, 900);
-    for (photo, due) in [(portrait, Some(1)), (group, None), (small, Some(0))] {
-        let mut bytes = Vec::new();
-        let mut file = Cursor::new(&mut bytes);
-        photo.write_to(&mut file, ImageFormat::Bmp).unwrap();
+    // The faces that are told, or nothing, and the looks. With `min_face_size` that none is enough is known before.
+    for (photo, smallest, due, most) in [
+        (&portrait, 0, Some(1), 1),
+        (&group, 0, None, 1),
+        (&small, 0, Some(0), 4),
+        (&portrait, 50, None, 0),
+        (&small, 50, Some(0), 4),
+    ] {
+        let bytes = encoded(photo);
         let looks = Cell::new(0);
         let mut finder = Finder {
             look: &mut |picture: &RgbImage| {
@@ -482,16 +484,17 @@ fn a_photo_that_takes_a_closer_look_is_left_where_others_wait_with_it_and_no_oth
             },
             enlarge: 1.0,
             smallest: 40,
-            patience: Patience {
-                is_short: true,
-                ..Patience::ENDLESS
-            },
+            patience: Patience(&|| Waiting::WithOthers),
         };
-        match (finder.find(&bytes, want(Choice::All)), due) {
+        let want = Want {
+            smallest,
+            ..want(Choice::All)
+        };
+        match (finder.find(&bytes, want), due) {
             (Ok(found), Some(due)) => assert_eq!(found.faces.len(), due),
             (Err(Error::TakesLong), None) => {}
             (outcome, due) => panic!("{due:?}: {:?}", outcome.map(|it| it.faces)),
         }
-        assert!(looks.get() <= 4, "{}", looks.get());
+        assert_eq!(looks.get(), most, "{due:?}");
     }
 }

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use common::{Server, made, photo};
-use embedder::{Analysis, FaceEmbedder, FakeEmbedder, ModelInfo, Want};
+use embedder::{Analysis, FaceEmbedder, FakeEmbedder, ModelInfo, Waiting, Want};
 
 /// Says how many photos it was given together, once it may.
 struct Counting {
@@ -97,17 +97,15 @@ impl FaceEmbedder for Patient {
     fn analyze_awaited(
         &mut self,
         photos: &[(&[u8], Want)],
-        is_awaited: &dyn Fn(usize) -> bool,
+        waiting: &dyn Fn(usize) -> Waiting,
         tell: &mut dyn FnMut(usize, Result<Analysis, embedder::Error>),
     ) {
-        let are_several = photos.len() > 1;
         for (at, photo) in photos.iter().enumerate() {
-            let outcome = match is_awaited(at) {
-                true if are_several && self.long.iter().any(|long| long == photo.0) => {
-                    Err(embedder::Error::TakesLong)
-                }
-                true => self.analyze(photo.0, photo.1),
-                false => Err(embedder::Error::NotAwaited),
+            let is_long = self.long.iter().any(|long| long == photo.0);
+            let outcome = match waiting(at) {
+                Waiting::Over => Err(embedder::Error::NotAwaited),
+                Waiting::WithOthers if is_long => Err(embedder::Error::TakesLong),
+                Waiting::WithOthers | Waiting::Alone => self.analyze(photo.0, photo.1),
             };
             tell(at, outcome);
         }
@@ -116,6 +114,11 @@ impl FaceEmbedder for Patient {
 
 #[test]
 fn a_portrait_that_comes_with_group_photos_is_answered_before_they_are() {
+    // Taken together or one by one.
+    ["8", "1"].map(a_portrait_comes_with_group_photos);
+}
+
+fn a_portrait_comes_with_group_photos(batch: &str) {
     let (began, begun) = mpsc::channel();
     let (go, wait) = mpsc::channel();
     let wait = Arc::new(Mutex::new(wait));
@@ -129,7 +132,7 @@ fn a_portrait_that_comes_with_group_photos_is_answered_before_they_are() {
             then: FakeEmbedder::new(),
         })
     });
-    let settings = [("embedding.workers", "1"), ("embedding.batch", "8")];
+    let settings = [("embedding.workers", "1"), ("embedding.batch", batch)];
     let server = Server::start_with(&settings, embedding);
     let (told, answers) = mpsc::channel();
     let queued = |length: usize| {
@@ -160,7 +163,7 @@ fn a_portrait_that_comes_with_group_photos_is_answered_before_they_are() {
         }
         ask("portrait", photo(16));
         queued(3);
-        // The three are taken together.
+        // Those that take long are put off for it.
         go.send(()).unwrap();
         assert_eq!(two_answered(), ["first", "portrait"]);
         // One of the groups is looked at now; a portrait that comes waits for no other.

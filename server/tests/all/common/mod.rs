@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use config::{Config, Flag, Sources};
-use embedder::{Analysis, FaceEmbedder, FakeEmbedder, ModelInfo, Want};
+use embedder::{Analysis, FaceEmbedder, FakeEmbedder, ModelInfo, Waiting, Want};
 use serde_json::{Value, json};
 use server::{Embedding, Factory, Running};
 use ureq::http::{Method, Request, Response};
@@ -365,15 +365,15 @@ impl<F: FnMut(&[u8]) + Send> FaceEmbedder for Before<F> {
     fn analyze_awaited(
         &mut self,
         photos: &[(&[u8], Want)],
-        is_awaited: &dyn Fn(usize) -> bool,
+        waiting: &dyn Fn(usize) -> Waiting,
         tell: &mut dyn FnMut(usize, Result<Analysis, embedder::Error>),
     ) {
         for (at, (image, _)) in photos.iter().enumerate() {
-            if is_awaited(at) {
+            if waiting(at) != Waiting::Over {
                 (self.act)(image);
             }
         }
-        self.then.analyze_awaited(photos, is_awaited, tell);
+        self.then.analyze_awaited(photos, waiting, tell);
     }
 }
 
