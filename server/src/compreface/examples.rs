@@ -1,14 +1,14 @@
 //! Examples: the faces of subjects, put in, listed and taken out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::slice;
 
 use actix_web::web::{self, Bytes, Data, Json, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use embedder::{Choice, Want};
 use engine::{
-    ABOUT_PERSON, Ack, CollectionInfo, Condition, Filter, INSERTED_AT_S, OfSeveral, PERSON, Point,
-    PointId, Select, StoredPoint, Vectors, Which,
+    ABOUT_PERSON, Ack, Chosen, CollectionInfo, Condition, Filter, INSERTED_AT_S, OfSeveral, PERSON,
+    Point, PointId, Select, StoredPoint, Vectors, Which,
 };
 use schemars::JsonSchema;
 use serde_json::{Value, json};
@@ -187,17 +187,34 @@ async fn only_face(
 /// Takes out what stood for a subject while it had no examples, and nothing that has more than the name: others
 /// may have points without a vector.
 async fn has_examples_now(app: &App, info: &CollectionInfo, subject: &str) -> Result<(), Fault> {
-    let (name, mut bare) = (info.name.clone(), of(subject));
-    bare.must_not.push(has_vector(app, info)?);
+    let mut bare = of(subject);
+    // Nor one of a model that is used no more.
+    let vectors = info.spec.vectors.keys().cloned();
+    bare.must_not.extend(vectors.map(Condition::HasVector));
+    let (name, filter) = (info.name.clone(), bare.clone());
     let select = Select {
         payload: true,
         vectors: Which::None,
     };
-    let bare = app.read(move |engine| engine.page_where(&name, &bare, 0, limits::PAGE, &select));
-    let bare = bare.await?.into_iter();
-    let alone: Vec<_> = bare.filter(is_mere_name).map(|point| point.id).collect();
+    let alone = app.read(move |engine| {
+        let (mut alone, mut from) = (HashSet::new(), None);
+        loop {
+            let page = engine.scroll_where(&name, &filter, from, limits::PAGE, select.clone())?;
+            let mere = page.points.iter().filter(|point| is_mere_name(point));
+            alone.extend(mere.map(|point| point.id));
+            from = page.next;
+            if from.is_none() {
+                return Ok(alone);
+            }
+        }
+    });
+    let alone = alone.await?;
     if !alone.is_empty() {
-        app.delete(info.name.clone(), alone, Ack::Applied).await?;
+        // One that got a vector meanwhile stays: the delete looks again.
+        bare.must.push(Condition::HasId(alone));
+        let alone = Chosen::Filter(bare);
+        app.delete_chosen(info.name.clone(), alone, Ack::Applied)
+            .await?;
     }
     Ok(())
 }
@@ -251,10 +268,11 @@ async fn list(app: Data<App>, request: HttpRequest) -> Result<Json<Value>, Fault
     })))
 }
 
-/// Whether a point without a vector is what stands for a subject without examples.
+/// Whether a point without a vector is what stands for a subject without examples. A face may lack the vector of
+/// the model that is used by now.
 fn is_mere_name(point: &StoredPoint) -> bool {
     const OWN: [&str; 3] = [PERSON, ABOUT_PERSON, INSERTED_AT_S];
-    let payload = point.payload.as_ref();
+    let payload = point.payload.as_ref().filter(|_| point.face.is_none());
     payload.is_some_and(|payload| {
         payload.get(PERSON).is_some_and(Value::is_string)
             && payload.keys().all(|key| OWN.contains(&key.as_str()))
@@ -266,7 +284,8 @@ fn told(id: Id, subject: &str) -> Value {
     json!({"image_id": id.to_string(), "subject": subject})
 }
 
-/// Whose example a point is: of several, where it was given several people by doppel's own API.
+/// Whose example a point is: of several, where it was given several people by doppel's own API. Who is named twice
+/// is one.
 pub(super) fn subjects_of(point: &StoredPoint) -> Vec<String> {
     let person = point.payload.as_ref().and_then(|it| it.get(PERSON));
     let names = match person {
@@ -276,7 +295,13 @@ pub(super) fn subjects_of(point: &StoredPoint) -> Vec<String> {
     };
     let names = names.iter().filter_map(Value::as_str);
     let names = names.filter(|name| !name.is_empty());
-    names.map(str::to_owned).collect()
+    let mut subjects = Vec::new();
+    for name in names {
+        if !subjects.iter().any(|it| it == name) {
+            subjects.push(name.to_owned());
+        }
+    }
+    subjects
 }
 
 async fn delete_of(app: Data<App>, request: HttpRequest) -> Result<Json<Value>, Fault> {

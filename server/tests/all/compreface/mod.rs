@@ -327,8 +327,33 @@ fn the_first_example_of_a_subject_takes_no_points_out_that_have_more_than_the_na
         count.ok()["count"].clone()
     };
     assert_eq!(count(), 3);
-    example(&server, "Ana", 6);
+    let first = example(&server, "Ana", 6);
     assert_eq!(count(), 3, "the mere name is gone, and nothing else");
+    // A face whose vector is of a model that is used no more is one all the same.
+    let without = json!({"points": [first], "vector": [""]});
+    let path = "/collections/faces/points/vectors/delete?wait=true";
+    server.post(path, &without).ok();
+    example(&server, "Ana", 9);
+    assert_eq!(count(), 4);
+}
+
+#[test]
+fn who_is_named_twice_or_beside_nobody_is_alone() {
+    let server = open();
+    for person in [json!(["Ana", "Ana"]), json!(["Ana", null])] {
+        let give = |id: &str| {
+            let body = json!({"points": [id], "payload": {"person": person}});
+            let path = "/collections/faces/points/payload?wait=true";
+            server.post(path, &body).ok();
+        };
+        let one = example(&server, "Ana", 6);
+        give(&one);
+        assert_eq!(get(&server, FACES)["faces"].as_array().unwrap().len(), 1);
+        done(delete(&server, &format!("{FACES}/{one}")), 200);
+        give(&example(&server, "Ana", 9));
+        let gone = done(delete(&server, &format!("{FACES}?subject=Ana")), 200);
+        assert_eq!(gone, json!({"deleted": 1}), "{person}");
+    }
 }
 
 #[test]
