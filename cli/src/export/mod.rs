@@ -4,10 +4,10 @@
 mod arguments;
 
 use std::fs::{self, File};
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -17,10 +17,12 @@ use crate::npy::Writer;
 use crate::{columns, out};
 pub(crate) use arguments::ExportArgs;
 
-/// Exports what a server holds. Of an export that fails no file stays, so that the same command can be run again.
+/// Exports what a server holds. Of an export that fails, or is stopped, no file stays under its name, so that the same
+/// command can be run again.
 pub(crate) fn run(arguments: &ExportArgs, client: &Client) -> Result<Exit> {
     let mut made = Made::default();
     let outcome = export(arguments, client, &mut made);
+    let outcome = outcome.and_then(|told| made.finish().map(|()| told));
     if outcome.is_err() {
         made.remove();
     }
@@ -57,26 +59,59 @@ fn export(arguments: &ExportArgs, client: &Client, made: &mut Made) -> Result<St
     Ok(text)
 }
 
-/// The files that an export has made.
+/// The files that an export makes; until it is whole each has `.part` behind its name.
 #[derive(Default)]
 struct Made(Vec<PathBuf>);
 
 impl Made {
-    /// Makes a file; one that is there already is not overwritten.
+    /// Makes a file; one that is there already is not overwritten, but for the part that an export which was stopped
+    /// has left.
     fn create(&mut self, path: &Path) -> Result<BufWriter<File>> {
-        let file = File::create_new(path);
-        let file = file.with_context(|| format!("cannot make {}", path.display()))?;
+        is_free(path)?;
+        let part = part_of(path);
+        let file = File::create(&part);
+        let file = file.with_context(|| format!("cannot make {}", part.display()))?;
         self.0.push(path.to_owned());
         Ok(BufWriter::new(file))
     }
 
+    /// Gives the files their names.
+    fn finish(&self) -> Result<()> {
+        self.0.iter().try_for_each(|path| is_free(path))?;
+        for path in &self.0 {
+            let named = fs::rename(part_of(path), path);
+            named.with_context(|| format!("cannot make {}", path.display()))?;
+        }
+        Ok(())
+    }
+
     fn remove(self) {
         for path in self.0 {
-            if let Err(error) = fs::remove_file(&path) {
-                eprintln!("cannot remove {}: {error}", path.display());
+            let part = part_of(&path);
+            match fs::remove_file(&part) {
+                Err(error) if error.kind() != ErrorKind::NotFound => {
+                    eprintln!("cannot remove {}: {error}", part.display());
+                }
+                _ => {}
             }
         }
     }
+}
+
+fn is_free(path: &Path) -> Result<()> {
+    let is_there = path.symlink_metadata().is_ok();
+    ensure!(
+        !is_there,
+        "cannot make {}: it is there already",
+        path.display()
+    );
+    Ok(())
+}
+
+fn part_of(path: &Path) -> PathBuf {
+    let mut part = path.as_os_str().to_owned();
+    part.push(".part");
+    part.into()
 }
 
 /// Where points go.
