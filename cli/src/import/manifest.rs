@@ -32,14 +32,11 @@ pub(super) fn photos(path: &Path) -> Result<Entries> {
         })));
     }
     let mut rows = table::rows(input);
-    let titles = rows
-        .next()
-        .transpose()
-        .with_context(|| shown.clone())?
-        .unwrap_or_default();
-    check(&titles).with_context(|| format!("{shown}, row 1"))?;
-    Ok(Box::new((2..).zip(rows).map(move |(number, row)| {
-        let row = row.with_context(|| shown.clone())?;
+    let first = rows.next().transpose().with_context(|| shown.clone())?;
+    let (number, titles) = first.unwrap_or((1, Vec::new()));
+    check(&titles).with_context(|| format!("{shown}, row {number}"))?;
+    Ok(Box::new(rows.map(move |row| {
+        let (number, row) = row.with_context(|| shown.clone())?;
         let photo = cells(&titles, row).and_then(|about| photo(&folder, number, about));
         let photo = photo.with_context(|| format!("{shown}, row {number}"));
         photo.map(Found::Photo)
@@ -188,6 +185,7 @@ mod tests {
     fn a_mistake_names_its_row() {
         let mistakes = [
             ("l.csv", "path,id\na/1.jpg,x\n", "row 2"),
+            ("l.csv", "\npath,id\n\na/1.jpg,1\n\na/1.jpg,x\n", "row 6"),
             ("l.csv", "path\na/1.jpg,more\n", "2 cells"),
             ("l.csv", "file,x\na/1.jpg,\n", "no column is called `path`"),
             ("l.csv", "file,x\n", "here `file`, `x`"),

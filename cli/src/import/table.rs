@@ -7,8 +7,9 @@ use anyhow::{Context, Result, bail};
 
 use super::lines::{MARK, read_line};
 
-/// The rows of a table, one after the other; nothing comes after a mistake.
-pub(super) fn rows(input: impl BufRead) -> impl Iterator<Item = Result<Vec<String>>> {
+/// The rows of a table, one after the other, each with its number; empty ones are counted and left out. Nothing comes
+/// after a mistake.
+pub(super) fn rows(input: impl BufRead) -> impl Iterator<Item = Result<(usize, Vec<String>)>> {
     let mut rows = Rows { input, number: 0 };
     let mut ended = false;
     std::iter::from_fn(move || {
@@ -17,6 +18,7 @@ pub(super) fn rows(input: impl BufRead) -> impl Iterator<Item = Result<Vec<Strin
         }
         let row = rows.next().with_context(|| format!("row {}", rows.number));
         ended = !matches!(row, Ok(Some(_)));
+        let row = row.map(|row| row.map(|cells| (rows.number, cells)));
         row.transpose()
     })
 }
@@ -109,7 +111,15 @@ mod tests {
     use super::*;
 
     fn all(text: &str) -> Vec<Vec<String>> {
-        rows(text.as_bytes()).collect::<Result<_>>().unwrap()
+        let rows = rows(text.as_bytes()).map(|row| row.map(|(_, cells)| cells));
+        rows.collect::<Result<_>>().unwrap()
+    }
+
+    #[test]
+    fn rows_have_the_numbers_that_an_editor_of_tables_shows() {
+        let rows = rows("a\n\nb\n\"c\nd\"\ne\n".as_bytes());
+        let numbers: Vec<_> = rows.map(|row| row.unwrap().0).collect();
+        assert_eq!(numbers, [1, 3, 4, 5]);
     }
 
     #[test]

@@ -197,8 +197,8 @@ impl Reading {
     pub(super) fn people(&mut self, path: &Path) -> Result<HashMap<u32, String>> {
         let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
         let mut people = HashMap::new();
-        for (number, row) in (1..).zip(table::rows(BufReader::new(file))) {
-            let row = row.with_context(|| path.display().to_string())?;
+        for (at, row) in table::rows(BufReader::new(file)).enumerate() {
+            let (number, row) = row.with_context(|| path.display().to_string())?;
             match row.as_slice() {
                 [identity, name] if identity.trim().parse::<u32>().is_ok() => {
                     let identity: u32 = identity.trim().parse()?;
@@ -213,7 +213,8 @@ impl Reading {
                         self.mistakes.add(path, number, what);
                     }
                 }
-                _ if number == 1 => {}
+                // Some have titles.
+                _ if at == 0 => {}
                 row => bail!(
                     "{}, row {number}: `{}` is no number and a name",
                     path.display(),

@@ -155,7 +155,7 @@ fn what_can_be_passed_over_is_told_too() {
         ("img_align_celeba/000001.jpg", "x"),
         ("identity_CelebA.txt", "000001.jpg 1\n\n000001.jpg 2\n"),
         ("list_attr_celeba.txt", "2\nBald\n000001.jpg 1\n"),
-        ("names.csv", "1,Ada\n2,Bob\n1,Eve\n3, \n"),
+        ("names.csv", "1,Ada\n2,Bob\n\n1,Eve\n3, \n"),
     ];
     let folder = folder(&files);
     let names = folder.path().join("names.csv");
@@ -165,8 +165,8 @@ fn what_can_be_passed_over_is_told_too() {
     for words in [
         "identity_CelebA.txt, line 3: 000001.jpg",
         "list_attr_celeba.txt, line 1: it says that there are 2",
-        "names.csv, line 3: 1 has a name",
-        "names.csv, line 4: 3 has no name",
+        "names.csv, line 4: 1 has a name",
+        "names.csv, line 5: 3 has no name",
     ] {
         assert!(
             told.iter().any(|it| it.contains(words)),
