@@ -183,6 +183,42 @@ fn a_list_of_photos_comes_in_with_its_columns_under_its_ids() {
 }
 
 #[test]
+fn a_photo_of_a_list_that_the_server_refuses_is_told_with_its_row() {
+    let server = FakeServer::start(State::default());
+    let folder = folder_with(&["a.jpg", "faceless.jpg", "b.jpg"]);
+    let list = folder.path().join("list.csv");
+    fs::write(&list, "path\na.jpg\n\nfaceless.jpg\nb.jpg\n").unwrap();
+    let import = ["import", list.to_str().unwrap(), "-c", "stars", "--json"];
+    let told = report(&server.doppel(&import));
+    let refused = &told["refused_photos"][0];
+    assert_eq!(
+        ["file", "row", "status"].map(|key| refused[key].clone()),
+        [json!("faceless.jpg"), json!(4), json!(422)]
+    );
+}
+
+#[test]
+fn the_report_of_a_source_that_cannot_be_read_says_why() {
+    let server = FakeServer::start(State::default());
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    fs::write(at("list.csv"), "path\na.jpg,b\n").unwrap();
+    fs::write(at("list.txt"), "a.jpg\n").unwrap();
+    for (source, words) in [("list.csv", "row 2"), ("list.txt", "is no folder")] {
+        // Of an import before this one.
+        fs::write(at("report.json"), "{}").unwrap();
+        let import = ["import", &at(source), "-c", "stars"];
+        let failed = server.doppel(&[&import[..], &["--report", &at("report.json")]].concat());
+        let why = common::complaint(&failed);
+        assert!(common::code(&failed) == 1 && why.contains(words), "{why}");
+        let told: Value = serde_json::from_slice(&fs::read(at("report.json")).unwrap()).unwrap();
+        assert_eq!(told["complete"], false);
+        let error = told["error"].as_str().unwrap();
+        assert!(error.contains(words) && why.contains(error), "{told}");
+    }
+}
+
+#[test]
 fn a_photo_that_a_list_names_twice_is_told_and_the_others_come_in() {
     let server = FakeServer::start(State::default());
     let folder = folder_with(&["a.jpg", "b.jpg", "c.jpg"]);

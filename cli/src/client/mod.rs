@@ -6,7 +6,7 @@ mod error;
 mod http;
 pub(crate) mod wire;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
 use std::io::Write;
 
@@ -106,6 +106,26 @@ impl Client {
             (_, None) => json!({"vectors": settings}),
         };
         self.make(&path, &body)
+    }
+
+    /// What an import would find: how many numbers a collection's vectors of each name have; nothing where it does not
+    /// exist.
+    ///
+    /// # Errors
+    /// It is there, and of another model.
+    pub(crate) fn sizes_of(
+        &self,
+        name: &str,
+        model: Option<&str>,
+    ) -> Result<Option<BTreeMap<String, usize>>, Error> {
+        match self.http.get::<wire::Described>(&collection_path(name)) {
+            Err(Error::Refused { status: 404, .. }) => Ok(None),
+            there => {
+                let there = there?;
+                there.is_of(name, model)?;
+                Ok(Some(there.sizes()))
+            }
+        }
     }
 
     /// Drops a collection if it has no points.

@@ -1,5 +1,7 @@
 //! What goes over the wire, as the server writes it. Fields that no command needs are left out.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -56,6 +58,20 @@ impl Described {
         let model = self.embedder.map(|model| model.name);
         let model = model.filter(|_| names.len() == 1);
         (names, model)
+    }
+
+    /// How many numbers its vectors of each name have; the empty name is that of one without.
+    pub(super) fn sizes(&self) -> BTreeMap<String, usize> {
+        let size = |told: &Value| usize::try_from(told["size"].as_u64()?).ok();
+        let vectors = &self.config["params"]["vectors"];
+        match size(vectors) {
+            Some(only) => [(String::new(), only)].into(),
+            None => {
+                let named = vectors.as_object().into_iter().flatten();
+                let named = named.filter_map(|(name, told)| Some((name.clone(), size(told)?)));
+                named.collect()
+            }
+        }
     }
 
     /// Its vectors by name, and the model that the server says makes each.
@@ -155,6 +171,9 @@ pub(crate) struct NewImage {
     pub(crate) person: Option<String>,
     pub(crate) payload: Map<String, Value>,
     pub(crate) name: String,
+    /// Where a list names it.
+    #[serde(skip)]
+    pub(crate) row: Option<usize>,
 }
 
 /// What became of the photos of one request, each by its place in it.

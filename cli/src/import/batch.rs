@@ -57,7 +57,7 @@ pub(crate) fn import(target: &Target<'_>, photos: &[Photo]) -> Result<Vec<Outcom
     for photo in photos {
         match read(photo) {
             Ok(image) => images.push(image),
-            Err(reason) => outcomes.push(refused(&photo.file, None, reason)),
+            Err(reason) => outcomes.push(refused((&photo.file, photo.row), None, reason)),
         }
     }
     let images: Vec<_> = images.iter().collect();
@@ -79,6 +79,7 @@ fn read(photo: &Photo) -> Result<NewImage, String> {
         person: photo.person.clone(),
         payload: photo.about.payload(&photo.file),
         name: photo.file.clone(),
+        row: photo.row,
     })
 }
 
@@ -173,7 +174,8 @@ fn settle<'a>(images: &[&'a NewImage], added: Added) -> (Vec<Outcome>, Vec<&'a N
             Some(error) if matches!(error.status, 429 | 503) => busy.push(*image),
             Some(error) => {
                 let reason = error.error.clone();
-                outcomes.push(refused(&image.name, Some(error.status), reason));
+                let refused = refused((&image.name, image.row), Some(error.status), reason);
+                outcomes.push(refused);
             }
             None if let Some(face) = face => outcomes.push(match &face.duplicate_of {
                 None => Outcome::Imported,
@@ -185,18 +187,18 @@ fn settle<'a>(images: &[&'a NewImage], added: Added) -> (Vec<Outcome>, Vec<&'a N
             }),
             None => {
                 let reason = "the server did not say what became of it".to_owned();
-                outcomes.push(refused(&image.name, None, reason));
+                outcomes.push(refused((&image.name, image.row), None, reason));
             }
         }
     }
     (outcomes, busy)
 }
 
-fn refused(file: &str, status: Option<u16>, reason: String) -> Outcome {
+fn refused((file, row): (&str, Option<usize>), status: Option<u16>, reason: String) -> Outcome {
     let file = file.to_owned();
     Outcome::Refused(Refused {
         file,
-        row: None,
+        row,
         status,
         reason,
     })
@@ -252,6 +254,7 @@ mod tests {
             person: None,
             payload: Map::new(),
             name: name.to_owned(),
+            row: Some(name.len()),
         };
         let images = ["fine", "faceless", "busy", "forgotten", "again", "known"].map(image);
         let images: Vec<_> = images.iter().collect();
@@ -277,10 +280,13 @@ mod tests {
         assert_eq!(outcomes[0], Outcome::Imported);
         assert_eq!(
             outcomes[1],
-            refused("faceless", Some(422), "no face found".to_owned())
+            refused(("faceless", Some(8)), Some(422), "no face found".to_owned())
         );
         let lost = "the server did not say what became of it";
-        assert_eq!(outcomes[2], refused("forgotten", None, lost.to_owned()));
+        assert_eq!(
+            outcomes[2],
+            refused(("forgotten", Some(9)), None, lost.to_owned())
+        );
         assert_eq!(busy.len(), 1);
         assert_eq!(busy[0].name, "busy");
     }

@@ -42,7 +42,6 @@ pub(super) fn import(
     (report, so_far): (&mut Report, &mut SoFar),
 ) -> Result<()> {
     let start = Instant::now();
-    let before = so_far.put().count();
     let outcome = match survey(source, model, report) {
         Ok(survey) if report.rows > 0 => {
             let told = (&mut *report, &mut *so_far);
@@ -51,7 +50,7 @@ pub(super) fn import(
         surveyed => surveyed.map(drop).context("nothing was sent"),
     };
     if !dry_run {
-        report.take_over(before);
+        report.take_over(so_far.before().count());
     }
     report.seconds = start.elapsed().as_secs_f64();
     let outcome = outcome.map_err(|error| after(error, report.imported));
@@ -137,6 +136,20 @@ fn has_size(vector: &Value, sizes: &mut BTreeMap<String, usize>) -> Result<()> {
     }
 }
 
+/// Refuses what a collection that is there would not take.
+fn fits(client: &Client, collection: &str, survey: &Survey) -> Result<()> {
+    let model = survey.model.as_deref();
+    let Some(sizes) = client.sizes_of(collection, model)? else {
+        return Ok(());
+    };
+    for (name, size) in &survey.sizes {
+        if let Some(own) = sizes.get(name).filter(|own| *own != size) {
+            bail!("its vectors have {size} numbers, those of `{collection}` have {own}");
+        }
+    }
+    Ok(())
+}
+
 /// The second go.
 fn send(
     client: &Client,
@@ -145,16 +158,22 @@ fn send(
     (report, so_far): (&mut Report, &mut SoFar),
 ) -> Result<()> {
     let collection = report.collection.clone();
+    let model = survey.model.as_deref();
     let is_new = match dry_run {
-        true => false,
-        false => client.ensure_vectors(&collection, survey.only(), survey.model.as_deref())?,
+        true => fits(client, &collection, survey).map(|()| false)?,
+        false => client.ensure_vectors(&collection, survey.only(), model)?,
     };
+    if is_new {
+        so_far.begin_anew();
+    }
     let (mut rows, _) = source.rows()?;
     let (mut seen, mut people) = (Seen::new(), People::of(client, &collection));
     let mut progress = Progress::new(report.rows, "vectors");
     let mut sent = || -> Result<()> {
         loop {
+            let repeats = report.duplicates;
             let batch = batch(&mut rows, &mut seen, report)?;
+            progress.known(report.duplicates - repeats);
             if batch.is_empty() {
                 return Ok(());
             }
@@ -198,7 +217,7 @@ fn send(
 fn taken_back(client: &Client, collection: &str, error: anyhow::Error) -> anyhow::Error {
     match client.drop_empty(collection) {
         Ok(_) | Err(Error::Refused { status: 409, .. }) => error,
-        Err(_) => error.context(format!("`{collection}` was made for it and is empty")),
+        Err(_) => error.context(format!("`{collection}` was made for it and may be empty")),
     }
 }
 

@@ -47,10 +47,9 @@ pub(crate) use walk::is_photo;
 
 /// Imports through a server that is running.
 pub(crate) fn run(arguments: &ImportArgs, client: &Client) -> Result<Exit> {
-    if arguments.folder.is_file() && points::are_in(&arguments.folder)? {
+    if arguments.folder.is_file() && points::are_in(&arguments.folder) {
         return vectors(arguments, client);
     }
-    let source = Source::open(&arguments.folder, arguments.names.as_deref())?;
     let mut report = Report {
         folder: arguments.folder.display().to_string(),
         collection: arguments.collection.clone(),
@@ -60,16 +59,16 @@ pub(crate) fn run(arguments: &ImportArgs, client: &Client) -> Result<Exit> {
     if arguments.json || arguments.report.is_some() {
         report.keep_lines()?;
     }
-    survey::survey(&source, &mut report)?;
     let mut so_far = so_far(arguments, client);
-    let before = so_far.put().count();
-    let outcome = import(arguments, client, &source, (&mut report, &mut so_far));
-    report.complete = outcome.is_ok();
+    let mut outcome = import(arguments, client, (&mut report, &mut so_far));
     if !arguments.dry_run {
-        report.take_over(so_far.put().take(before))?;
+        outcome = outcome.and(report.take_over(so_far.before()));
     }
-    publish(arguments, |out| report.write_json(out), || report.text())?;
-    outcome.map_err(|error| explained(error, report.imported))?;
+    let outcome = outcome.map_err(|error| explained(error, report.imported));
+    report.complete = outcome.is_ok();
+    report.error = outcome.as_ref().err().map(crate::told);
+    let published = publish(arguments, |out| report.write_json(out), || report.text());
+    both(outcome, published)?;
     if !arguments.dry_run {
         so_far.complete();
     }
@@ -101,8 +100,8 @@ fn vectors(arguments: &ImportArgs, client: &Client) -> Result<Exit> {
     let of = (&source, arguments.model.as_deref());
     let told = (&mut report, &mut so_far);
     let outcome = embeddings::import(client, of, arguments.dry_run, told);
-    publish(arguments, |out| report.write_json(out), || report.text())?;
-    outcome?;
+    let published = publish(arguments, |out| report.write_json(out), || report.text());
+    both(outcome, published)?;
     if !arguments.dry_run {
         so_far.complete();
     }
@@ -112,12 +111,14 @@ fn vectors(arguments: &ImportArgs, client: &Client) -> Result<Exit> {
 fn import(
     arguments: &ImportArgs,
     client: &Client,
-    source: &Source,
     (report, so_far): (&mut Report, &mut SoFar),
 ) -> Result<()> {
+    let source = Source::open(&arguments.folder, arguments.names.as_deref())?;
+    survey::survey(&source, report)?;
     let collection = &arguments.collection;
     let fresh = Fresh::of(source.entries()?, client, collection);
     if arguments.dry_run {
+        client.sizes_of(collection, arguments.model.as_deref())?;
         for next in fresh {
             match next? {
                 Next::Batch(_) => {}
@@ -128,7 +129,9 @@ fn import(
         }
         return Ok(());
     }
-    client.ensure_collection(collection, arguments.model.as_deref())?;
+    if client.ensure_collection(collection, arguments.model.as_deref())? {
+        so_far.begin_anew();
+    }
     let target = Target {
         client,
         collection,
@@ -171,6 +174,14 @@ fn import(
     progress.finish();
     report.finish(start.elapsed().as_secs_f64());
     sent
+}
+
+/// Why an import has failed, or else why that could not be told; where both is so, both.
+fn both(outcome: Result<()>, published: Result<()>) -> Result<()> {
+    match (outcome, published) {
+        (Err(error), Err(untold)) => Err(error.context(crate::told(&untold))),
+        (outcome, published) => outcome.and(published),
+    }
 }
 
 /// Tells what has become of an import, in a file and on standard output.

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::client::{Client, Error};
 use crate::limits;
 
-const PERSON: &str = "person";
+pub(super) const PERSON: &str = "person";
 const ABOUT_PERSON: &str = "about_person";
 
 /// What a point says of its person.
@@ -38,12 +38,14 @@ impl About {
         let Some(id) = id.map(str::to_owned) else {
             return Ok(None);
         };
+        let about = payload.remove(ABOUT_PERSON).unwrap_or_default();
+        let Some(name) = payload.get(PERSON).and_then(Value::as_str) else {
+            return Ok(None);
+        };
         if Uuid::try_parse(&id).is_err() {
             bail!("`{ABOUT_PERSON}.id` is `{id}`, but must be a UUID");
         }
-        let about = payload.remove(ABOUT_PERSON).unwrap_or_default();
-        let name = payload.get(PERSON).and_then(Value::as_str);
-        Ok(name.map(|name| Self {
+        Ok(Some(Self {
             name: name.to_owned(),
             id,
             ignored: about["ignored"] == true,
@@ -178,8 +180,10 @@ mod tests {
         assert_eq!((about.name.as_str(), about.id.as_str()), ("Ada", ID));
         assert_eq!((about.ignored, about.best), (true, json!(3)));
         assert_eq!(about.attributes, json!({"born": 1815}));
-        let (nobodys, left) = taken(json!({"about_person": {"id": ID}}));
-        assert_eq!((nobodys, left), (None, json!({})));
+        for id in [ID, "x"] {
+            let (nobodys, left) = taken(json!({"about_person": {"id": id}}));
+            assert_eq!((nobodys, left), (None, json!({})));
+        }
         for other in [json!({"person": "Ada"}), json!({"about_person": "a text"})] {
             assert_eq!(taken(other.clone()), (None, other));
         }

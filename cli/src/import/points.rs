@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::lines::lines;
-use super::people::About;
+use super::people::{About, PERSON};
 use super::photo::PhotoId;
 use crate::{columns, limits, npy};
 
@@ -53,20 +53,18 @@ pub(super) type Rows = Box<dyn Iterator<Item = Result<Row>>>;
 /// Points, each with its row, or its line in a file of lines.
 type Points = Box<dyn Iterator<Item = (usize, Result<NewPoint>)>>;
 
-/// Whether a file holds vectors, and not a list of photos.
-pub(super) fn are_in(path: &Path) -> Result<bool> {
+/// Whether a file holds vectors, and not a list of photos. Why one cannot be read is told by whoever reads it.
+pub(super) fn are_in(path: &Path) -> bool {
     match path.extension().and_then(|end| end.to_str()) {
-        Some("npy" | "fvecs" | "parquet") => Ok(true),
+        Some("npy" | "fvecs" | "parquet") => true,
         Some("jsonl") => {
-            let file =
-                File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
-            let line = lines(BufReader::new(file)).next().map(|(_, line)| line);
-            let line = line.transpose().with_context(|| path.display().to_string());
-            let first: Option<Map<String, Value>> =
-                serde_json::from_str(&line?.unwrap_or_default()).ok();
-            Ok(first.is_some_and(|first| first.contains_key("vector")))
+            let first = || -> Option<Map<String, Value>> {
+                let (_, line) = lines(BufReader::new(File::open(path).ok()?)).next()?;
+                serde_json::from_str(&line.ok()?).ok()
+            };
+            first().is_some_and(|first| first.contains_key("vector"))
         }
-        _ => Ok(false),
+        _ => false,
     }
 }
 
@@ -135,6 +133,13 @@ impl Source {
 
 impl Row {
     fn of(number: usize, mut point: NewPoint) -> Result<Self> {
+        // A name of blanks is nobody's.
+        let is_blank = |it: &Value| it.as_str().is_some_and(|name| name.trim().is_empty());
+        if let Some(payload) = &mut point.payload
+            && payload.get(PERSON).is_some_and(is_blank)
+        {
+            payload.remove(PERSON);
+        }
         let about = point.payload.as_mut().map(About::taken_from).transpose()?;
         Ok(Self {
             number,
@@ -322,6 +327,18 @@ mod tests {
         ] {
             let point = point_of(line);
             assert_eq!((point.is_bare(), point.vector), (bare, vector));
+        }
+    }
+
+    #[test]
+    fn a_name_of_blanks_is_nobodys() {
+        for (person, due) in [("\"Ada\"", true), ("\"  \"", false), ("\"\"", false)] {
+            let about = r#"{"id": "0f9a4b1c-2d3e-4f50-8a6b-7c8d9e0f1a2b"}"#;
+            let payload = format!("{{\"person\": {person}, \"about_person\": {about}}}");
+            let line = format!("{{\"id\": 1, \"vector\": [2], \"payload\": {payload}}}");
+            let row = Row::of(1, point_of(&line)).unwrap();
+            let has_name = row.point.payload.unwrap().contains_key("person");
+            assert_eq!((has_name, row.about.is_some()), (due, due), "{person}");
         }
     }
 

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::mistakes::Mistakes;
+use super::seen::Seen;
 use super::spool::Spool;
 use crate::limits;
 
@@ -59,8 +60,11 @@ pub(crate) struct Report {
     pub(crate) collection: String,
     /// Nothing was sent: it only says what would be.
     pub(crate) dry_run: bool,
-    /// Every photo was tried; `false` when the import stopped early.
+    /// Every photo was tried; `false` where something is wrong with what names them, or the import stopped early.
     pub(crate) complete: bool,
+    /// Why it is not complete.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) error: Option<String>,
     /// Photos found in the folder.
     pub(crate) photos: usize,
     pub(crate) people: usize,
@@ -175,15 +179,16 @@ impl Report {
     }
 
     /// What a part of this import had put in that was stopped: it is there, and this import's own. Where nothing is
-    /// there, the collection is another by now.
+    /// there, the collection is another by now. A photo that was put in more than once, because it had been taken out
+    /// in between, is one.
     pub(crate) fn take_over(&mut self, put: impl Iterator<Item = Option<Twin>>) -> Result<()> {
         if self.already_there == 0 {
             return Ok(());
         }
-        let mut count = 0;
+        let (mut count, mut seen) = (0, Seen::new());
         for twin in put {
             count += 1;
-            if let Some(twin) = twin {
+            if let Some(twin) = twin.filter(|twin| seen.is_new(&twin.file)) {
                 self.duplicates += 1;
                 self.duplicate_photos.push(&twin)?;
             }
@@ -430,6 +435,23 @@ mod tests {
         assert_eq!(json["refused_photos"][1]["file"], "Ada/2.jpg");
         assert_eq!(json["refused_photos"][1]["status"], 422);
         assert_eq!(json["complete"], true);
+    }
+
+    #[test]
+    fn what_a_stopped_part_has_put_in_again_is_told_once() {
+        let twin = Twin {
+            file: "a.jpg".to_owned(),
+            of: 1.into(),
+            score: 0.99,
+        };
+        let put = [Some(twin.clone()), None, Some(twin)];
+        let mut report = Report {
+            already_there: 2,
+            ..Report::default()
+        };
+        report.take_over(put.into_iter()).unwrap();
+        let told = (report.imported, report.imported_before, report.duplicates);
+        assert_eq!((told, report.already_there), ((2, 2, 1), 0));
     }
 
     #[test]

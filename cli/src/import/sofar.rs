@@ -19,6 +19,8 @@ pub(super) struct SoFar {
     path: Option<PathBuf>,
     /// Once there was something to note.
     file: Option<File>,
+    /// How much parts of it that were stopped have put in.
+    before: usize,
 }
 
 impl SoFar {
@@ -29,15 +31,31 @@ impl SoFar {
 
     fn within(folder: Option<&Path>, words: [&str; 3]) -> Self {
         let name = Uuid::new_v5(&Uuid::NAMESPACE_OID, words.join("\n").as_bytes());
-        Self {
+        let mut so_far = Self {
             path: folder.map(|folder| folder.join(format!("{name}.jsonl"))),
             file: None,
+            before: 0,
+        };
+        so_far.before = so_far.put().count();
+        so_far
+    }
+
+    /// What parts of it that were stopped have put in.
+    pub(super) fn before(&self) -> impl Iterator<Item = Option<Twin>> + use<> {
+        self.put().take(self.before)
+    }
+
+    /// Forgets these: the collection is another by now.
+    pub(super) fn begin_anew(&mut self) {
+        (self.file, self.before) = (None, 0);
+        if let Some(path) = &self.path {
+            removed(path);
         }
     }
 
     /// What was put in until now, each with the picture that was there, if one was. A line that was not written to
     /// its end is passed over.
-    pub(super) fn put(&self) -> impl Iterator<Item = Option<Twin>> + use<> {
+    fn put(&self) -> impl Iterator<Item = Option<Twin>> + use<> {
         let file = self.path.as_ref().and_then(|path| File::open(path).ok());
         let lines = file
             .into_iter()
@@ -80,13 +98,17 @@ impl SoFar {
     /// Forgets all of it: the import is complete, and its report told.
     pub(super) fn complete(self) {
         if let Some(path) = self.path {
-            match fs::remove_file(&path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    eprintln!("cannot remove {}: {error}", path.display());
-                }
-                _ => {}
-            }
+            removed(&path);
         }
+    }
+}
+
+fn removed(path: &Path) {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            eprintln!("cannot remove {}: {error}", path.display());
+        }
+        _ => {}
     }
 }
 
@@ -139,7 +161,17 @@ mod tests {
         let mut second = of("stars");
         second.add([None]);
         assert_eq!(told(&of("stars")), [&expected[..], &[None]].concat());
-        second.complete();
+        assert_eq!(
+            second.before().count(),
+            3,
+            "and not what it has put in itself"
+        );
+        // The collection was dropped and made again.
+        let mut anew = of("stars");
+        anew.begin_anew();
+        anew.add([None]);
+        assert_eq!((anew.before().count(), told(&of("stars"))), (0, vec![None]));
+        anew.complete();
         assert_eq!(told(&of("stars")), []);
         of("stars").complete();
     }

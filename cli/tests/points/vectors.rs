@@ -304,8 +304,16 @@ fn of_an_export_that_fails_no_file_stays_and_none_that_was_there_goes() {
         let refused = run(&server, &export);
         let why = complaint(&refused);
         assert!(why.contains("point 8: it has no such vector"), "{why}");
-        assert!(!Path::new(&at("out.npy")).exists() && !Path::new(&at("out.ids.txt")).exists());
+        let left = fs::read_dir(dir.path()).unwrap();
+        let mut left = left.map(|it| it.unwrap().file_name().into_string().unwrap());
+        assert!(left.all(|it| !it.starts_with("out")), "something stays");
     }
+    // What one that was killed has left is in nobody's way.
+    fs::write(at("all.jsonl.part"), "half, and longer than what comes").unwrap();
+    told(&run(&server, &["export", &at("all.jsonl"), "-c", "one"]));
+    assert!(!Path::new(&at("all.jsonl.part")).exists());
+    let all = fs::read_to_string(at("all.jsonl")).unwrap();
+    assert_eq!(all.lines().count(), 2, "{all}");
     fs::write(at("out.npy"), "mine").unwrap();
     let why = complaint(&run(&server, &export));
     assert!(
@@ -314,6 +322,55 @@ fn of_an_export_that_fails_no_file_stays_and_none_that_was_there_goes() {
     );
     assert_eq!(fs::read_to_string(at("out.npy")).unwrap(), "mine");
     assert!(!Path::new(&at("out.ids.txt")).exists());
+    assert!(!Path::new(&at("out.ids.txt.part")).exists());
+    server.stop().unwrap();
+}
+
+#[test]
+fn a_dry_run_refuses_what_a_collection_that_is_there_would_not_take() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = real_server(dir.path());
+    let at = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let imported = |line: Value, into: &str, more: &[&str]| {
+        fs::write(at("in.jsonl"), line.to_string()).unwrap();
+        run(
+            &server,
+            &[&["import", &at("in.jsonl"), "-c", into], more].concat(),
+        )
+    };
+    told(&imported(json!({"id": 7, "vector": [3, 4]}), "one", &[]));
+    let two = json!({"id": 8, "vector": [3, 4]});
+    told(&imported(two.clone(), "one", &["--dry-run"]));
+    told(&imported(two.clone(), "none", &["--dry-run"]));
+    for (line, words) in [
+        (
+            json!({"id": 8, "vector": [1]}),
+            "have 1 numbers, those of `one` have 2",
+        ),
+        (
+            json!({"id": 8, "vector": [3, 4], "model": "fake-128"}),
+            "`fake-128`",
+        ),
+    ] {
+        let refused = imported(line, "one", &["--dry-run"]);
+        let why = complaint(&refused);
+        assert!(code(&refused) == 1 && why.contains(words), "{why}");
+    }
+    server.stop().unwrap();
+}
+
+#[test]
+fn why_an_import_fails_is_told_also_where_its_report_cannot_be_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = real_server(dir.path());
+    let at = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    fs::write(at("in.jsonl"), r#"{"id": 7, "vector": [1, "x"]}"#).unwrap();
+    let report = at("no/such/report.json");
+    let import = ["import", &at("in.jsonl"), "-c", "one", "--report", &report];
+    let why = complaint(&run(&server, &import));
+    for words in ["number 2 of its vector is", "cannot write"] {
+        assert!(why.contains(words), "{why}");
+    }
     server.stop().unwrap();
 }
 
