@@ -88,7 +88,7 @@ function removeFace(item, path, name, gone) {
 
 /// Asks first what becomes of faces that are of others too, where there are such.
 async function removePerson(control, grid, collection, person) {
-  const several = { must: [...of(person).must, { key: "person", values_count: { gt: 1 } }] };
+  const several = { must: [...of(person).must, { key: "person", match: { except: [person] } }] };
   const counted = await doing(control, () => ask("POST", at(collection, "/points/count"), { filter: several }));
   if (counted === undefined) return;
   if (counted.count === 0) {
