@@ -3,25 +3,20 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod common;
+#[path = "common/reach.rs"]
+mod reach;
 
 use std::io::{self, Read};
 use std::thread;
 use std::time::Duration;
 
 use common::{ALWAYS, LAZY, Nats};
-use jetstream::{Access, Checkpoints, JetStreamLog, Leases, Settings, Sums};
+use jetstream::{Checkpoints, JetStreamLog, Leases, Settings, Sums};
+use reach::until;
 use storage::{Log, Lsn};
 
 fn settings(nats: &Nats) -> Settings {
-    Settings {
-        servers: nats.urls(),
-        stream: "log".to_owned(),
-        replicas: nats.count(),
-        monitors: nats.monitors(),
-        lazy_sync: false,
-        checkpoints: None,
-        access: Access::default(),
-    }
+    reach::settings(nats, "log")
 }
 
 /// What is said of it, and its bytes.
@@ -52,11 +47,12 @@ fn nodes_that_start_together_find_what_one_of_them_makes() {
             // Longer than the slowest of them takes: what is said must not end before all have tried.
             let leases = Leases::open(&settings, Duration::from_secs(120)).unwrap();
             // What was just made may have no leader yet.
-            loop {
-                if let Ok(said) = leases.say_alone("one", "who is first") {
-                    break said;
-                }
-            }
+            let mut said = None;
+            until("the bucket is there", || {
+                said = leases.say_alone("one", "who is first").ok();
+                said.is_some()
+            });
+            said.unwrap()
         };
         let said = thread::scope(|scope| {
             let nodes: Vec<_> = (0..4).map(|_| scope.spawn(open)).collect();
@@ -86,7 +82,9 @@ fn two_checkpoints_are_kept_and_the_stream_from_the_older_on() {
         let (about, bytes) = (format!("number {n}"), &large[usize::from(n)..]);
         store.put(lsn, about, bytes).unwrap();
         // The server that lists may be one that has it a moment later.
-        while store.all().unwrap().first().map(|it| it.lsn) != Some(lsn) {}
+        until("it is listed", || {
+            store.all().unwrap().first().map(|it| it.lsn) == Some(lsn)
+        });
         let kept_from = store.trim(Duration::ZERO).unwrap();
         let expected = if n == 0 {
             Lsn(1)

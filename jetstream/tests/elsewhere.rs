@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod common;
+#[path = "common/reach.rs"]
+mod reach;
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -17,13 +19,8 @@ const HOUR: Duration = Duration::from_secs(3_600);
 
 fn settings(nats: &Nats, folder: &TempDir) -> Settings {
     Settings {
-        servers: nats.urls(),
-        stream: "log".to_owned(),
-        replicas: nats.count(),
-        monitors: nats.monitors(),
-        lazy_sync: false,
         checkpoints: Some(format!("file://{}", folder.path().display())),
-        access: Access::default(),
+        ..reach::settings(nats, "log")
     }
 }
 

@@ -2,25 +2,16 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod common;
+#[path = "common/reach.rs"]
+mod reach;
 
 use std::time::Duration;
 
-use ::jetstream::{Access, Checkpoints, JetStreamLog, Settings, begin, begins_at};
-use async_nats::jetstream as nats_jetstream;
+use async_nats::jetstream::stream::Config;
 use common::{ALWAYS, LAZY, Nats, Proxy};
+use jetstream::{Checkpoints, JetStreamLog, Settings, begin, begins_at};
+use reach::{change, operator, settings, until};
 use storage::{Error, Log, Lsn, keeps_log_contract, keeps_shared_log_contract};
-
-fn settings(nats: &Nats, stream: &str) -> Settings {
-    Settings {
-        servers: nats.urls(),
-        stream: stream.to_owned(),
-        replicas: nats.count(),
-        monitors: nats.monitors(),
-        lazy_sync: false,
-        checkpoints: None,
-        access: Access::default(),
-    }
-}
 
 fn open(settings: &Settings) -> JetStreamLog {
     JetStreamLog::open(settings).unwrap()
@@ -31,30 +22,9 @@ fn all(log: &dyn Log) -> Vec<Vec<u8>> {
     records.map(|record| record.unwrap().1).collect()
 }
 
-fn runtime() -> tokio::runtime::Runtime {
-    let mut builder = tokio::runtime::Builder::new_current_thread();
-    builder.enable_all().build().unwrap()
-}
-
-/// Changes the stream as an operator would.
-fn change(nats: &Nats, stream: &str, change: impl Fn(&mut nats_jetstream::stream::Config)) {
-    runtime().block_on(async {
-        let client = async_nats::connect(nats.urls()[0].clone()).await.unwrap();
-        let context = nats_jetstream::new(client);
-        let there = context.get_stream(stream).await.unwrap();
-        let mut config = there.cached_info().config.clone();
-        change(&mut config);
-        context.update_stream(config).await.unwrap();
-    });
-}
-
 fn messages(nats: &Nats, stream: &str) -> u64 {
-    runtime().block_on(async {
-        let client = async_nats::connect(nats.urls()[0].clone()).await.unwrap();
-        let there = nats_jetstream::new(client)
-            .get_stream(stream)
-            .await
-            .unwrap();
+    operator(nats, async |context| {
+        let there = context.get_stream(stream).await.unwrap();
         there.cached_info().state.messages
     })
 }
@@ -95,9 +65,10 @@ fn records_larger_than_a_message_may_be_are_kept_whole() {
         Err(Error::Overtaken)
     ));
     let mut followed = Vec::new();
-    while followed.len() < 3 {
+    until("three records are followed", || {
         followed.extend(other.follow(Duration::from_secs(5)).unwrap());
-    }
+        followed.len() >= 3
+    });
     let expected: Vec<_> = lsns.iter().copied().zip(first.clone()).collect();
     assert_eq!(followed, expected);
     other.append(&[large(4, 300_000)]).unwrap();
@@ -138,9 +109,7 @@ fn a_record_whose_acknowledgement_is_lost_is_there_once() {
         let there = messages(&nats, "lost") + 1;
         std::thread::scope(|scope| {
             let write = scope.spawn(|| log.append(&[text.as_bytes().to_vec()]));
-            while messages(&nats, "lost") < there {
-                std::thread::yield_now();
-            }
+            until("the record is there", || messages(&nats, "lost") >= there);
             if window < 1000 {
                 std::thread::sleep(Duration::from_millis(4 * window));
             }
@@ -174,9 +143,10 @@ fn a_log_that_cannot_be_reached_says_so_and_goes_on_when_it_can() {
     other.append(&[b"three".to_vec()]).unwrap();
     proxy.shut(false);
     let mut followed = Vec::new();
-    while followed.is_empty() {
+    until("what the other wrote is followed", || {
         followed = log.follow(Duration::from_secs(1)).unwrap();
-    }
+        !followed.is_empty()
+    });
     assert_eq!(followed[0].1, b"three");
     log.append(&[b"four".to_vec()]).unwrap();
     assert_eq!(all(&log), [&b"one"[..], b"three", b"four"]);
@@ -237,16 +207,12 @@ fn a_stream_that_may_lose_records_or_is_somebody_elses_is_refused() {
     change(&nats, "ours", |it| it.max_bytes = 1 << 20);
     let told = JetStreamLog::open(&ours).err().unwrap().to_string();
     assert!(told.contains("max_bytes"), "{told}");
-    runtime().block_on(async {
-        let client = async_nats::connect(nats.urls()[0].clone()).await.unwrap();
-        let theirs = nats_jetstream::stream::Config {
+    operator(&nats, async |context| {
+        let theirs = Config {
             name: "theirs".into(),
             ..Default::default()
         };
-        nats_jetstream::new(client)
-            .create_stream(theirs)
-            .await
-            .unwrap();
+        context.create_stream(theirs).await.unwrap();
     });
     let told = JetStreamLog::open(&settings(&nats, "theirs"))
         .err()
@@ -262,21 +228,18 @@ fn a_message_that_others_put_into_the_stream_is_not_passed_over() {
     let settings = settings(&nats, "foreign");
     let mut log = open(&settings);
     log.append(&[b"ours".to_vec()]).unwrap();
-    runtime().block_on(async {
-        let client = async_nats::connect(nats.urls()[0].clone()).await.unwrap();
-        let context = nats_jetstream::new(client);
-        let sent = context
-            .publish("foreign.log", "theirs".into())
-            .await
-            .unwrap();
-        sent.await.unwrap();
+    operator(&nats, async |context| {
+        let sent = context.publish("foreign.log", "theirs".into());
+        sent.await.unwrap().await.unwrap();
     });
-    let told = loop {
+    let mut told = String::new();
+    until("the message is noticed", || {
         match log.follow(Duration::from_secs(1)) {
             Ok(none) => assert_eq!(none, []),
-            Err(error) => break error.to_string(),
+            Err(error) => told = error.to_string(),
         }
-    };
+        !told.is_empty()
+    });
     let damaged = "message 2 of the stream is damaged";
     assert!(told.contains(damaged), "{told}");
     let refused = log.append(&[b"more".to_vec()]);
@@ -302,7 +265,7 @@ fn what_comes_before_damage_is_handed_on_first() {
     one.append(&[b"ours".to_vec()]).unwrap();
     nats.publish("before.log", "theirs");
     // Both have arrived by then.
-    while messages(&nats, "before") < 2 {}
+    until("both are there", || messages(&nats, "before") == 2);
     std::thread::sleep(Duration::from_millis(500));
     let followed = other.follow(Duration::from_secs(5)).unwrap();
     assert_eq!(followed.len(), 1);
@@ -312,17 +275,14 @@ fn what_comes_before_damage_is_handed_on_first() {
 
 /// Takes a stream away, as an operator or a server that has lost it would.
 fn remove(nats: &Nats, stream: &str) {
-    runtime().block_on(async {
-        let client = async_nats::connect(nats.urls()[0].clone()).await.unwrap();
-        let context = nats_jetstream::new(client);
+    operator(nats, async |context| {
         context.delete_stream(stream).await.unwrap();
     });
 }
 
 fn is_there(nats: &Nats, stream: &str) -> bool {
-    runtime().block_on(async {
-        let client = async_nats::connect(nats.urls()[0].clone()).await.unwrap();
-        nats_jetstream::new(client).get_stream(stream).await.is_ok()
+    operator(nats, async |context| {
+        context.get_stream(stream).await.is_ok()
     })
 }
 
@@ -401,7 +361,9 @@ fn a_log_begins_with_a_backup_behind_all_that_clients_have_seen() {
         assert!(written[0] > at);
         assert_eq!(store.trim(Duration::ZERO).unwrap(), Lsn(1));
         store.put(written[0], String::new(), &b""[..]).unwrap();
-        while store.all().unwrap().len() < 2 {}
+        until("both checkpoints are listed", || {
+            store.all().unwrap().len() == 2
+        });
         assert_eq!(store.trim(Duration::ZERO).unwrap(), at);
         let records = open(&settings);
         let records: Vec<_> = records

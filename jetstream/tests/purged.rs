@@ -2,37 +2,23 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod common;
+#[path = "common/reach.rs"]
+mod reach;
 
 use std::time::{Duration, Instant};
 
-use ::jetstream::{Access, Checkpoints, JetStreamLog, Settings};
-use async_nats::jetstream::{self as nats_jetstream, Context};
+use async_nats::jetstream::stream::Config;
 use common::{ALWAYS, Nats, Proxy};
+use jetstream::{Checkpoints, JetStreamLog, Settings};
+use reach::operator;
 use storage::{Error, Log, Lsn};
 
 fn settings(nats: &Nats) -> Settings {
-    Settings {
-        servers: nats.urls(),
-        stream: "log".to_owned(),
-        replicas: nats.count(),
-        monitors: nats.monitors(),
-        lazy_sync: false,
-        checkpoints: None,
-        access: Access::default(),
-    }
+    reach::settings(nats, "log")
 }
 
 fn open(settings: &Settings) -> JetStreamLog {
     JetStreamLog::open(settings).unwrap()
-}
-
-/// Has an operator do something.
-fn operator<T>(nats: &Nats, work: impl AsyncFnOnce(Context) -> T) -> T {
-    let mut builder = tokio::runtime::Builder::new_current_thread();
-    builder.enable_all().build().unwrap().block_on(async {
-        let client = async_nats::connect(nats.urls()[0].clone()).await.unwrap();
-        work(nats_jetstream::new(client)).await
-    })
 }
 
 fn purge(nats: &Nats) {
@@ -194,7 +180,7 @@ fn a_stream_that_is_shorter_than_it_was_or_of_another_log_is_told_though_nobody_
     };
     let settings = settings(&nats);
     let (mut one, _) = filled(&settings);
-    let made = |change: fn(&mut nats_jetstream::stream::Config)| {
+    let made = |change: fn(&mut Config)| {
         operator(&nats, async |context| {
             let stream = context.get_stream("log").await.unwrap();
             let mut config = stream.cached_info().config.clone();

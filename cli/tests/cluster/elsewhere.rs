@@ -11,7 +11,7 @@ use ureq::Agent;
 
 use crate::POINTS;
 use crate::nats::{ALWAYS, Nats, free_ports};
-use crate::node::{self, Client, Node, Place};
+use crate::node::{Client, Node, Place};
 
 const BUCKET: &str = "doppel";
 
@@ -116,16 +116,12 @@ fn a_node_begins_with_a_checkpoint_in_s3_which_outlives_the_servers_of_the_log()
     let dir = tempfile::tempdir().unwrap();
     let env = s3.env();
     let place = |nats: &Nats, n: usize| Place {
-        dir: node::dir(dir.path(), n),
-        servers: nats.urls(),
-        monitors: nats.monitors(),
-        models: None,
-        port: free_ports(1)[0],
         checkpoints_s: 2,
         more: ["nats.replicas=1", "nats.checkpoints=s3://doppel/of/faces"]
             .map(str::to_owned)
             .into(),
         env: env.clone(),
+        ..Place::new(nats, dir.path(), n, free_ports(1)[0])
     };
     let first = Node::ready(&place(&nats, 0));
     let client = Client::new(60);

@@ -63,15 +63,12 @@ impl Cluster {
         let ports = free_ports(nodes);
         let apart = (0..nodes).any(|n| through(n, &nats) != nats.urls());
         let places = ports.into_iter().enumerate().map(|(n, port)| Place {
-            dir: node::dir(dir.path(), n),
             servers: through(n, &nats),
-            monitors: nats.monitors(),
             models: models.map(Path::to_owned),
-            port,
             // A node that is cut off shall find what it missed in the stream.
             checkpoints_s: if apart { 3_600 } else { 4 },
             more: more.to_vec(),
-            env: Vec::new(),
+            ..Place::new(&nats, dir.path(), n, port)
         });
         let places: Vec<_> = places.collect();
         let nodes = places
@@ -125,16 +122,7 @@ impl Cluster {
     /// One more, whose folder is empty.
     fn join(&mut self) {
         let n = self.places.len();
-        let place = Place {
-            dir: node::dir(self._dir.path(), n),
-            servers: self.nats.urls(),
-            monitors: self.nats.monitors(),
-            models: None,
-            port: free_ports(1)[0],
-            checkpoints_s: 4,
-            more: Vec::new(),
-            env: Vec::new(),
-        };
+        let place = Place::new(&self.nats, self._dir.path(), n, free_ports(1)[0]);
         self.nodes.push(Some(Node::ready(&place)));
         self.places.push(place);
     }

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use ureq::Agent;
 
+use crate::nats::Nats;
+
 /// Where a node lies, and how it reaches the log.
 pub(crate) struct Place {
     pub(crate) dir: PathBuf,
@@ -22,6 +24,22 @@ pub(crate) struct Place {
     pub(crate) more: Vec<String>,
     /// What stands in its environment beside what stands in the test's.
     pub(crate) env: Vec<(String, String)>,
+}
+
+impl Place {
+    /// On these servers, the node of this number in `dir`.
+    pub(crate) fn new(nats: &Nats, dir: &Path, n: usize, port: u16) -> Self {
+        Self {
+            dir: self::dir(dir, n),
+            servers: nats.urls(),
+            monitors: nats.monitors(),
+            models: None,
+            port,
+            checkpoints_s: 4,
+            more: Vec::new(),
+            env: Vec::new(),
+        }
+    }
 }
 
 pub(crate) struct Node {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::nats::{ALWAYS, Nats, free_ports};
-use crate::node::{self, Client, Node, Place};
+use crate::node::{Client, Node, Place};
 use crate::photos;
 
 const POINTS: &str = "/collections/spread/points?wait=true";
@@ -52,14 +52,9 @@ impl Cluster {
             &format!("nats.serve_shards={serves}"),
         ];
         Node::ready(&Place {
-            dir: node::dir(self.dir.path(), n),
-            servers: self.nats.urls(),
-            monitors: self.nats.monitors(),
             models: models.cloned(),
-            port: self.ports[n],
-            checkpoints_s: 4,
             more: more.map(str::to_owned).to_vec(),
-            env: Vec::new(),
+            ..Place::new(&self.nats, self.dir.path(), n, self.ports[n])
         })
     }
 

@@ -1,5 +1,7 @@
 //! Moves where several nodes share a log: one of them is at a move, and the others know.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use super::{REEMBED, Server, ended, fill, one_that_waits, two_fakes, until, vectors};
@@ -16,10 +18,13 @@ fn a_move_that_another_node_is_at_is_neither_begun_nor_given_up_before_that_has_
     let other = on(&nats, &[], |settings| {
         Server::start_with(settings, two_fakes())
     });
+    // Dropped before them, so that they end also where this fails.
+    let go = go;
     fill(&one);
     let body = json!({"model": "fake-72"});
     let job = one.post(REEMBED, &body).ok()["id"].clone();
-    seen.recv().unwrap();
+    let begins = seen.recv_timeout(Duration::from_secs(60));
+    begins.expect("the move begins");
     let is_noted = || {
         let told = other.get("/collections/f");
         told.status == 200 && told.ok()["config"]["metadata"]["reembedding"].is_object()
