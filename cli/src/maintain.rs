@@ -105,9 +105,15 @@ fn told(verdict: &Verdict) -> String {
     for finding in &verdict.findings {
         line(format!("found: {}\n  {}", finding.what, finding.remedy));
     }
-    if verdict.is_whole() {
-        line("everything is whole".into());
-    }
+    let lost = match verdict.loses_nothing() {
+        true => ", and nothing is lost",
+        false => "",
+    };
+    line(match verdict.findings.len() {
+        0 => "everything is whole".into(),
+        1 => format!("one thing is not as it should be{lost}"),
+        more => format!("{more} things are not as they should be{lost}"),
+    });
     text
 }
 

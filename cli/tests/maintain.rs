@@ -129,6 +129,12 @@ fn a_flipped_byte_in_the_log_is_told_with_file_and_offset_and_costs_nothing_unas
     assert_eq!(code(&found), 1, "{}", text(&found));
     let named = format!("{}: damaged at byte ", segment.display());
     assert!(text(&found).contains(&named), "{}", text(&found));
+    let told = String::from_utf8(found.stdout).unwrap();
+    let last = told.lines().last().unwrap();
+    assert!(
+        last.contains("not as") && !told.contains("everything is whole"),
+        "{told}"
+    );
     let unasked = run("repair", dir.path(), &["--yes"]);
     assert_eq!(code(&unasked), 1, "{}", text(&unasked));
     assert_eq!(fs::read(&segment).unwrap(), bytes);

@@ -143,9 +143,10 @@ pub(crate) fn is_a_copy(shared: &Shared, why: String, (lsn, applied): (Lsn, Lsn)
     tracing::warn!(
         %lsn,
         %had_applied,
+        why,
         "only what this node has by itself is there: all up to this LSN of the log that nodes share"
     );
-    shared.latch_log(why);
+    shared.reads_a_copy(why);
     (lsn, had_applied)
 }
 

@@ -169,7 +169,8 @@ pub(crate) fn plant(
     };
     let checkpoint = manifests.newest().map(|newest| newest.lsn);
     // What this node has and the log has not is nobody's to remove.
-    if log.rewritten().is_some() {
+    // Where the log is gone, so is what lies beside it.
+    if log.rewritten().is_some() || log.is_severed() {
         return Ok(None);
     }
     // Who can do without the log wants what is in the folder.

@@ -179,6 +179,16 @@ impl Shared {
         self.stop(Error::LogBroken(reason));
     }
 
+    /// The same from the start on, of a node that has only what is in its folder. For who reads the folder by itself
+    /// that is no error.
+    pub(crate) fn reads_a_copy(&self, reason: String) {
+        match self.options.without_log {
+            // Nothing has stopped before a start has ended.
+            true => drop(self.stopped.set(Error::LogBroken(reason))),
+            false => self.latch_log(reason),
+        }
+    }
+
     fn stop(&self, error: Error) {
         let told = error.to_string();
         if self.stopped.set(error).is_ok() {

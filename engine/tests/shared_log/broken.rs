@@ -1,7 +1,7 @@
 //! A shared log that is damaged, lost, or shorter than it was: what a node has of it is served and can be copied, and
 //! nothing is written.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use engine::{Ack, Engine, Error, Options};
@@ -11,13 +11,19 @@ use storage::{Log, Lsn, MemoryLog, SeveredLog};
 use super::{Cluster, Kept, expect_same, keep, seeded, settle, spec, wait_for};
 use crate::common::{contents, point};
 
-/// A node with two points, the second behind its last checkpoint but one.
-fn filled(cluster: &Cluster) -> tempfile::TempDir {
+/// A node with two points, the second behind its checkpoint.
+fn running(cluster: &Cluster) -> (tempfile::TempDir, Engine) {
     let (dir, one) = cluster.node();
     one.create_collection("c", spec()).unwrap();
     one.upsert("c", vec![point(1, 1)], Ack::Applied).unwrap();
     one.checkpoint().unwrap();
     one.upsert("c", vec![point(2, 2)], Ack::Applied).unwrap();
+    (dir, one)
+}
+
+/// One that was stopped, with a checkpoint of both.
+fn filled(cluster: &Cluster) -> tempfile::TempDir {
+    let (dir, one) = running(cluster);
     one.shutdown().unwrap();
     dir
 }
@@ -65,6 +71,14 @@ pub(super) fn killed(dir: &Path) -> tempfile::TempDir {
     left
 }
 
+fn manifests(dir: &Path) -> impl Iterator<Item = PathBuf> {
+    let all = dir.read_dir().unwrap().map(|it| it.unwrap().path());
+    all.filter(|it| {
+        let name = it.file_name().unwrap().to_string_lossy();
+        name.starts_with("manifest-")
+    })
+}
+
 /// A log that is gone.
 fn gone(dir: &tempfile::TempDir) -> Options {
     Options {
@@ -88,11 +102,7 @@ fn without_log(dir: &Path) -> Options {
 #[test]
 fn a_node_whose_log_is_damaged_keeps_all_it_has_and_serves_it_after_a_restart() {
     let cluster = Cluster::new();
-    let (dir, one) = cluster.node();
-    one.create_collection("c", spec()).unwrap();
-    one.upsert("c", vec![point(1, 1)], Ack::Applied).unwrap();
-    one.checkpoint().unwrap();
-    one.upsert("c", vec![point(2, 2)], Ack::Applied).unwrap();
+    let (dir, one) = running(&cluster);
     let mut other = cluster.0.lock().another();
     other.append(&[b"no record".to_vec()]).unwrap();
     wait_for(|| one.status().read_only.is_some());
@@ -145,13 +155,7 @@ fn a_log_that_ends_before_the_checkpoint_takes_no_writes_however_often_the_node_
 fn a_log_that_ends_before_what_only_the_tables_know_is_remembered_to_be_short() {
     let cluster = Cluster::new();
     let dir = filled(&cluster);
-    let manifests = dir.path().read_dir().unwrap().map(|it| it.unwrap().path());
-    let is_manifest = |it: &std::path::PathBuf| {
-        let name = it.file_name().unwrap().to_string_lossy();
-        name.starts_with("manifest-")
-    };
-    let newest = manifests.filter(is_manifest).max().unwrap();
-    std::fs::remove_file(newest).unwrap();
+    std::fs::remove_file(manifests(dir.path()).max().unwrap()).unwrap();
     // As a power cut may leave it, which knows no file that was not synced.
     std::fs::remove_dir_all(dir.path().join("copy")).unwrap();
     let verdict = engine::verify(dir.path()).unwrap();
@@ -173,9 +177,24 @@ fn a_node_whose_log_is_gone_serves_what_it_has_and_one_that_has_nothing_says_so(
     let dir = filled(&cluster);
     let one = Engine::open(gone(&dir)).unwrap();
     serves(&one, 2, "not there any more");
+    // What lies beside it is gone with it, and is not waited for.
+    let not_there = |dir: &tempfile::TempDir| Options {
+        seed: Some(Arc::new(|_, _, _| panic!("a checkpoint is looked for"))),
+        ..gone(dir)
+    };
+    let (never_kept, one) = cluster.node();
+    settle(&one, &one);
+    one.upsert("c", vec![point(3, 3)], Ack::Applied).unwrap();
+    let left = killed(never_kept.path());
+    assert_eq!(manifests(left.path()).count(), 0);
+    serves(
+        &Engine::open(not_there(&left)).unwrap(),
+        3,
+        "not there any more",
+    );
     let nothing = tempfile::tempdir().unwrap();
     std::fs::copy(dir.path().join("FOLLOWS"), nothing.path().join("FOLLOWS")).unwrap();
-    let refused = Engine::open(gone(&nothing)).err().unwrap().to_string();
+    let refused = Engine::open(not_there(&nothing)).err().unwrap().to_string();
     assert!(
         refused.contains("holds nothing that could be read"),
         "{refused}"
@@ -251,11 +270,7 @@ fn a_node_that_is_killed_keeps_all_it_had_applied_though_its_log_is_gone() {
 #[test]
 fn a_node_that_was_killed_is_not_shortened_with_its_log() {
     let cluster = Cluster::new();
-    let (dir, one) = cluster.node();
-    one.create_collection("c", spec()).unwrap();
-    one.upsert("c", vec![point(1, 1)], Ack::Applied).unwrap();
-    one.checkpoint().unwrap();
-    one.upsert("c", vec![point(2, 2)], Ack::Applied).unwrap();
+    let (dir, _one) = running(&cluster);
     let left = killed(dir.path());
     let short = shortened(&cluster, 2);
     for _ in 0..2 {

@@ -152,6 +152,10 @@ impl Log for CopiedLog {
         self.log.broken().or_else(|| self.short.clone())
     }
 
+    fn is_severed(&self) -> bool {
+        self.log.is_severed()
+    }
+
     fn last_lsn(&self) -> Lsn {
         match self.broken() {
             None => self.log.last_lsn(),

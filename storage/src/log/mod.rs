@@ -54,7 +54,7 @@ pub trait Log: Send {
     /// [`Error::Overtaken`]: others were first, and nothing was written; follow them and try again.
     /// [`Error::Waits`]: nothing was written, because of what [`Log::waits`] says.
     /// [`Error::Unreachable`]: whether they are there is not known yet; [`Log::follow`] brings them
-    /// if they are. After any other error nothing more is taken until the log is opened anew, and
+    /// if they are. [`Error::Refused`]: nothing was written; it may be tried again. After any other error nothing more is taken until the log is opened anew, and
     /// whether the records are there is then seen.
     fn append(&mut self, records: &[Vec<u8>]) -> Result<Vec<Lsn>, Error>;
 
@@ -113,6 +113,11 @@ pub trait Log: Send {
     /// damaged or missing. What is before it can be read; [`Log::last_lsn`] may be further.
     fn broken(&self) -> Option<String> {
         None
+    }
+
+    /// Whether it cannot be had at all, nor what lies beside it.
+    fn is_severed(&self) -> bool {
+        false
     }
 
     /// The position of the last record that is known here, or the one before the first if there is

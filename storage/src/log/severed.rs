@@ -32,6 +32,10 @@ impl Log for SeveredLog {
         Some(self.why.clone())
     }
 
+    fn is_severed(&self) -> bool {
+        true
+    }
+
     fn last_lsn(&self) -> Lsn {
         self.last
     }
