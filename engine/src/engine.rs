@@ -296,6 +296,16 @@ impl Engine {
         Lsn(self.shared.progress.durable.load(Ordering::Acquire))
     }
 
+    /// Everything up to here is applied.
+    pub fn applied_lsn(&self) -> Lsn {
+        Lsn(self.shared.progress.applied.load(Ordering::Acquire))
+    }
+
+    /// Why writing has stopped, if it has.
+    pub fn stopped(&self) -> Option<Error> {
+        self.shared.read_only()
+    }
+
     /// The last record that is durable and no mark, so that something may have changed by it.
     pub fn changed_lsn(&self) -> Lsn {
         Lsn(self.shared.progress.changed.load(Ordering::Acquire))

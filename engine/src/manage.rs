@@ -237,7 +237,7 @@ impl Engine {
         let mut after = Settings::clone(&before);
         change(&mut after)?;
         if after == *before {
-            let lsn = self.status().applied_lsn;
+            let lsn = self.applied_lsn();
             return Ok(Written { lsn });
         }
         let config = convert::config(&collection.name, &after)?;

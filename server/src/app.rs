@@ -324,7 +324,7 @@ impl App {
 
     /// An error where writing has stopped: what would only write later is refused as a write is.
     pub(crate) fn takes_writes(&self) -> Result<(), Refusal> {
-        let stopped = self.recovered()?.status().read_only;
+        let stopped = self.recovered()?.stopped();
         stopped.map_or(Ok(()), |why| Err(why.into()))
     }
 

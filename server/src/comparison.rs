@@ -66,7 +66,7 @@ impl Comparison {
             let text = serde_json::to_string(&held(&marked)).unwrap_or_default();
             sums.say(marked.lsn, &self.node, &text)?;
             self.last = Some((marked, self.marked, sums));
-        } else if self.marked.elapsed() >= every && engine.status().read_only.is_none() {
+        } else if self.marked.elapsed() >= every && engine.stopped().is_none() {
             self.marked = Instant::now();
             engine.mark()?;
         }

@@ -41,7 +41,7 @@ pub(crate) fn watch(app: &App, engine: &Engine, nats: &Nats) {
             continue;
         };
         // Who has not applied what is gone has nothing to say of it; reading finds that out.
-        if known != purged || engine.status().applied_lsn < needed {
+        if known != purged || engine.applied_lsn() < needed {
             continue;
         }
         told(app, first);

@@ -31,11 +31,11 @@ impl Applied {
         let until = Instant::now() + wait;
         loop {
             let more = self.0.notified();
-            if engine.status().applied_lsn.0 >= lsn {
+            if engine.applied_lsn().0 >= lsn {
                 return true;
             }
             if timeout_at(until, more).await.is_err() {
-                return engine.status().applied_lsn.0 >= lsn;
+                return engine.applied_lsn().0 >= lsn;
             }
         }
     }
@@ -73,7 +73,7 @@ pub(crate) async fn reached(app: &App, lsn: u64) -> Result<(), Refusal> {
             end.next()
         )));
     }
-    let applied = engine.status().applied_lsn;
+    let applied = engine.applied_lsn();
     Err(Refusal::busy(format!(
         "this server has applied the log up to LSN {applied}, and not yet up to {lsn}, which the request \
          asks for"

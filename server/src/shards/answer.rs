@@ -176,9 +176,18 @@ impl Asked<'_> {
     /// What is missing is refused, unless the client would rather have a part of the answer.
     async fn read(&self, calls: Vec<(u32, Call)>) -> Result<Answers, Refusal> {
         let params: ReadParams = http::query(self.request.query_string())?;
+        if !params.allows_partial() {
+            self.wait_served(&calls).await;
+        }
         let _place = self.shards.searches.enter()?;
         let answers = self.shards.ask_all(calls, Kind::Read).await;
         answers.read(params.allows_partial())
+    }
+
+    /// Before there is a place: whoever waits takes none from others.
+    async fn wait_served(&self, calls: &[(u32, Call)]) {
+        let shards = calls.iter().map(|(shard, _)| *shard);
+        self.shards.wait_served(shards).await;
     }
 
     async fn write(&self, divided: Divided) -> Result<Answered, Refusal> {
@@ -211,6 +220,7 @@ impl Asked<'_> {
 
     /// `ids`: of the points that each shard is to change.
     async fn wrote(&self, mut calls: Vec<(u32, Call)>, ids: &Ids) -> Result<Answered, Refusal> {
+        self.wait_served(&calls).await;
         let _place = self.shards.writes.enter()?;
         // What the body has become is on its way; who takes it asks for memory anew.
         let mut room = http::Room::release();
@@ -244,8 +254,10 @@ impl Asked<'_> {
             let (shard, call) = self.call(*shard, "POST", Some(body.to_string().into()));
             (shard, self.of_points(call))
         });
+        let calls: Vec<_> = calls.collect();
+        self.wait_served(&calls).await;
         let _place = self.shards.searches.enter()?;
-        let answers = self.shards.ask_all(calls.collect(), Kind::Read).await;
+        let answers = self.shards.ask_all(calls, Kind::Read).await;
         let mut there = HashSet::new();
         for told in answers.read(false)?.told {
             for point in merge::listed(told.result)? {

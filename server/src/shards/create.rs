@@ -40,6 +40,7 @@ pub(crate) async fn create(
             own.settings.count
         )));
     }
+    own.wait_served(0..count).await;
     let closed: Vec<String> = (0..count).filter_map(|shard| own.closed(shard)).collect();
     if !closed.is_empty() {
         let closed = closed.join(". And ");

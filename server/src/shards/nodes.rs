@@ -4,7 +4,8 @@
 //! while, without waiting for its lease to end. Beside each shard stands how far its log is applied there, so
 //! that each sees whether it is behind.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt::{self, Display, Formatter};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -14,6 +15,8 @@ use jetstream::messages_between;
 use parking_lot::{Mutex, RwLock};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use tokio::sync::watch;
+use tokio::time::timeout;
 
 /// How long a node is known that says nothing.
 pub(crate) const LEASE: Duration = Duration::from_secs(5);
@@ -23,7 +26,7 @@ const AVOIDED: Duration = Duration::from_secs(5);
 const ALIVE: Duration = Duration::from_secs(1);
 
 /// The setting without which nodes do not let each other in.
-pub(super) const NODE_KEY: &str = "nats.node_key";
+const NODE_KEY: &str = "nats.node_key";
 
 /// What a node says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,6 +83,42 @@ pub(super) struct Stands {
     pub(super) stopped: Option<String>,
 }
 
+/// A look who is there.
+#[derive(Debug, Clone)]
+struct Look {
+    began: Instant,
+    /// Why others could not be seen, if that is so.
+    seen: Result<(), String>,
+    /// What this node had said before that it serves.
+    said: BTreeSet<u32>,
+}
+
+/// Why another node takes no writes of a shard that it serves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Closed {
+    /// It refuses the key that this one shows.
+    ShutOut {
+        /// Where it is reached.
+        url: String,
+    },
+    /// Its log of the shard is not as it must be, or its disk has failed.
+    Stopped {
+        /// Where it is reached.
+        url: String,
+        /// What it says of that.
+        why: String,
+    },
+}
+
+impl Display for Closed {
+    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ShutOut { url } => write!(out, "{url} has another {NODE_KEY}"),
+            Self::Stopped { url, why } => write!(out, "it takes no writes at {url}: {why}"),
+        }
+    }
+}
+
 /// Whether a node refuses the key that this one shows.
 fn is_shut_out(disagreeing: &BTreeMap<String, Vec<&'static str>>, url: &str) -> bool {
     disagreeing
@@ -93,8 +132,8 @@ pub(super) struct Nodes {
     url: String,
     agreed: Agreed,
     others: RwLock<Arc<Vec<Node>>>,
-    /// Whether others could be seen at the last look, if there was one; else why not.
-    looked: Mutex<Option<Result<(), String>>>,
+    /// The last look, if there was one.
+    looked: watch::Sender<Option<Look>>,
     /// Where nodes are reached that have other settings than this one, and which.
     disagreeing: Mutex<BTreeMap<String, Vec<&'static str>>>,
     turn: AtomicUsize,
@@ -107,7 +146,7 @@ impl Nodes {
         Self {
             url,
             agreed,
-            looked: Mutex::default(),
+            looked: watch::Sender::new(None),
             disagreeing: Mutex::default(),
             others: RwLock::default(),
             turn: AtomicUsize::new(0),
@@ -139,21 +178,28 @@ impl Nodes {
         urls.into_iter().map(|(url, _)| url).collect()
     }
 
-    /// Why no other node takes writes of a shard, in words for each that serves it; nothing where one does.
-    pub(super) fn closed(&self, shard: u32) -> Option<Vec<String>> {
+    /// Whether another serves a shard.
+    pub(super) fn serves(&self, shard: u32) -> bool {
+        let others = self.others.read();
+        others.iter().any(|node| node.shards.contains_key(&shard))
+    }
+
+    /// Why no other node takes writes of a shard, of each that serves it; nothing where one does.
+    pub(super) fn closed(&self, shard: u32) -> Option<Vec<Closed>> {
         let disagreeing = self.disagreeing();
         let others = Arc::clone(&self.others.read());
         let mut all = others
             .iter()
             .filter(|node| node.shards.contains_key(&shard));
         all.try_fold(Vec::new(), |mut why, node| {
-            let url = &node.url;
-            if is_shut_out(&disagreeing, url) {
-                why.push(format!("{url} has another {NODE_KEY}"));
-                return Some(why);
-            }
-            let stopped = node.stopped.get(&shard)?;
-            why.push(format!("it takes no writes at {url}: {stopped}"));
+            let url = node.url.clone();
+            why.push(match is_shut_out(&disagreeing, &url) {
+                true => Closed::ShutOut { url },
+                false => Closed::Stopped {
+                    url,
+                    why: node.stopped.get(&shard)?.clone(),
+                },
+            });
             Some(why)
         })
     }
@@ -253,14 +299,25 @@ impl Nodes {
         }
     }
 
-    /// It was looked who else is there; or could not be, and why.
-    pub(super) fn has_looked(&self, seen: Result<(), String>) {
-        *self.looked.lock() = Some(seen);
+    /// It was looked from then on who else is there, after this was said of this node; or could not be, and why.
+    pub(super) fn has_looked(&self, began: Instant, seen: Result<(), String>, said: &Node) {
+        let said = said.shards.keys().copied().collect();
+        self.looked.send_replace(Some(Look { began, seen, said }));
     }
 
-    /// What came of the last look, if there was one.
-    pub(super) fn looked(&self) -> Option<Result<(), String>> {
-        self.looked.lock().clone()
+    /// What came of the last look, if there was one; and what others were told before that is served here.
+    pub(super) fn looked(&self) -> Option<(Result<(), String>, BTreeSet<u32>)> {
+        let look = self.looked.borrow().clone()?;
+        Some((look.seen, look.said))
+    }
+
+    /// Waits until it is so, or a look that has begun from now on has ended; for so long at most.
+    pub(super) async fn seen(&self, is_so: impl Fn() -> bool, patience: Duration) {
+        let (asked, mut looked) = (Instant::now(), self.looked.subscribe());
+        let seen = looked
+            .wait_for(|look| is_so() || look.as_ref().is_some_and(|look| look.began >= asked));
+        // Who has seen nothing goes by what was seen before.
+        let _ = timeout(patience, seen).await;
     }
 
     /// Who has other settings, and which.
@@ -271,6 +328,8 @@ impl Nodes {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+
     use super::*;
 
     fn applied(shards: &[u32], lsn: u64) -> BTreeMap<u32, u64> {
@@ -320,10 +379,11 @@ mod tests {
         };
         assert_eq!(nodes.serving(0, Some(&stopped)), ["a", "own", "b"]);
         assert_eq!(nodes.closed(0), None);
-        assert_eq!(
-            nodes.closed(1).unwrap(),
-            ["it takes no writes at a: damaged"]
-        );
+        let told = |shard| {
+            let closed = nodes.closed(shard).unwrap().into_iter();
+            closed.map(|it| it.to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(told(1), ["it takes no writes at a: damaged"]);
         assert_eq!(nodes.closed(2), None);
         assert!(nodes.closed(3).unwrap().is_empty(), "nobody serves it");
     }
@@ -352,7 +412,10 @@ mod tests {
             due.map(|(url, it)| (url.to_owned(), it)).into()
         );
         assert_eq!(nodes.unserved(3, &applied(&[], 0)), [2]);
-        assert_eq!(nodes.closed(2).unwrap(), ["key has another nats.node_key"]);
+        let shut = Closed::ShutOut {
+            url: "key".to_owned(),
+        };
+        assert_eq!(nodes.closed(2).unwrap(), [shut]);
         nodes.set_others(Vec::new());
         assert!(nodes.disagreeing().is_empty());
     }
@@ -375,6 +438,30 @@ mod tests {
         assert!(!nodes.is_alive("a"));
         nodes.has_answered("a");
         assert!(nodes.is_alive("a"));
+    }
+
+    #[tokio::test]
+    async fn what_is_not_seen_is_waited_for_until_it_was_looked_once_more() {
+        let nodes = nodes(&[]);
+        let own = nodes.own(BTreeMap::new());
+        let (served, long) = (|| nodes.serves(1), Duration::from_secs(60));
+        let began = Instant::now();
+        let mut seen = std::pin::pin!(nodes.seen(served, long));
+        assert!(seen.as_mut().now_or_never().is_none());
+        // One that had begun before says nothing.
+        nodes.has_looked(began, Ok(()), &own);
+        assert!(seen.as_mut().now_or_never().is_none());
+        nodes.has_looked(Instant::now(), Ok(()), &own);
+        seen.await;
+        let mut seen = std::pin::pin!(nodes.seen(served, long));
+        assert!(seen.as_mut().now_or_never().is_none());
+        let mut other = own.clone();
+        other.shards = applied(&[1], 7);
+        nodes.set_others(vec![other]);
+        nodes.has_looked(began, Ok(()), &own);
+        seen.await;
+        nodes.seen(served, long).await;
+        nodes.seen(|| false, Duration::from_millis(20)).await;
     }
 
     #[test]

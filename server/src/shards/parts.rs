@@ -40,7 +40,7 @@ impl Shards {
         let (mut settled, mut strange) = (None, BTreeSet::new());
         let mut failing: BTreeMap<u32, String> = BTreeMap::new();
         while app.stopping.rests(LOOKS) {
-            let before = engine.status().applied_lsn.0;
+            let before = engine.applied_lsn().0;
             let state = Some((before, self.open().count()));
             if settled == state {
                 continue;

@@ -2,18 +2,20 @@
 //!
 //! What is open here counts from that moment on; what others serve is known from their leases, after the first look.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jetstream::Leases;
 
 use super::Shards;
-use super::nodes::{LEASE, NODE_KEY, Node, Stands};
+use super::nodes::{Closed, LEASE, Node, Stands};
 use crate::app::App;
 use crate::refusal::Refusal;
 use crate::shared_log;
 
 /// How often a node says that it is there, and looks who else is.
 const RENEWED: Duration = Duration::from_secs(1);
+/// How long a request waits for the next look, where a shard is served by nobody as far as was seen.
+const NOT_SEEN: Duration = Duration::from_secs(2);
 /// Characters of why a shard takes no writes.
 const TOLD: usize = 400;
 
@@ -23,12 +25,27 @@ impl Shards {
         self.nodes.serving(shard, self.own(shard).as_ref())
     }
 
+    /// Where nobody serves one of these shards as far as was seen, waits for the next look: a node that has just
+    /// started may have said since that it does.
+    pub(super) async fn wait_served(&self, shards: impl Iterator<Item = u32>) {
+        let shards: Vec<u32> = shards.collect();
+        let open = |shard: &u32| {
+            self.served
+                .get(shard)
+                .is_some_and(|it| it.engine().is_some())
+        };
+        let served = || shards.iter().all(|it| open(it) || self.nodes.serves(*it));
+        if !served() {
+            self.nodes.seen(served, NOT_SEEN).await;
+        }
+    }
+
     /// How a shard stands here, if it is open here.
     fn own(&self, shard: u32) -> Option<Stands> {
-        let status = self.served.get(&shard)?.engine()?.status();
+        let engine = self.served.get(&shard)?.engine()?;
         Some(Stands {
-            applied: status.applied_lsn,
-            stopped: status.read_only.map(|why| as_told(&why.to_string())),
+            applied: engine.applied_lsn(),
+            stopped: engine.stopped().map(|why| as_told(&why.to_string())),
         })
     }
 
@@ -41,7 +58,8 @@ impl Shards {
 
     /// Why nobody takes writes of a shard, if that is so.
     pub(super) fn closed(&self, shard: u32) -> Option<String> {
-        let mut why = self.nodes.closed(shard)?;
+        let closed = self.nodes.closed(shard)?;
+        let mut why: Vec<String> = closed.iter().map(Closed::to_string).collect();
         if let Some(served) = self.served.get(&shard) {
             let here = match self.own(shard) {
                 Some(stands) => format!("it takes no writes here: {}", stands.stopped?),
@@ -85,8 +103,15 @@ impl Shards {
                     "starting: it looks which other nodes are there",
                 ));
             }
-            Some(Err(why)) => short.push(format!("other nodes are not seen: {why}")),
-            Some(Ok(())) => {}
+            Some((Err(why), _)) => short.push(format!("other nodes are not seen: {why}")),
+            Some((Ok(()), said)) => {
+                // Others may ask for it from then on.
+                if let Some((shard, _)) = self.open().find(|(shard, _)| !said.contains(shard)) {
+                    return Err(Refusal::busy(format!(
+                        "starting: shard {shard} is open, and other nodes are not told of it yet"
+                    )));
+                }
+            }
         }
         for (node, differing) in self.nodes.disagreeing() {
             let differing = differing.join(" and ");
@@ -98,7 +123,7 @@ impl Shards {
         for shard in elsewhere {
             let closed = self.nodes.closed(shard).unwrap_or_default().into_iter();
             // Who has another key is named already.
-            let closed = closed.filter(|why| !why.ends_with(NODE_KEY));
+            let closed = closed.filter(|why| !matches!(why, Closed::ShutOut { .. }));
             short.extend(closed.map(|why| format!("shard {shard}: {why}")));
         }
         let unserved = self
@@ -123,10 +148,10 @@ impl Shards {
         );
         let mut leases = None;
         loop {
-            let own = self.said();
+            let (began, own) = (Instant::now(), self.said());
             let told = self.tell(&mut leases, &settings, (&name, &own));
             let seen = told.as_ref().map_err(ToString::to_string);
-            self.nodes.has_looked(seen.copied());
+            self.nodes.has_looked(began, seen.copied(), &own);
             match told {
                 Ok(()) => {
                     let own = self.said().shards;

@@ -15,6 +15,10 @@ fn points(count: u64) -> Value {
     json!({"points": points.collect::<Vec<_>>()})
 }
 
+fn marked() -> Value {
+    json!({"points": [0, 1, 2, 3, 4, 5, 6, 7], "payload": {"marked": true}})
+}
+
 fn in_shard(server: &Server, path: &str) -> Answer {
     let key = format!("Bearer {KEY}");
     server.send("GET", path, &[("authorization", &key)], &[])
@@ -49,6 +53,31 @@ fn what_a_node_is_ready_for_it_does_at_the_first_request() {
 }
 
 #[test]
+fn the_first_request_after_all_nodes_are_ready_finds_them_all() {
+    let Some(nats) = Nats::start(1, ALWAYS) else {
+        return;
+    };
+    let search = json!({"vector": [0, 0, 0, 0, 0, 0, 0, 0], "limit": 30});
+    for round in 0..4 {
+        let (first, other) = (node(&nats, "0", KEY), node(&nats, "1,2", KEY));
+        for node in [&first, &other] {
+            // Not what it sees of others: that a load balancer does not read.
+            until(|| node.get("/readyz").status == 200);
+        }
+        match round {
+            0 => drop(create(&first, "c").ok()),
+            1 => drop(first.put(POINTS, &points(30)).ok()),
+            2 => drop(first.post("/collections/c/points/search", &search).ok()),
+            _ => drop(
+                first
+                    .put("/collections/c/points/payload?wait=true", &marked())
+                    .ok(),
+            ),
+        }
+    }
+}
+
+#[test]
 fn a_collection_whose_shard_takes_no_writes_is_refused_at_once_with_the_cause() {
     let Some(nats) = Nats::start(1, ALWAYS) else {
         return;
@@ -71,6 +100,12 @@ fn a_collection_whose_shard_takes_no_writes_is_refused_at_once_with_the_cause() 
         );
         server.get("/collections/d").refused(404);
     }
+    // What is not written is told as that.
+    let told = other.put(POINTS, &points(30)).refused(507);
+    assert!(
+        told.contains("shard 1 not done") && !told.contains("may be done"),
+        "{told}"
+    );
     // What it has is served.
     let search = json!({"vector": [0, 0, 0, 0, 0, 0, 0, 0], "limit": 30});
     other.post("/collections/c/points/search", &search).ok();
