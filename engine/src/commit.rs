@@ -6,7 +6,8 @@
 //!
 //! Where other nodes write to the same log, their records go on to the applier between its own, in the
 //! order of the log, and a write of this node that one of them overtakes (see `decide`) is given back.
-//! A log that cannot be reached latches nothing: what has become of a group shows when it can be again.
+//! A log that cannot be reached, or takes nothing now, latches nothing: what has become of a group shows when it can be
+//! reached again.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -258,7 +259,10 @@ impl Committer<'_> {
         }
         let appended = self.with_log(|log| log.append(frames));
         appended.map_err(|error| match error.into() {
-            passing @ (Error::Overtaken | Error::Unreachable(_) | Error::Busy(_)) => passing,
+            passing @ (Error::Overtaken
+            | Error::Unreachable(_)
+            | Error::Refused { .. }
+            | Error::Busy(_)) => passing,
             error if shared.log_is_shared => {
                 shared.latch_log(error.to_string());
                 Error::LogBroken(error.to_string())

@@ -64,6 +64,14 @@ pub enum Error {
     /// The log could not be reached in time.
     #[error("{0}; what was to be written may come to be, or not: look, or write it again")]
     Unreachable(String),
+    /// The servers of the log have refused what was to be written.
+    #[error("{why}; it was not written{}", advice(*is_full))]
+    Refused {
+        /// What they have said.
+        why: String,
+        /// They have no room for more.
+        is_full: bool,
+    },
     /// Something that cannot be done where several nodes follow one log.
     #[error("{0} is not possible where several nodes share one log")]
     Shared(&'static str),
@@ -72,7 +80,8 @@ pub enum Error {
     ReadOnly(String),
     /// Nothing more can be read of the log that several nodes share, so nothing is written to it.
     #[error(
-        "writing has stopped: {0}; what to do is in docs/SCALING.md, \"When the log is damaged\""
+        "writing has stopped: {0}; a restart looks again, and what else to do is in docs/SCALING.md, \"When the log is \
+         damaged\""
     )]
     LogBroken(String),
     /// Data on disk that does not hold what it should.
@@ -113,6 +122,13 @@ pub enum Error {
     Stopped,
 }
 
+fn advice(is_full: bool) -> &'static str {
+    match is_full {
+        true => ": raise the limits of the stream, or give its servers room",
+        false => "",
+    }
+}
+
 impl From<hnsw::Error> for Error {
     fn from(error: hnsw::Error) -> Self {
         match error {
@@ -137,6 +153,10 @@ impl From<storage::Error> for Error {
             unreachable @ storage::Error::Unreachable(_) => {
                 Error::Unreachable(unreachable.to_string())
             }
+            storage::Error::Refused { is_full, .. } => Error::Refused {
+                why: error.to_string(),
+                is_full,
+            },
             // Whoever shut them stops all writing, a moment later.
             shut @ storage::Error::TablesShut => Error::ReadOnly(shut.to_string()),
             other => Error::Storage(Arc::new(other)),

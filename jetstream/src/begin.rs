@@ -10,6 +10,7 @@ use async_nats::jetstream::{self, Context, stream::Config};
 use storage::{Error, Lsn};
 use uuid::Uuid;
 
+use crate::connection::Waits;
 use crate::limits::ANSWER;
 use crate::log::runtime;
 use crate::position::{behind, sequence};
@@ -44,7 +45,7 @@ pub fn begin(
         if let Some((remains, removed)) = Store::remains(&context, settings).await? {
             return Err(there(&remains, &removed));
         }
-        varz::check_before(settings)?;
+        varz::check_before(settings, Waits::UNTOLD).await?;
         let number = Uuid::new_v4();
         let store = Store::make(&context, settings, number.as_u128()).await?;
         let made = async {

@@ -13,6 +13,7 @@ use async_nats::jetstream::stream::Stream;
 use storage::{Error, Lsn};
 use tokio::runtime::Runtime;
 
+use crate::connection::Waits;
 use crate::limits::ANSWER;
 use crate::log::{message_at, part, runtime};
 use crate::position::{kept_from, sequence};
@@ -66,7 +67,8 @@ impl Checkpoints {
             let client = connection::connect(settings).await?;
             let mut context = jetstream::new(client.clone());
             context.set_timeout(ANSWER * 5);
-            let (stream, number) = stream::open(&context, settings, Absent::Gone).await?;
+            let (stream, number) =
+                stream::open(&context, settings, Absent::Gone, Waits::UNTOLD).await?;
             let store = Store::open(&context, settings, number).await?;
             Ok::<_, Error>((client, store, stream))
         });

@@ -5,26 +5,54 @@ use std::time::{Duration, Instant};
 
 use async_nats::{Client, ConnectError, ConnectErrorKind, ConnectOptions, Event, ServerAddr};
 use storage::Error;
-use tokio::time::sleep;
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
 
-use crate::limits::{AGAIN, ANSWER, OPEN_PATIENCE};
+use crate::limits::{AGAIN, ANSWER, OPEN_PATIENCE, TELL};
 use crate::settings::Settings;
+
+/// Is told for what is waited, as soon as something is.
+#[derive(Clone, Copy)]
+pub struct Waits<'a> {
+    /// Something was asked, and nothing has come yet.
+    pub asks: &'a dyn Fn(&Error),
+    /// It has come to nothing, and is tried again.
+    pub fails: &'a dyn Fn(&Error),
+}
+
+impl Waits<'_> {
+    /// Nobody is told.
+    pub(crate) const UNTOLD: Waits<'static> = Waits {
+        asks: &|_| (),
+        fails: &|_| (),
+    };
+}
+
+/// What the servers have said last that answers nothing, such as that something is not permitted.
+pub(crate) type Said = watch::Receiver<Option<String>>;
 
 /// Connects to whichever server answers; they need not be there yet.
 pub(crate) async fn connect(settings: &Settings) -> Result<Client, Error> {
-    connect_within(settings, OPEN_PATIENCE).await
+    let (client, _) = connect_within(settings, OPEN_PATIENCE, Waits::UNTOLD).await?;
+    Ok(client)
 }
 
 /// The same, if one answers within this time.
 pub(crate) async fn connect_within(
     settings: &Settings,
     patience: Duration,
-) -> Result<Client, Error> {
+    waits: Waits<'_>,
+) -> Result<(Client, Said), Error> {
+    let (says, said) = watch::channel(None);
     let servers = addresses(settings)?;
+    let all = settings.servers.join(", ");
+    let silent = |why: &str| Error::Unreachable(format!("none of {all} answers: {why}"));
     let started = Instant::now();
     loop {
-        let error = match options(settings).await?.connect(&servers[..]).await {
-            Ok(client) => return Ok(client),
+        let tried = options(settings, &says).await?.connect(&servers[..]);
+        let tried = or_tell(tried, || (waits.asks)(&silent("nothing was said yet"))).await;
+        let error = match tried {
+            Ok(client) => return Ok((client, said)),
             Err(error) if is_refusal(error.kind()) => {
                 return Err(Error::Shared(format!(
                     "the servers refuse this node: {error}; look at `nats.user` and `nats.password`, or \
@@ -37,15 +65,25 @@ pub(crate) async fn connect_within(
                      `nats.key`, at the names in the servers' certificates, and whether they speak TLS at all"
                 )));
             }
-            Err(error) => error,
+            Err(error) => silent(&error.to_string()),
         };
         if started.elapsed() > patience {
-            let all = settings.servers.join(", ");
-            return Err(Error::Unreachable(format!(
-                "none of {all} answers: {error}"
-            )));
+            return Err(error);
         }
+        (waits.fails)(&error);
         sleep(AGAIN).await;
+    }
+}
+
+/// What comes of something; where that does not come at once it is told that it is waited for.
+pub(crate) async fn or_tell<T>(work: impl Future<Output = T>, tell: impl FnOnce()) -> T {
+    tokio::pin!(work);
+    match timeout(TELL, &mut work).await {
+        Ok(done) => done,
+        Err(_) => {
+            tell();
+            work.await
+        }
     }
 }
 
@@ -75,7 +113,11 @@ fn addresses(settings: &Settings) -> Result<Vec<ServerAddr>, Error> {
     parsed.collect()
 }
 
-async fn options(settings: &Settings) -> Result<ConnectOptions, Error> {
+async fn options(
+    settings: &Settings,
+    says: &watch::Sender<Option<String>>,
+) -> Result<ConnectOptions, Error> {
+    let says = says.clone();
     let access = &settings.access;
     let mut options = match (&access.credentials, &access.user) {
         (Some(file), _) => {
@@ -104,7 +146,25 @@ async fn options(settings: &Settings) -> Result<ConnectOptions, Error> {
         .reconnect_delay_callback(|tries| {
             AGAIN * u32::try_from(tries).map_or(10, |n| n.clamp(1, 10))
         })
-        .event_callback(|event| async move { tell(&event) }))
+        .event_callback(move |event| {
+            let says = says.clone();
+            async move {
+                if let Event::ServerError(error) = &event {
+                    says.send_replace(Some(error.to_string()));
+                }
+                tell(&event);
+            }
+        }))
+}
+
+/// The same of which nothing has come, with what the servers have said meanwhile.
+pub(crate) fn and_said(error: &Error, said: &Said) -> Option<Error> {
+    match (error, &*said.borrow()) {
+        (Error::Unreachable(why), Some(said)) => Some(Error::Unreachable(format!(
+            "{why}; the servers have said: {said}"
+        ))),
+        _ => None,
+    }
 }
 
 fn tell(event: &Event) {

@@ -6,6 +6,8 @@ use std::time::Duration;
 /// start together one makes it, and until servers have elected who leads it cannot be found. Whoever may wait
 /// longer tries again.
 pub(crate) const OPEN_PATIENCE: Duration = Duration::from_secs(10);
+/// After which it is told what is waited for.
+pub(crate) const TELL: Duration = Duration::from_millis(300);
 /// How long servers are waited for by whom they are of use but who can do without.
 pub(crate) const LOOK_IN: Duration = Duration::from_secs(2);
 /// How long a stream that was there before is looked for until it is told to be gone, and how long one must stand
@@ -14,6 +16,8 @@ pub(crate) const GONE_PATIENCE: Duration = Duration::from_secs(5);
 /// How long records are tried to be appended before their writers are told that it is not known what
 /// became of them: longer than servers take to elect another leader.
 pub(crate) const APPEND_PATIENCE: Duration = Duration::from_secs(10);
+/// How long nobody who takes them is waited for after that was in vain once.
+pub(crate) const IN_VAIN: Duration = Duration::from_secs(1);
 /// How long one answer of the servers is waited for.
 pub(crate) const ANSWER: Duration = Duration::from_secs(2);
 /// How long one is waited for by whom others wait for.

@@ -1,33 +1,32 @@
 //! The log, as one node holds it.
 //!
 //! A group of records is a message that the servers take only right after the last one that is known
-//! here, by its sequence; so nothing of another node's can come between what a decision was made on and
-//! its record. An answer that does not come leaves open whether the message is there: it is sent again,
-//! with the same id and under the same condition, and where the place is taken the message in it says by
-//! whom. So it is there once, or not at all, however late it arrives.
+//! here, by its sequence (`publisher`); so nothing of another node's can come between what a decision was made on and
+//! its record.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use async_nats::jetstream::context::PublishErrorKind;
+use async_nats::Client;
 use async_nats::jetstream::stream::{RawMessageErrorKind, Stream};
-use async_nats::jetstream::{self, Context, ErrorCode};
-use async_nats::{Client, HeaderMap};
+use async_nats::jetstream::{self, ErrorCode};
 use storage::{Bookmark, Error, History, Log, Lsn, RECORD_HEAD, Records};
 use tokio::runtime::Runtime;
 use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
+use crate::connection::{Waits, and_said};
 use crate::group::{self, Assembler};
 use crate::known::{self, known};
 use crate::limits::{
-    AGAIN, ANSWER, APPEND_PATIENCE, AT_ONCE, HANDED_ON, LEAST_PAYLOAD, LOOK, LOOK_IN, MOST_PAYLOAD,
-    OPEN_PATIENCE, OVERHEAD, READ_PATIENCE,
+    ANSWER, AT_ONCE, HANDED_ON, LEAST_PAYLOAD, LOOK, LOOK_IN, MOST_PAYLOAD, OPEN_PATIENCE,
+    OVERHEAD, READ_PATIENCE,
 };
 use crate::lookout::Lookout;
 use crate::message::Message;
 use crate::position::{behind, kept_from, position, sequence};
+use crate::publisher::{Publisher, sealed};
 use crate::settings::Settings;
 use crate::stream::{self, Absent};
 use crate::tail::Tail;
@@ -38,9 +37,8 @@ pub struct JetStreamLog {
     /// Given up in `drop` alone.
     runtime: Option<Runtime>,
     client: Client,
-    context: Context,
     stream: Stream,
-    subject: String,
+    publisher: Publisher,
     number: u128,
     kept: Arc<Kept>,
     lookout: Lookout,
@@ -50,6 +48,17 @@ pub struct JetStreamLog {
     before: Option<Bookmark>,
     /// What is wrong with what comes next.
     broken: Option<String>,
+}
+
+/// What a log is to whoever opens it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Before {
+    /// One that may be made.
+    Nothing,
+    /// One that was followed before: it is never made.
+    Followed,
+    /// The same, for who can do without: servers that are not there are hardly waited for.
+    Dispensable,
 }
 
 /// What the servers keep, when they were last asked.
@@ -66,7 +75,7 @@ impl JetStreamLog {
     /// No server answers in time, or what is there may lose records. What is damaged in it is no error: see
     /// [`Log::broken`].
     pub fn open(settings: &Settings) -> Result<Self, Error> {
-        Self::open_if(settings, Absent::Make, OPEN_PATIENCE)
+        Self::open_telling(settings, Before::Nothing, Waits::UNTOLD)
     }
 
     /// The same of one that was followed before: it is never made.
@@ -74,29 +83,43 @@ impl JetStreamLog {
     /// # Errors
     /// The same; and [`Error::Gone`], if it is not there any more.
     pub fn reopen(settings: &Settings) -> Result<Self, Error> {
-        Self::open_if(settings, Absent::Gone, OPEN_PATIENCE)
+        Self::open_telling(settings, Before::Followed, Waits::UNTOLD)
     }
 
-    /// The same for who can do without: servers that are not there are hardly waited for.
+    /// The same, and tells what it waits for, as soon as it does.
     ///
     /// # Errors
     /// The same.
-    pub fn look_into(settings: &Settings) -> Result<Self, Error> {
-        Self::open_if(settings, Absent::Gone, LOOK_IN)
-    }
-
-    fn open_if(settings: &Settings, absent: Absent, patience: Duration) -> Result<Self, Error> {
+    pub fn open_telling(
+        settings: &Settings,
+        before: Before,
+        waits: Waits<'_>,
+    ) -> Result<Self, Error> {
+        let (absent, patience) = match before {
+            Before::Nothing => (Absent::Make, OPEN_PATIENCE),
+            Before::Followed => (Absent::Gone, OPEN_PATIENCE),
+            Before::Dispensable => (Absent::Gone, LOOK_IN),
+        };
         let runtime = runtime("log")?;
-        let client = runtime.block_on(connection::connect_within(settings, patience))?;
+        let client = connection::connect_within(settings, patience, waits);
+        let (client, said) = runtime.block_on(client)?;
+        let fails = |error: &Error| match and_said(error, &said) {
+            Some(error) => (waits.fails)(&error),
+            None => (waits.fails)(error),
+        };
+        let fails = &fails;
+        let waits = Waits { fails, ..waits };
         let opened = runtime.block_on(async {
             let mut context = jetstream::new(client.clone());
             context.set_timeout(ANSWER);
-            let (stream, number) = stream::open(&context, settings, absent).await?;
+            let (stream, number) = stream::open(&context, settings, absent, waits).await?;
+            let keepers = stream::keepers(stream.cached_info(), &client);
+            varz::check_telling(settings, keepers, waits).await?;
             Ok::<_, Error>((context, stream, number))
         });
+        let opened = opened.map_err(|error| and_said(&error, &said).unwrap_or(error));
         let (context, stream, number) = opened?;
         let info = stream.cached_info();
-        varz::check(settings, &stream::keepers(info, &client))?;
         let kept = Arc::new(Kept::default());
         kept.note(info);
         let end = info.state.last_sequence;
@@ -110,14 +133,16 @@ impl JetStreamLog {
             Err(Error::Shared(why)) => (Assembler::after(number, end), Some(why)),
             Err(error) => return Err(error),
         };
+        // It can be read to its end, and takes nothing.
+        let is_sealed = info.config.sealed;
+        let broken = broken.or_else(|| is_sealed.then(|| sealed(&settings.stream)));
         let lookout = Lookout::new(context.clone(), &stream, number, (known.seen, known.sum));
         let again = lookout.from(known.seen);
         let tail = Tail::start(handle, stream.clone(), known.seen + 1, lookout);
         handle.spawn(look(stream.clone(), Arc::downgrade(&kept)));
         Ok(Self {
             client,
-            context,
-            subject: stream::subject(&settings.stream),
+            publisher: Publisher::new(context, stream.clone(), said),
             stream,
             number,
             kept,
@@ -131,8 +156,7 @@ impl JetStreamLog {
     }
 
     fn runtime(&self) -> &Runtime {
-        let runtime = self.runtime.as_ref();
-        runtime.expect("it is there until the log is dropped")
+        running(&self.runtime)
     }
 
     fn read_at(&self, sequence: u64) -> Result<Option<Vec<u8>>, Error> {
@@ -177,62 +201,6 @@ impl JetStreamLog {
         }
         Ok(most.min(MOST_PAYLOAD) - OVERHEAD)
     }
-
-    /// Puts a message right after the one of this sequence, or finds that it is there already.
-    async fn publish(&self, bytes: Vec<u8>, after: u64) -> Result<(), Error> {
-        let mut headers = HeaderMap::new();
-        headers.insert("Nats-Msg-Id", Uuid::new_v4().simple().to_string());
-        headers.insert("Nats-Expected-Last-Sequence", after.to_string());
-        let started = Instant::now();
-        loop {
-            let (why, is_short) = match self.publish_once(headers.clone(), bytes.clone()).await {
-                Ok(at) if at == after + 1 => return Ok(()),
-                Ok(at) => {
-                    return Err(Error::Shared(format!(
-                        "the servers put message {} of the stream at {at}",
-                        after + 1
-                    )));
-                }
-                Err(Some(why)) => (why, false),
-                // Somebody was first: another node, or an earlier try of this.
-                Err(None) => match message_at(&self.stream, after + 1).await {
-                    Ok(Some(there)) if there == bytes => return Ok(()),
-                    Ok(Some(_)) => return Err(Error::Overtaken),
-                    Ok(None) => (short(after), true),
-                    Err(error) => (error.to_string(), false),
-                },
-            };
-            if started.elapsed() > APPEND_PATIENCE {
-                return Err(match is_short {
-                    true => Error::Shared(why),
-                    false => Error::Unreachable(why),
-                });
-            }
-            tracing::debug!(why, after, "a message is sent again");
-            sleep(AGAIN).await;
-        }
-    }
-
-    /// Where it is now; else why it may not be there, and nothing where the place was taken.
-    async fn publish_once(
-        &self,
-        headers: HeaderMap,
-        bytes: Vec<u8>,
-    ) -> Result<u64, Option<String>> {
-        let subject = self.subject.clone();
-        let sent = async {
-            let sent = self
-                .context
-                .publish_with_headers(subject, headers, bytes.into());
-            sent.await?.await
-        };
-        match timeout(ANSWER, sent).await {
-            Ok(Ok(ack)) => Ok(ack.sequence),
-            Ok(Err(error)) if error.kind() == PublishErrorKind::WrongLastSequence => Err(None),
-            Ok(Err(error)) => Err(Some(error.to_string())),
-            Err(_) => Err(Some("the servers have not answered in time".into())),
-        }
-    }
 }
 
 impl Log for JetStreamLog {
@@ -260,7 +228,8 @@ impl Log for JetStreamLog {
                 body,
             };
             let (bytes, own) = message.encode();
-            self.runtime().block_on(self.publish(bytes, at))?;
+            let put = self.publisher.put(&bytes, at);
+            running(&self.runtime).block_on(put)?;
             (at, sum) = (at + 1, own);
         }
         let lsns: Vec<Lsn> = (0..records.len())
@@ -430,6 +399,11 @@ impl Drop for JetStreamLog {
     }
 }
 
+fn running(runtime: &Option<Runtime>) -> &Runtime {
+    let runtime = runtime.as_ref();
+    runtime.expect("it is there until the log is dropped")
+}
+
 /// A thread that keeps a connection going.
 pub(crate) fn runtime(name: &str) -> Result<Runtime, Error> {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
@@ -471,13 +445,6 @@ pub(crate) async fn message_at(stream: &Stream, sequence: u64) -> Result<Option<
             _ => Err(Error::Unreachable(error.to_string())),
         },
     }
-}
-
-fn short(known: u64) -> String {
-    format!(
-        "the stream ends before message {known}, which this node has read: the servers have lost what they had \
-         acknowledged, or the stream was made anew"
-    )
 }
 
 /// Which part of its group a message is.

@@ -12,6 +12,7 @@ use storage::Error;
 use tokio::time::sleep;
 use uuid::Uuid;
 
+use crate::connection::{Waits, or_tell};
 use crate::limits::{AGAIN, GONE_PATIENCE, OPEN_PATIENCE};
 use crate::settings::Settings;
 use crate::store::Store;
@@ -34,10 +35,20 @@ pub(crate) async fn open(
     context: &Context,
     settings: &Settings,
     absent: Absent,
+    waits: Waits<'_>,
 ) -> Result<(Stream, u128), Error> {
     let started = Instant::now();
+    let nothing = |why: &str| {
+        let cannot = match absent {
+            Absent::Make => "can neither be found nor made",
+            Absent::Gone => "cannot be found",
+        };
+        Error::Unreachable(format!("the stream `{}` {cannot}: {why}", settings.stream))
+    };
     loop {
-        let error = match find_or_make(context, settings, absent).await {
+        let found = find_or_make(context, settings, absent, waits);
+        let found = or_tell(found, || (waits.asks)(&nothing("no answer has come yet"))).await;
+        let error = match found {
             Ok(Some(stream)) => {
                 let config = &stream.cached_info().config;
                 check(config)?;
@@ -54,16 +65,14 @@ pub(crate) async fn open(
                     settings.stream
                 )));
             }
-            Ok(None) => "it is not there".to_owned(),
-            Err(Error::Unreachable(error)) => error,
+            Ok(None) => nothing("it is not there"),
+            Err(Error::Unreachable(why)) => nothing(&why),
             Err(error) => return Err(error),
         };
         if started.elapsed() > OPEN_PATIENCE {
-            return Err(Error::Unreachable(format!(
-                "the stream `{}` can neither be found nor made: {error}",
-                settings.stream
-            )));
+            return Err(error);
         }
+        (waits.fails)(&error);
         sleep(AGAIN * 4).await;
     }
 }
@@ -88,6 +97,7 @@ async fn find_or_make(
     context: &Context,
     settings: &Settings,
     absent: Absent,
+    waits: Waits<'_>,
 ) -> Result<Option<Stream>, Error> {
     let found = find(context, &settings.stream).await?;
     if found.is_some() || absent == Absent::Gone {
@@ -107,7 +117,7 @@ async fn find_or_make(
             .ok_or_else(|| lost(&settings.stream, &beside, &removed));
     }
     // Nothing is made for a start that is refused.
-    varz::check_before(settings)?;
+    varz::check_before(settings, waits).await?;
     let made = context
         .create_stream(wanted(settings, Uuid::new_v4()))
         .await;
@@ -196,12 +206,11 @@ fn check(config: &Config) -> Result<(), Error> {
         ("mirror", config.mirror.is_none()),
         ("sources", config.sources.as_ref().is_none_or(Vec::is_empty)),
         ("no_ack", !config.no_ack),
-        ("sealed", !config.sealed),
     ];
     match fits.iter().find(|(_, fits)| !fits) {
         None => Ok(()),
         Some((what, _)) => Err(Error::Shared(format!(
-            "the stream `{}` may lose records, or takes none, because of its `{what}`: let doppel make \
+            "the stream `{}` may lose records because of its `{what}`: let doppel make \
              the stream, or set no limits, limits as its retention, and file storage",
             config.name
         ))),

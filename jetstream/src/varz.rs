@@ -3,12 +3,16 @@
 //! By default they sync every two minutes: what they have acknowledged since is lost when their machines
 //! lose power together.
 
+use std::collections::HashSet;
 use std::io::Read;
+use std::thread;
 use std::time::Duration;
 
 use serde_json::Value;
 use storage::Error;
+use tokio::task::{JoinHandle, spawn_blocking};
 
+use crate::connection::{Waits, or_tell};
 use crate::limits::{ANSWER, VARZ_BYTES};
 use crate::settings::Settings;
 
@@ -18,54 +22,117 @@ struct Told {
     syncs: bool,
 }
 
+/// What all have said: of those that sync where they tell it and how they are called, and of the others why they are
+/// silent.
+#[derive(Default)]
+struct Heard {
+    good: Vec<(String, String)>,
+    silent: Vec<String>,
+}
+
 /// Checks the servers that keep the stream, by name. Those that do not answer may be down: what is told
 /// of more than half of them is enough, and the rest is named.
 pub(crate) fn check(settings: &Settings, keepers: &[String]) -> Result<(), Error> {
-    let (good, silent) = match ask_all(settings) {
-        Ok(told) => told,
+    let Heard { good, mut silent } = match ask_all(settings) {
+        Ok(heard) => heard,
         Err(lazy) => return judged(settings, lazy),
     };
-    let known = keepers.iter().filter(|keeper| good.contains(keeper));
-    if known.count() * 2 > keepers.len() {
+    let is_keeper = |(_, name): &&(String, String)| keepers.contains(name);
+    let known: HashSet<_> = good
+        .iter()
+        .filter(is_keeper)
+        .map(|(_, name)| name)
+        .collect();
+    if known.len() * 2 > keepers.len() {
         if !silent.is_empty() {
             let silent = silent.join("; ");
             tracing::warn!(silent, "it is not known whether all servers sync");
         }
         return Ok(());
     }
-    judged(settings, unknown(keepers, &silent)).map_err(|error| later(error, &silent))
+    let may_tell = silent.len();
+    let strange = good.iter().filter(|it| !is_keeper(it));
+    let strange = strange
+        .map(|(monitor, name)| format!("{monitor}: it is of {name}, which does not keep it"));
+    silent.extend(strange);
+    let judged = judged(settings, unknown(keepers, &silent));
+    judged.map_err(|error| later(error, may_tell))
 }
 
 /// What those who are silent have not told they may tell later.
-fn later(error: Error, silent: &[String]) -> Error {
+fn later(error: Error, silent: usize) -> Error {
     match error {
-        Error::Shared(what) if !silent.is_empty() => Error::Unreachable(what),
+        Error::Shared(what) if silent > 0 => Error::Unreachable(what),
         error => error,
     }
 }
 
 /// Checks them before there is a stream: whichever will keep it, more than half of so many must have said so.
-pub(crate) fn check_before(settings: &Settings) -> Result<(), Error> {
-    match ask_all(settings) {
-        Ok((good, _)) if good.len() * 2 > settings.replicas => Ok(()),
-        Ok((_, silent)) => {
-            judged(settings, unknown(&[], &silent)).map_err(|error| later(error, &silent))
+pub(crate) async fn check_before(settings: &Settings, waits: Waits<'_>) -> Result<(), Error> {
+    let asked = {
+        let settings = settings.clone();
+        spawn_blocking(move || ask_all(&settings))
+    };
+    match told_of(settings, asked, waits).await? {
+        Ok(heard) if heard.good.len() * 2 > settings.replicas => Ok(()),
+        Ok(heard) => {
+            let judged = judged(settings, unknown(&[], &heard.silent));
+            judged.map_err(|error| later(error, heard.silent.len()))
         }
         Err(lazy) => judged(settings, lazy),
     }
 }
 
-/// Who has said that it syncs, and who has said nothing; or what is wrong with one that does not.
-fn ask_all(settings: &Settings) -> Result<(Vec<String>, Vec<String>), String> {
-    let (mut good, mut silent) = (Vec::new(), Vec::new());
-    for monitor in &settings.monitors {
-        match ask(monitor) {
-            Ok(told) if told.syncs => good.push(told.name),
+/// The same as `check`, and tells where the servers are asked if that takes long.
+pub(crate) async fn check_telling(
+    settings: &Settings,
+    keepers: Vec<String>,
+    waits: Waits<'_>,
+) -> Result<(), Error> {
+    let asked = {
+        let settings = settings.clone();
+        spawn_blocking(move || check(&settings, &keepers))
+    };
+    told_of(settings, asked, waits).await?
+}
+
+async fn told_of<T>(
+    settings: &Settings,
+    asked: JoinHandle<T>,
+    waits: Waits<'_>,
+) -> Result<T, Error> {
+    let tell = || {
+        let monitors = settings.monitors.join(", ");
+        (waits.asks)(&Error::Unreachable(format!(
+            "it is not known yet whether the servers of the log sync before they acknowledge ({monitors})"
+        )));
+    };
+    let asked = or_tell(asked, tell).await;
+    asked.map_err(|error| Error::Shared(format!("the servers cannot be asked: {error}")))
+}
+
+/// What each says; or what is wrong with one that does not sync.
+fn ask_all(settings: &Settings) -> Result<Heard, String> {
+    let asked = thread::scope(|scope| {
+        let monitors = settings.monitors.iter();
+        let asked = monitors.map(|monitor| (monitor, scope.spawn(move || ask(monitor))));
+        let asked: Vec<_> = asked.collect();
+        let heard = asked.into_iter().map(|(monitor, asked)| {
+            let told = asked.join();
+            let told = told.unwrap_or_else(|_| Err("asking it broke down".to_owned()));
+            (monitor.clone(), told)
+        });
+        heard.collect::<Vec<_>>()
+    });
+    let mut heard = Heard::default();
+    for (monitor, told) in asked {
+        match told {
+            Ok(told) if told.syncs => heard.good.push((monitor, told.name)),
             Ok(told) => return Err(lazy(&told.name)),
-            Err(why) => silent.push(format!("{monitor}: {why}")),
+            Err(why) => heard.silent.push(format!("{monitor}: {why}")),
         }
     }
-    Ok((good, silent))
+    Ok(heard)
 }
 
 fn lazy(name: &str) -> String {

@@ -1,17 +1,21 @@
 //! Who is who: TLS both ways and a password; who lacks them is refused, and told why.
 
 mod common;
+#[path = "common/reach.rs"]
+mod reach;
 
 use std::fs;
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use ::jetstream::{Access, JetStreamLog, Settings};
+use ::jetstream::{Access, Before, JetStreamLog, Settings, Waits};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use common::{ALWAYS, Nats};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use reach::settings;
 use serde_json::{Value, json};
-use storage::Log;
+use storage::{Error, Log};
 
 #[test]
 fn certificates_and_a_password_are_asked_for_and_shown() {
@@ -41,17 +45,13 @@ fn certificates_and_a_password_are_asked_for_and_shown() {
     };
     let fitting = Settings {
         servers: vec![nats.urls()[0].replace("nats://", "tls://")],
-        stream: "secret".to_owned(),
-        replicas: 1,
-        monitors: nats.monitors(),
-        lazy_sync: false,
-        checkpoints: None,
         access: Access {
             credentials: None,
             user: Some(("doppel".to_owned(), "correct-horse".to_owned())),
             ca: Some(path("ca.pem")),
             certificate: Some((path("node.pem"), path("node.key"))),
         },
+        ..settings(&nats, "secret")
     };
     let mut log = JetStreamLog::open(&fitting).unwrap();
     log.append(&[b"secret".to_vec()]).unwrap();
@@ -147,24 +147,62 @@ fn a_file_of_credentials_is_shown_to_servers_that_know_accounts_only() {
         fs::write(&path, text).unwrap();
         path
     };
-    let settings = |path| Settings {
-        servers: nats.urls(),
-        stream: "accounts".to_owned(),
-        replicas: 1,
-        monitors: nats.monitors(),
-        lazy_sync: false,
-        checkpoints: None,
+    let shown = |path| Settings {
         access: Access {
             credentials: Some(path),
             ..Access::default()
         },
+        ..settings(&nats, "accounts")
     };
-    let mut log = JetStreamLog::open(&settings(credentials("ours.creds", &account))).unwrap();
+    let mut log = JetStreamLog::open(&shown(credentials("ours.creds", &account))).unwrap();
     log.append(&[b"of the account".to_vec()]).unwrap();
     let stranger = credentials("theirs.creds", &nkeys::KeyPair::new_account());
-    let refused = JetStreamLog::open(&settings(stranger))
+    let refused = JetStreamLog::open(&shown(stranger))
         .err()
         .unwrap()
         .to_string();
     assert!(refused.contains("refuse this node"), "{refused}");
+}
+
+#[test]
+fn who_may_not_write_to_the_stream_or_look_for_it_is_told_so() {
+    let more = "authorization { users: [\
+                { user: writer, password: correct-horse, permissions: { publish: [\"$JS.API.>\", \"rights.>\"], subscribe: \"_INBOX.>\" } }, \
+                { user: reader, password: correct-horse, permissions: { publish: [\"$JS.API.>\"], subscribe: \"_INBOX.>\" } }, \
+                { user: nobody, password: correct-horse, permissions: { publish: [\"rights.>\"], subscribe: \"_INBOX.>\" } }] }";
+    let Some(nats) = Nats::start_with(1, ALWAYS, more) else {
+        return;
+    };
+    let of = |user: &str| Settings {
+        access: Access {
+            user: Some((user.to_owned(), "correct-horse".to_owned())),
+            ..Access::default()
+        },
+        ..settings(&nats, "rights")
+    };
+    let mut writer = JetStreamLog::open(&of("writer")).unwrap();
+    writer.append(&[b"one".to_vec()]).unwrap();
+    let mut reader = JetStreamLog::open(&of("reader")).unwrap();
+    let started = Instant::now();
+    let told = reader.append(&[b"two".to_vec()]).unwrap_err();
+    assert!(started.elapsed() < Duration::from_secs(6), "{told}");
+    assert!(
+        matches!(told, Error::Refused { is_full: false, .. })
+            && told
+                .to_string()
+                .to_lowercase()
+                .contains("permissions violation"),
+        "{told}"
+    );
+    let told = Mutex::new(String::new());
+    let fails = |error: &Error| *told.lock().unwrap() = error.to_string();
+    let waits = Waits {
+        asks: &|_| (),
+        fails: &fails,
+    };
+    let refused = JetStreamLog::open_telling(&of("nobody"), Before::Nothing, waits);
+    let told = told.into_inner().unwrap().to_lowercase();
+    assert!(told.contains("permissions violation"), "{told}");
+    let refused = refused.err().unwrap().to_string().to_lowercase();
+    assert!(refused.contains("permissions violation"), "{refused}");
 }

@@ -24,11 +24,7 @@ pub(crate) fn recover_in_time(app: &App) -> Result<Option<Engine>, Error> {
             busy_since.get_or_insert_with(Instant::now);
         }
         match error.passes() {
-            Some(why) if !app.without_log => {
-                if app.recovery().waits(why) {
-                    tracing::warn!(why, "the start waits, and tries again");
-                }
-            }
+            Some(why) if !app.without_log => app.recovery().waits(why),
             _ => return Err(error),
         }
         if !app.stopping.rests(limits::START_AGAIN) {
@@ -52,15 +48,13 @@ fn recover(app: &App, waits_for_seed: bool) -> Result<Engine, Error> {
 fn options(app: &App) -> Options {
     let config = &app.config;
     let (metrics, recovery) = (app.metrics.clone(), app.recovery().clone());
+    let opener = |nats| shared_log::opener(nats, app.without_log, app.recovery().clone());
     let applied = Arc::clone(&app.applied);
     Options {
         checkpoint_log_bytes: config.checkpoint.log_mib << 20,
         checkpoint_interval: Duration::from_secs(config.checkpoint.interval_s),
         segment_bytes: config.log.segment_mib << 20,
-        shared_log: config
-            .nats
-            .as_ref()
-            .map(|nats| shared_log::opener(nats, app.without_log)),
+        shared_log: config.nats.as_ref().map(opener),
         seed: config.nats.as_ref().map(shared_log::fetcher),
         without_log: app.without_log,
         compares: config

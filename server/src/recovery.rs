@@ -1,6 +1,6 @@
 //! How far recovery is, in words for whoever asks a server that is not ready yet.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use engine::{Event, RecoveryStep};
 
@@ -23,10 +23,14 @@ enum Stands {
 pub(crate) struct Recovery(Arc<Mutex<Stands>>);
 
 impl Recovery {
+    fn stands(&self) -> MutexGuard<'_, Stands> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Listens to what the engine tells.
     pub(crate) fn note(&self, event: &Event) {
         if let Event::Recovering { step, done, of } = event {
-            let mut stands = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut stands = self.stands();
             // What is waited for comes after the first step.
             let waits = matches!(*stands, Stands::Waits(_)) && *step == RecoveryStep::Verify;
             if !waits {
@@ -35,28 +39,42 @@ impl Recovery {
         }
     }
 
-    /// It begins again, once this is no more; says whether that is news.
-    pub(crate) fn waits(&self, why: &str) -> bool {
-        let mut stands = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = matches!(&*stands, Stands::Waits(known) if known == why);
-        *stands = Stands::Waits(why.to_owned());
-        !known
+    /// It has asked for something. While it is waited for, why it does not come says more.
+    pub(crate) fn asks(&self, what: String) {
+        let mut stands = self.stands();
+        if !matches!(*stands, Stands::Waits(_)) {
+            *stands = Stands::Waits(what);
+        }
+    }
+
+    /// It tries again, or begins again, until this is no more; tells it where that is news.
+    pub(crate) fn waits(&self, why: &str) {
+        let mut stands = self.stands();
+        if !matches!(&*stands, Stands::Waits(known) if known == why) {
+            tracing::warn!(why, "the start waits, and tries again");
+            *stands = Stands::Waits(why.to_owned());
+        }
+    }
+
+    /// What was waited for is there.
+    pub(crate) fn goes_on(&self) {
+        *self.stands() = Stands::Begun;
     }
 
     pub(crate) fn has_failed(&self, why: String) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Stands::Failed(why);
+        *self.stands() = Stands::Failed(why);
     }
 
     /// Why there will be nothing before a restart, if that is so.
     pub(crate) fn failure(&self) -> Option<String> {
-        match &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+        match &*self.stands() {
             Stands::Failed(why) => Some(why.clone()),
             _ => None,
         }
     }
 
     pub(crate) fn text(&self) -> String {
-        let stands = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let stands = self.stands();
         let (step, done, of) = match &*stands {
             Stands::Begun => return "the data folder is being opened".to_owned(),
             Stands::Waits(why) => return format!("it waits, and tries again: {why}"),
@@ -89,7 +107,10 @@ mod tests {
             recovery.note(&Event::Recovering { step, done, of });
             assert!(recovery.text().contains(word), "{}", recovery.text());
         }
-        assert!(recovery.waits("no server answers") && !recovery.waits("no server answers"));
+        recovery.asks("a server is asked".to_owned());
+        assert!(recovery.text().contains("a server is asked"));
+        recovery.waits("no server answers");
+        recovery.asks("a server is asked".to_owned());
         let verify = RecoveryStep::Verify;
         recovery.note(&Event::Recovering {
             step: verify,
@@ -97,5 +118,7 @@ mod tests {
             of: 1,
         });
         assert!(recovery.text().contains("no server answers"));
+        recovery.goes_on();
+        assert!(recovery.text().contains("is being opened"));
     }
 }

@@ -19,6 +19,8 @@ pub(crate) struct Refusal {
     retry: bool,
     /// Of what there is not enough, for programs, where that is why: smaller parts may do where it is memory.
     short_of: Option<&'static str>,
+    /// Of a write that might be done as well: nothing of it is.
+    is_unwritten: bool,
 }
 
 /// What there may not be enough of.
@@ -33,6 +35,7 @@ impl Refusal {
             message: message.into(),
             retry: false,
             short_of: None,
+            is_unwritten: false,
         }
     }
 
@@ -134,7 +137,7 @@ impl Refusal {
         Self::new(StatusCode::GATEWAY_TIMEOUT, message)
     }
 
-    /// 507: a disk error has stopped all writing.
+    /// 507: a disk error has stopped all writing, or there is no room.
     pub(crate) fn read_only(message: impl Into<String>) -> Self {
         Self {
             short_of: Some(DISK),
@@ -170,7 +173,15 @@ impl Refusal {
 
     /// The same refusal, its sentence led by the place it speaks of.
     pub(crate) fn at(mut self, place: &str) -> Self {
+        // Nothing is said of what came before it.
+        self.is_unwritten = false;
         self.message = format!("{place}: {}", self.message);
+        self
+    }
+
+    /// The same refusal, of a write of which nothing is done.
+    fn unwritten(mut self) -> Self {
+        self.is_unwritten = true;
         self
     }
 
@@ -220,6 +231,9 @@ impl ResponseError for Refusal {
         if let Some(what) = self.short_of {
             status["short_of"] = what.into();
         }
+        if self.is_unwritten {
+            status["unwritten"] = true.into();
+        }
         response.json(json!({
             "status": status,
             "time": clock::seconds(),
@@ -249,7 +263,9 @@ impl From<engine::Error> for Refusal {
                 Self::busy(message)
             }
             Error::ReadOnly(_) => Self::read_only(message),
-            Error::LogBroken(_) => Self::log_broken(message),
+            Error::Refused { is_full: true, .. } => Self::read_only(message).unwritten(),
+            Error::Refused { .. } => Self::busy(message).unwritten(),
+            Error::LogBroken(_) => Self::log_broken(message).unwritten(),
             Error::Quarantined { .. } => Self::damaged(message),
             _ => Self::internal(message),
         }

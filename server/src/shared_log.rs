@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use config::{ApiKey, Config, Nats};
 use engine::{Engine, FetchSeed, Lsn, OpenLog, SeedFile, SeedHead};
-use jetstream::{Access, Checkpoints, JetStreamLog, Settings, Sums};
+use jetstream::{Access, Before, Checkpoints, JetStreamLog, Settings, Sums, Waits};
 use serde::{Deserialize, Serialize};
 use storage::Bookmark;
 
 use crate::app::App;
 use crate::error::Error;
+use crate::recovery::Recovery;
 use crate::tls;
 
 /// What a checkpoint in the store says of itself.
@@ -43,15 +44,28 @@ impl About {
     }
 }
 
-/// Opens the log when the engine wants it; `can_do_without`: a folder that follows it is read also where nobody answers.
-pub(crate) fn opener(nats: &Nats, can_do_without: bool) -> OpenLog {
+/// Opens the log when the engine wants it, and says in `recovery` what that waits for; `can_do_without`: a folder that
+/// follows it is read also where nobody answers.
+pub(crate) fn opener(nats: &Nats, can_do_without: bool, recovery: Recovery) -> OpenLog {
     let settings = settings(nats);
     Arc::new(move |followed| {
-        Ok(Box::new(match followed {
-            None => JetStreamLog::open(&settings)?,
-            Some(_) if can_do_without => JetStreamLog::look_into(&settings)?,
-            Some(_) => JetStreamLog::reopen(&settings)?,
-        }))
+        let before = match followed {
+            None => Before::Nothing,
+            Some(_) if can_do_without => Before::Dispensable,
+            Some(_) => Before::Followed,
+        };
+        let waits = Waits {
+            asks: &|error| recovery.asks(error.to_string()),
+            fails: &|error| {
+                // Who can do without does not wait for long.
+                if !can_do_without {
+                    recovery.waits(&error.to_string());
+                }
+            },
+        };
+        let log = JetStreamLog::open_telling(&settings, before, waits)?;
+        recovery.goes_on();
+        Ok(Box::new(log))
     })
 }
 
@@ -151,7 +165,7 @@ pub(crate) fn may_put(app: &App, engine: &Engine) -> Result<bool, engine::Error>
         );
         return Ok(false);
     }
-    let stopped = engine.status().read_only;
+    let stopped = engine.stopped();
     let damaged = || Some(engine.quarantined().into_iter().next()?.1);
     stopped.or_else(damaged).map_or(Ok(true), Err)
 }

@@ -73,6 +73,14 @@ pub enum Error {
     /// The log could not be reached in time; what was to be appended may be there or not.
     #[error("the log cannot be reached: {0}")]
     Unreachable(String),
+    /// Whoever keeps the log has refused what was to be appended, and said so: nothing of it is there.
+    #[error("the log takes nothing now: {why}")]
+    Refused {
+        /// What they have said.
+        why: String,
+        /// They have no room for more.
+        is_full: bool,
+    },
     /// What several nodes share as their log is not as it must be.
     #[error("the shared log: {0}")]
     Shared(String),

@@ -384,6 +384,10 @@ fn refusal_schema() -> Value {
                         "enum": ["disk", "memory"],
                         "description": "With 507: of what there is not enough. Smaller parts may do where it is memory.",
                     },
+                    "unwritten": {
+                        "type": "boolean",
+                        "description": "With 503 or 507, where several nodes share a log: the write is not done, and nothing comes of it.",
+                    },
                 },
             },
             "time": {"type": "number"},

@@ -100,7 +100,7 @@ impl Shards {
         };
         match said {
             Ok(said) => {
-                let begun = said.status >= 500;
+                let begun = said.status >= 500 && said.body["status"]["unwritten"] != true;
                 told(shard, said).map_err(|refusal| failed(refusal, begun))
             }
             Err(Silent::Here(refusal)) => Err(failed(refusal, false)),

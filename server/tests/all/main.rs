@@ -31,6 +31,7 @@ mod points;
 mod purged;
 mod query;
 mod reembedding;
+mod refused;
 mod reindex;
 mod remote;
 mod replicas;

@@ -1,0 +1,113 @@
+//! What the servers say to a message that they do not take, told apart by what comes of it.
+//!
+//! Invariant: only what says nothing of the message leaves open whether it is there; whatever the servers state, this
+//! try has not put it there.
+
+use std::error::Error as _;
+
+use async_nats::jetstream::context::{PublishError, PublishErrorKind};
+use async_nats::jetstream::{self, ErrorCode};
+
+/// Why a try has not put a message where it was to be, or may not have.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Untaken {
+    /// Its place is taken, by another node's message or by an earlier try of this one; or the stream ends before it.
+    Place,
+    /// There is no room for it.
+    Full(String),
+    /// The stream takes nothing any more, for good.
+    Sealed,
+    /// It is not taken, and will not be while things are as they are.
+    Refused(String),
+    /// Nobody takes it now: servers elect, or are at work on an earlier try.
+    NotYet(String),
+    /// Nobody has said what has become of it.
+    Unknown(String),
+}
+
+/// An earlier try with the same id is still at work.
+const AT_WORK: ErrorCode = ErrorCode(10158);
+
+impl Untaken {
+    pub(crate) fn of(error: &PublishError) -> Self {
+        let why = error.to_string();
+        match error.kind() {
+            PublishErrorKind::WrongLastSequence => Self::Place,
+            PublishErrorKind::StreamNotFound => Self::NotYet(
+                "no server takes messages for the stream: most of the servers that keep it are not there, or they elect \
+                 who leads it"
+                    .into(),
+            ),
+            PublishErrorKind::MaxAckPending => Self::NotYet(why),
+            PublishErrorKind::MaxPayloadExceeded => Self::Refused(why),
+            _ => {
+                let source = error.source();
+                match source.and_then(|it| it.downcast_ref::<jetstream::Error>()) {
+                    Some(stated) => Self::stated(stated.error_code(), stated.to_string()),
+                    None => Self::Unknown(why),
+                }
+            }
+        }
+    }
+
+    /// Whether the same may be taken a moment later.
+    pub(crate) fn passes(&self) -> bool {
+        matches!(self, Self::Place | Self::NotYet(_) | Self::Unknown(_))
+    }
+
+    fn stated(code: ErrorCode, why: String) -> Self {
+        match code {
+            ErrorCode::STREAM_SEALED => Self::Sealed,
+            ErrorCode::ACCOUNT_RESOURCES_EXCEEDED
+            | ErrorCode::INSUFFICIENT_RESOURCES
+            | ErrorCode::STORAGE_RESOURCES_EXCEEDED
+            | ErrorCode::MEMORY_RESOURCES_EXCEEDED => Self::Full(why),
+            ErrorCode::STREAM_STORE_FAILED if tells_of_room(&why) => Self::Full(why),
+            AT_WORK
+            | ErrorCode::CLUSTER_NOT_AVAILABLE
+            | ErrorCode::CLUSTER_NOT_LEADER
+            | ErrorCode::CLUSTER_NOT_ASSIGNED
+            | ErrorCode::RAFT_GENERAL => Self::NotYet(why),
+            _ => Self::Refused(why),
+        }
+    }
+}
+
+/// One code says that a message could not be stored; why, it says in words alone.
+fn tells_of_room(why: &str) -> bool {
+    ["maximum bytes", "maximum messages", "no space left"]
+        .iter()
+        .any(|it| why.contains(it))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_is_stated_is_told_apart_from_what_is_not_known() {
+        let stated = |code: u64, said: &str| {
+            let told = json!({"code": 503, "err_code": code, "description": said});
+            let told: jetstream::Error = serde_json::from_value(told).unwrap();
+            Untaken::of(&PublishError::with_source(PublishErrorKind::Other, told))
+        };
+        let full = |it: &Untaken| matches!(it, Untaken::Full(why) if why.contains("exceeded"));
+        assert!(full(&stated(10077, "maximum bytes exceeded")));
+        assert!(full(&stated(10077, "maximum messages exceeded")));
+        assert!(full(&stated(10002, "resource limits exceeded for account")));
+        let refused = stated(10077, "a disk that cannot be read");
+        assert!(matches!(refused, Untaken::Refused(_)), "{refused:?}");
+        assert_eq!(stated(10109, "stream is sealed"), Untaken::Sealed);
+        let at_work = stated(10158, "duplicate message id is in process");
+        assert!(matches!(at_work, Untaken::NotYet(_)), "{at_work:?}");
+        let of = |kind| Untaken::of(&PublishError::new(kind));
+        assert_eq!(of(PublishErrorKind::WrongLastSequence), Untaken::Place);
+        for silent in [PublishErrorKind::TimedOut, PublishErrorKind::BrokenPipe] {
+            assert!(matches!(of(silent), Untaken::Unknown(_)));
+        }
+        let nobody = of(PublishErrorKind::StreamNotFound);
+        assert!(matches!(nobody, Untaken::NotYet(_)), "{nobody:?}");
+    }
+}
