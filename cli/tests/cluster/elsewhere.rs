@@ -1,7 +1,7 @@
 //! Checkpoints in a bucket of S3, which nodes read from the environment how to reach: a stand-in of moto, which `cargo
 //! xtask ci` installs beside the server of NATS.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -108,6 +108,16 @@ fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
+fn place(nats: &Nats, dir: &Path, n: usize, env: &[(String, String)]) -> Place {
+    let more = ["nats.replicas=1", "nats.checkpoints=s3://doppel/of/faces"];
+    Place {
+        checkpoints_s: 2,
+        more: more.map(str::to_owned).into(),
+        env: env.to_vec(),
+        ..Place::new(nats, dir, n, free_ports(1)[0])
+    }
+}
+
 #[test]
 fn a_node_begins_with_a_checkpoint_in_s3_which_outlives_the_servers_of_the_log() {
     let (Some(nats), Some(mut s3)) = (Nats::start(1, ALWAYS), S3::start()) else {
@@ -115,15 +125,7 @@ fn a_node_begins_with_a_checkpoint_in_s3_which_outlives_the_servers_of_the_log()
     };
     let dir = tempfile::tempdir().unwrap();
     let env = s3.env();
-    let place = |nats: &Nats, n: usize| Place {
-        checkpoints_s: 2,
-        more: ["nats.replicas=1", "nats.checkpoints=s3://doppel/of/faces"]
-            .map(str::to_owned)
-            .into(),
-        env: env.clone(),
-        ..Place::new(nats, dir.path(), n, free_ports(1)[0])
-    };
-    let first = Node::ready(&place(&nats, 0));
+    let first = Node::ready(&place(&nats, dir.path(), 0, &env));
     let client = Client::new(60);
     let body = json!({"vectors": {"size": 4, "distance": "Euclid"}});
     let made = client.call("PUT", &first.url, "/collections/c", Some(&body), None);
@@ -160,7 +162,7 @@ fn a_node_begins_with_a_checkpoint_in_s3_which_outlives_the_servers_of_the_log()
     );
     assert!(names().len() <= 3, "{:?}", names());
     let last = put(&first.url);
-    let second = Node::ready(&place(&nats, 1));
+    let second = Node::ready(&place(&nats, dir.path(), 1, &env));
     let counted = |url: &str| {
         let (status, _, body) = client
             .call(
@@ -182,21 +184,23 @@ fn a_node_begins_with_a_checkpoint_in_s3_which_outlives_the_servers_of_the_log()
     });
     assert!(sums[0].is_string() && sums[0] == sums[1], "{sums:?}");
     assert!(metric(&second.url, "doppel_log_applied_lsn") > 0.0);
-    // The servers are gone with all that was on them, and what is in the bucket is not taken for the log of others.
     drop((first, second, nats));
+    outlive(&mut s3, dir.path(), &env, had);
+}
+
+/// The servers are gone with all that was on them, of which `had` points are in the bucket at most.
+fn outlive(s3: &mut S3, dir: &Path, env: &[(String, String)], had: u64) {
+    let client = Client::new(60);
     let others = Nats::start(1, ALWAYS).unwrap();
-    let refused = Node::refused(&place(&others, 2));
+    let refused = Node::refused(&place(&others, dir, 2, env));
     assert!(
         refused.contains("the log was lost") && refused.contains("s3://doppel/of/faces/doppel"),
         "{refused}"
     );
-    // Each is a backup, with which another log begins.
-    let newest = names()
-        .into_iter()
-        .rfind(|name| !name.ends_with(".about"))
-        .unwrap();
+    // Each checkpoint is a backup, with which another log begins.
+    let newest = s3.names().into_iter().max().unwrap();
     let lsn = newest.split('-').nth(1).unwrap().to_owned();
-    let file = dir.path().join("checkpoint");
+    let file = dir.join("checkpoint");
     let mut object = s3
         .agent
         .get(s3.url(&format!("{BUCKET}/{newest}")))
@@ -211,7 +215,7 @@ fn a_node_begins_with_a_checkpoint_in_s3_which_outlives_the_servers_of_the_log()
         ]
         .map(str::to_owned)
         .into(),
-        ..place(&others, 3)
+        ..place(&others, dir, 3, env)
     };
     Node::begin_log(&again, &file, &lsn);
     let begun = Node::ready(&again);
@@ -233,7 +237,7 @@ fn a_node_begins_with_a_checkpoint_in_s3_which_outlives_the_servers_of_the_log()
     drop(begun);
     // Where it cannot be asked nothing is made either.
     s3.stop();
-    let waits = Node::start(&place(&others, 4));
+    let waits = Node::start(&place(&others, dir, 4, env));
     until("it is told what is waited for", || {
         let told = client.text(&format!("{}/readyz", waits.url));
         told.contains("the store of checkpoints cannot be listed")
