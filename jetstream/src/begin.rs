@@ -72,13 +72,17 @@ async fn make(context: &Context, settings: &Settings, number: Uuid, at: Lsn) -> 
         first_sequence: Some(sequence(at) + 1),
         ..stream::wanted(settings, number)
     };
-    let made = context.create_stream(config).await;
-    made.map(drop).map_err(|error| {
-        Error::Unreachable(format!(
-            "the stream `{}` cannot be made: {error}",
-            settings.stream
-        ))
+    // Servers that have just met may not know yet which of them are there.
+    stream::patiently(async || {
+        let made = context.create_stream(config.clone()).await;
+        made.map(drop).map_err(|error| {
+            Error::Unreachable(format!(
+                "the stream `{}` cannot be made: {error}",
+                settings.stream
+            ))
+        })
     })
+    .await
 }
 
 fn there(name: &str, removed: &str) -> Error {

@@ -279,7 +279,7 @@ mod tests {
         thread::scope(|scope| {
             // So that they wait in this order, which they do not say.
             let moment = Duration::from_millis(100);
-            let quick = scope.spawn(|| queue.next_until(late).map(|it| it.0));
+            let quick = scope.spawn(|| queue.next_until(late).map(|it: Asked| it.0));
             thread::sleep(moment);
             scope.spawn(|| told.send(queue.next().map(|it| alone(it).0)));
             thread::sleep(moment);

@@ -59,7 +59,7 @@ fn photos_that_wait_go_through_the_model_together_and_a_bad_one_costs_only_its_o
         {
             thread::yield_now();
         }
-        (0..5).for_each(|_| go.send(()).unwrap());
+        (0..5).for_each(|_| go.send(()).expect("it goes on"));
         first.join().unwrap().ok();
         poison.join().unwrap().refused(500);
         for one in good {
@@ -115,7 +115,9 @@ impl FaceEmbedder for Patient {
 #[test]
 fn a_portrait_that_comes_with_group_photos_is_answered_before_they_are() {
     // Taken together or one by one.
-    ["8", "1"].map(a_portrait_comes_with_group_photos);
+    ["8", "1"]
+        .into_iter()
+        .for_each(a_portrait_comes_with_group_photos);
 }
 
 fn a_portrait_comes_with_group_photos(batch: &str) {
@@ -156,7 +158,7 @@ fn a_portrait_comes_with_group_photos(batch: &str) {
             two
         };
         ask("first", first);
-        begun.recv_timeout(minute).unwrap();
+        begun.recv_timeout(minute).expect("it is begun");
         for (at, image) in groups.iter().enumerate() {
             ask("group", image.clone());
             queued(at + 1);
@@ -164,15 +166,15 @@ fn a_portrait_comes_with_group_photos(batch: &str) {
         ask("portrait", photo(16));
         queued(3);
         // Those that take long are put off for it.
-        go.send(()).unwrap();
+        go.send(()).expect("it goes on");
         assert_eq!(two_answered(), ["first", "portrait"]);
         // One of the groups is looked at now; a portrait that comes waits for no other.
-        assert_eq!(begun.recv_timeout(minute).unwrap(), groups[0]);
+        assert_eq!(begun.recv_timeout(minute).expect("it is begun"), groups[0]);
         ask("late", photo(20));
         queued(2);
-        go.send(()).unwrap();
+        go.send(()).expect("it goes on");
         assert_eq!(two_answered(), ["group", "late"]);
-        go.send(()).unwrap();
+        go.send(()).expect("it goes on");
         assert_eq!(answers.recv_timeout(minute), Ok("group"));
     });
 }
