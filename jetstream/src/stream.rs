@@ -196,9 +196,11 @@ pub(crate) fn wanted(settings: &Settings, number: Uuid) -> Config {
 
 /// Records must stay until doppel lets go of them.
 fn check(config: &Config) -> Result<(), Error> {
+    // One that is full refuses what comes, and keeps what it has.
+    let refuses = config.discard == DiscardPolicy::New;
     let fits = [
-        ("max_msgs", config.max_messages <= 0),
-        ("max_bytes", config.max_bytes <= 0),
+        ("max_msgs", config.max_messages <= 0 || refuses),
+        ("max_bytes", config.max_bytes <= 0 || refuses),
         ("max_msgs_per_subject", config.max_messages_per_subject <= 0),
         ("max_age", config.max_age.is_zero()),
         ("retention", config.retention == RetentionPolicy::Limits),
@@ -309,7 +311,16 @@ mod tests {
             change(&mut config);
             check(&config).unwrap_err().to_string()
         };
-        assert!(refused(&|it| it.max_bytes = 1 << 30).contains("max_bytes"));
+        let drops = |it: &mut Config| (it.max_bytes, it.discard) = (1 << 30, DiscardPolicy::Old);
+        assert!(refused(&drops).contains("max_bytes"));
+        let refuses = Config {
+            max_bytes: 1 << 30,
+            ..wanted(&settings(), Uuid::new_v4())
+        };
+        assert!(
+            check(&refuses).is_ok(),
+            "it is full before anything is lost"
+        );
         assert!(refused(&|it| it.max_age = Duration::from_secs(9)).contains("max_age"));
         assert!(refused(&|it| it.storage = StorageType::Memory).contains("storage"));
         let foreign = Config {

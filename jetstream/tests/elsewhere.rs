@@ -285,6 +285,10 @@ fn a_folder_that_is_not_there_is_named() {
         "{told}"
     );
     assert!(!gone.exists());
+    File::create(&gone).unwrap();
+    let told = jetstream::check_store(&settings).unwrap_err().to_string();
+    assert!(told.contains("no folder"), "{told}");
+    fs::remove_file(&gone).unwrap();
     fs::create_dir(&gone).unwrap();
     jetstream::check_store(&settings).unwrap();
 }

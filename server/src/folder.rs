@@ -49,13 +49,14 @@ fn options(app: &App) -> Options {
     let config = &app.config;
     let (metrics, recovery) = (app.metrics.clone(), app.recovery().clone());
     let opener = |nats| shared_log::opener(nats, app.without_log, app.recovery().clone());
+    let fetcher = |nats| shared_log::fetcher(nats, app.recovery().clone());
     let applied = Arc::clone(&app.applied);
     Options {
         checkpoint_log_bytes: config.checkpoint.log_mib << 20,
         checkpoint_interval: Duration::from_secs(config.checkpoint.interval_s),
         segment_bytes: config.log.segment_mib << 20,
         shared_log: config.nats.as_ref().map(opener),
-        seed: config.nats.as_ref().map(shared_log::fetcher),
+        seed: config.nats.as_ref().map(fetcher),
         without_log: app.without_log,
         compares: config
             .nats

@@ -9,6 +9,7 @@ use std::time::Duration;
 use config::{ApiKey, Config, Nats};
 use engine::{Engine, FetchSeed, Lsn, OpenLog, SeedFile, SeedHead};
 use jetstream::{Access, Before, Checkpoints, JetStreamLog, Settings, Sums, Waits};
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use storage::Bookmark;
 
@@ -69,33 +70,50 @@ pub(crate) fn opener(nats: &Nats, can_do_without: bool, recovery: Recovery) -> O
     })
 }
 
-/// Fetches a checkpoint when the engine wants one.
-pub(crate) fn fetcher(nats: &Nats) -> FetchSeed {
+/// Fetches a checkpoint when the engine wants one, and says in `recovery` that it does, and why it did not come last.
+pub(crate) fn fetcher(nats: &Nats, recovery: Recovery) -> FetchSeed {
     let settings = settings(nats);
+    let failed = Mutex::new(None);
     Arc::new(move |reaches, newest_but, take| {
-        let store = Checkpoints::open(&settings)?;
-        let mut fitting = store.all()?.into_iter().filter(|it| it.lsn >= reaches);
-        let Some(wanted) = fitting.nth(newest_but) else {
-            return Ok(None);
-        };
-        let about = store.fetch(&wanted, take)?;
-        let about: About = serde_json::from_str(&about).map_err(|error| {
-            storage::Error::Shared(format!(
-                "a checkpoint's description cannot be read: {error}"
-            ))
-        })?;
-        Ok(Some(SeedHead {
-            lsn: Lsn(about.lsn),
-            made: Lsn(about.made.unwrap_or(about.lsn)),
-            bookmark: about.message.map(|(message, sum)| Bookmark {
-                message,
-                sum,
-                last: Lsn(about.lsn),
-            }),
-            next_collection: about.next_collection,
-            collections: about.collections,
-        }))
+        let asks = || "the store of checkpoints is asked".to_owned();
+        recovery.asks(failed.lock().clone().unwrap_or_else(asks));
+        let fetched = fetch(&settings, reaches, newest_but, take);
+        *failed.lock() = fetched.as_ref().err().map(ToString::to_string);
+        if fetched.is_ok() {
+            recovery.goes_on();
+        }
+        fetched
     })
+}
+
+fn fetch(
+    settings: &Settings,
+    reaches: Lsn,
+    newest_but: usize,
+    take: &mut dyn FnMut(&[u8]) -> Result<(), storage::Error>,
+) -> Result<Option<SeedHead>, storage::Error> {
+    let store = Checkpoints::open(settings)?;
+    let mut fitting = store.all()?.into_iter().filter(|it| it.lsn >= reaches);
+    let Some(wanted) = fitting.nth(newest_but) else {
+        return Ok(None);
+    };
+    let about = store.fetch(&wanted, take)?;
+    let about: About = serde_json::from_str(&about).map_err(|error| {
+        storage::Error::Shared(format!(
+            "a checkpoint's description cannot be read: {error}"
+        ))
+    })?;
+    Ok(Some(SeedHead {
+        lsn: Lsn(about.lsn),
+        made: Lsn(about.made.unwrap_or(about.lsn)),
+        bookmark: about.message.map(|(message, sum)| Bookmark {
+            message,
+            sum,
+            last: Lsn(about.lsn),
+        }),
+        next_collection: about.next_collection,
+        collections: about.collections,
+    }))
 }
 
 /// Begins a shared log with what a backup holds: the stream of the settings, which must not be there yet. Gives the

@@ -235,6 +235,16 @@ fn outlive(s3: &mut S3, dir: &Path, env: &[(String, String)], had: u64) {
         "behind what clients have seen"
     );
     drop(begun);
+    // What is no address ends a start.
+    for (address, told) in [
+        ("127.0.0.1:9000", "must be an address"),
+        ("http://", "must be an address"),
+        ("http://127.0.0.1:9000", "AWS_ALLOW_HTTP"),
+    ] {
+        let wrong = [("AWS_ENDPOINT_URL".to_owned(), address.to_owned())];
+        let refused = Node::refused(&place(&others, dir, 4, &wrong));
+        assert!(refused.contains(told), "{address}: {refused}");
+    }
     // Where it cannot be asked nothing is made either.
     s3.stop();
     let waits = Node::start(&place(&others, dir, 4, env));

@@ -13,19 +13,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::TryStreamExt;
-use object_store::aws::AmazonS3Builder;
+use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
-use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, RetryConfig, WriteMultipart};
+use object_store::{
+    ClientConfigKey, ObjectMeta, ObjectStore, ObjectStoreExt, RetryConfig, WriteMultipart,
+};
 use rustls::crypto::ring;
 use storage::Error;
+use tokio::time::timeout;
+use ureq::http::Uri;
 
 use super::{about, checkpoint, failed, now, second};
 use crate::checkpoints::Checkpoint;
-use crate::limits::{PART, PARTS_AT_ONCE, PIECE, READ_PATIENCE};
+use crate::limits::{ANSWER, PART, PARTS_AT_ONCE, PIECE, READ_PATIENCE};
 
 /// What follows a checkpoint's name where it is said what it is.
 const ABOUT: &str = ".about";
+
+const UNREAD: &str = "cannot be read";
 
 /// The store of the logs of one name.
 pub(crate) struct Elsewhere {
@@ -47,11 +53,11 @@ impl Elsewhere {
         let shown = format!("{}/{stream}", url.trim_end_matches('/'));
         let wrong = |error: &dyn Display| Error::Shared(format!("`{url}`: {error}"));
         if let Some(folder) = url.strip_prefix("file://") {
-            let store = LocalFileSystem::new_with_prefix(folder).map_err(|error| {
-                wrong(&format_args!(
-                    "this is no folder that can be used (make it, or mount it): {error}"
-                ))
-            })?;
+            if !PathBuf::from(folder).is_dir() {
+                return Err(wrong(&"this is no folder: make it, or mount it"));
+            }
+            let store = LocalFileSystem::new_with_prefix(folder);
+            let store = store.map_err(|error| wrong(&error))?;
             return Ok(Self {
                 shown,
                 store: Arc::new(store.with_fsync(true)),
@@ -72,6 +78,7 @@ impl Elsewhere {
         let store = AmazonS3Builder::from_env()
             .with_bucket_name(bucket)
             .with_retry(again);
+        check_endpoint(&store).map_err(|error| wrong(&error))?;
         let store = store.build().map_err(|error| wrong(&error))?;
         let folder = folder.split('/').filter(|it| !it.is_empty());
         Ok(Self {
@@ -108,8 +115,8 @@ impl Elsewhere {
 
     async fn objects(&self) -> Result<Vec<ObjectMeta>, Error> {
         self.there()?;
-        let all = self.store.list(Some(&self.folder)).try_collect().await;
-        all.map_err(|error| failed("cannot be listed", &error))
+        let all = self.store.list(Some(&self.folder)).try_collect();
+        answered("cannot be listed", ANSWER * 5, all).await
     }
 
     pub(crate) async fn list(&self) -> Result<Vec<Checkpoint>, Error> {
@@ -128,10 +135,8 @@ impl Elsewhere {
         name: &str,
         take: &mut dyn FnMut(&[u8]) -> Result<(), Error>,
     ) -> Result<String, Error> {
-        let unread = |error: &dyn Display| failed("cannot be read", error);
-        let head = self.store.get(&self.about(name)).await;
-        let head = head.map_err(|error| unread(&error))?.bytes().await;
-        let head = head.map_err(|error| unread(&error))?;
+        let head = async { self.store.get(&self.about(name)).await?.bytes().await };
+        let head = answered(UNREAD, ANSWER * 5, head).await?;
         let about = about::decode(&head, self.number).map_err(|why| {
             let shown = &self.shown;
             Error::Shared(format!(
@@ -139,12 +144,16 @@ impl Elsewhere {
             ))
         })?;
         let path = self.path(name);
-        let object = self.store.head(&path).await;
-        let (mut at, end) = (0, object.map_err(|error| unread(&error))?.size);
+        let (mut at, end) = (
+            0,
+            answered(UNREAD, ANSWER * 5, self.store.head(&path))
+                .await?
+                .size,
+        );
         while at < end {
             let next = end.min(at + PART as u64);
-            let piece = self.store.get_range(&path, at..next).await;
-            take(&piece.map_err(|error| unread(&error))?)?;
+            let piece = self.store.get_range(&path, at..next);
+            take(&answered(UNREAD, READ_PATIENCE, piece).await?)?;
             at = next;
         }
         Ok(about)
@@ -159,8 +168,12 @@ impl Elsewhere {
     ) -> Result<(), Error> {
         self.there()?;
         let head = about::encode(self.number, about).into();
-        let said = self.store.put(&self.about(name), head).await;
-        said.map_err(|error| failed("takes nothing", &error))?;
+        answered(
+            "takes nothing",
+            ANSWER * 5,
+            self.store.put(&self.about(name), head),
+        )
+        .await?;
         let put = self.put_bytes(name, bytes).await;
         if put.is_err() {
             // What stays of it is nothing that anybody takes for a checkpoint.
@@ -200,8 +213,7 @@ impl Elsewhere {
     pub(crate) async fn remove(&self, name: &str) -> Result<(), Error> {
         self.there()?;
         for path in [self.path(name), self.about(name)] {
-            let gone = self.store.delete(&path).await;
-            gone.map_err(|error| failed("lets nothing go", &error))?;
+            answered("lets nothing go", ANSWER * 5, self.store.delete(&path)).await?;
         }
         Ok(())
     }
@@ -268,4 +280,44 @@ impl Elsewhere {
     fn path(&self, name: &str) -> Path {
         self.folder.clone().join(name)
     }
+}
+
+/// What the store answers, if it does in time: one that takes connections and says nothing is told like one that is away.
+async fn answered<T>(
+    what: &str,
+    patience: Duration,
+    answer: impl Future<Output = object_store::Result<T>>,
+) -> Result<T, Error> {
+    let answer = timeout(patience, answer).await;
+    let answer = answer.map_err(|_| failed(what, &"it does not answer"))?;
+    answer.map_err(|error| failed(what, &error))
+}
+
+/// Refuses an address of S3 that is none, with which the library would end the thread, and one that it would not ask.
+fn check_endpoint(store: &AmazonS3Builder) -> Result<(), String> {
+    let plain = AmazonS3ConfigKey::Client(ClientConfigKey::AllowHttp);
+    let plain = store.get_config_value(&plain);
+    let plain = plain.is_some_and(|it| it.eq_ignore_ascii_case("true") || it == "1");
+    for key in [AmazonS3ConfigKey::Endpoint, AmazonS3ConfigKey::S3Endpoint] {
+        let Some(endpoint) = store.get_config_value(&key) else {
+            continue;
+        };
+        let uri = endpoint.parse::<Uri>().ok();
+        let uri = uri.filter(|it| it.host().is_some_and(|host| !host.is_empty()));
+        match uri.as_ref().and_then(Uri::scheme_str) {
+            Some("https") => {}
+            Some("http") if plain => {}
+            Some("http") => {
+                return Err(format!(
+                    "AWS_ENDPOINT_URL is {endpoint}, which is plain HTTP: set AWS_ALLOW_HTTP=true to use it"
+                ));
+            }
+            _ => {
+                return Err(format!(
+                    "AWS_ENDPOINT_URL is {endpoint:?}, but must be an address such as https://10.0.0.1:9000"
+                ));
+            }
+        }
+    }
+    Ok(())
 }
