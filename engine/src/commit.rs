@@ -241,6 +241,8 @@ impl Committer<'_> {
                 Error::Overtaken => self
                     .catch_up()
                     .inspect_err(|error| self.stop_unless_apart(error)),
+                // What has stopped writing meanwhile says nothing of what became of these.
+                unknown @ Error::Unreachable(_) => return self.refuse(group, &unknown),
                 error => Err(error),
             };
             if let Err(error) = followed {

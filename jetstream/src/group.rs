@@ -108,12 +108,12 @@ impl Assembler {
                 self.seen
             )));
         }
-        self.passed(sequence, sum);
-        let body = match self.join(&message) {
-            None => return Ok(Vec::new()),
-            Some(body) => body,
+        let records = match self.join(&message) {
+            None => Some(Vec::new()),
+            Some(body) => decode(&body),
         };
-        let records = decode(&body).ok_or_else(|| damaged("it holds no group of records"))?;
+        let records = records.ok_or_else(|| damaged("it holds no group of records"))?;
+        self.passed(sequence, sum);
         let records = records.into_iter().enumerate();
         let group: Group = records
             .map(|(place, record)| (position(sequence, place), record))
@@ -326,6 +326,9 @@ mod tests {
             let mut stream = Stream::default();
             stream.put(1, (0, 1), body);
             assert!(stream.read().is_err(), "{body:?}");
+            let mut assembler = Assembler::after(LOG, 0);
+            assembler.take(1, &stream.messages[0]).unwrap_err();
+            assert_eq!((assembler.seen, assembler.bookmark()), (0, None));
         }
     }
 

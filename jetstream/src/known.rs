@@ -52,6 +52,7 @@ pub(crate) fn known(
 /// Whether a stream with these messages, the first and the last, is the one in which a bookmark was kept: every message
 /// says what it stands behind.
 pub(crate) fn history(
+    number: u128,
     bookmark: &Bookmark,
     (first, end): (u64, u64),
     read: &dyn Fn(u64) -> Result<Option<Vec<u8>>, Error>,
@@ -61,7 +62,11 @@ pub(crate) fn history(
         return Ok(History::Untold);
     }
     let before = match read(there + 1)?.as_deref().map(Message::decode) {
-        Some(Ok((next, _))) => Some(next.before),
+        Some(Ok((next, _))) => {
+            // What is no message of this log at this place is damage, and says nothing of what it stands behind.
+            let is_next = next.log == number && next.sequence == there + 1;
+            Some(next.before).filter(|_| is_next)
+        }
         _ => read(there)?.as_deref().and_then(message::sum),
     };
     Ok(match before {
@@ -152,7 +157,7 @@ mod tests {
                 let told = |sum| {
                     let last = position(message, 0);
                     let bookmark = Bookmark { message, sum, last };
-                    history(&bookmark, (first, end), &read).unwrap()
+                    history(5, &bookmark, (first, end), &read).unwrap()
                 };
                 let sum = message::sum(own).unwrap();
                 let (there, other) = (told(sum), told(sum ^ 1));
@@ -172,9 +177,25 @@ mod tests {
                 sum: 0,
                 last: position(end + 1, 0),
             };
-            let told = history(&ahead, (first, end), &read).unwrap();
+            let told = history(5, &ahead, (first, end), &read).unwrap();
             assert_eq!(told, History::Untold);
         }
+    }
+
+    #[test]
+    fn a_message_of_another_log_or_from_another_place_says_nothing_of_what_is_before() {
+        let messages = stream(&[(1, 0, 1), (2, 0, 1), (3, 0, 1)]);
+        let bookmark = Bookmark {
+            message: 1,
+            sum: message::sum(&messages[0]).unwrap() ^ 1,
+            last: position(1, 0),
+        };
+        let told = |number, at: usize| {
+            let read = |sequence| Ok((sequence == 2).then(|| messages[at].clone()));
+            history(number, &bookmark, (2, 3), &read).unwrap()
+        };
+        assert!(matches!(told(5, 1), History::Another(_)));
+        assert_eq!((told(6, 1), told(5, 2)), (History::Untold, History::Untold));
     }
 
     #[test]

@@ -272,13 +272,16 @@ impl Log for JetStreamLog {
     }
 
     fn bookmark(&self) -> Option<Bookmark> {
-        self.assembler.bookmark()
+        match self.broken {
+            None => self.assembler.bookmark(),
+            Some(_) => None,
+        }
     }
 
     fn remember(&mut self, bookmark: &Bookmark) -> Result<History, Error> {
         let first = self.kept.first.load(Ordering::Relaxed);
         let read = |sequence| self.read_at(sequence);
-        let history = known::history(bookmark, (first, self.assembler.seen), &read)?;
+        let history = known::history(self.number, bookmark, (first, self.assembler.seen), &read)?;
         if history == History::Same && bookmark.message + 1 == first {
             self.assembler.recall(bookmark);
             self.before = Some(*bookmark);
@@ -287,7 +290,8 @@ impl Log for JetStreamLog {
     }
 
     fn waits(&self) -> Option<String> {
-        let is_unknown = self.assembler.sum.is_none();
+        // What is broken takes nothing for good, and says why itself.
+        let is_unknown = self.assembler.sum.is_none() && self.broken.is_none();
         is_unknown.then(|| known::unknown(self.assembler.seen))
     }
 
@@ -318,9 +322,9 @@ impl Log for JetStreamLog {
     fn first_lsn(&self) -> Lsn {
         let first = self.kept.first.load(Ordering::Relaxed);
         let reaches = kept_from(first);
-        // What lies between the last record and that was the beginning of no group.
+        // Where the last record before that is known there is nothing between the two.
         let remembered = self.before.filter(|it| it.message + 1 == first);
-        remembered.map_or(reaches, |it| reaches.min(it.last.next()))
+        remembered.map_or(reaches, |it| it.last.next())
     }
 
     fn read_from(&self, from: Lsn) -> Result<Records<'_>, Error> {

@@ -2,7 +2,8 @@
 //!
 //! An answer that does not come leaves open whether the message is there: it is sent again, with the same id and under
 //! the same condition, and where the place is taken the message in it says by whom. So it is there once, or not at all,
-//! however late it arrives. What the servers refuse in words is told at once, unless it may pass.
+//! however late it arrives. What the servers refuse in words is told at once, unless it may pass; that nothing of it is
+//! there is told only where that is known.
 
 use std::time::Instant;
 
@@ -49,8 +50,10 @@ impl Publisher {
         headers.insert("Nats-Msg-Id", Uuid::new_v4().simple().to_string());
         headers.insert("Nats-Expected-Last-Sequence", after.to_string());
         let started = Instant::now();
-        // Whether an earlier try may have put it there, or may yet.
-        let mut may_be = false;
+        // Whether a try may have put it there, or may yet: nobody has said what has become of it,
+        let mut is_unheard = false;
+        // or a server that the others may not have failed with.
+        let mut has_failed = false;
         loop {
             let untaken = match self.publish(headers.clone(), bytes.to_vec()).await {
                 Ok(at) if at == after + 1 => return Ok(()),
@@ -62,30 +65,45 @@ impl Publisher {
                 }
                 Err(untaken) => untaken,
             };
-            may_be |= matches!(untaken, Untaken::Unknown(_));
+            is_unheard |= matches!(untaken, Untaken::Unknown(_));
+            has_failed |= matches!(untaken, Untaken::Failed { .. });
+            let may_be = is_unheard || has_failed;
             let passes = untaken.passes();
             let error = match untaken {
                 Untaken::Place => match self.who_is_there(bytes, after + 1).await {
                     There::This => return Ok(()),
                     There::Another => return Err(Error::Overtaken),
-                    There::Nobody => Error::Shared(short(after)),
+                    // It was there, and is purged: this one, or another's.
+                    There::Nobody { end, .. } if end > after && may_be => {
+                        return Err(purged(after));
+                    }
+                    There::Nobody { end, .. } if end > after => return Err(Error::Overtaken),
+                    // What stops all writing is found again by who writes next.
+                    There::Nobody { .. } if may_be => Error::Unreachable(short(after)),
+                    There::Nobody { .. } => Error::Shared(short(after)),
                     There::Unseen(why) => refused(why, false),
                 },
                 Untaken::Sealed => match self.who_is_there(bytes, after + 1).await {
                     There::This => return Ok(()),
+                    _ if may_be => return Err(Error::Unreachable(sealed(self.name()))),
                     _ => return Err(Error::Shared(sealed(self.name()))),
                 },
                 Untaken::Full(why) => refused(why, true),
+                Untaken::Failed { why, is_full, .. } => refused(why, is_full),
                 Untaken::Refused(why) | Untaken::NotYet(why) => refused(why, false),
                 Untaken::Unknown(why) => Error::Unreachable(why),
             };
             // What was refused now may have been taken before.
             let error = match error {
-                Error::Refused { why, .. } if may_be => {
-                    if matches!(self.who_is_there(bytes, after + 1).await, There::This) {
-                        return Ok(());
+                Error::Refused { why, is_full } if may_be => {
+                    match self.who_is_there(bytes, after + 1).await {
+                        There::This => return Ok(()),
+                        // No other server keeps the stream.
+                        There::Nobody { end, keepers: 1 } if end == after && !is_unheard => {
+                            refused(why, is_full)
+                        }
+                        _ => Error::Unreachable(why),
                     }
-                    Error::Unreachable(why)
                 }
                 error => error,
             };
@@ -143,7 +161,14 @@ impl Publisher {
         match message_at(&self.stream, sequence).await {
             Ok(Some(there)) if there == bytes => There::This,
             Ok(Some(_)) => There::Another,
-            Ok(None) => There::Nobody,
+            Ok(None) => match timeout(ANSWER, self.stream.get_info()).await {
+                Ok(Ok(info)) => There::Nobody {
+                    end: info.state.last_sequence,
+                    keepers: info.config.num_replicas,
+                },
+                Ok(Err(error)) => There::Unseen(error.to_string()),
+                Err(error) => There::Unseen(error.to_string()),
+            },
             Err(error) => There::Unseen(error.to_string()),
         }
     }
@@ -157,7 +182,13 @@ impl Publisher {
 enum There {
     This,
     Another,
-    Nobody,
+    /// Nor was there, unless the stream ends behind it.
+    Nobody {
+        /// The last message that there was.
+        end: u64,
+        /// How many servers keep the stream.
+        keepers: usize,
+    },
     /// It cannot be seen, and why.
     Unseen(String),
 }
@@ -170,6 +201,14 @@ fn refused(why: String, is_full: bool) -> Error {
 /// What is wrong with a stream that takes nothing any more.
 pub(crate) fn sealed(stream: &str) -> String {
     format!("the stream `{stream}` is sealed: nothing can be written to it any more, for good")
+}
+
+/// What stood right behind a message is not there any more.
+fn purged(known: u64) -> Error {
+    Error::Unreachable(format!(
+        "message {} of the stream was purged before it was read",
+        known + 1
+    ))
 }
 
 fn short(known: u64) -> String {

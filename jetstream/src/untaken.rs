@@ -1,7 +1,7 @@
 //! What the servers say to a message that they do not take, told apart by what comes of it.
 //!
-//! Invariant: only what says nothing of the message leaves open whether it is there; whatever the servers state, this
-//! try has not put it there.
+//! Invariant: this try has not put it there where that is stated before the servers agree on a message, and only there:
+//! they state as well that the one that leads could not store what they had agreed on, which the others have then.
 
 use std::error::Error as _;
 
@@ -19,8 +19,14 @@ pub(crate) enum Untaken {
     Sealed,
     /// It is not taken, and will not be while things are as they are.
     Refused(String),
-    /// Nobody takes it now: servers elect, or are at work on an earlier try.
+    /// Nobody takes it now: servers elect.
     NotYet(String),
+    /// The server that was asked has come to nothing with it. Others may have it nevertheless, or get it yet.
+    Failed {
+        why: String,
+        is_full: bool,
+        passes: bool,
+    },
     /// Nobody has said what has become of it.
     Unknown(String),
 }
@@ -52,32 +58,45 @@ impl Untaken {
 
     /// Whether the same may be taken a moment later.
     pub(crate) fn passes(&self) -> bool {
-        matches!(self, Self::Place | Self::NotYet(_) | Self::Unknown(_))
+        match self {
+            Self::Place | Self::NotYet(_) | Self::Unknown(_) => true,
+            Self::Failed { passes, .. } => *passes,
+            Self::Full(_) | Self::Sealed | Self::Refused(_) => false,
+        }
     }
 
     fn stated(code: ErrorCode, why: String) -> Self {
+        // One code says that a message could not be stored; why, it says in words alone.
+        let tells = |of: &str| code == ErrorCode::STREAM_STORE_FAILED && why.contains(of);
+        let is_full = tells("no space left")
+            || matches!(
+                code,
+                ErrorCode::ACCOUNT_RESOURCES_EXCEEDED
+                    | ErrorCode::INSUFFICIENT_RESOURCES
+                    | ErrorCode::STORAGE_RESOURCES_EXCEEDED
+                    | ErrorCode::MEMORY_RESOURCES_EXCEEDED
+            );
+        let passes = matches!(
+            code,
+            AT_WORK
+                | ErrorCode::CLUSTER_NOT_AVAILABLE
+                | ErrorCode::CLUSTER_NOT_LEADER
+                | ErrorCode::CLUSTER_NOT_ASSIGNED
+                | ErrorCode::RAFT_GENERAL
+        );
         match code {
             ErrorCode::STREAM_SEALED => Self::Sealed,
-            ErrorCode::ACCOUNT_RESOURCES_EXCEEDED
-            | ErrorCode::INSUFFICIENT_RESOURCES
-            | ErrorCode::STORAGE_RESOURCES_EXCEEDED
-            | ErrorCode::MEMORY_RESOURCES_EXCEEDED => Self::Full(why),
-            ErrorCode::STREAM_STORE_FAILED if tells_of_room(&why) => Self::Full(why),
-            AT_WORK
-            | ErrorCode::CLUSTER_NOT_AVAILABLE
-            | ErrorCode::CLUSTER_NOT_LEADER
-            | ErrorCode::CLUSTER_NOT_ASSIGNED
-            | ErrorCode::RAFT_GENERAL => Self::NotYet(why),
-            _ => Self::Refused(why),
+            ErrorCode::STREAM_MESSAGE_EXCEEDS_MAXIMUM
+            | ErrorCode::STREAM_HEADER_EXCEEDS_MAXIMUM => Self::Refused(why),
+            // A stream's own limits are looked at before.
+            _ if tells("maximum bytes") || tells("maximum messages") => Self::Full(why),
+            _ => Self::Failed {
+                why,
+                is_full,
+                passes,
+            },
         }
     }
-}
-
-/// One code says that a message could not be stored; why, it says in words alone.
-fn tells_of_room(why: &str) -> bool {
-    ["maximum bytes", "maximum messages", "no space left"]
-        .iter()
-        .any(|it| why.contains(it))
 }
 
 #[cfg(test)]
@@ -96,12 +115,31 @@ mod tests {
         let full = |it: &Untaken| matches!(it, Untaken::Full(why) if why.contains("exceeded"));
         assert!(full(&stated(10077, "maximum bytes exceeded")));
         assert!(full(&stated(10077, "maximum messages exceeded")));
-        assert!(full(&stated(10002, "resource limits exceeded for account")));
-        let refused = stated(10077, "a disk that cannot be read");
-        assert!(matches!(refused, Untaken::Refused(_)), "{refused:?}");
+        let large = stated(10054, "message size exceeds maximum allowed");
+        assert!(matches!(large, Untaken::Refused(_)), "{large:?}");
+        // The one that leads may be the only one that has no room, or cannot store it.
+        for (code, said, due) in [
+            (10002, "resource limits exceeded for account", (true, false)),
+            (10077, "write 3.blk: no space left on device", (true, false)),
+            (10077, "a disk that cannot be read", (false, false)),
+            (10158, "duplicate message id is in process", (false, true)),
+            (
+                10008,
+                "JetStream system temporarily unavailable",
+                (false, true),
+            ),
+            (12_345, "something new", (false, false)),
+        ] {
+            let failed = stated(code, said);
+            let Untaken::Failed {
+                is_full, passes, ..
+            } = &failed
+            else {
+                panic!("{failed:?}");
+            };
+            assert_eq!((*is_full, *passes), due, "{said}");
+        }
         assert_eq!(stated(10109, "stream is sealed"), Untaken::Sealed);
-        let at_work = stated(10158, "duplicate message id is in process");
-        assert!(matches!(at_work, Untaken::NotYet(_)), "{at_work:?}");
         let of = |kind| Untaken::of(&PublishError::new(kind));
         assert_eq!(of(PublishErrorKind::WrongLastSequence), Untaken::Place);
         for silent in [PublishErrorKind::TimedOut, PublishErrorKind::BrokenPipe] {

@@ -29,6 +29,8 @@ enum Step {
     /// With so many messages.
     Write(usize, usize),
     Checkpoint(usize),
+    /// One that is on its disk when the power fails, which takes the copy.
+    PowerCut(usize),
     /// For others to begin with.
     Put(usize),
     /// What a node does on its own that finds the stream empty.
@@ -44,6 +46,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         3 => node.clone().prop_map(Step::Start),
         4 => (node.clone(), 1..3usize).prop_map(|(node, messages)| Step::Write(node, messages)),
         1 => node.clone().prop_map(Step::Checkpoint),
+        1 => node.clone().prop_map(Step::PowerCut),
         1 => node.clone().prop_map(Step::Put),
         1 => node.prop_map(Step::Mark),
     ];
@@ -62,6 +65,8 @@ struct Node {
     dir: TempDir,
     checkpoint: Records,
     before: Lsn,
+    /// How the log stood at the checkpoint.
+    stood: Option<Bookmark>,
     applied: Records,
     log: Option<CopiedLog>,
 }
@@ -76,6 +81,7 @@ impl Node {
             dir: tempfile::tempdir().unwrap(),
             checkpoint: Vec::new(),
             before: Lsn(0),
+            stood: None,
             applied: Vec::new(),
             log: None,
         }
@@ -86,7 +92,7 @@ impl Node {
         let log = Box::new(JetStreamLog::open(settings).unwrap());
         let dir = self.dir.path().join("copy");
         let kept = last(&self.checkpoint);
-        let mut log = CopiedLog::open(log, Arc::new(OsDisk), dir, (7, kept), None).unwrap();
+        let mut log = CopiedLog::open(log, Arc::new(OsDisk), dir, (7, kept), self.stood).unwrap();
         assert_eq!((log.broken(), log.rewritten()), (None, None));
         if log.first_lsn() > kept.next() {
             let reaches = Lsn(log.first_lsn().0 - 1).max(log.copied_to());
@@ -99,6 +105,7 @@ impl Node {
             }
             log.begin_copy(seed.lsn);
             self.checkpoint = seed.records.clone();
+            self.stood = seed.bookmark;
         }
         self.applied = self.checkpoint.clone();
         let from = last(&self.applied).next();
@@ -150,7 +157,17 @@ impl Node {
         log.rotate().unwrap();
         self.before = last(&self.checkpoint);
         self.checkpoint = self.applied.clone();
+        self.stood = log.bookmark();
         log.release_below(self.before.next()).unwrap();
+    }
+
+    fn loses_power(&mut self) {
+        self.follow();
+        if self.log.is_some() {
+            self.take_checkpoint();
+            self.log = None;
+            std::fs::remove_dir_all(self.dir.path().join("copy")).unwrap();
+        }
     }
 
     fn seed(&mut self) -> Option<Seed> {
@@ -211,6 +228,7 @@ impl Run<'_> {
                 }
             }
             Step::Checkpoint(node) => self.nodes[node].take_checkpoint(),
+            Step::PowerCut(node) => self.nodes[node].loses_power(),
             Step::Put(node) => {
                 if self.nodes[node].log.is_some() {
                     self.store = self.nodes[node].seed();

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use async_nats::jetstream::stream::Config;
 use common::{ALWAYS, Nats, Proxy};
+use futures_util::StreamExt;
 use jetstream::{Checkpoints, JetStreamLog, Settings};
 use reach::operator;
 use storage::{Error, Log, Lsn};
@@ -102,6 +103,32 @@ fn who_has_read_all_that_was_purged_goes_on_and_who_has_not_is_told_though_nothi
         .map(Result::unwrap)
         .collect();
     assert_eq!(read, [(next, b"next".to_vec())]);
+}
+
+#[test]
+fn who_has_not_read_yet_what_has_arrived_and_was_purged_reads_it_and_writes_on() {
+    let Some(nats) = Nats::start(1, ALWAYS) else {
+        return;
+    };
+    let settings = settings(&nats);
+    let (mut one, mut late) = (open(&settings), open(&settings));
+    let first = one.append(&[b"first".to_vec()]).unwrap()[0];
+    reach::until("it has arrived", || {
+        reach::operator(&nats, async |context| {
+            let stream = context.get_stream(&settings.stream).await.unwrap();
+            let consumers: Vec<_> = stream.consumers().collect().await;
+            let arrived = consumers
+                .iter()
+                .filter(|it| it.as_ref().unwrap().delivered.stream_sequence == 1);
+            arrived.count() == 2
+        })
+    });
+    purge(&nats);
+    let refused = late.append(&[b"late".to_vec()]).unwrap_err();
+    assert!(matches!(refused, Error::Overtaken), "{refused}");
+    let read = late.follow(Duration::from_secs(20)).unwrap();
+    assert_eq!(read, [(first, b"first".to_vec())]);
+    late.append(&[b"late".to_vec()]).unwrap();
 }
 
 #[test]
