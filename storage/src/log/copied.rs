@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 use super::bookmark::{Bookmark, History};
 use super::copy::{Chain, CopyFiles};
 use super::{CopyState, Log, Records};
+use crate::bytes::checksum;
 use crate::disk::Disk;
 use crate::error::Error;
 use crate::ids::Lsn;
@@ -77,6 +78,9 @@ impl CopiedLog {
         };
         let last = log.last_lsn();
         let short = (end > last && end > kept).then(|| ends_early(last, end));
+        // A power cut takes the copy, and leaves what is remembered beside it.
+        let ahead = followed.filter(|it| log.broken().is_none() && it.message > log.seen());
+        let short = short.or_else(|| Some(ends_early(last, ahead?.last)));
         Ok(Self {
             log,
             copy: Mutex::new(copy),
@@ -282,7 +286,10 @@ impl Iterator for Reading<'_> {
                 Stage::Before(chain) | Stage::Behind(chain, _) => chain.next().map(Ok),
                 Stage::Log(records, copied) => match records.next() {
                     Some(Ok((lsn, record))) => match copied {
-                        Some(copied) => Some(as_copied(lsn, record, copied)),
+                        Some(copied) => {
+                            let is_same = |own: &Vec<u8>, record: &[u8]| own == record;
+                            Some(as_copied((lsn, record), copied, is_same))
+                        }
                         None => Some(Ok((lsn, record))),
                     },
                     other => other,
@@ -329,7 +336,7 @@ impl Iterator for Reading<'_> {
 /// group ends with it. What the log does not have any more, or cannot read, says nothing.
 fn rewritten(
     log: &dyn Log,
-    mut copied: VecDeque<(Lsn, Vec<u8>, bool)>,
+    mut copied: VecDeque<(Lsn, u32, bool)>,
 ) -> Result<Option<String>, Error> {
     copied.retain(|(lsn, ..)| *lsn >= log.first_lsn() && *lsn <= log.last_lsn());
     if log.first_lsn() > Lsn(1) {
@@ -340,14 +347,15 @@ fn rewritten(
         return Ok(None);
     };
     let records = log.read_from(*first)?;
-    let copied = copied.into_iter().map(|(lsn, record, _)| (lsn, record));
+    let copied = copied.into_iter().map(|(lsn, sum, _)| (lsn, sum));
     let mut copied = copied.peekable();
     for record in records {
         let Ok((lsn, record)) = record else { break };
         if copied.peek().is_none() {
             break;
         }
-        if let Err(error) = as_copied(lsn, record, &mut copied) {
+        let is_same = |sum: &u32, record: &[u8]| *sum == checksum(&[record]);
+        if let Err(error) = as_copied((lsn, record), &mut copied, is_same) {
             return Ok(Some(error.to_string()));
         }
     }
@@ -355,13 +363,13 @@ fn rewritten(
 }
 
 /// A record of the log, unless this node has copied another at this place.
-fn as_copied(
-    lsn: Lsn,
-    record: Vec<u8>,
-    copied: &mut Peekable<impl Iterator<Item = (Lsn, Vec<u8>)>>,
+fn as_copied<T>(
+    (lsn, record): (Lsn, Vec<u8>),
+    copied: &mut Peekable<impl Iterator<Item = (Lsn, T)>>,
+    is_same: impl Fn(&T, &[u8]) -> bool,
 ) -> Result<(Lsn, Vec<u8>), Error> {
     match copied.peek() {
-        Some((at, own)) if *at < lsn || (*at == lsn && *own != record) => {
+        Some((at, own)) if *at < lsn || (*at == lsn && !is_same(own, &record)) => {
             Err(Error::Shared(format!(
                 "it has another record at LSN {at} than this node has applied: the servers were put back to what they had \
                  before, and written to since"

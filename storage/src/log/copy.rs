@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use super::bookmark::Bookmark;
 use super::entries::{ENDS, Entries, Entry, HEADER, MARKS, What, push};
-use crate::bytes::Take;
+use crate::bytes::{Take, checksum};
 use crate::disk::{Disk, DiskFile, make_dir};
 use crate::error::Error;
 use crate::ids::Lsn;
@@ -64,8 +64,8 @@ pub(crate) struct Known {
     pub(crate) end: Lsn,
     /// and with groups of which surely nothing is missing.
     pub(crate) whole: Lsn,
-    /// The last records before that; with some their group ends.
-    pub(crate) before: VecDeque<(Lsn, Vec<u8>, bool)>,
+    /// The checksums of the last records before that; with some their group ends.
+    pub(crate) before: VecDeque<(Lsn, u32, bool)>,
     /// The last bookmark in what the log has read by now,
     pub(crate) bookmark: Option<Bookmark>,
     /// and the last of all.
@@ -172,7 +172,7 @@ impl CopyFiles {
                         if before.len() == compared {
                             before.pop_front();
                         }
-                        before.push_back((entry.lsn, entry.bytes, ends));
+                        before.push_back((entry.lsn, checksum(&[&entry.bytes]), ends));
                     }
                 }
                 What::Record { .. } => {

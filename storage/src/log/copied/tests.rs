@@ -370,6 +370,32 @@ fn a_log_is_told_how_it_stood_when_it_was_read_last_and_what_it_says_to_that_hol
 }
 
 #[test]
+fn a_log_that_ends_before_what_is_remembered_is_short_also_where_the_copy_is_gone() {
+    let (dir, _, all) = filled();
+    std::fs::remove_dir_all(dir.path().join("copy")).unwrap();
+    let opened = |records: usize| {
+        let mut log = MemoryLog::shared_as(LOG);
+        let first = all.iter().take(records);
+        let first: Vec<_> = first.map(|(_, record)| record.clone()).collect();
+        log.append(&first).unwrap();
+        let (disk, dir) = (Arc::new(OsDisk), dir.path().join("copy"));
+        let remembered = Bookmark {
+            message: all[5].0.0,
+            sum: 77,
+            last: all[5].0,
+        };
+        let kept = all[2].0;
+        CopiedLog::open(Box::new(log), disk, dir, (7, kept), Some(remembered)).unwrap()
+    };
+    for records in 3..=7 {
+        let one = opened(records);
+        let told = one.broken();
+        assert_eq!(told.is_some(), records < 6, "{records}: {told:?}");
+        assert!(told.is_none_or(|it| it.contains("it ends at LSN")));
+    }
+}
+
+#[test]
 fn what_was_read_one_by_one_is_whole_where_a_bookmark_is_behind_it() {
     let (dir, log, all) = filled();
     std::fs::remove_dir_all(dir.path().join("copy")).unwrap();
