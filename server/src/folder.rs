@@ -14,20 +14,33 @@ use crate::{limits, shared_log};
 /// before. Who has a server for one command is told at once.
 pub(crate) fn recover_in_time(app: &App) -> Result<Option<Engine>, Error> {
     let mut busy_since = None;
+    let nats = app.config.nats.as_ref();
+    // Where nodes put nothing into the store somebody else is to do it.
+    let patience = match nats.is_some_and(|nats| nats.checkpoint_interval_s > 0) {
+        true => limits::SEED_PATIENCE,
+        false => limits::SEED_HARDLY,
+    };
     loop {
-        let waits = busy_since.is_none_or(|it: Instant| it.elapsed() < limits::SEED_PATIENCE);
+        let waits = busy_since.is_none_or(|it: Instant| it.elapsed() < patience);
         let error = match recover(app, waits && !app.without_log) {
             Ok(engine) => return Ok(Some(engine)),
             Err(error) => error,
         };
-        if let Error::Engine(engine::Error::Busy(_)) = &error {
-            busy_since.get_or_insert_with(Instant::now);
-        }
+        let again = match &error {
+            Error::Engine(engine::Error::Busy(_)) => {
+                busy_since.get_or_insert_with(Instant::now);
+                limits::SEED_AGAIN
+            }
+            _ => {
+                busy_since = None;
+                limits::START_AGAIN
+            }
+        };
         match error.passes() {
             Some(why) if !app.without_log => app.recovery().waits(why),
             _ => return Err(error),
         }
-        if !app.stopping.rests(limits::START_AGAIN) {
+        if !app.stopping.rests(again) {
             return Ok(None);
         }
     }

@@ -7,8 +7,12 @@ use std::time::Duration;
 /// Between two tries of a start that waits for others.
 pub(crate) const START_AGAIN: Duration = Duration::from_secs(1);
 /// How long a start that is behind where the shared log begins waits for a checkpoint that goes up to there, which one of
-/// those that run puts into the store, before it serves what it has.
-pub(crate) const SEED_PATIENCE: Duration = Duration::from_secs(30);
+/// those that run puts into the store, before it serves what it has: who has it makes one and sends it, however large.
+pub(crate) const SEED_PATIENCE: Duration = Duration::from_secs(600);
+/// The same where nodes put none there by themselves.
+pub(crate) const SEED_HARDLY: Duration = Duration::from_secs(30);
+/// Between two looks into the store.
+pub(crate) const SEED_AGAIN: Duration = Duration::from_secs(3);
 /// Photos in one request.
 pub(crate) const IMAGES_PER_REQUEST: usize = 256;
 /// Parts of one multipart body.

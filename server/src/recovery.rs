@@ -1,6 +1,7 @@
 //! How far recovery is, in words for whoever asks a server that is not ready yet.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use engine::{Event, RecoveryStep};
 
@@ -18,13 +19,19 @@ enum Stands {
     Failed(String),
 }
 
-/// The last that was heard of it.
+/// Between two warnings of why a start waits, where that changes back and forth.
+const WARNED: Duration = Duration::from_secs(10);
+
+/// The last that was heard of it, and the last that was warned of.
 #[derive(Clone, Default)]
-pub(crate) struct Recovery(Arc<Mutex<Stands>>);
+pub(crate) struct Recovery {
+    stands: Arc<Mutex<Stands>>,
+    warned: Arc<Mutex<Option<(Instant, String)>>>,
+}
 
 impl Recovery {
     fn stands(&self) -> MutexGuard<'_, Stands> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.stands.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Listens to what the engine tells.
@@ -49,11 +56,21 @@ impl Recovery {
 
     /// It tries again, or begins again, until this is no more; tells it where that is news.
     pub(crate) fn waits(&self, why: &str) {
-        let mut stands = self.stands();
-        if !matches!(&*stands, Stands::Waits(known) if known == why) {
+        *self.stands() = Stands::Waits(why.to_owned());
+        if self.is_news(why) {
             tracing::warn!(why, "the start waits, and tries again");
-            *stands = Stands::Waits(why.to_owned());
         }
+    }
+
+    /// Whether something else was warned of last, and not just now.
+    fn is_news(&self, why: &str) -> bool {
+        let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_known = |(at, known): &(Instant, String)| known == why || at.elapsed() < WARNED;
+        let is_news = !warned.as_ref().is_some_and(is_known);
+        if is_news {
+            *warned = Some((Instant::now(), why.to_owned()));
+        }
+        is_news
     }
 
     /// What was waited for is there.
@@ -120,5 +137,20 @@ mod tests {
         assert!(recovery.text().contains("no server answers"));
         recovery.goes_on();
         assert!(recovery.text().contains("is being opened"));
+    }
+
+    #[test]
+    fn causes_that_come_by_turns_are_warned_of_once_in_a_while() {
+        let recovery = Recovery::default();
+        assert!(recovery.is_news("one"));
+        assert!(!recovery.is_news("one") && !recovery.is_news("other"));
+        let mut warned = recovery.warned.lock().unwrap();
+        let (at, _) = warned.as_mut().unwrap();
+        let Some(long_ago) = at.checked_sub(WARNED) else {
+            return;
+        };
+        *at = long_ago;
+        drop(warned);
+        assert!(!recovery.is_news("one") && recovery.is_news("other"));
     }
 }

@@ -20,6 +20,8 @@ use tokio::time::timeout;
 
 /// How long a node is known that says nothing.
 pub(crate) const LEASE: Duration = Duration::from_secs(5);
+/// How long a node is new, with which others may have been started that are not seen yet.
+const NEW: Duration = Duration::from_secs(60);
 /// How long one that has not answered is asked after the others: until it is gone, if it hangs.
 const AVOIDED: Duration = Duration::from_secs(5);
 /// How long it is known of one that has answered that it does not hang.
@@ -132,6 +134,9 @@ pub(super) struct Nodes {
     url: String,
     agreed: Agreed,
     others: RwLock<Arc<Vec<Node>>>,
+    /// When others were last seen to serve a shard.
+    served: Mutex<HashMap<u32, Instant>>,
+    begun: Instant,
     /// The last look, if there was one.
     looked: watch::Sender<Option<Look>>,
     /// Where nodes are reached that have other settings than this one, and which.
@@ -149,6 +154,8 @@ impl Nodes {
             looked: watch::Sender::new(None),
             disagreeing: Mutex::default(),
             others: RwLock::default(),
+            served: Mutex::default(),
+            begun: Instant::now(),
             turn: AtomicUsize::new(0),
             failed: Mutex::default(),
             answered: Mutex::default(),
@@ -182,6 +189,13 @@ impl Nodes {
     pub(super) fn serves(&self, shard: u32) -> bool {
         let others = self.others.read();
         others.iter().any(|node| node.shards.contains_key(&shard))
+    }
+
+    /// Whether it may be seen in a moment that another serves a shard: one did a moment ago, or nobody can be known long.
+    pub(super) fn may_serve(&self, shard: u32) -> bool {
+        let served = self.served.lock();
+        let lately = served.get(&shard).is_some_and(|at| at.elapsed() < LEASE);
+        lately || self.begun.elapsed() < NEW
     }
 
     /// Why no other node takes writes of a shard, of each that serves it; nothing where one does.
@@ -281,6 +295,12 @@ impl Nodes {
         }
         *known = now;
         drop(known);
+        let now = Instant::now();
+        let shards = others.iter().flat_map(|node| node.shards.keys());
+        let mut served = self.served.lock();
+        served.extend(shards.map(|shard| (*shard, now)));
+        served.retain(|_, at| at.elapsed() < LEASE);
+        drop(served);
         *self.others.write() = Arc::new(others);
     }
 
@@ -418,6 +438,23 @@ mod tests {
         assert_eq!(nodes.closed(2).unwrap(), [shut]);
         nodes.set_others(Vec::new());
         assert!(nodes.disagreeing().is_empty());
+    }
+
+    #[test]
+    fn a_shard_that_nobody_serves_is_waited_for_only_if_somebody_did_a_moment_ago() {
+        let mut nodes = nodes(&[("a", &[0], &[])]);
+        assert!(nodes.may_serve(0) && nodes.may_serve(1), "it is new");
+        let Some(begun) = nodes.begun.checked_sub(NEW) else {
+            return;
+        };
+        nodes.begun = begun;
+        nodes.set_others(Vec::new());
+        assert!(nodes.may_serve(0) && !nodes.may_serve(1));
+        let mut served = nodes.served.lock();
+        let at = served.get_mut(&0).unwrap();
+        *at = at.checked_sub(LEASE).unwrap();
+        drop(served);
+        assert!(!nodes.may_serve(0));
     }
 
     #[test]

@@ -25,8 +25,8 @@ impl Shards {
         self.nodes.serving(shard, self.own(shard).as_ref())
     }
 
-    /// Where nobody serves one of these shards as far as was seen, waits for the next look: a node that has just
-    /// started may have said since that it does.
+    /// Where nobody serves one of these shards as far as was seen, waits for the next look: who serves it may have said so
+    /// since. Not where one is served by nobody for longer: that is told at once.
     pub(super) async fn wait_served(&self, shards: impl Iterator<Item = u32>) {
         let shards: Vec<u32> = shards.collect();
         let open = |shard: &u32| {
@@ -35,7 +35,8 @@ impl Shards {
                 .is_some_and(|it| it.engine().is_some())
         };
         let served = || shards.iter().all(|it| open(it) || self.nodes.serves(*it));
-        if !served() {
+        let may_be = |it: &u32| open(it) || self.nodes.serves(*it) || self.nodes.may_serve(*it);
+        if !served() && shards.iter().all(may_be) {
             self.nodes.seen(served, NOT_SEEN).await;
         }
     }
