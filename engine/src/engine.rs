@@ -472,6 +472,7 @@ pub(crate) fn few(points: &[Point]) -> Result<(), Error> {
 fn info(collection: &Collection) -> CollectionInfo {
     CollectionInfo {
         name: collection.name.clone(),
+        number: collection.id.0,
         spec: collection.settings().spec(),
         points: collection.len(),
         vectors: collection.vectors_len(),

@@ -19,6 +19,9 @@ use crate::spec::{CollectionSpec, SHARDS, VectorSpec, check_name};
 /// A change of a collection's settings; what is `None` or not named stays as it is.
 #[derive(Debug, Clone, Default)]
 pub struct CollectionChange {
+    /// The number of the collection that is meant, of which there may be another of the name by now; `None` is
+    /// whichever has the name.
+    pub of: Option<u64>,
     /// Merged into the metadata key by key; a null takes its key away.
     pub metadata: Option<Payload>,
     /// By the vectors' names: candidates that are considered when a point is inserted.
@@ -148,12 +151,15 @@ impl Engine {
     }
 
     /// Changes settings of a collection.
+    ///
+    /// # Errors
+    /// There is no such collection, or it is another one than is meant; or a setting cannot be so.
     pub fn update_collection(
         &self,
         name: &str,
         change: CollectionChange,
     ) -> Result<Written, Error> {
-        self.configure(name, |settings| {
+        let mut configured = |settings: &mut Settings| {
             for (vector, ef_construct) in &change.ef_construct {
                 let mut spec = settings.by_name(vector)?.spec.clone();
                 spec.ef_construct = *ef_construct;
@@ -175,6 +181,14 @@ impl Engine {
                 }
             }
             settings.set_metadata(metadata)
+        };
+        self.decided(|| {
+            let deciding = self.on_names();
+            let number = self.collection(name)?.id.0;
+            if change.of.is_some_and(|of| of != number) {
+                return Err(Error::NoCollection(name.into()));
+            }
+            self.configure_on(deciding.basis, name, &mut configured)
         })
     }
 

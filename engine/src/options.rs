@@ -136,6 +136,8 @@ pub enum RecoveryStep {
 pub struct CollectionInfo {
     /// Its name.
     pub name: String,
+    /// Its number, which no other gets, also of the same name.
+    pub number: u64,
     /// Its settings.
     pub spec: CollectionSpec,
     /// Live points.

@@ -72,24 +72,42 @@ impl Move {
     }
 
     /// Writes down how it stands.
-    fn note(&self, engine: &Engine, collection: &str, state: State) -> Result<(), engine::Error> {
+    fn note(
+        &self,
+        engine: &Engine,
+        info: &CollectionInfo,
+        state: State,
+    ) -> Result<(), engine::Error> {
         let told = Self {
             state,
             ..self.clone()
         };
         let told = serde_json::to_value(told).expect("names and flags are JSON");
-        set(engine, collection, told)
+        set(engine, info, told)
     }
 }
 
-/// A null takes it away.
-fn set(engine: &Engine, collection: &str, told: Value) -> Result<(), engine::Error> {
+/// A null takes it away. Of another collection that has come to its name nothing is changed.
+fn set(engine: &Engine, info: &CollectionInfo, told: Value) -> Result<(), engine::Error> {
     let metadata = [(KEY.to_owned(), told)].into_iter().collect();
     let change = CollectionChange {
+        of: Some(info.number),
         metadata: Some(metadata),
         ..CollectionChange::default()
     };
-    engine.update_collection(collection, change).map(drop)
+    engine.update_collection(&info.name, change).map(drop)
+}
+
+/// Whether the collection is there still, and not another one of its name.
+fn is_there(engine: &Engine, info: &CollectionInfo) -> Result<(), Halt> {
+    match engine.describe(&info.name) {
+        Ok(now) if now.number == info.number => Ok(()),
+        Ok(_) | Err(engine::Error::NoCollection(_)) => Err(Halt::Failed(format!(
+            "collection `{}` has been dropped meanwhile",
+            info.name
+        ))),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Begins a move that was asked for: that it is under way is in the log before anybody is told.
@@ -107,7 +125,6 @@ pub(crate) fn begin(
     // The new vectors are there beside the old ones.
     let room = app.memory.promise(bytes_of(engine, &info, &wanted)?)?;
     let before = info.spec.metadata.get(KEY).cloned().unwrap_or_default();
-    let collection = info.name.clone();
     let unfinished = noted(&info).filter(|it| it.to == wanted.to && it.state != State::Kept);
     let there = || info.spec.vectors.contains_key(&wanted.to);
     let was_there = unfinished.map_or_else(there, |it| it.was_there);
@@ -116,10 +133,10 @@ pub(crate) fn begin(
         sha256: Some(pool.model().sha256.clone()),
         ..wanted
     };
-    wanted.note(engine, &collection, State::Running)?;
-    start(app, engine, info, (wanted, room)).inspect_err(|_| {
-        if let Err(error) = set(engine, &collection, before) {
-            tracing::error!(collection, %error, "a move that did not begin stays noted");
+    wanted.note(engine, &info, State::Running)?;
+    start(app, engine, info.clone(), (wanted, room)).inspect_err(|_| {
+        if let Err(error) = set(engine, &info, before) {
+            tracing::error!(collection = info.name, %error, "a move that did not begin stays noted");
         }
     })
 }
@@ -194,7 +211,7 @@ pub(crate) fn give_up(
             )));
         }
     }
-    set(engine, name, Value::Null)?;
+    set(engine, info, Value::Null)?;
     Ok((told, without))
 }
 
@@ -202,9 +219,9 @@ pub(crate) fn give_up(
 /// is given up. Whoever calls this holds `beginning`.
 pub(crate) fn stop(app: &App, engine: &Engine, collection: &str) -> Result<(), Refusal> {
     app.elsewhere.refuse(app, engine, collection)?;
-    let told = noted(&engine.describe(collection)?);
-    if let Some(told) = told.filter(|told| told.state == State::Running) {
-        told.note(engine, collection, State::Stopped)?;
+    let info = engine.describe(collection)?;
+    if let Some(told) = noted(&info).filter(|told| told.state == State::Running) {
+        told.note(engine, &info, State::Stopped)?;
     }
     Ok(())
 }
@@ -231,23 +248,24 @@ fn start(
     }
     let head = pool.head().filter(|_| is_mapped).cloned();
     let engine = Arc::clone(engine);
-    let (collection, faces) = (info.name.clone(), Arc::clone(&app.faces));
-    app.jobs.start(KIND, info.name, move |job| {
-        let of = (collection.as_str(), &wanted, vector);
+    let faces = Arc::clone(&app.faces);
+    app.jobs.start(KIND, info.name.clone(), move |job| {
+        let of = (&info, &wanted, vector);
         let mut outcome = run(&engine, (&pool, head), of, (job, &room));
         // Not before all have the base: putting that of a point takes the head's of it away.
         if outcome
             .as_ref()
             .is_ok_and(|told| told["without_new_vector"] == 0)
         {
-            note_heads(&faces, &engine, &collection)?;
+            note_heads(&faces, &engine, &info.name)?;
         }
         if let (Ok(result), Some(why)) = (&mut outcome, unmapped) {
             result["by_pictures_because"] = why.into();
         }
         if let Err(halt) = &outcome
             && !matches!(halt, Halt::Stopped)
-            && let Err(error) = wanted.note(&engine, &collection, State::Stopped)
+            && let Err(error) = wanted.note(&engine, &info, State::Stopped)
+            && !matches!(error, engine::Error::NoCollection(_))
         {
             tracing::error!(
                 ?halt,
@@ -323,10 +341,12 @@ fn vector_of(info: &CollectionInfo, wanted: &Move, pool: &Pool) -> Result<Vector
 fn run(
     engine: &Engine,
     makers: (&Pool, Option<Mapper>),
-    (collection, wanted, vector): (&str, &Move, VectorSpec),
+    (info, wanted, vector): (&CollectionInfo, &Move, VectorSpec),
     (job, room): (&Job, &Promise),
 ) -> Result<Value, Halt> {
-    wanted.note(engine, collection, State::Running)?;
+    let collection = info.name.as_str();
+    is_there(engine, info)?;
+    wanted.note(engine, info, State::Running)?;
     let before = engine.describe(collection)?.spec;
     let from_model = before
         .vectors
@@ -339,11 +359,12 @@ fn run(
         Some(_) => engine.add_vector_made_of(collection, names, vector)?,
         None => engine.add_vector(collection, names.1, vector)?,
     };
-    let mut work = work::Work::new(engine, makers, (collection, wanted), (job, room))?;
+    let mut work = work::Work::new(engine, makers, (info, wanted), (job, room))?;
     let Retired {
         lacking,
         is_gone: removed,
     } = work.fill_and(|given_up| {
+        is_there(engine, info)?;
         let lacking = match (wanted.keep_old, wanted.accept_missing) {
             (true, _) => {
                 let lacking = engine.count_lacking(collection, names)?;
@@ -355,15 +376,15 @@ fn run(
             (false, true) => Lacking::AcceptOf(given_up),
             (false, false) => Lacking::Keep,
         };
-        engine.retire_vector(collection, names, lacking)
+        Ok(engine.retire_vector(collection, names, lacking)?)
     })?;
     let filled = work.filled();
     let is_over = removed || (wanted.keep_old && (lacking == 0 || wanted.accept_missing));
     match (is_over, removed) {
-        (_, true) => set(engine, collection, Value::Null)?,
-        (true, false) => wanted.note(engine, collection, State::Kept)?,
+        (_, true) => set(engine, info, Value::Null)?,
+        (true, false) => wanted.note(engine, info, State::Kept)?,
         // Searches go by the old vector until somebody decides about those without a new one.
-        (false, false) => wanted.note(engine, collection, State::Stopped)?,
+        (false, false) => wanted.note(engine, info, State::Stopped)?,
     }
     Ok(json!({
         "model": wanted.model,
@@ -403,7 +424,7 @@ pub(crate) fn go_on(app: &App, engine: &Arc<Engine>, collection: &str) -> Result
     };
     if !info.spec.vectors.contains_key(&told.from) {
         // It was over but for this.
-        return Ok(set(engine, collection, Value::Null)?);
+        return Ok(set(engine, &info, Value::Null)?);
     }
     none_at_it(app, &info)?;
     // Whatever keeps the model away, it may come; and another node that goes on may end.
@@ -411,7 +432,7 @@ pub(crate) fn go_on(app: &App, engine: &Arc<Engine>, collection: &str) -> Result
     let pool = app.faces.pool(Some(&told.model)).map_err(busy)?;
     let now = &pool.model().sha256;
     if told.sha256.as_ref().is_some_and(|then| then != now) {
-        told.note(engine, collection, State::Stopped)?;
+        told.note(engine, &info, State::Stopped)?;
         return Err(Refusal::conflict(format!(
             "the move was to another {} than the one here ({now}), and does not go on: ask for it again, or give it up",
             told.model

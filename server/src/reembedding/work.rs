@@ -8,12 +8,13 @@ use std::time::{Duration, Instant};
 
 use embedder::{Analysis, Choice, Mapper, Want, overlap};
 use engine::{
-    Ack, Engine, FaceImage, PointId, Refill, Remade, Retired, Select, StoredPoint, Which,
+    Ack, CollectionInfo, Engine, FaceImage, PointId, Refill, Remade, Retired, Select, StoredPoint,
+    Which,
 };
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
-use super::{Move, Picture};
+use super::{Move, Picture, is_there};
 use crate::embed_pool::{Pool, Seen};
 use crate::jobs::{Halt, Job};
 use crate::limits;
@@ -106,6 +107,7 @@ pub(super) struct Work<'a> {
     pool: &'a Pool,
     /// Makes new vectors of the old ones, where the new model is a head on theirs.
     mapper: Option<Mapper>,
+    info: &'a CollectionInfo,
     collection: &'a str,
     wanted: &'a Move,
     job: &'a Job,
@@ -125,7 +127,7 @@ impl<'a> Work<'a> {
     pub(super) fn new(
         engine: &'a Engine,
         (pool, mapper): (&'a Pool, Option<Mapper>),
-        (collection, wanted): (&'a str, &'a Move),
+        (info, wanted): (&'a CollectionInfo, &'a Move),
         (job, room): (&'a Job, &'a Promise),
     ) -> Result<Self, Halt> {
         let runtime = tokio::runtime::Builder::new_current_thread().build();
@@ -134,7 +136,8 @@ impl<'a> Work<'a> {
             engine,
             pool,
             mapper,
-            collection,
+            info,
+            collection: &info.name,
             wanted,
             job,
             room,
@@ -156,7 +159,7 @@ impl<'a> Work<'a> {
     /// to lack it, they have come or changed in between, and it is all done again.
     pub(super) fn fill_and(
         &mut self,
-        end: impl Fn(&HashSet<PointId>) -> Result<Retired, engine::Error>,
+        end: impl Fn(&HashSet<PointId>) -> Result<Retired, Halt>,
     ) -> Result<Retired, Halt> {
         let ended = self.fill_until(end);
         // One that a stop has ended goes on from there.
@@ -166,7 +169,7 @@ impl<'a> Work<'a> {
 
     fn fill_until(
         &mut self,
-        end: impl Fn(&HashSet<PointId>) -> Result<Retired, engine::Error>,
+        end: impl Fn(&HashSet<PointId>) -> Result<Retired, Halt>,
     ) -> Result<Retired, Halt> {
         let mut tries = 0..PASSES;
         loop {
@@ -217,6 +220,7 @@ impl<'a> Work<'a> {
     }
 
     fn report(&mut self, done: usize) -> Result<(), Halt> {
+        is_there(self.engine, self.info)?;
         if self.noted.elapsed() >= NOTED_EVERY {
             self.job.counted(self.filled.counts());
             self.noted = Instant::now();
@@ -406,6 +410,7 @@ impl<'a> Work<'a> {
         write: impl Fn(&Engine, (&str, &Move)) -> Result<usize, engine::Error>,
     ) -> Result<u64, Halt> {
         loop {
+            is_there(self.engine, self.info)?;
             match write(self.engine, (self.collection, self.wanted)) {
                 Err(engine::Error::Busy(_)) => {
                     self.job.go_on()?;

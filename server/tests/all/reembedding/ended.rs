@@ -218,3 +218,29 @@ fn a_move_that_a_stop_has_interrupted_tells_in_the_end_of_all_that_it_has_done()
     assert_eq!(result["of_crops"], 20, "{result}");
     assert_eq!(result["old_vector"], "removed", "{result}");
 }
+
+/// The move is of the collection that there was, not of what is called so later.
+#[test]
+fn a_move_whose_collection_is_dropped_leaves_the_next_one_of_its_name_alone() {
+    let (models, seen, go) = one_that_waits();
+    let server = Server::start_with(&[], models);
+    server.with_faces("f");
+    add(&server, 1, &[]);
+    let job = server.post(REEMBED, &json!({"model": "fake-72"})).ok();
+    seen.recv().unwrap();
+    server.delete("/collections/f").ok();
+    server.with_faces("f");
+    drop(go);
+    let job = ended(&server, &job["id"]);
+    assert_eq!(job["status"], "failed", "{job}");
+    assert!(
+        job.to_string()
+            .contains("collection `f` has been dropped meanwhile"),
+        "{job}"
+    );
+    let told = server.get("/collections/f").ok();
+    assert!(told["config"]["metadata"].is_null(), "{told}");
+    add(&server, 1, &[]);
+    let result = reembed(&server, &json!({"model": "fake-72"}));
+    assert_eq!(result["old_vector"], "removed", "{result}");
+}
