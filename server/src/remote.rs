@@ -6,8 +6,9 @@
 //! whose vectors they are. Photos that wait together go there at once, and are kept by nobody; what goes
 //! wrong on the way is told as 502 or 503, what is wrong with the photo as the other server has told it.
 
+use std::collections::BTreeSet;
 use std::panic::resume_unwind;
-use std::sync::mpsc;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -28,6 +29,8 @@ use crate::tls::tls_of_client;
 /// Bytes of an answer: many faces with their vectors and pictures.
 const ANSWER_BYTES: u64 = 64 << 20;
 const CONNECTING: Duration = Duration::from_secs(5);
+/// How often it is asked whether a photo that is there is still waited for.
+const STILL: Duration = Duration::from_millis(50);
 
 /// The way to the other server.
 #[derive(Clone)]
@@ -40,6 +43,8 @@ pub(crate) struct Remote {
 /// One of its models.
 pub(crate) struct RemoteEmbedder {
     remote: Remote,
+    /// One for each of the photos that are there at once, so that one can be hung up without the others.
+    lines: Vec<Remote>,
     model: ModelInfo,
 }
 
@@ -121,6 +126,19 @@ impl Remote {
             url: config.url.trim_end_matches('/').to_owned(),
             key: config.key.as_ref().map(|key| key.as_str().to_owned()),
         })
+    }
+
+    /// Another way there, with connections of its own.
+    fn apart(&self) -> Self {
+        Self {
+            agent: self.agent.config().clone().new_agent(),
+            ..self.clone()
+        }
+    }
+
+    /// Closes its connections, by which the other server sees that nobody waits any more; it is of no use then.
+    fn hang_up(&self) {
+        self.agent.clone().shutdown();
     }
 
     /// The models that it has loaded, each with whether it is its default. What their cosines mean is known here of those that come along.
@@ -229,10 +247,14 @@ impl Remote {
 
 impl RemoteEmbedder {
     pub(crate) fn new(remote: Remote, model: ModelInfo) -> Self {
-        Self { remote, model }
+        Self {
+            remote,
+            lines: Vec::new(),
+            model,
+        }
     }
 
-    fn look(&self, image: &[u8], want: Want) -> Result<Analysis, Error> {
+    fn look(&self, line: &Remote, image: &[u8], want: Want) -> Result<Analysis, Error> {
         let started = Instant::now();
         let faces = match want.faces {
             Choice::All => "all",
@@ -249,9 +271,9 @@ impl RemoteEmbedder {
         let looked: Looked = match embeds {
             true => {
                 body["with_crop"] = want.crop.into();
-                self.remote.ask("POST", "/faces/embed", Some(&body))?
+                line.ask("POST", "/faces/embed", Some(&body))?
             }
-            false => self.remote.ask("POST", "/faces/detect", Some(&body))?,
+            false => line.ask("POST", "/faces/detect", Some(&body))?,
         };
         if embeds && looked.sha256 != self.model.sha256 {
             return Err(self.remote.strange(&format!(
@@ -328,28 +350,44 @@ impl FaceEmbedder for RemoteEmbedder {
         outcomes
     }
 
-    /// All at once, each told when its answer comes.
+    /// All at once, each told when its answer comes; one that nobody waits for any more is hung up.
     fn analyze_awaited(
         &mut self,
         photos: &[(&[u8], Want)],
-        _: &dyn Fn(usize) -> Waiting,
+        waiting: &dyn Fn(usize) -> Waiting,
         tell: &mut dyn FnMut(usize, Result<Analysis, Error>),
     ) {
-        if let [(image, want)] = photos {
-            return tell(0, self.look(image, *want));
+        while self.lines.len() < photos.len() {
+            self.lines.push(self.remote.apart());
         }
         let this = &*self;
         let (told, outcomes) = mpsc::channel();
+        let (mut there, mut hung_up) = (BTreeSet::new(), BTreeSet::new());
+        there.extend(0..photos.len());
         thread::scope(|scope| {
-            let looks = photos.iter().enumerate().map(|(at, (image, want))| {
+            let looks = photos.iter().zip(&this.lines).enumerate();
+            let looks = looks.map(|(at, ((image, want), line))| {
                 let told = told.clone();
-                let look = move || drop(told.send((at, this.look(image, *want))));
+                let look = move || drop(told.send((at, this.look(line, image, *want))));
                 let thread = thread::Builder::new().name("remote".to_owned());
                 (at, thread.spawn_scoped(scope, look))
             });
             let looks: Vec<_> = looks.collect();
             drop(told);
-            outcomes.iter().for_each(|(at, outcome)| tell(at, outcome));
+            loop {
+                match outcomes.recv_timeout(STILL) {
+                    Ok((at, _)) if hung_up.contains(&at) => tell(at, Err(Error::NotAwaited)),
+                    Ok((at, outcome)) => {
+                        there.remove(&at);
+                        tell(at, outcome);
+                    }
+                    Err(RecvTimeoutError::Timeout) => {
+                        let left = there.extract_if(.., |at| waiting(*at) == Waiting::Over);
+                        hung_up.extend(left.inspect(|at| this.lines[*at].hang_up()));
+                    }
+                    Err(RecvTimeoutError::Disconnected) => break,
+                }
+            }
             for (at, look) in looks {
                 match look {
                     Ok(look) => look.join().unwrap_or_else(|panic| resume_unwind(panic)),
@@ -360,5 +398,8 @@ impl FaceEmbedder for RemoteEmbedder {
                 }
             }
         });
+        for at in hung_up {
+            self.lines[at] = self.remote.apart();
+        }
     }
 }

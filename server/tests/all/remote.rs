@@ -2,11 +2,14 @@
 
 use crate::common;
 
-use std::sync::mpsc::channel;
+use std::io::Write;
+use std::net::TcpStream;
+use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Barrier};
+use std::time::Duration;
 
 use common::{Before, Server, faceless, fake, group, made, photo};
-use embedder::{Analysis, FaceEmbedder, FakeEmbedder, ModelInfo, Want};
+use embedder::{Analysis, FaceEmbedder, FakeEmbedder, ModelInfo, Waiting, Want};
 use engine::{CollectionChange, Engine, Options};
 use parking_lot::Mutex;
 use serde_json::json;
@@ -390,4 +393,62 @@ fn faces_smaller_than_a_request_wants_are_not_looked_for_also_on_another_server(
     let crowd = group(&[4; 103]);
     let told = server.form("/faces/detect", &[("image", &crowd)]).ok();
     assert_eq!(told["faces_left_out"], 3, "as the other server says");
+}
+
+/// Looks at its first photo until nobody waits for it any more; says when it begins and when it has seen that.
+struct Lingering(FakeEmbedder, Arc<Mutex<Option<Sender<&'static str>>>>);
+
+impl FaceEmbedder for Lingering {
+    fn model(&self) -> &ModelInfo {
+        self.0.model()
+    }
+
+    fn analyze_all(&mut self, photos: &[(&[u8], Want)]) -> Vec<Result<Analysis, embedder::Error>> {
+        self.0.analyze_all(photos)
+    }
+
+    fn analyze_awaited(
+        &mut self,
+        photos: &[(&[u8], Want)],
+        waiting: &dyn Fn(usize) -> Waiting,
+        tell: &mut dyn FnMut(usize, Result<Analysis, embedder::Error>),
+    ) {
+        if let Some(says) = self.1.lock().take() {
+            says.send("begun").expect("the test hears it");
+            common::until(|| waiting(0) == Waiting::Over);
+            says.send("left").expect("the test hears it");
+        }
+        self.0.analyze_awaited(photos, waiting, tell);
+    }
+}
+
+#[test]
+fn a_photo_whose_client_has_gone_is_left_by_the_other_server_too() {
+    let (says, said) = channel();
+    let says = Arc::new(Mutex::new(Some(says)));
+    let lingering = made(move || Box::new(Lingering(FakeEmbedder::new(), Arc::clone(&says))));
+    let far = Server::start_with(&[("api_key", KEY)], lingering);
+    let url = format!("http://{}", far.addr());
+    let settings = [
+        ("embedding.remote_url", url.as_str()),
+        ("embedding.remote_key", KEY),
+        ("embedding.remote_timeout_s", "120"),
+    ];
+    let server = Server::start_with(&settings, Embedding::Models);
+    common::until(|| server.get("/readyz").status == 200);
+    let image = photo(4);
+    let head = format!(
+        "POST /faces/embed HTTP/1.1\r\nhost: localhost\r\ncontent-type: image/png\r\ncontent-length: {}\r\n\r\n",
+        image.len()
+    );
+    let mut client = TcpStream::connect(server.addr()).expect("it listens");
+    let request = [head.as_bytes(), &image].concat();
+    client.write_all(&request).expect("it reads");
+    let patience = Duration::from_secs(60);
+    assert_eq!(said.recv_timeout(patience), Ok("begun"));
+    drop(client);
+    assert_eq!(said.recv_timeout(patience), Ok("left"));
+    // The next one finds its way there.
+    let told = server.form("/faces/embed", &[("image", &image)]).ok();
+    assert_eq!(told["faces"].as_array().map(Vec::len), Some(1), "{told}");
 }
