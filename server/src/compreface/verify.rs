@@ -1,5 +1,7 @@
 //! How like the one face of a photo is to those of another; nothing of either is kept.
 
+use std::num::NonZeroUsize;
+
 use actix_web::HttpRequest;
 use actix_web::web::{self, Data, Json, Payload};
 use serde::Serialize;
@@ -49,6 +51,9 @@ struct Compared {
 #[derive(Debug, Serialize)]
 struct Told {
     result: [Compared; 1],
+    /// Ours: faces of the photo beyond the 100 that are told of one at most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    faces_left_out: Option<NonZeroUsize>,
 }
 
 async fn verify(
@@ -75,5 +80,8 @@ async fn verify(
         face_matches: matches.collect(),
         beside: Beside::new(pool.model(), ask),
     };
-    Ok(Json(Told { result: [compared] }))
+    Ok(Json(Told {
+        result: [compared],
+        faces_left_out: NonZeroUsize::new(target.left_out),
+    }))
 }
