@@ -153,7 +153,7 @@ impl Cropper {
                 bounding_box: place.bounding_box,
                 landmarks: place.landmarks,
                 confidence: face.confidence,
-                quality: Quality::of(pixels, face)?,
+                quality: Quality::of(pixels, face)?.lying(&place.landmarks),
                 vector: Vec::new(),
                 crop_jpeg,
             });

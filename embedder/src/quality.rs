@@ -56,6 +56,12 @@ impl Quality {
         Ok(Self::from(face, variance_of_laplacian(&pixels)))
     }
 
+    /// The same face where its landmarks are these, in the photo before it was turned.
+    pub(crate) fn lying(self, landmarks: &[[f32; 2]; 5]) -> Self {
+        let (.., roll) = pose(landmarks);
+        Self { roll, ..self }
+    }
+
     fn from(face: &Detection, sharpness: f32) -> Self {
         let [_, _, width, height] = face.bounding_box;
         let (yaw, pitch, roll) = pose(&face.landmarks);
@@ -182,6 +188,15 @@ mod tests {
             (tilted.roll - 90.0).abs() < 0.1 && tilted.score > 0.99,
             "{tilted:?}"
         );
+    }
+
+    #[test]
+    fn the_roll_of_a_face_in_a_turned_photo_is_that_of_the_photo_as_it_came() {
+        let upright = Quality::from(&face(FRONTAL, 100.0, 0.95), 500.0);
+        let lies = upright.lying(&FRONTAL.map(|[x, y]| [100.0 - y, x]));
+        assert!((lies.roll - 90.0).abs() < 0.1, "{lies:?}");
+        let roll = upright.roll;
+        assert_eq!(Quality { roll, ..lies }, upright);
     }
 
     #[test]

@@ -106,6 +106,11 @@ fn a_photo_on_its_side_shows_the_same_face_where_it_lies() {
         let face = &analysis.faces[0];
         let cosine = cosine(&face.vector, &upright.vector);
         assert!(cosine > 0.9, "turned by {roll}: {cosine}");
+        let told = face.quality.roll - upright.quality.roll;
+        assert!(
+            (told - f32::from(i8::try_from(roll).unwrap())).abs() < 10.0,
+            "turned by {roll}: {told}"
+        );
         let [x, y, width, height] = face.bounding_box;
         for [left, top] in face.landmarks {
             let within = (x..x + width).contains(&left) && (y..y + height).contains(&top);
