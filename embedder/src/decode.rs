@@ -92,6 +92,10 @@ fn limited(bytes: &[u8]) -> Result<ImageKind, Error> {
 
 /// A decoder that has read the header of a photo within all limits.
 fn opened(bytes: &[u8], format: ImageFormat) -> Result<impl ImageDecoder + '_, Error> {
+    if let (ImageFormat::Png, Some(declared)) = (format, declared_by_png(bytes)) {
+        // Its decoder gives up on the hugest without saying how large they are.
+        check_size(declared, None)?;
+    }
     let decoder = decoder(bytes, format)?;
     if format == ImageFormat::Jpeg {
         jpeg::check(bytes)?;
@@ -99,6 +103,14 @@ fn opened(bytes: &[u8], format: ImageFormat) -> Result<impl ImageDecoder + '_, E
     let whole = (format != ImageFormat::Jpeg).then(|| decoded_bytes(&decoder));
     check_size(decoder.dimensions(), whole)?;
     Ok(decoder)
+}
+
+/// Width and height as the first chunk of a PNG says them.
+fn declared_by_png(bytes: &[u8]) -> Option<(u32, u32)> {
+    let sides = bytes.strip_prefix(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR")?;
+    let (width, sides) = sides.split_first_chunk()?;
+    let (height, _) = sides.split_first_chunk()?;
+    Some((u32::from_be_bytes(*width), u32::from_be_bytes(*height)))
 }
 
 /// What all pixels are as they are stored, as they are decoded or as red, green and blue, whichever is the most.
@@ -118,14 +130,19 @@ pub(crate) fn orientation_of(bytes: &[u8], kind: ImageKind) -> Result<Orientatio
 }
 
 /// Beside the pixels it may allocate what the file has: a GIF's frame may be larger than the picture that it says to be
-/// in.
+/// in. A TIFF's decoder reads what is not packed into a second copy, and a file that is cut has less than that.
 fn decoder(bytes: &[u8], format: ImageFormat) -> Result<impl ImageDecoder, Error> {
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     let mut limits = Limits::default();
     limits.max_alloc = Some(MAX_BESIDE_BYTES);
     reader.limits(limits.clone());
     let mut decoder = reader.into_decoder().map_err(damaged)?;
-    limits.max_alloc = Some(decoded_bytes(&decoder).saturating_add(bytes.len() as u64));
+    let pixels = decoded_bytes(&decoder);
+    let beside = match format {
+        ImageFormat::Tiff => pixels.max(bytes.len() as u64),
+        _ => bytes.len() as u64,
+    };
+    limits.max_alloc = Some(pixels.saturating_add(beside));
     decoder.set_limits(limits).map_err(damaged)?;
     Ok(decoder)
 }
@@ -166,6 +183,7 @@ mod tests {
     use flate2::write::ZlibEncoder;
 
     use super::*;
+    use crate::limits::MAX_SIDE;
 
     fn png(width: u32, height: u32) -> Vec<u8> {
         let mut bytes = Vec::new();
@@ -236,6 +254,52 @@ mod tests {
             decode(&bomb(16_000, 16_000)),
             Err(Error::TooLarge { .. })
         ));
+    }
+
+    #[test]
+    fn a_png_of_the_hugest_size_that_there_is_is_refused_with_its_size() {
+        let side = i32::MAX.unsigned_abs();
+        for (width, height) in [(side, side), (side, 1), (1, side)] {
+            let refused = decode(&bomb(width, height)).expect_err("it is too large");
+            let told = refused.to_string();
+            for part in [width, height, MAX_SIDE].map(|it| it.to_string()) {
+                assert!(told.contains(&part), "{told}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_tiff_that_is_not_packed_and_cut_is_damaged_and_not_too_large() {
+        let (width, height) = (64_u16, 64_u16);
+        let bytes = u32::from(width) * u32::from(height) * 3;
+        let tag = |tag: u16, kind: u16, count: u32, value: u32| {
+            let head = [tag, kind].map(u16::to_le_bytes).concat();
+            [head, [count, value].map(u32::to_le_bytes).concat()].concat()
+        };
+        // Header, nine tags, the end of the list, bits of each colour, pixels.
+        let (bits, strip) = (8 + 2 + 9 * 12 + 4, 8 + 2 + 9 * 12 + 4 + 6);
+        let tags = [
+            tag(256, 3, 1, width.into()),
+            tag(257, 3, 1, height.into()),
+            tag(258, 3, 3, bits),
+            tag(259, 3, 1, 1),
+            tag(262, 3, 1, 2),
+            tag(273, 4, 1, strip),
+            tag(277, 3, 1, 3),
+            tag(278, 3, 1, height.into()),
+            tag(279, 4, 1, bytes),
+        ];
+        let mut file = b"II*\0\x08\0\0\0\x09\0".to_vec();
+        file.extend(tags.concat());
+        file.extend([0; 4]);
+        file.extend([8, 0, 8, 0, 8, 0]);
+        file.extend((0..bytes).map(|at| u8::try_from(at % 251).unwrap()));
+        let whole = decode(&file).expect("it is whole");
+        assert_eq!(whole.get_pixel(1, 0).0, [3, 4, 5]);
+        for cut in [1, 6_000, 12_000] {
+            let refused = decode(&file[..file.len() - cut]).expect_err("it is cut");
+            assert!(matches!(refused, Error::Damaged(_)), "{cut}: {refused:?}");
+        }
     }
 
     #[test]
