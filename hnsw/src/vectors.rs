@@ -290,7 +290,9 @@ impl Vectors {
     /// A score as users know it, from an exact cost.
     pub(crate) fn score(&self, cost: f32) -> f32 {
         match self.metric {
-            Metric::Cosine | Metric::Dot => -cost,
+            // Vectors of length 1 have a product a little above 1 with themselves.
+            Metric::Cosine => (-cost).clamp(-1.0, 1.0),
+            Metric::Dot => -cost,
             Metric::Euclid => cost.max(0.0).sqrt(),
             Metric::Manhattan => cost,
         }
