@@ -52,7 +52,10 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::post("/collections/{collection}/faces", "addFaces", || {
             web::to(add)
         })
-        .about("Keeps the faces of photos, each as a point with its vector.")
+        .about(
+            "Keeps the faces of photos, each as a point with its vector. What has arrived is carried out, also \
+             where its client has gone: one that sends it again gives each photo its `id`.",
+        )
         .params::<WriteParams>()
         .takes::<AddBody>(json!({"image": "/9j/4AAQSkZJRg==", "person": "Ada"}))
         .takes_form::<AddForm>("multipart/form-data")
