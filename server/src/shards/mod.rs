@@ -10,6 +10,7 @@
 //!
 //! A shard is a whole server of its own within this one, at `/shards/{shard}`, for nodes only (`served`).
 
+mod agreed;
 mod answer;
 mod ask;
 mod create;
@@ -43,7 +44,8 @@ use crate::error::Error;
 use crate::gate::Gate;
 use crate::refusal::Refusal;
 
-use nodes::{Agreed, Nodes};
+use agreed::Agreed;
+use nodes::Nodes;
 use peer::Peers;
 
 /// The key of a collection's metadata that says over how many shards it is spread, and what its parts are

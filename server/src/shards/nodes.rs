@@ -14,9 +14,10 @@ use engine::Lsn;
 use jetstream::messages_between;
 use parking_lot::{Mutex, RwLock};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 use tokio::time::timeout;
+
+use super::agreed::{Agreed, NODE_KEY};
 
 /// How long a node is known that says nothing.
 pub(crate) const LEASE: Duration = Duration::from_secs(5);
@@ -26,9 +27,6 @@ const NEW: Duration = Duration::from_secs(60);
 const AVOIDED: Duration = Duration::from_secs(5);
 /// How long it is known of one that has answered that it does not hang.
 const ALIVE: Duration = Duration::from_secs(1);
-
-/// The setting without which nodes do not let each other in.
-const NODE_KEY: &str = "nats.node_key";
 
 /// What a node says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,38 +41,6 @@ pub(super) struct Node {
     /// What must be the same on all nodes. What is told without it is of an older program.
     #[serde(default)]
     pub(super) agreed: Option<Agreed>,
-}
-
-/// What nodes must have the same settings of.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Agreed {
-    /// Over how many shards collections can be spread (`nats.shards`).
-    shards: u32,
-    /// By what a node's key is told from others: the beginning of a hash, which many keys have.
-    key: String,
-}
-
-impl Agreed {
-    pub(super) fn of(shards: u32, key: &str) -> Self {
-        let mut hash = Sha256::new();
-        hash.update("doppel's key of nodes: ");
-        hash.update(key);
-        let hash = hash.finalize().into_iter().take(3);
-        Self {
-            shards,
-            key: hash.map(|byte| format!("{byte:02x}")).collect(),
-        }
-    }
-
-    /// The settings in which another has something else.
-    fn differing(&self, other: &Self) -> Vec<&'static str> {
-        let all = [
-            ("nats.shards", self.shards != other.shards),
-            (NODE_KEY, self.key != other.key),
-        ];
-        let differing = all.into_iter().filter(|(_, differs)| *differs);
-        differing.map(|(setting, _)| setting).collect()
-    }
 }
 
 /// How a shard stands that is open here.
