@@ -122,10 +122,13 @@ fn servers_without_a_majority_say_that_nothing_was_written_and_are_not_waited_fo
     log.append(&[b"one".to_vec()]).unwrap();
     nats.kill(1);
     nats.kill(2);
-    // While the one that is left believes to lead, nobody knows what becomes of a record.
+    // While the one that is left believes to lead, nobody knows what becomes of a record, or it refuses those behind it.
     until("nobody leads any more", || {
         match log.append(&[b"two".to_vec()]).unwrap_err() {
-            Error::Refused { is_full: false, .. } => true,
+            Error::Refused {
+                is_full: false,
+                why,
+            } => why.contains("no server takes messages"),
             Error::Unreachable(_) => false,
             other => panic!("{other}"),
         }
