@@ -204,9 +204,12 @@ fn a_stream_that_may_lose_records_or_is_somebody_elses_is_refused() {
     };
     let ours = settings(&nats, "ours");
     drop(open(&ours));
+    // One that refuses what has no room keeps what it has.
     change(&nats, "ours", |it| it.max_bytes = 1 << 20);
+    drop(open(&ours));
+    change(&nats, "ours", |it| it.max_age = Duration::from_secs(3_600));
     let told = JetStreamLog::open(&ours).err().unwrap().to_string();
-    assert!(told.contains("max_bytes"), "{told}");
+    assert!(told.contains("max_age"), "{told}");
     operator(&nats, async |context| {
         let theirs = Config {
             name: "theirs".into(),

@@ -36,42 +36,31 @@ impl Beside {
     pub(crate) async fn open(context: &Context, settings: &Settings) -> Result<Self, Error> {
         let bucket = bucket(settings);
         let found = stream::patiently(async || {
-            let store = match context.get_object_store(&bucket).await {
-                Ok(store) => store,
-                Err(_) => make(context, settings).await?,
+            let (store, is_new) = match context.get_object_store(&bucket).await {
+                Ok(store) => (store, false),
+                Err(_) => (make(context, settings).await?, true),
             };
-            let bucket = bucket.clone();
             let objects = context.get_stream(objects(&bucket)).await;
             let objects = objects.map_err(|error| failed("cannot be found", &error))?;
-            Ok(Self {
-                bucket,
-                store,
-                objects,
-            })
+            Ok((store, objects, is_new))
         });
-        let found = found.await?;
-        let config = &found.objects.cached_info().config;
-        stream::check_beside(config, settings, Duration::ZERO)?;
-        Ok(found)
+        let (store, objects, is_new) = found.await?;
+        if is_new {
+            wait_known(context, &bucket).await?;
+        }
+        stream::check_beside(&objects.cached_info().config, settings, Duration::ZERO)?;
+        Ok(Self {
+            bucket,
+            store,
+            objects,
+        })
     }
 
-    /// Makes it, and waits until the server that is asked has heard of it: before, it takes no pieces for it.
+    /// Makes it.
     pub(crate) async fn make(context: &Context, settings: &Settings) -> Result<Self, Error> {
         let store = make(context, settings).await?;
         let bucket = bucket(settings);
-        let piece = format!("$O.{bucket}.C.known");
-        let known = stream::patiently(async || {
-            let failed = |error: &dyn Display| failed("takes nothing", error);
-            let sent = context.publish(piece.clone(), "".into()).await;
-            let taken = sent.map_err(|error| failed(&error))?.await;
-            taken.map_err(|error| failed(&error))?;
-            let objects = context.get_stream(objects(&bucket)).await;
-            let objects = objects.map_err(|error| failed(&error))?;
-            let removed = objects.purge().filter(&piece).await;
-            removed.map_err(|error| failed(&error))?;
-            Ok(objects)
-        });
-        let known = known.await;
+        let known = wait_known(context, &bucket).await;
         if known.is_err() {
             remove(context, settings).await;
         }
@@ -211,6 +200,23 @@ async fn make(context: &Context, settings: &Settings) -> Result<ObjectStore, Err
     };
     let made = context.create_object_store(config).await;
     made.map_err(|error| failed("cannot be made", &error))
+}
+
+/// Waits until the server that is asked has heard of a store that was just made: before, it takes no pieces for it.
+async fn wait_known(context: &Context, bucket: &str) -> Result<Stream, Error> {
+    let piece = format!("$O.{bucket}.C.known");
+    stream::patiently(async || {
+        let failed = |error: &dyn Display| failed("takes nothing", error);
+        let sent = context.publish(piece.clone(), "".into()).await;
+        let taken = sent.map_err(|error| failed(&error))?.await;
+        taken.map_err(|error| failed(&error))?;
+        let objects = context.get_stream(objects(bucket)).await;
+        let objects = objects.map_err(|error| failed(&error))?;
+        let removed = objects.purge().filter(&piece).await;
+        removed.map_err(|error| failed(&error))?;
+        Ok(objects)
+    })
+    .await
 }
 
 /// Removes the store that was just made for a log that does not begin: with what is left of it nothing could begin again.
