@@ -36,18 +36,15 @@ impl Beside {
     pub(crate) async fn open(context: &Context, settings: &Settings) -> Result<Self, Error> {
         let bucket = bucket(settings);
         let found = stream::patiently(async || {
-            let (store, is_new) = match context.get_object_store(&bucket).await {
-                Ok(store) => (store, false),
-                Err(_) => (make(context, settings).await?, true),
+            let Ok(store) = context.get_object_store(&bucket).await else {
+                let store = make(context, settings).await?;
+                return Ok((store, wait_known(context, &bucket).await?));
             };
             let objects = context.get_stream(objects(&bucket)).await;
             let objects = objects.map_err(|error| failed("cannot be found", &error))?;
-            Ok((store, objects, is_new))
+            Ok((store, objects))
         });
-        let (store, objects, is_new) = found.await?;
-        if is_new {
-            wait_known(context, &bucket).await?;
-        }
+        let (store, objects) = found.await?;
         stream::check_beside(&objects.cached_info().config, settings, Duration::ZERO)?;
         Ok(Self {
             bucket,
