@@ -122,6 +122,9 @@ impl Publisher {
     /// Where it is now; else why it may not be there.
     async fn publish(&self, headers: HeaderMap, bytes: Vec<u8>) -> Result<u64, Untaken> {
         let subject = subject(self.name());
+        // From before it is sent on: what the servers say of it may come before anybody listens.
+        let mut said = self.said.clone();
+        said.mark_unchanged();
         let sent = async {
             let sent = self
                 .context
@@ -136,15 +139,13 @@ impl Publisher {
                     "the servers have not answered in time".into(),
                 )),
             },
-            why = self.is_not_permitted() => Err(Untaken::Refused(why)),
+            why = self.is_not_permitted(said) => Err(Untaken::Refused(why)),
         }
     }
 
-    /// What the servers say from now on if this node may not write to the stream: that is no answer to a message.
-    async fn is_not_permitted(&self) -> String {
+    /// What the servers say if this node may not write to the stream: that is no answer to a message.
+    async fn is_not_permitted(&self, mut said: Said) -> String {
         let subject = subject(self.name()).to_lowercase();
-        let mut said = self.said.clone();
-        said.mark_unchanged();
         while said.changed().await.is_ok() {
             let text = said.borrow_and_update().clone().unwrap_or_default();
             let words = text.to_lowercase();
