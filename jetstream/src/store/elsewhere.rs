@@ -361,7 +361,8 @@ impl Elsewhere {
         use object_store::Error::{NotFound, PermissionDenied, Unauthenticated};
         let for_good = match &error {
             PermissionDenied { .. } | Unauthenticated { .. } => "refuses this node",
-            NotFound { .. } if what == UNLISTED => "has no such bucket",
+            // Of a folder something may have gone while it was looked through.
+            NotFound { .. } if what == UNLISTED && self.local.is_none() => "has no such bucket",
             _ => return failed(what, &self.with_hint(&error)),
         };
         let (shown, hint) = (&self.shown, self.hint.unwrap_or(Hint::Keys));
