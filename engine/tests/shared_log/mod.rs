@@ -4,6 +4,7 @@
 mod broken;
 mod insert;
 mod remembered;
+mod seeds;
 mod unfinished;
 
 use std::io::Read;
@@ -381,27 +382,8 @@ fn a_seed_that_cannot_be_read_is_passed_over_for_an_older_one() {
     drop(other);
     let middle = store.lock()[0].1.len() / 2;
     store.lock()[0].1[middle] ^= 1;
-    store.lock()[1].0.shown = "s3://faces/checkpoint-1".to_owned();
     let fresh = tempfile::tempdir().unwrap();
-    let told = Engine::open(seeded(&cluster, &fresh, &store))
-        .err()
-        .unwrap();
-    let told = told.to_string();
-    assert!(
-        told.contains("the checkpoint s3://faces/checkpoint-1"),
-        "{told}"
-    );
-    let away = Options {
-        seed: Some(Arc::new(|_, _, _| {
-            let none = "none of the servers answers";
-            Err(storage::Error::Unreachable(none.to_owned()))
-        })),
-        ..seeded(&cluster, &fresh, &store)
-    };
-    // Nothing was to be written.
-    let told = Engine::open(away).err().unwrap().to_string();
-    let is_of_reading = told.contains("none of the servers") && !told.contains("may come to be");
-    assert!(is_of_reading, "{told}");
+    assert!(Engine::open(seeded(&cluster, &fresh, &store)).is_err());
 }
 
 #[test]
