@@ -271,7 +271,7 @@ fn answering(answer: Option<(&'static str, &'static str)>) -> String {
                 open.push(connection);
                 continue;
             };
-            let (mut asked, mut piece) = (Vec::new(), [0; 1 << 10]);
+            let (mut asked, mut piece) = (Vec::<u8>::new(), [0; 1 << 10]);
             while !asked.windows(4).any(|it| it == b"\r\n\r\n") {
                 match connection.read(&mut piece) {
                     Ok(len @ 1..) => asked.extend(&piece[..len]),
