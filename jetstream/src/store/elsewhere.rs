@@ -358,16 +358,20 @@ impl Elsewhere {
 
     /// Why there is no answer. What a wait does not mend is told apart.
     fn unanswered(&self, what: &str, error: object_store::Error) -> Error {
-        use object_store::Error::{NotFound, PermissionDenied, Unauthenticated};
+        use object_store::Error::{PermissionDenied, Unauthenticated};
+        let told = error.to_string();
+        // What a list is refused with is in the words alone; others than the store are asked for keys.
+        let is_of_list = what == UNLISTED && told.contains("performing list request");
+        let is = |status: &str| is_of_list && told.contains(&format!("status code: {status} "));
         let for_good = match &error {
             PermissionDenied { .. } | Unauthenticated { .. } => "refuses this node",
-            // Of a folder something may have gone while it was looked through.
-            NotFound { .. } if what == UNLISTED && self.local.is_none() => "has no such bucket",
-            _ => return failed(what, &self.with_hint(&error)),
+            _ if is("401") || is("403") => "refuses this node",
+            _ if is("404") => "has no such bucket",
+            _ => return failed(what, &self.with_hint(&told)),
         };
         let (shown, hint) = (&self.shown, self.hint.unwrap_or(Hint::Keys));
         Error::Shared(format!(
-            "the store of checkpoints (`nats.checkpoints`), {shown}, {for_good}: {error}; {hint}"
+            "the store of checkpoints (`nats.checkpoints`), {shown}, {for_good}: {told}; {hint}"
         ))
     }
 
@@ -445,4 +449,67 @@ fn check_endpoint(store: &AmazonS3Builder) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::net::TcpListener;
+
+    use super::*;
+
+    /// What comes of a look into a store that answers with this status.
+    fn looked(status: &'static str) -> Error {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        std::thread::spawn(move || {
+            for connection in listener.incoming() {
+                let mut connection = connection.unwrap();
+                let _ = connection.read(&mut [0; 8 << 10]);
+                let _ = write!(
+                    connection,
+                    "HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+                );
+            }
+        });
+        let _ = ring::default_provider().install_default();
+        let store = AmazonS3Builder::new()
+            .with_bucket_name("faces")
+            .with_endpoint(endpoint)
+            .with_allow_http(true)
+            .with_access_key_id("wrong")
+            .with_secret_access_key("wrong")
+            .with_retry(RetryConfig {
+                max_retries: 0,
+                ..RetryConfig::default()
+            });
+        let store = Elsewhere {
+            shown: "s3://faces/log".to_owned(),
+            hint: Some(hint(&store)),
+            store: Arc::new(store.build().unwrap()),
+            folder: Path::from("log"),
+            local: None,
+            number: 0,
+        };
+        let runtime = crate::log::runtime("test").unwrap();
+        runtime.block_on(store.list()).unwrap_err()
+    }
+
+    #[test]
+    fn what_a_store_refuses_for_good_is_told_apart_from_what_may_pass() {
+        for (status, words) in [
+            ("403 Forbidden", "refuses this node"),
+            ("404 Not Found", "has no such bucket"),
+        ] {
+            let told = looked(status);
+            assert!(matches!(told, Error::Shared(_)), "{told:?}");
+            let told = told.to_string();
+            assert!(
+                told.contains(words) && told.contains("AWS_ACCESS_KEY_ID"),
+                "{told}"
+            );
+        }
+        let passes = looked("503 Service Unavailable");
+        assert!(matches!(passes, Error::Checkpoints(_)), "{passes:?}");
+    }
 }
