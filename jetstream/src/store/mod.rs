@@ -4,6 +4,7 @@
 mod about;
 mod beside;
 mod elsewhere;
+mod environment;
 
 use std::fmt::Display;
 use std::io::Read;
