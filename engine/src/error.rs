@@ -64,6 +64,9 @@ pub enum Error {
     /// The log could not be reached in time.
     #[error("{0}; what was to be written may come to be, or not: look, or write it again")]
     Unreachable(String),
+    /// What nodes begin with could not be reached where it is kept.
+    #[error("{0}")]
+    Checkpoints(String),
     /// The servers of the log have refused what was to be written.
     #[error("{why}; it was not written{}", advice(*is_full))]
     Refused {
@@ -153,6 +156,7 @@ impl From<storage::Error> for Error {
             unreachable @ storage::Error::Unreachable(_) => {
                 Error::Unreachable(unreachable.to_string())
             }
+            storage::Error::Checkpoints(why) => Error::Checkpoints(why),
             storage::Error::Refused { is_full, .. } => Error::Refused {
                 why: error.to_string(),
                 is_full,

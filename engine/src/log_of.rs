@@ -77,7 +77,7 @@ fn open_either(
             ),
             Ok(_) => Err(Error::BadRequest(format!(
                 "{}: the data folder follows another shared log than the one it was given: give it that \
-                 one, or start with an empty folder",
+                 one (look at `nats.stream` and `nats.servers`), or start with an empty folder",
                 dir.display()
             ))),
             Err(error @ storage::Error::Gone(_)) => severed(number, error.to_string()),

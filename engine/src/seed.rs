@@ -24,6 +24,8 @@ use crate::options::Options;
 /// What is known of a seed beside its bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SeedHead {
+    /// How it is called where it lies; of one that was made here nothing is known of that.
+    pub shown: String,
     /// All up to here is in it.
     pub lsn: Lsn,
     /// Where its bytes say that they were made; elsewhere than `lsn` where a log begins with it.
@@ -79,6 +81,7 @@ pub fn seed_of(backup: &Path) -> Result<(SeedHead, impl io::Read + Send + Unpin 
     reader.verify()?;
     let collections = reader.contents.collections.len() as u64;
     let head = SeedHead {
+        shown: backup.display().to_string(),
         lsn: reader.origin.lsn,
         made: reader.origin.lsn,
         bookmark: None,
@@ -122,6 +125,7 @@ impl Engine {
         }
         let bookmark = shared.log.lock().bookmark();
         let head = SeedHead {
+            shown: String::new(),
             lsn: view.state.lsn,
             made: view.state.lsn,
             bookmark: bookmark.filter(|it| it.last == view.state.lsn),
@@ -199,8 +203,8 @@ pub(crate) fn plant(
                 );
                 break;
             }
-            Ok(Some(head)) => read(&head, incoming, folder, log),
-            Err(error) => Err(error.into()),
+            Ok(Some(head)) => read(&head, incoming, folder, log).map_err(|it| named(it, &head)),
+            Err(error) => Err(of_store(error)),
         };
         match planted {
             Ok(planted) => {
@@ -277,6 +281,26 @@ fn read(
             aliases,
         },
     })
+}
+
+/// What is not as it should be in a seed, said of where it was fetched from.
+fn named(error: Error, head: &SeedHead) -> Error {
+    use storage::Error::{Corrupt, Decode};
+    match error {
+        Error::Storage(why) if matches!(*why, Corrupt { .. } | Decode { .. }) => {
+            Error::Corrupt(format!("the checkpoint {}: {why}", head.shown))
+        }
+        Error::Corrupt(why) => Error::Corrupt(format!("the checkpoint {}: {why}", head.shown)),
+        other => other,
+    }
+}
+
+/// Nothing was to be written there.
+fn of_store(error: storage::Error) -> Error {
+    match error {
+        unreachable @ storage::Error::Unreachable(_) => Error::Checkpoints(unreachable.to_string()),
+        other => other.into(),
+    }
 }
 
 /// Takes out what follows the log; backups and keys stay.

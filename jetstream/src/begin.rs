@@ -42,7 +42,7 @@ pub fn begin(
             let removed = format!("`nats stream rm {}`", settings.stream);
             return Err(there(&settings.stream, &removed));
         }
-        if let Some((remains, removed)) = Store::remains(&context, settings).await? {
+        if let Some((remains, removed)) = Store::remains(&context, settings, drop).await? {
             return Err(there(&remains, &removed));
         }
         varz::check_before(settings, Waits::UNTOLD).await?;

@@ -45,15 +45,28 @@ pub struct Checkpoint {
     pub age: Duration,
 }
 
-/// Whether there is a store where the settings say, as far as this machine can tell by itself.
+/// What a node does with a store of checkpoints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StoreUse {
+    /// It begins with what is there.
+    Reads,
+    /// It puts something there too.
+    Puts,
+}
+
+/// Whether there is a store where the settings say that can be used so, as far as this machine can tell by itself.
 ///
 /// # Errors
-/// There is no such folder, or the environment does not say how S3 is reached.
-pub fn check_store(settings: &Settings) -> Result<(), Error> {
+/// There is no such folder, or it takes nothing; or the environment does not say how S3 is reached.
+pub fn check_store(settings: &Settings, used: StoreUse) -> Result<(), Error> {
     let Some(url) = &settings.checkpoints else {
         return Ok(());
     };
-    Elsewhere::open(url, &settings.stream).map(drop)
+    let store = Elsewhere::open(url, &settings.stream)?;
+    match used {
+        StoreUse::Reads => Ok(()),
+        StoreUse::Puts => store.takes(),
+    }
 }
 
 impl Checkpoints {
@@ -100,6 +113,11 @@ impl Checkpoints {
     ) -> Result<String, Error> {
         let fetched = self.store.fetch(&which.name, take);
         self.runtime().block_on(fetched)
+    }
+
+    /// How one is called, with its place.
+    pub fn shown(&self, which: &Checkpoint) -> String {
+        self.store.shown(&which.name)
     }
 
     /// Puts one in: all of `bytes`, or nothing that anybody sees.

@@ -122,7 +122,10 @@ async fn options(
     let mut options = match (&access.credentials, &access.user) {
         (Some(file), _) => {
             let read = ConnectOptions::with_credentials_file(file).await;
-            read.map_err(|error| Error::Shared(format!("{}: {error}", file.display())))?
+            read.map_err(|error| {
+                let file = file.display();
+                Error::Shared(format!("`nats.credentials`: {file}: {error}"))
+            })?
         }
         (None, Some((user, password))) => {
             ConnectOptions::with_user_and_password(user.clone(), password.clone())

@@ -30,7 +30,7 @@ mod untaken;
 mod varz;
 
 pub use begin::{begin, begins_at};
-pub use checkpoints::{Checkpoint, Checkpoints, check_store};
+pub use checkpoints::{Checkpoint, Checkpoints, StoreUse, check_store};
 pub use connection::Waits;
 pub use leases::Leases;
 pub use log::{Before, JetStreamLog};

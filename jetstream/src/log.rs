@@ -55,8 +55,8 @@ pub struct JetStreamLog {
 pub enum Before {
     /// One that may be made.
     Nothing,
-    /// One that was followed before: it is never made.
-    Followed,
+    /// One that was followed before, with this number: it is never made.
+    Followed(u128),
     /// The same, for who can do without: servers that are not there are hardly waited for.
     Dispensable,
 }
@@ -82,8 +82,8 @@ impl JetStreamLog {
     ///
     /// # Errors
     /// The same; and [`Error::Gone`], if it is not there any more.
-    pub fn reopen(settings: &Settings) -> Result<Self, Error> {
-        Self::open_telling(settings, Before::Followed, Waits::UNTOLD)
+    pub fn reopen(settings: &Settings, number: u128) -> Result<Self, Error> {
+        Self::open_telling(settings, Before::Followed(number), Waits::UNTOLD)
     }
 
     /// The same, and tells what it waits for, as soon as it does.
@@ -97,7 +97,7 @@ impl JetStreamLog {
     ) -> Result<Self, Error> {
         let (absent, patience) = match before {
             Before::Nothing => (Absent::Make, OPEN_PATIENCE),
-            Before::Followed => (Absent::Gone, OPEN_PATIENCE),
+            Before::Followed(_) => (Absent::Gone, OPEN_PATIENCE),
             Before::Dispensable => (Absent::Gone, LOOK_IN),
         };
         let runtime = runtime("log")?;
@@ -112,7 +112,13 @@ impl JetStreamLog {
         let opened = runtime.block_on(async {
             let mut context = jetstream::new(client.clone());
             context.set_timeout(ANSWER);
-            let (stream, number) = stream::open(&context, settings, absent, waits).await?;
+            let opened = stream::open(&context, settings, absent, waits).await;
+            if let (Err(Error::Gone(_)), Before::Followed(number)) = (&opened, before)
+                && let Some(name) = stream::named(&context, number).await
+            {
+                return Err(stream::misnamed(settings, &name));
+            }
+            let (stream, number) = opened?;
             let keepers = stream::keepers(stream.cached_info(), &client);
             varz::check_telling(settings, keepers, waits).await?;
             Ok::<_, Error>((context, stream, number))

@@ -1,5 +1,6 @@
 //! The stream that is the log: made where it is not there, refused where it may lose records.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
@@ -8,12 +9,13 @@ use async_nats::jetstream::Context;
 use async_nats::jetstream::stream::{
     Config, DiscardPolicy, Info, RetentionPolicy, StorageType, Stream,
 };
+use futures_util::TryStreamExt;
 use storage::Error;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
 use crate::connection::{Waits, or_tell};
-use crate::limits::{AGAIN, GONE_PATIENCE, OPEN_PATIENCE};
+use crate::limits::{AGAIN, ANSWER, GONE_PATIENCE, OPEN_PATIENCE};
 use crate::settings::Settings;
 use crate::store::Store;
 use crate::varz;
@@ -45,9 +47,16 @@ pub(crate) async fn open(
         };
         Error::Unreachable(format!("the stream `{}` {cannot}: {why}", settings.stream))
     };
+    let asked = RefCell::new(None);
     loop {
-        let found = find_or_make(context, settings, absent, waits);
-        let found = or_tell(found, || (waits.asks)(&nothing("no answer has come yet"))).await;
+        let found = find_or_make(context, settings, absent, waits, &asked);
+        let found = or_tell(found, || {
+            (waits.asks)(&match asked.take() {
+                Some(store) => Error::Checkpoints(store),
+                None => nothing("no answer has come yet"),
+            });
+        });
+        let found = found.await;
         let error = match found {
             Ok(Some(stream)) => {
                 let config = &stream.cached_info().config;
@@ -61,12 +70,14 @@ pub(crate) async fn open(
             }
             Ok(None) if absent == Absent::Gone && started.elapsed() > GONE_PATIENCE => {
                 return Err(Error::Gone(format!(
-                    "the stream `{}`, which this node has followed, is not there any more",
+                    "the stream `{}` is not there, or not any more: it was lost or removed, or `nats.stream` in the \
+                     settings names another than the one that the data here came from",
                     settings.stream
                 )));
             }
             Ok(None) => nothing("it is not there"),
             Err(Error::Unreachable(why)) => nothing(&why),
+            Err(error @ Error::Checkpoints(_)) => error,
             Err(error) => return Err(error),
         };
         if started.elapsed() > OPEN_PATIENCE {
@@ -77,6 +88,29 @@ pub(crate) async fn open(
     }
 }
 
+/// Under which name the log of this number is there, if it is.
+pub(crate) async fn named(context: &Context, number: u128) -> Option<String> {
+    let mut all = context.streams();
+    loop {
+        let info = timeout(ANSWER, all.try_next()).await.ok()?.ok()??;
+        let config = &info.config;
+        // What was put back under another name would take nothing.
+        let is_log = config.subjects == [subject(&config.name)];
+        if is_log && self::number(config).ok() == Some(number) {
+            return Some(info.config.name);
+        }
+    }
+}
+
+/// Settings that name a stream which is not there, by one whose log is there under another name.
+pub(crate) fn misnamed(settings: &Settings, name: &str) -> Error {
+    Error::Shared(format!(
+        "the settings name the stream `{}` (`nats.stream`), which is not there, and the data here came from the stream \
+         `{name}`, which is: give `nats.stream` the name that it had",
+        settings.stream
+    ))
+}
+
 /// Tries again for a moment what finds or makes something beside the log.
 pub(crate) async fn patiently<T>(
     find_or_make: impl AsyncFn() -> Result<T, Error>,
@@ -84,7 +118,9 @@ pub(crate) async fn patiently<T>(
     let started = Instant::now();
     loop {
         match find_or_make().await {
-            Err(error @ Error::Unreachable(_)) if started.elapsed() < OPEN_PATIENCE => {
+            Err(error @ (Error::Unreachable(_) | Error::Checkpoints(_)))
+                if started.elapsed() < OPEN_PATIENCE =>
+            {
                 tracing::debug!(%error, "it is looked for again");
                 sleep(AGAIN * 4).await;
             }
@@ -93,11 +129,13 @@ pub(crate) async fn patiently<T>(
     }
 }
 
+/// `asked`: what is asked beside the servers at the moment.
 async fn find_or_make(
     context: &Context,
     settings: &Settings,
     absent: Absent,
     waits: Waits<'_>,
+    asked: &RefCell<Option<String>>,
 ) -> Result<Option<Stream>, Error> {
     let found = find(context, &settings.stream).await?;
     if found.is_some() || absent == Absent::Gone {
@@ -108,7 +146,10 @@ async fn find_or_make(
         let removed = format!("`nats stream rm {sums}`");
         (sums.clone(), removed)
     });
-    let remains = Store::remains(context, settings).await?.or(sums);
+    let asks = |store| drop(asked.replace(Some(store)));
+    let remains = Store::remains(context, settings, asks).await;
+    asked.take();
+    let remains = remains?.or(sums);
     if let Some((beside, removed)) = remains {
         // Or another node has made both by now.
         let found = find(context, &settings.stream).await?;

@@ -12,22 +12,11 @@ use std::time::Duration;
 
 use common::{ALWAYS, LAZY, Nats};
 use jetstream::{Checkpoints, JetStreamLog, Leases, Settings, Sums};
-use reach::until;
+use reach::{fetched, until};
 use storage::{Log, Lsn};
 
 fn settings(nats: &Nats) -> Settings {
     reach::settings(nats, "log")
-}
-
-/// What is said of it, and its bytes.
-fn fetched(store: &Checkpoints, which: &jetstream::Checkpoint) -> (String, Vec<u8>) {
-    let mut all = Vec::new();
-    let mut take = |bytes: &[u8]| {
-        all.extend(bytes);
-        Ok(())
-    };
-    let about = store.fetch(which, &mut take).unwrap();
-    (about, all)
 }
 
 #[test]

@@ -11,8 +11,11 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use common::{ALWAYS, Nats};
-use jetstream::{Access, Checkpoint, Checkpoints, JetStreamLog, Settings, begin, begins_at};
-use storage::{Log, Lsn};
+use jetstream::{
+    Access, Checkpoints, JetStreamLog, Settings, StoreUse, begin, begins_at, check_store,
+};
+use reach::{fetched, is_there};
+use storage::{Error, Log, Lsn};
 use tempfile::TempDir;
 
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -22,26 +25,6 @@ fn settings(nats: &Nats, folder: &TempDir) -> Settings {
         checkpoints: Some(format!("file://{}", folder.path().display())),
         ..reach::settings(nats, "log")
     }
-}
-
-/// What is said of it, and its bytes.
-fn fetched(store: &Checkpoints, which: &Checkpoint) -> (String, Vec<u8>) {
-    let mut all = Vec::new();
-    let mut take = |bytes: &[u8]| {
-        all.extend(bytes);
-        Ok(())
-    };
-    let about = store.fetch(which, &mut take).unwrap();
-    (about, all)
-}
-
-fn is_there(nats: &Nats, stream: &str) -> bool {
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    runtime.block_on(async {
-        let client = async_nats::connect(nats.urls()[0].clone()).await.unwrap();
-        let context = async_nats::jetstream::new(client);
-        context.get_stream(stream).await.is_ok()
-    })
 }
 
 /// The folder of the one log whose checkpoints lie there, and the files in it.
@@ -154,6 +137,17 @@ fn a_checkpoint_that_is_damaged_or_of_another_log_is_not_taken() {
     ] {
         assert!(refused(damaged).contains("damaged"));
     }
+    // It is named with its whole place, by which it can be found.
+    let place = file.with_extension("");
+    let told = refused(b"");
+    assert!(
+        told.contains(&format!("file://{}: ", place.display())),
+        "{told}"
+    );
+    assert_eq!(store.shown(&which), format!("file://{}", place.display()));
+    fs::remove_file(&file).unwrap();
+    let told = store.fetch(&which, &mut |_| Ok(())).unwrap_err();
+    assert!(told.to_string().contains(&store.shown(&which)), "{told}");
     fs::write(&file, &whole).unwrap();
     assert_eq!(fetched(&store, &which).1, b"its bytes");
     // A log of the same name that was made on other servers has the folder to itself, and nothing in it.
@@ -209,7 +203,10 @@ fn where_the_folder_goes_nothing_is_made_in_its_place() {
         store.sweep(HOUR).err(),
     ];
     for told in refused {
-        assert!(told.unwrap().to_string().contains("is not there"));
+        let told = told.unwrap();
+        // Nothing was to be written to the log.
+        assert!(matches!(told, Error::Checkpoints(_)), "{told:?}");
+        assert!(told.to_string().contains("is not there"), "{told}");
     }
     assert!(!root.exists());
     fs::rename(&away, &root).unwrap();
@@ -266,29 +263,51 @@ fn where_checkpoints_of_a_lost_log_lie_no_other_is_made_but_by_who_says_so() {
     begin(&left, at, String::new(), &b"x"[..]).unwrap();
 }
 
-#[test]
-fn a_folder_that_is_not_there_is_named() {
-    let folder = tempfile::tempdir().unwrap();
-    let gone = folder.path().join("not-mounted");
-    let settings = Settings {
+/// Where no servers are, so that a folder alone is looked at.
+fn nowhere(folder: &Path) -> Settings {
+    Settings {
         servers: Vec::new(),
         stream: "log".to_owned(),
         replicas: 1,
         monitors: Vec::new(),
         lazy_sync: false,
-        checkpoints: Some(format!("file://{}", gone.display())),
+        checkpoints: Some(format!("file://{}", folder.display())),
         access: Access::default(),
-    };
-    let told = jetstream::check_store(&settings).unwrap_err().to_string();
+    }
+}
+
+#[test]
+fn a_folder_that_is_not_there_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let gone = folder.path().join("not-mounted");
+    let settings = nowhere(&gone);
+    let told = check_store(&settings, StoreUse::Puts)
+        .unwrap_err()
+        .to_string();
     assert!(
         told.contains("not-mounted") && told.contains("mount it"),
         "{told}"
     );
     assert!(!gone.exists());
     File::create(&gone).unwrap();
-    let told = jetstream::check_store(&settings).unwrap_err().to_string();
+    let told = check_store(&settings, StoreUse::Puts)
+        .unwrap_err()
+        .to_string();
     assert!(told.contains("no folder"), "{told}");
     fs::remove_file(&gone).unwrap();
     fs::create_dir(&gone).unwrap();
-    jetstream::check_store(&settings).unwrap();
+    check_store(&settings, StoreUse::Puts).unwrap();
+}
+
+#[test]
+fn a_folder_that_can_take_nothing_is_told_to_who_is_to_put_something_there() {
+    let settings = nowhere(Path::new("/proc"));
+    check_store(&settings, StoreUse::Reads).unwrap();
+    let told = check_store(&settings, StoreUse::Puts).unwrap_err();
+    let told = told.to_string();
+    assert!(told.contains("nothing can be put into /proc"), "{told}");
+    let folder = tempfile::tempdir().unwrap();
+    check_store(&nowhere(folder.path()), StoreUse::Puts).unwrap();
+    let left = fs::read_dir(folder.path()).unwrap().count();
+    assert_eq!(left, 0, "nothing stays of the try");
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use async_nats::jetstream::stream::Config;
 use common::{ALWAYS, LAZY, Nats, Proxy};
 use jetstream::{Checkpoints, JetStreamLog, Settings, begin, begins_at};
-use reach::{change, operator, settings, until};
+use reach::{change, is_there, operator, settings, until};
 use storage::{Error, Log, Lsn, keeps_log_contract, keeps_shared_log_contract};
 
 fn open(settings: &Settings) -> JetStreamLog {
@@ -248,7 +248,7 @@ fn a_message_that_others_put_into_the_stream_is_not_passed_over() {
     let refused = log.append(&[b"more".to_vec()]);
     assert!(matches!(refused, Err(Error::Shared(_))), "{refused:?}");
     // Whoever opens it then has what comes before.
-    let mut late = JetStreamLog::reopen(&settings).unwrap();
+    let mut late = JetStreamLog::reopen(&settings, log.shared().unwrap()).unwrap();
     assert!(late.broken().unwrap().contains(damaged));
     let mut records = late.read_from(Lsn(1)).unwrap();
     assert_eq!(records.next().unwrap().unwrap().1, b"ours");
@@ -283,27 +283,47 @@ fn remove(nats: &Nats, stream: &str) {
     });
 }
 
-fn is_there(nats: &Nats, stream: &str) -> bool {
-    operator(nats, async |context| {
-        context.get_stream(stream).await.is_ok()
-    })
-}
-
 #[test]
 fn a_stream_that_is_gone_is_made_anew_neither_for_who_has_followed_it_nor_beside_its_checkpoints() {
     let Some(nats) = Nats::start(1, ALWAYS) else {
         return;
     };
     let settings = settings(&nats, "gone");
-    drop(open(&settings));
+    let number = open(&settings).shared().unwrap();
     drop(Checkpoints::open(&settings).unwrap());
     remove(&nats, "gone");
-    let gone = JetStreamLog::reopen(&settings).err().unwrap();
+    let gone = JetStreamLog::reopen(&settings, number).err().unwrap();
     assert!(matches!(gone, Error::Gone(_)), "{gone}");
+    assert!(gone.to_string().contains("`nats.stream`"), "{gone}");
     assert!(Checkpoints::open(&settings).is_err());
     let told = JetStreamLog::open(&settings).err().unwrap().to_string();
     assert!(told.contains("OBJ_gone-checkpoints"), "{told}");
     assert!(!is_there(&nats, "gone"));
+}
+
+#[test]
+fn settings_that_name_another_stream_than_the_data_came_from_are_told_which_that_was() {
+    let Some(nats) = Nats::start(1, ALWAYS) else {
+        return;
+    };
+    let settings = settings(&nats, "right");
+    drop(open(&Settings {
+        stream: "of-others".to_owned(),
+        ..settings.clone()
+    }));
+    let number = open(&settings).shared().unwrap();
+    let wrong = Settings {
+        stream: "wrong".to_owned(),
+        ..settings
+    };
+    let told = JetStreamLog::reopen(&wrong, number).err().unwrap();
+    // It does not mend itself.
+    assert!(matches!(told, Error::Shared(_)), "{told}");
+    let told = told.to_string();
+    for part in ["`wrong`", "`right`", "`nats.stream`"] {
+        assert!(told.contains(part), "{told}");
+    }
+    assert!(!is_there(&nats, "wrong"));
 }
 
 #[test]

@@ -105,7 +105,7 @@ fn a_stream_that_is_sealed_says_so_at_once_and_is_read_to_its_end() {
     // Nothing more comes for good.
     assert!(matches!(refused, Error::Shared(_)), "{refused}");
     assert!(refused.to_string().contains("is sealed"), "{refused}");
-    let mut late = JetStreamLog::reopen(&settings).unwrap();
+    let mut late = JetStreamLog::reopen(&settings, log.shared().unwrap()).unwrap();
     assert!(late.broken().unwrap().contains("is sealed"));
     assert_eq!(all(&late), [b"one"]);
     assert!(matches!(told(&mut late, b"two"), Error::Shared(_)));

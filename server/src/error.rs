@@ -44,6 +44,9 @@ pub enum Error {
     /// Checkpoints cannot lie where the settings say.
     #[error("the store of checkpoints (`nats.checkpoints`) cannot be used: {0}")]
     CheckpointStore(String),
+    /// What this node shows the servers of the log cannot be read.
+    #[error("the credentials for the servers of NATS (`nats.credentials`) cannot be read: {0}")]
+    Credentials(String),
     /// A certificate or a key cannot be used.
     #[error("TLS cannot be set up: {0}")]
     Tls(String),
@@ -62,9 +65,11 @@ impl Error {
     /// What a start waits for, where it may come to something a moment later.
     pub(crate) fn passes(&self) -> Option<&str> {
         match self {
-            Self::Engine(engine::Error::Unreachable(why) | engine::Error::Busy(why)) => {
-                Some(why.as_str())
-            }
+            Self::Engine(
+                engine::Error::Unreachable(why)
+                | engine::Error::Checkpoints(why)
+                | engine::Error::Busy(why),
+            ) => Some(why.as_str()),
             _ => None,
         }
     }
@@ -92,6 +97,7 @@ mod tests {
             Error::System { .. } => "cannot open the audit trail",
             Error::Keys(_) => "the API keys cannot be read",
             Error::Tls(_) => "TLS cannot be set up",
+            Error::Credentials(_) => "the credentials for the servers of NATS",
             Error::CheckpointStore(_) => "the store of checkpoints",
             Error::NoServers => "the settings name no servers of NATS",
             Error::Ended => "the server ended by itself",
@@ -124,6 +130,7 @@ mod tests {
             Error::Keys(text()),
             Error::Tls(text()),
             Error::CheckpointStore(text()),
+            Error::Credentials(text()),
             Error::NoServers,
             Error::Ended,
         ];

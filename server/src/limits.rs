@@ -35,6 +35,8 @@ pub(crate) const SCALES: usize = 1_000;
 pub(crate) const DUPLICATE_COSINE: f32 = 0.98;
 /// How often it is looked whether nodes are to be compared, and what they say.
 pub(crate) const COMPARISON_TICK: Duration = Duration::from_secs(5);
+/// After which a store of checkpoints that could not be used is tried again.
+pub(crate) const STORE_AGAIN: Duration = Duration::from_secs(60);
 /// How often it is looked whether somebody has purged the log.
 pub(crate) const PURGED_TICK: Duration = Duration::from_secs(5);
 /// How long it is looked at what others say of a place in the log.

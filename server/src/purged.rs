@@ -140,7 +140,7 @@ impl MadeUp {
         let node = format!("{:032x}", engine.store());
         let task = format!("purged-{first}");
         if Sums::open(&settings(nats))?.claim(&task, &node, TAKES)? {
-            let lsn = put(app, engine, store)?;
+            let lsn = put(app, engine.seed()?, store)?;
             tracing::info!(
                 lsn,
                 "a checkpoint was put into the store, for what was purged of the log"

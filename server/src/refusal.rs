@@ -259,9 +259,11 @@ impl From<engine::Error> for Refusal {
             | Error::Shared(_)
             | Error::BadRequest(_) => Self::wrong(message),
             Error::TooLarge(_) => Self::too_large(message),
-            Error::Busy(_) | Error::Overtaken | Error::Unreachable(_) | Error::Stopped => {
-                Self::busy(message)
-            }
+            Error::Busy(_)
+            | Error::Overtaken
+            | Error::Unreachable(_)
+            | Error::Checkpoints(_)
+            | Error::Stopped => Self::busy(message),
             Error::ReadOnly(_) => Self::read_only(message),
             Error::Refused { is_full: true, .. } => Self::read_only(message).unwritten(),
             Error::Refused { .. } => Self::busy(message).unwritten(),

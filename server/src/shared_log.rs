@@ -8,13 +8,14 @@ use std::time::Duration;
 
 use config::{ApiKey, Config, Nats};
 use engine::{Engine, FetchSeed, Lsn, OpenLog, SeedFile, SeedHead};
-use jetstream::{Access, Before, Checkpoints, JetStreamLog, Settings, Sums, Waits};
+use jetstream::{Access, Before, Checkpoints, JetStreamLog, Settings, StoreUse, Sums, Waits};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use storage::Bookmark;
 
 use crate::app::App;
 use crate::error::Error;
+use crate::limits::STORE_AGAIN;
 use crate::recovery::Recovery;
 use crate::tls;
 
@@ -53,7 +54,7 @@ pub(crate) fn opener(nats: &Nats, can_do_without: bool, recovery: Recovery) -> O
         let before = match followed {
             None => Before::Nothing,
             Some(_) if can_do_without => Before::Dispensable,
-            Some(_) => Before::Followed,
+            Some(number) => Before::Followed(number),
         };
         let waits = Waits {
             asks: &|error| recovery.asks(error.to_string()),
@@ -97,13 +98,15 @@ fn fetch(
     let Some(wanted) = fitting.nth(newest_but) else {
         return Ok(None);
     };
+    let shown = store.shown(&wanted);
     let about = store.fetch(&wanted, take)?;
     let about: About = serde_json::from_str(&about).map_err(|error| {
         storage::Error::Shared(format!(
-            "a checkpoint's description cannot be read: {error}"
+            "the description of the checkpoint {shown} cannot be read: {error}"
         ))
     })?;
     Ok(Some(SeedHead {
+        shown,
         lsn: Lsn(about.lsn),
         made: Lsn(about.made.unwrap_or(about.lsn)),
         bookmark: about.message.map(|(message, sum)| Bookmark {
@@ -126,7 +129,7 @@ pub fn begin_log(config: &Config, backup: &Path, behind: u64) -> Result<u64, Err
         return Err(Error::NoServers);
     };
     tls::check_nats(nats)?;
-    check_store(nats)?;
+    check_store(nats, StoreUse::Puts)?;
     let (mut head, bytes) = engine::seed_of(backup)?;
     head.lsn = jetstream::begins_at(head.made.max(Lsn(behind)));
     let begun = jetstream::begin(&settings(nats), head.lsn, About::written(&head), bytes);
@@ -134,29 +137,78 @@ pub fn begin_log(config: &Config, backup: &Path, behind: u64) -> Result<u64, Err
     Ok(head.lsn.0)
 }
 
-/// Refuses a store of checkpoints that is not there, as far as this machine can tell by itself.
-pub(crate) fn check_store(nats: &Nats) -> Result<(), Error> {
-    jetstream::check_store(&settings(nats))
-        .map_err(|error| Error::CheckpointStore(error.to_string()))
+/// Refuses a store of checkpoints that is not there, or takes nothing of one who is to put something there, as far as this
+/// machine can tell by itself.
+pub(crate) fn check_store(nats: &Nats, used: StoreUse) -> Result<(), Error> {
+    jetstream::check_store(&settings(nats), used).map_err(|error| {
+        Error::CheckpointStore(match error {
+            storage::Error::Shared(why) => why,
+            error => error.to_string(),
+        })
+    })
+}
+
+/// What a node does with the store while it serves.
+pub(crate) fn used(nats: &Nats) -> StoreUse {
+    match nats.checkpoint_interval_s {
+        0 => StoreUse::Reads,
+        _ => StoreUse::Puts,
+    }
 }
 
 /// Puts checkpoints into the store, as long as the server runs; of several nodes the first that finds
-/// none that is young enough.
+/// none that is young enough. Looks there at once, so that it is known from the beginning if nothing can come of it.
 pub(crate) fn watch(app: &App, engine: &Engine, nats: &Nats) {
     let every = Duration::from_secs(nats.checkpoint_interval_s);
     if every.is_zero() {
         return;
     }
+    let looked = Checkpoints::open(&settings(nats)).and_then(|store| store.all());
+    let mut fails = told(app, false, looked.map(|_| Kept::Fits));
     // Nodes that were started together look at different times.
     let mut rest = every / 2 + every.mul_f64(f64::from(std::process::id() % 64) / 128.0);
-    while app.stopping.rests(rest) {
-        rest = every / 4;
-        match keep(app, engine, nats, every) {
-            Ok(Some(lsn)) => tracing::info!(lsn, "a checkpoint was put into the store"),
-            Ok(None) => {}
-            Err(error) => tracing::warn!(%error, "no checkpoint was put into the store"),
+    loop {
+        if fails {
+            rest = rest.min(STORE_AGAIN);
         }
+        if !app.stopping.rests(rest) {
+            break;
+        }
+        rest = every / 4;
+        fails = told(app, fails, keep(app, engine, nats, every));
     }
+}
+
+/// What came of a look into the store.
+enum Kept {
+    /// A checkpoint was put there that was made here.
+    Put(u64),
+    /// What is there is young enough.
+    Fits,
+    /// Another node is at it, or this one may not or cannot make one.
+    Left,
+}
+
+/// Tells it, and whether the store fails now; `failed`: it had before.
+fn told(app: &App, failed: bool, kept: Result<Kept, storage::Error>) -> bool {
+    let fails = match kept {
+        Ok(Kept::Put(lsn)) => {
+            tracing::info!(lsn, "a checkpoint was put into the store");
+            false
+        }
+        Ok(Kept::Fits) => false,
+        // Of a store that took nothing nothing else is known by that.
+        Ok(Kept::Left) => failed,
+        Err(error) => {
+            tracing::warn!(%error, "the store of checkpoints cannot be used: none is put there, and the log is not trimmed");
+            true
+        }
+    };
+    if failed && !fails {
+        tracing::info!("the store of checkpoints can be used again");
+    }
+    app.metrics.checkpoint_store_fails(fails);
+    fails
 }
 
 /// A seed whose reading fails once the server is to stop.
@@ -189,21 +241,17 @@ pub(crate) fn may_put(app: &App, engine: &Engine) -> Result<bool, engine::Error>
 }
 
 /// Puts one there; gives where it was made.
-pub(crate) fn put(app: &App, engine: &Engine, store: &Checkpoints) -> Result<u64, engine::Error> {
-    let seed = engine.seed()?;
+pub(crate) fn put(app: &App, seed: SeedFile, store: &Checkpoints) -> Result<u64, storage::Error> {
     let (lsn, about) = (seed.head.lsn, About::written(&seed.head));
     store.put(lsn, about, UntilStop { seed, app })?;
     Ok(lsn.0)
 }
 
-fn keep(
-    app: &App,
-    engine: &Engine,
-    nats: &Nats,
-    every: Duration,
-) -> Result<Option<u64>, engine::Error> {
-    if !may_put(app, engine)? {
-        return Ok(None);
+fn keep(app: &App, engine: &Engine, nats: &Nats, every: Duration) -> Result<Kept, storage::Error> {
+    match may_put(app, engine) {
+        Ok(true) => {}
+        Ok(false) => return Ok(Kept::Left),
+        Err(error) => return Ok(unmade(&error)),
     }
     let store = Checkpoints::open(&settings(nats))?;
     if let Err(error) = store.check_sync(&settings(nats)) {
@@ -226,16 +274,25 @@ fn keep(
     };
     if !due {
         store.trim(every / 2)?;
-        return Ok(None);
+        return Ok(Kept::Fits);
     }
     // Of nodes that find that it is time one goes on; if it does not come to an end another does.
     let node = format!("{:032x}", engine.store());
     if !Sums::open(&settings(nats))?.claim("checkpoint", &node, every / 2)? {
-        return Ok(None);
+        return Ok(Kept::Left);
     }
-    let lsn = put(app, engine, &store)?;
+    let seed = match engine.seed() {
+        Ok(seed) => seed,
+        Err(error) => return Ok(unmade(&error)),
+    };
+    let lsn = put(app, seed, &store)?;
     store.trim(every / 2)?;
-    Ok(Some(lsn))
+    Ok(Kept::Put(lsn))
+}
+
+fn unmade(error: &engine::Error) -> Kept {
+    tracing::warn!(%error, "no checkpoint was made for the store");
+    Kept::Left
 }
 
 pub(crate) fn settings(nats: &Nats) -> Settings {

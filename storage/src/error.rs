@@ -73,6 +73,9 @@ pub enum Error {
     /// The log could not be reached in time; what was to be appended may be there or not.
     #[error("the log cannot be reached: {0}")]
     Unreachable(String),
+    /// What nodes begin with could not be reached where it is kept.
+    #[error("{0}")]
+    Checkpoints(String),
     /// Whoever keeps the log has refused what was to be appended, and said so: nothing of it is there.
     #[error("the log takes nothing now: {why}")]
     Refused {

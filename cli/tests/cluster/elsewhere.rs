@@ -1,6 +1,8 @@
 //! Checkpoints in a bucket of S3, which nodes read from the environment how to reach: a stand-in of moto, which `cargo
 //! xtask ci` installs beside the server of NATS.
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -194,7 +196,8 @@ fn outlive(s3: &mut S3, dir: &Path, env: &[(String, String)], had: u64) {
     let others = Nats::start(1, ALWAYS).unwrap();
     let refused = Node::refused(&place(&others, dir, 2, env));
     assert!(
-        refused.contains("the log was lost") && refused.contains("s3://doppel/of/faces/doppel"),
+        refused.contains("the log was lost")
+            && refused.contains("(all that lies under s3://doppel/of/faces/doppel/)"),
         "{refused}"
     );
     // Each checkpoint is a backup, with which another log begins.
@@ -252,4 +255,72 @@ fn outlive(s3: &mut S3, dir: &Path, env: &[(String, String)], had: u64) {
         let told = client.text(&format!("{}/readyz", waits.url));
         told.contains("the store of checkpoints cannot be listed")
     });
+}
+
+/// Something that answers all that it is asked with this, or takes connections and says nothing; its address.
+fn answering(answer: Option<(&'static str, &'static str)>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        let mut open = Vec::new();
+        for connection in listener.incoming() {
+            let Ok(mut connection) = connection else {
+                return;
+            };
+            let Some((status, code)) = answer else {
+                open.push(connection);
+                continue;
+            };
+            let (mut asked, mut piece) = (Vec::<u8>::new(), [0; 1 << 10]);
+            while !asked.windows(4).any(|it| it == b"\r\n\r\n") {
+                match connection.read(&mut piece) {
+                    Ok(len @ 1..) => asked.extend(&piece[..len]),
+                    _ => break,
+                }
+            }
+            let body = format!("<?xml version=\"1.0\"?><Error><Code>{code}</Code></Error>");
+            let len = body.len();
+            let said = format!(
+                "HTTP/1.1 {status}\r\ncontent-type: application/xml\r\ncontent-length: {len}\r\nconnection: \
+                 close\r\n\r\n{body}"
+            );
+            // Who has gone needs no answer.
+            let _ = connection.write_all(said.as_bytes());
+        }
+    });
+    url
+}
+
+#[test]
+fn what_s3_refuses_for_good_ends_a_start_and_a_wait_for_a_role_says_that_there_are_no_keys() {
+    let Some(nats) = Nats::start(1, ALWAYS) else {
+        return;
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let named = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let plain = named("AWS_ALLOW_HTTP", "true");
+    let keys = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"].map(|name| named(name, "wrong"));
+    for (status, code, told) in [
+        ("403 Forbidden", "InvalidAccessKeyId", "refuses this node"),
+        ("404 Not Found", "NoSuchBucket", "has no such bucket"),
+    ] {
+        let endpoint = named("AWS_ENDPOINT_URL", &answering(Some((status, code))));
+        let env = [&keys[..], &[endpoint, plain.clone()]].concat();
+        let refused = Node::refused(&place(&nats, dir.path(), 0, &env));
+        for part in [told, code, "AWS_ACCESS_KEY_ID", "`nats.checkpoints`"] {
+            assert!(refused.contains(part), "{part}: {refused}");
+        }
+        assert!(!refused.contains("may come to be"), "{refused}");
+    }
+    // A role may come a moment later.
+    let env = [named("AWS_METADATA_ENDPOINT", &answering(None)), plain];
+    let waits = Node::start(&place(&nats, dir.path(), 1, &env));
+    let client = Client::new(60);
+    let mut told = String::new();
+    until("it is told that there are no keys", || {
+        told = client.text(&format!("{}/readyz", waits.url));
+        told.contains("has no AWS_ACCESS_KEY_ID")
+    });
+    // Before it was waited for long.
+    assert!(told.contains("is asked"), "{told}");
 }

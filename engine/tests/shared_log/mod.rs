@@ -4,6 +4,7 @@
 mod broken;
 mod insert;
 mod remembered;
+mod seeds;
 mod unfinished;
 
 use std::io::Read;

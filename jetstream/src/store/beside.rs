@@ -78,6 +78,11 @@ impl Beside {
         Ok(found.map(|_| objects))
     }
 
+    /// A checkpoint, with its place.
+    pub(crate) fn shown(&self, name: &str) -> String {
+        format!("{}/{name}", self.bucket)
+    }
+
     pub(crate) async fn list(&self) -> Result<Vec<Checkpoint>, Error> {
         let list = self.store.list().await;
         let mut list = list.map_err(|error| failed("cannot be listed", &error))?;

@@ -6,24 +6,23 @@
 
 use std::collections::HashSet;
 use std::fmt::Display;
-use std::fs;
-use std::io::Read;
+use std::fs::{self, File};
+use std::io::{ErrorKind, Read};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::TryStreamExt;
-use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
+use object_store::aws::AmazonS3Builder;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
-use object_store::{
-    ClientConfigKey, ObjectMeta, ObjectStore, ObjectStoreExt, RetryConfig, WriteMultipart,
-};
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, RetryConfig, WriteMultipart};
 use rustls::crypto::ring;
 use storage::Error;
 use tokio::time::timeout;
-use ureq::http::Uri;
+use uuid::Uuid;
 
+use super::environment::{Hint, check_endpoint, hint};
 use super::{about, checkpoint, failed, now, second};
 use crate::checkpoints::Checkpoint;
 use crate::limits::{ANSWER, PART, PARTS_AT_ONCE, PIECE, READ_PATIENCE};
@@ -31,12 +30,17 @@ use crate::limits::{ANSWER, PART, PARTS_AT_ONCE, PIECE, READ_PATIENCE};
 /// What follows a checkpoint's name where it is said what it is.
 const ABOUT: &str = ".about";
 
+const UNLISTED: &str = "cannot be listed";
 const UNREAD: &str = "cannot be read";
+const UNTAKEN: &str = "takes nothing";
+const UNREMOVED: &str = "lets nothing go";
 
 /// The store of the logs of one name.
 pub(crate) struct Elsewhere {
-    /// As the settings name it, with the stream's name.
+    /// As the settings name it, with the stream's name and, once it is known, the log's number.
     shown: String,
+    /// What there is to look at where it refuses this node, or says nothing.
+    hint: Option<Hint>,
     store: Arc<dyn ObjectStore>,
     folder: Path,
     /// The folder of the settings and that of the log, where they are on this machine.
@@ -60,6 +64,7 @@ impl Elsewhere {
             let store = store.map_err(|error| wrong(&error))?;
             return Ok(Self {
                 shown,
+                hint: None,
                 store: Arc::new(store.with_fsync(true)),
                 folder: Path::from(stream),
                 local: Some((folder.into(), PathBuf::from(folder).join(stream))),
@@ -79,10 +84,12 @@ impl Elsewhere {
             .with_bucket_name(bucket)
             .with_retry(again);
         check_endpoint(&store).map_err(|error| wrong(&error))?;
+        let hint = hint(&store);
         let store = store.build().map_err(|error| wrong(&error))?;
         let folder = folder.split('/').filter(|it| !it.is_empty());
         Ok(Self {
             shown,
+            hint: Some(hint),
             store: Arc::new(store),
             folder: folder.chain([stream]).collect(),
             local: None,
@@ -93,6 +100,7 @@ impl Elsewhere {
     /// That of the log with this number.
     pub(crate) fn of(mut self, number: u128) -> Self {
         let own = format!("{number:032x}");
+        self.shown = format!("{}/{own}", self.shown);
         self.local = self.local.map(|(root, local)| (root, local.join(&own)));
         self.folder = self.folder.join(own);
         self.number = number;
@@ -107,16 +115,61 @@ impl Elsewhere {
         }
     }
 
-    /// Where checkpoints of any log of this name are, if there are any.
-    pub(crate) async fn remains(&self) -> Result<Option<String>, Error> {
+    /// Refuses a folder that takes nothing and will not by itself. One that is full may have room later.
+    pub(crate) fn takes(&self) -> Result<(), Error> {
+        let Some((root, own)) = &self.local else {
+            return Ok(());
+        };
+        let folder = if own.is_dir() { own } else { root };
+        // A name that nobody takes for anything.
+        let tried = folder.join(format!("tried-{}#1", Uuid::new_v4().simple()));
+        match File::create(&tried) {
+            Ok(_) => {
+                let _ = fs::remove_file(&tried);
+                Ok(())
+            }
+            Err(error) if is_for_good(error.kind()) => Err(Error::Shared(format!(
+                "nothing can be put into {}: {error}: let doppel's user write there, or name another folder",
+                folder.display()
+            ))),
+            Err(error) => {
+                tracing::warn!(%error, folder = %folder.display(), "the store of checkpoints takes nothing now");
+                Ok(())
+            }
+        }
+    }
+
+    /// Where checkpoints of any log of this name are, if there are any, and how they are called together.
+    pub(crate) async fn remains(&self) -> Result<Option<(String, String)>, Error> {
         let first = self.objects().await?.into_iter().next();
-        Ok(first.map(|_| self.shown.clone()))
+        let shown = &self.shown;
+        let all = match self.local {
+            Some(_) => "the folder".to_owned(),
+            None => format!("all that lies under {shown}/"),
+        };
+        Ok(first.map(|_| (shown.clone(), all)))
+    }
+
+    /// What is asked, and what comes of it may be slow for.
+    pub(crate) fn asked(&self) -> String {
+        let shown = &self.shown;
+        match self.hint {
+            Some(hint @ Hint::NoKeys) => {
+                format!("the store of checkpoints, {shown}, is asked; {hint}")
+            }
+            _ => format!("the store of checkpoints, {shown}, is asked"),
+        }
+    }
+
+    /// A checkpoint, with its place.
+    pub(crate) fn shown(&self, name: &str) -> String {
+        format!("{}/{name}", self.shown)
     }
 
     async fn objects(&self) -> Result<Vec<ObjectMeta>, Error> {
         self.there()?;
         let all = self.store.list(Some(&self.folder)).try_collect();
-        answered("cannot be listed", ANSWER * 5, all).await
+        self.answered(UNLISTED, ANSWER * 5, all).await
     }
 
     pub(crate) async fn list(&self) -> Result<Vec<Checkpoint>, Error> {
@@ -136,24 +189,19 @@ impl Elsewhere {
         take: &mut dyn FnMut(&[u8]) -> Result<(), Error>,
     ) -> Result<String, Error> {
         let head = async { self.store.get(&self.about(name)).await?.bytes().await };
-        let head = answered(UNREAD, ANSWER * 5, head).await?;
+        let head = self.answered(UNREAD, ANSWER * 5, head).await?;
         let about = about::decode(&head, self.number).map_err(|why| {
-            let shown = &self.shown;
-            Error::Shared(format!(
-                "what is said of the checkpoint {shown}/{name}: {why}"
-            ))
+            let shown = self.shown(name);
+            Error::Shared(format!("what is said of the checkpoint {shown}: {why}"))
         })?;
         let path = self.path(name);
-        let (mut at, end) = (
-            0,
-            answered(UNREAD, ANSWER * 5, self.store.head(&path))
-                .await?
-                .size,
-        );
+        let whole = self.store.head(&path);
+        let whole = self.answered(UNREAD, ANSWER * 5, whole).await?;
+        let (mut at, end) = (0, whole.size);
         while at < end {
             let next = end.min(at + PART as u64);
             let piece = self.store.get_range(&path, at..next);
-            take(&answered(UNREAD, READ_PATIENCE, piece).await?)?;
+            take(&self.answered(UNREAD, READ_PATIENCE, piece).await?)?;
             at = next;
         }
         Ok(about)
@@ -168,12 +216,9 @@ impl Elsewhere {
     ) -> Result<(), Error> {
         self.there()?;
         let head = about::encode(self.number, about).into();
-        answered(
-            "takes nothing",
-            ANSWER * 5,
-            self.store.put(&self.about(name), head),
-        )
-        .await?;
+        let beside = self.about(name);
+        let head = self.store.put(&beside, head);
+        self.answered(UNTAKEN, ANSWER * 5, head).await?;
         let put = self.put_bytes(name, bytes).await;
         if put.is_err() {
             // What stays of it is nothing that anybody takes for a checkpoint.
@@ -183,25 +228,25 @@ impl Elsewhere {
     }
 
     async fn put_bytes(&self, name: &str, mut bytes: impl Read + Send) -> Result<(), Error> {
-        let untaken = |error: &dyn Display| failed("takes nothing", error);
+        let untaken = |error| self.unanswered(UNTAKEN, error);
         let upload = self.store.put_multipart(&self.path(name)).await;
-        let upload = upload.map_err(|error| untaken(&error))?;
+        let upload = upload.map_err(untaken)?;
         let mut upload = WriteMultipart::new_with_chunk_size(upload, PART);
         let mut piece = vec![0; PIECE];
         let sent = loop {
             if let Err(error) = upload.wait_for_capacity(PARTS_AT_ONCE).await {
-                break Err(untaken(&error));
+                break Err(untaken(error));
             }
             match bytes.read(&mut piece) {
                 Ok(0) => break Ok(()),
                 Ok(got) => upload.write(piece.get(..got).unwrap_or_default()),
-                Err(error) => break Err(untaken(&error)),
+                Err(error) => break Err(failed(UNTAKEN, &error)),
             }
         };
         match sent {
             Ok(()) => match upload.finish().await {
                 Ok(_) => Ok(()),
-                Err(error) => Err(untaken(&error)),
+                Err(error) => Err(untaken(error)),
             },
             Err(error) => {
                 let _ = upload.abort().await;
@@ -213,7 +258,8 @@ impl Elsewhere {
     pub(crate) async fn remove(&self, name: &str) -> Result<(), Error> {
         self.there()?;
         for path in [self.path(name), self.about(name)] {
-            answered("lets nothing go", ANSWER * 5, self.store.delete(&path)).await?;
+            let gone = self.store.delete(&path);
+            self.answered(UNREMOVED, ANSWER * 5, gone).await?;
         }
         Ok(())
     }
@@ -243,7 +289,7 @@ impl Elsewhere {
             let rests = now.saturating_sub(second(object.last_modified.timestamp()));
             if of.is_some_and(|of| !names.contains(of)) && rests >= quiet {
                 let gone = self.store.delete(&object.location).await;
-                gone.map_err(|error| failed("lets nothing go", &error))?;
+                gone.map_err(|error| self.unanswered(UNREMOVED, error))?;
                 removed += 1;
             }
         }
@@ -272,6 +318,46 @@ impl Elsewhere {
         Ok(removed)
     }
 
+    /// What the store answers, if it does in time: one that takes connections and says nothing is told like one that is
+    /// away.
+    async fn answered<T>(
+        &self,
+        what: &str,
+        patience: Duration,
+        answer: impl Future<Output = object_store::Result<T>>,
+    ) -> Result<T, Error> {
+        match timeout(patience, answer).await {
+            Ok(answer) => answer.map_err(|error| self.unanswered(what, error)),
+            Err(_) => Err(failed(what, &self.with_hint(&"it does not answer"))),
+        }
+    }
+
+    /// Why there is no answer. What a wait does not mend is told apart.
+    fn unanswered(&self, what: &str, error: object_store::Error) -> Error {
+        use object_store::Error::{PermissionDenied, Unauthenticated};
+        let told = error.to_string();
+        // What a list is refused with is in the words alone; others than the store are asked for keys.
+        let is_of_list = what == UNLISTED && told.contains("performing list request");
+        let is = |status: &str| is_of_list && told.contains(&format!("status code: {status} "));
+        let for_good = match &error {
+            PermissionDenied { .. } | Unauthenticated { .. } => "refuses this node",
+            _ if is("401") || is("403") => "refuses this node",
+            _ if is("404") => "has no such bucket",
+            _ => return failed(what, &self.with_hint(&told)),
+        };
+        let (shown, hint) = (&self.shown, self.hint.unwrap_or(Hint::Keys));
+        Error::Shared(format!(
+            "the store of checkpoints (`nats.checkpoints`), {shown}, {for_good}: {told}; {hint}"
+        ))
+    }
+
+    fn with_hint(&self, why: &dyn Display) -> String {
+        match self.hint {
+            Some(hint @ Hint::NoKeys) => format!("{why}; {hint}"),
+            _ => why.to_string(),
+        }
+    }
+
     /// Where what is said of one lies.
     fn about(&self, name: &str) -> Path {
         self.path(&format!("{name}{ABOUT}"))
@@ -282,42 +368,74 @@ impl Elsewhere {
     }
 }
 
-/// What the store answers, if it does in time: one that takes connections and says nothing is told like one that is away.
-async fn answered<T>(
-    what: &str,
-    patience: Duration,
-    answer: impl Future<Output = object_store::Result<T>>,
-) -> Result<T, Error> {
-    let answer = timeout(patience, answer).await;
-    let answer = answer.map_err(|_| failed(what, &"it does not answer"))?;
-    answer.map_err(|error| failed(what, &error))
+/// What a folder answers that will not be otherwise before somebody changes something.
+fn is_for_good(kind: ErrorKind) -> bool {
+    use ErrorKind::{NotADirectory, NotFound, PermissionDenied, ReadOnlyFilesystem, Unsupported};
+    matches!(
+        kind,
+        NotADirectory | NotFound | PermissionDenied | ReadOnlyFilesystem | Unsupported
+    )
 }
 
-/// Refuses an address of S3 that is none, with which the library would end the thread, and one that it would not ask.
-fn check_endpoint(store: &AmazonS3Builder) -> Result<(), String> {
-    let plain = AmazonS3ConfigKey::Client(ClientConfigKey::AllowHttp);
-    let plain = store.get_config_value(&plain);
-    let plain = plain.is_some_and(|it| it.eq_ignore_ascii_case("true") || it == "1");
-    for key in [AmazonS3ConfigKey::Endpoint, AmazonS3ConfigKey::S3Endpoint] {
-        let Some(endpoint) = store.get_config_value(&key) else {
-            continue;
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::net::TcpListener;
+
+    use super::*;
+
+    /// What comes of a look into a store that answers with this status.
+    fn looked(status: &'static str) -> Error {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        std::thread::spawn(move || {
+            for connection in listener.incoming() {
+                let mut connection = connection.unwrap();
+                let _ = connection.read(&mut [0; 8 << 10]);
+                let _ = write!(
+                    connection,
+                    "HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+                );
+            }
+        });
+        let _ = ring::default_provider().install_default();
+        let store = AmazonS3Builder::new()
+            .with_bucket_name("faces")
+            .with_endpoint(endpoint)
+            .with_allow_http(true)
+            .with_access_key_id("wrong")
+            .with_secret_access_key("wrong")
+            .with_retry(RetryConfig {
+                max_retries: 0,
+                ..RetryConfig::default()
+            });
+        let store = Elsewhere {
+            shown: "s3://faces/log".to_owned(),
+            hint: Some(hint(&store)),
+            store: Arc::new(store.build().unwrap()),
+            folder: Path::from("log"),
+            local: None,
+            number: 0,
         };
-        let uri = endpoint.parse::<Uri>().ok();
-        let uri = uri.filter(|it| it.host().is_some_and(|host| !host.is_empty()));
-        match uri.as_ref().and_then(Uri::scheme_str) {
-            Some("https") => {}
-            Some("http") if plain => {}
-            Some("http") => {
-                return Err(format!(
-                    "AWS_ENDPOINT_URL is {endpoint}, which is plain HTTP: set AWS_ALLOW_HTTP=true to use it"
-                ));
-            }
-            _ => {
-                return Err(format!(
-                    "AWS_ENDPOINT_URL is {endpoint:?}, but must be an address such as https://10.0.0.1:9000"
-                ));
-            }
-        }
+        let runtime = crate::log::runtime("test").unwrap();
+        runtime.block_on(store.list()).unwrap_err()
     }
-    Ok(())
+
+    #[test]
+    fn what_a_store_refuses_for_good_is_told_apart_from_what_may_pass() {
+        for (status, words) in [
+            ("403 Forbidden", "refuses this node"),
+            ("404 Not Found", "has no such bucket"),
+        ] {
+            let told = looked(status);
+            assert!(matches!(told, Error::Shared(_)), "{told:?}");
+            let told = told.to_string();
+            assert!(
+                told.contains(words) && told.contains("AWS_ACCESS_KEY_ID"),
+                "{told}"
+            );
+        }
+        let passes = looked("503 Service Unavailable");
+        assert!(matches!(passes, Error::Checkpoints(_)), "{passes:?}");
+    }
 }

@@ -4,6 +4,7 @@
 mod about;
 mod beside;
 mod elsewhere;
+mod environment;
 
 use std::fmt::Display;
 use std::io::Read;
@@ -55,10 +56,12 @@ impl Store {
         }
     }
 
-    /// What there is of checkpoints of a log of this name, whichever, and how it is removed by hand.
+    /// What there is of checkpoints of a log of this name, whichever, and how it is removed by hand. What is asked for that
+    /// elsewhere is told before.
     pub(crate) async fn remains(
         context: &Context,
         settings: &Settings,
+        asked: impl FnOnce(String),
     ) -> Result<Option<(String, String)>, Error> {
         if let Some(bucket) = Beside::remains(context, settings).await? {
             let removed = format!("`nats stream rm {bucket}`");
@@ -67,8 +70,9 @@ impl Store {
         let Some(url) = &settings.checkpoints else {
             return Ok(None);
         };
-        let folder = Elsewhere::open(url, &settings.stream)?.remains().await?;
-        Ok(folder.map(|folder| (folder, "the folder".to_owned())))
+        let elsewhere = Elsewhere::open(url, &settings.stream)?;
+        asked(elsewhere.asked());
+        elsewhere.remains().await
     }
 
     /// All there are, the newest first.
@@ -87,9 +91,23 @@ impl Store {
         name: &str,
         take: &mut dyn FnMut(&[u8]) -> Result<(), Error>,
     ) -> Result<String, Error> {
-        match self {
+        let fetched = match self {
             Self::Beside(store) => store.fetch(name, take).await,
             Self::Elsewhere(store) => store.fetch(name, take).await,
+        };
+        fetched.map_err(|error| match error {
+            Error::Checkpoints(why) => {
+                Error::Checkpoints(format!("the checkpoint {}: {why}", self.shown(name)))
+            }
+            error => error,
+        })
+    }
+
+    /// A checkpoint, with its place.
+    pub(crate) fn shown(&self, name: &str) -> String {
+        match self {
+            Self::Beside(store) => store.shown(name),
+            Self::Elsewhere(store) => store.shown(name),
         }
     }
 
@@ -158,5 +176,5 @@ fn second(unix: i64) -> Duration {
 }
 
 fn failed(what: &str, error: &dyn Display) -> Error {
-    Error::Unreachable(format!("the store of checkpoints {what}: {error}"))
+    Error::Checkpoints(format!("the store of checkpoints {what}: {error}"))
 }

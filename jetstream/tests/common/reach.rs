@@ -5,7 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use async_nats::jetstream::{self as nats_jetstream, Context, stream::Config};
-use jetstream::{Access, Settings};
+use jetstream::{Access, Checkpoint, Checkpoints, Settings};
 
 use crate::common::Nats;
 
@@ -52,4 +52,24 @@ pub(crate) fn change(nats: &Nats, stream: &str, change: impl Fn(&mut Config)) {
         change(&mut config);
         context.update_stream(config).await.unwrap();
     });
+}
+
+/// Whether servers know a stream.
+#[allow(dead_code, reason = "not every test asks")]
+pub(crate) fn is_there(nats: &Nats, stream: &str) -> bool {
+    operator(nats, async |context| {
+        context.get_stream(stream).await.is_ok()
+    })
+}
+
+/// What is said of a checkpoint, and its bytes.
+#[allow(dead_code, reason = "not every test has one")]
+pub(crate) fn fetched(store: &Checkpoints, which: &Checkpoint) -> (String, Vec<u8>) {
+    let mut all = Vec::new();
+    let mut take = |bytes: &[u8]| {
+        all.extend(bytes);
+        Ok(())
+    };
+    let about = store.fetch(which, &mut take).unwrap();
+    (about, all)
 }

@@ -269,6 +269,11 @@ impl Metrics {
         self.0.shards.log_is_purged(is_purged);
     }
 
+    /// Whether the store of checkpoints could not be used.
+    pub(crate) fn checkpoint_store_fails(&self, fails: bool) {
+        self.0.shards.store_fails(fails);
+    }
+
     /// How many shards nobody serves, by how many messages one that is served here is behind, and how many nodes have
     /// other settings.
     pub(crate) fn shards_seen(&self, unserved: usize, behind: u64, disagreeing: usize) {

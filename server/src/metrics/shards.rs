@@ -8,6 +8,7 @@ use super::states::{flag, whole};
 /// As this node has seen it last.
 pub(super) struct Shards {
     purged: Gauge,
+    store_fails: Gauge,
     unserved: Gauge,
     behind: Gauge,
     disagreeing: Gauge,
@@ -21,6 +22,12 @@ impl Shards {
                 "doppel_log_purged",
                 "1: somebody has purged the log that nodes share, and no checkpoint in the store makes up for it: no node \
                  could begin.",
+            ),
+            store_fails: gauge(
+                r,
+                "doppel_checkpoint_store_failing",
+                "1: the last look into the store of checkpoints, or the last try to put one there, has come to nothing; it is \
+                 tried again each minute.",
             ),
             unserved: gauge(
                 r,
@@ -36,13 +43,17 @@ impl Shards {
             disagreeing: gauge(
                 r,
                 "doppel_nodes_disagreeing",
-                "Nodes that have another nats.shards or nats.node_key than this one, and must not.",
+                "Nodes that have another nats.shards, nats.node_key or nats.checkpoints than this one, and must not.",
             ),
         }
     }
 
     pub(super) fn log_is_purged(&self, is_purged: bool) {
         self.purged.set(flag(is_purged));
+    }
+
+    pub(super) fn store_fails(&self, fails: bool) {
+        self.store_fails.set(flag(fails));
     }
 
     pub(super) fn seen(&self, unserved: usize, behind: u64, disagreeing: usize) {

@@ -82,12 +82,12 @@ impl Shards {
         let (tls, server) = (app.config.tls.as_ref(), &app.config.server);
         let at_once = (server.concurrent_searches, server.concurrent_writes);
         let at_once = peer::at_once(at_once, settings.count);
+        let nats = app.config.nats.as_ref();
+        let checkpoints = nats.and_then(|nats| nats.checkpoints.as_deref());
+        let agreed = Agreed::of(settings.count, settings.key.as_str(), checkpoints);
         Ok(Self {
             settings: settings.clone(),
-            nodes: Nodes::new(
-                settings.url.clone().unwrap_or(url),
-                Agreed::of(settings.count, settings.key.as_str()),
-            ),
+            nodes: Nodes::new(settings.url.clone().unwrap_or(url), agreed),
             peers: Peers::new(settings, tls, at_once, app.memory.clone())?,
             searches: Gate::new("searches in shards", at_once.0),
             writes: Gate::new("writes to shards", at_once.1),

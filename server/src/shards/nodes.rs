@@ -324,7 +324,7 @@ mod tests {
 
     /// This node and others: where they are reached, what they serve, and what of that takes no writes.
     fn nodes(others: &[(&str, &[u32], &[u32])]) -> Nodes {
-        let nodes = Nodes::new("own".to_owned(), Agreed::of(3, "the key of nodes"));
+        let nodes = Nodes::new("own".to_owned(), Agreed::of(3, "the key of nodes", None));
         let others = others.iter().map(|(url, shards, stopped)| Node {
             url: (*url).to_owned(),
             shards: applied(shards, 5 << 16),
@@ -384,10 +384,10 @@ mod tests {
             agreed,
         };
         nodes.set_others(vec![
-            node("same", 0, Some(Agreed::of(3, "the key of nodes"))),
+            node("same", 0, Some(Agreed::of(3, "the key of nodes", None))),
             node("older", 0, None),
-            node("more", 1, Some(Agreed::of(4, "the key of nodes"))),
-            node("key", 2, Some(Agreed::of(3, "another key of nodes"))),
+            node("more", 1, Some(Agreed::of(4, "the key of nodes", None))),
+            node("key", 2, Some(Agreed::of(3, "another key of nodes", None))),
         ]);
         let due = [
             ("key", vec!["nats.node_key"]),

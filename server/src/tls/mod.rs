@@ -91,7 +91,10 @@ pub(crate) fn check_nats(nats: &config::Nats) -> Result<(), Error> {
         })?;
     }
     match &nats.credentials {
-        Some(path) => bytes(path).map(drop),
+        Some(path) => fs::read(path).map(drop).map_err(|error| {
+            let path = path.display();
+            Error::Credentials(format!("{path}: {error}"))
+        }),
         None => Ok(()),
     }
 }

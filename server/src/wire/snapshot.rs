@@ -2,7 +2,8 @@
 
 use engine::{BackupFile, Checksum, Lsn, RestoreReport};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::schema;
 use super::unsupported::Absent;
@@ -153,7 +154,15 @@ impl From<Lsn> for Checkpointed {
 #[serde(deny_unknown_fields)]
 pub(crate) struct ChecksumParams {
     /// Of the collection as it was there; as it is if not said.
+    #[serde(default, deserialize_with = "position")]
     pub(crate) lsn: Option<u64>,
+}
+
+/// A position in the log, as it stands in a URL.
+fn position<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
+    let wrong = "`lsn` must be a whole number, as an answer has it in `x-doppel-lsn`";
+    let parsed = String::deserialize(from)?.parse();
+    parsed.map(Some).map_err(|_| D::Error::custom(wrong))
 }
 
 /// The checksums of a collection.

@@ -42,6 +42,7 @@ mod shards_apart;
 mod shards_open;
 mod snapshots;
 mod stopped;
+mod stored;
 mod tls;
 mod together;
 mod watched;

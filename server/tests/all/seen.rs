@@ -64,7 +64,9 @@ fn checksums_are_of_a_place_in_the_log_or_refused() {
     );
     assert!(sums(first).refused(409).contains("has changed it"));
     sums(second + 1_000).refused(400);
-    server
-        .get("/admin/collections/c/checksum?lsn=x")
-        .refused(400);
+    for wrong in ["x", "-1", "1.5", ""] {
+        let told = server.get(&format!("/admin/collections/c/checksum?lsn={wrong}"));
+        let told = told.refused(400);
+        assert!(told.contains("`lsn` must be a whole number"), "{told}");
+    }
 }
