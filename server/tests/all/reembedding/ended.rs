@@ -244,3 +244,23 @@ fn a_move_whose_collection_is_dropped_leaves_the_next_one_of_its_name_alone() {
     let result = reembed(&server, &json!({"model": "fake-72"}));
     assert_eq!(result["old_vector"], "removed", "{result}");
 }
+
+/// What came to the vector's name while photos were looked at is of no model: it gets none of this one's.
+#[test]
+fn a_move_whose_new_vector_is_replaced_fills_no_other_of_its_name() {
+    let (models, seen, go) = one_that_waits();
+    let server = Server::start_with(&[], models);
+    server.with_faces("f");
+    add(&server, 1, &[]);
+    let job = server.post(REEMBED, &json!({"model": "fake-72"})).ok();
+    seen.recv().unwrap();
+    server.delete("/collections/f/vectors/fake-72").ok();
+    let own = json!({"dense": {"size": 72, "distance": "Cosine"}});
+    server.put("/collections/f/vectors/fake-72", &own).ok();
+    drop(go);
+    let job = ended(&server, &job["id"]);
+    assert_eq!(job["status"], "failed", "{job}");
+    assert!(job.to_string().contains("has been replaced"), "{job}");
+    assert_eq!(vectors(&server, 1), [""]);
+    assert_eq!(best(&server, 1), (json!(1), "fake-128".into()));
+}
