@@ -4,22 +4,21 @@ use super::*;
 
 #[test]
 fn a_small_face_is_found_where_there_is_no_large_one_upright_or_lying() {
-    for (way, looks) in [
-        (None, 4 + PARTS),
-        // Seen as it lies, tried around, and then all over again.
-        (Some(Turn::Half), 4 + PARTS + 3 + 1 + PARTS),
-        (Some(Turn::Quarter), 4 + PARTS + 2 + 1 + PARTS),
-        (Some(Turn::ThreeQuarters), 4 + PARTS + 1 + 1 + PARTS),
+    let (middle, last) = ((840, 480, 48), (1_600, 480, 48));
+    for (way, face, looks) in [
+        (None, middle, 4 + PARTS),
+        // Seen as it lies, tried around, not in all parts before its own, and then all over again.
+        (Some(Turn::Half), middle, 4 + PARTS + 3 + 1 + PARTS),
+        (Some(Turn::Half), last, 4 + PARTS + 3 + 1 + PARTS),
+        (Some(Turn::Quarter), middle, 4 + PARTS + 2 + 1 + PARTS),
+        (Some(Turn::ThreeQuarters), middle, 4 + PARTS + 1 + 1 + PARTS),
     ] {
-        // Also in the last part: it is looked at around the face, not in the parts before.
-        for face in [(840, 480, 48), (1_600, 480, 48)] {
-            let mut photo = RgbImage::new(WIDE.0, WIDE.1);
-            draw(&mut photo, face, way);
-            let found = seen(&photo, Choice::Largest, 40, ImageFormat::Bmp);
-            assert_eq!(found.boxes.len(), 1, "{way:?}");
-            assert!(is_of(found.boxes[0], face), "{way:?}: {:?}", found.boxes);
-            assert_eq!(found.looks, looks, "{way:?}");
-        }
+        let mut photo = RgbImage::new(WIDE.0, WIDE.1);
+        draw(&mut photo, face, way);
+        let found = seen(&photo, Choice::Largest, 40, ImageFormat::Bmp);
+        assert_eq!(found.boxes.len(), 1, "{way:?}");
+        assert!(is_of(found.boxes[0], face), "{way:?}: {:?}", found.boxes);
+        assert_eq!(found.looks, looks, "{way:?}");
     }
     let none = seen(
         &RgbImage::new(WIDE.0, WIDE.1),

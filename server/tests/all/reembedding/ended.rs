@@ -130,8 +130,7 @@ fn a_move_that_is_given_up_leaves_the_collection_as_it_was_and_another_can_begin
 
 #[test]
 fn a_move_that_is_at_work_is_cancelled_before_it_is_given_up() {
-    let (models, seen, go) = one_that_waits();
-    let server = Server::start_with(&[], models);
+    let (server, seen, go) = one_waiting();
     server.with_faces("f");
     add(&server, 1, &[]);
     let job = server.post(REEMBED, &json!({"model": "fake-72"})).ok();
@@ -185,8 +184,7 @@ fn a_move_that_waits_to_go_on_keeps_its_id_and_can_be_cancelled() {
 
 #[test]
 fn a_move_that_a_stop_has_interrupted_tells_in_the_end_of_all_that_it_has_done() {
-    let (models, seen, go) = one_that_waits();
-    let mut server = Server::start_with(&[], models);
+    let (mut server, seen, go) = one_waiting();
     server.with_faces("f");
     for id in 1..=20 {
         add(&server, id, &[]);
@@ -222,8 +220,7 @@ fn a_move_that_a_stop_has_interrupted_tells_in_the_end_of_all_that_it_has_done()
 /// The move is of the collection that there was, not of what is called so later.
 #[test]
 fn a_move_whose_collection_is_dropped_leaves_the_next_one_of_its_name_alone() {
-    let (models, seen, go) = one_that_waits();
-    let server = Server::start_with(&[], models);
+    let (server, seen, go) = one_waiting();
     server.with_faces("f");
     add(&server, 1, &[]);
     let job = server.post(REEMBED, &json!({"model": "fake-72"})).ok();
@@ -248,8 +245,7 @@ fn a_move_whose_collection_is_dropped_leaves_the_next_one_of_its_name_alone() {
 /// What came to the vector's name while photos were looked at is of no model: it gets none of this one's.
 #[test]
 fn a_move_whose_new_vector_is_replaced_fills_no_other_of_its_name() {
-    let (models, seen, go) = one_that_waits();
-    let server = Server::start_with(&[], models);
+    let (server, seen, go) = one_waiting();
     server.with_faces("f");
     add(&server, 1, &[]);
     let job = server.post(REEMBED, &json!({"model": "fake-72"})).ok();
