@@ -56,4 +56,5 @@ pub use quality::{Flaws, Quality};
 pub use thumbnail::thumbnail;
 pub use types::{
     Analysis, Base, Choice, Face, FaceEmbedder, Mapper, ModelInfo, Timings, Waiting, Want,
+    outcomes_of,
 };

@@ -13,7 +13,7 @@ use crate::manifest::Manifest;
 use crate::models::{Installed, NetworkFiles, locate};
 use crate::network::Network;
 use crate::runtime::{adds_bytes_exactly, environment};
-use crate::types::{Analysis, Choice, FaceEmbedder, Mapper, ModelInfo, Waiting, Want};
+use crate::types::{Analysis, Choice, FaceEmbedder, Mapper, ModelInfo, Waiting, Want, outcomes_of};
 
 /// The installed models, ready to run.
 pub struct OnnxEmbedder {
@@ -182,11 +182,7 @@ impl FaceEmbedder for OnnxEmbedder {
     }
 
     fn analyze_all(&mut self, photos: &[(&[u8], Want)]) -> Vec<Result<Analysis, Error>> {
-        let mut outcomes: Vec<_> = photos.iter().map(|_| Err(Error::NotAwaited)).collect();
-        self.look(photos, &|_| Waiting::Alone, &mut |at, outcome| {
-            outcomes[at] = outcome;
-        });
-        outcomes
+        outcomes_of(self, photos)
     }
 
     /// Who waits is asked before a photo is decoded, before each of its parts is looked at, and before its faces go

@@ -397,6 +397,9 @@ mod tests {
             let seen = within(&part, &face).unwrap();
             assert!(!part.cuts(&seen), "{x}, {y}: {part:?}");
             assert_eq!((part.across.length, part.down.length), (640, 640));
+            for Span { start, length, of } in [part.across, part.down] {
+                assert!(start + length <= of, "{x}, {y}: {part:?}");
+            }
         }
     }
 }

@@ -50,6 +50,18 @@ pub trait FaceEmbedder: Send {
     }
 }
 
+/// What `analyze_all` answers of an embedder that has `analyze_awaited`: all photos are waited for, whatever they take.
+pub fn outcomes_of(
+    embedder: &mut impl FaceEmbedder,
+    photos: &[(&[u8], Want)],
+) -> Vec<Result<Analysis, Error>> {
+    let mut outcomes: Vec<_> = photos.iter().map(|_| Err(Error::NotAwaited)).collect();
+    embedder.analyze_awaited(photos, &|_| Waiting::Alone, &mut |at, outcome| {
+        outcomes[at] = outcome;
+    });
+    outcomes
+}
+
 /// Who waits for a photo while it is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Waiting {

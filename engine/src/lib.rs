@@ -62,6 +62,7 @@ pub mod limits;
 mod load;
 mod log_of;
 mod manage;
+mod meant;
 mod numbers;
 mod options;
 mod order;
@@ -107,6 +108,7 @@ pub use filter::{
 };
 pub use hnsw::give_back_freed;
 pub use manage::{AliasChange, CollectionChange};
+pub use meant::Meant;
 pub use options::{CollectionInfo, Event, OpenLog, Options, Progress, RecoveryStep, Status};
 pub use payload::{IndexInfo, IndexKind, PayloadChange, only, without};
 pub use people::{OfSeveral, People, Person, Taken};

@@ -12,6 +12,7 @@ use crate::decide::Basis;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::limits::{MAX_ALIAS_CHANGES, MAX_ALIASES, MAX_COLLECTIONS};
+use crate::meant::Meant;
 use crate::point::{Ack, Payload, Written};
 use crate::settings::Settings;
 use crate::spec::{CollectionSpec, SHARDS, VectorSpec, check_name};
@@ -19,9 +20,6 @@ use crate::spec::{CollectionSpec, SHARDS, VectorSpec, check_name};
 /// A change of a collection's settings; what is `None` or not named stays as it is.
 #[derive(Debug, Clone, Default)]
 pub struct CollectionChange {
-    /// The number of the collection that is meant, of which there may be another of the name by now; `None` is
-    /// whichever has the name.
-    pub of: Option<u64>,
     /// Merged into the metadata key by key; a null takes its key away.
     pub metadata: Option<Payload>,
     /// By the vectors' names: candidates that are considered when a point is inserted.
@@ -154,12 +152,12 @@ impl Engine {
     ///
     /// # Errors
     /// There is no such collection, or it is another one than is meant; or a setting cannot be so.
-    pub fn update_collection(
+    pub fn update_collection<'a>(
         &self,
-        name: &str,
+        collection: impl Into<Meant<'a>>,
         change: CollectionChange,
     ) -> Result<Written, Error> {
-        let mut configured = |settings: &mut Settings| {
+        self.configure(collection, |settings| {
             for (vector, ef_construct) in &change.ef_construct {
                 let mut spec = settings.by_name(vector)?.spec.clone();
                 spec.ef_construct = *ef_construct;
@@ -181,21 +179,21 @@ impl Engine {
                 }
             }
             settings.set_metadata(metadata)
-        };
-        self.decided(|| {
-            let deciding = self.on_names();
-            let number = self.collection(name)?.id.0;
-            if change.of.is_some_and(|of| of != number) {
-                return Err(Error::NoCollection(name.into()));
-            }
-            self.configure_on(deciding.basis, name, &mut configured)
         })
     }
 
     /// Adds a vector that points may have from now on. Nothing happens when there is exactly such
     /// a one already.
-    pub fn add_vector(&self, name: &str, vector: &str, spec: VectorSpec) -> Result<Written, Error> {
-        self.configure(name, |settings| added(settings, name, (vector, &spec)))
+    pub fn add_vector<'a>(
+        &self,
+        collection: impl Into<Meant<'a>>,
+        vector: &str,
+        spec: VectorSpec,
+    ) -> Result<Written, Error> {
+        let meant = collection.into();
+        self.configure(meant, |settings| {
+            added(settings, meant.name, (vector, &spec))
+        })
     }
 
     /// The same of a vector that is made of another one of each point, as a head's are of its base's: from
@@ -204,15 +202,16 @@ impl Engine {
     ///
     /// # Errors
     /// As above; or there is no vector that it could be made of.
-    pub fn add_vector_made_of(
+    pub fn add_vector_made_of<'a>(
         &self,
-        name: &str,
+        collection: impl Into<Meant<'a>>,
         (of, vector): (&str, &str),
         spec: VectorSpec,
     ) -> Result<Written, Error> {
-        self.configure(name, |settings| {
+        let meant = collection.into();
+        self.configure(meant, |settings| {
             let of = settings.by_name(of)?.id;
-            added(settings, name, (vector, &spec))?;
+            added(settings, meant.name, (vector, &spec))?;
             settings.note_made(vector, of);
             Ok(())
         })
@@ -228,14 +227,15 @@ impl Engine {
         Ok(was_there.then_some(written))
     }
 
-    pub(crate) fn configure(
+    pub(crate) fn configure<'a>(
         &self,
-        name: &str,
+        collection: impl Into<Meant<'a>>,
         mut change: impl FnMut(&mut Settings) -> Result<(), Error>,
     ) -> Result<Written, Error> {
+        let meant = collection.into();
         self.decided(|| {
             let deciding = self.on_names();
-            self.configure_on(deciding.basis, name, &mut change)
+            self.configure_on(deciding.basis, meant, &mut change)
         })
     }
 
@@ -243,10 +243,11 @@ impl Engine {
     pub(crate) fn configure_on(
         &self,
         basis: Basis,
-        name: &str,
+        meant: Meant<'_>,
         change: &mut dyn FnMut(&mut Settings) -> Result<(), Error>,
     ) -> Result<Written, Error> {
-        let collection = self.collection(name)?;
+        let collection = self.collection(meant.name)?;
+        meant.check(&collection)?;
         let before = collection.settings();
         let mut after = Settings::clone(&before);
         change(&mut after)?;

@@ -9,7 +9,7 @@
 
 use std::collections::HashSet;
 
-use storage::{Lsn, NamedVectors, PointId, Record};
+use storage::{Lsn, NamedVectors, PointId, Record, VectorId};
 
 use crate::collection::Collection;
 use crate::convert;
@@ -17,6 +17,7 @@ use crate::decide::Basis;
 use crate::engine::{Engine, rename_missing};
 use crate::error::Error;
 use crate::limits::MAX_POINTS_PER_UPSERT;
+use crate::options::CollectionInfo;
 use crate::point::{Ack, Face, Which};
 use crate::vectors::Vectors;
 
@@ -66,34 +67,34 @@ pub struct Retired {
 
 impl Engine {
     /// Puts a vector of points that do not have it, if they still have the face it was made of;
-    /// passes over all others. Says how many it were.
+    /// passes over all others. Says how many it were. The collection and the vector are those that were described.
     ///
     /// # Errors
-    /// There is no such collection or vector, a vector is not of its size, there are too many, or
+    /// There is no such collection or vector by now, a vector is not of its size, there are too many, or
     /// it cannot be written.
     pub fn fill_vector(
         &self,
-        collection: &str,
+        info: &CollectionInfo,
         name: &str,
         refills: Vec<Refill>,
         ack: Ack,
     ) -> Result<usize, Error> {
-        let target = self.holder(collection)?;
+        let target = self.described(info)?;
         few(refills.len())?;
-        let filled = self.decided(|| self.fill_once(&target, name, &refills, ack));
-        filled.map_err(|error| rename_missing(error, collection))
+        let filled = self.decided(|| self.fill_once((&target, info), name, &refills, ack));
+        filled.map_err(|error| rename_missing(error, &info.name))
     }
 
     fn fill_once(
         &self,
-        target: &Collection,
+        (target, info): (&Collection, &CollectionInfo),
         name: &str,
         refills: &[Refill],
         ack: Ack,
     ) -> Result<usize, Error> {
         let deciding = self.alone(target);
         self.shared().wait_applied()?;
-        target.settings().by_name(name)?;
+        let vector = target.described_vector(info, name)?;
         let mut points = Vec::with_capacity(refills.len());
         for refill in refills {
             let id = refill.id;
@@ -104,47 +105,56 @@ impl Engine {
             }
             points.push(prepared(target, id, (name, &refill.vector))?);
         }
+        all_of(&points, vector)?;
         self.put_filled(target, points, (deciding.basis, ack))
     }
 
     /// Puts a vector of points that do not have it, if they still have the vector that it was made of
-    /// under `from`; passes over all others. Says how many it were.
+    /// under `from`; passes over all others. Says how many it were. The collection and the vectors are those that were
+    /// described.
     ///
     /// # Errors
-    /// There is no such collection or vector, a vector is not of its size, there are too many, or
+    /// There is no such collection or vector by now, a vector is not of its size, there are too many, or
     /// it cannot be written.
     pub fn fill_from_vector(
         &self,
-        collection: &str,
+        info: &CollectionInfo,
         (from, to): (&str, &str),
         remade: Vec<Remade>,
         ack: Ack,
     ) -> Result<usize, Error> {
-        let target = self.holder(collection)?;
+        let target = self.described(info)?;
         few(remade.len())?;
-        let filled = self.decided(|| self.remake_once(&target, (from, to), &remade, ack));
-        filled.map_err(|error| rename_missing(error, collection))
+        let filled = self.decided(|| self.remake_once((&target, info), (from, to), &remade, ack));
+        filled.map_err(|error| rename_missing(error, &info.name))
     }
 
     fn remake_once(
         &self,
-        target: &Collection,
+        (target, info): (&Collection, &CollectionInfo),
         (from, to): (&str, &str),
         remade: &[Remade],
         ack: Ack,
     ) -> Result<usize, Error> {
         let deciding = self.alone(target);
         self.shared().wait_applied()?;
-        target.settings().by_name(to)?;
+        target.described_vector(info, from)?;
+        let vector = target.described_vector(info, to)?;
         let which = Which::Named(vec![from.to_owned()]);
         let mut points = Vec::with_capacity(remade.len());
-        for Remade { id, of, vector } in remade {
+        for Remade {
+            id,
+            of,
+            vector: made,
+        } in remade
+        {
             let now = target.vectors(id, &which);
             let now = now.as_ref().and_then(|vectors| vectors.get(from));
             if now == Some(of.as_slice()) && !target.has_vector(id, to) {
-                points.push(prepared(target, *id, (to, vector))?);
+                points.push(prepared(target, *id, (to, made))?);
             }
         }
+        all_of(&points, vector)?;
         self.put_filled(target, points, (deciding.basis, ack))
     }
 
@@ -187,23 +197,24 @@ impl Engine {
     }
 
     /// Takes a vector away once another stands for it. Where points have the old one and not the new one,
-    /// and are not accepted, nothing is done.
+    /// and are not accepted, nothing is done. The collection and the vectors are those that were described.
     ///
     /// # Errors
-    /// There is no such collection or vector, or it cannot be written.
+    /// There is no such collection or vector by now, or it cannot be written.
     pub fn retire_vector(
         &self,
-        collection: &str,
+        info: &CollectionInfo,
         (old, new): (&str, &str),
         lacking: Lacking<'_>,
     ) -> Result<Retired, Error> {
-        let target = self.holder(collection)?;
+        let target = self.described(info)?;
         self.decided(|| {
             let deciding = self.alone(&target);
             self.shared().wait_applied()?;
-            let settings = target.settings();
-            settings.by_name(old)?;
-            settings.by_name(new)?;
+            // Vectors come and go under this, and none does between the look and the record.
+            let _naming = self.naming.lock();
+            target.described_vector(info, old)?;
+            target.described_vector(info, new)?;
             let all = target.lacking(old, new, |_| true);
             let is_gone = match lacking {
                 Lacking::Keep => all == 0,
@@ -211,8 +222,7 @@ impl Engine {
                 Lacking::Accept => true,
             };
             if is_gone {
-                let _naming = self.naming.lock();
-                self.configure_on(deciding.basis, collection, &mut |settings| {
+                self.configure_on(deciding.basis, info.into(), &mut |settings| {
                     settings.remove(old);
                     Ok(())
                 })?;
@@ -224,19 +234,18 @@ impl Engine {
         })
     }
 
-    /// How many points have one vector and not another.
+    /// How many points have one vector and not another. The collection and the vectors are those that were described.
     ///
     /// # Errors
-    /// There is no such collection or vector.
+    /// There is no such collection or vector by now.
     pub fn count_lacking(
         &self,
-        collection: &str,
+        info: &CollectionInfo,
         (has, lacks): (&str, &str),
     ) -> Result<usize, Error> {
-        let target = self.holder(collection)?;
-        let settings = target.settings();
-        settings.by_name(has)?;
-        settings.by_name(lacks)?;
+        let target = self.described(info)?;
+        target.described_vector(info, has)?;
+        target.described_vector(info, lacks)?;
         Ok(target.lacking(has, lacks, |_| true))
     }
 }
@@ -247,6 +256,15 @@ fn few(points: usize) -> Result<(), Error> {
             "{points} points at once, the limit is {MAX_POINTS_PER_UPSERT}"
         ))),
         false => Ok(()),
+    }
+}
+
+/// Whether all are of one vector: not where its name has come to another while they were prepared.
+fn all_of(points: &[(PointId, NamedVectors)], vector: VectorId) -> Result<(), Error> {
+    let mut vectors = points.iter().flat_map(|(_, vectors)| vectors);
+    match vectors.all(|(of, _)| *of == vector) {
+        true => Ok(()),
+        false => Err(Error::Overtaken),
     }
 }
 

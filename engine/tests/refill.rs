@@ -3,8 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use engine::{
-    Ack, CollectionSpec, Engine, Error, Face, Lacking, Metric, NewFace, Options, Point, PointId,
-    Refill, Remade, Retired, Select, VectorSpec, Vectors, Which,
+    Ack, CollectionInfo, CollectionSpec, EmbedderRef, Engine, Error, Face, Lacking, Metric,
+    NewFace, Options, Point, PointId, Refill, Remade, Retired, Select, VectorSpec, Vectors, Which,
 };
 
 fn face(left: u16) -> Face {
@@ -47,6 +47,11 @@ fn vectors(engine: &Engine, id: u64) -> Vectors {
     };
     let mut points = engine.get("f", &[PointId::Num(id)], select).unwrap();
     points.remove(0).vectors.unwrap()
+}
+
+/// As the collection is now.
+fn now(engine: &Engine) -> CollectionInfo {
+    engine.describe("f").unwrap()
 }
 
 fn names(engine: &Engine, id: u64) -> Vec<String> {
@@ -94,8 +99,8 @@ fn a_vector_is_filled_only_where_it_is_missing_and_the_face_is_the_same() {
         refill(&engine, 3, 3),
         refill(&engine, 4, 4),
     ];
-    assert_eq!(engine.count_lacking("f", ("", "new")).unwrap(), 3);
-    let filled = engine.fill_vector("f", "new", refills, Ack::Applied);
+    assert_eq!(engine.count_lacking(&now(&engine), ("", "new")).unwrap(), 3);
+    let filled = engine.fill_vector(&now(&engine), "new", refills, Ack::Applied);
     assert_eq!(filled.unwrap(), 1);
     assert_eq!(names(&engine, 1), ["", "new"]);
     assert_eq!(names(&engine, 2), [""]);
@@ -103,16 +108,21 @@ fn a_vector_is_filled_only_where_it_is_missing_and_the_face_is_the_same() {
     let gone = engine.delete("f", vec![PointId::Num(5)], Ack::Applied);
     gone.unwrap();
     assert_eq!(vectors(&engine, 3).get("new").unwrap(), made);
-    let unknown = engine.fill_vector("f", "other", vec![refill(&engine, 1, 1)], Ack::Applied);
+    let unknown = engine.fill_vector(
+        &now(&engine),
+        "other",
+        vec![refill(&engine, 1, 1)],
+        Ack::Applied,
+    );
     assert!(matches!(unknown, Err(Error::NoVector { .. })));
     let wrong = Refill {
         vector: vec![1.0],
         ..refill(&engine, 2, 2)
     };
-    let wrong = engine.fill_vector("f", "new", vec![wrong], Ack::Applied);
+    let wrong = engine.fill_vector(&now(&engine), "new", vec![wrong], Ack::Applied);
     assert!(matches!(wrong, Err(Error::BadVector { .. })));
 
-    let kept = engine.retire_vector("f", ("", "new"), Lacking::Keep);
+    let kept = engine.retire_vector(&now(&engine), ("", "new"), Lacking::Keep);
     let lacking = |is_gone: bool| Retired {
         lacking: 1,
         is_gone,
@@ -124,7 +134,7 @@ fn a_vector_is_filled_only_where_it_is_missing_and_the_face_is_the_same() {
     // Others are not meant.
     for (of, is_gone) in [(1, false), (2, true)] {
         let these = [PointId::Num(of)].into_iter().collect();
-        let gone = engine.retire_vector("f", ("", "new"), Lacking::AcceptOf(&these));
+        let gone = engine.retire_vector(&now(&engine), ("", "new"), Lacking::AcceptOf(&these));
         assert_eq!(gone.unwrap(), lacking(is_gone));
     }
     assert_eq!(names(&engine, 1), ["new"]);
@@ -161,11 +171,11 @@ fn a_vector_made_of_another_is_put_only_where_that_one_is_as_it_was() {
     // The second has another old vector by now, the third is not there.
     engine.upsert("f", vec![old(2, 1.0)], Ack::Applied).unwrap();
     let all = vec![remade(1), remade(2), remade(3)];
-    let put = engine.fill_from_vector("f", ("", "new"), all.clone(), Ack::Applied);
+    let put = engine.fill_from_vector(&now(&engine), ("", "new"), all.clone(), Ack::Applied);
     assert_eq!(put.unwrap(), 1);
     assert_eq!(names(&engine, 1).len(), 2);
     assert_eq!(names(&engine, 2), [""]);
-    let again = engine.fill_from_vector("f", ("", "new"), all, Ack::Applied);
+    let again = engine.fill_from_vector(&now(&engine), ("", "new"), all, Ack::Applied);
     assert_eq!(again.unwrap(), 0);
     let of = vectors(&engine, 2).get("").unwrap().to_vec();
     let wrong = Remade {
@@ -173,7 +183,7 @@ fn a_vector_made_of_another_is_put_only_where_that_one_is_as_it_was() {
         vector: vec![1.0],
         ..remade(2)
     };
-    let refused = engine.fill_from_vector("f", ("", "new"), vec![wrong], Ack::Applied);
+    let refused = engine.fill_from_vector(&now(&engine), ("", "new"), vec![wrong], Ack::Applied);
     assert!(matches!(refused, Err(Error::BadVector { .. })));
     engine.check("f").unwrap();
 }
@@ -200,7 +210,7 @@ fn a_vector_goes_when_the_one_it_was_made_of_changes_and_is_missed_again() {
         vector: vec![0.0, 0.0, 1.0],
     };
     let all = (1..=3).map(|id| remade(id, vec![0.0, 1.0])).collect();
-    let put = engine.fill_from_vector("f", ("", "new"), all, Ack::Applied);
+    let put = engine.fill_from_vector(&now(&engine), ("", "new"), all, Ack::Applied);
     assert_eq!(put.unwrap(), 3);
     engine
         .begin_reindex("f", "new", Default::default())
@@ -220,8 +230,8 @@ fn a_vector_goes_when_the_one_it_was_made_of_changes_and_is_missed_again() {
         assert_eq!(names(&engine, 1), [""]);
         assert_eq!(vectors(&engine, 2).get("new").unwrap(), [1.0, 0.0, 0.0]);
         assert_eq!(names(&engine, 3), ["", "new"]);
-        assert_eq!(engine.count_lacking("f", ("", "new")).unwrap(), 1);
-        let kept = engine.retire_vector("f", ("", "new"), Lacking::Keep);
+        assert_eq!(engine.count_lacking(&now(&engine), ("", "new")).unwrap(), 1);
+        let kept = engine.retire_vector(&now(&engine), ("", "new"), Lacking::Keep);
         assert!(!kept.unwrap().is_gone);
         engine.check("f").unwrap();
         if checkpoint {
@@ -233,11 +243,11 @@ fn a_vector_goes_when_the_one_it_was_made_of_changes_and_is_missed_again() {
     assert!(engine.finish_reindex("f", "new").unwrap().is_some());
     // What was made of the former is not put any more, what is made of the present one is.
     let stale = vec![remade(1, vec![0.0, 1.0])];
-    let put = |remade| engine.fill_from_vector("f", ("", "new"), remade, Ack::Applied);
+    let put = |remade| engine.fill_from_vector(&now(&engine), ("", "new"), remade, Ack::Applied);
     assert_eq!(put(stale).unwrap(), 0);
     assert_eq!(put(vec![remade(1, vec![1.0, 0.0])]).unwrap(), 1);
     let gone = engine
-        .retire_vector("f", ("", "new"), Lacking::Keep)
+        .retire_vector(&now(&engine), ("", "new"), Lacking::Keep)
         .unwrap();
     assert!(gone.is_gone && gone.lacking == 0);
     // It is made of nothing any more: one of the old name is another vector.
@@ -248,5 +258,83 @@ fn a_vector_goes_when_the_one_it_was_made_of_changes_and_is_missed_again() {
     let other = vec![(PointId::Num(3), other)];
     engine.update_vectors("f", other, Ack::Applied).unwrap();
     assert_eq!(names(&engine, 3), ["new", "old"]);
+    engine.check("f").unwrap();
+}
+
+/// A name may be given again while somebody works by it: to a vector of another model, or in another collection.
+#[test]
+fn what_has_come_to_the_name_of_a_vector_or_collection_is_neither_filled_nor_taken_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = Engine::open(Options::new(folder.path())).unwrap();
+    let spec = VectorSpec::new(3, Metric::Cosine);
+    let make = || {
+        let old = CollectionSpec::new(2, Metric::Cosine);
+        engine.create_collection("f", old).unwrap();
+        engine.add_vector("f", "new", spec.clone()).unwrap();
+        let one = point(1, 1, &[("", vec![0.0, 1.0])]);
+        engine.upsert("f", vec![one], Ack::Applied).unwrap();
+    };
+    make();
+    let meant = now(&engine);
+    let refused = || {
+        let fill = vec![refill(&engine, 1, 1)];
+        let remade = Remade {
+            id: PointId::Num(1),
+            of: vec![0.0, 1.0],
+            vector: vec![0.0, 0.0, 1.0],
+        };
+        let names = ("", "new");
+        [
+            engine
+                .fill_vector(&meant, "new", fill, Ack::Applied)
+                .map(drop),
+            (engine.fill_from_vector(&meant, names, vec![remade], Ack::Applied)).map(drop),
+            engine
+                .retire_vector(&meant, names, Lacking::Accept)
+                .map(drop),
+            engine
+                .retire_vector(&meant, ("new", ""), Lacking::Accept)
+                .map(drop),
+            engine.count_lacking(&meant, names).map(drop),
+        ]
+    };
+    let (mut of_a_model, of_another_size) = (spec.clone(), VectorSpec::new(4, Metric::Cosine));
+    of_a_model.embedder = Some(EmbedderRef {
+        name: "other".to_owned(),
+        sha256: "0".repeat(64),
+    });
+    for other in [of_a_model, of_another_size] {
+        engine.remove_vector("f", "new").unwrap();
+        engine.add_vector("f", "new", other).unwrap();
+        for refused in refused() {
+            let told = refused.unwrap_err();
+            assert!(matches!(told, Error::Conflict(_)), "{told:?}");
+        }
+        assert_eq!(names(&engine, 1), [""]);
+        assert_eq!(now(&engine).spec.vectors.len(), 2);
+    }
+    // One whose index is built otherwise is the same.
+    engine.remove_vector("f", "new").unwrap();
+    let built_otherwise = VectorSpec {
+        m: 8,
+        ..spec.clone()
+    };
+    engine.add_vector("f", "new", built_otherwise).unwrap();
+    let filled = engine.fill_vector(&meant, "new", vec![refill(&engine, 1, 1)], Ack::Applied);
+    assert_eq!(filled.unwrap(), 1);
+    // Another collection.
+    engine.drop_collection("f").unwrap();
+    make();
+    let told = [
+        engine.add_vector(&meant, "more", spec.clone()),
+        engine.add_vector_made_of(&meant, ("", "more"), spec.clone()),
+        engine.update_collection(&meant, Default::default()),
+    ];
+    for refused in refused().into_iter().chain(told.map(|it| it.map(drop))) {
+        let told = refused.unwrap_err();
+        assert!(matches!(told, Error::NoCollection(_)), "{told:?}");
+    }
+    assert_eq!(now(&engine).spec.vectors.len(), 2);
+    assert_eq!(names(&engine, 1), [""]);
     engine.check("f").unwrap();
 }

@@ -17,7 +17,7 @@ use base64::prelude::BASE64_STANDARD;
 use embedder::limits::MAX_SIDE;
 use embedder::{
     Analysis, Base, Choice, Error, Face, FaceEmbedder, Flaws, ModelInfo, Quality, Timings, Waiting,
-    Want,
+    Want, outcomes_of,
 };
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -343,11 +343,7 @@ impl FaceEmbedder for RemoteEmbedder {
     }
 
     fn analyze_all(&mut self, photos: &[(&[u8], Want)]) -> Vec<Result<Analysis, Error>> {
-        let mut outcomes: Vec<_> = photos.iter().map(|_| Err(Error::NotAwaited)).collect();
-        self.analyze_awaited(photos, &|_| Waiting::Alone, &mut |at, outcome| {
-            outcomes[at] = outcome;
-        });
-        outcomes
+        outcomes_of(self, photos)
     }
 
     /// All at once, each told when its answer comes; one that nobody waits for any more is hung up.

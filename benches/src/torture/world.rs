@@ -234,8 +234,9 @@ fn change(engine: &Engine, model: &Model, op: &Op) -> Result<(), engine::Error> 
                 .iter()
                 .map(refill)
                 .collect::<Result<_, engine::Error>>();
-            refills
-                .and_then(|refills| engine.fill_vector(name, SIDE, refills, Ack::Applied))
+            let info = engine.describe(name)?;
+            engine
+                .fill_vector(&info, SIDE, refills?, Ack::Applied)
                 .map(drop)
         }
         Op::Retire(name, accept) => {
@@ -243,7 +244,10 @@ fn change(engine: &Engine, model: &Model, op: &Op) -> Result<(), engine::Error> 
                 true => Lacking::Accept,
                 false => Lacking::Keep,
             };
-            engine.retire_vector(name, (SIDE, FRONT), lacking).map(drop)
+            let info = engine.describe(name)?;
+            engine
+                .retire_vector(&info, (SIDE, FRONT), lacking)
+                .map(drop)
         }
         Op::Reindex(name, vector, step) => match rebuild(engine, name, vector, *step) {
             Err(engine::Error::Conflict(_)) => Ok(()),

@@ -20,7 +20,7 @@ use crate::import::PhotoId;
 use crate::limits;
 pub(crate) use error::Error;
 use http::Http;
-pub(crate) use wire::{AddFaces, Added, FaceHits, ImageError, Maker, NewImage, Record};
+pub(crate) use wire::{AddFaces, Added, Before, FaceHits, ImageError, Maker, NewImage, Record};
 
 /// A server, by its address and key.
 pub(crate) struct Client {
@@ -45,13 +45,17 @@ impl Client {
         Ok(answer.collections.into_iter().map(|c| c.name).collect())
     }
 
-    /// Makes a collection for faces unless there is one of that name, and says whether it has; where a
+    /// Makes a collection for faces unless there is one of that name, and says what was there; where a
     /// model is named, it must be that collection's.
-    pub(crate) fn ensure_collection(&self, name: &str, model: Option<&str>) -> Result<bool, Error> {
+    pub(crate) fn ensure_collection(
+        &self,
+        name: &str,
+        model: Option<&str>,
+    ) -> Result<Before, Error> {
         let path = collection_path(name);
         match self.http.get::<wire::Described>(&path) {
             Err(Error::Refused { status: 404, .. }) => {}
-            there => return there?.is_of(name, model).map(|()| false),
+            there => return there?.before(name, model),
         }
         let model = match model {
             Some(model) => model.to_owned(),
@@ -60,11 +64,11 @@ impl Client {
         self.make(&path, &json!({"embedder": model}))
     }
 
-    /// Whether it was made; not where somebody else has made it meanwhile.
-    fn make(&self, path: &str, body: &Value) -> Result<bool, Error> {
+    /// It is not made where somebody else has made it meanwhile.
+    fn make(&self, path: &str, body: &Value) -> Result<Before, Error> {
         match self.http.put::<Value>(path, body) {
-            Err(Error::Refused { status: 409, .. }) => Ok(false),
-            other => other.map(|_| true),
+            Err(Error::Refused { status: 409, .. }) => Ok(Before::Points),
+            other => other.map(|_| Before::Nothing),
         }
     }
 
@@ -82,18 +86,18 @@ impl Client {
     }
 
     /// Makes a collection for points with one vector, of a name (empty: of none) and so many numbers, unless there
-    /// is one of that name, and says whether it has; where a model is named, it has made the vectors, and must be
+    /// is one of that name, and says what was there; where a model is named, it has made the vectors, and must be
     /// that collection's.
     pub(crate) fn ensure_vectors(
         &self,
         name: &str,
         only: Option<(&str, usize)>,
         model: Option<&str>,
-    ) -> Result<bool, Error> {
+    ) -> Result<Before, Error> {
         let path = collection_path(name);
         match self.http.get::<wire::Described>(&path) {
             Err(Error::Refused { status: 404, .. }) => {}
-            there => return there?.is_of(name, model).map(|()| false),
+            there => return there?.before(name, model),
         }
         let settings = match (only, model) {
             (_, Some(model)) => json!({"embedder": model}),

@@ -41,6 +41,18 @@ pub(super) struct Described {
     embedder: Option<Model>,
     #[serde(default)]
     config: Value,
+    points_count: Option<u64>,
+}
+
+/// What was there of a collection before an import.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Before {
+    /// It was made for it.
+    Nothing,
+    /// It had no points, or none any more.
+    NoPoints,
+    /// It had points, or got them meanwhile.
+    Points,
 }
 
 impl Described {
@@ -92,6 +104,15 @@ impl Described {
             (name.clone(), maker)
         });
         named.collect()
+    }
+
+    /// What an import finds, if the collection is of its model.
+    pub(super) fn before(&self, collection: &str, model: Option<&str>) -> Result<Before, Error> {
+        self.is_of(collection, model)?;
+        Ok(match self.points_count {
+            Some(0) => Before::NoPoints,
+            _ => Before::Points,
+        })
     }
 
     /// Whether its vectors are of a model, if one is named.

@@ -13,7 +13,7 @@ use super::progress::Progress;
 use super::report::Rows as Report;
 use super::seen::Seen;
 use super::sofar::SoFar;
-use crate::client::{Client, Error};
+use crate::client::{Before, Client, Error};
 use crate::limits;
 
 /// What is known of a file once all of it was seen.
@@ -161,11 +161,12 @@ fn send(
     let model = survey.model.as_deref();
     let is_new = match dry_run {
         true => fits(client, &collection, survey).map(|()| false)?,
-        false => client.ensure_vectors(&collection, survey.only(), model)?,
+        false => {
+            let before = client.ensure_vectors(&collection, survey.only(), model)?;
+            so_far.begin_in(before);
+            before == Before::Nothing
+        }
     };
-    if is_new {
-        so_far.begin_anew();
-    }
     let (mut rows, _) = source.rows()?;
     let (mut seen, mut people) = (Seen::new(), People::of(client, &collection));
     let mut progress = Progress::new(report.rows, "vectors");

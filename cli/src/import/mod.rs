@@ -129,9 +129,8 @@ fn import(
         }
         return Ok(());
     }
-    if client.ensure_collection(collection, arguments.model.as_deref())? {
-        so_far.begin_anew();
-    }
+    let before = client.ensure_collection(collection, arguments.model.as_deref())?;
+    so_far.begin_in(before);
     let target = Target {
         client,
         collection,

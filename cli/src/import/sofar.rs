@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::lines::lines;
 use super::report::Twin;
+use crate::client::Before;
 
 /// What the same import, known by these words, has put in.
 pub(super) struct SoFar {
@@ -45,8 +46,11 @@ impl SoFar {
         self.put().take(self.before)
     }
 
-    /// Forgets these: the collection is another by now.
-    pub(super) fn begin_anew(&mut self) {
+    /// Forgets these where nothing of them is there any more: the collection is another by now, or was emptied.
+    pub(super) fn begin_in(&mut self, collection: Before) {
+        if collection == Before::Points {
+            return;
+        }
         (self.file, self.before) = (None, 0);
         if let Some(path) = &self.path {
             removed(path);
@@ -166,11 +170,16 @@ mod tests {
             3,
             "and not what it has put in itself"
         );
-        // The collection was dropped and made again.
-        let mut anew = of("stars");
-        anew.begin_anew();
-        anew.add([None]);
-        assert_eq!((anew.before().count(), told(&of("stars"))), (0, vec![None]));
+        // The collection was dropped and made again, or was emptied.
+        for before in [Before::Nothing, Before::NoPoints] {
+            let mut anew = of("stars");
+            anew.begin_in(Before::Points);
+            assert!(anew.before().count() > 0, "it is gone on with");
+            anew.begin_in(before);
+            anew.add([None]);
+            assert_eq!((anew.before().count(), told(&of("stars"))), (0, vec![None]));
+        }
+        let anew = of("stars");
         anew.complete();
         assert_eq!(told(&of("stars")), []);
         of("stars").complete();

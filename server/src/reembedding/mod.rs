@@ -91,11 +91,10 @@ impl Move {
 fn set(engine: &Engine, info: &CollectionInfo, told: Value) -> Result<(), engine::Error> {
     let metadata = [(KEY.to_owned(), told)].into_iter().collect();
     let change = CollectionChange {
-        of: Some(info.number),
         metadata: Some(metadata),
         ..CollectionChange::default()
     };
-    engine.update_collection(&info.name, change).map(drop)
+    engine.update_collection(info, change).map(drop)
 }
 
 /// Whether the collection is there still, and not another one of its name.
@@ -202,7 +201,7 @@ pub(crate) fn give_up(
     }
     let mut without = 0;
     if both {
-        let retired = engine.retire_vector(name, (to, from), lacking)?;
+        let retired = engine.retire_vector(info, (to, from), lacking)?;
         without = retired.lacking;
         if !retired.is_gone {
             return Err(Refusal::conflict(format!(
@@ -354,12 +353,16 @@ fn run(
         .and_then(|it| it.embedder.as_ref());
     let from_model = from_model.map(|it| &it.name);
     let names = (wanted.from.as_str(), wanted.to.as_str());
+    // Both vectors as they are meant: what comes to their names later is neither filled nor taken away.
+    let mut meant = info.clone();
+    let vectors = &mut meant.spec.vectors;
+    vectors.insert(wanted.to.clone(), vector.clone());
     match makers.1 {
         // What changes of the old vectors meanwhile is seen by what it takes away of the new ones.
-        Some(_) => engine.add_vector_made_of(collection, names, vector)?,
-        None => engine.add_vector(collection, names.1, vector)?,
+        Some(_) => engine.add_vector_made_of(info, names, vector)?,
+        None => engine.add_vector(info, names.1, vector)?,
     };
-    let mut work = work::Work::new(engine, makers, (info, wanted), (job, room))?;
+    let mut work = work::Work::new(engine, makers, (&meant, wanted), (job, room))?;
     let Retired {
         lacking,
         is_gone: removed,
@@ -367,7 +370,7 @@ fn run(
         is_there(engine, info)?;
         let lacking = match (wanted.keep_old, wanted.accept_missing) {
             (true, _) => {
-                let lacking = engine.count_lacking(collection, names)?;
+                let lacking = engine.count_lacking(&meant, names)?;
                 return Ok(Retired {
                     lacking,
                     is_gone: false,
@@ -376,7 +379,7 @@ fn run(
             (false, true) => Lacking::AcceptOf(given_up),
             (false, false) => Lacking::Keep,
         };
-        Ok(engine.retire_vector(collection, names, lacking)?)
+        Ok(engine.retire_vector(&meant, names, lacking)?)
     })?;
     let filled = work.filled();
     let is_over = removed || (wanted.keep_old && (lacking == 0 || wanted.accept_missing));

@@ -107,6 +107,7 @@ pub(super) struct Work<'a> {
     pool: &'a Pool,
     /// Makes new vectors of the old ones, where the new model is a head on theirs.
     mapper: Option<Mapper>,
+    /// With both vectors.
     info: &'a CollectionInfo,
     collection: &'a str,
     wanted: &'a Move,
@@ -263,9 +264,9 @@ impl<'a> Work<'a> {
         let remade: Vec<Remade> = remade
             .map(|((id, of), vector)| Remade { id, of, vector })
             .collect();
-        self.filled.of_vectors += self.patiently(|engine, (collection, wanted)| {
+        self.filled.of_vectors += self.patiently(|engine, (info, wanted)| {
             let names = (wanted.from.as_str(), wanted.to.as_str());
-            engine.fill_from_vector(collection, names, remade.clone(), Ack::Applied)
+            engine.fill_from_vector(info, names, remade.clone(), Ack::Applied)
         })?;
         Ok(())
     }
@@ -399,19 +400,19 @@ impl<'a> Work<'a> {
         if refills.is_empty() {
             return Ok(0);
         }
-        self.patiently(|engine, (collection, wanted)| {
-            engine.fill_vector(collection, &wanted.to, refills.clone(), Ack::Applied)
+        self.patiently(|engine, (info, wanted)| {
+            engine.fill_vector(info, &wanted.to, refills.clone(), Ack::Applied)
         })
     }
 
     /// Again and again while the engine is busy, unless the job is to stop.
     fn patiently(
         &self,
-        write: impl Fn(&Engine, (&str, &Move)) -> Result<usize, engine::Error>,
+        write: impl Fn(&Engine, (&CollectionInfo, &Move)) -> Result<usize, engine::Error>,
     ) -> Result<u64, Halt> {
         loop {
             is_there(self.engine, self.info)?;
-            match write(self.engine, (self.collection, self.wanted)) {
+            match write(self.engine, (self.info, self.wanted)) {
                 Err(engine::Error::Busy(_)) => {
                     self.job.go_on()?;
                     thread::sleep(PATIENCE);

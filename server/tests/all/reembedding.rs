@@ -51,6 +51,12 @@ fn one_that_waits() -> (Embedding, Receiver<()>, Sender<()>) {
     (Embedding::Made(vec![one, other]), seen, go)
 }
 
+/// A server with those. Where a test fails it may before the server is to end, which waits for it.
+fn one_waiting() -> (Server, Receiver<()>, Sender<()>) {
+    let (models, seen, go) = one_that_waits();
+    (Server::start_with(&[], models), seen, go)
+}
+
 /// Of one the photo is kept, of one the crop, of one nothing.
 fn fill(server: &Server) {
     server.with_faces("f");
@@ -263,8 +269,7 @@ fn photos_that_come_before_both_models_of_a_move_are_there_are_to_be_sent_again(
 
 #[test]
 fn a_move_that_is_cancelled_stays_so_and_searches_go_by_the_old_model() {
-    let (models, seen, go) = one_that_waits();
-    let mut server = Server::start_with(&[], models);
+    let (mut server, seen, go) = one_waiting();
     server.with_faces("f");
     for id in 1..=3 {
         add(&server, id, &[]);
@@ -286,8 +291,7 @@ fn a_move_that_is_cancelled_stays_so_and_searches_go_by_the_old_model() {
 
 #[test]
 fn a_photo_whose_vector_goes_while_it_is_looked_at_is_to_be_sent_again() {
-    let (models, seen, go) = one_that_waits();
-    let server = Server::start_with(&[], models);
+    let (server, seen, go) = one_waiting();
     server.with_faces("f");
     let new = json!({"dense": {"embedder": "fake-72"}});
     for path in ["/collections/f/faces", "/collections/f/faces/search"] {
@@ -309,8 +313,7 @@ fn a_photo_whose_vector_goes_while_it_is_looked_at_is_to_be_sent_again() {
 /// A kill may come right after the answer: by then the next start must know of it.
 #[test]
 fn a_move_that_was_answered_is_in_the_log() {
-    let (models, seen, go) = one_that_waits();
-    let server = Server::start_with(&[], models);
+    let (server, seen, go) = one_waiting();
     fill(&server);
     let job = server.post(REEMBED, &json!({"model": "fake-72"})).ok();
     let told = server.get("/collections/f").ok();

@@ -42,6 +42,31 @@ fn loaded(server: &Server) -> Vec<String> {
     loaded.map(|it| it["name"].to_string()).collect()
 }
 
+/// Another model of the same name.
+struct LearnedAnew(FakeEmbedder, ModelInfo);
+
+impl LearnedAnew {
+    fn new() -> Self {
+        let first = FakeEmbedder::new();
+        let sha256 = "9".repeat(64);
+        let model = ModelInfo {
+            sha256,
+            ..first.model().clone()
+        };
+        Self(first, model)
+    }
+}
+
+impl FaceEmbedder for LearnedAnew {
+    fn model(&self) -> &ModelInfo {
+        &self.1
+    }
+
+    fn analyze_all(&mut self, photos: &[(&[u8], Want)]) -> Vec<Result<Analysis, embedder::Error>> {
+        self.0.analyze_all(photos)
+    }
+}
+
 #[test]
 fn one_server_looks_at_photos_and_another_keeps_and_finds_them() {
     let far = embedding();
@@ -93,6 +118,10 @@ fn one_server_looks_at_photos_and_another_keeps_and_finds_them() {
     let message = search().refused(502);
     assert!(message.contains(&address), "{message}");
     drop(other);
+    let anew = Server::start_with(&settings, made(|| Box::new(LearnedAnew::new())));
+    let message = search().refused(502);
+    assert!(message.contains("fake-128 is now"), "{message}");
+    drop(anew);
     let _far = Server::start_with(&settings, fake());
     search().ok();
 }
@@ -434,6 +463,8 @@ fn a_photo_whose_client_has_gone_is_left_by_the_other_server_too() {
         ("embedding.remote_url", url.as_str()),
         ("embedding.remote_key", KEY),
         ("embedding.remote_timeout_s", "120"),
+        // The next photo goes by the same line.
+        ("embedding.workers", "1"),
     ];
     let server = Server::start_with(&settings, Embedding::Models);
     common::until(|| server.get("/readyz").status == 200);

@@ -118,7 +118,6 @@ impl UpdateCollection {
             metadata.insert(engine::TTL_S.to_owned(), ttl_s);
         }
         Ok(CollectionChange {
-            of: None,
             metadata,
             ef_construct,
         })

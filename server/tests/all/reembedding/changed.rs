@@ -55,6 +55,8 @@ fn a_vector_that_is_changed_while_its_collection_moves_to_a_head_is_mapped_again
     });
     let base: Arc<Factory> = Arc::new(|| Ok(Box::new(FakeEmbedder::new()) as _));
     let server = Server::start_with(&[], Embedding::MadeWithHeads(vec![base], vec![head]));
+    // Dropped before it, so that it ends also where this fails.
+    let go = go;
     server.with_faces("f");
     put_points(&server, 1..=PAGE + 40);
     let body = json!({"model": "fake-64", "keep_old": false});

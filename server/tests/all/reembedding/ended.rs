@@ -130,8 +130,7 @@ fn a_move_that_is_given_up_leaves_the_collection_as_it_was_and_another_can_begin
 
 #[test]
 fn a_move_that_is_at_work_is_cancelled_before_it_is_given_up() {
-    let (models, seen, go) = one_that_waits();
-    let server = Server::start_with(&[], models);
+    let (server, seen, go) = one_waiting();
     server.with_faces("f");
     add(&server, 1, &[]);
     let job = server.post(REEMBED, &json!({"model": "fake-72"})).ok();
@@ -185,8 +184,7 @@ fn a_move_that_waits_to_go_on_keeps_its_id_and_can_be_cancelled() {
 
 #[test]
 fn a_move_that_a_stop_has_interrupted_tells_in_the_end_of_all_that_it_has_done() {
-    let (models, seen, go) = one_that_waits();
-    let mut server = Server::start_with(&[], models);
+    let (mut server, seen, go) = one_waiting();
     server.with_faces("f");
     for id in 1..=20 {
         add(&server, id, &[]);
@@ -222,8 +220,7 @@ fn a_move_that_a_stop_has_interrupted_tells_in_the_end_of_all_that_it_has_done()
 /// The move is of the collection that there was, not of what is called so later.
 #[test]
 fn a_move_whose_collection_is_dropped_leaves_the_next_one_of_its_name_alone() {
-    let (models, seen, go) = one_that_waits();
-    let server = Server::start_with(&[], models);
+    let (server, seen, go) = one_waiting();
     server.with_faces("f");
     add(&server, 1, &[]);
     let job = server.post(REEMBED, &json!({"model": "fake-72"})).ok();
@@ -243,4 +240,23 @@ fn a_move_whose_collection_is_dropped_leaves_the_next_one_of_its_name_alone() {
     add(&server, 1, &[]);
     let result = reembed(&server, &json!({"model": "fake-72"}));
     assert_eq!(result["old_vector"], "removed", "{result}");
+}
+
+/// What came to the vector's name while photos were looked at is of no model: it gets none of this one's.
+#[test]
+fn a_move_whose_new_vector_is_replaced_fills_no_other_of_its_name() {
+    let (server, seen, go) = one_waiting();
+    server.with_faces("f");
+    add(&server, 1, &[]);
+    let job = server.post(REEMBED, &json!({"model": "fake-72"})).ok();
+    seen.recv().unwrap();
+    server.delete("/collections/f/vectors/fake-72").ok();
+    let own = json!({"dense": {"size": 72, "distance": "Cosine"}});
+    server.put("/collections/f/vectors/fake-72", &own).ok();
+    drop(go);
+    let job = ended(&server, &job["id"]);
+    assert_eq!(job["status"], "failed", "{job}");
+    assert!(job.to_string().contains("has been replaced"), "{job}");
+    assert_eq!(vectors(&server, 1), [""]);
+    assert_eq!(best(&server, 1), (json!(1), "fake-128".into()));
 }
