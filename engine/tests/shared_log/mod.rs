@@ -3,7 +3,9 @@
 
 mod broken;
 mod insert;
+mod late;
 mod remembered;
+mod seeds;
 mod unfinished;
 
 use std::io::Read;
