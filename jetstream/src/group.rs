@@ -280,6 +280,8 @@ mod tests {
         stream.put(2, (1, 2), second);
         stream.put(4, (0, 2), first);
         stream.put(4, (1, 2), second);
+        stream.put(5, (0, 2), first);
+        stream.put(6, (1, 2), second);
         let expected = [
             (1 << 16, "a"),
             ((1 << 16) + 1, ""),

@@ -221,6 +221,11 @@ mod tests {
         let mut opened = known(5, 1, (4, 4), &next).unwrap();
         opened.recall(&third);
         assert_eq!((opened.sum, opened.last), (all.sum, all.last));
+        // What is left of a group says only what its last record is not behind.
+        let cut = stream(&[(1, 0, 1), (2, 0, 2), (2, 1, 2)]);
+        let rest = |sequence: u64| Ok((sequence == 3).then(|| cut[2].clone()));
+        let opened = known(5, 1, (3, 3), &rest).unwrap();
+        assert!(opened.sum.is_some() && opened.bookmark().is_none());
         // Where a log begins behind a position there is nothing to be remembered.
         let begun = known(5, 4, (4, 3), &gone).unwrap();
         assert_eq!((begun.sum, begun.last), (Some(0), behind(3)));

@@ -94,6 +94,27 @@ fn certificates_and_a_password_are_asked_for_and_shown() {
     assert!(!refused.contains("battery-staple"), "{refused}");
 }
 
+#[test]
+fn servers_that_speak_no_tls_are_refused_by_who_was_given_an_authority() {
+    let Some(nats) = Nats::start(1, ALWAYS) else {
+        return;
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let ca = dir.path().join("ca.pem");
+    let key = KeyPair::generate().unwrap();
+    let own = CertificateParams::new(Vec::new()).unwrap();
+    fs::write(&ca, own.self_signed(&key).unwrap().pem()).unwrap();
+    let plain = Settings {
+        access: Access {
+            ca: Some(ca),
+            ..Access::default()
+        },
+        ..settings(&nats, "plain")
+    };
+    let refused = JetStreamLog::open(&plain).err().unwrap().to_string();
+    assert!(refused.contains("TLS"), "{refused}");
+}
+
 /// Claims that a key has signed, as servers of NATS read them.
 fn signed(by: &nkeys::KeyPair, subject: &str, nats: &Value) -> String {
     let claims = json!({

@@ -94,7 +94,9 @@ fn what_was_not_whole_is_no_checkpoint_and_goes_once_it_rests() {
     let left = ["#1", ".about"].map(|end| File::create(own.join(format!("{name}{end}"))).unwrap());
     assert_eq!(store.all().unwrap().len(), 1);
     assert_eq!(store.sweep(HOUR).unwrap(), 0, "it may go on");
-    for file in left {
+    // What is whole rests as long.
+    let whole = there.iter().map(|it| File::open(it).unwrap());
+    for file in left.into_iter().chain(whole) {
         file.set_modified(SystemTime::now() - HOUR * 2).unwrap();
     }
     assert_eq!(store.sweep(HOUR).unwrap(), 2);
@@ -251,13 +253,16 @@ fn where_checkpoints_of_a_lost_log_lie_no_other_is_made_but_by_who_says_so() {
     let again = tempfile::tempdir().unwrap();
     let fails = Settings {
         stream: "other".to_owned(),
+        // More than there are; nobody looks before the stream is made.
         replicas: 5,
+        lazy_sync: true,
         checkpoints: Some(format!("file://{}", again.path().display())),
         ..settings
     };
     assert!(begin(&fails, at, String::new(), &b"x"[..]).is_err());
     let left = Settings {
         replicas: 1,
+        lazy_sync: false,
         ..fails
     };
     begin(&left, at, String::new(), &b"x"[..]).unwrap();

@@ -192,9 +192,11 @@ fn servers_that_do_not_sync_are_refused_or_taken_if_told() {
     assert!(told(&unknown).contains("nats.monitors"));
     let lenient = Settings {
         lazy_sync: true,
-        ..strict
+        ..strict.clone()
     };
     assert_eq!(open(&lenient).last_lsn(), Lsn(0));
+    // Also where the stream is there already.
+    assert!(told(&strict).contains("sync_interval: always"));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use async_nats::jetstream::stream::Config;
 use common::{ALWAYS, Nats, Proxy};
 use futures_util::StreamExt;
 use jetstream::{Checkpoints, JetStreamLog, Settings};
-use reach::operator;
+use reach::{change, operator, until};
 use storage::{Error, Log, Lsn};
 
 fn settings(nats: &Nats) -> Settings {
@@ -29,8 +29,8 @@ fn purge(nats: &Nats) {
     });
 }
 
-/// Removes the stream and makes it again, with the same settings and what `of` makes of its messages.
-fn make_anew(nats: &Nats, of: impl Fn(Vec<u8>) -> Vec<u8>) {
+/// Removes the stream and makes it again after a while, with the same settings and what `of` makes of its messages.
+fn make_anew(nats: &Nats, after: Duration, of: impl Fn(Vec<u8>) -> Vec<u8>) {
     operator(nats, async |context| {
         let stream = context.get_stream("log").await.unwrap();
         let info = stream.cached_info().clone();
@@ -40,6 +40,7 @@ fn make_anew(nats: &Nats, of: impl Fn(Vec<u8>) -> Vec<u8>) {
             messages.push(of(message.payload.to_vec()));
         }
         context.delete_stream("log").await.unwrap();
+        std::thread::sleep(after);
         context.create_stream(info.config).await.unwrap();
         for message in messages {
             let sent = context.publish("log.log", message.into()).await.unwrap();
@@ -113,8 +114,8 @@ fn who_has_not_read_yet_what_has_arrived_and_was_purged_reads_it_and_writes_on()
     let settings = settings(&nats);
     let (mut one, mut late) = (open(&settings), open(&settings));
     let first = one.append(&[b"first".to_vec()]).unwrap()[0];
-    reach::until("it has arrived", || {
-        reach::operator(&nats, async |context| {
+    until("it has arrived", || {
+        operator(&nats, async |context| {
             let stream = context.get_stream(&settings.stream).await.unwrap();
             let consumers: Vec<_> = stream.consumers().collect().await;
             let arrived = consumers
@@ -129,6 +130,39 @@ fn who_has_not_read_yet_what_has_arrived_and_was_purged_reads_it_and_writes_on()
     let read = late.follow(Duration::from_secs(20)).unwrap();
     assert_eq!(read, [(first, b"first".to_vec())]);
     late.append(&[b"late".to_vec()]).unwrap();
+}
+
+#[test]
+fn a_record_that_was_purged_before_its_acknowledgement_came_is_not_told_to_be_overtaken() {
+    let Some(nats) = Nats::start(1, ALWAYS) else {
+        return;
+    };
+    let proxy = Proxy::start(nats.address(0));
+    let mut log = open(&Settings {
+        servers: vec![proxy.url()],
+        ..settings(&nats)
+    });
+    log.append(&[b"before".to_vec()]).unwrap();
+    // Shorter than it takes until the servers are asked again.
+    let window = Duration::from_millis(100);
+    change(&nats, "log", |it| it.duplicate_window = window);
+    proxy.deafen(true);
+    let told = std::thread::scope(|scope| {
+        let write = scope.spawn(|| log.append(&[b"lost".to_vec()]));
+        until("the record is there", || {
+            operator(&nats, async |context| {
+                let stream = context.get_stream("log").await.unwrap();
+                stream.cached_info().state.last_sequence == 2
+            })
+        });
+        purge(&nats);
+        std::thread::sleep(4 * window);
+        proxy.deafen(false);
+        write.join().unwrap().unwrap_err()
+    });
+    // It was there, and others may have read it: it is not to be written again as if it had not been.
+    assert!(matches!(told, Error::Unreachable(_)), "{told}");
+    assert!(told.to_string().contains("was purged before"), "{told}");
 }
 
 #[test]
@@ -180,19 +214,24 @@ fn a_stream_that_is_made_anew_is_taken_only_with_all_that_was_in_it() {
     };
     let settings = settings(&nats);
     let (mut one, _) = filled(&settings);
-    make_anew(&nats, |message| message);
+    let mut follow = |seconds| {
+        let until = Instant::now() + Duration::from_secs(seconds);
+        while Instant::now() < until {
+            one.follow(Duration::from_millis(200)).unwrap();
+        }
+    };
+    // It is looked how it stands when nothing has come for five seconds: then it is not there, and soon is again.
+    follow(4);
+    make_anew(&nats, Duration::from_secs(2), |message| message);
     // As long as it would take to be told.
-    let until = Instant::now() + Duration::from_secs(12);
-    while Instant::now() < until {
-        one.follow(Duration::from_millis(200)).unwrap();
-    }
+    follow(12);
     one.append(&[b"next".to_vec()]).unwrap();
     let other = |mut message: Vec<u8>| {
         let last = message.len() - 1;
         message[last] ^= 1;
         message
     };
-    make_anew(&nats, other);
+    make_anew(&nats, Duration::ZERO, other);
     let told = told(&mut one);
     assert!(
         told.contains("is another than this node has read"),

@@ -3,6 +3,7 @@
 
 mod broken;
 mod insert;
+mod late;
 mod remembered;
 mod seeds;
 mod unfinished;

@@ -2,6 +2,7 @@
 //! another, however often it starts.
 
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use engine::{Ack, Engine, Options};
@@ -9,7 +10,7 @@ use storage::{Bookmark, Error, History, Log, Lsn, MemoryLog, Records, checksum};
 use tempfile::TempDir;
 
 use super::broken::killed;
-use super::{Cluster, spec, wait_for};
+use super::{Cluster, Kept, keep, seeded, spec, wait_for};
 use crate::common::{contents, point};
 
 struct Chained(MemoryLog);
@@ -117,4 +118,58 @@ fn a_log_that_was_written_anew_is_told_at_every_start_though_a_power_cut_took_th
         drop(one);
         std::fs::remove_dir_all(left.path().join("copy")).unwrap();
     }
+}
+
+#[test]
+fn a_seed_of_another_log_of_the_same_number_is_passed_over() {
+    let (cluster, others) = (Cluster::new(), Cluster::new());
+    let store = Kept::default();
+    let open = |of: &Cluster| {
+        let dir = tempfile::tempdir().unwrap();
+        let options = Options {
+            seed: seeded(of, &dir, &store).seed,
+            ..options(of, &dir)
+        };
+        Engine::open(options).map(|engine| (engine, dir))
+    };
+    for (of, n) in [(&others, 1), (&cluster, 2)] {
+        let (one, _dir) = open(of).unwrap();
+        one.create_collection("c", spec()).unwrap();
+        one.upsert("c", vec![point(n, n)], Ack::Applied).unwrap();
+        if n == 2 {
+            keep(&store, &one);
+        }
+    }
+    let (late, _dir) = open(&cluster).unwrap();
+    let replayed = late.status().replayed_records;
+    assert_eq!((replayed, contents(&late, "c").len()), (0, 1));
+    let told = open(&others).err().unwrap().to_string();
+    assert!(
+        told.contains("the checkpoint in the store") && told.contains("it is another"),
+        "{told}"
+    );
+}
+
+#[test]
+fn what_a_seed_says_of_the_log_is_of_where_it_ends_also_while_others_write() {
+    let cluster = Cluster::new();
+    let dir = tempfile::tempdir().unwrap();
+    let one = Engine::open(options(&cluster, &dir)).unwrap();
+    one.create_collection("c", spec()).unwrap();
+    thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            for n in 0..600 {
+                let written = one.upsert("c", vec![point(n % 50, n)], Ack::Durable);
+                written.unwrap();
+            }
+        });
+        while !writer.is_finished() {
+            let head = one.seed().unwrap().head.clone();
+            let told = head.bookmark.map(|it| it.last);
+            assert!(told.is_none_or(|it| it == head.lsn), "{head:?}");
+        }
+    });
+    one.upsert("c", vec![point(99, 1)], Ack::Applied).unwrap();
+    let head = one.seed().unwrap().head.clone();
+    assert_eq!(head.bookmark.map(|it| it.last), Some(head.lsn));
 }

@@ -1,11 +1,13 @@
 //! A log that is purged or removed beside nodes that follow it.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+use jetstream::Checkpoints;
 use serde_json::json;
+use storage::Lsn;
 
 use crate::common::{Server, fake, until};
 use crate::replicas::nats::{ALWAYS, Nats};
-use crate::replicas::on;
+use crate::replicas::{on, reached};
 
 /// A node that puts checkpoints into the store so often, or never.
 fn start(
@@ -46,6 +48,12 @@ fn nodes_say_that_their_log_was_purged_until_a_checkpoint_makes_up_for_it() {
     for id in 0..5 {
         assert_eq!(put(&first, id), 200);
     }
+    // With what ends before that nobody begins.
+    let store = Checkpoints::open(&reached(&nats)).unwrap();
+    let older = lsn(&first).parse::<u64>().unwrap() - (1 << 16);
+    store
+        .put(Lsn(older), "of before".into(), &b"nothing"[..])
+        .unwrap();
     purge(&nats);
     let ready = || first.get("/readyz").text();
     until(|| ready().contains("somebody has purged what comes before"));
@@ -204,6 +212,24 @@ fn a_node_that_is_behind_what_was_purged_serves_what_it_has_when_nobody_puts_the
     });
     assert_eq!((put(&second, 2), put(&first, 3)), (200, 200));
     until(|| count(&first) == 4 && count(&second) == 4);
+}
+
+#[test]
+fn a_node_that_begins_with_a_checkpoint_behind_which_all_was_purged_writes_on() {
+    let Some(nats) = Nats::start(1, ALWAYS) else {
+        return;
+    };
+    let first = node(&nats, "1");
+    first.with_vectors("c", 2, "Euclid");
+    assert_eq!(put(&first, 0), 200);
+    let store = Checkpoints::open(&reached(&nats)).unwrap();
+    let last = Lsn(lsn(&first).parse().unwrap());
+    until(|| store.all().unwrap().iter().any(|it| it.lsn == last));
+    // Nobody is left who has read it.
+    drop(first);
+    purge(&nats);
+    let fresh = node(&nats, "0");
+    assert_eq!((put(&fresh, 1), count(&fresh)), (200, 2));
 }
 
 #[test]

@@ -3,7 +3,9 @@
 #[path = "../../../jetstream/tests/common/mod.rs"]
 pub(crate) mod nats;
 
-use jetstream::{Access, Settings, Sums};
+use std::time::Duration;
+
+use jetstream::{Access, Checkpoints, Settings, Sums};
 use nats::{ALWAYS, Nats};
 use serde_json::json;
 use storage::Lsn;
@@ -43,7 +45,10 @@ fn a_node_tells_when_another_holds_something_else() {
     let Some(nats) = Nats::start(1, ALWAYS) else {
         return;
     };
-    let often = [("nats.compare_interval_s", "1")];
+    let often = [
+        ("nats.compare_interval_s", "1"),
+        ("nats.checkpoint_interval_s", "1"),
+    ];
     let server = on(&nats, &often, |settings| {
         Server::start_with(settings, fake())
     });
@@ -80,8 +85,23 @@ fn a_node_tells_when_another_holds_something_else() {
         metric("doppel_replicas_compared_lsn") > 0.0
     });
     assert!(metric("doppel_replicas_differ") == 0.0);
+    let store = Checkpoints::open(&reached(&nats)).unwrap();
+    until(|| !store.all().unwrap().is_empty());
+    let bent = |text: String| text.replace("\"c\":[\"", "\"c\":[\"0");
     until(|| {
-        say(&|text| text.replace("\"c\":[\"", "\"c\":[\"0"));
+        say(&bent);
         metric("doppel_replicas_differ") == 1.0
     });
+    // It puts nothing there any more for others to begin with, but for what it had begun to.
+    let put = || {
+        server.put("/collections/c/points?wait=true", &points).ok();
+        say(&bent);
+        std::thread::sleep(Duration::from_millis(50));
+    };
+    (0..20).for_each(|_| put());
+    let before = last();
+    (0..60).for_each(|_| put());
+    assert!(metric("doppel_replicas_differ") == 1.0);
+    let newest = store.all().unwrap().into_iter().map(|it| it.lsn).max();
+    assert!(newest < Some(before), "{newest:?}, {before}");
 }

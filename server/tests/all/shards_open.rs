@@ -126,3 +126,26 @@ fn the_parts_of_a_collection_that_is_dropped_at_once_after_the_first_start_are_g
         }
     }
 }
+
+#[test]
+fn a_collection_whose_parts_are_not_made_yet_is_not_told_to_be_missing() {
+    let Some(nats) = Nats::start(1, ALWAYS) else {
+        return;
+    };
+    let (first, other) = (node(&nats, "0,1", KEY), node(&nats, "2", KEY));
+    spread(&first, "ready", "Euclid");
+    for round in 0..8 {
+        let name = format!("c{round}");
+        let path = format!("/collections/{name}/points/count");
+        std::thread::scope(|scope| {
+            let made = scope.spawn(|| create(&first, &name).status);
+            while !made.is_finished() {
+                let exists = other.get(&format!("/collections/{name}/exists")).ok();
+                let told = other.post(&path, &json!({}));
+                let is_known = exists["exists"] == true;
+                assert!(!is_known || told.status != 404, "{}", told.text());
+            }
+            assert_eq!(made.join().unwrap(), 200);
+        });
+    }
+}

@@ -1,5 +1,7 @@
 //! Shared logs that are purged, cut, removed or written anew, beside the copy of a node.
 
+mod another;
+
 use super::*;
 use crate::disk::OsDisk;
 use crate::log::{MemoryLog, SeveredLog, keeps_log_contract, keeps_shared_log_contract};
