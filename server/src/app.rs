@@ -17,6 +17,7 @@ use tracing::Span;
 
 use crate::access::{NotMade, Ring};
 use crate::audit::Audit;
+use crate::duplicates::Underway;
 use crate::faces::Faces;
 use crate::gate::Gate;
 use crate::http;
@@ -37,7 +38,6 @@ use crate::retention::Retention;
 use crate::seen::Applied;
 use crate::shards::Shards;
 use crate::slow::Slow;
-use crate::wire::point::UpdateMode;
 
 /// The state of the server.
 pub(crate) struct App {
@@ -61,6 +61,8 @@ pub(crate) struct App {
     /// Held by one who decides about a subject by what there is of it.
     pub(crate) subjects: tokio::sync::Mutex<()>,
     pub(crate) audit: Audit,
+    /// Faces that are on their way in.
+    pub(crate) underway: Underway,
     /// What the log that nodes share lacks, in words; this node has it.
     purged: Mutex<Option<String>>,
     /// The server that looks at this one's photos, if another does.
@@ -105,6 +107,7 @@ impl App {
             without_log: false,
             slow: Slow::new(config.log_output.slow_ms),
             audit,
+            underway: Underway::default(),
             recovery: Recovery::default(),
             purged: Mutex::default(),
             searches: Gate::new("searches", config.server.concurrent_searches),
@@ -340,40 +343,6 @@ impl App {
             Ok(outcome) => outcome.map_err(Refusal::from),
             Err(_) => Err(Refusal::internal("a thread of the server broke down")),
         }
-    }
-
-    /// Puts points in.
-    pub(crate) async fn upsert(
-        &self,
-        collection: String,
-        points: Vec<engine::Point>,
-        ack: Ack,
-    ) -> Result<Written, Refusal> {
-        let bytes = points.iter().map(engine::Point::memory_bytes).sum();
-        let outcome =
-            self.write_taking(bytes, move |engine| engine.upsert(&collection, points, ack));
-        let outcome = outcome.await;
-        self.metrics.wrote("upsert", &outcome);
-        outcome
-    }
-
-    /// Puts points in; where those stay whose ids are there, it gives these ids.
-    pub(crate) async fn put(
-        &self,
-        collection: String,
-        points: Vec<engine::Point>,
-        mode: UpdateMode,
-        ack: Ack,
-    ) -> Result<(Written, Option<Vec<PointId>>), Refusal> {
-        if mode == UpdateMode::Upsert {
-            return Ok((self.upsert(collection, points, ack).await?, None));
-        }
-        let bytes = points.iter().map(engine::Point::memory_bytes).sum();
-        let outcome =
-            self.write_taking(bytes, move |engine| engine.insert(&collection, points, ack));
-        let outcome = outcome.await;
-        self.metrics.wrote("upsert", &outcome);
-        outcome.map(|(written, known)| (written, Some(known)))
     }
 
     /// Gives points other vectors.

@@ -52,6 +52,7 @@ mod pace;
 mod pause;
 mod places;
 mod purged;
+mod put;
 mod recall;
 mod recovery;
 mod reembedding;

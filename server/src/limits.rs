@@ -33,6 +33,9 @@ pub(crate) const SCALE_POINTS: usize = 10_000;
 pub(crate) const SCALES: usize = 1_000;
 /// The cosine from which on two faces are of the same picture.
 pub(crate) const DUPLICATE_COSINE: f32 = 0.98;
+/// How long a face waits for one of the same picture that is on its way in, and how long that one is
+/// held for others once it is in the log and not yet seen.
+pub(crate) const DUPLICATE_WAIT: Duration = Duration::from_secs(10);
 /// How often it is looked whether nodes are to be compared, and what they say.
 pub(crate) const COMPARISON_TICK: Duration = Duration::from_secs(5);
 /// After which a store of checkpoints that could not be used is tried again.

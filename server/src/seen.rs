@@ -27,7 +27,7 @@ impl Applied {
     }
 
     /// Whether all up to a position is applied in time.
-    async fn reaches(&self, engine: &Engine, lsn: u64, wait: Duration) -> bool {
+    pub(crate) async fn reaches(&self, engine: &Engine, lsn: u64, wait: Duration) -> bool {
         let until = Instant::now() + wait;
         loop {
             let more = self.0.notified();

@@ -20,10 +20,12 @@ use super::subjects::{can_be_named, known, of, somebodys, without_examples};
 use super::{collection, settings};
 use crate::api::Operation;
 use crate::app::App;
+use crate::duplicates::{Comer, Space};
 use crate::http;
 use crate::limits;
 use crate::makers::{clean, kept, look, makers, moved, searcher};
 use crate::wire::id::Id;
+use crate::wire::photo::Existing;
 use crate::wire::sieve::Sieve;
 
 /// What this file answers.
@@ -120,9 +122,11 @@ async fn add(
     let name = collection(&app)?;
     let info = app.describe(&name).await?;
     // Nobody sends a photo for nothing.
-    makers(&app, &info, None)?;
+    let makers = makers(&app, &info, None)?;
+    let using = makers.first().and_then(|maker| maker.vectors.first());
+    let space = Space::new(&info, using.map_or("", String::as_str));
     let photo = pictures::one(&app, &request, payload).await?;
-    let (face, vectors) = only_face(&app, &info, photo.clone(), least).await?;
+    let (mut face, vectors) = only_face(&app, &info, photo.clone(), least).await?;
     let original = match settings(&app)?.keep_photos {
         true => Some(clean(&app, photo).await?),
         false => None,
@@ -131,6 +135,13 @@ async fn add(
     let _deciding = app.subjects.lock().await;
     let subject = known(&app, &name, sent).await?;
     let subject = subject.unwrap_or_else(|| sent.to_owned());
+    // Nobody looks for duplicates of examples; others may be duplicates of this one.
+    let comer = Comer {
+        photo: 0,
+        id: id.0,
+        vector: std::mem::take(&mut face.vector),
+    };
+    let (hold, _) = app.underway.enter(space, vec![comer]);
     let point = Point {
         id: id.0,
         vectors,
@@ -139,7 +150,8 @@ async fn add(
             .collect(),
         face: Some(kept(face, original)),
     };
-    if let Err(refusal) = app.upsert(name.clone(), vec![point], Ack::Applied).await {
+    let how = (Existing::Replace, Ack::Applied);
+    if let Err(refusal) = hold.put(&app, name.clone(), vec![point], how).await {
         return Err(moved(&app, &info, refusal).await.into());
     }
     has_examples_now(&app, &info, &subject).await?;

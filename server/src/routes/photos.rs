@@ -13,7 +13,7 @@ use serde_json::json;
 use super::named;
 use crate::api::Operation;
 use crate::app::App;
-use crate::duplicates;
+use crate::duplicates::{Comer, Hold, Space};
 use crate::embed_pool::Seen;
 use crate::http::{self, Either};
 use crate::likeness;
@@ -27,8 +27,7 @@ use crate::wire::face::{
 };
 use crate::wire::id::Id;
 use crate::wire::params::{ReadParams, WriteParams};
-use crate::wire::photo::{AddBody, AddForm, AddPhotos, Duplicates, Existing, Photo, RawPhoto};
-use crate::wire::point::UpdateMode;
+use crate::wire::photo::{AddBody, AddForm, AddPhotos, Existing, Photo, RawPhoto};
 use crate::wire::seek::{SearchBody, SearchForm, SearchPhoto};
 use crate::wire::sieve::Sieve;
 
@@ -106,13 +105,13 @@ async fn add(
     };
     let makers = makers(&app, &info, add.using.as_deref())?;
     let using = makers.first().and_then(|maker| maker.vectors.first());
+    let using = using.cloned().unwrap_or_default();
     let want = Want {
         faces: add.faces,
         vectors: true,
         crop: add.keep_crop,
         smallest: add.sieve.smallest(),
     };
-    let again = duplicates::same_bytes(add.photos.iter().map(|photo| &photo.bytes));
     let single = add.photos.len() == 1;
     let mut gathered = Gathered::default();
     let photos = add.photos.into_iter().enumerate().collect();
@@ -128,48 +127,48 @@ async fn add(
     let sieve = add
         .sieve
         .or_quality(app.config.embedding.min_quality_percent);
+    let (mut seen, mut comers) = (Vec::new(), Vec::new());
     for ((index, photo), outcome) in photos.into_iter().zip(outcomes) {
-        let taken = async {
-            let seen = sifted(outcome?, &sieve)?;
-            let left_out = NonZeroUsize::new(seen.0.analysis.left_out);
-            let original = match add.keep_photo {
-                true => Some(clean(&app, photo.bytes.clone()).await?),
-                false => None,
-            };
-            let faces = named_faces(seen, photo.id);
-            let earlier = again.get(&index).and_then(|first| gathered.face_of(*first));
-            let twins = twins(&app, &info, (using, add.duplicates), &faces, earlier).await?;
-            Ok(Taken {
-                faces,
-                twins,
-                original,
-                left_out,
-            })
-        };
-        match taken.await {
-            Ok(taken) => gathered.take(index, photo, taken),
+        match taken(&app, &photo, (outcome, &sieve), add.keep_photo).await {
+            Ok(mut taken) => {
+                comers.extend(taken.comers(seen.len()));
+                seen.push((index, photo, taken));
+            }
             Err(refusal) if single => return Err(moved(&app, &info, refusal).await),
             Err(refusal) => gathered.refuse(index, photo, &refusal),
         }
     }
-    put(&app, (&info, name), gathered, (add.existing, params.ack())).await
+    let (hold, earlier) = app.underway.enter(Space::new(&info, &using), comers);
+    let twins = hold.twins(&app, (&info, &using), earlier, add.duplicates);
+    for ((index, photo, taken), twins) in seen.into_iter().zip(twins.await?) {
+        match twins {
+            Ok(twins) => gathered.take(index, photo, (taken, twins)),
+            Err(refusal) if single => return Err(moved(&app, &info, refusal).await),
+            Err(refusal) => gathered.refuse(index, photo, &refusal),
+        }
+    }
+    let errors = &mut gathered.added.errors;
+    errors.sort_by_key(|error| error.image_index);
+    put(
+        &app,
+        (&info, name),
+        (gathered, hold),
+        (add.existing, params.ack()),
+    )
+    .await
 }
 
 /// Keeps what was gathered; of what is to leave others as they are, what nobody else has put meanwhile.
 async fn put(
     app: &App,
     (info, name): (&CollectionInfo, String),
-    mut gathered: Gathered,
+    (mut gathered, hold): (Gathered, Hold),
     (existing, ack): (Existing, Ack),
 ) -> Outcome<Added> {
     let points = std::mem::take(&mut gathered.points);
     if !points.is_empty() {
-        let mode = match existing {
-            Existing::Replace => UpdateMode::Upsert,
-            Existing::Keep => UpdateMode::InsertOnly,
-        };
-        match app.put(name, points, mode, ack).await {
-            Ok((_, known)) => gathered.leave_known(&known.unwrap_or_default()),
+        match hold.put(app, name, points, (existing, ack)).await {
+            Ok(known) => gathered.leave_known(&known),
             Err(refusal) => return Err(moved(app, info, refusal).await),
         }
     }
@@ -200,40 +199,44 @@ fn sifted(
     Ok((seen, vectors))
 }
 
-/// What is there already of each face: another of the same picture. `earlier` is that of the same
-/// file in this request.
-async fn twins(
+/// What is kept of a photo that the models have looked at.
+async fn taken(
     app: &App,
-    info: &CollectionInfo,
-    (using, duplicates): (Option<&String>, Duplicates),
-    faces: &Faces,
-    earlier: Option<Id>,
-) -> Result<Vec<Option<Duplicate>>, Refusal> {
-    let mut twins = vec![earlier.map(|id| Duplicate { id, score: 1.0 }); faces.len()];
-    let Some(using) = using.filter(|_| duplicates != Duplicates::Ignore) else {
-        return Ok(vec![None; faces.len()]);
+    photo: &Photo,
+    (outcome, sieve): (Result<(Seen, Vec<Vectors>), Refusal>, &Sieve),
+    keep_photo: bool,
+) -> Result<Taken, Refusal> {
+    let seen = sifted(outcome?, sieve)?;
+    let left_out = NonZeroUsize::new(seen.0.analysis.left_out);
+    let original = match keep_photo {
+        true => Some(clean(app, photo.bytes.clone()).await?),
+        false => None,
     };
-    for ((id, face, _), twin) in faces.iter().zip(&mut twins) {
-        if twin.is_none() {
-            *twin = duplicates::kept_already(app, info, using, &face.vector, Some(id.0)).await?;
-        }
-        if let (Some(Duplicate { id, score }), Duplicates::Refuse) = (*twin, duplicates) {
-            return Err(Refusal::conflict(format!(
-                "face {id} is of the same picture (cosine {score:.4})"
-            )));
-        }
-    }
-    Ok(twins)
+    Ok(Taken {
+        faces: named_faces(seen, photo.id),
+        original,
+        left_out,
+    })
 }
 
 /// What is kept of a photo.
 struct Taken {
     faces: Faces,
-    /// For each face another of the same picture, if there is one.
-    twins: Vec<Option<Duplicate>>,
     /// The photo, if it is kept too.
     original: Option<Vec<u8>>,
     left_out: Option<NonZeroUsize>,
+}
+
+impl Taken {
+    /// Its faces as others are compared with them; of the vectors that are kept each point has its own.
+    fn comers(&mut self, photo: usize) -> impl Iterator<Item = Comer> {
+        let faces = self.faces.iter_mut();
+        faces.map(move |(id, face, _)| Comer {
+            photo,
+            id: id.0,
+            vector: std::mem::take(&mut face.vector),
+        })
+    }
 }
 
 /// What one request's photos come to.
@@ -276,15 +279,13 @@ impl Gathered {
         self.added.known.extend(known);
     }
 
-    /// The first face that has been taken from a photo of the request.
-    fn face_of(&self, image_index: usize) -> Option<Id> {
-        let mut faces = self.added.faces.iter();
-        faces
-            .find(|face| face.image_index == image_index)
-            .map(|face| face.id)
-    }
-
-    fn take(&mut self, image_index: usize, photo: Photo, taken: Taken) {
+    /// With what each face is of the same picture as.
+    fn take(
+        &mut self,
+        image_index: usize,
+        photo: Photo,
+        (taken, twins): (Taken, Vec<Option<Duplicate>>),
+    ) {
         self.added
             .left_out
             .extend(taken.left_out.map(|faces_left_out| LeftOut {
@@ -292,7 +293,7 @@ impl Gathered {
                 faces_left_out,
             }));
         let original = taken.original;
-        for ((id, face, vectors), duplicate_of) in taken.faces.into_iter().zip(taken.twins) {
+        for ((id, face, vectors), duplicate_of) in taken.faces.into_iter().zip(twins) {
             self.added.faces.push(AddedFace {
                 place: Place::from(&face),
                 id,

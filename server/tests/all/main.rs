@@ -8,6 +8,7 @@ mod bad_input;
 mod bent_filters;
 mod clustering;
 mod compreface;
+mod duplicates;
 mod erasure;
 mod exact_input;
 mod faces;
