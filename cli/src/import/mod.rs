@@ -8,6 +8,7 @@ mod batch;
 mod celeba;
 mod embeddings;
 mod fresh;
+mod kinds;
 mod lines;
 mod manifest;
 mod mistakes;
@@ -37,13 +38,13 @@ use crate::exit::Exit;
 use crate::out;
 use batch::{Outcome, Target};
 use fresh::{Fresh, Next};
+pub(crate) use kinds::is_photo;
 pub(crate) use photo::PhotoId;
 use progress::Progress;
 use report::{Report, Rows};
 use send::Heard;
 use sofar::SoFar;
 use source::Source;
-pub(crate) use walk::is_photo;
 
 /// Imports through a server that is running.
 pub(crate) fn run(arguments: &ImportArgs, client: &Client) -> Result<Exit> {
