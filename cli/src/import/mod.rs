@@ -30,7 +30,7 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use crate::arguments::ImportArgs;
 use crate::client::{self, Client};
@@ -48,6 +48,11 @@ use source::Source;
 
 /// Imports through a server that is running.
 pub(crate) fn run(arguments: &ImportArgs, client: &Client) -> Result<Exit> {
+    let has_columns = (arguments.folder.extension()).is_some_and(|end| end == "parquet");
+    ensure!(
+        has_columns || arguments.without.is_empty(),
+        "--without is for columns of .parquet files"
+    );
     if arguments.folder.is_file() && points::are_in(&arguments.folder) {
         return vectors(arguments, client);
     }
@@ -90,7 +95,8 @@ fn so_far(arguments: &ImportArgs, client: &Client) -> SoFar {
 }
 
 fn vectors(arguments: &ImportArgs, client: &Client) -> Result<Exit> {
-    let source = points::Source::new(&arguments.folder, arguments.ids.as_deref());
+    let (path, ids) = (&arguments.folder, arguments.ids.as_deref());
+    let source = points::Source::new(path, ids, &arguments.without);
     let mut report = Rows {
         source: source.shown(),
         collection: arguments.collection.clone(),
