@@ -183,6 +183,9 @@ pub(crate) struct ImportArgs {
     /// Ids for the rows of an .npy or .fvecs file, one in a line; without it, the rows' numbers from 0
     #[arg(long, value_name = "FILE")]
     pub(crate) ids: Option<PathBuf>,
+    /// Leave a column of a .parquet file out; may be given several times
+    #[arg(long, value_name = "COLUMN")]
+    pub(crate) without: Vec<String>,
     /// The collection; made for faces if it is not there
     #[arg(short, long, value_name = "NAME")]
     pub(crate) collection: String,

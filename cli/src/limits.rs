@@ -35,6 +35,8 @@ pub(crate) const VECTOR_NUMBERS: u32 = 65_536;
 pub(crate) const KNOWN_IDS: usize = 1_000;
 /// Bytes of one photo; a larger file is not read.
 pub(crate) const PHOTO_BYTES: u64 = 256 << 20;
+/// Bytes from the beginning of a photo by which its kind is told.
+pub(crate) const KIND_BYTES: u64 = 512;
 /// How long a job is left alone before it is looked at again.
 pub(crate) const JOB_LOOK: Duration = Duration::from_millis(200);
 /// People asked for at once.

@@ -174,17 +174,21 @@ fn install(arguments: &InstallArgs) -> Result<Exit> {
     Ok(Exit::Success)
 }
 
-/// Every model that is installed, of which there must be one at least; and the files of heads, which nothing
-/// installs, also of those whose base another server has.
+/// Every model that is installed, of which there must be one at least, what is missing of those that were; and
+/// the files of heads, which nothing installs, also of those whose base another server has.
 fn verify(dir: &Path) -> Result<Exit> {
     let manifests = models::list(dir)?;
     let is_there = |it: &Manifest| models::locate(dir, it).is_ok();
-    if let (Some(first), false) = (manifests.first(), manifests.iter().any(is_there)) {
-        // This says what is missing.
-        models::verify(dir, first)?;
-    }
     let (mut whole, mut wrong) = (String::new(), Vec::new());
+    let mut was_there = false;
     for manifest in &manifests {
+        let name = &manifest.name;
+        let lost = models::lost(dir, manifest);
+        was_there |= is_there(manifest) || !lost.is_empty();
+        wrong.extend(lost.iter().map(|it| format!("{name}: {it}")));
+        if !lost.is_empty() {
+            continue;
+        }
         let verified = match (is_there(manifest), &manifest.head) {
             (true, _) => models::verify(dir, manifest)
                 .and_then(|_| models::expect_current(dir, manifest))
@@ -194,12 +198,16 @@ fn verify(dir: &Path) -> Result<Exit> {
             }
             (false, None) => Ok(None),
         };
-        let (dir, name) = (dir.display(), &manifest.name);
+        let dir = dir.display();
         match verified {
             Ok(None) => {}
             Ok(Some(what)) => writeln!(whole, "{dir}: {what} of {name} is as it should be")?,
             Err(error) => wrong.push(format!("{name}: {error}")),
         }
+    }
+    if let (Some(first), false) = (manifests.first(), was_there) {
+        // This says what is missing.
+        models::verify(dir, first)?;
     }
     out::print(&whole)?;
     ensure!(wrong.is_empty(), "{}", wrong.join("\n"));

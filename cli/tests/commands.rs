@@ -84,6 +84,26 @@ fn refused_photos_are_reported_by_name_and_the_exit_code_says_partial() {
 }
 
 #[test]
+fn photos_of_kinds_that_are_not_read_are_refused_by_name_and_in_dry_runs_too() {
+    let server = FakeServer::start(State::default());
+    let folder = folder_with(&["Ada/1.avif", "Ada/2.AVIF", "Bob.jxl", "notes.txt"]);
+    let file = folder.path().join(".report.json");
+    let told = ["--report", file.to_str().unwrap()];
+    for more in [&told[..], &["--dry-run", told[0], told[1]]] {
+        let (output, report) = import(&server, &folder, more);
+        assert_eq!(code(&output), 3, "{}", complaint(&output));
+        assert_eq!(report["reasons"]["AVIF is not read"], 2, "{report}");
+        assert_eq!(report["reasons"]["JPEG XL is not read"], 1, "{report}");
+        let counts = ["photos", "imported", "refused"].map(|key| report[key].as_u64());
+        assert_eq!(counts, [Some(3), Some(0), Some(3)]);
+        assert_eq!(report["refused_photos"][0]["file"], "Ada/1.avif");
+        let written: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+        assert_eq!(written, report);
+    }
+    assert_eq!(server.state().posts, 0);
+}
+
+#[test]
 fn a_single_photo_that_is_refused_is_reported_like_any_other() {
     let server = FakeServer::start(State::default());
     let (output, report) = import(&server, &folder_with(&["Ada/faceless.jpg"]), &[]);

@@ -147,6 +147,56 @@ fn a_head_whose_file_is_missing_or_damaged_is_told_by_the_list_and_by_verify() {
 }
 
 #[test]
+fn a_file_that_was_installed_and_is_missing_is_named_by_verify_beside_models_that_are_whole() {
+    if !cfg!(target_os = "linux") {
+        return eprintln!("skipped: there is no ONNX Runtime for this system");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    translated_before(dir);
+    let run = |arguments: &[&str]| over(dir, arguments);
+    assert_eq!(code(&run(&["models", "install", "own"])), 0);
+    // The same under another name, with a network of its own that was put there by hand.
+    let manifest = fs::read_to_string(dir.join("own.manifest.json")).unwrap();
+    let mut manifest: Value = serde_json::from_str(&manifest).unwrap();
+    manifest["name"] = json!("other");
+    let network = manifest["embedder"].as_object_mut().unwrap();
+    network.remove("translated");
+    network.insert("file".to_owned(), json!("other.onnx"));
+    network.insert("sha256".to_owned(), json!(sha256(b"other")));
+    fs::write(dir.join("other.manifest.json"), manifest.to_string()).unwrap();
+    // It was never installed, and nobody misses it.
+    let verified = run(&["models", "verify"]);
+    assert_eq!(code(&verified), 0, "{}", complaint(&verified));
+    fs::write(dir.join("other.onnx"), "other").unwrap();
+    let installed = run(&["models", "install", "other"]);
+    assert_eq!(code(&installed), 0, "{}", complaint(&installed));
+    for missing in [&["own.int8.onnx"][..], &["own.onnx", "own.int8.onnx"]] {
+        for name in missing {
+            let _ = fs::remove_file(dir.join(name));
+        }
+        let verified = run(&["models", "verify"]);
+        let (why, fine) = (complaint(&verified), text(&verified));
+        assert_eq!(code(&verified), 1, "{why}");
+        for name in missing {
+            let told = format!("{} is missing", dir.join(name).display());
+            assert!(why.contains(&told), "{why}");
+        }
+        assert!(why.contains("own: ") && why.contains("install"), "{why}");
+        assert!(!why.contains("other"), "{why}");
+        assert!(fine.contains("every file of other"), "{fine}");
+    }
+    // Where nothing is whole it is still what was installed that is missed.
+    fs::remove_file(dir.join("other.onnx")).unwrap();
+    let why = complaint(&run(&["models", "verify"]));
+    assert!(
+        why.contains("own.onnx") && why.contains("other.onnx"),
+        "{why}"
+    );
+    assert!(!why.contains("facenet"), "{why}");
+}
+
+#[test]
 fn what_another_version_has_translated_is_told_and_made_anew_by_an_install() {
     if !cfg!(target_os = "linux") {
         return eprintln!("skipped: there is no ONNX Runtime for this system");

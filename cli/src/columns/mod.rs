@@ -1,10 +1,12 @@
 //! Points in Parquet files (parquet.apache.org): a row for each, with `id`, a list of numbers for
 //! each vector (`vector`, or `vector.NAME` where it has a name) and `payload`, as JSON text.
 //!
-//! What is read may have more: any other column becomes a key of the payload. Both go row by row;
+//! What is read may have more: any other column becomes a key of the payload, but for those that are left out. Both go row by row;
 //! no more than a group of rows is in memory.
 
 mod read;
+mod time;
+mod value;
 mod write;
 
 pub(crate) use read::{Point, Rows};
@@ -18,6 +20,9 @@ const VECTOR: &str = "vector";
 const PAYLOAD: &str = "payload";
 /// The key of the file's metadata that says which model has made the only vector.
 const MODEL: &str = "doppel.model";
+
+#[cfg(test)]
+mod kinds;
 
 #[cfg(test)]
 mod tests {
@@ -46,7 +51,7 @@ mod tests {
                 .unwrap();
         }
         writer.finish().unwrap();
-        let rows = Rows::open(File::open(&path).unwrap()).unwrap();
+        let rows = Rows::open(File::open(&path).unwrap(), &[]).unwrap();
         assert_eq!(rows.model(), Some("facenet-128"));
         let rows: Vec<_> = rows.map(|row| row.unwrap()).collect();
         assert_eq!(rows.len(), 3);
@@ -76,7 +81,7 @@ mod tests {
             writer.put(&serde_json::from_value(point).unwrap()).unwrap();
         }
         writer.finish().unwrap();
-        let rows = Rows::open(File::open(&path).unwrap()).unwrap();
+        let rows = Rows::open(File::open(&path).unwrap(), &[]).unwrap();
         assert_eq!(rows.model(), None);
         let mut seen = 0;
         for (row, id) in rows.zip(0_u32..) {
@@ -106,7 +111,7 @@ mod tests {
             .put(&serde_json::from_value(point.clone()).unwrap())
             .unwrap();
         writer.finish().unwrap();
-        let mut rows = Rows::open(File::open(&path).unwrap()).unwrap();
+        let mut rows = Rows::open(File::open(&path).unwrap(), &[]).unwrap();
         let row = rows.next().unwrap().unwrap();
         assert_eq!(
             (row.vector, json!(row.payload)),
@@ -119,10 +124,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("x.parquet");
         std::fs::write(&path, "PAR1 but no more").unwrap();
-        assert!(Rows::open(File::open(&path).unwrap()).is_err());
+        assert!(Rows::open(File::open(&path).unwrap(), &[]).is_err());
         let file = File::create(&path).unwrap();
         Writer::new(file, &[], None).unwrap().finish().unwrap();
-        let refused = Rows::open(File::open(&path).unwrap()).err().unwrap();
+        let refused = Rows::open(File::open(&path).unwrap(), &[]).err().unwrap();
         assert!(refused.to_string().contains("`vector`"), "{refused}");
     }
 }

@@ -3,12 +3,14 @@
 use std::fs::File;
 
 use anyhow::{Context, Result, bail, ensure};
-use parquet::basic::Compression;
+use parquet::basic::{Compression, ConvertedType};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::reader::RowIter;
 use parquet::record::{Field, Row};
+use parquet::schema::types::{Type, TypePtr};
 use serde_json::{Map, Value};
 
+use super::value::value;
 use super::{ID, MODEL, PAYLOAD, VECTOR};
 
 /// A row.
@@ -24,6 +26,8 @@ pub(crate) struct Point {
 /// The rows of a file.
 pub(crate) struct Rows {
     rows: RowIter<'static>,
+    /// Those that are read.
+    columns: Vec<TypePtr>,
     model: Option<String>,
     /// Whether the only vector has no name.
     unnamed: bool,
@@ -31,11 +35,12 @@ pub(crate) struct Rows {
 }
 
 impl Rows {
-    /// Reads what the file says about itself.
-    pub(crate) fn open(file: File) -> Result<Self> {
+    /// Reads what the file says about itself; of columns that are left out no more than their names.
+    pub(crate) fn open(file: File, without: &[String]) -> Result<Self> {
         let reader = SerializedFileReader::new(file).context("it is no Parquet file")?;
         let about = reader.metadata().file_metadata();
-        let columns = about.schema_descr().root_schema().get_fields();
+        let schema = about.schema_descr().root_schema();
+        let columns = kept(schema.get_fields(), without)?;
         let names: Vec<_> = columns
             .iter()
             .filter_map(|it| vector_of(it.name()))
@@ -46,16 +51,35 @@ impl Rows {
         );
         for group in reader.metadata().row_groups() {
             for column in group.columns() {
+                let path = column.column_path();
+                let is_left_out = |name: &String| without.contains(name);
+                if path.parts().first().is_some_and(is_left_out) {
+                    continue;
+                }
                 check(column.compression())
-                    .with_context(|| format!("column `{}`", column.column_path()))?;
+                    .with_context(|| format!("column `{}`", path.string()))?;
+                let kind = column.column_descr().converted_type();
+                ensure!(
+                    kind != ConvertedType::INTERVAL,
+                    "column `{}`: it is of intervals, which payloads do not have",
+                    path.string()
+                );
             }
         }
+        let projected = match without {
+            [] => None,
+            _ => {
+                let schema = Type::group_type_builder(schema.name());
+                Some(schema.with_fields(columns.clone()).build()?)
+            }
+        };
         let unnamed = names == [""];
         let told = about.key_value_metadata().into_iter().flatten();
         let mut told = told.filter(|pair| pair.key == MODEL);
         let model = told.next().and_then(|pair| pair.value.clone());
         Ok(Self {
-            rows: RowIter::from_file_into(Box::new(reader)),
+            rows: RowIter::from_file_into(Box::new(reader)).project(projected)?,
+            columns,
             model,
             unnamed,
             next: 0,
@@ -71,20 +95,20 @@ impl Rows {
         let mut id = Value::from(self.next);
         self.next += 1;
         let (mut vectors, mut payload) = (Map::new(), Map::new());
-        for (name, field) in row.into_columns() {
+        for ((name, field), of) in row.into_columns().into_iter().zip(&self.columns) {
             if name == ID {
-                id = plain(field).with_context(|| format!("`{ID}`"))?;
+                id = plain(field, of).with_context(|| format!("`{ID}`"))?;
             } else if let Some(vector) = vector_of(&name) {
                 if !matches!(field, Field::Null) {
                     let numbers = numbers(&field).with_context(|| format!("`{name}`"))?;
                     vectors.insert(vector.to_owned(), numbers);
                 }
             } else if name == PAYLOAD && !matches!(field, Field::Null) {
-                payload.extend(object(field).with_context(|| format!("`{PAYLOAD}`"))?);
+                payload.extend(object(field, of).with_context(|| format!("`{PAYLOAD}`"))?);
             } else if !matches!(field, Field::Null) {
                 payload.insert(
                     name.clone(),
-                    value(field).with_context(|| format!("`{name}`"))?,
+                    value(field, Some(of)).with_context(|| format!("`{name}`"))?,
                 );
             }
         }
@@ -108,6 +132,19 @@ impl Iterator for Rows {
         let row = self.rows.next()?;
         Some(row.map_err(Into::into).and_then(|row| self.point(row)))
     }
+}
+
+/// The columns that are read, without those of some names, which there must be.
+fn kept(columns: &[TypePtr], without: &[String]) -> Result<Vec<TypePtr>> {
+    let mut absent = without.iter();
+    if let Some(absent) = absent.find(|name| columns.iter().all(|it| it.name() != **name)) {
+        bail!("it has no column `{absent}` that could be left out");
+    }
+    let kept = columns.iter().filter(|it| {
+        let name = it.name();
+        without.iter().all(|other| other != name)
+    });
+    Ok(kept.cloned().collect())
 }
 
 /// Refuses what cannot be unpacked here.
@@ -149,8 +186,8 @@ fn numbers(field: &Field) -> Result<Value> {
 }
 
 /// A payload is a text of JSON, or a group of its keys.
-fn object(field: Field) -> Result<Map<String, Value>> {
-    match value(field)? {
+fn object(field: Field, of: &Type) -> Result<Map<String, Value>> {
+    match value(field, Some(of))? {
         Value::Object(object) => Ok(object),
         Value::String(text) => serde_json::from_str(&text).context("it is no object of JSON"),
         _ => bail!("it is no object of JSON"),
@@ -158,39 +195,9 @@ fn object(field: Field) -> Result<Map<String, Value>> {
 }
 
 /// A number or a text.
-fn plain(field: Field) -> Result<Value> {
-    match value(field)? {
+fn plain(field: Field, of: &Type) -> Result<Value> {
+    match value(field, Some(of))? {
         id @ (Value::Number(_) | Value::String(_)) => Ok(id),
         _ => bail!("it is neither a number nor a text"),
     }
-}
-
-fn value(field: Field) -> Result<Value> {
-    Ok(match field {
-        Field::Null => Value::Null,
-        Field::Bool(it) => it.into(),
-        Field::Byte(it) => it.into(),
-        Field::Short(it) => it.into(),
-        Field::Int(it) => it.into(),
-        Field::Long(it) => it.into(),
-        Field::UByte(it) => it.into(),
-        Field::UShort(it) => it.into(),
-        Field::UInt(it) => it.into(),
-        Field::ULong(it) => it.into(),
-        Field::Float16(it) => it.to_f32().into(),
-        Field::Float(it) => it.into(),
-        Field::Double(it) => it.into(),
-        Field::Str(it) => it.into(),
-        Field::Bytes(it) => it.as_utf8().context("its bytes are no text")?.into(),
-        Field::Group(row) => {
-            let keys = row.into_columns().into_iter();
-            let keys = keys.map(|(key, field)| Ok((key, value(field)?)));
-            Value::Object(keys.collect::<Result<_>>()?)
-        }
-        Field::ListInternal(list) => {
-            let elements = list.elements().iter().cloned().map(value);
-            Value::Array(elements.collect::<Result<_>>()?)
-        }
-        other => bail!("`{other}` has a type that payloads do not have"),
-    })
 }

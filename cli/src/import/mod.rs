@@ -8,6 +8,7 @@ mod batch;
 mod celeba;
 mod embeddings;
 mod fresh;
+mod kinds;
 mod lines;
 mod manifest;
 mod mistakes;
@@ -29,7 +30,7 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use crate::arguments::ImportArgs;
 use crate::client::{self, Client};
@@ -37,16 +38,21 @@ use crate::exit::Exit;
 use crate::out;
 use batch::{Outcome, Target};
 use fresh::{Fresh, Next};
+pub(crate) use kinds::is_photo;
 pub(crate) use photo::PhotoId;
 use progress::Progress;
 use report::{Report, Rows};
 use send::Heard;
 use sofar::SoFar;
 use source::Source;
-pub(crate) use walk::is_photo;
 
 /// Imports through a server that is running.
 pub(crate) fn run(arguments: &ImportArgs, client: &Client) -> Result<Exit> {
+    let has_columns = (arguments.folder.extension()).is_some_and(|end| end == "parquet");
+    ensure!(
+        has_columns || arguments.without.is_empty(),
+        "--without is for columns of .parquet files"
+    );
     if arguments.folder.is_file() && points::are_in(&arguments.folder) {
         return vectors(arguments, client);
     }
@@ -89,7 +95,8 @@ fn so_far(arguments: &ImportArgs, client: &Client) -> SoFar {
 }
 
 fn vectors(arguments: &ImportArgs, client: &Client) -> Result<Exit> {
-    let source = points::Source::new(&arguments.folder, arguments.ids.as_deref());
+    let (path, ids) = (&arguments.folder, arguments.ids.as_deref());
+    let source = points::Source::new(path, ids, &arguments.without);
     let mut report = Rows {
         source: source.shown(),
         collection: arguments.collection.clone(),

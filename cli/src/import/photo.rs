@@ -9,14 +9,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use super::kinds;
 use super::report::{Refused, Skipped};
 
 /// Ids are version-5 UUIDs (RFC 9562) in this namespace, of the path below the folder. Changing it
 /// would make every import of the past start over.
 const NAMESPACE: Uuid = Uuid::from_u128(0x0c1d_5c0e_6f0b_5e0e_9a55_d099_e100_face);
-
-/// Why something is left out that is named as photos are.
-const NO_FILE: &str = "a link to a folder, or no regular file";
 
 /// A photo that can be imported.
 #[derive(Debug, Clone, PartialEq)]
@@ -126,24 +124,34 @@ pub(crate) enum OnDisk {
 }
 
 impl Photo {
-    /// With its size, if its file is one and can be asked for it. A link to a photo is as good as the
-    /// photo. What a list names is meant to be a photo.
+    /// With its size, if its file is one of a kind that is read and can be asked for it. A link to a photo is as
+    /// good as the photo. What a list names is meant to be a photo.
     pub(crate) fn sized(self) -> OnDisk {
         let why = match fs::metadata(&self.path) {
-            Ok(metadata) if metadata.is_file() => {
-                return OnDisk::Photo(Self {
-                    bytes: metadata.len(),
-                    ..self
-                });
+            Ok(metadata) if metadata.is_file() => match kinds::why_unread(&self.path) {
+                Some(why) => why,
+                None => {
+                    return OnDisk::Photo(Self {
+                        bytes: metadata.len(),
+                        ..self
+                    });
+                }
+            },
+            Ok(metadata) => {
+                let why = if metadata.is_dir() {
+                    kinds::LINK
+                } else {
+                    kinds::NO_FILE
+                };
+                if self.row.is_none() {
+                    return OnDisk::Skipped(Skipped {
+                        file: self.file,
+                        row: None,
+                        reason: why.to_owned(),
+                    });
+                }
+                why.to_owned()
             }
-            Ok(_) if self.row.is_none() => {
-                return OnDisk::Skipped(Skipped {
-                    file: self.file,
-                    row: None,
-                    reason: NO_FILE.to_owned(),
-                });
-            }
-            Ok(_) => NO_FILE.to_owned(),
             Err(error) => format!("cannot be read: {error}"),
         };
         OnDisk::Refused(Refused {

@@ -41,10 +41,11 @@ pub(super) struct Row {
     pub(super) about: Option<About>,
 }
 
-/// A file of vectors, and the ids of a table's rows.
+/// A file of vectors, the ids of a table's rows, and the columns of Parquet that are left out.
 pub(super) struct Source {
     path: PathBuf,
     ids: Option<PathBuf>,
+    without: Vec<String>,
 }
 
 /// The rows of a file; a mistake says where it is. Nothing comes after one.
@@ -69,10 +70,11 @@ pub(super) fn are_in(path: &Path) -> bool {
 }
 
 impl Source {
-    pub(super) fn new(path: &Path, ids: Option<&Path>) -> Self {
+    pub(super) fn new(path: &Path, ids: Option<&Path>, without: &[String]) -> Self {
         Self {
             path: path.to_owned(),
             ids: ids.map(Path::to_owned),
+            without: without.to_vec(),
         }
     }
 
@@ -106,7 +108,7 @@ impl Source {
             }),
             Some("parquet") => {
                 self.has_own_ids("rows")?;
-                let rows = columns::Rows::open(file)?;
+                let rows = columns::Rows::open(file, &self.without)?;
                 let model = rows.model().map(str::to_owned);
                 let rows = rows.map(|row| row?.try_into());
                 return Ok((Box::new((1..).zip(rows)), model));

@@ -11,12 +11,9 @@ use std::vec;
 
 use anyhow::{Context, Result};
 
+use super::kinds;
 use super::photo::{About, Found, Photo, id_of};
 use crate::limits;
-
-const EXTENSIONS: [&str; 11] = [
-    "jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "heic", "heif", "hif",
-];
 
 /// Why a file or a folder is left out whose name begins with a dot.
 pub(super) const HIDDEN: &str = "hidden, as its name begins with a dot";
@@ -153,16 +150,10 @@ impl Iterator for Names {
     }
 }
 
-/// Whether a file is a photo by its name.
-pub(crate) fn is_photo(path: &Path) -> bool {
-    let extension = path.extension().map(|e| e.to_string_lossy().to_lowercase());
-    extension.is_some_and(|e| EXTENSIONS.contains(&e.as_str()))
-}
-
 fn photo(path: PathBuf, below: &[String]) -> Found {
     let file = below.join("/");
-    if !is_photo(&path) {
-        return Found::skipped(file, "not a photo by its name");
+    if !kinds::is_named_as_photo(&path) {
+        return Found::skipped(file, kinds::why_not(&path));
     }
     Found::Photo(Photo {
         person: person(below),
@@ -280,6 +271,48 @@ mod tests {
             skipped,
             [(".git", HIDDEN), ("Ada/.cache.jpg", HIDDEN), other]
         );
+    }
+
+    #[test]
+    fn photos_of_kinds_that_are_not_read_are_refused_with_the_kind() {
+        let folder = folder_with(&["Ada/1.jpg", "Ada/2.avif", "3.JXL"]);
+        let (photos, skipped, refused) = all(folder.path());
+        assert_eq!((photos.len(), skipped.len()), (1, 0));
+        let refused: Vec<_> = refused.iter().map(|it| (&*it.file, &*it.reason)).collect();
+        let due = [
+            ("3.JXL", "JPEG XL is not read"),
+            ("Ada/2.avif", "AVIF is not read"),
+        ];
+        assert_eq!(refused, due);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_to_folders_and_pipes_are_told_as_such_whatever_they_are_called() {
+        let folder = folder_with(&["Ada/1.jpg", "Ada/notes.txt"]);
+        let at = |name: &str| folder.path().join(name);
+        let link = |from: &str, to: &str| std::os::unix::fs::symlink(from, at(to)).unwrap();
+        for name in ["again", "loop.jpg", "loop.avif"] {
+            link("Ada", name);
+        }
+        link("Ada/notes.txt", "words");
+        for name in ["pipe", "pipe.jpg"] {
+            let made = std::process::Command::new("mkfifo").arg(at(name)).status();
+            assert!(made.unwrap().success());
+        }
+        let (photos, skipped, refused) = all(folder.path());
+        assert_eq!((photos.len(), refused.len()), (1, 0));
+        let skipped: Vec<_> = skipped.iter().map(|it| (&*it.file, &*it.reason)).collect();
+        let due = [
+            ("Ada/notes.txt", "not a photo by its name"),
+            ("again", kinds::LINK),
+            ("loop.avif", kinds::LINK),
+            ("loop.jpg", kinds::LINK),
+            ("pipe", kinds::NO_FILE),
+            ("pipe.jpg", kinds::NO_FILE),
+            ("words", "not a photo by its name"),
+        ];
+        assert_eq!(skipped, due);
     }
 
     #[cfg(unix)]

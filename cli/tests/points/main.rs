@@ -112,6 +112,42 @@ fn vectors_that_come_in_go_out_again_with_their_ids() {
 }
 
 #[test]
+fn a_column_of_parquet_can_be_left_out_and_of_other_files_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = real_server(dir.path());
+    let at = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let line = "{\"id\": 7, \"vector\": [1.0, 0.0], \"payload\": {\"a\": 1}}\n";
+    fs::write(at("x.jsonl"), line).unwrap();
+    told(&run(&server, &["import", &at("x.jsonl"), "-c", "one"]));
+    told(&run(&server, &["export", &at("x.parquet"), "-c", "one"]));
+    let import = |file: &str, without: &str| {
+        let file = at(file);
+        run(
+            &server,
+            &["import", &file, "-c", "two", "--without", without],
+        )
+    };
+    for (file, without, words) in [
+        ("x.jsonl", "payload", "--without is for columns of .parquet"),
+        ("x.parquet", "payloads", "no column `payloads`"),
+    ] {
+        let refused = import(file, without);
+        let why = common::complaint(&refused);
+        assert_eq!(refused.status.code(), Some(1));
+        assert!(why.contains(words), "{why}");
+    }
+    told(&import("x.parquet", "payload"));
+    told(&run(&server, &["export", &at("two.jsonl"), "-c", "two"]));
+    let out: Value = serde_json::from_slice(&fs::read(at("two.jsonl")).unwrap()).unwrap();
+    assert_eq!(out["vector"], json!([1.0, 0.0]));
+    assert!(
+        out["payload"].as_object().is_none_or(|it| it.is_empty()),
+        "{out}"
+    );
+    server.stop().unwrap();
+}
+
+#[test]
 fn faces_are_grouped_named_and_listed_in_a_folder_of_ready_made_vectors() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");

@@ -31,6 +31,7 @@ pub use place::finish;
 use place::{Lock, Obtained, finish_alone, is_promised, place};
 use python::Python;
 use record::Record;
+pub use record::lost;
 pub use translation::expect_current;
 use translation::{is_stale, maker};
 

@@ -8,6 +8,8 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::error::InstallError;
+use super::{files_of, there};
+use crate::manifest::Manifest;
 
 /// Its name in the folder.
 pub(super) const FILE: &str = "installed.json";
@@ -80,6 +82,19 @@ impl Record {
         }
     }
 
+    /// Whether a model was installed: asked for, or, if it has one network alone, had all its files put in, for
+    /// whichever model that was. What makes a head nobody installs; the rest of it is its base's.
+    pub(super) fn has(&self, manifest: &Manifest) -> bool {
+        let is_asked_for = self.models.contains(&manifest.name);
+        let is_put_in = || {
+            manifest
+                .files()
+                .iter()
+                .all(|name| self.file(name).is_some())
+        };
+        manifest.head.is_none() && (is_asked_for || manifest.beside.is_empty() && is_put_in())
+    }
+
     /// The files that it names.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         self.files.iter().map(|file| file.name.as_str())
@@ -99,6 +114,18 @@ impl Record {
         written.map_err(InstallError::io(&temporary))?;
         fs::rename(&temporary, &path).map_err(InstallError::io(&path))
     }
+}
+
+/// What of a model that was installed is not there any more; of one that was not there is nothing to say.
+pub fn lost(dir: &Path, manifest: &Manifest) -> Vec<InstallError> {
+    let record = Record::read(dir).unwrap_or_default();
+    if !record.has(manifest) {
+        return Vec::new();
+    }
+    let files = files_of(manifest).into_iter();
+    files
+        .filter_map(|name| there(dir, name, manifest).err())
+        .collect()
 }
 
 #[cfg(test)]

@@ -13,12 +13,12 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail, ensure};
 
 use super::{IDENTITY, PARTITION, listed_as};
+use crate::import::kinds;
 use crate::import::lines::lines;
 use crate::import::mistakes::Mistakes;
 use crate::import::report::Absent;
 use crate::import::seen::Seen;
 use crate::import::table;
-use crate::import::walk;
 use crate::limits;
 
 /// Where the lists may be.
@@ -80,7 +80,8 @@ impl Reading {
         let mut there = Vec::new();
         for entry in fs::read_dir(photos).with_context(shown)? {
             let name = entry.with_context(shown)?.file_name();
-            if let Some(file) = name.to_str().filter(|file| walk::is_photo(Path::new(file))) {
+            let is_photo = |file: &&str| kinds::is_named_as_photo(Path::new(file));
+            if let Some(file) = name.to_str().filter(is_photo) {
                 there.push(key(&listed_as(file)));
             }
         }

@@ -13,11 +13,12 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 
+use super::kinds;
 use super::mistakes::Mistakes;
 use super::photo::{About, Found, Photo, id_of};
 use super::report::Absent;
 use super::source::Entries;
-use super::walk::{self, HIDDEN, Names};
+use super::walk::{HIDDEN, Names};
 use crate::limits;
 use lists::{ByPhoto, Reading, list};
 
@@ -101,8 +102,8 @@ impl Lists {
         if file.starts_with('.') {
             return Found::skipped(file, HIDDEN);
         }
-        if !walk::is_photo(&path) {
-            return Found::skipped(file, "not a photo by its name");
+        if !kinds::is_named_as_photo(&path) {
+            return Found::skipped(file, kinds::why_not(&path));
         }
         let key = listed_as(&file);
         let identity = self.identities.of(&key);
