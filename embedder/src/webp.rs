@@ -130,6 +130,9 @@ mod tests {
     use crate::kind::{ImageKind, sniff};
     use crate::metadata::without_metadata;
 
+    /// How long a frame is shown, and that it takes the place of what is below: decoders round what they blend.
+    const NOT_BLENDED: [u8; 4] = [100, 0, 0, 0b10];
+
     fn chunk(name: &[u8], content: &[u8]) -> Vec<u8> {
         let length = u32::try_from(content.len()).unwrap().to_le_bytes();
         let odd = vec![0; content.len() % 2];
@@ -148,7 +151,7 @@ mod tests {
             let sides = [side(image.width()), side(image.height())].concat();
             chunk(
                 b"ANMF",
-                &[&place[..], &sides, &[100, 0, 0, 0], &still[12..]].concat(),
+                &[&place[..], &sides, &NOT_BLENDED, &still[12..]].concat(),
             )
         };
         // Animated, with transparency.
