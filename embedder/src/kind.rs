@@ -17,7 +17,7 @@ pub enum ImageKind {
     Gif,
     /// BMP
     Bmp,
-    /// TIFF, of which the first page counts
+    /// TIFF or BigTIFF, of which the first page counts
     Tiff,
     /// HEIC, of which the primary picture counts
     Heic,
@@ -73,7 +73,8 @@ pub fn sniff(bytes: &[u8]) -> Result<ImageKind, Error> {
         [b'G', b'I', b'F', b'8', ..] => Ok(ImageKind::Gif),
         // Its name is short; four reserved bytes that are always 0 make it surer.
         [b'B', b'M', _, _, _, _, 0, 0, 0, 0, ..] => Ok(ImageKind::Bmp),
-        [b'I', b'I', 42, 0, ..] | [b'M', b'M', 0, 42, ..] => Ok(ImageKind::Tiff),
+        // The second number is that of BigTIFF, whose places in the file have 64 bits.
+        [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..] => Ok(ImageKind::Tiff),
         _ if bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"WEBP") => Ok(ImageKind::WebP),
         _ if bytes.get(4..8) == Some(b"ftyp") => match brands(bytes) {
             brands if brands.contains(b"avif") || brands.contains(b"avis") => unsupported("AVIF"),

@@ -36,6 +36,7 @@ mod runtime;
 mod thumbnail;
 mod turn;
 mod types;
+mod webp;
 
 pub use calibration::{Calibration, Scale};
 pub use cropper::{Cropper, numbers_of_crop};

@@ -1,6 +1,6 @@
 //! A photo's file without what else is written in it: where and when it was taken, with what, by
 //! whom, and the small pictures of it from before it was edited. Pixels and colours stay: of a colour
-//! profile what says how they are meant. What cannot be cut out of its file is decoded and written
+//! profile what says how they are meant, of several frames or pages the first. What cannot be cut out of its file is decoded and written
 //! anew as PNG.
 
 use std::io::{Cursor, Read, Write};
@@ -16,6 +16,7 @@ use crate::error::Error;
 use crate::icc::colours_only;
 use crate::kind::{ImageKind, sniff};
 use crate::limits::PROFILE_BYTES;
+use crate::webp;
 
 /// The same photo without metadata but its orientation.
 ///
@@ -28,7 +29,7 @@ pub fn without_metadata(file: &[u8]) -> Result<Vec<u8>, Error> {
     let cut = match kind {
         ImageKind::Jpeg => jpeg(file, orientation),
         ImageKind::Png if upright => png(file),
-        ImageKind::WebP if upright => webp(file),
+        ImageKind::WebP if upright => webp::without_metadata(file),
         _ => None,
     };
     cut.map_or_else(|| anew(file), Ok)
@@ -210,47 +211,6 @@ fn png_profile(content: &[u8]) -> Option<Vec<u8>> {
     Some([&length[..], &chunk, &sum.sum().to_be_bytes()].concat())
 }
 
-/// Chunks of the container (RFC 9649); its header says what is left of them.
-fn webp(file: &[u8]) -> Option<Vec<u8>> {
-    const KEPT: [&[u8]; 6] = [b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ANIM", b"ANMF"];
-    const HAS_METADATA: u8 = 0b10_1100;
-    const HAS_PROFILE: u8 = 0b10_0000;
-    let mut out = file.get(..12)?.to_vec();
-    let (mut at, mut header, mut has_profile) = (12, None, false);
-    while at < file.len() {
-        let name = file.get(at..at + 4)?;
-        let length = u32::from_le_bytes(*file.get(at + 4..)?.first_chunk()?);
-        let length = usize::try_from(length).ok()?;
-        let end = at
-            .checked_add(8)?
-            .checked_add(length)?
-            .checked_add(length % 2)?;
-        let chunk = file.get(at..end)?;
-        if KEPT.contains(&name) {
-            let start = out.len();
-            out.extend_from_slice(chunk);
-            if name == b"VP8X" {
-                *out.get_mut(start + 8)? &= !HAS_METADATA;
-                header = Some(start + 8);
-            }
-        }
-        let is_first = name == b"ICCP" && !has_profile;
-        has_profile |= is_first;
-        let profile = is_first.then(|| colours_only(chunk.get(8..8 + length)?));
-        if let (Some(profile), Some(header)) = (profile.flatten(), header) {
-            // Its bytes are a multiple of four.
-            out.extend_from_slice(name);
-            out.extend(u32::try_from(profile.len()).ok()?.to_le_bytes());
-            out.extend(profile);
-            *out.get_mut(header)? |= HAS_PROFILE;
-        }
-        at = end;
-    }
-    let length = u32::try_from(out.len() - 8).ok()?;
-    out.get_mut(4..8)?.copy_from_slice(&length.to_le_bytes());
-    Some(out)
-}
-
 #[cfg(test)]
 mod tests {
     use image::{Rgb, RgbImage};
@@ -318,6 +278,24 @@ mod tests {
         let clean = without_metadata(&tagged).unwrap();
         assert!(holds_secret(&tagged));
         assert_eq!(clean, plain);
+    }
+
+    #[test]
+    fn of_an_animated_png_the_first_picture_is_kept_and_no_other() {
+        let mut file = Vec::new();
+        let mut encoder = png::Encoder::new(&mut file, 24, 16);
+        encoder.set_color(png::ColorType::Rgb);
+        encoder.set_animated(2, 0).unwrap();
+        let mut writer = encoder.write_header().unwrap();
+        writer.write_image_data(photo().as_raw()).unwrap();
+        writer.write_image_data(&[7; 24 * 16 * 3]).unwrap();
+        writer.finish().unwrap();
+        let clean = without_metadata(&file).unwrap();
+        assert_eq!(decode(&clean).unwrap(), photo());
+        for gone in [b"acTL", b"fcTL", b"fdAT"] {
+            let has = |file: &[u8]| file.windows(4).any(|part| part == gone);
+            assert!(has(&file) && !has(&clean), "{gone:?}");
+        }
     }
 
     #[test]

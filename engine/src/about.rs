@@ -87,6 +87,20 @@ impl About {
         })
     }
 
+    /// What is known of two who become one: what is of the one whose name stays, and the attributes that
+    /// only the other has. `fresh` is the id where these are all.
+    pub(crate) fn of_both(own: Option<Self>, other: Option<&Self>, fresh: &str) -> Option<Self> {
+        let others = other.map(|other| &other.attributes);
+        let Some(others) = others.filter(|others| !others.is_empty()) else {
+            return own;
+        };
+        let mut both = own.unwrap_or_else(|| Self::new(fresh.to_owned()));
+        for (key, value) in others {
+            both.attributes.entry(key).or_insert_with(|| value.clone());
+        }
+        Some(both)
+    }
+
     /// But for the id, which stays.
     fn change(&mut self, change: PersonChange) {
         self.ignored = change.ignored.unwrap_or(self.ignored);

@@ -133,7 +133,9 @@ impl Engine {
     }
 
     /// Gives all faces of a person another name, and says how many those are. Points whose `person`
-    /// is a list stay as they are.
+    /// is a list stay as they are. Of two who become one, what is known of the one whose name stays
+    /// holds, with the attributes that only the other has; `fresh` becomes their id if these are the
+    /// first thing that is said of them.
     ///
     /// # Errors
     /// Nobody has the old name; somebody has the new one and they are not to be merged.
@@ -142,10 +144,11 @@ impl Engine {
         collection: &str,
         (from, to): (&str, &str),
         taken: Taken,
+        fresh: &str,
         ack: Ack,
     ) -> Result<(Written, usize), Error> {
         let target = self.holder(collection)?;
-        let renamed = self.decided(|| self.rename_once(&target, (from, to), taken, ack));
+        let renamed = self.decided(|| self.rename_once(&target, (from, to), taken, (fresh, ack)));
         renamed.map_err(|error| rename_missing(error, collection))
     }
 
@@ -154,7 +157,7 @@ impl Engine {
         target: &Collection,
         (from, to): (&str, &str),
         taken: Taken,
-        ack: Ack,
+        (fresh, ack): (&str, Ack),
     ) -> Result<(Written, usize), Error> {
         let deciding = self.alone(target);
         let mut ids = self.theirs(target, from)?;
@@ -168,18 +171,16 @@ impl Engine {
         let mut payload = crate::point::Payload::new();
         payload.insert(PERSON.to_owned(), to.into());
         let count = ids.len();
-        // Of two who become one, what is known of the second holds; of the first, where nothing is.
         if !others.is_empty() {
-            let about = match self.about(target, to)? {
-                Some(about) => Some(about),
-                None => {
-                    ids.extend(self.theirs_alone(target, to)?);
-                    ids.sort_unstable();
-                    self.about(target, from)?
-                }
-            };
-            if let Some(about) = about {
-                payload.insert(ABOUT_PERSON.to_owned(), about.told());
+            let (own, other) = (self.about(target, to)?, self.about(target, from)?);
+            let both = About::of_both(own.clone(), other.as_ref(), fresh);
+            if both != own {
+                ids.extend(self.theirs_alone(target, to)?);
+                ids.sort_unstable();
+            }
+            if own.is_some() || other.is_some() {
+                let told = both.map(|about| about.told());
+                payload.insert(ABOUT_PERSON.to_owned(), told.unwrap_or_default());
             }
         }
         let written = self.set_on(deciding.basis, target, (ids, payload), ack)?;

@@ -121,7 +121,8 @@ fn a_person_has_the_new_name_everywhere_and_after_a_restart() {
     engine
         .create_index("stars", key, IndexKind::Keyword, Ack::Applied)
         .unwrap();
-    let rename = |from, to, taken| engine.rename_person("stars", (from, to), taken, Ack::Applied);
+    let rename =
+        |from, to, taken| engine.rename_person("stars", (from, to), taken, "new", Ack::Applied);
     assert!(matches!(
         rename("Cleo", "Ada", Taken::Merge),
         Err(Error::NoPerson(_))
@@ -222,18 +223,68 @@ fn what_is_known_of_a_person_outlives_renaming_merging_and_new_faces() {
     };
     let id = json!("id-1");
     assert_eq!(abouts(&[3, 6, 10]), [id.clone(), id.clone(), id.clone()]);
-    let rename = |from, to, taken| engine.rename_person("stars", (from, to), taken, Ack::Applied);
+    let rename =
+        |from, to, taken| engine.rename_person("stars", (from, to), taken, "new", Ack::Applied);
     rename("Bob", "Robert", Taken::Refuse).unwrap();
     assert_eq!(about(&engine, "Robert").unwrap().id, "id-1");
     let of_id = engine.person_of_id("stars", "id-1").unwrap().unwrap();
     assert_eq!(of_id.name, "Robert");
-    // Of the two who become one only the first was known.
+    // Of the two who become one only the first was known: of that the attributes stay.
     rename("Robert", "Ada", Taken::Merge).unwrap();
-    assert_eq!(about(&engine, "Ada").unwrap().id, "id-1");
-    assert_eq!(abouts(&[1, 4]), [id.clone(), id]);
+    let ada = about(&engine, "Ada").unwrap();
+    assert_eq!(
+        (ada.id.as_str(), ada.ignored, ada.best),
+        ("new", false, None)
+    );
+    assert_eq!(abouts(&[1, 3, 4, 6, 10]), ["new"; 5]);
+    assert_eq!(engine.person_of_id("stars", "id-1").unwrap(), None);
     drop(engine);
     let engine = Engine::open(Options::new(folder.path())).unwrap();
     assert_eq!(about(&engine, "Ada").unwrap().attributes["born"], 1815);
+    engine.check("stars").unwrap();
+}
+
+#[test]
+fn of_two_who_become_one_the_one_whose_name_stays_is_as_before_but_for_attributes_of_the_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = Engine::open(Options::new(folder.path())).unwrap();
+    filled(&engine);
+    let say = |name: &str, ignored, best: u64, attributes: serde_json::Value| {
+        let change = PersonChange {
+            id: None,
+            ignored: Some(ignored),
+            best: Some(Some(PointId::Num(best))),
+            attributes: attributes.as_object().cloned(),
+        };
+        let fresh = format!("id of {name}");
+        engine.change_person("stars", name, change, fresh).unwrap();
+    };
+    let key = KeyPath::parse("person").unwrap();
+    engine
+        .create_index("stars", key, IndexKind::Keyword, Ack::Applied)
+        .unwrap();
+    let merge = |from: &str, to: &str| {
+        let names = (from, to);
+        engine
+            .rename_person("stars", names, Taken::Merge, "new", Ack::Applied)
+            .unwrap();
+    };
+    let about = |id: u64| payload(&engine, id)["about_person"].clone();
+    // Nothing was said of Ada, and nothing of Bob that is not about his own faces.
+    say("Bob", true, 3, json!({}));
+    merge("Bob", "Ada");
+    for id in [1, 3, 4] {
+        assert_eq!(about(id), json!(null), "{id}");
+    }
+    assert_eq!(engine.ignored("stars").unwrap(), None);
+    say("Ada", false, 4, json!({"born": 1815, "field": "engines"}));
+    say("ada Byron", true, 2, json!({"born": 1, "died": 1852}));
+    merge("ada Byron", "Ada");
+    let attributes = json!({"born": 1815, "field": "engines", "died": 1852});
+    let due = json!({"id": "id of Ada", "ignored": false, "best": 4, "attributes": attributes});
+    for id in [1, 2, 3, 4] {
+        assert_eq!(about(id), due, "{id}");
+    }
     engine.check("stars").unwrap();
 }
 
@@ -255,7 +306,7 @@ fn a_face_put_right_after_a_renaming_that_nobody_waited_for_is_given_what_is_kno
     for round in 0..200 {
         let (from, to) = (names[round % 2], names[(round + 1) % 2]);
         engine
-            .rename_person("stars", (from, to), Taken::Refuse, Ack::Durable)
+            .rename_person("stars", (from, to), Taken::Refuse, "new", Ack::Durable)
             .unwrap();
         let id = 100 + round as u64;
         engine

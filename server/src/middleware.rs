@@ -233,13 +233,13 @@ enum Turned {
 impl Turned {
     /// As the clients of the path expect it.
     fn response(self, request: &ServiceRequest) -> HttpResponse {
-        let service = template(request).as_deref().and_then(Service::of);
-        match (self, service) {
+        let path = of_compreface(request);
+        match (self, path) {
             (Self::Away(denied), None) => denied.response(),
-            (Self::Away(denied), Some(service)) => {
+            (Self::Away(denied), Some(path)) => {
                 let shown = request.headers().get("x-api-key");
                 let shown = shown.and_then(|it| it.to_str().ok()).unwrap_or_default();
-                compreface::turned_away(&denied, service, shown).error_response()
+                compreface::turned_away(&denied, Service::of(path), shown).error_response()
             }
             (Self::Back(refusal), None) => refusal.error_response(),
             (Self::Back(refusal), Some(_)) => Fault::from(refusal).error_response(),
@@ -252,9 +252,10 @@ impl Turned {
     }
 }
 
-fn template(request: &ServiceRequest) -> Option<String> {
-    let extensions = request.extensions();
-    extensions.get::<Template>().and_then(|it| it.0.clone())
+/// The path, if it is one of CompreFace's API and that is spoken, also where there is nothing at it.
+fn of_compreface(request: &ServiceRequest) -> Option<&str> {
+    let speaks = app(request).config.compreface.is_some();
+    Some(request.path()).filter(|path| speaks && compreface::is_of(path))
 }
 
 /// Whether there is something at the path, and it is one of these.
@@ -287,10 +288,13 @@ fn admitted(app: &App, request: &ServiceRequest) -> Result<Grant, Turned> {
 fn judge(app: &App, request: &ServiceRequest) -> Result<Grant, Denied> {
     let extensions = request.extensions();
     let template = extensions.get::<Template>();
+    let template = template.and_then(|it| it.0.as_deref());
     let asked = Asked {
         method: request.method(),
         path: request.path(),
-        template: template.and_then(|it| it.0.as_deref()),
+        // Of a service of CompreFace its clients ask with its keys also for what is not there.
+        template: template
+            .or_else(|| of_compreface(request).filter(|it| Service::of(it).is_some())),
         headers: request.headers(),
     };
     access::judge(&app.keys, &asked)
@@ -307,7 +311,7 @@ async fn in_time(
         return Ok(next.call(request).await?.map_into_boxed_body());
     }
     let limit = Duration::from_secs(limit_s);
-    let of_compreface = template(&request).is_some_and(|it| compreface::is_of(&it));
+    let of_compreface = of_compreface(&request).is_some();
     match tokio::time::timeout(limit, next.call(request)).await {
         Ok(response) => Ok(response?.map_into_boxed_body()),
         Err(_) if of_compreface => Err(Fault::from(Refusal::too_long(limit_s)).into()),

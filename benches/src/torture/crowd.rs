@@ -19,8 +19,8 @@ const PEOPLE: [&str; 3] = ["Ada", "Bob", "Cleo"];
 pub(super) enum Social {
     /// Something is said of a person; their id, if they have none yet.
     Say(&'static str, PersonChange, String),
-    /// The first becomes the second, or one with the second.
-    Rename(&'static str, &'static str),
+    /// The first becomes the second, or one with the second; their id, if they have none yet and come to need one.
+    Rename(&'static str, &'static str, String),
     /// Says whose a point is.
     Assign(u64, Option<&'static str>),
 }
@@ -47,10 +47,11 @@ pub(super) fn choose(cabinet: &Cabinet, chance: &mut Chance) -> Option<Social> {
     let there = |who: &&&str| cabinet.points.values().any(|point| is_of(point, who));
     let there: Vec<_> = PEOPLE.iter().filter(there).copied().collect();
     let who = *there.get(chance.index(there.len().max(1)))?;
-    if chance.once_in(3) && other != who {
-        return Some(Social::Rename(who, other));
-    }
+    let renames = chance.once_in(3) && other != who;
     let fresh = format!("id-{}", chance.below(1 << 40));
+    if renames {
+        return Some(Social::Rename(who, other, fresh));
+    }
     Some(Social::Say(who, choose_change(cabinet, who, chance), fresh))
 }
 
@@ -83,8 +84,8 @@ pub(super) fn perform(engine: &Engine, name: &str, social: &Social) -> Result<()
         Social::Say(who, change, fresh) => engine
             .change_person(name, who, change.clone(), fresh.clone())
             .map(drop),
-        Social::Rename(from, to) => engine
-            .rename_person(name, (from, to), Taken::Merge, Ack::Applied)
+        Social::Rename(from, to, fresh) => engine
+            .rename_person(name, (from, to), Taken::Merge, fresh, Ack::Applied)
             .map(drop),
         Social::Assign(id, person) => {
             let payload = Payload::from_iter([(PERSON.to_owned(), (*person).into())]);
@@ -133,22 +134,14 @@ impl Cabinet {
         match social {
             Social::Say(who, change, fresh) => {
                 let theirs = self.theirs(who);
-                let about = self.about(who).unwrap_or_else(
-                    || json!({"id": fresh, "ignored": false, "best": null, "attributes": {}}),
-                );
+                let about = self.about(who).unwrap_or_else(|| first_said(fresh));
                 self.set(&theirs, ABOUT_PERSON, Some(said(about, change)));
             }
-            Social::Rename(from, to) => {
-                let (mut ids, others) = (self.theirs(from), self.theirs(to));
-                let known = self.about(to);
+            Social::Rename(from, to, fresh) => {
+                let (ids, others) = (self.theirs(from), self.theirs(to));
                 if !others.is_empty() {
-                    let about = known.clone().or_else(|| self.about(from));
-                    if known.is_none() {
-                        ids.extend(others);
-                    }
-                    if about.is_some() {
-                        self.set(&ids, ABOUT_PERSON, about);
-                    }
+                    let about = of_both(self.about(to), self.about(from), fresh);
+                    self.set(&[&ids[..], &others].concat(), ABOUT_PERSON, about);
                 }
                 self.set(&ids, PERSON, Some((*to).into()));
             }
@@ -159,6 +152,24 @@ impl Cabinet {
             }
         }
     }
+}
+
+fn first_said(id: &str) -> Value {
+    json!({"id": id, "ignored": false, "best": null, "attributes": {}})
+}
+
+/// What is known of two who become one: what is of the second, and the attributes that only the first has.
+fn of_both(own: Option<Value>, other: Option<Value>, fresh: &str) -> Option<Value> {
+    let others = other.map(|mut it| it["attributes"].take());
+    let others = others.as_ref().and_then(Value::as_object);
+    let mut both = own;
+    for (key, value) in others.into_iter().flatten() {
+        let attributes = &mut both.get_or_insert_with(|| first_said(fresh))["attributes"];
+        if attributes[key].is_null() {
+            attributes[key] = value.clone();
+        }
+    }
+    both
 }
 
 fn said(mut about: Value, change: &PersonChange) -> Value {

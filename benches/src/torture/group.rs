@@ -20,8 +20,8 @@ pub(super) struct Put {
     /// The number that all of it follows from.
     pub(super) n: u64,
     pub(super) person: Option<String>,
-    /// What is known of that person.
-    said: Option<u64>,
+    /// What is known of that person: what was said last, and whether they are left out of searches.
+    said: Option<(u64, bool)>,
 }
 
 impl Put {
@@ -36,9 +36,8 @@ impl Put {
     /// What a payload says that was read.
     pub(super) fn found(payload: &Value) -> Result<Self> {
         let about = &payload["about_person"];
-        let said = about["attributes"][SAID].as_u64();
-        let ignored = said.is_some_and(is_ignored);
-        if !about.is_null() && about["ignored"].as_bool() != Some(ignored) {
+        let said = said_of(about);
+        if !about.is_null() && said.is_none_or(|(said, ignored)| ignored && !is_ignored(said)) {
             anyhow::bail!("half of what was said is there: {about}");
         }
         Ok(Self {
@@ -53,12 +52,17 @@ impl Put {
     }
 }
 
-/// Whoever this is said of is left out of searches.
+/// Whoever this is said of is left out of searches, until they become one with somebody else.
 fn is_ignored(said: u64) -> bool {
     said.is_multiple_of(2)
 }
 
-fn known(there: &BTreeMap<u64, Put>, person: &str) -> Option<u64> {
+fn said_of(about: &Value) -> Option<(u64, bool)> {
+    let said = about["attributes"][SAID].as_u64()?;
+    Some((said, about["ignored"] == true))
+}
+
+fn known(there: &BTreeMap<u64, Put>, person: &str) -> Option<(u64, bool)> {
     let mut theirs = there.values().filter(|put| put.is_of(person));
     theirs.find_map(|put| put.said)
 }
@@ -78,7 +82,8 @@ pub(super) fn ask(
     let (owner, _) = person.split_once('-')?;
     let other = format!("{owner}-{}", chance.below(PEOPLE));
     if chance.once_in(3) && other != person {
-        let said = known(there, &other).or_else(|| known(there, &person));
+        let attributes = || known(there, &person).map(|(said, _)| (said, false));
+        let said = known(there, &other).or_else(attributes);
         let both = there
             .iter()
             .filter(|(_, put)| put.is_of(&person) || put.is_of(&other));
@@ -102,7 +107,7 @@ pub(super) fn ask(
     let theirs = there.iter().filter(|(_, put)| put.is_of(&person));
     let told = |(id, put): (&u64, &Put)| {
         let mut put = put.clone();
-        put.said = Some(said);
+        put.said = Some((said, is_ignored(said)));
         (*id, Some(put))
     };
     Some(Request {
@@ -120,7 +125,7 @@ pub(super) fn compare<'a>(
     collection: &str,
     all: impl Iterator<Item = &'a Put>,
 ) -> Result<Option<String>> {
-    let mut due: BTreeMap<String, (u64, Option<u64>)> = BTreeMap::new();
+    let mut due: BTreeMap<String, (u64, Option<(u64, bool)>)> = BTreeMap::new();
     for put in all {
         if let Some(person) = &put.person {
             let (count, said) = due.entry(person.clone()).or_default();
@@ -137,11 +142,11 @@ pub(super) fn compare<'a>(
     let people = people
         .with_context(|| format!("people: {status} {text}"))?
         .iter();
-    let found: BTreeMap<String, (u64, Option<u64>)> = people
+    let found: BTreeMap<String, _> = people
         .map(|it| {
             let name = it["name"].as_str().unwrap_or_default().to_owned();
             let faces = it["faces"].as_u64().unwrap_or_default();
-            (name, (faces, it["attributes"][SAID].as_u64()))
+            (name, (faces, said_of(it)))
         })
         .collect();
     Ok((found != due).then(|| format!("people are {found:?}, not {due:?}")))

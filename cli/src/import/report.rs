@@ -141,6 +141,12 @@ fn count(reasons: &mut BTreeMap<String, usize>, reason: &str) {
     *reasons.entry(reason.to_owned()).or_default() += 1;
 }
 
+/// A reason without what is said of one photo alone: what the face has that does not reach a limit.
+fn without_figures(reason: &str) -> &str {
+    let parts = reason.split_once(": it has ");
+    parts.map_or(reason, |(common, _)| common)
+}
+
 impl Report {
     /// Has it keep what it is told of each file, for whoever reads it line by line.
     pub(crate) fn keep_lines(&mut self) -> Result<()> {
@@ -167,7 +173,7 @@ impl Report {
 
     pub(crate) fn refuse(&mut self, refused: &Refused) -> Result<()> {
         self.refused += 1;
-        count(&mut self.reasons, &refused.reason);
+        count(&mut self.reasons, without_figures(&refused.reason));
         self.refused_photos.push(refused)
     }
 
@@ -435,6 +441,22 @@ mod tests {
         assert_eq!(json["refused_photos"][1]["file"], "Ada/2.jpg");
         assert_eq!(json["refused_photos"][1]["status"], 422);
         assert_eq!(json["complete"], true);
+    }
+
+    #[test]
+    fn faces_that_do_not_reach_a_limit_are_counted_by_it() {
+        let mut report = report();
+        let limit = "the best face in the photo does not reach `min_quality` 0.5";
+        for quality in ["0.03 (blurred)", "0.41 (small)"] {
+            let refused = Refused {
+                file: "Bob/1.jpg".to_owned(),
+                row: None,
+                status: Some(422),
+                reason: format!("{limit}: it has quality {quality}"),
+            };
+            report.refuse(&refused).unwrap();
+        }
+        assert_eq!(report.reasons[limit], 2);
     }
 
     #[test]

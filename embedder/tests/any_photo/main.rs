@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod heic;
+mod tiff;
 
 use std::io::Cursor;
 
@@ -98,6 +99,8 @@ fn corpus() -> Vec<(&'static str, Vec<u8>)> {
                 ImageFormat::Tiff,
             ),
         ),
+        ("TIFF of floats", tiff::of_floats(&plain)),
+        ("BigTIFF", tiff::big(&plain)),
         ("HEIC", heic::of(&plain)),
         ("HEIC with alpha", heic::of_alpha(&plain)),
         ("10-bit HEIC", heic::of_ten_bits(&plain)),

@@ -209,7 +209,7 @@ fn a_person_is_not_named_twice_by_two_nodes() {
     assert_eq!(payload(0)["person"], "p0");
     settle(&other, &one);
     let rename = |node: &Engine, from: &str| {
-        node.rename_person("c", (from, "x"), Taken::Refuse, Ack::Applied)
+        node.rename_person("c", (from, "x"), Taken::Refuse, "new", Ack::Applied)
     };
     let both = thread::scope(|scope| {
         let first = scope.spawn(|| rename(&one, "p0").is_ok());

@@ -47,8 +47,8 @@ impl Denied {
         }
     }
 
-    /// Clients of the dialect expect this one answer as plain text.
-    pub(crate) fn response(&self) -> HttpResponse {
+    /// The status, and why.
+    pub(crate) fn told(&self) -> (StatusCode, &str) {
         let text = match self {
             Self::Missing => "this server wants an API key: header `api-key` or `Authorization`",
             Self::NotUuid | Self::Wrong => "this is not one of the server's API keys",
@@ -59,6 +59,12 @@ impl Denied {
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             _ => StatusCode::UNAUTHORIZED,
         };
+        (status, text)
+    }
+
+    /// Clients of the dialect expect this one answer as plain text.
+    pub(crate) fn response(&self) -> HttpResponse {
+        let (status, text) = self.told();
         let mut response = HttpResponse::build(status);
         if status == StatusCode::UNAUTHORIZED {
             response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));

@@ -187,13 +187,10 @@ async fn only_face(
     if !found.is_empty() {
         return Err(Fault::too_many_faces());
     }
-    let percent = app.config.embedding.min_quality_percent;
-    match Sieve::default().or_quality(percent).keeps(&only.0) {
-        true => Ok(only),
-        false => Err(Fault::argument(format!(
-            "the face is of less quality than {percent} % (embedding.min_quality_percent)"
-        ))),
-    }
+    let sieve = Sieve::default().or_quality(app.config.embedding.min_quality_percent);
+    let good = sieve.expect_one(slice::from_ref(&only.0), Choice::Largest);
+    good.map_err(|refusal| Fault::argument(refusal.message()))?;
+    Ok(only)
 }
 
 /// Takes out what stood for a subject while it had no examples, and nothing that has more than the name: others

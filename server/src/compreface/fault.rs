@@ -176,8 +176,12 @@ impl ResponseError for Fault {
 }
 
 /// The answer to who shows no good key of a service. A key that is none, is another service's or has
-/// expired is not found: clients know no 401.
-pub(crate) fn turned_away(denied: &Denied, service: Service, shown: &str) -> Fault {
+/// expired is not found: clients know no 401. What is of no service takes keys as the rest of this server does.
+pub(crate) fn turned_away(denied: &Denied, service: Option<Service>, shown: &str) -> Fault {
+    let Some(service) = service else {
+        let (status, why) = denied.told();
+        return Fault::new(status, code::UNDEFINED, why);
+    };
     match denied {
         Denied::Missing => Fault::bad(code::MISSING_HEADER, "Missing header: x-api-key"),
         Denied::NotUuid => Fault::constraint("Service API key should be UUID"),

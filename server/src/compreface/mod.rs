@@ -56,7 +56,8 @@ pub(crate) fn refused() -> Vec<Operation> {
 
 /// Whether a path is one of this API's.
 pub(crate) fn is_of(path: &str) -> bool {
-    path.starts_with("/api/v1/")
+    let rest = path.strip_prefix("/api/v1");
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// The settings; without them none of this is mounted.

@@ -102,8 +102,10 @@ async fn rename(
     }
     checked(&new)?;
     let to = known(&app, &collection, &new).await?.unwrap_or(new);
+    let fresh = Id::random().to_string();
     let renamed = app.write(move |engine| {
-        engine.rename_person(&collection, (&from, &to), Taken::Merge, Ack::Applied)
+        let names = (from.as_str(), to.as_str());
+        engine.rename_person(&collection, names, Taken::Merge, &fresh, Ack::Applied)
     });
     let renamed = renamed.await.map(|(written, _)| written);
     app.metrics.wrote("set_payload", &renamed);

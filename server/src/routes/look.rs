@@ -146,9 +146,11 @@ async fn compare(app: Data<App>, request: HttpRequest, payload: Payload) -> Outc
     for (number, outcome) in outcomes.into_iter().enumerate() {
         let place = format!("photo {}", number + 1);
         let seen = outcome.map_err(|refusal| refusal.at(&place))?;
-        let face = seen.analysis.faces.into_iter().next();
-        let face = face.filter(|face| compare.sieve.keeps(face));
-        faces.push(face.ok_or_else(|| Refusal::photo("no face found").at(&place))?);
+        let mut found = seen.analysis.faces;
+        found.truncate(1);
+        let expected = compare.sieve.expect_one(&found, Choice::Largest);
+        expected.map_err(|refusal| refusal.at(&place))?;
+        faces.extend(found);
     }
     let score = match &faces[..] {
         [a, b] => a.vector.iter().zip(&b.vector).map(|(a, b)| a * b).sum(),

@@ -29,13 +29,13 @@ mod snapshots;
 mod tune;
 mod vectors;
 
-use actix_web::HttpRequest;
 use actix_web::http::Method;
 use actix_web::web::{self, ServiceConfig};
+use actix_web::{Error, HttpRequest};
 
 use crate::access;
 use crate::api::{self, Operation};
-use crate::compreface;
+use crate::compreface::{self, Fault};
 use crate::refusal::Refusal;
 
 /// All routes, those for clients of CompreFace if they are spoken to.
@@ -51,7 +51,7 @@ pub(crate) fn configure(routes: &mut ServiceConfig, speaks_compreface: bool) {
         all.extend(compreface::refused());
     }
     api::mount(all, routes);
-    routes.default_service(web::to(nowhere));
+    routes.default_service(web::to(move |request| nowhere(request, speaks_compreface)));
 }
 
 /// Whether somebody answers this method of a path, if only by saying what there is not.
@@ -99,13 +99,18 @@ fn operations_with_compreface() -> Vec<Operation> {
     all
 }
 
-/// A path with `..` in it is told apart: it is no mere slip.
-async fn nowhere(request: HttpRequest) -> Result<String, Refusal> {
+/// A path with `..` in it is told apart: it is no mere slip. Clients of CompreFace are told in their form.
+async fn nowhere(request: HttpRequest, speaks_compreface: bool) -> Result<String, Error> {
     let path = request.path();
-    if path.split('/').any(|part| part == ".." || part == ".") {
-        return Err(Refusal::wrong("a path must not go through `.` or `..`"));
+    let goes_through_dots = path.split('/').any(|part| part == ".." || part == ".");
+    let refusal = match goes_through_dots {
+        true => Refusal::wrong("a path must not go through `.` or `..`"),
+        false => Refusal::not_found("there is nothing at this path"),
+    };
+    match speaks_compreface && compreface::is_of(path) {
+        true => Err(Fault::from(refusal).into()),
+        false => Err(refusal.into()),
     }
-    Err(Refusal::not_found("there is nothing at this path"))
 }
 
 /// A collection's name as it stands in a path, checked before anything else is.

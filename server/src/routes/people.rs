@@ -55,7 +55,7 @@ pub(super) fn operations() -> Vec<Operation> {
         )
         .about(
             "Gives all faces of a person another name, in one step; where somebody has that name, \
-             both become one person if `merge` says so.",
+             both become one person if `merge` says so, of whom holds what is known of the one who had it.",
         )
         .params::<WriteParams>()
         .takes::<RenameBody>(json!({"from": "unnamed-7", "to": "Ada", "merge": true}))
@@ -119,8 +119,9 @@ async fn rename(
     let params: WriteParams = http::query(request.query_string())?;
     let body: RenameBody = http::json(request.headers(), payload, app.max_body_bytes()).await?;
     let Rename { from, to, taken } = body.try_into()?;
-    let ack = params.ack();
-    let outcome = app.write(move |engine| engine.rename_person(&name, (&from, &to), taken, ack));
+    let (ack, fresh) = (params.ack(), Id::random().to_string());
+    let outcome =
+        app.write(move |engine| engine.rename_person(&name, (&from, &to), taken, &fresh, ack));
     let outcome = outcome.await;
     let (outcome, count) = outcome.map_or_else(
         |refusal| (Err(refusal), 0),

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use actix_web::HttpRequest;
 use actix_web::web::{self, Data, Path, Payload};
-use embedder::{ModelInfo, Scale, Want};
+use embedder::{Choice, ModelInfo, Scale, Want};
 use engine::{Ack, CollectionInfo, Point, PointId, Query, ScoredPoint, Select, Vectors, Which};
 use serde_json::json;
 
@@ -129,7 +129,8 @@ async fn add(
         .or_quality(app.config.embedding.min_quality_percent);
     let (mut seen, mut comers) = (Vec::new(), Vec::new());
     for ((index, photo), outcome) in photos.into_iter().zip(outcomes) {
-        match taken(&app, &photo, (outcome, &sieve), add.keep_photo).await {
+        let sieved = (outcome, &sieve, add.faces);
+        match taken(&app, &photo, sieved, add.keep_photo).await {
             Ok(mut taken) => {
                 comers.extend(taken.comers(seen.len()));
                 seen.push((index, photo, taken));
@@ -189,13 +190,13 @@ fn named_faces((seen, vectors): (Seen, Vec<Vectors>), id: Option<Id>) -> Faces {
 fn sifted(
     (mut seen, vectors): (Seen, Vec<Vectors>),
     sieve: &Sieve,
+    chosen: Choice,
 ) -> Result<(Seen, Vec<Vectors>), Refusal> {
-    let found = seen.analysis.faces.len();
+    sieve.expect_one(&seen.analysis.faces, chosen)?;
     let faces = std::mem::take(&mut seen.analysis.faces).into_iter();
     let good = faces.zip(vectors).filter(|(face, _)| sieve.keeps(face));
     let (good, vectors): (Vec<_>, Vec<_>) = good.unzip();
     seen.analysis.faces = good;
-    some_faces(&seen, found)?;
     Ok((seen, vectors))
 }
 
@@ -203,10 +204,10 @@ fn sifted(
 async fn taken(
     app: &App,
     photo: &Photo,
-    (outcome, sieve): (Result<(Seen, Vec<Vectors>), Refusal>, &Sieve),
+    (outcome, sieve, chosen): (Result<(Seen, Vec<Vectors>), Refusal>, &Sieve, Choice),
     keep_photo: bool,
 ) -> Result<Taken, Refusal> {
-    let seen = sifted(outcome?, sieve)?;
+    let seen = sifted(outcome?, sieve, chosen)?;
     let left_out = NonZeroUsize::new(seen.0.analysis.left_out);
     let original = match keep_photo {
         true => Some(clean(app, photo.bytes.clone()).await?),
@@ -333,24 +334,6 @@ async fn there(app: &App, name: &str, ids: Vec<Id>) -> Result<HashSet<PointId>, 
     Ok(points.await?.into_iter().map(|point| point.id).collect())
 }
 
-fn with_faces(mut seen: Seen, sieve: &Sieve) -> Result<Seen, Refusal> {
-    let found = seen.analysis.faces.len();
-    seen.analysis.faces.retain(|face| sieve.keeps(face));
-    some_faces(&seen, found)?;
-    Ok(seen)
-}
-
-/// Whether one at least is left of those that were found.
-fn some_faces(seen: &Seen, found: usize) -> Result<(), Refusal> {
-    match (seen.analysis.faces.is_empty(), found) {
-        (false, _) => Ok(()),
-        (true, 0) => Err(Refusal::photo("no face found in the photo")),
-        (true, _) => Err(Refusal::photo(
-            "no face in the photo reaches `min_face_size`, `min_confidence` and `min_quality`",
-        )),
-    }
-}
-
 async fn search(
     app: Data<App>,
     request: HttpRequest,
@@ -384,7 +367,12 @@ async fn search(
         smallest: search.sieve.smallest(),
     };
     let seen = pool.analyze(search.bytes.clone(), want).await?;
-    let Seen { analysis, queued } = with_faces(seen, &search.sieve)?;
+    let Seen {
+        mut analysis,
+        queued,
+    } = seen;
+    search.sieve.expect_one(&analysis.faces, search.faces)?;
+    analysis.faces.retain(|face| search.sieve.keeps(face));
     let started = Instant::now();
     let own = likeness::own_scale(&app, &info, &using).await?;
     let model = pool.model();

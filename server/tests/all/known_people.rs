@@ -66,6 +66,23 @@ fn a_person_who_is_ignored_is_found_no_more_whoever_comes_in_later() {
 }
 
 #[test]
+fn nobody_is_left_out_of_searches_because_somebody_who_is_ignored_becomes_one_with_them() {
+    let server = Server::start();
+    server.with_faces("stars");
+    for (columns, person) in [(4, "Ada"), (6, "Ada"), (8, "Bob")] {
+        add(&server, columns, person);
+    }
+    let told = change(&server, &json!({"name": "Ada", "ignored": true, "best": 6}));
+    assert_eq!(hits(&server, 4, &[]), [8]);
+    let merge = json!({"from": "Ada", "to": "Bob", "merge": true});
+    server.post(&format!("{PEOPLE}/rename"), &merge).ok();
+    assert_eq!(hits(&server, 4, &[]).len(), 3);
+    let bob = &server.get(PEOPLE).ok()["people"][0];
+    assert_eq!((&bob["ignored"], &bob["faces"]), (&json!(false), &json!(3)));
+    assert_ne!(bob["id"], told["id"]);
+}
+
+#[test]
 fn a_face_that_was_chosen_for_a_person_is_not_shown_for_them_once_it_is_somebody_elses() {
     let server = Server::start();
     server.with_faces("stars");

@@ -14,6 +14,39 @@ fn made(server: &Server, body: &Value) -> String {
 }
 
 #[test]
+fn what_is_not_there_is_told_in_the_form_of_compreface_with_and_without_keys() {
+    let settings = [("compreface.collection", "faces"), ("api_key", ROOT)];
+    let (open, kept) = (super::open(), Server::start_with(&settings, fake()));
+    let key = json!({"name": "one", "scopes": ["read"], "compreface": "recognition"});
+    let key = made(&kept, &key);
+    let nobodys = "11111111-2222-4333-8444-555555555555";
+    for path in [
+        "/api/v1",
+        "/api/v1/",
+        "/api/v1/nothing",
+        "/api/v1/recognition/nothing/at/all",
+    ] {
+        for method in ["GET", "POST", "DELETE"] {
+            let told = fault(&send(&open, ANY, method, path, &Value::Null), 404, 0);
+            assert_eq!(told, "there is nothing at this path", "{method} {path}");
+        }
+    }
+    let nothing = "/api/v1/recognition/nothing";
+    let asked = |key, path: &str| send(&kept, key, "GET", path, &Value::Null);
+    fault(&asked(&key, nothing), 404, 0);
+    fault(&asked(nobodys, nothing), 404, 10);
+    fault(&asked(&key, "/api/v1/detection/nothing"), 404, 10);
+    fault(&kept.send("GET", nothing, &[], &[]), 400, 20);
+    fault(&asked(&key, "/api/v1/nothing"), 401, 0);
+    let root = [("api-key", ROOT)];
+    fault(&kept.send("GET", "/api/v1/nothing", &root, &[]), 404, 0);
+    // Elsewhere, and where that API is off, it is told as ever.
+    send(&open, ANY, "GET", "/api/v10/nothing", &Value::Null).refused(404);
+    let off = Server::start();
+    off.get("/api/v1/nothing").refused(404);
+}
+
+#[test]
 fn every_route_takes_a_key_of_its_service_with_its_scope_and_no_other() {
     let settings = [("compreface.collection", "faces"), ("api_key", ROOT)];
     let server = Server::start_with(&settings, fake());
