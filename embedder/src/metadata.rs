@@ -1,7 +1,7 @@
 //! A photo's file without what else is written in it: where and when it was taken, with what, by
 //! whom, and the small pictures of it from before it was edited. Pixels and colours stay: of a colour
-//! profile what says how they are meant, of several frames or pages the first. What cannot be cut out of its file is decoded and written
-//! anew as PNG.
+//! profile what says how they are meant, of several frames or pages the first. What cannot be cut out of
+//! its file is decoded and written anew as PNG.
 
 use std::io::{Cursor, Read, Write};
 
