@@ -107,6 +107,7 @@ pub use filter::{
     Test, TextOptions, Tokenizer, Words, parse_date,
 };
 pub use hnsw::give_back_freed;
+pub use log_of::follows_shared_log;
 pub use manage::{AliasChange, CollectionChange};
 pub use meant::Meant;
 pub use options::{CollectionInfo, Event, OpenLog, Options, Progress, RecoveryStep, Status};

@@ -109,8 +109,8 @@ pub(crate) fn check_continuity(
         );
         return match log.shared() {
             Some(_) if has > Lsn(0) && waits => Err(Error::Busy(format!(
-                "the shared log {between}; a node that runs and has it puts one there within a minute; if none does, this \
-                 one serves what it has"
+                "the shared log {between}; a node that runs, has it and has the same `nats.checkpoints` puts one there \
+                 within a minute; if none does, this one serves what it has"
             ))),
             Some(_) if has > Lsn(0) => Ok(Some(format!(
                 "the shared log: it {between}; started again this node goes on once another has put one there"
@@ -118,8 +118,8 @@ pub(crate) fn check_continuity(
             // Nodes that have all put a checkpoint there.
             Some(_) => Err(Error::Busy(format!(
                 "the shared log begins at LSN {first}: what comes before was purged, and no checkpoint in the store goes \
-                 up to there; a node that runs and has it puts one there within a minute; where none does, \
-                 docs/SCALING.md, \"When the log is damaged\", says how nodes go on"
+                 up to there; a node that runs, has it and has the same `nats.checkpoints` puts one there within a \
+                 minute; where none does, docs/SCALING.md, \"When the log is damaged\", says how nodes go on"
             ))),
             None => Err(Error::Corrupt(format!(
                 "the checkpoint ends at LSN {checkpoint}, but the log starts at {first}: records are missing"
@@ -223,6 +223,11 @@ fn followed(dir: &Path) -> Result<Option<Followed>, Error> {
     let read = Followed::read(&content);
     read.map(Some)
         .ok_or_else(|| Error::Corrupt(format!("{}: it names no log", path.display())))
+}
+
+/// Whether a folder follows a shared log already, as far as can be read.
+pub fn follows_shared_log(dir: &Path) -> bool {
+    !matches!(followed(dir), Ok(None))
 }
 
 /// How far a shared log was applied once, as far as the folder remembers.

@@ -218,6 +218,10 @@ pub(crate) fn plant(
                 log.begin_copy(planted.lsn);
                 return Ok(Some(planted));
             }
+            Err(error @ Error::Checkpoints(_)) => {
+                tracing::warn!(%error, "nothing was had from the store of checkpoints");
+                passed_over.get_or_insert(error);
+            }
             Err(error) => {
                 tracing::warn!(%error, "a checkpoint in the store is passed over");
                 passed_over.get_or_insert(error);

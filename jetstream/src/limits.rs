@@ -13,6 +13,8 @@ pub(crate) const LOOK_IN: Duration = Duration::from_secs(2);
 /// How long a stream that was there before is looked for until it is told to be gone, and how long one must stand
 /// otherwise than it was read: servers that have just started may not have found all of it themselves.
 pub(crate) const GONE_PATIENCE: Duration = Duration::from_secs(5);
+/// How long ago servers have last heard of each other that go together: they do once a second.
+pub(crate) const HEARD: Duration = Duration::from_secs(3);
 /// How long records are tried to be appended before their writers are told that it is not known what
 /// became of them: longer than servers take to elect another leader.
 pub(crate) const APPEND_PATIENCE: Duration = Duration::from_secs(10);

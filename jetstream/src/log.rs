@@ -322,6 +322,9 @@ impl Log for JetStreamLog {
         let info = self.runtime().block_on(info);
         let info = info.map_err(|error| unreachable(&error))?;
         let info = info.map_err(|error| unreachable(&error))?;
+        if !stream::is_led(&info) {
+            return Err(unreachable(&stream::ALONE));
+        }
         Ok(behind(info.state.last_sequence))
     }
 

@@ -2,7 +2,8 @@
 //! before, or made anew, so what its servers say of it is held against what was read, whenever nothing has come for a
 //! while.
 //!
-//! Invariant: nothing is found amiss because servers start, elect or have not caught up: it must have been so for a while.
+//! Invariant: nothing is found amiss because servers start, elect, have not caught up, or lead nobody any more: it must
+//! have been so for a while, and told by one that most of them go with.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +14,7 @@ use tokio::time::timeout;
 use crate::limits::{ANSWER, GONE_PATIENCE, LOOK, LOOK_AGAIN};
 use crate::log::message_at;
 use crate::message;
-use crate::stream::{find, number};
+use crate::stream::{find, is_led, number};
 
 /// What is known of a stream by whom it is read.
 pub(crate) struct Lookout {
@@ -94,6 +95,11 @@ impl Lookout {
             }
         };
         let amiss = match found {
+            // What it tells is how it stood before.
+            Some(stream) if !is_led(stream.cached_info()) => {
+                self.since = None;
+                return None;
+            }
             None => Some(format!(
                 "the stream `{}`, which this node has followed, is not there any more",
                 self.name

@@ -17,7 +17,7 @@ use uuid::Uuid;
 use crate::connection::Said;
 use crate::limits::{AGAIN, ANSWER, APPEND_PATIENCE, IN_VAIN};
 use crate::log::message_at;
-use crate::stream::subject;
+use crate::stream::{ALONE, is_led, subject};
 use crate::untaken::Untaken;
 
 pub(crate) struct Publisher {
@@ -163,6 +163,7 @@ impl Publisher {
             Ok(Some(there)) if there == bytes => There::This,
             Ok(Some(_)) => There::Another,
             Ok(None) => match timeout(ANSWER, self.stream.get_info()).await {
+                Ok(Ok(info)) if !is_led(&info) => There::Unseen(ALONE.to_owned()),
                 Ok(Ok(info)) => There::Nobody {
                     end: info.state.last_sequence,
                     keepers: info.config.num_replicas,

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use async_nats::Client;
 use async_nats::jetstream::Context;
 use async_nats::jetstream::stream::{
-    Config, DiscardPolicy, Info, RetentionPolicy, StorageType, Stream,
+    Config, DiscardPolicy, Info, PeerInfo, RetentionPolicy, StorageType, Stream,
 };
 use futures_util::TryStreamExt;
 use storage::Error;
@@ -15,7 +15,7 @@ use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
 use crate::connection::{Waits, or_tell};
-use crate::limits::{AGAIN, ANSWER, GONE_PATIENCE, OPEN_PATIENCE};
+use crate::limits::{AGAIN, ANSWER, GONE_PATIENCE, HEARD, OPEN_PATIENCE};
 use crate::settings::Settings;
 use crate::store::Store;
 use crate::varz;
@@ -58,6 +58,9 @@ pub(crate) async fn open(
         });
         let found = found.await;
         let error = match found {
+            Ok(Some(stream)) if absent == Absent::Gone && !is_led(stream.cached_info()) => {
+                nothing(ALONE)
+            }
             Ok(Some(stream)) => {
                 let config = &stream.cached_info().config;
                 check(config)?;
@@ -86,6 +89,21 @@ pub(crate) async fn open(
         (waits.fails)(&error);
         sleep(AGAIN * 4).await;
     }
+}
+
+/// Why what is told of a stream is not how it stands.
+pub(crate) const ALONE: &str =
+    "the server that tells of it has not heard of most of those that keep it for a while";
+
+/// Whether most of the servers that keep a stream go with the one that tells of it. One that led it and was paused or cut
+/// off tells how it stood then, until it finds out that the others have gone on without it.
+pub(crate) fn is_led(info: &Info) -> bool {
+    let replicas = info.cluster.as_ref().map(|it| it.replicas.as_slice());
+    let replicas = replicas.unwrap_or_default();
+    // Of one that was never heard it says that this was no time ago.
+    let is_heard = |it: &&PeerInfo| !it.offline && !it.active.is_zero() && it.active <= HEARD;
+    let with_it = replicas.iter().filter(is_heard).count() + 1;
+    2 * with_it > replicas.len() + 1
 }
 
 /// Under which name the log of this number is there, if it is.
@@ -307,6 +325,8 @@ pub(crate) fn number(config: &Config) -> Result<u128, Error> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::settings::Access;
 
@@ -320,6 +340,31 @@ mod tests {
             checkpoints: None,
             access: Access::default(),
         }
+    }
+
+    #[test]
+    fn who_has_not_heard_of_most_of_those_that_keep_a_stream_does_not_lead_it() {
+        let is_led = |active: &[u64]| {
+            let replicas = active.iter().map(|seconds| {
+                json!({"name": "other", "current": true, "active": seconds * 1_000_000_000})
+            });
+            let replicas: Vec<_> = replicas.collect();
+            let info = json!({
+                "config": Config::default(),
+                "created": "2026-01-01T00:00:00Z",
+                "state": {
+                    "messages": 0, "bytes": 0, "first_seq": 0, "last_seq": 0, "consumer_count": 0,
+                    "first_ts": "2026-01-01T00:00:00Z", "last_ts": "2026-01-01T00:00:00Z",
+                },
+                "cluster": {"name": "c", "leader": "this", "replicas": replicas},
+            });
+            is_led(&serde_json::from_value(info).unwrap())
+        };
+        assert!(is_led(&[]), "it keeps it alone");
+        assert!(is_led(&[1, 1]) && is_led(&[1, 60]));
+        assert!(!is_led(&[60, 60]), "it was paused");
+        assert!(!is_led(&[0, 0]), "it has heard of nobody yet");
+        assert!(is_led(&[1, 1, 60, 60]) && !is_led(&[1, 60, 60, 60]));
     }
 
     #[test]

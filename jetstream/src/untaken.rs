@@ -40,8 +40,8 @@ impl Untaken {
         match error.kind() {
             PublishErrorKind::WrongLastSequence => Self::Place,
             PublishErrorKind::StreamNotFound => Self::NotYet(
-                "no server takes messages for the stream: most of the servers that keep it are not there, or they elect \
-                 who leads it"
+                "no server takes messages for the stream: most of the servers that keep it are not there or have no room, \
+                 or they elect who leads it"
                     .into(),
             ),
             PublishErrorKind::MaxAckPending => Self::NotYet(why),

@@ -1,6 +1,5 @@
 //! Checkpoints in the store beside the stream, and the stream trimmed below them; what nodes say of places
 //! in the log.
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod common;
 #[path = "common/reach.rs"]

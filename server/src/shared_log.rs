@@ -139,7 +139,7 @@ pub fn begin_log(config: &Config, backup: &Path, behind: u64) -> Result<u64, Err
 
 /// Refuses a store of checkpoints that is not there, or takes nothing of one who is to put something there, as far as this
 /// machine can tell by itself.
-pub(crate) fn check_store(nats: &Nats, used: StoreUse) -> Result<(), Error> {
+fn check_store(nats: &Nats, used: StoreUse) -> Result<(), Error> {
     jetstream::check_store(&settings(nats), used).map_err(|error| {
         Error::CheckpointStore(match error {
             storage::Error::Shared(why) => why,
@@ -148,11 +148,18 @@ pub(crate) fn check_store(nats: &Nats, used: StoreUse) -> Result<(), Error> {
     })
 }
 
-/// What a node does with the store while it serves.
-pub(crate) fn used(nats: &Nats) -> StoreUse {
-    match nats.checkpoint_interval_s {
+/// The same of a node that is to serve a folder. One that has data serves it without the store too.
+pub(crate) fn check_store_of(dir: &Path, nats: &Nats) -> Result<(), Error> {
+    let used = match nats.checkpoint_interval_s {
         0 => StoreUse::Reads,
         _ => StoreUse::Puts,
+    };
+    match check_store(nats, used) {
+        Err(error) if engine::follows_shared_log(dir) => {
+            tracing::warn!(%error, "the node starts with what it has");
+            Ok(())
+        }
+        checked => checked,
     }
 }
 

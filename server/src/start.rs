@@ -127,7 +127,7 @@ fn start_for(config: Config, embedding: Embedding, purpose: Purpose) -> Result<R
     if let Some(nats) = &config.nats {
         tls::check_nats(nats)?;
         if purpose == Purpose::Serving {
-            shared_log::check_store(nats, shared_log::used(nats))?;
+            shared_log::check_store_of(&config.data_dir, nats)?;
         }
     }
     let mut app = App::new(config, Metrics::new(), keys, audit, remote);

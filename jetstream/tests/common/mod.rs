@@ -136,6 +136,14 @@ impl Nats {
         }
     }
 
+    /// Has a server stand still, or go on.
+    pub(crate) fn pause(&self, n: usize, stands: bool) {
+        let pid = self.servers[n].child.as_ref().unwrap().id().to_string();
+        let signal = if stands { "-STOP" } else { "-CONT" };
+        let sent = Command::new("kill").args([signal, &pid]).status();
+        assert!(sent.unwrap().success());
+    }
+
     /// Sends a message, as anybody may who has the servers' password.
     pub(crate) fn publish(&self, subject: &str, text: &str) {
         let mut stream = TcpStream::connect(self.address(0)).unwrap();

@@ -176,10 +176,13 @@ async fn put(
     Ok(Answer(gathered.added))
 }
 
+/// What the models have seen in a photo, and the vectors of its faces.
+type Looked = (Seen, Vec<Vectors>);
+
 /// The faces of a photo with the ids that they get, and their vectors.
 type Faces = Vec<(Id, embedder::Face, Vectors)>;
 
-fn named_faces((seen, vectors): (Seen, Vec<Vectors>), id: Option<Id>) -> Faces {
+fn named_faces((seen, vectors): Looked, id: Option<Id>) -> Faces {
     let faces = seen.analysis.faces.into_iter().zip(vectors);
     faces
         .map(|(face, vectors)| (id.unwrap_or_else(Id::random), face, vectors))
@@ -187,11 +190,7 @@ fn named_faces((seen, vectors): (Seen, Vec<Vectors>), id: Option<Id>) -> Faces {
 }
 
 /// Those that are good enough to be kept; one at least.
-fn sifted(
-    (mut seen, vectors): (Seen, Vec<Vectors>),
-    sieve: &Sieve,
-    chosen: Choice,
-) -> Result<(Seen, Vec<Vectors>), Refusal> {
+fn sifted((mut seen, vectors): Looked, sieve: &Sieve, chosen: Choice) -> Result<Looked, Refusal> {
     sieve.expect_one(&seen.analysis.faces, chosen)?;
     let faces = std::mem::take(&mut seen.analysis.faces).into_iter();
     let good = faces.zip(vectors).filter(|(face, _)| sieve.keeps(face));
@@ -204,7 +203,7 @@ fn sifted(
 async fn taken(
     app: &App,
     photo: &Photo,
-    (outcome, sieve, chosen): (Result<(Seen, Vec<Vectors>), Refusal>, &Sieve, Choice),
+    (outcome, sieve, chosen): (Result<Looked, Refusal>, &Sieve, Choice),
     keep_photo: bool,
 ) -> Result<Taken, Refusal> {
     let seen = sifted(outcome?, sieve, chosen)?;

@@ -80,7 +80,7 @@ impl Sieve {
     /// what it has instead. `faces` are those that were chosen so.
     pub(crate) fn expect_one(&self, faces: &[Face], chosen: Choice) -> Result<(), Refusal> {
         let lacks = faces.iter().map(|face| (self.lacks(face), face.quality));
-        match lacks.min_by(|one, other| better(one, other)) {
+        match lacks.min_by(better) {
             Some((lacks, _)) if lacks.is_empty() => Ok(()),
             Some((lacks, _)) => {
                 let which = match chosen {

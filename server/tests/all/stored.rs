@@ -1,5 +1,4 @@
 //! The store of checkpoints of a shared log, where it is away, takes nothing, or is another on each node.
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::fs;
 use std::path::Path;
@@ -63,13 +62,23 @@ fn a_store_that_is_away_is_told_by_the_start_of_a_node_that_has_data() {
     // There, but nothing that could be listed: its folder is none.
     fs::write(folder.path().join("doppel"), "in the way").unwrap();
     let store = url(folder.path());
-    let again = on(&nats, &[("nats.checkpoints", &store)], |settings| {
-        Server::start_in(dir, settings, fake())
-    });
-    until(|| {
-        let text = again.get("/metrics").text();
-        text.contains("\ndoppel_checkpoint_store_failing 1\n")
-    });
+    let starts = |dir| {
+        on(&nats, &[("nats.checkpoints", &store)], |settings| {
+            Server::start_in(dir, settings, fake())
+        })
+    };
+    let fails = |server: &Server| {
+        until(|| {
+            let text = server.get("/metrics").text();
+            text.contains("\ndoppel_checkpoint_store_failing 1\n")
+        });
+    };
+    let again = starts(dir);
+    fails(&again);
+    let dir = again.stop();
+    // As where a file server is away.
+    drop(folder);
+    fails(&starts(dir));
 }
 
 #[test]

@@ -1,0 +1,58 @@
+//! A server that led and has stood still, or was cut off, tells how the stream stood then.
+#![expect(clippy::panic, reason = "a test may panic")]
+
+mod common;
+#[path = "common/reach.rs"]
+mod reach;
+
+use std::time::{Duration, Instant};
+
+use common::{ALWAYS, Nats};
+use jetstream::JetStreamLog;
+use reach::{settings, until};
+use storage::{Error, Log};
+
+#[test]
+fn a_server_that_led_and_stood_still_stops_nobody_with_what_it_tells() {
+    let Some(mut nats) = Nats::start(3, ALWAYS) else {
+        return;
+    };
+    let settings = settings(&nats, "log");
+    let mut log = JetStreamLog::open(&settings).unwrap();
+    log.append(&[b"first".to_vec()]).unwrap();
+    let led = nats.leader("log").unwrap();
+    let others: Vec<_> = (0..nats.count()).filter(|it| *it != led).collect();
+    nats.pause(led, true);
+    until("others take records", || {
+        log.follow(Duration::ZERO).unwrap();
+        log.append(&[b"without it".to_vec()]).is_ok()
+    });
+    for n in 0..20u8 {
+        log.append(&[vec![n]]).unwrap();
+    }
+    let last = log.last_lsn();
+    others.iter().for_each(|it| nats.kill(*it));
+    nats.pause(led, false);
+    // Longer than a stream that has lost its end would be looked at.
+    let until_then = Instant::now() + Duration::from_secs(12);
+    while Instant::now() < until_then {
+        match log.follow(Duration::from_millis(200)) {
+            Ok(_) | Err(Error::Unreachable(_)) => {}
+            Err(error) => panic!("{error}"),
+        }
+        if let Ok(end) = log.end() {
+            assert!(end >= last, "{end:?} {last:?}");
+        }
+        assert_eq!(log.broken(), None);
+    }
+    match log.append(&[b"nobody takes it".to_vec()]) {
+        Err(Error::Refused { .. } | Error::Unreachable(_)) => {}
+        other => panic!("{other:?}"),
+    }
+    others.iter().for_each(|it| nats.restart(*it));
+    nats.wait_healthy();
+    until("it goes on", || {
+        log.follow(Duration::ZERO).unwrap();
+        log.append(&[b"together".to_vec()]).is_ok()
+    });
+}
