@@ -220,7 +220,8 @@ pub(crate) fn plant(
             }
             Err(error @ Error::Checkpoints(_)) => {
                 tracing::warn!(%error, "nothing was had from the store of checkpoints");
-                passed_over.get_or_insert(error);
+                // What may be had a moment later is worth another start.
+                passed_over = Some(error);
             }
             Err(error) => {
                 tracing::warn!(%error, "a checkpoint in the store is passed over");

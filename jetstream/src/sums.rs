@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use async_nats::jetstream::kv::CreateErrorKind;
+use async_nats::jetstream::kv::{CreateErrorKind, Operation};
 use storage::{Error, Lsn};
 
 use crate::bucket::{Bucket, Purpose};
@@ -43,7 +43,9 @@ impl Sums {
         let store = self.0.store();
         self.0.wait(async {
             let there = store.entry(task).await;
-            let claimed = match there.map_err(|error| self.0.failed(&error))? {
+            let there = there.map_err(|error| self.0.failed(&error))?;
+            let there = there.filter(|entry| entry.operation == Operation::Put);
+            let claimed = match there {
                 None => store.create(task, node.to_owned().into()).await,
                 Some(entry) if since(entry.created.unix_timestamp()) < within => return Ok(false),
                 Some(entry) => {
@@ -57,6 +59,21 @@ impl Sums {
                 Err(error) if error.kind() == CreateErrorKind::AlreadyExists => Ok(false),
                 Err(error) => Err(self.0.failed(&error)),
             }
+        })
+    }
+
+    /// Gives a task back that this node has taken on and not done, so that another may at once.
+    pub fn give_back(&self, task: &str, node: &str) -> Result<(), Error> {
+        let store = self.0.store();
+        self.0.wait(async {
+            let there = store.entry(task).await;
+            let there = there.map_err(|error| self.0.failed(&error))?;
+            let own = there.filter(|entry| entry.value.as_ref() == node.as_bytes());
+            let Some(entry) = own else {
+                return Ok(());
+            };
+            let gone = store.delete_expect_revision(task, Some(entry.revision));
+            gone.await.map_err(|error| self.0.failed(&error))
         })
     }
 }

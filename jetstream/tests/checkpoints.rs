@@ -248,5 +248,11 @@ fn of_nodes_that_claim_a_task_one_gets_it() {
         });
         assert!(claimed == 1 || within.is_zero() && claimed > 0, "{claimed}");
     }
-    assert!(!nodes[0].claim("task", "node", long).unwrap());
+    let (one, other) = (&nodes[0], &nodes[1]);
+    // Only who has it gives it back.
+    other.give_back("task", "other").unwrap();
+    assert!(!one.claim("task", "node", long).unwrap());
+    one.give_back("task", "node").unwrap();
+    assert!(other.claim("task", "other", long).unwrap());
+    assert!(!one.claim("task", "node", long).unwrap());
 }

@@ -206,9 +206,14 @@ fn told(app: &App, failed: bool, kept: Result<Kept, storage::Error>) -> bool {
         Ok(Kept::Fits) => false,
         // Of a store that took nothing nothing else is known by that.
         Ok(Kept::Left) => failed,
-        Err(error) => {
+        Err(error @ (storage::Error::Checkpoints(_) | storage::Error::Shared(_))) => {
             tracing::warn!(%error, "the store of checkpoints cannot be used: none is put there, and the log is not trimmed");
             true
+        }
+        // Nor of servers of the log that are away.
+        Err(error) => {
+            tracing::warn!(%error, "no checkpoint is put into the store");
+            failed
         }
     };
     if failed && !fails {
@@ -285,14 +290,23 @@ fn keep(app: &App, engine: &Engine, nats: &Nats, every: Duration) -> Result<Kept
     }
     // Of nodes that find that it is time one goes on; if it does not come to an end another does.
     let node = format!("{:032x}", engine.store());
-    if !Sums::open(&settings(nats))?.claim("checkpoint", &node, every / 2)? {
+    let sums = Sums::open(&settings(nats))?;
+    if !sums.claim("checkpoint", &node, every / 2)? {
         return Ok(Kept::Left);
     }
+    let given_back = || {
+        if let Err(error) = sums.give_back("checkpoint", &node) {
+            tracing::warn!(%error, "other nodes wait longer before they put a checkpoint into the store");
+        }
+    };
     let seed = match engine.seed() {
         Ok(seed) => seed,
-        Err(error) => return Ok(unmade(&error)),
+        Err(error) => {
+            given_back();
+            return Ok(unmade(&error));
+        }
     };
-    let lsn = put(app, seed, &store)?;
+    let lsn = put(app, seed, &store).inspect_err(|_| given_back())?;
     store.trim(every / 2)?;
     Ok(Kept::Put(lsn))
 }

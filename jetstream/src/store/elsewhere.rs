@@ -391,7 +391,13 @@ mod tests {
         std::thread::spawn(move || {
             for connection in listener.incoming() {
                 let mut connection = connection.unwrap();
-                let _ = connection.read(&mut [0; 8 << 10]);
+                let (mut asked, mut piece) = (Vec::<u8>::new(), [0; 1 << 10]);
+                while !asked.windows(4).any(|it| it == b"\r\n\r\n") {
+                    match connection.read(&mut piece) {
+                        Ok(len @ 1..) => asked.extend(piece.iter().take(len)),
+                        _ => break,
+                    }
+                }
                 let _ = write!(
                     connection,
                     "HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"

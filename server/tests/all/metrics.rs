@@ -102,7 +102,8 @@ fn metrics_tell_what_happened() {
         "doppel_http_requests_total{api=\"ops\",code=\"404\",method=\"GET\",route=\"-\"} 1".into(),
         "doppel_http_request_duration_seconds_bucket{".into(),
         "doppel_http_requests_in_flight 1".into(),
-        "doppel_search_duration_seconds_count{mode=\"hnsw\"} 1".into(),
+        // One looked for a duplicate, in the empty collection.
+        "doppel_search_duration_seconds_count{mode=\"hnsw\"} 2".into(),
         "doppel_search_ef_bucket{le=\"64\"}".into(),
         // One face: it is looked at, and no graph walked.
         "doppel_search_ef_count 0".into(),
