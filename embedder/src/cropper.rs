@@ -4,7 +4,6 @@ use std::path::Path;
 use std::time::Instant;
 
 use image::RgbImage;
-use ort::environment::Environment;
 
 use crate::align::aligned;
 use crate::crop::{Square, cut, jpeg, resized};
@@ -17,7 +16,7 @@ use crate::finder::{Found, Patience};
 use crate::manifest::{Crop, Input, Manifest};
 use crate::models::locate_detector;
 use crate::quality::{self, Quality};
-use crate::runtime::environment;
+use crate::runtime::Runtime;
 use crate::types::{Analysis, Choice, Face, Timings, Want};
 
 /// The crop kept for people to look at: a little wider than what the model sees.
@@ -47,17 +46,17 @@ impl Cropper {
     pub fn load(dir: &Path, manifest: &Manifest) -> Result<Self, Error> {
         let (library, detector) = locate_detector(dir, manifest)
             .map_err(|error| Error::NotInstalled(error.to_string()))?;
-        Self::of(environment(&library)?, &detector, manifest, 1)
+        Self::of(Runtime::of(library.as_deref())?, &detector, manifest, 1)
     }
 
     pub(crate) fn of(
-        environment: &Environment,
+        runtime: Runtime,
         detector: &Path,
         manifest: &Manifest,
         threads: usize,
     ) -> Result<Self, Error> {
         Ok(Self {
-            detector: Detector::load(environment, detector, &manifest.detector, threads)?,
+            detector: Detector::load(runtime, detector, &manifest.detector, threads)?,
             inputs: manifest
                 .parts()
                 .into_iter()

@@ -3,15 +3,12 @@
 use std::path::Path;
 
 use image::RgbImage;
-use ort::environment::Environment;
-use ort::session::Session;
-use ort::value::TensorRef;
 
 use crate::detect::{Detection, Grid, INPUT_SIDE, Input, STRIDES, distinct, faces_of};
 use crate::error::Error;
 use crate::finder::{Finder, Found, Patience};
 use crate::manifest;
-use crate::runtime::session;
+use crate::runtime::{Runtime, Session};
 use crate::types::Want;
 
 /// Pixels of the smallest faces that are looked for where those of `wanted` pixels are: a fifth fewer, for of those
@@ -31,13 +28,13 @@ pub(crate) struct Detector {
 
 impl Detector {
     pub(crate) fn load(
-        environment: &Environment,
+        runtime: Runtime,
         model: &Path,
         manifest: &manifest::Detector,
         threads: usize,
     ) -> Result<Self, Error> {
         Ok(Self {
-            session: session(environment, model, threads)?,
+            session: Session::load(runtime, model, threads)?,
             threshold: manifest.threshold,
             enlarge: manifest.enlarge,
             smallest: manifest.smallest,
@@ -65,17 +62,14 @@ impl Detector {
     /// The faces of a picture that is no larger than the network sees, the likeliest first.
     pub(crate) fn look(&mut self, picture: &RgbImage) -> Result<Vec<Detection>, Error> {
         let input = Input::of(picture);
-        let shape = [1, 3, i64::from(INPUT_SIDE), i64::from(INPUT_SIDE)];
-        let tensor = TensorRef::from_array_view((shape, input.planes.as_slice()))?;
-        let outputs = self.session.run(ort::inputs!["input" => tensor])?;
+        let side = INPUT_SIDE as usize;
+        let outputs = self.session.run(&[1, 3, side, side], &input.planes)?;
         let mut found = Vec::new();
         for stride in STRIDES {
             let output = |name: &str| -> Result<&[f32], Error> {
                 let name = format!("{name}_{stride}");
-                let value = outputs
-                    .get(&name)
-                    .ok_or_else(|| Error::Model(format!("the detector has no output `{name}`")))?;
-                Ok(value.try_extract_tensor::<f32>()?.1)
+                let lacks = || Error::Model(format!("the detector has no output `{name}`"));
+                outputs.named(&name)?.ok_or_else(lacks)
             };
             let grid = Grid {
                 stride,

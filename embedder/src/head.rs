@@ -4,16 +4,12 @@
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-use ort::environment::Environment;
-use ort::session::Session;
-use ort::value::TensorRef;
-
 use crate::embed::normalise;
 use crate::error::Error;
 use crate::limits::VECTORS_AT_ONCE;
 use crate::manifest::Manifest;
 use crate::models;
-use crate::runtime::{environment, session};
+use crate::runtime::{Runtime, Session};
 use crate::types::Mapper;
 
 /// What makes a head's vectors of those of its base. That one need not be in the folder: of it nothing is
@@ -24,16 +20,12 @@ use crate::types::Mapper;
 pub fn mapper(dir: &Path, manifest: &Manifest) -> Result<Mapper, Error> {
     let (library, file) = models::locate_head(dir, manifest)
         .map_err(|error| Error::NotInstalled(error.to_string()))?;
-    load(environment(&library)?, &file, manifest)
+    load(Runtime::of(library.as_deref())?, &file, manifest)
 }
 
 /// One session for all who use it: it takes microseconds.
-pub(crate) fn load(
-    environment: &Environment,
-    file: &Path,
-    manifest: &Manifest,
-) -> Result<Mapper, Error> {
-    let session = Mutex::new(session(environment, file, 1)?);
+pub(crate) fn load(runtime: Runtime, file: &Path, manifest: &Manifest) -> Result<Mapper, Error> {
+    let session = Mutex::new(Session::load(runtime, file, 1)?);
     let (input, output) = (manifest.embedder_dim(), manifest.dim);
     let mapper = Mapper::new(manifest.info(), move |vectors| {
         let mut made = Vec::with_capacity(vectors.len());
@@ -60,9 +52,8 @@ fn map(
         )));
     }
     let numbers = vectors.concat();
-    let tensor = TensorRef::from_array_view(([vectors.len(), input], numbers.as_slice()))?;
-    let outputs = session.run(ort::inputs![tensor])?;
-    let numbers = outputs[0].try_extract_tensor::<f32>()?.1;
+    let outputs = session.run(&[vectors.len(), input], &numbers)?;
+    let numbers = outputs.first()?;
     let due = vectors.len() * output;
     if numbers.len() != due || numbers.iter().any(|x| !x.is_finite()) {
         return Err(Error::Model(format!(

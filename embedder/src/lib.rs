@@ -30,6 +30,8 @@ mod onnx;
 mod parts;
 mod photo;
 mod pixels;
+#[cfg(feature = "tract")]
+mod pure;
 mod quality;
 mod reduced;
 mod runtime;

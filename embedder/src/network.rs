@@ -4,9 +4,6 @@ use std::path::Path;
 
 use image::RgbImage;
 use image::imageops::flip_horizontal;
-use ort::environment::Environment;
-use ort::session::Session;
-use ort::value::TensorRef;
 
 use crate::embed::{mean_direction, numbers};
 use crate::error::Error;
@@ -14,7 +11,7 @@ use crate::joint::Part;
 use crate::limits::FACES_AT_ONCE;
 use crate::manifest::{Input, Layout, Manifest};
 use crate::models::locate;
-use crate::runtime::{environment, session};
+use crate::runtime::{Runtime, Session};
 
 /// The vectors that an installed model's (first) network makes of what it is given of some faces
 /// ([`crate::Cropper::numbers`]).
@@ -28,10 +25,10 @@ pub fn vectors_of(
 ) -> Result<Vec<Vec<f32>>, Error> {
     let installed =
         locate(dir, manifest).map_err(|error| Error::NotInstalled(error.to_string()))?;
-    let environment = environment(&installed.library)?;
+    let runtime = Runtime::of(installed.library.as_deref())?;
     let mut networks = manifest.parts().into_iter().zip(&installed.networks);
     let (part, files) = networks.next().expect("every model has a network");
-    Network::load(environment, &files.network, &part, 1)?.embed_numbers(faces)
+    Network::load(runtime, &files.network, &part, 1)?.embed_numbers(faces)
 }
 
 /// A network of a manifest, ready to run.
@@ -47,13 +44,13 @@ pub(crate) struct Network {
 
 impl Network {
     pub(crate) fn load(
-        environment: &Environment,
+        runtime: Runtime,
         model: &Path,
         part: &Part<'_>,
         threads: usize,
     ) -> Result<Self, Error> {
         let mut this = Self {
-            session: session(environment, model, threads)?,
+            session: Session::load(runtime, model, threads)?,
             input: part.embedder.input.clone(),
             dim: part.dim,
             weight: part.weight,
@@ -102,9 +99,8 @@ impl Network {
             Layout::ChannelsLast => [count, side, side, 3],
             Layout::ChannelsFirst => [count, 3, side, side],
         };
-        let tensor = TensorRef::from_array_view((shape, pixels))?;
-        let outputs = self.session.run(ort::inputs![tensor])?;
-        let numbers = outputs[0].try_extract_tensor::<f32>()?.1;
+        let outputs = self.session.run(&shape, pixels)?;
+        let numbers = outputs.first()?;
         if numbers.len() != count * self.dim || numbers.iter().any(|x| !x.is_finite()) {
             return Err(Error::Model(format!(
                 "the embedder answered {} numbers, {} finite ones are due",

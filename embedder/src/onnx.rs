@@ -12,7 +12,7 @@ use crate::limits::FACES_AT_ONCE;
 use crate::manifest::Manifest;
 use crate::models::{Installed, NetworkFiles, locate};
 use crate::network::Network;
-use crate::runtime::{adds_bytes_exactly, environment};
+use crate::runtime::Runtime;
 use crate::types::{Analysis, Choice, FaceEmbedder, Mapper, ModelInfo, Waiting, Want, outcomes_of};
 
 /// The installed models, ready to run.
@@ -45,21 +45,21 @@ impl OnnxEmbedder {
             networks,
             head,
         } = locate(dir, &manifest).map_err(|error| Error::NotInstalled(error.to_string()))?;
-        let environment = environment(&library)?;
-        let exact = adds_bytes_exactly();
+        let runtime = Runtime::of(library.as_deref())?;
+        let exact = runtime.adds_bytes_exactly();
         let load = |(part, files): (Part<'_>, &NetworkFiles)| {
             let rounded = files.rounded.as_ref();
             let rounded = rounded.filter(|_| part.embedder.use_rounded && exact);
             let file = rounded.unwrap_or(&files.network);
-            Network::load(environment, file, &part, threads)
+            Network::load(runtime, file, &part, threads)
         };
         let networks = manifest.parts().into_iter().zip(&networks).map(load);
         let mut this = Self {
             info: manifest.info(),
-            cropper: Cropper::of(environment, &detector, &manifest, threads)?,
+            cropper: Cropper::of(runtime, &detector, &manifest, threads)?,
             networks: networks.collect::<Result<_, _>>()?,
             head: head
-                .map(|file| crate::head::load(environment, &file, &manifest))
+                .map(|file| crate::head::load(runtime, &file, &manifest))
                 .transpose()?,
         };
         this.cropper.warm_up()?;

@@ -238,6 +238,55 @@ fn vectors_of_8_bits_are_those_of_32_but_for_little() {
     assert!(mean > 0.9993 && mean < 1.001, "{cosines:?}");
 }
 
+/// Runs with what is there without ONNX Runtime: `cargo test -p embedder --features tract`.
+#[cfg(feature = "tract")]
+#[test]
+fn without_the_library_faces_are_the_same_but_for_rounding() {
+    let (models, people) = match (models_dir(), people()) {
+        (Ok(models), Ok(people)) => (models, people),
+        (Err(why), _) | (_, Err(why)) => return eprintln!("skipped: {why}"),
+    };
+    let name = "facenet-mobilefacenet-320";
+    let mut manifest = embedder::models::find(&models, name).unwrap();
+    (manifest.embedders_mut()).for_each(|it| it.use_rounded = false);
+    let Ok(mut with) = OnnxEmbedder::load_as(&models, 1, manifest.clone()) else {
+        return eprintln!("skipped: {name} is not installed");
+    };
+    let bare = tempfile::tempdir().unwrap();
+    for file in std::fs::read_dir(&models).unwrap() {
+        let file = file.unwrap();
+        if !file
+            .file_name()
+            .to_string_lossy()
+            .starts_with("libonnxruntime")
+        {
+            std::os::unix::fs::symlink(file.path(), bare.path().join(file.file_name())).unwrap();
+        }
+    }
+    embedder::models::verify(bare.path(), &manifest).unwrap();
+    let mut without = OnnxEmbedder::load_as(bare.path(), 1, manifest).unwrap();
+    for person in people.iter().step_by(people.len().div_ceil(2)) {
+        let photo = photos_of(person).remove(0);
+        let [a, b] = [&mut with, &mut without].map(|it| seen(it, &photo).faces);
+        assert_eq!(a.len(), b.len());
+        for (a, b) in a.iter().zip(&b) {
+            let apart = |a: &[f32], b: &[f32]| {
+                let pairs = a.iter().zip(b);
+                pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+            };
+            let (boxes, points) = (
+                apart(&a.bounding_box, &b.bounding_box),
+                apart(a.landmarks.as_flattened(), b.landmarks.as_flattened()),
+            );
+            // Of a pixel.
+            assert!(boxes < 0.01 && points < 0.01, "{boxes} {points}");
+            let (cosine, numbers) = (cosine(&a.vector, &b.vector), apart(&a.vector, &b.vector));
+            // A crop goes by its box, in all of its pixels.
+            assert!(cosine > 0.999_99 && numbers < 1e-3, "{cosine} {numbers}");
+        }
+    }
+}
+
 #[test]
 fn a_face_that_is_found_as_it_lies_is_still_looked_at_upright() {
     let (mut embedder, people) = match (models_and_photo(), people()) {

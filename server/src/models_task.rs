@@ -302,6 +302,9 @@ impl Task {
             network.use_rounded = self.config.embedding.rounded;
         }
         manifest.detector.smallest = self.config.embedding.smallest_face;
+        if embedder::models::run_without_library(&dir) {
+            tracing::warn!("there is no ONNX Runtime: photos take many times as long without it");
+        }
         Arc::new(move || {
             let embedder = OnnxEmbedder::load_as(&dir, threads, manifest.clone())?;
             Ok(Box::new(embedder) as Box<dyn FaceEmbedder>)

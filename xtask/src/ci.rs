@@ -48,6 +48,7 @@ pub(crate) fn run() -> Result<()> {
         Ok(())
     })?;
     step("tests", || tests(nextest, &models, broker.as_deref()))?;
+    step("faces without ONNX Runtime", || without_library(&models))?;
     step("doc tests", || cargo(&["test", "--workspace", "--doc"]))?;
     step("orders of threads", orders)?;
     let mut clients = Outcome::Ran;
@@ -185,6 +186,17 @@ fn orders() -> Result<()> {
     cargo(&small.concat())?;
     let whole = [&["test"][..], &of, &["--test", "interleavings"]];
     cargo(&whole.concat())
+}
+
+/// The backend that stands in where ONNX Runtime is not to be had, which no other build has.
+fn without_library(models: &Models) -> Result<()> {
+    let mut command = building();
+    command.args(["test", "--package", "embedder", "--features", "tract"]);
+    command.args(["--test", "real_models", "without_the_library"]);
+    if let Models::Installed(dir) = models {
+        command.env("DOPPEL_MODELS_DIR", dir);
+    }
+    run_command(&mut command)
 }
 
 /// With nextest each test has its own process, and a slow one is named.

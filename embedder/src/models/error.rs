@@ -56,7 +56,10 @@ pub enum InstallError {
     #[error("the weights could not be translated to ONNX:\n{0}")]
     Translate(String),
     /// No ONNX Runtime for this machine.
-    #[error("there is no ONNX Runtime package for {0}; Linux on x86_64 and aarch64 are supported")]
+    #[error(
+        "there is no ONNX Runtime package for {0}, but for Linux on x86_64 and aarch64: doppel built with \
+         `--features tract` looks at photos without it"
+    )]
     Platform(String),
     /// The disk is full.
     #[error("the disk is full: {} needs about 500 MB while installing", .0.display())]

@@ -97,8 +97,8 @@ const TRANSLATION: &str = "what the translation needs";
 /// Where an installation's files are.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Installed {
-    /// ONNX Runtime.
-    pub library: PathBuf,
+    /// ONNX Runtime; where it is not there, networks run on a backend in Rust, if doppel was built with that.
+    pub library: Option<PathBuf>,
     /// The detector.
     pub detector: PathBuf,
     /// The networks, in the order of [`Manifest::parts`].
@@ -150,7 +150,7 @@ pub fn locate(dir: &Path, manifest: &Manifest) -> Result<Installed, InstallError
         })
     });
     Ok(Installed {
-        library: there(RUNTIME_FILE)?,
+        library: library(dir, manifest)?,
         detector: there(&manifest.detector.file)?,
         networks: networks.collect::<Result<_, _>>()?,
         head: manifest
@@ -192,6 +192,19 @@ fn there(dir: &Path, name: &str, manifest: &Manifest) -> Result<PathBuf, Install
     }
 }
 
+/// Whether the models of a folder are run without ONNX Runtime, which takes many times as long.
+pub fn run_without_library(dir: &Path) -> bool {
+    cfg!(feature = "tract") && !dir.join(RUNTIME_FILE).is_file()
+}
+
+/// ONNX Runtime, which need not be there for who can do without.
+fn library(dir: &Path, manifest: &Manifest) -> Result<Option<PathBuf>, InstallError> {
+    match there(dir, RUNTIME_FILE, manifest) {
+        Err(InstallError::Missing { .. }) if cfg!(feature = "tract") => Ok(None),
+        found => found.map(Some),
+    }
+}
+
 /// Finds ONNX Runtime and a model's detector.
 ///
 /// # Errors
@@ -199,8 +212,8 @@ fn there(dir: &Path, name: &str, manifest: &Manifest) -> Result<PathBuf, Install
 pub fn locate_detector(
     dir: &Path,
     manifest: &Manifest,
-) -> Result<(PathBuf, PathBuf), InstallError> {
-    let library = there(dir, RUNTIME_FILE, manifest)?;
+) -> Result<(Option<PathBuf>, PathBuf), InstallError> {
+    let library = library(dir, manifest)?;
     Ok((library, there(dir, &manifest.detector.file, manifest)?))
 }
 
@@ -208,12 +221,15 @@ pub fn locate_detector(
 ///
 /// # Errors
 /// One of them is missing or not what it should be, or the manifest is of no head.
-pub fn locate_head(dir: &Path, manifest: &Manifest) -> Result<(PathBuf, PathBuf), InstallError> {
+pub fn locate_head(
+    dir: &Path,
+    manifest: &Manifest,
+) -> Result<(Option<PathBuf>, PathBuf), InstallError> {
     let head = manifest.head.as_ref();
     let head = head.ok_or_else(|| InstallError::NoHead(manifest.name.clone()))?;
     let file = head_file(dir, head, manifest)?;
     check(&file, &head.sha256)?;
-    Ok((there(dir, RUNTIME_FILE, manifest)?, file))
+    Ok((library(dir, manifest)?, file))
 }
 
 /// Finds an installation of a model and checks every file of it.
@@ -223,7 +239,8 @@ pub fn locate_head(dir: &Path, manifest: &Manifest) -> Result<(PathBuf, PathBuf)
 pub fn verify(dir: &Path, manifest: &Manifest) -> Result<Installed, InstallError> {
     let installed = locate(dir, manifest)?;
     let record = Record::read(dir)?;
-    for name in files_of(manifest) {
+    let is_used = |name: &&str| *name != RUNTIME_FILE || installed.library.is_some();
+    for name in files_of(manifest).into_iter().filter(is_used) {
         let path = dir.join(name);
         match record.sha256_of(name) {
             Some(sha256) => check(&path, sha256)?,
@@ -250,7 +267,8 @@ pub fn verify(dir: &Path, manifest: &Manifest) -> Result<Installed, InstallError
 
 /// All that a model is run from.
 fn files_of(manifest: &Manifest) -> Vec<&str> {
-    [&[RUNTIME_FILE], manifest.files().as_slice()].concat()
+    let library = runtime().is_ok().then_some(RUNTIME_FILE);
+    library.into_iter().chain(manifest.files()).collect()
 }
 
 /// Installs what of a model is not there yet into `dir`.
@@ -297,6 +315,10 @@ pub fn install(
 fn is_there(dir: &Path, manifest: &Manifest, progress: &mut dyn FnMut(Step)) -> Option<Installed> {
     let installed = verify(dir, manifest).ok()?;
     expect_current(dir, manifest).ok()?;
+    // Who can do without it gets it all the same where it is to be had.
+    if installed.library.is_none() && runtime().is_ok() {
+        return None;
+    }
     progress(Step::AlreadyInstalled);
     Some(installed)
 }
@@ -380,7 +402,11 @@ impl<'a> Installation<'a> {
     }
 
     fn obtain_runtime(&mut self) -> Result<(), InstallError> {
-        let (platform, sha256) = runtime()?;
+        let (platform, sha256) = match runtime() {
+            // Networks run without it.
+            Err(InstallError::Platform(_)) if cfg!(feature = "tract") => return Ok(()),
+            found => found?,
+        };
         if self.has(RUNTIME_FILE) {
             return Ok(());
         }
