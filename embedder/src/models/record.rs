@@ -8,7 +8,8 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::error::InstallError;
-use super::{files_of, there};
+use super::files_of;
+use super::locate::there;
 use crate::manifest::Manifest;
 
 /// Its name in the folder.
