@@ -10,7 +10,8 @@ export function explained({ status, message, shortOf }) {
   if (status === 404) return [t("gone"), t("goneTip")];
   if (status === 409) return [t("otherModel"), message];
   if (status === 413) return [t("tooLarge"), message];
-  if (status === 422 && /reaches/.test(message)) return [t("tooSmall"), t("tooSmallTip")];
+  if (status === 422 && /does not reach[^:]*min_face_size/.test(message)) return [t("tooSmall"), t("tooSmallTip")];
+  if (status === 422 && /does not reach/.test(message)) return [t("failed"), message];
   if (status === 422 && /no face/i.test(message)) return [t("noFace"), t("noFaceTip")];
   if (status === 422 || status === 415) return [t("unreadable"), `${t("formats")} ${message}`];
   if (status === 429 || status === 503) return [t("busy"), message];

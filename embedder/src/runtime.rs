@@ -47,7 +47,7 @@ impl Runtime {
 pub(crate) enum Session {
     Onnx(session::Session),
     #[cfg(feature = "tract")]
-    Pure(Pure),
+    Pure(Box<Pure>),
 }
 
 /// What a network has answered.
@@ -64,7 +64,7 @@ impl Session {
         match runtime {
             Runtime::Onnx(environment) => Ok(Self::Onnx(session(environment, model, threads)?)),
             #[cfg(feature = "tract")]
-            Runtime::Pure => Ok(Self::Pure(Pure::load(model)?)),
+            Runtime::Pure => Ok(Self::Pure(Box::new(Pure::load(model)?))),
         }
     }
 
